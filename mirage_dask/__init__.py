@@ -1,0 +1,50 @@
+"""JWST proposals as lazy arrays: what the telescope would return, computed window by window on any Dask client.
+
+Two functions are the way in:
+
+`open_proposal`
+    reads an APT proposal and what you add to it; gives its exposure table, its exposures as lazy xarray objects,
+    a plan with sizes and memory, and the run that writes one Zarr store.
+`open_simulation`
+    opens such a store.
+
+`example_proposal` is the path of a small proposal to try them on.
+
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mirage_dask.proposal import Proposal, open_proposal, open_simulation
+
+__all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation"]
+
+_HOMES = dict.fromkeys(("Proposal", "open_proposal", "open_simulation"), "mirage_dask.proposal")
+
+
+def example_proposal() -> Path:
+    """Return the path of the example proposal, an APT file with its pointing report, catalogs and settings beside it."""
+    return Path(__file__).parent / "examples" / "mosaic_2x2.xml"
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for."""
+    if name == "__version__":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            return version("mirage_dask")
+        except PackageNotFoundError:  # a source tree on the path, not installed
+            return "0.1.0.dev0"
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,152 @@
+"""Find and read the files of a proposal: XML or .aptx, and the pointing report beside it.
+
+They come from strangers, so nothing is unpacked to disk, sizes are bounded before and while reading, and the
+XML parser resolves no entities and opens no other file.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from mirage_dask.errors import InputError
+
+MAX_XML = 128 * 2**20
+"""Bytes; the largest known proposal has 18 MB."""
+MAX_POINTING = 128 * 2**20
+MAX_MEMBERS = 1000
+
+
+def find_pointing(path: Path, given: str | Path | None) -> Path:
+    """Return the pointing report of a proposal: the given one, or the one beside it with the same name.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if given is not None:
+        if not Path(given).is_file():
+            raise InputError(f"{given}: there is no such pointing report.")
+        return Path(given)
+    beside = path.with_suffix(".pointing")
+    if beside.is_file():
+        return beside
+    others = sorted(p.name for p in path.parent.glob("*.pointing"))
+    hint = f" (found there: {', '.join(others[:5])})" if others else ""
+    raise InputError(
+        f"{path}: there is no pointing report {beside.name} beside it{hint}; export it in APT "
+        "(File > Export... > pointing file) or name it with --pointing."
+    )
+
+
+def _read_bounded(path: Path, limit: int, what: str) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(limit + 1)
+    except OSError as error:
+        raise InputError(f"{path}: the {what} cannot be read: {error.strerror or error}.") from None
+    if len(data) > limit:
+        raise InputError(
+            f"{path}: the {what} is larger than {limit >> 20} MB; it is not one that APT writes."
+        )
+    return data
+
+
+def read_pointing_text(path: Path) -> str:
+    """Return the text of a pointing report; an undecodable byte is kept as a replacement character."""
+    data = _read_bounded(path, MAX_POINTING, "pointing report")
+    if b"\0" in data[:4096]:
+        raise InputError(f"{path}: it is not a text file; give the pointing report that APT exports.")
+    return data.decode("utf-8-sig", errors="replace")
+
+
+def _manifest_name(archive: zipfile.ZipFile) -> str | None:
+    """Return the name of the proposal that META-INF/MANIFEST.MF gives."""
+    try:
+        info = archive.getinfo("META-INF/MANIFEST.MF")
+    except KeyError:
+        return None
+    with archive.open(info) as stream:
+        text = stream.read(65536).decode("utf-8", errors="replace")
+    for line in text.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "ProposalFilename":
+            return value.strip()
+    return None
+
+
+def _read_aptx(path: Path) -> bytes:
+    """Return the proposal inside an .aptx archive; only that one member is ever read."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if len(members) > MAX_MEMBERS:
+                raise InputError(
+                    f"{path}: the archive has {len(members)} members; it is not one that APT writes."
+                )
+            named = _manifest_name(archive)
+            tops = [m for m in members if m.filename.lower().endswith(".xml") and "/" not in m.filename]
+            chosen = [m for m in tops if m.filename == named] or tops
+            if len(chosen) != 1:
+                found = ", ".join(m.filename for m in chosen[:5]) or "none"
+                raise InputError(f"{path}: the archive should hold one proposal .xml, but holds {found}.")
+            if chosen[0].file_size > MAX_XML:
+                raise InputError(f"{path}: {chosen[0].filename} in it is larger than {MAX_XML >> 20} MB.")
+            with archive.open(chosen[0]) as stream:
+                data = stream.read(MAX_XML + 1)  # the size in the directory may lie
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path}: it cannot be read as an .aptx archive: {reason}.") from None
+    if len(data) > MAX_XML:
+        raise InputError(f"{path}: the proposal in it is larger than {MAX_XML >> 20} MB.")
+    return data
+
+
+def read_xml(path: Path) -> Any:
+    """Read and parse a proposal.
+
+    Parameters
+    ----------
+    path
+        An XML file exported by APT, or an .aptx file.
+
+    Returns
+    -------
+    lxml element
+        The root, JwstProposal.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, too large, not well-formed, has a DOCTYPE, or is no JWST proposal.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; give the XML or .aptx file of the proposal.")
+    packed = path.suffix.lower() == ".aptx" or zipfile.is_zipfile(path)
+    data = _read_aptx(path) if packed else _read_bounded(path, MAX_XML, "proposal")
+    parser = etree.XMLParser(
+        resolve_entities=False,
+        no_network=True,
+        load_dtd=False,
+        dtd_validation=False,
+        huge_tree=False,
+        remove_comments=True,
+        remove_pis=True,
+    )
+    try:
+        root = etree.fromstring(data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise InputError(f"{path}: it is not well-formed XML: {error}.") from None
+    if root is None:
+        raise InputError(f"{path}: it holds no XML element.")
+    if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
+        raise InputError(f"{path}: it has a DOCTYPE, which APT never writes; export the proposal again.")
+    name = etree.QName(root).localname
+    if name != "JwstProposal":
+        raise InputError(f"{path}: it is no JWST proposal: its root element is {name}, not JwstProposal.")
+    return root

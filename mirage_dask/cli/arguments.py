@@ -1,0 +1,117 @@
+"""Options that several commands share, and a parser whose errors help."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import textwrap
+from functools import partial
+from typing import Any, NoReturn
+
+from mirage_dask.cli.console import complain
+from mirage_dask.errors import nearest
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that names the nearest word when one is misspelt; it accepts no abbreviations."""
+
+    def __init__(self, **options: Any):
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Print one line of usage and the problem, and leave with exit code 2."""
+        wrong = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", message)
+        if wrong:
+            allowed = [word.strip(" '") for word in wrong.group(2).split(",")]
+            message = f"{wrong.group(1)!r} is none of {', '.join(allowed)}{nearest(wrong.group(1), allowed)}"
+        unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
+        if unknown:
+            known = [o for action in self._actions for o in action.option_strings]
+            message += nearest(unknown.group(1), known, count=1)
+        complain(message)
+        sys.stderr.write(f"       {self.prog} --help shows how it is used\n")
+        self.exit(2)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse; options that the command does not know are that command's error, not the program's."""
+        found, rest = self.parse_known_args(args, namespace)
+        if rest:
+            getattr(found, "parser", self).error(f"unrecognized arguments: {' '.join(rest)}")
+        return found
+
+
+def description(summary: str, examples: str) -> dict[str, Any]:
+    """Return the arguments of a parser that shows its summary first and its examples last."""
+    return {
+        "description": textwrap.fill(summary, 90),
+        "epilog": examples.strip("\n"),
+        "formatter_class": partial(argparse.RawDescriptionHelpFormatter, max_help_position=28, width=100),
+    }
+
+
+def add_command(commands: Any, name: str, summary: str, detail: str, examples: str, run: Any) -> Parser:
+    """Add a command with the options that every command has."""
+    lines = "examples\n" + "\n".join("  " + line.strip() for line in examples.strip().splitlines())
+    parser: Parser = commands.add_parser(name, help=summary, **description(detail, lines))
+    parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    parser.set_defaults(run=run, parser=parser)
+    return parser
+
+
+def add_proposal(parser: Parser, *, settings: bool = True) -> None:
+    """Add PROPOSAL and what belongs to it."""
+    parser.add_argument("proposal", metavar="PROPOSAL", help=".aptx file, or the .xml that APT exports")
+    parser.add_argument(
+        "--pointing", metavar="FILE", help="pointing report of an .xml (default: the .pointing beside it)"
+    )
+    if settings:
+        parser.add_argument(
+            "--settings", metavar="FILE", help="YAML file with catalogs, background, roll angle, …"
+        )
+
+
+def add_select(parser: Parser) -> None:
+    """Add --select."""
+    parser.add_argument(
+        "--select",
+        metavar="EXPR",
+        help="only these exposures: a pandas query over the columns of the exposure table, such as "
+        "\"observation == 2 and detector == 'NRCB5'\"",
+    )
+
+
+def add_json(parser: Parser) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="write JSON to stdout")
+
+
+def add_cluster(parser: Parser) -> None:
+    """Add the ways to run: on a cluster that exists, on one made for this run, or in this process."""
+    group = parser.add_argument_group("where it runs (default: in threads of this process)")
+    where = group.add_mutually_exclusive_group()
+    where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler, tcp://host:port")
+    where.add_argument("--workers", metavar="N", type=_count, help="start N worker processes on this machine")
+    where.add_argument("--serial", action="store_true", help="one exposure after the other, for debugging")
+    group.add_argument("--memory", metavar="SIZE", help="memory limit of each of the N workers, such as 2GB")
+
+
+def _count(text: str) -> int:
+    """Parse a positive whole number."""
+    value = int(text) if text.isdigit() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return value
+
+
+def open_given(arguments: argparse.Namespace) -> Any:
+    """Open the proposal that the arguments name."""
+    from mirage_dask.proposal import open_proposal
+
+    given = {"seed": arguments.seed} if getattr(arguments, "seed", None) is not None else {}
+    return open_proposal(
+        arguments.proposal,
+        pointing=arguments.pointing,
+        settings=getattr(arguments, "settings", None),
+        **given,
+    )

@@ -1,0 +1,137 @@
+"""Where words go: data to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+PLAIN_WIDTH = 400
+"""Columns when stdout is no terminal: one row of a table stays one line for grep and awk."""
+
+
+def _console(*, stderr: bool) -> Console:
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else PLAIN_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
+
+
+def say(text: str) -> None:
+    """Write a line of data to stdout."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str) -> None:
+    """Write a line for the person at the terminal to stderr; rich markup is allowed."""
+    _console(stderr=True).print(text)
+
+
+def complain(*problems: str) -> None:
+    """Write problems to stderr, each on its own line after a red word."""
+    from rich.text import Text
+
+    console = _console(stderr=True)
+    for problem in problems:
+        console.print(Text.assemble(("error: ", "bold red"), problem))
+
+
+def tell_failure(exposure: str, reason: str) -> None:
+    """Name an exposure that failed, on stderr."""
+    from rich.text import Text
+
+    _console(stderr=True).print(Text.assemble(("failed ", "bold red"), f"{exposure}: {reason}"))
+
+
+def say_json(value: Any) -> None:
+    """Write a value to stdout as JSON: dataclasses, numpy numbers, paths, dates and data frames included."""
+    json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def plain(value: Any) -> Any:
+    """Return a value as dictionaries, lists, strings, numbers and None, ready for JSON."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): plain(v) for k, v in value.items()}
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "to_dict") and hasattr(value, "columns"):
+        return [plain(row) for row in value.to_dict("records")]
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(v) for v in (sorted(value) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None
+    if value is None or isinstance(value, (str, int, bool)):
+        return value
+    return str(value)
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+    """Write a table to stdout: drawn in a terminal, one plain line per row elsewhere."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD if sys.stdout.isatty() else None, pad_edge=False, header_style="bold")
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left", no_wrap=not sys.stdout.isatty())
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    _console(stderr=False).print(table)
+
+
+def say_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
+    """Write lines of 'name  value' to stdout, values aligned; a value of several lines stays aligned."""
+    rows = [(name, str(value).splitlines() or [""]) for name, value in pairs]
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, lines in rows:
+        for i, line in enumerate(lines):
+            say(f"{name if i == 0 else '':<{width}}  {line}".rstrip())
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function (what, done, of how many) that shows a bar on stderr; in a log, one line per thing."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = _console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def show(what: str, done: int, count: int) -> None:
+            if console.is_terminal:
+                bar.update(task, description=what, completed=done, total=count)
+            else:
+                console.print(what)
+
+        yield show
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people: 41.9 MB (powers of 1000, as disks are sold)."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(count) < 1000 or unit == "TB":
+            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
+        count /= 1000
+    raise AssertionError
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: '3.2 s', '4 min 05 s', '2 h 10 min'."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

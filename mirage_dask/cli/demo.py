@@ -1,0 +1,79 @@
+"""The command `demo`: a small proposal from its file to pictures and FITS files, in one go."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from mirage_dask.cli.arguments import add_command
+from mirage_dask.cli.console import duration, say, size, tell
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    parser = add_command(
+        commands,
+        "demo",
+        "simulate a small example proposal and draw it",
+        "Simulate a small example proposal with the built-in reference files, on this machine: exposure table, plan, "
+        "store, pictures and one FITS file. Prints the paths of what it made.",
+        """
+        mirage-dask demo
+        mirage-dask demo somewhere --workers 2
+        """,
+        run_demo,
+    )
+    parser.add_argument(
+        "directory", metavar="DIR", nargs="?", default="mirage-dask-demo", help="default: %(default)s"
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=int, help="worker processes (default: threads of this one)"
+    )
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Go all the way with the example, telling each step."""
+    from mirage_dask import example_proposal
+    from mirage_dask.proposal import open_proposal, open_simulation
+    from mirage_dask.reference.lookup import calibrate_env
+    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic
+    from mirage_dask.report.sources import catalog_sources
+    from mirage_dask.report.style import save
+    from mirage_dask.store.uncal import export_uncal, uncal_name
+
+    start = time.monotonic()
+    folder, source = Path(arguments.directory), example_proposal()
+    folder.mkdir(parents=True, exist_ok=True)
+
+    tell(f"[bold]1. the proposal[/] {source}")
+    proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
+    table = proposal.table
+    tell(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
+    footprint = draw_footprint(table, sources=catalog_sources(proposal.settings, table))
+    say(str(save(footprint, folder / "footprint.png")))
+
+    tell("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
+    plan = proposal.plan()
+    tell(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
+
+    tell("[bold]3. the simulation[/]")
+    store = folder / "demo.zarr"
+    report = proposal.simulate(store, workers=arguments.workers)
+    if report.failures:  # the progress display has named them
+        return 1
+    say(str(store))
+
+    tell("[bold]4. pictures and a FITS file[/]")
+    simulation = open_simulation(store)
+    done = table[table["status"] == "ready"]
+    say(str(save(draw_mosaic(coadd(done, simulation.exposure)), folder / "mosaic.png")))
+    name = str(done["name"].iloc[-1])
+    say(str(save(draw_exposure(simulation.exposure(name)), folder / "exposure.png")))
+    export_uncal(store, folder / "uncal", select=[name], calibrate_env=calibrate_env)
+    say(str(folder / "uncal" / uncal_name(name)))
+
+    tell(f"[green]done[/] in {duration(time.monotonic() - start)}. Now with your own proposal:")
+    tell("   mirage-dask plan my.aptx --settings my.yaml")
+    return 0

@@ -1,0 +1,245 @@
+"""Commands that start from a proposal: exposures, plan, simulate."""
+
+from __future__ import annotations
+
+import argparse
+import socket
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mirage_dask.cli.arguments import (
+    add_cluster,
+    add_command,
+    add_json,
+    add_proposal,
+    add_select,
+    open_given,
+)
+from mirage_dask.cli.console import say, say_json, say_pairs, say_table, size, tell, tell_failure
+from mirage_dask.errors import InputError
+
+SHOWN_COLUMNS = (
+    "name",
+    "mode",
+    "aperture",
+    "filter",
+    "pupil",
+    "readpatt",
+    "ngroup",
+    "nint",
+    "target",
+    "status",
+)
+PATIENCE = 5.0
+"""Seconds to wait for a scheduler to answer before saying that it does not."""
+
+
+def add(commands: Any) -> None:
+    """Add these commands to the command line."""
+    table = add_command(
+        commands,
+        "exposures",
+        "list every detector exposure of a proposal",
+        "List every detector exposure of a proposal: name, pointing, filter, readout, dither, target. Exposures that "
+        "cannot be simulated are listed too, with the reason.",
+        """
+        mirage-dask exposures my.aptx
+        mirage-dask exposures my.xml --pointing my.pointing --csv exposures.csv
+        mirage-dask exposures my.aptx --select "filter == 'F444W'" --json | jq '.[].name'
+        """,
+        list_exposures,
+    )
+    add_proposal(table)
+    add_select(table)
+    table.add_argument("--csv", metavar="FILE", help="write all columns as CSV ('-' for stdout)")
+    table.add_argument("--parquet", metavar="FILE", help="write all columns as Parquet")
+    add_json(table)
+
+    plan = add_command(
+        commands,
+        "plan",
+        "say how large a simulation will be, before it runs",
+        "Check everything a simulation needs and say how large it will be: exposures, raw bytes, tasks, memory per "
+        "worker, and where each kind of reference data comes from. Nothing is simulated.",
+        """
+        mirage-dask plan my.aptx --settings my.yaml
+        mirage-dask plan my.aptx --settings my.yaml --json | jq .raw_bytes
+        """,
+        show_plan,
+    )
+    add_proposal(plan)
+    add_json(plan)
+
+    simulate = add_command(
+        commands,
+        "simulate",
+        "simulate a proposal into one Zarr store",
+        "Simulate the exposures of a proposal into one Zarr store. A run that was stopped goes on where it was when the "
+        "same command is given again; the pixels do not depend on how, where or in what order they were made.",
+        """
+        mirage-dask simulate my.aptx --settings my.yaml --out my.zarr
+        mirage-dask simulate my.aptx --out my.zarr --workers 4 --memory 2GB
+        mirage-dask simulate my.aptx --out my.zarr --select "observation == 2" --seed 7
+        mirage-dask simulate my.aptx --out s3://bucket/my.zarr --scheduler tcp://10.0.0.5:8786
+        """,
+        run_simulation,
+    )
+    add_proposal(simulate)
+    simulate.add_argument(
+        "--out", metavar="STORE.zarr", required=True, help="the store: a folder or an fsspec URL"
+    )
+    add_select(simulate)
+    simulate.add_argument(
+        "--seed", metavar="N", type=int, help="another realisation of all noise (default 42)"
+    )
+    simulate.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_cluster(simulate)
+    add_json(simulate)
+
+
+def list_exposures(arguments: argparse.Namespace) -> int:
+    """Print the exposure table, or write it to files."""
+    table = selected(open_given(arguments).table, arguments.select)
+    if arguments.parquet:
+        table.to_parquet(arguments.parquet, index=False)
+        tell(f"wrote {len(table):,} rows to {arguments.parquet}")
+    if arguments.csv and arguments.csv != "-":
+        table.to_csv(arguments.csv, index=False)
+        tell(f"wrote {len(table):,} rows to {arguments.csv}")
+    if arguments.csv == "-":
+        import sys
+
+        table.to_csv(sys.stdout, index=False)
+    elif arguments.json:
+        say_json(table)
+    elif not (arguments.csv or arguments.parquet):
+        columns = [c for c in SHOWN_COLUMNS if c in table]
+        say_table(columns, table[columns].itertuples(index=False, name=None), right=("ngroup", "nint"))
+    _tell_unsupported(table)
+    return 0
+
+
+def selected(table: Any, expression: str | None) -> Any:
+    """Return the rows that a --select expression keeps.
+
+    Raises
+    ------
+    InputError
+        If the expression cannot be evaluated, or is true for no row.
+    """
+    if not expression:
+        return table
+    try:
+        rows = table.query(expression)
+    except Exception as error:  # pandas raises whatever its parser meets
+        raise InputError(
+            f"--select {expression!r} cannot be used: {error}. It is a pandas query over the columns "
+            f"{', '.join(map(str, table.columns))}."
+        ) from error
+    if rows.empty:
+        raise InputError(f"--select {expression!r} is true for none of {len(table):,} exposures.")
+    return rows
+
+
+def _tell_unsupported(table: Any) -> None:
+    """Say how many exposures can be simulated, and why the others cannot."""
+    if "status" not in table:
+        return
+    not_ready = table[table["status"] == "unsupported"]
+    tell(f"{len(table):,} detector exposures, {len(table) - len(not_ready):,} can be simulated")
+    for reason, group in not_ready.groupby("reason"):
+        tell(f"[yellow]not simulated[/]: {len(group):,} × {reason}")
+
+
+def show_plan(arguments: argparse.Namespace) -> int:
+    """Print the plan of a proposal."""
+    plan = open_given(arguments).plan()
+    if arguments.json:
+        say_json(plan)
+    else:
+        say_pairs(summary(plan))
+    return 0
+
+
+def summary(plan: Any) -> list[tuple[str, str]]:
+    """Return the lines of a plan for people."""
+    import dataclasses
+
+    lines = []
+    for field in dataclasses.fields(plan):
+        value = getattr(plan, field.name)
+        name = field.name.replace("_", " ")
+        if isinstance(value, dict):
+            text = "\n".join(f"{k}: {v}" for k, v in value.items()) or "none"
+        elif isinstance(value, (list, tuple)):
+            text = "\n".join(map(str, value)) or "none"
+        elif isinstance(value, int) and ("bytes" in field.name or "memory" in field.name):
+            text, name = size(value), name.replace(" bytes", "")
+        else:
+            text = f"{value:,}" if isinstance(value, int) else str(value)
+        lines.append((name, text))
+    return lines
+
+
+def run_simulation(arguments: argparse.Namespace) -> int:
+    """Simulate, and name what failed."""
+    check_scheduler(arguments.scheduler)
+    proposal = open_given(arguments)
+    report = proposal.simulate(
+        arguments.out,
+        client=arguments.scheduler,
+        workers=arguments.workers,
+        memory=arguments.memory,
+        serial=arguments.serial,
+        select=arguments.select,
+        progress=not (arguments.quiet or arguments.json),
+    )
+    return finish(report, json=arguments.json, quiet=arguments.quiet)
+
+
+def finish(report: Any, *, json: bool, quiet: bool) -> int:
+    """Print where the store is, or the report as JSON, and return the exit code."""
+    if json:
+        say_json(report)
+    else:
+        say(report.store_url)
+    if quiet or json:  # the progress display has told it otherwise
+        reasons = {failure.exposure: failure.error for failure in reversed(report.failures)}
+        for name in report.failed:
+            tell_failure(name, reasons[name])
+    return 1 if report.failures else 0
+
+
+def check_scheduler(address: str | None) -> None:
+    """Find out in seconds whether anything listens at a scheduler's address.
+
+    Raises
+    ------
+    InputError
+        If the address makes no sense or nobody answers.
+    """
+    if address is None:
+        return
+    if Path(address).is_file():
+        raise InputError(
+            f'--scheduler {address}: this is a file; give the address in it ("address"), such as tcp://host:8786.'
+        )
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme not in ("tcp", "tls"):
+        return  # another transport: Dask itself must know
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = parts.hostname, None
+    if not host or not port:
+        raise InputError(
+            f"--scheduler {address!r} is no address; write tcp://host:port, such as tcp://127.0.0.1:8786."
+        )
+    try:
+        with socket.create_connection((host, port), timeout=PATIENCE):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"No Dask scheduler answers at {address} ({error}); start one with 'dask scheduler', or leave --scheduler out."
+        ) from None

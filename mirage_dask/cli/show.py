@@ -1,0 +1,97 @@
+"""The command `show`: pictures of a proposal or of a store."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirage_dask.cli.arguments import add_command, add_select, open_given
+from mirage_dask.cli.console import say
+from mirage_dask.cli.proposals import selected
+from mirage_dask.errors import InputError, nearest
+
+PICTURES = ("footprint", "scene", "exposure", "mosaic")
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    parser = add_command(
+        commands,
+        "show",
+        "draw the footprint, a scene, an exposure or a mosaic",
+        "Draw a picture into a file and print its path: the footprint of all exposures on the sky; the scene on one "
+        "detector before noise; one raw exposure with a ramp; a quick mosaic of what a store holds. Scenes and exposures "
+        "of a proposal are computed for the picture; nothing needs to have been simulated.",
+        """
+        mirage-dask show my.aptx
+        mirage-dask show my.aptx --settings my.yaml --what scene jw42424001001_02101_00001_nrcb5
+        mirage-dask show my.zarr jw42424001001_02101_00001_nrcb5 --png ramp.png
+        mirage-dask show my.zarr --what mosaic --select "module == 'B'"
+        """,
+        draw,
+    )
+    parser.add_argument("source", metavar="PROPOSAL|STORE.zarr", help="what to draw")
+    parser.add_argument(
+        "exposure", metavar="EXPOSURE", nargs="?", help="name of an exposure (for scene and exposure)"
+    )
+    parser.add_argument(
+        "--png", metavar="FILE", help="the picture; .pdf and .svg work too (default: named after it)"
+    )
+    parser.add_argument("--what", choices=PICTURES, help="default: exposure if one is named, else footprint")
+    parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
+    parser.add_argument(
+        "--settings", metavar="FILE", help="YAML file with catalogs, background, roll angle, …"
+    )
+    add_select(parser)
+
+
+def draw(arguments: argparse.Namespace) -> int:
+    """Draw one picture and print its path."""
+    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
+    from mirage_dask.report.sources import catalog_sources
+    from mirage_dask.report.style import save
+
+    what = arguments.what or ("exposure" if arguments.exposure else "footprint")
+    source = open_source(arguments)
+    table = selected(source.table, arguments.select)
+    if what == "footprint":
+        figure = draw_footprint(table, sources=catalog_sources(source.settings, table))
+    elif what == "mosaic":
+        figure = draw_mosaic(coadd(simulated(table), source.exposure))
+    else:
+        name = arguments.exposure or first(table)
+        if name not in set(table["name"]):
+            raise InputError(f"There is no exposure {name!r}{nearest(name, list(table['name'])) or '.'}")
+        drawing = draw_scene if what == "scene" else draw_exposure
+        figure = drawing(source.exposure(name))
+    base = Path(str(arguments.source).rstrip("/")).stem if what in ("footprint", "mosaic") else name
+    say(str(save(figure, arguments.png or f"{base}_{what}.png")))
+    return 0
+
+
+def open_source(arguments: argparse.Namespace) -> Any:
+    """Open what is to be drawn: a store where there is one at that place, else a proposal."""
+    from mirage_dask.proposal import open_simulation
+
+    path = str(arguments.source)
+    if path.rstrip("/").endswith(".zarr") or "://" in path or Path(path, "zarr.json").exists():
+        return open_simulation(path)
+    arguments.proposal = path
+    return open_given(arguments)
+
+
+def simulated(table: Any) -> Any:
+    """Return the rows whose raw data can be read: all of a proposal, the finished ones of a store."""
+    rows = table[table["status"].isin(("done", "ready"))] if "status" in table else table
+    if "done" in set(rows["status"]):
+        rows = rows[rows["status"] == "done"]
+    return rows
+
+
+def first(table: Any) -> str:
+    """Return the first exposure that can be simulated."""
+    rows = simulated(table)
+    if rows.empty:
+        raise InputError("No exposure of this table can be simulated: there is nothing to draw.")
+    return str(rows["name"].iloc[0])

@@ -1,0 +1,68 @@
+"""How this package compiles its kernels: one decorator, strict floating point, a cache that cannot go stale.
+
+Strict means IEEE single operations in the order written (no `fastmath`, no contraction), so that every processor gives
+the same bits. The GIL is released: threads of one worker run kernels side by side.
+
+Numba keys its on-disk cache by the file of the decorated function only; a kernel would keep an old copy of a callee that
+lives in another file. The cache directory therefore carries a hash of the package's whole source. Where no directory can
+be written, kernels are compiled in memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numba
+import platformdirs
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False}
+
+
+@cache
+def source_digest() -> str:
+    """Return a hash of all Python sources of the package, 16 hex digits."""
+    root = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=8)
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@cache
+def _cache_directory() -> str:
+    """Return a writable directory for compiled kernels, or an empty string."""
+    base = os.environ.get("MIRAGE_DASK_CACHE") or platformdirs.user_cache_dir("mirage_dask")
+    directory = Path(base) / "kernels" / source_digest()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return ""
+    return str(directory) if os.access(directory, os.W_OK) else ""
+
+
+def kernel(function: F) -> F:
+    """Compile a function with the package's options on its first call."""
+    directory = _cache_directory()
+    if not directory:
+        return numba.njit(**OPTIONS)(function)
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = directory  # read when the decorator runs, so other packages keep their own
+    try:
+        return numba.njit(cache=True, **OPTIONS)(function)
+    except RuntimeError:  # "no locator available": the directory vanished or cannot be used
+        return numba.njit(**OPTIONS)(function)
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+def inline(function: F) -> F:
+    """Compile a scalar or row helper that LLVM folds into the kernel that calls it."""
+    return numba.njit(forceinline=True, **OPTIONS)(function)

@@ -1,0 +1,27 @@
+"""Facts about the instruments as tables: a new detector, subarray or filter is a row in `data/`, not code."""
+
+from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector
+from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
+from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
+from mirage_dask.instruments.readouts import ReadoutPattern, Subarray, frame_time, get_readout, subarrays
+from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint
+
+__all__ = [
+    "Detector",
+    "OpticalElement",
+    "ReadoutPattern",
+    "Subarray",
+    "ZeroPoint",
+    "channel_of",
+    "cosmic_ray_library",
+    "cosmic_ray_rate",
+    "detectors_of",
+    "exp_type",
+    "frame_time",
+    "get_detector",
+    "get_readout",
+    "get_zeropoint",
+    "optical_elements",
+    "split_optics",
+    "subarrays",
+]

@@ -1,0 +1,117 @@
+"""Detectors: what each one is called, how it is read and how noisy it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+
+from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.tables import read_table
+
+
+@dataclass(frozen=True)
+class Detector:
+    """One detector; the sources of the numbers stand in `data/detectors.ecsv`."""
+
+    name: str
+    """Name inside this package, 'NRCB5'."""
+    fits_name: str
+    """Spelling of FITS headers and CRDS, 'NRCBLONG'."""
+    instrument: str
+    """'NIRCAM'."""
+    module: str
+    """'A' or 'B'."""
+    channel: str
+    """'SHORT' or 'LONG'."""
+    fast_axis: int
+    """JWST FASTAXIS: +-1 when rows run along science x; the sign gives the direction."""
+    slow_axis: int
+    """JWST SLOWAXIS."""
+    gain: float
+    """Mean gain, e-/DN."""
+    read_noise: float
+    """White noise of one frame, e-."""
+    dark_current: float
+    """e-/s."""
+    ktc_noise: float
+    """Reset noise, e-, common to all frames of an integration."""
+    ipc: float
+    """Fraction of a pixel's charge coupled to each edge neighbour."""
+    full_well: float
+    """e-."""
+    pink_noise: float
+    """1/f noise common to all outputs, e-."""
+    output_pink_noise: float
+    """1/f noise of each output, e-."""
+    pixel_scale: float
+    """Nominal, arcsec."""
+    amplifiers: int = 4
+    """Outputs in full frame."""
+    size: int = 2048
+    """Rows and columns, reference pixels included."""
+    reference_pixels: int = 4
+    """Rows and columns of reference pixels on each side."""
+
+
+_TEXT = {"name", "fits_name", "instrument", "module", "channel"}
+_INTEGERS = {"fast_axis", "slow_axis"}
+
+
+def _from_row(row: dict[str, str]) -> Detector:
+    values: dict[str, object] = {}
+    for field in fields(Detector):
+        if field.name in row:
+            kind = str if field.name in _TEXT else int if field.name in _INTEGERS else float
+            values[field.name] = kind(row[field.name])
+    return Detector(**values)  # type: ignore[arg-type]
+
+
+@cache
+def _detectors() -> dict[str, Detector]:
+    return {row["name"]: _from_row(row) for row in read_table("detectors")}
+
+
+def get_detector(name: str) -> Detector:
+    """Look a detector up by any of its spellings.
+
+    Parameters
+    ----------
+    name
+        'NRCB5', 'NRCBLONG' or 'B5', in any case.
+
+    Raises
+    ------
+    InputError
+        If there is no such detector; names the nearest ones.
+    """
+    wanted = str(name).strip().upper()
+    for detector in _detectors().values():
+        if wanted in (detector.name, detector.fits_name, detector.name.removeprefix("NRC")):
+            return detector
+    allowed = [spelling for d in _detectors().values() for spelling in (d.name, d.fits_name)]
+    raise InputError(f"There is no detector {name!r}{nearest(wanted, allowed) or '.'}")
+
+
+def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, ...]:
+    """Return the detectors of an instrument or of one of its modules, in table order.
+
+    Parameters
+    ----------
+    module
+        'A' or 'B'; 'ALL' and None mean all.
+
+    Raises
+    ------
+    InputError
+        If the instrument or the module has no detectors here.
+    """
+    of_instrument = [d for d in _detectors().values() if d.instrument == instrument.upper()]
+    wanted = (module or "ALL").upper()
+    found = tuple(d for d in of_instrument if wanted in ("ALL", d.module))
+    if not of_instrument:
+        known = sorted({d.instrument for d in _detectors().values()})
+        raise InputError(f"There are no detectors of instrument {instrument!r}; known: {', '.join(known)}.")
+    if not found:
+        known = sorted({d.module for d in of_instrument})
+        raise InputError(f"{instrument} has no module {module!r}; allowed: {', '.join(known)}, ALL.")
+    return found

@@ -1,0 +1,134 @@
+"""How a ramp is read: readout patterns, subarrays and the time of one frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.tables import read_table
+
+PIXEL_TIME = 1e-5
+"""Seconds in which an output digitises one pixel (TSAMPLE = 10 microseconds)."""
+
+
+@dataclass(frozen=True)
+class ReadoutPattern:
+    """How many frames make a group."""
+
+    name: str
+    nframes: int
+    """Frames averaged into a group."""
+    groupgap: int
+    """Frames dropped after each group."""
+    max_groups: int
+    """Most groups that APT accepts; not a limit of the simulation."""
+
+
+@dataclass(frozen=True)
+class Subarray:
+    """A subarray of one detector: an APT name and the SIAF aperture it stands for."""
+
+    name: str
+    """'SUB160'."""
+    aperture: str
+    """'NRCB1_SUB160'."""
+    detector: str
+    """'NRCB1'."""
+    amplifiers: int
+    """Outputs that are read, 1 or 4; 0 when the proposer chooses."""
+
+
+@cache
+def _patterns() -> dict[tuple[str, str], ReadoutPattern]:
+    return {
+        (row["instrument"], row["name"]): ReadoutPattern(
+            row["name"], int(row["nframes"]), int(row["groupgap"]), int(row["max_groups"])
+        )
+        for row in read_table("readouts")
+    }
+
+
+def get_readout(instrument: str, name: str) -> ReadoutPattern:
+    """Look a readout pattern up.
+
+    Raises
+    ------
+    InputError
+        If the instrument has no such pattern; names the nearest ones.
+    """
+    key = (instrument.upper(), str(name).strip().upper())
+    if key not in _patterns():
+        allowed = [n for i, n in _patterns() if i == key[0]]
+        remedy = nearest(key[1], allowed) or f"; allowed: {', '.join(allowed) or 'none'}."
+        raise InputError(f"{instrument} has no readout pattern {name!r}{remedy}")
+    return _patterns()[key]
+
+
+def subarrays(
+    name: str, module: str, *, instrument: str = "NIRCAM", use: str | None = None
+) -> tuple[Subarray, ...]:
+    """Return the apertures that an APT subarray stands for, one per detector read.
+
+    Parameters
+    ----------
+    name
+        'FULL', 'SUB160', ... in any case.
+    module
+        'A', 'B' or 'ALL'.
+    use
+        'imaging', 'grism', 'coronagraphy', 'acquisition' or 'wavefront'. By default imaging if the subarray
+        has apertures for that, else all it has.
+
+    Raises
+    ------
+    InputError
+        If the instrument has no such subarray, or not in this module.
+    """
+    wanted, module = str(name).strip().upper(), str(module).strip().upper()
+    rows = [r for r in read_table("subarrays") if r["instrument"] == instrument.upper()]
+    of_name = [r for r in rows if r["name"] == wanted]
+    if not of_name:
+        remedy = nearest(wanted, sorted({r["name"] for r in rows})) or "."
+        raise InputError(f"{instrument} has no subarray {name!r}{remedy}")
+    uses = {r["use"] for r in of_name}
+    chosen = use or ("imaging" if "imaging" in uses else None)
+    found = tuple(
+        Subarray(r["name"], r["aperture"], r["detector"], int(r["amplifiers"]))
+        for r in of_name
+        if chosen in (None, r["use"]) and module in ("ALL", r["detector"][3])
+    )
+    if not found:
+        places = sorted({r["aperture"] for r in of_name if chosen in (None, r["use"])})
+        raise InputError(
+            f"{instrument} subarray {wanted} has no {chosen or ''} aperture in module {module!r}; "
+            f"it has {', '.join(places) or 'apertures for ' + ', '.join(sorted(uses))}."
+        )
+    return found
+
+
+def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:
+    """Return the time of one frame, seconds.
+
+    ``1e-5 s * ((fast / amplifiers + colpad) * (slow + rowpad) + fullpad)``, with the pads of
+    `data/frame_times.ecsv`.
+
+    Parameters
+    ----------
+    nx, ny
+        Science columns and rows that are read.
+    amplifiers
+        Outputs that are read, 1 or 4.
+
+    Raises
+    ------
+    InputError
+        If the instrument cannot read such an array.
+    """
+    for row in read_table("frame_times"):
+        fits = max(nx, ny) <= int(row["largest"]) and min(nx, ny) > 0
+        if fits and row["instrument"] == instrument.upper() and int(row["amplifiers"]) == amplifiers:
+            fast, slow = (nx, ny) if row["fast"] == "x" else (ny, nx)
+            pixels = (fast / amplifiers + int(row["colpad"])) * (slow + int(row["rowpad"]))
+            return PIXEL_TIME * (pixels + int(row["fullpad"]))
+    raise InputError(f"{instrument} cannot read {nx} x {ny} pixels through {amplifiers} outputs; use 1 or 4.")

@@ -1,0 +1,30 @@
+"""Read the tables of `data/` with a small reader of our own: workers import this, and astropy is slow.
+
+The files are ECSV (blank-separated, quoted by double quotes), so `astropy.table.Table.read` reads them as
+well; their headers state units and sources.
+"""
+
+from __future__ import annotations
+
+import csv
+from functools import cache
+from importlib.resources import files
+
+
+@cache
+def read_table(name: str) -> tuple[dict[str, str], ...]:
+    """Read one table of this package.
+
+    Parameters
+    ----------
+    name
+        File name without suffix, such as 'detectors'.
+
+    Returns
+    -------
+    tuple of dict
+        One dictionary of column name to text per row, in the order of the file.
+    """
+    text = (files(__package__) / "data" / f"{name}.ecsv").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    return tuple(csv.DictReader(lines, delimiter=" "))

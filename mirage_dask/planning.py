@@ -1,0 +1,176 @@
+"""From a proposal and its settings to a plan: everything a run needs, checked, resolved and written once.
+
+Here the exposure table meets the settings: each row gets its catalogs (turned into electrons per second), its background,
+its cosmic rays and its reference pack, and becomes an `ExposureSpec`. The plan lies in the cache of this machine under a
+hash of all that it depends on, so that opening the same proposal again finds it; a run copies (links) it into its store.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from mirage_dask.compiled import source_digest
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.instruments import cosmic_ray_rate
+from mirage_dask.pointing import attitude_matrix
+from mirage_dask.reference.locations import builtin_version, cache_directory
+from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.reference.prepare import PreparedReferences, prepare_references
+from mirage_dask.scene import background_rate, galaxies, point_sources, read_catalog
+from mirage_dask.settings import ExposureSettings, Settings
+from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.plan import Plan, load_plan, save_plan
+
+Progress = Callable[[str, int, int], None]
+
+MAKERS = {"point_source": point_sources, "galaxy": galaxies}
+
+
+def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return the exposure table with what the settings say of each exposure.
+
+    New columns: point_source, galaxy (catalog paths, empty for none), background ('low', 'medium', 'high' or DN/s),
+    cosmic_ray_library (empty for none), cosmic_ray_scale.
+
+    Raises
+    ------
+    InputError
+        If the settings name targets or observations that the table lacks, or leave out ones that it needs.
+    """
+    settings.check_against(table)
+    found: dict[Hashable, ExposureSettings | None] = {}
+    rows = []
+    for values in table[["observation", "target", "instrument", "channel", "status"]].itertuples(index=False, name=None):
+        if values not in found:
+            row = dict(zip(("observation", "target", "instrument", "channel"), values, strict=False))
+            found[values] = settings.for_exposure(row) if values[-1] == "ready" else None
+        own = found[values]
+        rays = own.cosmic_rays if own else None
+        rows.append(
+            {
+                "point_source": (own.point_source or "") if own else "",
+                "galaxy": (own.galaxy or "") if own else "",
+                "background": str(own.background) if own else "",
+                "cosmic_ray_library": rays.library if rays else "",
+                "cosmic_ray_scale": float(rays.scale) if rays else 0.0,
+            }
+        )
+    return pd.concat([table.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
+
+
+def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | None = None) -> Plan:
+    """Resolve everything and write the plan into the cache of this machine, or find it there.
+
+    Parameters
+    ----------
+    table
+        Exposure table with the columns of `add_settings`.
+    settings
+        The settings.
+    progress
+        Called with (what is being done, how many are done, how many there are).
+
+    Raises
+    ------
+    InputError
+        With every problem of every catalog.
+    ReferenceFileError
+        If a reference file is missing or damaged.
+    StoreError
+        If the cache cannot be written.
+    """
+    url = str(cache_directory() / "plans" / _key(table, settings))
+    try:
+        return load_plan(url)
+    except StoreError:
+        pass  # not planned yet, or not to its end
+    ready = table[table["status"] == "ready"]
+    sources = _save_sources(ready, f"{url}/sources")
+    references = prepare_references(
+        ready,
+        cosmic_ray_libraries={
+            row.name: [row.cosmic_ray_library] if row.cosmic_ray_library else []
+            for row in ready[["name", "cosmic_ray_library"]].itertuples(index=False)
+        },
+        destination_url=url,
+        progress=progress,
+    )
+    specs = [_spec(row, settings, references, sources, url) for row in ready.to_dict("records")]
+    return save_plan(
+        url,
+        table,
+        specs,
+        settings=settings.to_dict(),
+        provenance={"references": references.provenance, "builtin": builtin_version()},
+    )
+
+
+def _key(table: pd.DataFrame, settings: Settings) -> str:
+    """Return a hash of everything that a plan depends on, 16 hex digits."""
+    digest = hashlib.blake2b(digest_size=8)
+    for text in (source_digest(), builtin_version(), repr(settings.to_dict()), table.to_csv(index=False)):
+        digest.update(text.encode())
+    for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
+        digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
+    return digest.hexdigest()
+
+
+def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
+    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
+    optics = ["detector", "filter", "pupil"]
+    problems: list[str] = []
+    keys: dict[Hashable, str] = {}
+    for kind, make in MAKERS.items():
+        for path, rows in ready[ready[kind] != ""].groupby(kind):
+            uses = list(rows[optics].drop_duplicates().itertuples(index=False, name=None))
+            try:
+                catalog = read_catalog(path, kind, optics=uses)
+                for use in uses:
+                    keys[kind, path, *use] = make(catalog, *use).save(url)
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return keys
+
+
+def _spec(
+    row: dict[str, Any],
+    settings: Settings,
+    references: PreparedReferences,
+    sources: dict[Hashable, str],
+    url: str,
+) -> ExposureSpec:
+    """Turn one row of the table into its specification."""
+    optics = (row["detector"], row["filter"], row["pupil"])
+    library = row["cosmic_ray_library"]
+    rate = cosmic_ray_rate(library) * row["cosmic_ray_scale"] if library else 0.0
+    level: str | float = row["background"]
+    if level not in ("low", "medium", "high"):
+        level = float(level)
+    pack = references.packs[row["name"]]
+    attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
+    off = set() if library else {"cosmic_rays"}
+    return ExposureSpec(
+        **{n: int(row[n]) for n in ("program", "observation", "visit", "exposure", "tile", "dither")},
+        **{n: str(row[n]) for n in ("name", "detector", "filter", "pupil")},
+        **{n: int(row[n]) for n in ("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap")},
+        nints=int(row["nint"]),
+        ngroups=int(row["ngroup"]),
+        tframe=float(row["tframe"]),
+        amplifiers=int(row["namp"]),
+        attitude=tuple(float(v) for v in attitude.ravel()),
+        background=background_rate(level, *optics, mean_gain=ReferencePack.open(url, pack).meta["mean_gain"]),
+        cosmic_ray_library=library,
+        cosmic_ray_rate=float(rate),
+        effects=tuple(n for n in settings.effects.names if n not in off),
+        seed=settings.seed,
+        pack=pack,
+        point_sources=sources.get(("point_source", row["point_source"], *optics), ""),
+        galaxies=sources.get(("galaxy", row["galaxy"], *optics), ""),
+    )

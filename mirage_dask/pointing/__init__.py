@@ -1,0 +1,44 @@
+"""Pointing: attitude, apertures, distortion; from the sky to pixels and back."""
+
+from mirage_dask.pointing.attitude import (
+    attitude_matrix,
+    local_roll,
+    radec_to_unit,
+    roll_at,
+    unit_to_radec,
+    unit_to_v2v3,
+    v2v3_to_unit,
+)
+from mirage_dask.pointing.distortion import Distortion, distortion_from_model
+from mirage_dask.pointing.projection import SkyProjection
+from mirage_dask.pointing.siaf import (
+    Aperture,
+    aperture,
+    aperture_polynomials,
+    distortion_from_siaf,
+    footprint,
+    prd_version,
+    reference_point,
+    siaf_model,
+)
+
+__all__ = [
+    "Aperture",
+    "Distortion",
+    "SkyProjection",
+    "aperture",
+    "aperture_polynomials",
+    "attitude_matrix",
+    "distortion_from_model",
+    "distortion_from_siaf",
+    "footprint",
+    "local_roll",
+    "prd_version",
+    "radec_to_unit",
+    "reference_point",
+    "roll_at",
+    "siaf_model",
+    "unit_to_radec",
+    "unit_to_v2v3",
+    "v2v3_to_unit",
+]

@@ -1,0 +1,143 @@
+"""Attitude: where the telescope's axes point on the sky.
+
+Frames. The *sky* frame holds ICRS unit vectors ``u = (cos d cos a, cos d sin a, sin d)``. The *V* frame is
+fixed to the observatory; the direction with telescope coordinates V2, V3 is
+``v = (cos V3 cos V2, cos V3 sin V2, sin V3)``.
+
+An attitude is the rotation ``R`` with ``v = R u``. For a target at (ra, dec) put at (V2, V3) it is the
+transpose of
+
+    A = Rz(ra) Ry(-dec) Rx(-roll) Ry(V3) Rz(-V2)
+
+(JWST-STScI-001550, section 6.1), where roll is the position angle of the V3 axis *at* (V2, V3). The angle
+that a user gives, PA_V3, is turned into that local roll as Mirage and the pipeline's
+`set_telescope_pointing` do (`local_roll`).
+
+NOT modelled: velocity aberration, jitter, guide-star errors.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+ARCSEC = np.pi / 180.0 / 3600.0
+"""Radians."""
+
+
+def radec_to_unit(ra: npt.ArrayLike, dec: npt.ArrayLike) -> Floats:
+    """Turn sky positions into unit vectors.
+
+    Parameters
+    ----------
+    ra, dec
+        ICRS, degrees; scalars or arrays of shape (n,).
+
+    Returns
+    -------
+    ndarray, float64, shape (n, 3)
+    """
+    a, d = np.radians(np.atleast_1d(np.asarray(ra, float))), np.radians(np.atleast_1d(np.asarray(dec, float)))
+    return np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
+
+
+def unit_to_radec(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Turn unit vectors (n, 3) into ICRS degrees, right ascension in [0, 360)."""
+    x, y, z = np.moveaxis(np.atleast_2d(np.asarray(unit, float)), -1, 0)
+    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
+
+
+def v2v3_to_unit(v2: npt.ArrayLike, v3: npt.ArrayLike) -> Floats:
+    """Turn telescope coordinates, arcsec, into unit vectors (n, 3) of the V frame."""
+    return radec_to_unit(np.asarray(v2, float) / 3600.0, np.asarray(v3, float) / 3600.0)
+
+
+def unit_to_v2v3(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Turn unit vectors (n, 3) of the V frame into V2, V3, arcsec, V2 in [-648000, 648000)."""
+    v2, v3 = unit_to_radec(unit)
+    return (v2 + 180.0) % 360.0 * 3600.0 - 648000.0, v3 * 3600.0
+
+
+def _rotation(axis: int, degrees: float) -> Floats:
+    """Return the right-handed rotation of vectors about axis 0, 1 or 2."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    j, k = (axis + 1) % 3, (axis + 2) % 3
+    matrix = np.eye(3)
+    matrix[j, j] = matrix[k, k] = c
+    matrix[j, k], matrix[k, j] = -s, s
+    return matrix
+
+
+def local_roll(ra: float, dec: float, v2: float, v3: float, pa_v3: float) -> float:
+    """Return the position angle of the V3 axis at (v2, v3), degrees east of north in [0, 360).
+
+    The formula of JWST-STScI-001550 that the pipeline and Mirage use: the matrix M of the boresight is made
+    with the coordinates of the target itself, so PA_V3 is meant near the target.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    v2, v3
+        Where the target is put, arcsec.
+    pa_v3
+        Position angle of the V3 axis, degrees.
+    """
+    a, d, p = np.radians([ra, dec, pa_v3])
+    c2, s2 = np.cos(v2 * ARCSEC), np.sin(v2 * ARCSEC)
+    c3, s3 = np.cos(v3 * ARCSEC), np.sin(v3 * ARCSEC)
+    v1_axis = (np.cos(a) * np.cos(d), np.sin(a) * np.cos(d), np.sin(d))
+    v2_axis = (
+        -np.sin(a) * np.cos(p) + np.cos(a) * np.sin(d) * np.sin(p),
+        np.cos(a) * np.cos(p) + np.sin(a) * np.sin(d) * np.sin(p),
+        -np.cos(d) * np.sin(p),
+    )
+    v3_axis = (
+        -np.sin(a) * np.sin(p) - np.cos(a) * np.sin(d) * np.cos(p),
+        np.cos(a) * np.sin(p) - np.sin(a) * np.sin(d) * np.cos(p),
+        np.cos(d) * np.cos(p),
+    )
+    north = -(v1_axis[2] * c2 + v2_axis[2] * s2) * s3 + v3_axis[2] * c3
+    east = (v1_axis[0] * v3_axis[1] - v1_axis[1] * v3_axis[0]) * c2
+    east += (v2_axis[0] * v3_axis[1] - v2_axis[1] * v3_axis[0]) * s2
+    return float(np.degrees(np.arctan2(east, north)) % 360.0)
+
+
+def attitude_matrix(ra: float, dec: float, v2: float, v3: float, pa_v3: float) -> Floats:
+    """Return the rotation from sky unit vectors to the V frame.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    v2, v3
+        Where the target is put, arcsec.
+    pa_v3
+        Position angle of the V3 axis, degrees; see `local_roll`.
+
+    Returns
+    -------
+    ndarray, float64, shape (3, 3)
+        R with ``v = R @ u``.
+    """
+    roll = local_roll(ra, dec, v2, v3, pa_v3)
+    matrix = _rotation(2, ra) @ _rotation(1, -dec) @ _rotation(0, -roll)
+    matrix = matrix @ _rotation(1, v3 / 3600.0) @ _rotation(2, -v2 / 3600.0)
+    return matrix.T
+
+
+def roll_at(attitude: Floats, v2: float, v3: float) -> float:
+    """Return the position angle of the V3 axis at (v2, v3) under an attitude, degrees in [0, 360).
+
+    It is the keyword ROLL_REF of an aperture with that reference point: with it the pipeline's sky
+    transformation is this very attitude.
+    """
+    c2, s2 = np.cos(v2 * ARCSEC), np.sin(v2 * ARCSEC)
+    c3, s3 = np.cos(v3 * ARCSEC), np.sin(v3 * ARCSEC)
+    sky = attitude.T @ np.array([c3 * c2, c3 * s2, s3])
+    up = attitude.T @ np.array([-s3 * c2, -s3 * s2, c3])  # unit vector along increasing V3
+    east = np.array([-sky[1], sky[0], 0.0])
+    north = np.cross(sky, east)
+    return float(np.degrees(np.arctan2(up @ east, up @ north)) % 360.0)

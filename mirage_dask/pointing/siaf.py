@@ -1,0 +1,258 @@
+"""Apertures: the observatory's table of where each aperture lies in the focal plane (SIAF), by way of pysiaf.
+
+pysiaf takes a second to import and looks for a newer version on the network, so it is imported when first
+needed, and offline. Workers never need it: what they use is in `SkyProjection`.
+
+For whoever writes distortion files (CRDS type `distortion`): `siaf_model(name)` gives the two directions as
+callables, `aperture_polynomials(name)` the coefficients. The two directions of the SIAF are separate fits
+and disagree by up to 0.1 pixel in corners of some NIRCam detectors; the pipeline uses the forward one and
+its inverse in the file.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask.errors import InputError, nearest
+from mirage_dask.pointing.attitude import Floats, roll_at, unit_to_radec, v2v3_to_unit
+from mirage_dask.pointing.distortion import Distortion, distortion_from_model
+
+_INSTRUMENTS = {"NRC": "NIRCam", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSpec"}
+_GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
+
+
+@dataclass(frozen=True)
+class Aperture:
+    """One aperture of the SIAF. Compound apertures (NRCALL_FULL) belong to no detector and have no pixels."""
+
+    name: str
+    detector: str
+    """'NRCB5'; empty for a compound aperture."""
+    v2_ref: float
+    """Reference point, arcsec."""
+    v3_ref: float
+    v3i_yang: float
+    """Angle from V3 to the ideal y axis, degrees."""
+    vparity: int
+    """Sign of V2 along ideal x."""
+    x_sci_ref: float
+    """Science pixel of the reference point, in the aperture's own pixels, 1-based as SIAF and CRPIX count."""
+    y_sci_ref: float
+    x_scale: float
+    """arcsec per pixel at the reference point."""
+    y_scale: float
+    x0: int
+    """0-based full-frame science column of the aperture's first column."""
+    y0: int
+    nx: int
+    ny: int
+
+
+def _no_network(*_args: Any, **_kwargs: Any) -> None:
+    raise OSError("no look-up of pysiaf's version on the network")
+
+
+@cache
+def _pysiaf() -> Any:
+    """Import pysiaf without its look-up on the network, which has no time limit, and its warning about that."""
+    if "pysiaf" in sys.modules:
+        return sys.modules["pysiaf"]
+    import requests
+
+    log = logging.getLogger("pysiaf")
+    level, get = log.level, requests.get
+    log.setLevel(logging.ERROR)
+    requests.get = _no_network  # type: ignore[assignment]
+    try:
+        return importlib.import_module("pysiaf")
+    finally:
+        requests.get = get
+        log.setLevel(level)
+
+
+@cache
+def _siaf(instrument: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _pysiaf().Siaf(instrument)
+
+
+def prd_version() -> str:
+    """Return the version of the project reference database that the installed pysiaf carries."""
+    return str(_pysiaf().JWST_PRD_VERSION)
+
+
+def _entry(name: str) -> Any:
+    """Return pysiaf's aperture object."""
+    if str(name)[:3] not in _INSTRUMENTS:
+        raise InputError(f"There is no aperture {name!r}; names start with {', '.join(_INSTRUMENTS)}.")
+    siaf = _siaf(_INSTRUMENTS[name[:3]])
+    if name not in siaf.apernames:
+        raise InputError(f"The SIAF has no aperture {name!r}{nearest(name, list(siaf.apernames)) or '.'}")
+    return siaf[name]
+
+
+def _full_frame(entry: Any) -> Any:
+    """Return the full-frame aperture of the detector that an aperture lies on."""
+    name = str(entry.AperName)
+    if name.startswith("NRC"):
+        return _entry(f"{name[:5]}_FULL")
+    if name.startswith("FGS"):
+        return _entry(f"{name[:4]}_FULL")
+    if name.startswith("NIS"):
+        return _entry("NIS_CEN")
+    raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
+
+
+@cache
+def aperture(name: str) -> Aperture:
+    """Look an aperture up.
+
+    Raises
+    ------
+    InputError
+        If the SIAF has no such aperture; names the nearest ones.
+    """
+    entry = _entry(name)
+    if entry.AperType == "COMPOUND" or entry.XSciSize is None:
+        detector, x0, y0, nx, ny = "", 0, 0, 0, 0
+        numbers = [np.nan] * 4
+    else:
+        detector = _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
+        full = _full_frame(entry)
+        nx, ny = int(entry.XSciSize), int(entry.YSciSize)
+        numbers = [float(getattr(entry, k)) for k in ("XSciRef", "YSciRef", "XSciScale", "YSciScale")]
+        # The first pixel lies at an integer pixel of the detector up to rounding in the SIAF.
+        start = [round(float(p)) - 1 for p in full.det_to_sci(*entry.sci_to_det(1.0, 1.0))]
+        # PRDOPSSOC-075 lets NRCA5_SUB400P hang 2 rows over the edge. Such an aperture is moved onto the detector; its
+        # reference point keeps its place in the focal plane.
+        x0, y0 = (min(max(s, 0), int(full.XSciSize) - n) for s, n in zip(start, (nx, ny), strict=True))
+        numbers[0] += start[0] - x0
+        numbers[1] += start[1] - y0
+    return Aperture(
+        name=str(entry.AperName),
+        detector=detector,
+        v2_ref=float(entry.V2Ref),
+        v3_ref=float(entry.V3Ref),
+        v3i_yang=float(entry.V3IdlYAngle),
+        vparity=int(entry.VIdlParity),
+        x_sci_ref=numbers[0],
+        y_sci_ref=numbers[1],
+        x_scale=numbers[2],
+        y_scale=numbers[3],
+        x0=x0,
+        y0=y0,
+        nx=nx,
+        ny=ny,
+    )
+
+
+Model = Callable[[npt.ArrayLike, npt.ArrayLike], tuple[Floats, Floats]]
+
+
+def siaf_model(name: str) -> tuple[Model, Model]:
+    """Return the SIAF's maps of an aperture: (x, y) -> (V2, V3) and back.
+
+    Pixels are 0-based science pixels of the aperture itself (for a full-frame aperture: of the detector); V2
+    and V3 are arcsec. The two directions are independent fits of the SIAF.
+    """
+    entry = _entry(name)
+
+    def forward(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
+        v2, v3 = entry.sci_to_tel(np.asarray(x, float) + 1.0, np.asarray(y, float) + 1.0)
+        return np.asarray(v2, float), np.asarray(v3, float)
+
+    def inverse(v2: npt.ArrayLike, v3: npt.ArrayLike) -> tuple[Floats, Floats]:
+        x, y = entry.tel_to_sci(np.asarray(v2, float), np.asarray(v3, float))
+        return np.asarray(x, float) - 1.0, np.asarray(y, float) - 1.0
+
+    return forward, inverse
+
+
+def aperture_polynomials(name: str) -> dict[str, Any]:
+    """Return the SIAF's polynomials of an aperture.
+
+    Returns
+    -------
+    dict
+        `degree`; `x_sci_ref`, `y_sci_ref` (1-based), `v2_ref`, `v3_ref` (arcsec), `v3i_yang` (degrees),
+        `vparity`; and four lists `sci_to_idl_x`, `sci_to_idl_y`, `idl_to_sci_x`, `idl_to_sci_y` of (i, j, c)
+        for terms ``c * a**i * b**j``, where (a, b) are science pixels minus the reference pixel, or ideal
+        coordinates in arcsec. With t = v3i_yang, ``V2 = v2_ref + vparity * X cos t + Y sin t`` and
+        ``V3 = v3_ref - vparity * X sin t + Y cos t``.
+    """
+    entry, facts = _entry(name), aperture(name)
+    degree = int(entry.Sci2IdlDeg)
+    # SIAF names a coefficient by the total order i and the power j of y: the power of x is i - j.
+    powers = [(i, j) for i in range(degree + 1) for j in range(i + 1)]
+    lists = {
+        label: [(i - j, j, float(getattr(entry, f"{prefix}{i}{j}"))) for i, j in powers]
+        for label, prefix in (
+            ("sci_to_idl_x", "Sci2IdlX"),
+            ("sci_to_idl_y", "Sci2IdlY"),
+            ("idl_to_sci_x", "Idl2SciX"),
+            ("idl_to_sci_y", "Idl2SciY"),
+        )
+    }
+    keys = ("x_sci_ref", "y_sci_ref", "v2_ref", "v3_ref", "v3i_yang", "vparity")
+    return {"degree": degree, **{k: getattr(facts, k) for k in keys}, **lists}
+
+
+@cache
+def distortion_from_siaf(name: str, *, own_inverse: bool = True) -> Distortion:
+    """Fit a `Distortion` to the full-frame SIAF aperture of the detector on which an aperture lies.
+
+    Parameters
+    ----------
+    name
+        Any aperture of the detector; a subarray's pixels are full-frame pixels minus (x0, y0).
+    own_inverse
+        True: the way back is the SIAF's own inverse, so that pixels agree with pysiaf's `tel_to_sci`. False:
+        the way back inverts the forward direction exactly, so that it closes with a pipeline that uses that
+        one.
+    """
+    full = str(_full_frame(_entry(name)).AperName)
+    forward, inverse = siaf_model(full)
+    return distortion_from_model(forward, inverse if own_inverse else None, label=f"SIAF {full}")
+
+
+def reference_point(attitude: Floats, aperture: Aperture) -> tuple[float, float, float]:
+    """Return (ra_ref, dec_ref, roll_ref), degrees: sky and PA of V3 at an aperture's reference point."""
+    ra, dec = unit_to_radec(v2v3_to_unit(aperture.v2_ref, aperture.v3_ref) @ attitude)
+    return float(ra[0]), float(dec[0]), roll_at(attitude, aperture.v2_ref, aperture.v3_ref)
+
+
+@cache
+def _corners(aperture: Aperture) -> Floats:
+    """Return unit vectors (4, 3) of the V frame of an aperture's corners."""
+    forward, _ = siaf_model(str(_full_frame(_entry(aperture.name)).AperName))
+    x = np.array([0, aperture.nx, aperture.nx, 0]) + aperture.x0 - 0.5
+    y = np.array([0, 0, aperture.ny, aperture.ny]) + aperture.y0 - 0.5
+    return v2v3_to_unit(*forward(x, y))
+
+
+def footprint(attitude: Floats, aperture: Aperture) -> str:
+    """Return the sky region of an aperture as an S_REGION string, 'POLYGON ICRS ra dec …' with four corners.
+
+    The corners are the outer edges of the corner pixels: (-0.5, -0.5), then counter-clockwise in pixels.
+
+    Raises
+    ------
+    InputError
+        If the aperture is a compound one.
+    """
+    if not aperture.detector:
+        raise InputError(f"Aperture {aperture.name} spans several detectors; it has no single footprint.")
+    ra, dec = unit_to_radec(_corners(aperture) @ attitude)
+    corners = " ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
+    return f"POLYGON ICRS  {corners}"

@@ -1,0 +1,325 @@
+"""The objects people hold: a proposal, and a simulation of it.
+
+    import mirage_dask as md
+
+    proposal = md.open_proposal("my.aptx", settings="my.yaml")
+    proposal.table                                          # every detector exposure, a pandas DataFrame
+    proposal.plan()                                         # how large it is, before anything runs
+    exposure = proposal.exposure("jw42424001001_01101_00001_nrcb1")
+    exposure.raw[0, 3, 100:200, 300:400].compute()          # costs that window
+    proposal.simulate("my.zarr", workers=2)                 # the whole proposal, one graph
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirage_dask.apt import ProposalFile, exposure_table, read_proposal
+from mirage_dask.errors import InputError
+from mirage_dask.planning import Progress, add_settings, make_plan
+from mirage_dask.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+    from distributed import Client
+
+    from mirage_dask.run.report import RunReport
+    from mirage_dask.store.plan import Plan
+    from mirage_dask.store.simulation import SimulationStore
+
+
+def open_proposal(
+    path: str | os.PathLike[str],
+    *,
+    pointing: str | os.PathLike[str] | None = None,
+    settings: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    **arguments: Any,
+) -> Proposal:
+    """Read a proposal that APT exported and what you add to it; nothing is computed yet.
+
+    Parameters
+    ----------
+    path
+        An .aptx file, or the XML that APT exports.
+    pointing
+        The pointing report; default the .pointing file beside it.
+    settings
+        YAML file, or the same as a dictionary.
+    **arguments
+        Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references, effects, seed.
+        They win over the file.
+
+    Raises
+    ------
+    InputError
+        With every problem of the files and settings.
+    """
+    chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
+    return Proposal(read_proposal(Path(path), pointing=pointing), chosen)  # type: ignore[arg-type]
+
+
+def open_simulation(store: str | os.PathLike[str]) -> Simulation:
+    """Open a store that `Proposal.simulate` made.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is damaged.
+    """
+    from mirage_dask.store.simulation import SimulationStore
+
+    return Simulation(SimulationStore.open(store))
+
+
+@dataclass(frozen=True)
+class PlanSummary:
+    """How large a simulation is, before it runs."""
+
+    exposures: int
+    """Detector exposures that will be simulated."""
+    unsupported: int
+    """Rows of the table that cannot be simulated; the column `reason` says why."""
+    tiles: int
+    """Tasks: each computes and writes one tile."""
+    raw_bytes: int
+    stored_bytes: int
+    """Expected size of the store."""
+    memory: int
+    """Most memory of a process with one thread, bytes."""
+    cpu_seconds: float
+    references: dict[str, str]
+    """Where each kind of reference data comes from."""
+    url: str
+    """Where the plan lies."""
+
+
+class Proposal:
+    """A proposal with its settings: its exposures as a table, as lazy arrays, as a plan and as a run.
+
+    Attributes
+    ----------
+    file : ProposalFile
+        What the files of APT say.
+    settings : Settings
+        What was added.
+    """
+
+    def __init__(self, file: ProposalFile, settings: Settings):
+        self.file = file
+        self.settings = settings
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row per detector exposure; what cannot be simulated has status 'unsupported' and a reason."""
+        roll, dates = self.settings.roll_angle, self.settings.dates
+        return add_settings(exposure_table(self.file, roll_angle=roll, dates=dates), self.settings)
+
+    def prepare(self, *, progress: Progress | None = None) -> Plan:
+        """Resolve catalogs and references and return the plan; done once, and found again in the cache.
+
+        Parameters
+        ----------
+        progress
+            Called with (what is being done, how many are done, how many there are).
+
+        Raises
+        ------
+        InputError, ReferenceFileError, StoreError
+            If a catalog or a reference file cannot be used, or the cache cannot be written.
+        """
+        if "_plan" not in self.__dict__:
+            if not (self.table["status"] == "ready").any():
+                reasons = "; ".join(sorted(set(self.table["reason"])))
+                raise InputError(f"None of the {len(self.table)} exposures can be simulated: {reasons}.")
+            self.__dict__["_plan"] = make_plan(self.table, self.settings, progress=progress)
+        plan: Plan = self.__dict__["_plan"]
+        return plan
+
+    def plan(self, *, progress: Progress | None = None) -> PlanSummary:
+        """Say how large the simulation is: exposures, tiles, bytes, memory, time, and where references come from."""
+        from mirage_dask.run.estimate import estimate_run
+
+        plan = self.prepare(progress=progress)
+        size = estimate_run(plan)
+        sources: dict[str, str] = {}
+        for use in plan.info["provenance"]["references"]:
+            sources.setdefault(use["type"], use["source"])
+        return PlanSummary(
+            exposures=size.exposures,
+            unsupported=len(self.table) - size.exposures,
+            tiles=size.tiles,
+            raw_bytes=size.raw_bytes,
+            stored_bytes=size.stored_bytes,
+            memory=size.peak_bytes,
+            cpu_seconds=size.cpu_seconds,
+            references=dict(sorted(sources.items())),
+            url=plan.url,
+        )
+
+    @property
+    def stacks(self) -> tuple[xr.Dataset, ...]:
+        """All exposures as lazy stacks (exposure, integration, group, y, x), one for each shape."""
+        from mirage_dask.lazy import stacks
+
+        return stacks(self.prepare())
+
+    def exposure(self, name: str, *, seed: Any = None, dark: Any = None, cosmic_rays: Any = None) -> xr.Dataset:
+        """Return one exposure as a lazy dataset: seed, dark, cosmic_rays, linear, raw.
+
+        Parameters
+        ----------
+        name
+            Root name, as in the table.
+        seed, dark, cosmic_rays
+            Arrays to use instead of the computed pieces; `raw` and `linear` are made from them, still lazily.
+        """
+        from mirage_dask.lazy import exposure_dataset
+
+        return exposure_dataset(self.prepare(), name, seed=seed, dark=dark, cosmic_rays=cosmic_rays)
+
+    def simulate(
+        self,
+        out: str | os.PathLike[str],
+        *,
+        client: Client | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        serial: bool = False,
+        select: str | Iterable[str] | None = None,
+        on_error: str = "record",
+        update: bool = False,
+        progress: Any = True,
+    ) -> RunReport:
+        """Simulate into one Zarr store; what is in it already is not done again.
+
+        Parameters
+        ----------
+        out
+            The store: a directory or any fsspec URL.
+        client
+            A dask client, or the address of a scheduler.
+        workers, memory
+            Start that many processes for this run, each limited to that memory ("2GB").
+        serial
+            A plain loop in this process. Without any of these: the active client, else threads of this process.
+        select
+            Names, or a pandas query over the table.
+        on_error
+            'record' keeps the traceback of an exposure that fails and goes on; 'raise' stops.
+        update
+            Accept a store of another plan: what changed is simulated again.
+        progress
+            True for a display in the terminal, or a subscriber of run events.
+        """
+        from mirage_dask.run.execute import run_plan
+
+        return run_plan(
+            self.prepare(),
+            out,
+            client=client,
+            workers=workers,
+            memory=memory,
+            scheduler="serial" if serial else None,
+            select=select,
+            on_error=on_error,
+            update=update,
+            progress=progress,
+        )
+
+    def __repr__(self) -> str:
+        ready = int((self.table["status"] == "ready").sum())
+        return (
+            f"<Proposal {self.file.program} {self.file.title!r}: {len(self.table)} detector exposures, "
+            f"{ready} can be simulated>"
+        )
+
+
+class Simulation:
+    """A store of simulated exposures.
+
+    Attributes
+    ----------
+    store : SimulationStore
+        The store itself.
+    """
+
+    def __init__(self, store: SimulationStore):
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self.store.url
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The exposure table with what is done and what failed."""
+        return self.store.status()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return load_settings(self.store.plan.info["settings"])
+
+    def exposure(self, name: str) -> xr.Dataset:
+        """Return one exposure: `raw` as stored, the other variables computed when they are asked for."""
+        import xarray as xr
+
+        from mirage_dask.lazy import MirageDaskEntrypoint
+
+        return xr.open_dataset(self.url, engine=MirageDaskEntrypoint, exposure=name, chunks={})
+
+    def export(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        select: str | Iterable[str] | None = None,
+        datatype: str = "raw",
+        overwrite: bool = False,
+    ) -> list[Path]:
+        """Write uncal FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
+
+        Parameters
+        ----------
+        directory
+            Local directory.
+        select
+            Names, or a pandas query over the table; default all that are done.
+        datatype
+            'raw'; linear files are not written yet.
+        overwrite
+            Write files again that are there.
+
+        Raises
+        ------
+        InputError
+            If an exposure is not complete, or linear files are asked for.
+        """
+        from mirage_dask.reference.lookup import calibrate_env
+        from mirage_dask.store.uncal import export_uncal
+
+        if datatype != "raw":
+            raise InputError(f"Files of datatype {datatype!r} cannot be written yet; use 'raw'.")
+        chosen = select
+        if chosen is None:
+            table = self.table
+            chosen = list(table.loc[table["status"] == "done", "name"])
+            if not chosen:
+                raise InputError(f"{self.url} holds no exposure that is done; run mirage-dask simulate first.")
+        report = export_uncal(
+            self.store, directory, select=chosen, overwrite=overwrite, calibrate_env=calibrate_env
+        )
+        if report.failed:
+            raise InputError([problem for _, problem in report.failed])
+        return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
+
+    def __repr__(self) -> str:
+        counts = self.table["status"].value_counts()
+        states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        return f"<Simulation {self.url}: {states}>"

@@ -1,0 +1,162 @@
+"""Cosmic-ray libraries: where the files are, and their stamps as sparse arrays for the ramp kernel.
+
+A library of one detector is ten files of MIRAGE_DATA,
+
+    <mirage_data>/nircam/cosmic_ray_library/CRs_MCD1.7_<SUNMIN|SUNMAX|FLARES>_<00..09>_IPC_NIRCam_<A1..B5>.fits
+
+each with 1000 stamps of 21 x 21 pixels in extension 1: electrons (any type of number), the hit in the middle pixel.
+Most pixels of a stamp are empty, so they are kept as in a sparse matrix: pixels start[s] … start[s + 1] - 1 belong to
+stamp s, in the order of rows, then columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments import cosmic_ray_library, get_detector
+
+FORMAT = 1
+FILES, STAMPS, SIDE, HALF = 10, 1000, 21, 10
+LEAST = 1.0
+"""e-: smaller deposits are not kept."""
+MOST_PIXELS = 4_000_000
+"""Bound of a library in memory (40 MB); beyond it the smallest deposits go first. Float32 holds indices below 2^24."""
+_FILE_NAMES = {"FLARE": "FLARES"}
+
+
+@dataclass(frozen=True, eq=False)
+class CosmicRayTemplates:
+    """Non-zero pixels of all stamps of a library."""
+
+    start: NDArray[np.int32]
+    """(stamps + 1,) first pixel of each stamp."""
+    dy: NDArray[np.int8]
+    """Row of the pixel, from the hit, -10 to 10; ascending within a stamp."""
+    dx: NDArray[np.int8]
+    """Column of the pixel, from the hit."""
+    electrons: NDArray[np.float32]
+    ipc_included: bool = False
+    """True when the stamps contain inter-pixel capacitance already (Mirage's own do)."""
+
+    def __len__(self) -> int:
+        return self.start.size - 1
+
+    @classmethod
+    def from_fits(cls, files: Sequence[str | Path]) -> CosmicRayTemplates:
+        """Read the files of a library; see `read_cosmic_rays`."""
+        return read_cosmic_rays(files)
+
+    @classmethod
+    def from_stamps(cls, stamps: NDArray[Any], *, ipc_included: bool = False) -> CosmicRayTemplates:
+        """Build templates from an array (stamps, 21, 21) of electrons."""
+        kept = stamps >= LEAST
+        excess = np.count_nonzero(kept) - MOST_PIXELS
+        if excess > 0:
+            kept = stamps > np.partition(stamps[kept], excess - 1)[excess - 1]
+        stamp, row, column = np.nonzero(kept)
+        start = np.searchsorted(stamp, np.arange(len(stamps) + 1)).astype(np.int32)
+        half = stamps.shape[-1] // 2
+        return cls(
+            start=start,
+            dy=(row - half).astype(np.int8),
+            dx=(column - half).astype(np.int8),
+            electrons=stamps[stamp, row, column].astype(np.float32),
+            ipc_included=ipc_included,
+        )
+
+    def to_arrays(self) -> tuple[dict[str, NDArray[np.float32]], dict[str, Any]]:
+        """Return (float32 arrays by name, JSON-able description); `from_arrays` is the inverse."""
+        arrays = {n: getattr(self, n).astype(np.float32) for n in ("start", "dy", "dx", "electrons")}
+        return arrays, {"format": FORMAT, "ipc_included": self.ipc_included}
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[np.float32]], meta: Mapping[str, Any]
+    ) -> CosmicRayTemplates:
+        """Rebuild templates from what `to_arrays` returned."""
+        if meta.get("format") != FORMAT:
+            raise ReferenceFileError(
+                f"the packed cosmic rays have format {meta.get('format')!r}, this version reads {FORMAT}; "
+                "build the pack again"
+            )
+        return cls(
+            start=np.asarray(arrays["start"]).astype(np.int32),
+            dy=np.asarray(arrays["dy"]).astype(np.int8),
+            dx=np.asarray(arrays["dx"]).astype(np.int8),
+            electrons=np.ascontiguousarray(arrays["electrons"], dtype=np.float32),
+            ipc_included=bool(meta["ipc_included"]),
+        )
+
+
+def cosmic_ray_files(directory: str | Path, *, detector: str, library: str) -> list[Path]:
+    """Return the paths that the files of a library have in a MIRAGE_DATA directory; they may not exist.
+
+    Raises
+    ------
+    InputError
+        If there is no such detector or library.
+    """
+    spec, name = get_detector(detector), cosmic_ray_library(library)
+    folder = Path(directory) / spec.instrument.lower() / "cosmic_ray_library"
+    stem = f"CRs_MCD1.7_{_FILE_NAMES.get(name, name)}"
+    suffix = f"IPC_NIRCam_{spec.name.removeprefix('NRC')}.fits"
+    return [folder / f"{stem}_{index:02d}_{suffix}" for index in range(FILES)]
+
+
+def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
+    """Read all files of a library.
+
+    Parameters
+    ----------
+    files
+        Paths, in order: the number of a stamp is its place in them.
+
+    Raises
+    ------
+    ReferenceFileError
+        If there are no files, or one is missing, damaged or not a library.
+    """
+    if not files:
+        raise ReferenceFileError("a cosmic-ray library needs at least one file; none was given")
+    parts = [read_stamps(path) for path in files]
+    return CosmicRayTemplates.from_stamps(
+        np.concatenate([data for data, _ in parts]), ipc_included=any(ipc for _, ipc in parts)
+    )
+
+
+def read_stamps(path: str | Path) -> tuple[NDArray[np.float32], bool]:
+    """Read one file: (stamps, 21, 21) electrons, and whether they contain IPC.
+
+    A file that does not say (keyword IPC) has it when its name says IPC, as Mirage's do.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is missing, damaged or does not hold stamps in extension 1.
+    """
+    try:
+        with fits.open(path) as hdus:
+            header, data = hdus[1].header, hdus[1].data
+            stamps = None if data is None else np.array(data, dtype=np.float32)
+    except (OSError, ValueError, TypeError, IndexError, KeyError, fits.VerifyError) as error:
+        raise _broken(path, f"it cannot be read ({error})") from error
+    if stamps is None or stamps.ndim != 3 or stamps.shape[1:] != (SIDE, SIDE) or not len(stamps):
+        shape = "no data" if stamps is None else f"the shape {stamps.shape}"
+        raise _broken(path, f"its extension 1 has {shape} instead of (stamps, {SIDE}, {SIDE})")
+    if not np.isfinite(stamps).all():
+        raise _broken(path, "some pixels are not finite")
+    return stamps, bool(header.get("IPC", "_IPC_" in Path(path).name))
+
+
+def _broken(path: str | Path, what: str) -> ReferenceFileError:
+    return ReferenceFileError(
+        f"{path} is no usable cosmic-ray library: {what}; delete it so that it is built again, or download it again"
+    )

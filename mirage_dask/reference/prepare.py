@@ -1,0 +1,208 @@
+"""All reference data of a proposal in one call: what is missing is built, CRDS is asked, packs are made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mirage_dask.instruments import cosmic_ray_library
+from mirage_dask.reference.builtin_cache import build_files
+from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
+from mirage_dask.reference.locations import mirage_data_directory
+from mirage_dask.reference.lookup import (
+    PIPELINE_TYPES,
+    SIMULATION_TYPES,
+    CrdsCache,
+    paths,
+    question,
+    recommend,
+)
+from mirage_dask.reference.pack import ReferenceFiles, build_pack
+from mirage_dask.reference.psf_builder import build_psf_library
+from mirage_dask.reference.reading import file_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, how many are done, how many there are)."""
+
+COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
+"""Columns of the exposure table that decide on reference files."""
+
+
+@dataclass(frozen=True)
+class PreparedReferences:
+    """Which pack each exposure uses, and where its numbers come from."""
+
+    packs: dict[str, str]
+    """Exposure name -> pack key."""
+    provenance: list[dict[str, str]] = field(default_factory=list)
+    """One row per file and use: selection, type, file, sha256, source, context, pack."""
+    cache: CrdsCache | None = None
+
+
+def prepare_references(
+    rows: pd.DataFrame | Iterable[Mapping[str, Any]],
+    *,
+    cosmic_ray_libraries: Iterable[str] | Mapping[str, Iterable[str]] = (),
+    destination_url: str,
+    progress: Progress | None = None,
+) -> PreparedReferences:
+    """Make the packs of all exposures of a proposal from the built-in references.
+
+    Parameters
+    ----------
+    rows
+        Exposure table, or its rows; rows whose `status` is not 'ready' are left out.
+    cosmic_ray_libraries
+        Names of the libraries that every pack gets, or {exposure name: names}.
+    destination_url
+        Where packs and planes go: a path or any fsspec URL.
+    progress
+        Told what is being done.
+
+    Returns
+    -------
+    PreparedReferences
+
+    Raises
+    ------
+    ReferenceFileError
+        If CRDS has no file for an exposure, or a file is damaged; names exposure, type, cache or file, remedy.
+    StoreError
+        If the destination cannot be written.
+    """
+    records = _records(rows)
+    cache = CrdsCache.builtin()
+    # The built-in files do not depend on the date, so exposures that differ in time only ask the same question.
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        libraries = _libraries(record, cosmic_ray_libraries)
+        key = (*(record[c] for c in COLUMNS if c not in ("name", "start_time")), libraries)
+        groups.setdefault(key, []).append(record)
+    # Detectors together, so that what they share is computed once and forgotten early.
+    members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
+    firsts = [group[0] for _, group in members]
+    answers = recommend([(str(r["name"]), question(r)) for r in firsts], cache=cache, types=PIPELINE_TYPES)
+    build_files(
+        cache.root,
+        [file for answer in answers for file in answer.values() if file != "N/A"],
+        progress=progress,
+    )
+
+    _build_libraries(firsts, cosmic_ray_libraries, progress)
+    packs: dict[str, str] = {}
+    provenance: list[dict[str, str]] = []
+    memo: dict[Any, Any] = {}
+    for done, ((_, group), record, answer) in enumerate(zip(members, firsts, answers, strict=True)):
+        selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
+        if progress is not None:
+            progress(f"references of {selection}", done, len(members))
+        found = paths(str(record["name"]), answer, cache=cache)
+        files = _files(record, found, _libraries(record, cosmic_ray_libraries), cache)
+        pack = build_pack(files, str(record["detector"]), destination_url, memo=memo)
+        packs |= {str(member["name"]): pack for member in group}
+        provenance += _provenance(selection, files, found, pack, cache, memo)
+    if progress is not None and members:
+        progress("references", len(members), len(members))
+    return PreparedReferences(packs, provenance, cache)
+
+
+def _build_libraries(
+    records: list[Mapping[str, Any]],
+    given: Iterable[str] | Mapping[str, Iterable[str]],
+    progress: Progress | None,
+) -> None:
+    """Make PSF and cosmic-ray libraries that are missing, two at a time: FFTs let other threads run."""
+    data = mirage_data_directory()
+    jobs: dict[str, Callable[[], object]] = {}
+    for record in records:
+        detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
+        jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
+            build_psf_library, data, detector=detector, filter=filter_, pupil=pupil
+        )
+        for library in _libraries(record, given):
+            jobs[f"cosmic rays {library} of {detector}"] = partial(
+                build_cosmic_ray_library, data, detector=detector, library=library
+            )
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        running = {name: pool.submit(job) for name, job in jobs.items()}
+        for done, (name, future) in enumerate(running.items()):
+            if progress is not None:
+                progress(name, done, len(running))
+            future.result()
+
+
+def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    table: Any = rows
+    if hasattr(table, "to_dict"):
+        columns = [c for c in (*COLUMNS, "status") if c in table.columns]
+        table = table[columns].to_dict("records")
+    return [row for row in table if row.get("status", "ready") == "ready"]
+
+
+def _libraries(
+    record: Mapping[str, Any], given: Iterable[str] | Mapping[str, Iterable[str]]
+) -> tuple[str, ...]:
+    names = given.get(str(record["name"]), ()) if isinstance(given, Mapping) else given
+    return tuple(sorted({cosmic_ray_library(name) for name in names}))
+
+
+def _files(
+    record: Mapping[str, Any],
+    found: Mapping[str, Any],
+    libraries: tuple[str, ...],
+    cache: CrdsCache,
+) -> ReferenceFiles:
+    data = mirage_data_directory()
+    detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
+    psf = build_psf_library(data, detector=detector, filter=filter_, pupil=pupil)
+    return ReferenceFiles(
+        paths={kind: found[kind] for kind in SIMULATION_TYPES if kind in found},
+        filter=filter_,
+        pupil=pupil,
+        subarray=str(record["subarray"]),
+        psf_core=psf.core,
+        psf_wings=psf.wings,
+        cosmic_rays={
+            library: tuple(build_cosmic_ray_library(data, detector=detector, library=library))
+            for library in libraries
+        },
+        context=cache.context,
+    )
+
+
+def _provenance(
+    selection: str,
+    files: ReferenceFiles,
+    found: Mapping[str, Any],
+    pack: str,
+    cache: CrdsCache,
+    memo: dict[Any, Any],
+) -> list[dict[str, str]]:
+    used = list(found.items())
+    used += [("psf", path) for path in (files.psf_core, files.psf_wings) if path is not None]
+    used += [
+        (f"cosmic_rays {library}", path) for library, paths_ in files.cosmic_rays.items() for path in paths_
+    ]
+    rows = []
+    for kind, path in used:
+        if ("sha256", path) not in memo:
+            memo["sha256", path] = file_digest(path)
+        rows.append(
+            {
+                "selection": selection,
+                "type": kind,
+                "file": path.name,
+                "sha256": memo["sha256", path],
+                "source": cache.source,
+                "context": cache.context if kind in found else "",
+                "pack": pack,
+            }
+        )
+    return rows

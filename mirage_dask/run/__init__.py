@@ -1,0 +1,9 @@
+"""Running a plan: which tiles are missing, on which scheduler they are made, what is told while it goes on.
+
+`execute`   `run_plan`, the way in
+`tasks`     missing tiles cut into tasks; what a worker does with one
+`executors` the same tasks in a plain loop, in threads, or on any dask client
+`estimate`  size, memory and time, stated before anything starts
+`events`    what subscribers hear; `progress` shows it in a terminal
+`report`    what a run returns
+"""

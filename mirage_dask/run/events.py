@@ -1,0 +1,88 @@
+"""What happens during a run, as values that subscribers are called with.
+
+A subscriber is any callable of one event. It runs on the client between two results, so it should be quick; one that raises
+is dropped with a warning, for a broken display must not end a long run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from mirage_dask.run.estimate import RunEstimate
+from mirage_dask.run.report import RunReport
+
+
+@dataclass(frozen=True)
+class RunStarted:
+    """Before the first tile."""
+
+    store_url: str
+    exposures: int
+    """Selected exposures, also complete ones."""
+    exposures_done: int
+    """Complete already."""
+    raw_bytes: int
+    """Raw data of all selected exposures."""
+    raw_bytes_done: int
+    """Of that, in the store already."""
+    estimate: RunEstimate
+
+
+@dataclass(frozen=True)
+class TileDone:
+    """A tile is written and committed."""
+
+    exposure: str
+    tile: int
+    raw_bytes: int
+    stored_bytes: int
+    seconds: float
+    """On the worker, computing and writing."""
+
+
+@dataclass(frozen=True)
+class TileFailed:
+    """A tile could not be simulated; the run goes on."""
+
+    exposure: str
+    tile: int
+    error: str
+
+
+@dataclass(frozen=True)
+class ExposureDone:
+    """The last missing tile of an exposure came in."""
+
+    exposure: str
+    failed: bool
+
+
+@dataclass(frozen=True)
+class RunFinished:
+    """After the last tile, with the status merged into the store's table."""
+
+    report: RunReport
+
+
+Event = RunStarted | TileDone | TileFailed | ExposureDone | RunFinished
+Subscriber = Callable[[Event], None]
+
+
+class Announcer:
+    """Calls subscribers in order."""
+
+    def __init__(self, subscribers: Iterable[Subscriber]):
+        self._subscribers = list(subscribers)
+
+    def __call__(self, event: Event) -> None:
+        """Tell every subscriber; drop one that raises."""
+        for subscriber in list(self._subscribers):
+            try:
+                subscriber(event)
+            except Exception as error:
+                self._subscribers.remove(subscriber)
+                warnings.warn(
+                    f"{subscriber!r} is no longer told of progress: it raised {error!r}", stacklevel=2
+                )

@@ -1,0 +1,274 @@
+"""Run a plan into a store: survey what is there, make what is missing, merge the status."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mirage_dask.errors import InputError, MirageDaskError, StoreError
+from mirage_dask.run import executors
+from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
+from mirage_dask.run.events import (
+    Announcer,
+    ExposureDone,
+    RunFinished,
+    RunStarted,
+    Subscriber,
+    TileDone,
+    TileFailed,
+)
+from mirage_dask.run.report import RunError, RunReport
+from mirage_dask.run.tasks import RunHandle, Segments, TileResult, segments_to_do
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.simulation import Failure, SimulationStore
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LEAST_RATIO = 4
+"""A run is refused when not even data compressed so well would fit on the disk."""
+
+
+def run_plan(
+    plan: Plan | str | os.PathLike[str],
+    store_url: str | os.PathLike[str],
+    *,
+    client: Client | str | None = None,
+    workers: int | None = None,
+    memory: str | int | None = None,
+    scheduler: str | None = None,
+    threads: int | None = None,
+    select: str | Iterable[str] | None = None,
+    on_error: str = "record",
+    retries: int = 2,
+    update: bool = False,
+    progress: bool | Subscriber | Iterable[Subscriber] = False,
+) -> RunReport:
+    """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
+
+    Tiles that are in the store already, made for the same spec, are left alone; so a run that was killed or failed is
+    resumed by calling this again. The values do not depend on how it is run.
+
+    Parameters
+    ----------
+    plan
+        The plan or its URL; it is copied into the store unless it lies there.
+    store_url
+        Directory of the store, local or any fsspec URL; all workers must see it.
+    client
+        Run on this dask client, or on the scheduler at this address.
+    workers
+        Start that many local processes of one thread each for this run. A cluster is never started unasked.
+    memory
+        Memory limit of each of those processes, such as "2GB".
+    scheduler
+        "serial": a plain loop in this thread. "threads": threads of this process. Default: the active dask client if
+        there is one, else threads.
+    threads
+        Number of threads for "threads"; default the number of processors this process may use.
+    select
+        Names, or a pandas query over the exposure table; default all exposures.
+    on_error
+        "record": an exposure that fails is recorded with its traceback, the rest goes on. "raise": stop at the first.
+    retries
+        How often a tile is tried again after an operating-system error, such as a network file system that hiccups.
+    update
+        Accept a store of another plan and simulate again what changed.
+    progress
+        True for a display in the terminal, or subscribers that are called with events (see `run.events`).
+
+    Returns
+    -------
+    RunReport
+
+    Raises
+    ------
+    InputError
+        If arguments contradict each other, the selection is empty, nothing answers at the address, or a worker's memory
+        limit is below what the run needs.
+    StoreError
+        If the store cannot be created or written (disk full, read-only, another plan).
+    RunError
+        With on_error="raise", at the first failed tile; or when the scheduler is lost.
+    """
+    _check(client, workers, memory, scheduler, threads, on_error)
+    loaded = plan if isinstance(plan, Plan) else load_plan(plan)
+    rows = loaded.select(select)
+    with ExitStack() as stack:
+        if client is None and workers is None and scheduler is None:
+            client = _active_client()
+        chosen = stack.enter_context(executors.connected(client, workers, memory))
+        how = _how(chosen, scheduler, threads)
+        estimate = estimate_run(loaded, rows, threads=how.threads_each, store_url=os.fspath(store_url))
+        check_memory(estimate, how.memory_limit)
+        subscribers = [
+            stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
+            for s in _subscribers(progress)
+        ]
+        store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
+        return _Ledger(store, rows, on_error, Announcer(subscribers)).run(how, estimate, retries)
+
+
+@dataclass(frozen=True)
+class _How:
+    """An executor and what it has."""
+
+    execute: Callable[[Segments, int, RunHandle, executors.OnResult], None]
+    threads: int
+    """In all processes."""
+    threads_each: int
+    """In one process."""
+    memory_limit: int | None
+    """Bytes of one process."""
+
+
+def _how(client: Client | None, scheduler: str | None, threads: int | None) -> _How:
+    if client is not None:
+        total, each, limit = executors.client_resources(client)
+        return _How(partial(executors.run_distributed, client=client), total, each, limit)
+    if scheduler == "serial":
+        return _How(executors.run_serial, 1, 1, None)
+    count = threads or _processors()
+    return _How(partial(executors.run_threads, threads=count), count, count, None)
+
+
+def _processors() -> int:
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
+
+
+def _active_client() -> Client | None:
+    """Return the dask client that the user's session works with, if there is one."""
+    from distributed import get_client
+
+    try:
+        return get_client()
+    except ValueError:
+        return None
+
+
+def _check(
+    client: Client | str | None,
+    workers: int | None,
+    memory: str | int | None,
+    scheduler: str | None,
+    threads: int | None,
+    on_error: str,
+) -> None:
+    problems = []
+    ways = {"client": client, "workers": workers, "scheduler": scheduler}
+    given = [name for name, value in ways.items() if value is not None]
+    if len(given) > 1:
+        problems.append(f"{' and '.join(given)} exclude each other; give one of them.")
+    if scheduler not in (None, "serial", "threads"):
+        problems.append(
+            f"scheduler must be 'serial' or 'threads', not {scheduler!r}; an address goes into client."
+        )
+    if workers is not None and workers < 1:
+        problems.append(f"workers must be at least 1, not {workers}.")
+    if memory is not None and workers is None:
+        problems.append("memory limits the processes that workers=N starts; give workers too.")
+    if threads is not None and (
+        threads < 1 or scheduler not in (None, "threads") or client is not None or workers
+    ):
+        problems.append("threads, at least 1, goes with scheduler='threads' only.")
+    if on_error not in ("record", "raise"):
+        problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
+    if problems:
+        raise InputError(problems)
+
+
+def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
+    if progress is True:
+        from mirage_dask.run.progress import TerminalProgress
+
+        return [TerminalProgress()]
+    if not progress:
+        return []
+    return [progress] if callable(progress) else list(progress)
+
+
+class _Ledger:
+    """The books of one run, kept on the client: what is done, what failed, what is still missing."""
+
+    def __init__(self, store: SimulationStore, rows: list[int], on_error: str, announce: Announcer):
+        self.store, self.rows, self.on_error, self.announce = store, rows, on_error, announce
+        self.done: dict[int, dict[int, Commit]] = store.survey()
+        self.missing = {row: store.plan.grid(row).count - len(self.done[row]) for row in rows}
+        self.failures: list[Failure] = []
+        self.tiles = self.raw_bytes = self.stored_bytes = 0
+
+    def run(self, how: _How, estimate: RunEstimate, retries: int) -> RunReport:
+        """Execute what is missing and write the status, also when the run is interrupted."""
+        plan, began = self.store.plan, time.monotonic()
+        skipped = sum(count == 0 for count in self.missing.values())
+        in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
+        if (
+            estimate.free_bytes is not None
+            and (estimate.raw_bytes - in_store) / LEAST_RATIO > estimate.free_bytes
+        ):
+            raise StoreError(
+                f"{self.store.url} has {estimate.free_bytes / 1e9:,.1f} GB free; about "
+                f"{estimate.stored_bytes / 1e9:,.1f} GB are needed. Choose another place, or select fewer exposures."
+            )
+        self.announce(
+            RunStarted(self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate)
+        )
+        segments, per_block = segments_to_do(plan, self.rows, self.done, threads=how.threads)
+        handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
+        try:
+            if len(segments):
+                how.execute(segments, per_block, handle, self.book)
+        except BaseException:
+            with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
+                self.store.finish(self.done, self.failures)
+            raise
+        self.store.finish(self.done, self.failures)
+        report = RunReport(
+            store_url=self.store.url,
+            plan_digest=plan.digest,
+            exposures=len(self.rows),
+            skipped=skipped,
+            done=sum(len(self.done[row]) == plan.grid(row).count for row in self.rows),
+            failures=tuple(self.failures),
+            tiles=self.tiles,
+            raw_bytes=self.raw_bytes,
+            stored_bytes=self.stored_bytes,
+            seconds=time.monotonic() - began,
+        )
+        self.announce(RunFinished(report))
+        return report
+
+    def _bytes(self, row: int, tile: int) -> int:
+        i, g, y, x = self.store.plan.grid(row).window(tile).shape
+        return 2 * i * g * y * x
+
+    def book(self, result: TileResult) -> None:
+        """Enter the result of a tile."""
+        name = self.store.plan.names[result.row]
+        if result.fatal:
+            raise StoreError(result.error)
+        if result.commit is not None:
+            size = self._bytes(result.row, result.tile)
+            self.done[result.row][result.tile] = result.commit
+            self.tiles += 1
+            self.raw_bytes += size
+            self.stored_bytes += result.commit.size
+            self.announce(TileDone(name, result.tile, size, result.commit.size, result.seconds))
+        else:
+            self.failures.append(Failure(name, result.tile, result.error, result.trace))
+            if self.on_error == "raise":
+                raise RunError(f"Exposure {name}, tile {result.tile} failed: {result.error}\n{result.trace}")
+            self.announce(TileFailed(name, result.tile, result.error))
+        self.missing[result.row] -= 1
+        if self.missing[result.row] == 0:
+            complete = len(self.done[result.row]) == self.store.plan.grid(result.row).count
+            self.announce(ExposureDone(name, failed=not complete))

@@ -1,0 +1,170 @@
+"""The same tasks in a plain loop, in threads of this process, or on any dask client.
+
+Each executor calls `on_result` on the client for every tile, as soon as it is known; an exception from there ends the run.
+What a pixel is does not depend on the executor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.callbacks import Callback
+
+from mirage_dask.errors import InputError
+from mirage_dask.run.report import RunError
+from mirage_dask.run.tasks import RunHandle, Segments, TileResult, run_block, run_segment
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+OnResult = Callable[[TileResult], None]
+CONNECT_SECONDS = 5.0
+
+
+def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
+    """Run all tiles one after the other in this thread, without dask."""
+    for row, first, stop in segments.tolist():
+        for result in run_segment(row, first, stop, handle):
+            on_result(result)
+
+
+def task_array(segments: Segments, per_block: int, handle: RunHandle) -> da.Array:
+    """Return the whole run as one dask array with a task per `per_block` segments; values are `TileResult` objects."""
+    index = da.from_array(segments, chunks=per_block, name=f"mirage-segments-{handle.run}")
+    return da.map_blocks(
+        run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{handle.run}"
+    )
+
+
+def run_threads(
+    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, threads: int
+) -> None:
+    """Run on dask's threaded scheduler in this process."""
+
+    told: set[tuple[int, int]] = set()
+
+    def finished(_key: Any, value: Any, *_rest: Any) -> None:
+        # The arrays of results pass here once as they are made, and again where dask puts them together.
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            for result in value.flat:
+                if (result.row, result.tile) not in told:
+                    told.add((result.row, result.tile))
+                    on_result(result)
+
+    with Callback(posttask=finished), dask.config.set(scheduler="threads", num_workers=threads):
+        task_array(segments, per_block, handle).compute()
+
+
+def run_distributed(
+    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
+) -> None:
+    """Run on a dask client; a task that dask gives up on (its worker died again and again) counts as failed.
+
+    Raises
+    ------
+    RunError
+        If the scheduler is lost.
+    """
+    from distributed import as_completed, futures_of
+
+    handle = replace(handle, own_process=True)
+    array = client.persist(task_array(segments, per_block, handle))
+    futures = futures_of(array)
+    del array
+    try:
+        for future in as_completed(futures):
+            if future.status == "finished":
+                for result in future.result():
+                    on_result(result)
+            elif future.status == "error":
+                at = per_block * int(future.key[-1])
+                for result in _given_up(segments[at : at + per_block], future.exception()):
+                    on_result(result)
+            else:
+                raise RunError(
+                    "The dask scheduler was lost or cancelled the run; what is committed is kept: the same command "
+                    "resumes it."
+                )
+            future.release()
+    except BaseException:
+        client.cancel(futures, force=True)
+        raise
+
+
+def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    for row, first, stop in block.tolist():
+        for tile in range(first, stop):
+            yield TileResult(row, tile, 0.0, None, text, text)
+
+
+@contextmanager
+def connected(
+    client: Client | str | None, workers: int | None, memory: str | int | None
+) -> Iterator[Client | None]:
+    """Give the client to run on: the one passed, one for an address, or one for a local cluster that was asked for.
+
+    Parameters
+    ----------
+    client
+        A distributed `Client`, the address of a scheduler, or None.
+    workers
+        Start that many local worker processes of one thread each, for this run. One thread, because a process per core
+        scales better than threads (Python parts and zarr share a lock) and each has its own memory limit.
+    memory
+        Limit of each of those, such as "2GB".
+
+    Raises
+    ------
+    InputError
+        If nothing answers at the address within seconds, or the client is closed.
+    """
+    if client is None and workers is None:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    if workers is not None:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=memory or "auto",
+                dashboard_address=None,
+            ) as cluster,
+            Client(cluster) as started,
+        ):
+            yield started
+    elif isinstance(client, str):
+        try:
+            found = Client(client, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+            raise InputError(
+                f"No dask scheduler answers at {client!r} ({_short(error)}); check the address and that the scheduler runs."
+            ) from error
+        with found:
+            yield found
+    else:
+        assert client is not None
+        if client.status != "running":
+            raise InputError(f"The dask client is {client.status}; connect it to a running scheduler.")
+        yield client
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def client_resources(client: Client) -> tuple[int, int, int | None]:
+    """Return (threads in all, most threads of a worker, smallest memory limit of a worker) of a client's workers now."""
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")]
+    threads = [w["nthreads"] for w in workers]
+    return sum(threads) or 1, max(threads, default=1), min(limits, default=None)

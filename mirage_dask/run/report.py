@@ -1,0 +1,56 @@
+"""What a run returns, and the error it raises when it was told not to go on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirage_dask.errors import MirageDaskError
+from mirage_dask.store.simulation import Failure
+
+
+class RunError(MirageDaskError):
+    """A tile could not be simulated and the run was told to stop, or the scheduler was lost."""
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The outcome of one run."""
+
+    store_url: str
+    plan_digest: str
+    exposures: int
+    """Selected exposures."""
+    skipped: int
+    """Of those, complete before the run began."""
+    done: int
+    """Complete now, the skipped ones included."""
+    failures: tuple[Failure, ...]
+    """One per failed tile."""
+    tiles: int
+    """Written by this run."""
+    raw_bytes: int
+    """Raw data written by this run."""
+    stored_bytes: int
+    """The same as it lies in the store."""
+    seconds: float
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Names of exposures with a failed tile, each once."""
+        return tuple(dict.fromkeys(failure.exposure for failure in self.failures))
+
+    @property
+    def ok(self) -> bool:
+        """Whether every selected exposure is complete."""
+        return self.done == self.exposures
+
+    def __str__(self) -> str:
+        ratio = f", stored at {self.raw_bytes / self.stored_bytes:.2f}:1" if self.stored_bytes else ""
+        text = (
+            f"{self.done} of {self.exposures} exposures complete in {self.store_url} ({self.skipped} were so before); "
+            f"{self.tiles} tiles, {self.raw_bytes / 1e6:,.0f} MB of raw data in {self.seconds:.1f} s{ratio}."
+        )
+        if self.failed:
+            reasons = {failure.exposure: failure.error for failure in reversed(self.failures)}
+            text += "".join(f"\nFailed: {name}: {reasons[name]}" for name in self.failed)
+        return text

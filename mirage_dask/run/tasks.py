@@ -1,0 +1,182 @@
+"""Missing tiles cut into tasks, and what a worker does with one.
+
+A task is a few consecutive tiles of an exposure: enough work that dask's cost per task does not show, few enough that every
+thread has several. What travels to a worker is a `RunHandle` and three integers per task; what comes back is a `TileResult`
+per tile, never an array.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask import lazy
+from mirage_dask.errors import StoreError
+from mirage_dask.store import files
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.simulation import SimulationStore
+
+SEGMENT = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
+"""Tiles first to stop (exclusive) of the exposure in a row of the plan."""
+
+TASK_SAMPLES = 20_000_000
+"""Pixels times groups of a task: half a second or so of work."""
+
+MOST_BLOCKS = 100_000
+"""Tasks in one submission; dask schedulers suffer beyond."""
+
+Segments = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RunHandle:
+    """What every task of a run carries."""
+
+    store_url: str
+    plan_digest: str
+    run: int
+    """Differs between runs, so that a scheduler never takes a task for one it has done."""
+    retries: int = 2
+    own_process: bool = False
+    """The process belongs to dask: its settings may be changed."""
+
+
+@dataclass(frozen=True)
+class TileResult:
+    """What became of a tile."""
+
+    row: int
+    tile: int
+    seconds: float
+    commit: Commit | None
+    """None when it failed."""
+    error: str = ""
+    trace: str = ""
+    fatal: bool = False
+    """The store itself cannot be used: no other tile would fare better."""
+
+
+def segments_to_do(
+    plan: Plan, rows: Sequence[int], done: Mapping[int, Mapping[int, Commit]], *, threads: int
+) -> tuple[Segments, int]:
+    """Cut what is missing into tasks.
+
+    Parameters
+    ----------
+    plan, rows
+        Exposures to make, by row.
+    done
+        Finished tiles, as `SimulationStore.survey` gives them.
+    threads
+        Threads that will work, in all processes; each should get several tasks.
+
+    Returns
+    -------
+    segments, per_block
+        Array of `SEGMENT`, in the order of `rows`; how many of them make one task.
+    """
+    missing = {row: [t for t in range(plan.grid(row).count) if t not in done.get(row, {})] for row in rows}
+    total = sum(_tile_samples(plan, row) * len(tiles) for row, tiles in missing.items())
+    target = min(TASK_SAMPLES, total // max(4 * threads, 1))
+    found = []
+    for row, tiles in missing.items():
+        most = max(1, target // _tile_samples(plan, row))
+        start = 0
+        for k in range(1, len(tiles) + 1):
+            if k == len(tiles) or tiles[k] != tiles[k - 1] + 1 or k - start == most:
+                found.append((row, tiles[start], tiles[k - 1] + 1))
+                start = k
+    segments = np.array(found, SEGMENT)
+    average = max(total // max(len(segments), 1), 1)
+    per_block = max(target // average, -(-len(segments) // MOST_BLOCKS), 1)
+    return segments, int(per_block)
+
+
+def _tile_samples(plan: Plan, row: int) -> int:
+    return int(np.prod(plan.grid(row).tile, dtype=np.int64))
+
+
+@lru_cache(maxsize=8)
+def _open(store_url: str, plan_digest: str) -> SimulationStore:
+    return SimulationStore(store_url, load_plan(files.join(store_url, "plan"), plan_digest))
+
+
+@lru_cache(maxsize=1)
+def _settle() -> None:
+    """Set up a worker process: dask has the threads, zarr gets few of its own."""
+    import zarr
+
+    zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
+
+
+def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
+    """Simulate and write the tiles of a segment; yields a result for each."""
+    for tile in range(first, stop):
+        began = time.perf_counter()
+        try:
+            store = _open(handle.store_url, handle.plan_digest)
+        except StoreError as error:
+            yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
+            return
+        try:
+            values = _retrying(handle.retries, _simulate, store.plan, row, tile)
+        except (
+            Exception
+        ) as error:  # whatever it is, it concerns this exposure: recorded, and the rest goes on
+            yield TileResult(
+                row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
+            )
+            continue
+        try:
+            commit = store.write_tile(row, tile, values)
+        except StoreError as error:
+            yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
+            return
+        except Exception as error:
+            yield TileResult(
+                row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
+            )
+            continue
+        yield TileResult(row, tile, time.perf_counter() - began, commit)
+
+
+def _simulate(plan: Plan, row: int, tile: int) -> npt.NDArray[Any]:
+    return lazy.simulate(plan, row, plan.grid(row).window(tile), "raw")
+
+
+def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call again after an operating-system error, which may pass; any other error would only come again."""
+    for attempt in range(retries + 1):
+        try:
+            return function(*arguments)
+        except OSError:
+            if attempt == retries:
+                raise
+            time.sleep(0.2 * 2**attempt)
+    raise AssertionError("unreachable")
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
+    """Run the segments of one dask task; returns an object array of `TileResult`."""
+    if handle.own_process:
+        _settle()
+    results: list[TileResult] = []
+    for row, first, stop in block.tolist():
+        results.extend(run_segment(row, first, stop, handle))
+        if results and results[-1].fatal:
+            break
+    found = np.empty(len(results), object)
+    found[:] = results
+    return found

@@ -1,0 +1,231 @@
+"""Source tables: what a catalog is for one detector and filter, in electrons per second.
+
+Made once on the client (where trigonometry and powers of a library are allowed: workers read the numbers, they do not
+recompute them) and saved under the hash of their contents, so that exposures with the same sources share one file.
+
+Positions on the sky are ICRS unit vectors. A galaxy also has two tangent vectors, along its position angle (east of
+north) and a quarter turn further, so that projecting them gives its shape in pixels with the local distortion.
+Catalogs in pixels keep pixels: their tangents hold (north, east, 0) components instead, for north is known only when
+the exposure's pointing is.
+
+NOT modelled: proper motion, parallax, velocity aberration.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+import tempfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.errors import StoreError
+from mirage_dask.instruments import get_zeropoint
+from mirage_dask.pointing import radec_to_unit
+from mirage_dask.scene import sersic
+from mirage_dask.scene.catalogs import Catalog
+from mirage_dask.scene.photometry import count_rate
+
+Floats = NDArray[np.float64]
+T = TypeVar("T", bound="_Table")
+ARCSEC = np.pi / 180.0 / 3600.0
+
+
+class _Table:
+    """Saving and loading by content; a table is a frozen dataclass of arrays and flags."""
+
+    kind: ClassVar[str]
+
+    def __len__(self) -> int:
+        return len(self.index)  # type: ignore[attr-defined]
+
+    @property
+    def key(self) -> str:
+        """Hash of the contents, 32 hex digits: equal tables have equal keys."""
+        digest = hashlib.blake2b(self.kind.encode(), digest_size=16)
+        for name, array in self._arrays().items():
+            digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
+
+    def save(self, url: str | Path) -> str:
+        """Write the table into a folder and return its content key; nothing is written if it is there already.
+
+        Parameters
+        ----------
+        url
+            Folder: a path or any fsspec URL.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+        """
+        key = self.key
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **self._arrays())
+        fs, folder = fsspec.url_to_fs(str(url))
+        target = f"{folder.rstrip('/')}/{key}.npz"
+        try:
+            if fs.exists(target):
+                return key
+            fs.makedirs(folder, exist_ok=True)
+            if "file" in fs.protocol:  # whole or not at all; object stores are so by themselves
+                handle, temporary = tempfile.mkstemp(prefix=f".{key}", dir=folder)
+                with os.fdopen(handle, "wb") as stream:
+                    stream.write(buffer.getvalue())
+                os.chmod(temporary, 0o644)
+                os.replace(temporary, target)
+            else:
+                fs.pipe_file(target, buffer.getvalue())
+        except OSError as error:
+            raise StoreError(f"Cannot write the source table {target}: {error}; check space and rights.") from error
+        return key
+
+    @classmethod
+    def load(cls: type[T], url: str | Path, key: str) -> T:
+        """Read a table by its content key.
+
+        Raises
+        ------
+        StoreError
+            If there is no such table, or its contents do not fit the key.
+        """
+        fs, folder = fsspec.url_to_fs(str(url))
+        target = f"{folder.rstrip('/')}/{key}.npz"
+        try:
+            with np.load(io.BytesIO(fs.cat_file(target)), allow_pickle=False) as archive:
+                values = {f.name: archive[f.name] for f in fields(cls)}  # type: ignore[arg-type]
+        except FileNotFoundError:
+            raise StoreError(f"There is no source table {target}; plan the simulation again.") from None
+        except (OSError, ValueError, KeyError) as error:
+            raise StoreError(f"The source table {target} is damaged ({error}); plan the simulation again.") from error
+        table = cls(**{name: array if array.ndim else array.item() for name, array in values.items()})
+        if table.key != key:
+            raise StoreError(f"The source table {target} is not what its name says; plan the simulation again.")
+        return table
+
+
+@dataclass(frozen=True, eq=False)
+class PointSources(_Table):
+    """Stars (n of them, in catalog order)."""
+
+    kind: ClassVar[str] = "point_source"
+    index: NDArray[np.int64]
+    position: Floats
+    """(n, 3) ICRS unit vectors, or (n, 2) 0-based pixels of the aperture."""
+    flux: Floats
+    """(n,) e-/s in an infinite aperture."""
+
+    @property
+    def pixels(self) -> bool:
+        """True when positions are pixels."""
+        return self.position.shape[1] == 2
+
+
+@dataclass(frozen=True, eq=False)
+class Galaxies(_Table):
+    """Sersic galaxies (n of them, in catalog order); `b`, `norm`, `reach` and `level` as in `sersic.constants`."""
+
+    kind: ClassVar[str] = "galaxy"
+    index: NDArray[np.int64]
+    position: Floats
+    """(n, 3) ICRS unit vectors, or (n, 2) 0-based pixels of the aperture."""
+    flux: Floats
+    """(n,) e-/s, integrated to infinity."""
+    radius: Floats
+    """(n,) half-light radius along the major axis, radians, or pixels."""
+    radius_pixels: bool
+    ellipticity: Floats
+    """(n,) 1 - b/a."""
+    sersic_index: Floats
+    tangent: Floats
+    """(n, 3) unit vector along the position angle; (cos, sin, 0) of it for positions in pixels."""
+    normal: Floats
+    """(n, 3) unit vector a quarter turn further east; (-sin, cos, 0) for positions in pixels."""
+    b: Floats
+    norm: Floats
+    reach: Floats
+    """(n, 4)"""
+    level: Floats
+    """(n, 4)"""
+
+    @property
+    def pixels(self) -> bool:
+        """True when positions are pixels."""
+        return self.position.shape[1] == 2
+
+
+def point_sources(catalog: Catalog, detector: str, filter: str, pupil: str) -> PointSources:
+    """Turn a point-source catalog into electrons per second for one detector and filter.
+
+    Raises
+    ------
+    InputError
+        If the catalog has no usable magnitude for the filter, or the filter no zero point.
+    """
+    return PointSources(catalog.index, _positions(catalog), _flux(catalog, detector, filter, pupil))
+
+
+def galaxies(catalog: Catalog, detector: str, filter: str, pupil: str) -> Galaxies:
+    """Turn a galaxy catalog into electrons per second and shapes for one detector and filter.
+
+    Raises
+    ------
+    InputError
+        If the catalog has no usable magnitude for the filter, or the filter no zero point.
+    """
+    angle = np.radians(catalog.shapes["pos_angle"])
+    c, s = np.cos(angle), np.sin(angle)
+    if catalog.pixels:
+        zero = np.zeros_like(c)
+        tangent, normal = np.stack([c, s, zero], axis=1), np.stack([-s, c, zero], axis=1)
+    else:
+        north, east = north_and_east(catalog.x, catalog.y)
+        tangent = c[:, None] * north + s[:, None] * east
+        normal = -s[:, None] * north + c[:, None] * east
+    index, b, norm, reach, level = sersic.constants(catalog.shapes["sersic_index"])
+    return Galaxies(
+        index=catalog.index,
+        position=_positions(catalog),
+        flux=_flux(catalog, detector, filter, pupil),
+        radius=catalog.shapes["radius"] * (1.0 if catalog.radius_pixels else ARCSEC),
+        radius_pixels=catalog.radius_pixels,
+        ellipticity=catalog.shapes["ellipticity"],
+        sersic_index=index,
+        tangent=tangent,
+        normal=normal,
+        b=b,
+        norm=norm,
+        reach=reach,
+        level=level,
+    )
+
+
+def north_and_east(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
+    """Return unit vectors (n, 3) towards north and east at positions in degrees."""
+    a, d = np.radians(ra), np.radians(dec)
+    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=1)
+    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=1)
+    return north, east
+
+
+def _positions(catalog: Catalog) -> Floats:
+    if catalog.pixels:
+        return np.stack([catalog.x, catalog.y], axis=1)
+    return radec_to_unit(catalog.x, catalog.y)
+
+
+def _flux(catalog: Catalog, detector: str, filter: str, pupil: str) -> Floats:
+    magnitude = catalog.magnitude(detector, filter, pupil)
+    return count_rate(magnitude, catalog.system, get_zeropoint(detector, filter, pupil))

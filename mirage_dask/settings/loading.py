@@ -1,0 +1,132 @@
+"""Read settings from a YAML file, a dictionary or arguments; all problems end in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mirage_dask.errors import InputError
+from mirage_dask.settings.parsing import FUTURE, PARSERS, Problems
+from mirage_dask.settings.records import Settings
+
+MAX_BYTES = 2**22
+KEYS = (*PARSERS, *FUTURE, "parameter_defaults")
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which also refuses a key that is there twice: YAML would silently take the last."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    seen: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str | int | float | bool | None):
+            raise yaml.constructor.ConstructorError(
+                None, None, "a key must be a word or number", key_node.start_mark
+            )
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} is there twice", key_node.start_mark
+            )
+        seen[key] = loader.construct_object(value_node, deep=True)
+    return seen
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def _read_yaml(path: Path) -> Mapping[Any, Any]:
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: the settings cannot be read: {error.strerror or error}.") from None
+    if len(data) > MAX_BYTES:
+        raise InputError(f"{path}: the settings are larger than {MAX_BYTES >> 20} MB.")
+    try:
+        values = yaml.load(data, Loader=_Loader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        raise InputError(
+            f"{path}{line}: it is no YAML: {getattr(error, 'problem', None) or error}."
+        ) from None
+    except (RecursionError, ValueError) as error:  # nested too deep; a date such as 2021-13-45
+        raise InputError(f"{path}: it is no YAML that can be used: {error}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise InputError(f"{path}: the settings must be 'key: value' lines; keys: {', '.join(PARSERS)}.")
+    return values
+
+
+def _refuse_future(key: str, value: Any, problems: Problems) -> None:
+    """Refuse a key that is not supported yet, unless it asks for nothing."""
+    if value in (None, False, "") or value == {} or value == [] or str(value).strip().lower() == "none":
+        return
+    if key == "reffile_defaults":
+        problems.add(key, f"{value!r}: CRDS is not supported yet; write references: builtin")
+    else:
+        problems.add(key, "it is not supported yet; remove the key")
+
+
+def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
+    """Parse the values of one source; an entry of None counts as not given."""
+    parsed: dict[str, Any] = {}
+    for key, value in values.items():
+        name = str(key).strip()
+        if name in PARSERS:
+            if value is not None:
+                parsed[name] = PARSERS[name](value, problems)
+        elif name in FUTURE:
+            _refuse_future(name, value, problems)
+        elif name == "parameter_defaults":
+            if isinstance(value, Mapping):
+                parsed = _parse(value, problems) | parsed
+            elif value is not None:
+                problems.add(name, f"{value!r} is not understood; write {{key: value}}")
+        else:
+            problems.not_allowed(name, name, KEYS)
+    return parsed
+
+
+def load_settings(source: str | Path | Mapping[str, Any] | None = None, **arguments: Any) -> Settings:
+    """Read what a user adds to a proposal.
+
+    Parameters
+    ----------
+    source
+        A YAML file, a dictionary of the same keys, or None. Catalog paths are relative to the file, else to the
+        working directory.
+    **arguments
+        The same keys; they override `source`. None means not given.
+
+    Returns
+    -------
+    Settings
+        Defaults: no catalogs, background low, roll angle 0, date 2021-10-04, cosmic rays SUNMAX with scale 1,
+        built-in references, all effects, seed 42.
+
+    Raises
+    ------
+    InputError
+        With every problem: key path, value, what is allowed and the nearest valid name; missing files as well.
+    """
+    here = Path.cwd()
+    if isinstance(source, Mapping) or source is None:
+        first, values = Problems("", here), source or {}
+    else:
+        path = Path(source)
+        first, values = Problems(str(path), Path(path).resolve().parent), _read_yaml(path)
+    second = Problems("", here)
+    overridden = {k for k, v in arguments.items() if v is not None}
+    parsed = _parse({k: v for k, v in values.items() if k not in overridden}, first)
+    parsed |= _parse(arguments, second)
+    if first.found or second.found:
+        raise InputError(first.found + second.found)
+    return Settings(**parsed, source=first.source)

@@ -1,0 +1,152 @@
+"""A user's own seed, dark or cosmic rays: kept as Zarr beside the plan, named by a hash of their values.
+
+A spec records replaced pieces as (piece, key). A key without a slash is a content hash: the array lies in
+`PLAN/pieces/<key>`. Any other key is `<URL>#<hash>`: a Zarr array that the user keeps, referenced and not copied; with
+other values it has another key, so that a later run does not take its old results for current ones. The kernel reads
+window and halo from either.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import zarr
+
+from mirage_dask.errors import StoreError
+from mirage_dask.spec import ExposureSpec
+from mirage_dask.store import files, layout
+from mirage_dask.store.tiles import TileGrid, grid_of
+
+PIECES = ("cosmic_rays", "dark", "seed")
+
+
+def piece_shape(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
+    """Return the shape of a piece: (y, x) for the seed, (integration, group, y, x) for the others."""
+    return spec.shape[2:] if piece == "seed" else spec.shape
+
+
+def piece_dimensions(piece: str) -> tuple[str, ...]:
+    """Return the names of a piece's dimensions."""
+    return layout.DIMENSIONS[2:] if piece == "seed" else layout.DIMENSIONS
+
+
+def piece_chunks(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
+    """Return the chunks in which a piece is kept: the tiles of the exposure."""
+    grid: TileGrid = grid_of(spec)
+    return grid.tile[2:] if piece == "seed" else grid.tile
+
+
+def check_piece(spec: ExposureSpec, piece: str, shape: tuple[int, ...], dtype: Any) -> str | None:
+    """Return what is wrong with an array that is to replace a piece, or None."""
+    wanted = piece_shape(spec, piece)
+    if tuple(shape) != wanted:
+        dims = ", ".join(piece_dimensions(piece))
+        return f"{piece} of {spec.name} must have shape {wanted} ({dims}), not {tuple(shape)}."
+    if np.dtype(dtype).kind not in "fiub":
+        return f"{piece} of {spec.name} must hold numbers, not {np.dtype(dtype)}."
+    return None
+
+
+def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
+    """Create an empty array for a piece under a provisional name; fill it, then call `keep_piece`.
+
+    Returns
+    -------
+    url, array
+        Where it lies; a Zarr array float32 that may be filled in parallel, chunk by chunk.
+    """
+    url = files.join(files.normal_url(plan_url), "pieces", f"incoming-{uuid.uuid4().hex}")
+    with files.store_errors(url):
+        array = zarr.create_array(
+            url,
+            shape=piece_shape(spec, piece),
+            chunks=piece_chunks(spec, piece),
+            dtype="float32",
+            fill_value=0,
+            dimension_names=piece_dimensions(piece),
+        )
+    return url, array
+
+
+def keep_piece(plan_url: str, incoming: str) -> str:
+    """Give a filled array its name, the hash of its values, and return that key."""
+    key = content_hash(zarr.open_array(incoming, mode="r"))
+    files.move(incoming, files.join(files.normal_url(plan_url), "pieces", key))
+    return key
+
+
+def write_piece(plan_url: str, spec: ExposureSpec, piece: str, values: Any) -> str:
+    """Write an array in memory as a piece and return its key.
+
+    Raises
+    ------
+    StoreError
+        If the plan directory cannot be written.
+    """
+    url, array = new_piece(plan_url, spec, piece)
+    with files.store_errors(url):
+        array[...] = np.asarray(values, dtype="float32")
+    return keep_piece(plan_url, url)
+
+
+def reference_piece(array: zarr.Array[Any]) -> str | None:
+    """Return the key of a Zarr array that stays where it is; None when no other process could open it."""
+    url = str(array.store_path)
+    if url.startswith("memory://") or "://" not in url:
+        return None
+    return f"{files.normal_url(url)}#{content_hash(array)}"
+
+
+def content_hash(array: zarr.Array[Any]) -> str:
+    """Return a hash of shape and float32 values that does not depend on chunks or codecs, 32 hex digits."""
+    digest = hashlib.blake2b(repr(tuple(array.shape)).encode(), digest_size=16)
+    for part in _planes(array):
+        digest.update(np.ascontiguousarray(part, "<f4").data)
+    return digest.hexdigest()
+
+
+def _planes(array: zarr.Array[Any]) -> Iterator[Any]:
+    """Yield the values in C order without holding more than one integration."""
+    if array.ndim == 2:
+        yield array[...]
+        return
+    for integration in range(array.shape[0]):
+        yield array[integration]
+
+
+@lru_cache(maxsize=32)
+def _open(url: str) -> Any:
+    try:
+        with layout.quiet():
+            return zarr.open_array(url, mode="r")
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(
+            f"The array that replaces a piece cannot be opened at {url} ({error}); give it again."
+        ) from error
+
+
+def open_pieces(spec: ExposureSpec, plan_url: str) -> dict[str, Any]:
+    """Open the arrays that replace pieces of an exposure.
+
+    Returns
+    -------
+    dict
+        piece -> Zarr array of the whole exposure, science orientation; read windows from it.
+
+    Raises
+    ------
+    StoreError
+        If one is missing.
+    """
+    return {piece: _open(_location(plan_url, key)) for piece, key in spec.replaced}
+
+
+def _location(plan_url: str, key: str) -> str:
+    if "/" not in key:
+        return files.join(files.normal_url(plan_url), "pieces", key)
+    return key.rpartition("#")[0]

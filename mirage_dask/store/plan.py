@@ -1,0 +1,371 @@
+"""The plan: what is to be simulated, written once by the client and loaded by every worker.
+
+A plan is a directory at any fsspec URL:
+
+    plan.json          format, digest, seed, settings, provenance, software versions; written last, so that a directory
+                       without it is no plan
+    specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
+    exposures.parquet  the exposure table, also with the rows that cannot be simulated
+    sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
+
+Specs stand in the order of their stacks: equal shapes together, within them by detector and filter, so that neighbours
+share reference data. A task carries the URL, the digest and row numbers; everything else it reads here, once per process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import platform
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirage_dask.errors import InputError, StoreError, nearest
+from mirage_dask.spec import ExposureSpec
+from mirage_dask.store import files
+from mirage_dask.store.tiles import Shape4, TileGrid, tile_grid
+
+if TYPE_CHECKING:
+    import os
+
+FORMAT = 1
+PLAN_FILE, SPECS_FILE, TABLE_FILE = "plan.json", "specs.parquet", "exposures.parquet"
+_SHAPE = ("nints", "ngroups", "ny", "nx")
+_PACKAGES = ("mirage_dask", "numpy", "numba", "scipy", "dask", "zarr", "pysiaf")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """Consecutive rows of a plan whose exposures have one shape and one fast axis."""
+
+    start: int
+    stop: int
+    shape: Shape4
+    """(integration, group, y, x) of each exposure."""
+    fast_axis: int
+    """1 or 2: |FASTAXIS|."""
+
+    @property
+    def grid(self) -> TileGrid:
+        """The tiles of each exposure."""
+        return tile_grid(self.shape, self.fast_axis)
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+
+class Plan:
+    """A plan as loaded: cheap to hold, parses a spec only when it is asked for.
+
+    Attributes
+    ----------
+    url : str
+        Where it lies.
+    digest : str
+        Hash of all specs and the table, 32 hex digits.
+    info : dict
+        Content of plan.json.
+    names : tuple of str
+        Root names in stack order; the index is the *row* by which tasks name an exposure.
+    digests : tuple of str
+        `ExposureSpec.digest` of each row.
+    """
+
+    def __init__(self, url: str, info: Mapping[str, Any], specs: pa.Table):
+        self.url = url
+        self.digest = str(info["digest"])
+        self.info = dict(info)
+        self.names: tuple[str, ...] = tuple(specs["name"].to_pylist())
+        self.digests: tuple[str, ...] = tuple(specs["digest"].to_pylist())
+        self._texts = specs["spec"]
+        self._shapes = np.stack(
+            [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
+        )
+        self._rows = {name: row for row, name in enumerate(self.names)}
+        self.spec = lru_cache(maxsize=512)(self._parse)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return f"<Plan of {len(self)} exposures at {self.url}>"
+
+    def _parse(self, row: int) -> ExposureSpec:
+        return ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
+
+    def row(self, name: str) -> int:
+        """Return the row of an exposure.
+
+        Raises
+        ------
+        InputError
+            If the plan does not hold it; gives the reason when the table does, else the nearest names.
+        """
+        if name in self._rows:
+            return self._rows[name]
+        table = self.table
+        known = table[table["name"] == name]
+        if len(known):
+            reason = str(known.iloc[0].get("reason") or known.iloc[0].get("status") or "not planned")
+            raise InputError(f"Exposure {name} cannot be simulated: {reason}.")
+        raise InputError(f"The plan at {self.url} has no exposure {name!r}{nearest(name, self.names) or '.'}")
+
+    def shape(self, row: int) -> Shape4:
+        """Return (integration, group, y, x) of a row without parsing its spec."""
+        i, g, y, x, _ = (int(n) for n in self._shapes[row])
+        return i, g, y, x
+
+    def grid(self, row: int) -> TileGrid:
+        """Return the tiles of a row without parsing its spec."""
+        return tile_grid(self.shape(row), int(self._shapes[row, 4]))
+
+    @cached_property
+    def stacks(self) -> tuple[Stack, ...]:
+        """Runs of rows of equal shape and fast axis."""
+        if not len(self):
+            return ()
+        borders = np.flatnonzero((np.diff(self._shapes, axis=0) != 0).any(axis=1)) + 1
+        edges = [0, *borders.tolist(), len(self)]
+        return tuple(Stack(a, b, self.shape(a), int(self._shapes[a, 4])) for a, b in pairwise(edges))
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """The exposure table, in the order it was made; also rows that cannot be simulated."""
+        return read_table(files.join(self.url, TABLE_FILE))
+
+    @cached_property
+    def _table_rows(self) -> dict[str, int]:
+        return {name: i for i, name in enumerate(self.table["name"])}
+
+    def table_row(self, name: str) -> dict[str, Any]:
+        """Return the table's row of an exposure as plain Python values."""
+        row = self.table.iloc[self._table_rows[name]]
+        return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
+
+    @property
+    def raw_bytes(self) -> int:
+        """Bytes of raw data of all exposures."""
+        return int(2 * self._shapes[:, :4].astype(np.int64).prod(axis=1).sum())
+
+    def select(self, which: str | Iterable[str] | None = None) -> list[int]:
+        """Return rows in stack order.
+
+        Parameters
+        ----------
+        which
+            None for all, a pandas query over the exposure table ("observation == 2 and detector == 'NRCB5'"), or names.
+
+        Raises
+        ------
+        InputError
+            If the query cannot be evaluated, or selects nothing, or a name is unknown.
+        """
+        if which is None:
+            return list(range(len(self)))
+        if not isinstance(which, str):
+            return sorted({self.row(name) for name in which})
+        try:
+            hits = self.table.query(which)["name"]
+        except Exception as error:
+            raise InputError(
+                f"The selection {which!r} cannot be used: {error}. It is a pandas query over the columns "
+                f"{', '.join(map(str, self.table.columns))}."
+            ) from error
+        rows = sorted(self._rows[name] for name in hits if name in self._rows)
+        if not rows:
+            raise InputError(
+                f"The selection {which!r} holds no exposure that can be simulated"
+                f" ({len(hits)} of {len(self.table)} rows of the table match)."
+            )
+        return rows
+
+
+def read_table(url: str) -> pd.DataFrame:
+    """Read an exposure table (Parquet)."""
+    return pd.read_parquet(io.BytesIO(files.read_bytes(url)))
+
+
+def write_table(url: str, table: pd.DataFrame) -> None:
+    """Write an exposure table (Parquet), whole or not at all."""
+    buffer = io.BytesIO()
+    table.to_parquet(buffer, index=False)
+    files.write_bytes(url, buffer.getvalue())
+
+
+def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
+    return (*spec.shape, abs(spec.fast_axis), spec.detector, spec.filter, spec.pupil, spec.name)
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _table_digest(table: pd.DataFrame) -> bytes:
+    hashes = pd.util.hash_pandas_object(table.astype(dict.fromkeys(table.columns, str)), index=False)
+    return hashes.to_numpy().astype("<u8").tobytes() + ",".join(map(str, table.columns)).encode()
+
+
+def save_plan(
+    url: str | os.PathLike[str],
+    table: pd.DataFrame,
+    specs: Iterable[ExposureSpec],
+    *,
+    settings: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any] | None = None,
+) -> Plan:
+    """Write a plan and return it as loaded.
+
+    Parameters
+    ----------
+    url
+        Directory, local or any fsspec URL. It may hold sources and packs already; a plan in it is replaced.
+    table
+        Exposure table with a column `name`; may have rows without a spec.
+    specs
+        One per exposure to simulate, in any order; each name must stand in the table once.
+    settings, provenance
+        Kept in plan.json as they are (JSON-able): the user's settings; where every reference came from.
+
+    Raises
+    ------
+    InputError
+        If names repeat or are missing in the table.
+    StoreError
+        If the directory cannot be written.
+    """
+    url = files.normal_url(url)
+    ordered = sorted(specs, key=_stack_order)
+    names = [spec.name for spec in ordered]
+    listed = list(table["name"])
+    problems = [f"Exposure name {name!r} occurs more than once." for name in sorted(_repeated(listed))]
+    problems += [f"Exposure {name!r} has more than one spec." for name in sorted(_repeated(names))]
+    problems += [
+        f"Exposure {name!r} has a spec but no row in the table." for name in sorted(set(names) - set(listed))
+    ]
+    if problems:
+        raise InputError(problems)
+    digest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16)
+    for spec in ordered:
+        digest.update(bytes.fromhex(spec.digest))
+    digest.update(_table_digest(table))
+    info = {
+        "format": FORMAT,
+        "digest": digest.hexdigest(),
+        "exposures": len(ordered),
+        "seeds": sorted({spec.seed for spec in ordered}),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": _versions(),
+        "settings": dict(settings or {}),
+        "provenance": dict(provenance or {}),
+    }
+    columns: dict[str, Any] = {
+        "name": pa.array(names, pa.string()),
+        "digest": pa.array([spec.digest for spec in ordered], pa.string()),
+        **{c: pa.array([getattr(spec, c) for spec in ordered], pa.int64()) for c in _SHAPE},
+        "fast_axis": pa.array([abs(spec.fast_axis) for spec in ordered], pa.int64()),
+        "spec": pa.array([json.dumps(spec.to_dict()) for spec in ordered], pa.large_string()),
+    }
+    arrow = pa.table(columns)
+    buffer = io.BytesIO()
+    pq.write_table(arrow, buffer, compression="zstd")
+    files.remove(files.join(url, PLAN_FILE))
+    files.write_bytes(files.join(url, SPECS_FILE), buffer.getvalue())
+    write_table(files.join(url, TABLE_FILE), table)
+    files.write_bytes(files.join(url, PLAN_FILE), json.dumps(info, indent=1).encode())
+    return load_plan(url, str(info["digest"]))
+
+
+def _repeated(names: list[str]) -> set[str]:
+    seen: set[str] = set()
+    return {name for name in names if name in seen or seen.add(name)}  # type: ignore[func-returns-value]
+
+
+def load_plan(url: str | os.PathLike[str], digest: str | None = None) -> Plan:
+    """Load a plan; the same (url, digest) is read once per process.
+
+    Parameters
+    ----------
+    url
+        The plan directory.
+    digest
+        What the caller's handle was made for; None takes what is there.
+
+    Raises
+    ------
+    StoreError
+        If there is no plan, it is of another version, damaged, or not the one of the digest.
+    """
+    url = files.normal_url(url)
+    if digest is None:
+        digest = str(_read_info(url)["digest"])
+    return _load(url, digest)
+
+
+def _read_info(url: str) -> dict[str, Any]:
+    try:
+        info: dict[str, Any] = json.loads(files.read_bytes(files.join(url, PLAN_FILE)))
+        number = info["format"], info["digest"]
+    except FileNotFoundError as error:
+        raise StoreError(
+            f"There is no plan at {url} (no {PLAN_FILE}); check the path, and that every worker sees that file system."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"{files.join(url, PLAN_FILE)} is damaged ({error}); make the plan again."
+        ) from error
+    if number[0] != FORMAT:
+        raise StoreError(
+            f"The plan at {url} has format {number[0]}, this version reads {FORMAT}; use the version of mirage_dask that "
+            f"made it ({info.get('versions', {}).get('mirage_dask', 'unknown')}) or make the plan again."
+        )
+    return info
+
+
+@lru_cache(maxsize=8)
+def _load(url: str, digest: str) -> Plan:
+    info = _read_info(url)
+    if info["digest"] != digest:
+        raise StoreError(
+            f"The plan at {url} is not the one this object was made from (digest {info['digest']}, expected {digest}); "
+            "open the proposal or the store again."
+        )
+    try:
+        specs = pq.read_table(io.BytesIO(files.read_bytes(files.join(url, SPECS_FILE))))
+        return Plan(url, info, specs)
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise StoreError(
+            f"{files.join(url, SPECS_FILE)} cannot be read ({error}); make the plan again."
+        ) from error
+
+
+def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
+    """Copy a plan with its sources, packs and pieces to another place; files are linked where possible.
+
+    Raises
+    ------
+    StoreError
+        If the target cannot be written.
+    """
+    url = files.normal_url(url)
+    if url != plan.url:
+        for name in (SPECS_FILE, TABLE_FILE, PLAN_FILE):
+            files.remove(files.join(url, name))
+        files.copy_tree(plan.url, url, last=PLAN_FILE)
+    return load_plan(url, plan.digest)

@@ -1,0 +1,76 @@
+"""What all tests share: one cache of built-in references, a deterministic hypothesis, the optional folder of real data."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _reference_digest() -> str:
+    """Hash of the sources that the built-in references follow from: an edit there must not meet files of before."""
+    digest = hashlib.blake2b(digest_size=6)
+    for folder in ("reference", "instruments"):
+        for path in sorted((ROOT / "mirage_dask" / folder).rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+# Set before the package is imported: kernels choose their cache when they are decorated. Workers of pytest-xdist and
+# subprocesses inherit it, so that references are built and kernels compiled once for all of them.
+CACHE = Path(os.environ.get("MIRAGE_DASK_TEST_CACHE") or ROOT / ".cache" / "test" / _reference_digest())
+CACHE.mkdir(parents=True, exist_ok=True)
+os.environ["MIRAGE_DASK_CACHE"] = str(CACHE)
+os.environ.setdefault("MPLBACKEND", "Agg")
+# What the machine happens to have set must not decide what a test sees.
+for name in [n for n in os.environ if n.startswith("CRDS_") or n == "MIRAGE_DATA"]:
+    del os.environ[name]
+
+settings.register_profile(
+    "deterministic",
+    derandomize=True,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("deterministic")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Drop caches of references as they were before, unless a session may still be using them."""
+    if hasattr(session.config, "workerinput") or "MIRAGE_DASK_TEST_CACHE" in os.environ:
+        return
+    os.utime(CACHE)
+    for other in CACHE.parent.iterdir():
+        if other != CACHE and time.time() - other.stat().st_mtime > 3 * 3600:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The project's root folder."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def cache_directory() -> Path:
+    """The cache (`MIRAGE_DASK_CACHE`) of this test session; built-in references are built in it once."""
+    return CACHE
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder of real proposals and reference tables; tests that use it are skipped where it is absent."""
+    folder = Path(os.environ.get("MIRAGE_DASK_SHARED") or ROOT.parent / "shared").resolve()
+    if not (folder / "apt").is_dir():
+        pytest.skip(f"no folder of real data at {folder} (set MIRAGE_DASK_SHARED)")
+    return folder
