@@ -54,7 +54,7 @@ def main(argv: list[str] | None = None) -> int:
     print(proposal.plan())
 
     picture = save(
-        draw_footprint(proposal.table, sources=catalog_sources(proposal.settings, proposal.table)),
+        draw_footprint(proposal.table, sources=catalog_sources(proposal.table)),
         arguments.png,
     )
     print(f"footprint: {picture}")

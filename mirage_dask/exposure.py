@@ -12,7 +12,7 @@ A piece that the user gives is read instead of computed; nothing else changes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -20,7 +20,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector import nonlinearity
 from mirage_dask.detector.cosmic_rays import cosmic_ray_groups
 from mirage_dask.detector.dark import dark_groups
 from mirage_dask.detector.keys import Keys, exposure_keys
@@ -41,6 +40,9 @@ SIZE = 2048
 """Pixels along the side of a detector."""
 BORDER = 4
 """Width of its border of reference pixels."""
+
+STRIP = 32
+"""Rows computed together. A larger strip repeats fewer rows of neighbours, a smaller one stays in a nearer cache."""
 
 Floats = NDArray[np.float32]
 
@@ -165,7 +167,8 @@ def _seed(
     if "seed" in given:
         return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
     frame = _Frame(spec)
-    area = frame.science(references.pack.plane("area", *frame.slices(rows, columns)))
+    box = slice(*frame.span(*rows, axis=0)), slice(*frame.span(*columns, axis=1))
+    area = frame.science(references.pack.plane("area", *box))
     return seed_window(
         references.scene,
         references.pack.psf,
@@ -198,13 +201,36 @@ class _Frame:
         low, high = start + low, start + high
         return (SIZE - high, SIZE - low) if self.steps[axis] < 0 else (low, high)
 
-    def slices(self, rows: tuple[int, int], columns: tuple[int, int]) -> tuple[slice, slice]:
-        """Turn a box of science pixels into slices of the detector."""
-        return slice(*self.span(*rows, axis=0)), slice(*self.span(*columns, axis=1))
+    def science_span(self, low: int, high: int, *, axis: int) -> tuple[int, int]:
+        """Inverse of `span`."""
+        if self.steps[axis] < 0:
+            low, high = SIZE - high, SIZE - low
+        start = (self.spec.y0, self.spec.x0)[axis]
+        return low - start, high - start
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A block of columns in a strip of rows, and the neighbours that exist around it, in detector orientation."""
+
+    block: Block
+    rows: tuple[int, int]
+    top: int
+    bottom: int
+    left: int
+    right: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows[1] - self.rows[0], self.block.stop - self.block.start
 
 
 class _Ramp:
-    """The ramps of one window, computed block by block in detector orientation."""
+    """The ramps of one window, computed box by box in detector orientation.
+
+    Boxes are so small that all groups of one stay in the processor's second cache from one kernel to the next.
+    """
 
     def __init__(
         self,
@@ -215,8 +241,7 @@ class _Ramp:
         given: Mapping[str, ArrayLike],
     ):
         self.spec = spec
-        self.references = references
-        self.window = window
+        self.pack = references.pack
         self.given = given
         self.frame = _Frame(spec)
         self.on = frozenset(spec.effects)
@@ -224,232 +249,204 @@ class _Ramp:
             spec.seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
             tile=spec.tile, dither=spec.dither, detector=spec.detector,
         )  # fmt: skip
-        self.groups = window.groups[1]
-        self.first = window.groups[0]
+        self.integrations = window.integrations
+        self.first, self.groups = window.groups
         self.rows = self.frame.span(*window.rows, axis=0)
         self.columns = self.frame.span(*window.columns, axis=1)
         self.array_rows = self.frame.span(0, spec.ny, axis=0)
         self.array_columns = self.frame.span(0, spec.nx, axis=1)
-        self.result = {
-            name: np.empty(window.shape, np.uint16 if name == "raw" else np.float32) for name in names
-        }
+        self.outputs = Outputs(self.array_columns[0], spec.nx, spec.amplifiers)
+        self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
         # The same memory seen in detector orientation.
         self.target = {name: self.frame.science(array) for name, array in self.result.items()}
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
         self.needs_cosmic = self.needs_light or "cosmic_rays" in names
+        self.planes = self._planes()
+        self.light = self._light(references) if self.needs_light else np.empty((0, 0), np.float32)
 
     def compute(self) -> dict[str, NDArray[Any]]:
         """Fill and return the results."""
-        light = self._light() if self.needs_light else None
-        outputs = Outputs(
-            self.array_columns[0], self.array_columns[1] - self.array_columns[0], self.spec.amplifiers
-        )
-        blocks = list(outputs.blocks(*self.columns))
-        planes = [self._planes(block) for block in blocks]
-        for index, integration in enumerate(range(*self.window.integrations)):
-            stripes = self._stripes(integration, blocks, outputs) if self.needs_dark else None
-            for block, plane in zip(blocks, planes, strict=True):
-                self._block(index, integration, block, plane, light, stripes)
+        boxes = list(self._boxes())
+        for index, integration in enumerate(range(*self.integrations)):
+            pink = self._pink(integration) if self.needs_dark and "dark" not in self.given else None
+            for box in boxes:
+                self._compute_box(index, integration, box, pink)
         return self.result
 
-    def _halo(self) -> tuple[int, int, int, int]:
-        """Return how many rows and columns of neighbours exist: (top, bottom, left, right), each 0 or 1."""
-        return (
-            int(self.rows[0] > self.array_rows[0]),
-            int(self.rows[1] < self.array_rows[1]),
-            int(self.columns[0] > self.array_columns[0]),
-            int(self.columns[1] < self.array_columns[1]),
+    def _boxes(self) -> Iterator[_Box]:
+        """Yield the boxes of the window."""
+        for low in range(*self.rows, STRIP):
+            high = min(low + STRIP, self.rows[1])
+            for block in self.outputs.blocks(*self.columns):
+                yield _Box(
+                    block,
+                    (low, high),
+                    top=int(low > self.array_rows[0]),
+                    bottom=int(high < self.array_rows[1]),
+                    left=int(block.start > self.array_columns[0]),
+                    right=int(block.stop < self.array_columns[1]),
+                )
+
+    def _halo(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Return the rows and columns of the window with the neighbours that exist."""
+        rows = max(self.rows[0] - 1, self.array_rows[0]), min(self.rows[1] + 1, self.array_rows[1])
+        columns = (
+            max(self.columns[0] - 1, self.array_columns[0]),
+            min(self.columns[1] + 1, self.array_columns[1]),
         )
+        return rows, columns
 
-    def _science_box(self, top: int, bottom: int, left: int, right: int) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Return the window, grown by a halo in detector orientation, as a box of science pixels."""
-        sy, sx = self.frame.steps
-        before, after = (top, bottom) if sy > 0 else (bottom, top)
-        low, high = (left, right) if sx > 0 else (right, left)
-        rows, columns = self.window.rows, self.window.columns
-        return (rows[0] - before, rows[1] + after), (columns[0] - low, columns[1] + high)
+    def _light(self, references: References) -> Floats:
+        """Return scene x response of the window and its neighbours, e-/s."""
+        rows, columns = self._halo()
+        scene = _seed(
+            self.spec,
+            references,
+            self.given,
+            self.frame.science_span(*rows, axis=0),
+            self.frame.science_span(*columns, axis=1),
+        )
+        box = slice(*rows), slice(*columns)
+        response = self.pack.plane("response", *box) if "flat" in self.on else _sensitive(*box)
+        return np.multiply(self.frame.science(scene), response, dtype=np.float32)
 
-    def _light(self) -> Floats:
-        """Return scene x response with its halo, e-/s, detector orientation."""
-        rows, columns = self._science_box(*self._halo())
-        scene = self.frame.science(_seed(self.spec, self.references, self.given, rows, columns))
-        box = self.frame.slices(rows, columns)
-        if "flat" in self.on:
-            return np.multiply(scene, self.references.pack.plane("response", *box), dtype=np.float32)
-        return np.multiply(scene, _sensitive(*box), dtype=np.float32)
-
-    def _planes(self, block: Block) -> dict[str, NDArray[Any]]:
-        """Read the reference planes of a block, or what stands for them when an effect is off."""
-        pack, on = self.references.pack, self.on
-        box = slice(*self.rows), slice(block.start, block.stop)
-        shape = (box[0].stop - box[0].start, box[1].stop - box[1].start)
+    def _planes(self) -> dict[str, NDArray[Any]]:
+        """Read the reference planes of the window, or what stands for them when an effect is off."""
+        pack, on = self.pack, self.on
+        box = slice(*self.rows), slice(*self.columns)
         active = _sensitive(*box)
-        zero = np.zeros(shape, np.float32)
 
         def plane(name: str, effect: str) -> Floats:
-            return pack.plane(name, *box) if effect in on else zero
+            return pack.plane(name, *box) if effect in on else np.zeros(active.shape, np.float32)
 
-        planes: dict[str, NDArray[Any]] = {"bias": plane("superbias", "bias")}
+        planes: dict[str, NDArray[Any]] = {}
         if self.needs_dark:
+            planes["bias"] = plane("superbias", "bias")
             planes["sigma"] = plane("read_noise", "read_noise")
             planes["rate"] = plane("dark_rate", "dark_current")
-        if self.needs_dark or self.needs_light:
-            gain = np.float32(1 / pack.meta["mean_gain"])
-            planes["inverse_gain"] = (
-                pack.plane("inverse_gain", *box) * active if "gain_map" in on else gain * active
-            )
+            gain = pack.plane("inverse_gain", *box) if "gain_map" in on else np.float32(1 / pack.meta["mean_gain"])
+            planes["inverse_gain"] = gain * active
         if self.needs_light:
-            orders = 0
-            if "nonlinearity" in on:
-                coefficients = pack.plane("linearity", *box)
-                orders = nonlinearity.COEFFICIENTS
-                planes["linearity"] = np.zeros((shape[0], orders, shape[1]), np.float32)
-                planes["linearity"][:, : len(coefficients)] = coefficients.transpose(1, 0, 2)
-            else:
-                planes["linearity"] = np.zeros((shape[0], 0, shape[1]), np.float32)
+            curved = "nonlinearity" in on
+            planes["linearity"] = (
+                pack.plane("linearity", *box) if curved else np.zeros((0, *active.shape), np.float32)
+            )
             # A polynomial holds up to the full well only: without saturation it is still not followed beyond.
-            limited = "saturation" in on or orders
-            planes["full_well"] = pack.plane("full_well", *box) if limited else np.full(shape, 1e9, np.float32)
+            limited = "saturation" in on or curved
+            planes["full_well"] = (
+                pack.plane("full_well", *box) if limited else np.full(active.shape, 1e9, np.float32)
+            )
         return planes
 
-    def _stripes(self, integration: int, blocks: list[Block], outputs: Outputs) -> Floats:
-        """Return the 1/f noise of the window's rows: (group, row, output from the first block's on, node), DN."""
-        spec, meta = self.spec, self.references.pack.meta
-        first, last = blocks[0].output, blocks[-1].output
-        rows = self.rows[1] - self.rows[0]
-        stripes = np.zeros((self.groups, rows, last - first + 1, nodes_per_row(outputs.width)), np.float32)
-        if "pink_noise" in self.on and "dark" not in self.given:
-            size = {"columns": outputs.width, "rows": self.array_rows[1] - self.array_rows[0]}
-            gain = meta["mean_gain"]
+    def _pink(self, integration: int) -> Floats:
+        """Return the 1/f noise of the window's rows: (group, row, output, node), DN."""
+        spec, width = self.spec, self.outputs.width
+        rows, height = self.rows[1] - self.rows[0], self.array_rows[1] - self.array_rows[0]
+        stripes = np.zeros((self.groups, rows, spec.amplifiers, nodes_per_row(width)), np.float32)
+        if "pink_noise" in self.on:
+            common, own = (
+                np.float32(octave_sigma(self.pack.meta[name] / self.pack.meta["mean_gain"], columns=width, rows=height))
+                for name in ("pink_noise", "output_pink_noise")
+            )
+            first = (self.columns[0] - self.outputs.first) // width
+            last = (self.columns[1] - 1 - self.outputs.first) // width
+            part = np.zeros((self.groups, rows, last + 1 - first, stripes.shape[3]), np.float32)
             pink_rows(
                 *_words(self.keys.pink), integration, self.first, self.groups, spec.nframes, spec.groupgap,
-                self.rows[0] - self.array_rows[0], rows, size["rows"], first, last - first + 1,
-                np.float32(octave_sigma(meta["pink_noise"] / gain, **size)),
-                np.float32(octave_sigma(meta["output_pink_noise"] / gain, **size)),
-                stripes,
+                self.rows[0] - self.array_rows[0], rows, height, first, last + 1 - first, common, own, part,
             )  # fmt: skip
+            stripes[:, :, first : last + 1] = part
         return stripes
 
-    def _block(
-        self,
-        index: int,
-        integration: int,
-        block: Block,
-        planes: Mapping[str, NDArray[Any]],
-        light: Floats | None,
-        stripes: Floats | None,
-    ) -> None:
-        """Compute one block of one integration into the results."""
-        top, bottom, left, right = self._block_halo(block)
-        dark = self._dark(integration, block, planes, stripes)
-        cosmic = self._cosmic(integration, block)
-        at = np.s_[index, :, :, block.start - self.columns[0] : block.stop - self.columns[0]]
+    def _compute_box(self, index: int, integration: int, box: _Box, pink: Floats | None) -> None:
+        """Compute one box of one integration into the results."""
+        row, column = box.rows[0] - self.rows[0], box.block.start - self.columns[0]
+        at = np.s_[index, :, row : row + box.shape[0], column : column + box.shape[1]]
         wanted = np.s_[self.first :]
-        if "dark" in self.target and dark is not None:
-            self.target["dark"][at] = dark[wanted]
+        cosmic = self._cosmic(integration, box)
         if "cosmic_rays" in self.target:
-            own = np.s_[:, top : top + self.rows[1] - self.rows[0], left : left + block.stop - block.start]
+            own = np.s_[:, box.top : box.top + box.shape[0], box.left : box.left + box.shape[1]]
             self.target["cosmic_rays"][at] = cosmic[own][wanted] if len(cosmic) else 0
-        if light is None or dark is None:
+        if not self.needs_dark:
+            return
+        dark = self._dark(integration, box, pink)
+        if "dark" in self.target:
+            self.target["dark"][at] = dark[wanted]
+        if not self.needs_light:
             return
         linear = np.empty(dark.shape if "linear" in self.target else (0, 0, 0), np.float32)
         raw = np.empty(dark.shape if "raw" in self.target else (0, 0, 0), np.uint16)
-        spec = self.spec
-        # The light array has the window's halo; the block takes its own columns and neighbours out of it.
-        start = block.start - left - (self.columns[0] - self._halo()[2])
-        seen = np.ascontiguousarray(light[:, start : start + (block.stop - block.start) + left + right])
+        spec, planes, (halo_rows, halo_columns) = self.spec, self.planes, self._halo()
         ramp_groups(
-            *_words(self.keys.pixel), integration, self.first, block.start, self.rows[0], left, right, top, bottom,
-            spec.nframes, spec.groupgap, np.float32(spec.tframe), "poisson" in self.on, seen, cosmic, dark,
-            self._ipc(), planes["inverse_gain"], planes["bias"], planes["linearity"], planes["full_well"], linear, raw,
+            *_words(self.keys.pixel), integration, self.first, box.block.start, box.rows[0],
+            box.left, box.right, box.top, box.bottom, spec.nframes, spec.groupgap, np.float32(spec.tframe),
+            "poisson" in self.on, row, column,
+            self.light, box.rows[0] - box.top - halo_rows[0], box.block.start - box.left - halo_columns[0],
+            cosmic, dark, self._ipc(), planes["inverse_gain"], planes["bias"], planes["linearity"],
+            planes["full_well"], linear, raw,
         )  # fmt: skip
         for name, values in (("linear", linear), ("raw", raw)):
             if name in self.target:
                 self.target[name][at] = values[wanted]
 
-    def _block_halo(self, block: Block) -> tuple[int, int, int, int]:
-        top, bottom, left, right = self._halo()
-        return (
-            top,
-            bottom,
-            left if block.start == self.columns[0] else 1,
-            right if block.stop == self.columns[1] else 1,
-        )
-
-    def _dark(
-        self, integration: int, block: Block, planes: Mapping[str, NDArray[Any]], stripes: Floats | None
-    ) -> Floats | None:
-        """Return the dark ramp of a block, (groups from the start, rows, columns), DN."""
-        if not self.needs_dark or stripes is None:
-            return None
-        spec = self.spec
-        shape = (self.groups, self.rows[1] - self.rows[0], block.stop - block.start)
-        if "dark" in self.given:
-            return self._given("dark", integration, block, (0, 0, 0, 0))
-        dark = np.empty(shape, np.float32)
-        pink = np.ascontiguousarray(stripes[:, :, block.output - self._first_output()])
-        ktc = self.references.pack.meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
+    def _dark(self, integration: int, box: _Box, pink: Floats | None) -> Floats:
+        """Return the dark ramp of a box, (groups from the start, rows, columns), DN."""
+        if pink is None:
+            return self._given("dark", integration, box, halo=False)
+        spec, planes, block = self.spec, self.planes, box.block
+        dark = np.empty((self.groups, *box.shape), np.float32)
+        ktc = self.pack.meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
         dark_groups(
-            *_words(self.keys.pixel), integration, self.first, block.start, self.rows[0], spec.nframes, spec.groupgap,
-            np.float32(spec.tframe), True, planes["rate"], planes["bias"], planes["sigma"], planes["inverse_gain"],
-            np.float32(ktc), pink, block.edges, block.nodes, dark,
+            *_words(self.keys.pixel), integration, self.first, block.start, box.rows[0], spec.nframes, spec.groupgap,
+            np.float32(spec.tframe), True, box.rows[0] - self.rows[0], block.start - self.columns[0],
+            planes["rate"], planes["bias"], planes["sigma"], planes["inverse_gain"], np.float32(ktc), pink, block.output,
+            block.edges, block.nodes, dark,
         )  # fmt: skip
         if "reference_pixels" not in self.on:
-            quiet = _sensitive(slice(*self.rows), slice(block.start, block.stop)) == 0
-            dark[:, quiet] = planes["bias"][quiet]
+            quiet = _sensitive(slice(*box.rows), slice(block.start, block.stop)) == 0
+            at = np.s_[
+                box.rows[0] - self.rows[0] : box.rows[1] - self.rows[0],
+                block.start - self.columns[0] : block.stop - self.columns[0],
+            ]
+            dark[:, quiet] = planes["bias"][at][quiet]
         return dark
 
-    def _first_output(self) -> int:
-        width = (self.array_columns[1] - self.array_columns[0]) // self.spec.amplifiers
-        return (self.columns[0] - self.array_columns[0]) // width
-
-    def _cosmic(self, integration: int, block: Block) -> Floats:
-        """Return the charge of cosmic rays in a block with its halo, e-; of length 0 when there is none."""
+    def _cosmic(self, integration: int, box: _Box) -> Floats:
+        """Return the charge of cosmic rays in a box and its neighbours, e-; of length 0 when there is none."""
         none = np.empty((0, 0, 0), np.float32)
         if not self.needs_cosmic:
             return none
-        halo = self._block_halo(block)
         if "cosmic_rays" in self.given:
-            return self._given("cosmic_rays", integration, block, halo)
+            return self._given("cosmic_rays", integration, box, halo=True)
         spec = self.spec
         if "cosmic_rays" not in self.on or not spec.cosmic_ray_library or spec.cosmic_ray_rate <= 0:
             return none
-        top, bottom, left, right = halo
-        stamps = self.references.pack.cosmic_rays(spec.cosmic_ray_library)
+        stamps = self.pack.cosmic_rays(spec.cosmic_ray_library)
+        rows, columns = box.shape
         charge = np.empty(
-            (self.groups, self.rows[1] - self.rows[0] + top + bottom, block.stop - block.start + left + right),
-            np.float32,
+            (self.groups, rows + box.top + box.bottom, columns + box.left + box.right), np.float32
         )
         hit = cosmic_ray_groups(
-            *_words(self.keys.cosmic), integration, block.start - left, self.rows[0] - top, spec.nframes,
+            *_words(self.keys.cosmic), integration, box.block.start - box.left, box.rows[0] - box.top, spec.nframes,
             spec.groupgap, SIZE, BORDER, np.float32(spec.cosmic_ray_rate * spec.tframe),
             stamps.start, stamps.dy, stamps.dx, stamps.electrons, charge,
         )  # fmt: skip
         return charge if hit else none
 
-    def _given(self, name: str, integration: int, block: Block, halo: tuple[int, int, int, int]) -> Floats:
-        """Read the user's piece for a block with a halo, (groups from the start, rows, columns)."""
-        top, bottom, left, right = halo
-        rows = self._science_span(self.rows[0] - top, self.rows[1] + bottom, axis=0)
-        columns = self._science_span(block.start - left, block.stop + right, axis=1)
-        values = np.asarray(
-            self.given[name][integration, 0 : self.groups, slice(*rows), slice(*columns)], np.float32
-        )
-        return np.ascontiguousarray(self.frame.science(values))
-
-    def _science_span(self, low: int, high: int, *, axis: int) -> tuple[int, int]:
-        """Inverse of `_Frame.span`."""
-        start = (self.spec.y0, self.spec.x0)[axis]
-        if self.frame.steps[axis] < 0:
-            low, high = SIZE - high, SIZE - low
-        return low - start, high - start
+    def _given(self, name: str, integration: int, box: _Box, *, halo: bool) -> Floats:
+        """Read the user's piece for a box, with its neighbours or without: (groups from the start, rows, columns)."""
+        top, bottom, left, right = (box.top, box.bottom, box.left, box.right) if halo else (0, 0, 0, 0)
+        rows = self.frame.science_span(box.rows[0] - top, box.rows[1] + bottom, axis=0)
+        columns = self.frame.science_span(box.block.start - left, box.block.stop + right, axis=1)
+        values = self.given[name][integration, 0 : self.groups, slice(*rows), slice(*columns)]
+        return np.ascontiguousarray(self.frame.science(np.asarray(values, np.float32)))
 
     def _ipc(self) -> Floats:
         """Return the coupling (centre, horizontal, vertical, corner)."""
         if "ipc" not in self.on:
             return np.array([1, 0, 0, 0], np.float32)
-        k = np.asarray(self.references.pack.meta["ipc"])
+        k = np.asarray(self.pack.meta["ipc"])
         horizontal, vertical = (k[1, 0] + k[1, 2]) / 2, (k[0, 1] + k[2, 1]) / 2
         corner = (k[0, 0] + k[0, 2] + k[2, 0] + k[2, 2]) / 4
         return np.array([k[1, 1], horizontal, vertical, corner], np.float32)

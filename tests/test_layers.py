@@ -19,6 +19,7 @@ LAYERS = [
     {"__init__"},
     {"cli", "compat"},
     {"proposal", "report"},
+    {"planning"},
     {"run"},
     {"lazy"},
     {"store"},
@@ -85,14 +86,14 @@ def tree(path: Path) -> ast.Module:
 MODULES = {module_of(path): path for path in FILES}
 
 
-def imports(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, int]]:
-    """Yield (absolute module, line) of each import; `top_only` leaves out those inside functions and TYPE_CHECKING."""
+def imports(path: Path, *, functions: bool = True, typing: bool = True) -> Iterator[tuple[str, int]]:
+    """Yield (absolute module, line) of each import, those inside functions and under TYPE_CHECKING only if wanted."""
 
     def walk(node: ast.AST) -> Iterator[ast.AST]:
         for child in ast.iter_child_nodes(node):
-            if top_only and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            if not functions and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
                 continue
-            if top_only and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            if not typing and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
                 yield from (n for statement in child.orelse for n in [statement, *walk(statement)])
                 continue
             yield child
@@ -112,8 +113,8 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, int]]:
                 yield (full if known else source), node.lineno
 
 
-def own_imports(path: Path, *, top_only: bool = False) -> Iterator[tuple[str, int]]:
-    return ((m, line) for m, line in imports(path, top_only=top_only) if m.split(".")[0] == "mirage_dask")
+def own_imports(path: Path, **which: bool) -> Iterator[tuple[str, int]]:
+    return ((m, line) for m, line in imports(path, **which) if m.split(".")[0] == "mirage_dask")
 
 
 def test_every_layer_is_known():
@@ -141,7 +142,9 @@ def test_imports_point_downwards():
 def test_no_cycles():
     """No module needs, while it is imported, one that needs it; functions may import later what they use."""
     graph = {
-        module: sorted({m for m, _ in own_imports(path, top_only=True) if m in MODULES and m != module})
+        module: sorted(
+            {m for m, _ in own_imports(path, functions=False, typing=False) if m in MODULES and m != module}
+        )
         for module, path in MODULES.items()
     }
     done: set[str] = set()
@@ -160,7 +163,8 @@ def test_no_cycles():
 
 def test_dask_only_in_its_places():
     others = [p for p in FILES if layer_of(module_of(p)) not in DASK_ALLOWED]
-    assert [place(p, n) for p in others for m, n in imports(p) if m.split(".")[0] in DASK] == []
+    found = [place(p, n) for p in others for m, n in imports(p, typing=False) if m.split(".")[0] in DASK]
+    assert found == []
 
 
 def test_kernels_know_no_array_store():
@@ -169,9 +173,8 @@ def test_kernels_know_no_array_store():
 
 
 def test_heavy_packages_are_imported_late():
-    assert [
-        place(p, n) for p in FILES for m, n in imports(p, top_only=True) if m.split(".")[0] in HEAVY
-    ] == []
+    at_import = {p: imports(p, functions=False, typing=False) for p in FILES}
+    assert [place(p, n) for p, found in at_import.items() for m, n in found if m.split(".")[0] in HEAVY] == []
 
 
 def test_files_are_small():

@@ -36,8 +36,18 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse; options that the command does not know are that command's error, not the program's."""
         found, rest = self.parse_known_args(args, namespace)
+        command = getattr(found, "parser", self)
+        # argparse takes an optional word that stands after the options for one too many.
+        for action in command._get_positional_actions():
+            if (
+                action.nargs == "?"
+                and getattr(found, action.dest) == action.default
+                and rest
+                and rest[0][:1] != "-"
+            ):
+                setattr(found, action.dest, rest.pop(0))
         if rest:
-            getattr(found, "parser", self).error(f"unrecognized arguments: {' '.join(rest)}")
+            command.error(f"unrecognized arguments: {' '.join(rest)}")
         return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -103,21 +104,29 @@ def say_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """Give a function (what, done, of how many) that shows a bar on stderr; in a log, one line per thing."""
+    """Give a function (what, done, of how many) that shows a bar on stderr; in a log, a line every few seconds."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _log_lines(console)
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    console = _console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
+        yield lambda what, done, count: bar.update(task, description=what, completed=done, total=count)
 
-        def show(what: str, done: int, count: int) -> None:
-            if console.is_terminal:
-                bar.update(task, description=what, completed=done, total=count)
-            else:
-                console.print(what)
 
-        yield show
+def _log_lines(console: Console, seconds: float = 5.0) -> Callable[[str, int, int], None]:
+    told = time.monotonic()
+
+    def show(what: str, done: int, count: int) -> None:
+        nonlocal told
+        if time.monotonic() - told > seconds:
+            told = time.monotonic()
+            console.print(f"{what} ({done} of {count})")
+
+    return show
 
 
 def size(count: float) -> str:

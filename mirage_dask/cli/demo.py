@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command
-from mirage_dask.cli.console import duration, say, size, tell
+from mirage_dask.cli.console import duration, progress_bar, say, size, tell
 
 
 def add(commands: Any) -> None:
@@ -51,11 +51,12 @@ def run_demo(arguments: argparse.Namespace) -> int:
     proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
     table = proposal.table
     tell(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
-    footprint = draw_footprint(table, sources=catalog_sources(proposal.settings, table))
+    footprint = draw_footprint(table, sources=catalog_sources(table))
     say(str(save(footprint, folder / "footprint.png")))
 
     tell("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
-    plan = proposal.plan()
+    with progress_bar() as progress:
+        plan = proposal.plan(progress=progress)
     tell(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
 
     tell("[bold]3. the simulation[/]")
@@ -67,9 +68,9 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
     tell("[bold]4. pictures and a FITS file[/]")
     simulation = open_simulation(store)
-    done = table[table["status"] == "ready"]
-    say(str(save(draw_mosaic(coadd(done, simulation.exposure)), folder / "mosaic.png")))
-    name = str(done["name"].iloc[-1])
+    mosaic = table[table["subarray"] == "FULL"]
+    say(str(save(draw_mosaic(coadd(mosaic, simulation.exposure)), folder / "mosaic.png")))
+    name = str(table["name"].iloc[0])
     say(str(save(draw_exposure(simulation.exposure(name)), folder / "exposure.png")))
     export_uncal(store, folder / "uncal", select=[name], calibrate_env=calibrate_env)
     say(str(folder / "uncal" / uncal_name(name)))

@@ -16,7 +16,16 @@ from mirage_dask.cli.arguments import (
     add_select,
     open_given,
 )
-from mirage_dask.cli.console import say, say_json, say_pairs, say_table, size, tell, tell_failure
+from mirage_dask.cli.console import (
+    progress_bar,
+    say,
+    say_json,
+    say_pairs,
+    say_table,
+    size,
+    tell,
+    tell_failure,
+)
 from mirage_dask.errors import InputError
 
 SHOWN_COLUMNS = (
@@ -93,6 +102,11 @@ def add(commands: Any) -> None:
     simulate.add_argument(
         "--seed", metavar="N", type=int, help="another realisation of all noise (default 42)"
     )
+    simulate.add_argument(
+        "--update",
+        action="store_true",
+        help="accept a store of another plan: what changed is simulated again",
+    )
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_cluster(simulate)
     add_json(simulate)
@@ -154,7 +168,9 @@ def _tell_unsupported(table: Any) -> None:
 
 def show_plan(arguments: argparse.Namespace) -> int:
     """Print the plan of a proposal."""
-    plan = open_given(arguments).plan()
+    proposal = open_given(arguments)
+    with progress_bar() as progress:
+        plan = proposal.plan(progress=progress)
     if arguments.json:
         say_json(plan)
     else:
@@ -186,6 +202,8 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     """Simulate, and name what failed."""
     check_scheduler(arguments.scheduler)
     proposal = open_given(arguments)
+    with progress_bar() as progress:
+        proposal.prepare(progress=progress)
     report = proposal.simulate(
         arguments.out,
         client=arguments.scheduler,
@@ -193,6 +211,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         memory=arguments.memory,
         serial=arguments.serial,
         select=arguments.select,
+        update=arguments.update,
         progress=not (arguments.quiet or arguments.json),
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, open_given
@@ -38,71 +38,41 @@ def add(commands: Any) -> None:
 
 def build(arguments: argparse.Namespace) -> int:
     """Build the built-in set for what is asked and print where it lies."""
-    from mirage_dask.reference.builtin_cache import build_cache
-    from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
-    from mirage_dask.reference.locations import builtin_directory, mirage_data_directory
-    from mirage_dask.reference.psf_builder import build_psf_library
+    from mirage_dask.reference.locations import builtin_directory
 
     start = time.monotonic()
-    needs = _needs_of_proposal(arguments) if arguments.proposal else _needs_of_names(arguments)
     with progress_bar() as progress:
-        build_cache(
-            detectors=sorted({n.detector for n in needs}),
-            optics=sorted({(n.filter, n.pupil) for n in needs}),
-            readouts=sorted({(n.subarray, n.readpatt) for n in needs}),
-            progress=progress,
-        )
-        libraries = mirage_data_directory()
-        psfs = sorted({(n.detector, n.filter, n.pupil) for n in needs})
-        for done, (detector, filter, pupil) in enumerate(psfs):
-            progress(f"PSF of {detector} {filter} {pupil}", done, len(psfs))
-            build_psf_library(libraries, detector=detector, filter=filter, pupil=pupil)
-        rays = sorted({(n.detector, n.cosmic_rays) for n in needs if n.cosmic_rays})
-        for done, (detector, library) in enumerate(rays):
-            progress(f"cosmic rays {library} of {detector}", done, len(rays))
-            build_cosmic_ray_library(libraries, detector=detector, library=library)
+        if arguments.proposal:
+            open_given(arguments).prepare(progress=progress)
+        else:
+            _build_named(arguments, progress)
     say(str(builtin_directory()))
     tell(f"took {duration(time.monotonic() - start)}")
     return 0
 
 
-@dataclass(frozen=True)
-class Need:
-    """What one kind of exposure needs reference files for."""
-
-    detector: str
-    filter: str
-    pupil: str
-    subarray: str = "FULL"
-    readpatt: str = "RAPID"
-    cosmic_rays: str = "SUNMAX"
-    """Library; empty for none."""
-
-
-def _needs_of_proposal(arguments: argparse.Namespace) -> set[Need]:
-    """Return what the exposures of a proposal need."""
-    proposal = open_given(arguments)
-    rows = proposal.table[proposal.table["status"] == "ready"]
-    needs = set()
-    for _, row in rows.iterrows():
-        rays = proposal.settings.for_exposure(row).cosmic_rays
-        detector, filter, pupil = str(row["detector"]), str(row["filter"]), str(row["pupil"])
-        library = rays.library if rays else ""
-        needs.add(Need(detector, filter, pupil, str(row["subarray"]), str(row["readpatt"]), library))
-    return needs
-
-
-def _needs_of_names(arguments: argparse.Namespace) -> set[Need]:
-    """Return every filter for each detector of its channel."""
+def _build_named(arguments: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
+    """Build every named filter for each named detector of its channel."""
     from mirage_dask.instruments import channel_of, get_detector, split_optics
+    from mirage_dask.reference.builtin_cache import build_cache
+    from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
+    from mirage_dask.reference.locations import mirage_data_directory
+    from mirage_dask.reference.psf_builder import build_psf_library
 
     if not (arguments.detectors and arguments.filters):
         raise InputError("Name a PROPOSAL, or --detectors and --filters.")
     detectors = [get_detector(name) for name in arguments.detectors]
     optics = [split_optics(name) for name in arguments.filters]
-    needs = {Need(d.name, f, p) for d in detectors for f, p in optics if channel_of(f, p) == d.channel}
-    if not needs:
+    pairs = [(d.name, f, p) for d in detectors for f, p in optics if channel_of(f, p) == d.channel]
+    if not pairs:
         raise InputError(
             "None of these filters belongs to one of these detectors (1 to 4: short waves, 5: long ones)."
         )
-    return needs
+    build_cache(detectors=[d.name for d in detectors], optics=optics, progress=progress)
+    libraries = mirage_data_directory()
+    for done, (detector, filter, pupil) in enumerate(pairs):
+        progress(f"PSF of {detector} {filter} {pupil}", done, len(pairs))
+        build_psf_library(libraries, detector=detector, filter=filter, pupil=pupil)
+    for done, detector in enumerate(sorted({name for name, _, _ in pairs})):
+        progress(f"cosmic rays of {detector}", done, len(detectors))
+        build_cosmic_ray_library(libraries, detector=detector, library="SUNMAX")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_select, open_given
-from mirage_dask.cli.console import say
+from mirage_dask.cli.console import say, tell
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, nearest
 
@@ -56,9 +56,9 @@ def draw(arguments: argparse.Namespace) -> int:
     source = open_source(arguments)
     table = selected(source.table, arguments.select)
     if what == "footprint":
-        figure = draw_footprint(table, sources=catalog_sources(source.settings, table))
+        figure = draw_footprint(table, sources=catalog_sources(table))
     elif what == "mosaic":
-        figure = draw_mosaic(coadd(simulated(table), source.exposure))
+        figure = draw_mosaic(coadd(one_field(simulated(table)), source.exposure))
     else:
         name = arguments.exposure or first(table)
         if name not in set(table["name"]):
@@ -86,6 +86,16 @@ def simulated(table: Any) -> Any:
     rows = table[table["status"].isin(("done", "ready"))] if "status" in table else table
     if "done" in set(rows["status"]):
         rows = rows[rows["status"] == "done"]
+    return rows
+
+
+def one_field(table: Any) -> Any:
+    """Return the exposures of the target with most of them: targets may lie far apart on the sky."""
+    if table.empty or "target" not in table or table["target"].nunique() < 2:
+        return table
+    target = table["target"].value_counts().index[0]
+    rows = table[table["target"] == target]
+    tell(f"drawing {target}, {len(rows):,} of {len(table):,} exposures; --select chooses others")
     return rows
 
 

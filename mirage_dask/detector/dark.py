@@ -26,8 +26,8 @@ from mirage_dask.detector.poisson import SPARSE, draw_sparse_row, prepare_sparse
 
 @kernel
 def dark_groups(
-    k0, k1, integration, first, x0, y0, nframes, groupgap, tframe, poisson, rate, bias, sigma, inverse_gain, ktc, pink,
-    edges, nodes, out,
+    k0, k1, integration, first, x0, y0, nframes, groupgap, tframe, poisson, row, column, rate, bias, sigma, inverse_gain,
+    ktc, pink, output, edges, nodes, out,
 ):  # fmt: skip
     """Fill `out` with the dark ramp of a block.
 
@@ -43,16 +43,18 @@ def dark_groups(
         Read-out; `tframe` in s, float32.
     poisson : bool
         Whether the dark current has shot noise.
-    rate : float32, (rows, columns)
+    row, column
+        First pixel of the block in the planes that follow, which may be larger.
+    rate : float32, (height, width)
         Dark current, e-/s.
-    bias, sigma : float32, (rows, columns)
+    bias, sigma : float32, (height, width)
         Superbias and read noise of one frame, DN.
-    inverse_gain : float32, (rows, columns)
+    inverse_gain : float32, (height, width)
         DN/e-; zero where a pixel collects no charge.
     ktc : float32
         Reset noise, e-.
-    pink : float32, (groups, rows, nodes)
-        1/f noise of the block's output, DN.
+    pink, output : float32, (groups, height, outputs, nodes)
+        1/f noise, DN, and which of the outputs reads the block.
     edges, nodes : int32, (segments + 1,), (segments,)
         Columns edges[s] … edges[s+1]-1 have value nodes[s] of `pink`: outputs read their columns in either direction.
     out : float32, (groups, rows, columns)
@@ -77,10 +79,10 @@ def dark_groups(
     noise_weight = np.sqrt(weight)
     for r in range(rows):
         y = y0 + r
-        rate_row = rate[r]
-        bias_row = bias[r]
-        sigma_row = sigma[r]
-        per_electron = inverse_gain[r]
+        rate_row = rate[row + r, column : column + n]
+        bias_row = bias[row + r, column : column + n]
+        sigma_row = sigma[row + r, column : column + n]
+        per_electron = inverse_gain[row + r, column : column + n]
         philox_row(k0, k1, SLOT_RESET, x0, y, 0, integration, n, w0, w1, w2, w3)
         normal_row(w0, n, reset, tails)
         for i in range(n):
@@ -94,7 +96,7 @@ def dark_groups(
                 n_many[k] = prepare_sparse_row(mean[k], n, thresholds[k], many[k])
         for g in range(groups):
             target = out[g, r]
-            stripes = pink[g, r]
+            stripes = pink[g, row + r, output]
             for f in range(nframes):
                 read = g * nframes + f
                 if read & 1 == 0:

@@ -42,6 +42,8 @@ from mirage_dask.detector.normal import normal, normal_row
 SPLIT = 64.0
 """Mean from which the asymptotic inverse is used, electrons."""
 
+_BELOW_SPLIT = 63.99999618530273  # the float32 before SPLIT
+
 FEW = 6
 """Thresholds of the residual ladder."""
 SPARSE = 9
@@ -261,11 +263,11 @@ def prepare_row(mean, n, first_entry, thresholds, bright):
     t5 = thresholds[4]
     t6 = thresholds[5]
     for i in range(n):
-        m = min(mean[i], f4(SPLIT - 0.01))
+        m = min(mean[i], f4(_BELOW_SPLIT))
         q = int32(m * f4(_STEPS_PER_UNIT))
         first_entry[i] = q * int32(_ENTRIES)
         t1[i], t2[i], t3[i], t4[i], t5[i], t6[i] = _survival_few(m - f4(q) * f4(1 / _STEPS_PER_UNIT))
-    return _list_above(mean, n, f4(SPLIT - 4e-6), bright)
+    return _list_above(mean, n, f4(_BELOW_SPLIT), bright)
 
 
 @kernel

@@ -26,7 +26,7 @@ from numba import int32
 from mirage_dask.compiled import kernel
 from mirage_dask.detector.ipc import ipc_row
 from mirage_dask.detector.keys import SLOT_PHOTONS
-from mirage_dask.detector.nonlinearity import START, measured_row
+from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row
 from mirage_dask.detector.nonlinearity import prepare_row as prepare_inverse_row
 from mirage_dask.detector.philox import philox_row
 from mirage_dask.detector.poisson import FEW, draw_row, prepare_row
@@ -36,8 +36,8 @@ HIGHEST = 65535.0
 
 @kernel
 def ramp_groups(
-    k0, k1, integration, first_group, x0, y0, left, right, top, bottom, nframes, groupgap, tframe, poisson, light, cosmic, dark,
-    ipc, inverse_gain, bias, coefficients, full_well, linear, raw,
+    k0, k1, integration, first_group, x0, y0, left, right, top, bottom, nframes, groupgap, tframe, poisson, row, column,
+    light, light_row, light_column, cosmic, dark, ipc, inverse_gain, bias, coefficients, full_well, linear, raw,
 ):  # fmt: skip
     """Compute the linear and the raw ramp of a block.
 
@@ -50,31 +50,33 @@ def ramp_groups(
     x0, y0
         First pixel of the block in the detector, detector orientation.
     left, right, top, bottom : int
-        Columns and rows of neighbours that `light` and `cosmic` have beyond the block: 1, or 0 at the edge of the array,
-        where the nearest pixel stands in.
+        Columns and rows of neighbours of the block: 1, or 0 at the edge of the array that is read, where the nearest pixel
+        stands in.
     nframes, groupgap, tframe
         Read-out; `tframe` in s, float32.
     poisson : bool
         Whether light has shot noise.
-    light : float32, (rows + top + bottom, columns + left + right)
-        Scene x response, e-/s.
-    cosmic : float32, (groups, …) like `light`, or of zero length along the first axis when there are none
-        Deposited electrons.
+    row, column
+        First pixel of the block in the planes, which may be larger.
+    light, light_row, light_column : float32
+        Scene x response, e-/s, and the place of the block's first neighbour in it.
+    cosmic : float32, (groups, rows + top + bottom, columns + left + right), or of zero length when there are none
+        Deposited electrons of the block and its neighbours.
     dark : float32, (groups, rows, columns)
         Dark ramp, DN.
     ipc : float32, (4,)
         Coupling: centre, horizontal, vertical, corner.
-    inverse_gain, bias, full_well : float32, (rows, columns)
+    inverse_gain, bias, full_well : float32, (height, width)
         DN/e- (zero where no charge is collected), DN, linear DN above bias.
-    coefficients : float32, (rows, K, columns)
-        Linearity correction, `nonlinearity.COEFFICIENTS` of them; K = 0 for a linear detector.
+    coefficients : float32, (K, height, width)
+        Linearity correction, K at most `nonlinearity.COEFFICIENTS`; 0 for a linear detector.
     linear : float32, (groups, rows, columns) or empty
         Linear counts above bias, DN; not written when empty.
     raw : uint16, (groups, rows, columns) or empty
         Raw counts, DN; not written when empty.
     """
     groups, rows, columns = dark.shape
-    n = light.shape[1]
+    n = columns + left + right
     w0 = np.empty(n, np.uint32)
     w1 = np.empty(n, np.uint32)
     w2 = np.empty(n, np.uint32)
@@ -90,6 +92,8 @@ def ramp_groups(
     tails = np.empty(n + 1, np.int32)
     signal = np.zeros((3, groups, columns + 2), np.float32)
     counts = np.empty(columns, np.float32)
+    orders = coefficients.shape[0]
+    polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
     start = np.empty((START, columns), np.float32)
     weight = f4(1) / f4(nframes)
     for r in range(-1, rows + 1):
@@ -99,7 +103,7 @@ def ramp_groups(
             if r >= 0:
                 store[:] = signal[r % 3]
         else:
-            rate = light[r + top]
+            rate = light[light_row + r + top, light_column : light_column + n]
             for i in range(n):
                 charge[i] = f4(0)
             for k in range(2 if groupgap > 0 else 1):
@@ -147,11 +151,13 @@ def ramp_groups(
         if r < 1:
             continue
         y = r - 1
-        bias_row = bias[y]
-        well_row = full_well[y]
-        if coefficients.shape[1] > 0:
-            prepare_inverse_row(coefficients[y], columns, start)
-        per_electron = inverse_gain[y]
+        bias_row = bias[row + y, column : column + columns]
+        well_row = full_well[row + y, column : column + columns]
+        per_electron = inverse_gain[row + y, column : column + columns]
+        for k in range(orders):
+            polynomial[k, :] = coefficients[k, row + y, column : column + columns]
+        if orders > 0:
+            prepare_inverse_row(polynomial, columns, start)
         for g in range(first_group, groups):
             dark_row = dark[g, y]
             ipc_row(
@@ -163,8 +169,8 @@ def ramp_groups(
             if linear.shape[0] > 0:
                 linear[g, y, :] = counts
             if raw.shape[0] > 0:
-                if coefficients.shape[1] > 0:
-                    measured_row(counts, coefficients[y], start, well_row, columns, work)
+                if orders > 0:
+                    measured_row(counts, polynomial, start, well_row, columns, work)
                 else:
                     for i in range(columns):
                         counts[i] = min(counts[i], well_row[i])

@@ -126,5 +126,18 @@ def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
     _write(path, {"meta": meta, "abvega_offset": table})
 
 
+def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
+    """Write the parameters of the pipeline's first stage: no IPC correction, as the observatory runs it.
+
+    The step stands before the superbias is subtracted, where it cannot work (spacetelescope/jwst issue 3859); the
+    observatory's parameter files switch it off.
+    """
+    meta = _meta(recipe, model="StepParsModel", description="As the observatory: no IPC correction")
+    meta |= {"date": USEAFTER, "origin": AUTHOR}
+    ipc = {"class": "jwst.ipc.IPCStep", "name": "ipc", "parameters": {"skip": True}}
+    pipeline = {"class": "jwst.pipeline.Detector1Pipeline", "name": "Detector1Pipeline", "parameters": {}}
+    _write(path, {"meta": meta, **pipeline, "steps": [ipc]})
+
+
 def _write(path: Path, tree: dict[str, Any]) -> None:
     asdf.AsdfFile(tree).write_to(path)

@@ -247,6 +247,7 @@ _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
     "apcorr": _apcorr,
     "abvegaoffset": asdf_files.write_magnitude_offsets,
     "filteroffset": asdf_files.write_filter_offsets,
+    "pars-detector1pipeline": asdf_files.write_detector1_parameters,
 }
 _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "mask": _mask,

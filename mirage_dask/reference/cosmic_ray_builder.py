@@ -210,11 +210,12 @@ def _deposit(
 
 
 def _whole(path: Path) -> bool:
+    """Whether the file can be kept: it is no older version of ours (without the keyword it is somebody else's)."""
     try:
         read_stamps(path)
     except ReferenceFileError:
         return False
-    return True
+    return bool(fits.getheader(path, 1).get("MDCRVER", VERSION) == VERSION)
 
 
 def _write(path: Path, data: NDArray[np.float32], spec: Detector, library: str, index: int) -> None:

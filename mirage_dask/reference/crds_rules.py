@@ -27,6 +27,7 @@ _IMAP = "jwst_nircam_0001.imap"
 _USEAFTER = "1900-01-01 00:00:00"
 _DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
 _DETECTOR = "META.INSTRUMENT.DETECTOR"
+_INSTRUMENT = "META.INSTRUMENT.NAME"
 
 KEYS: dict[str, tuple[str, ...]] = {
     "mask": (_DETECTOR,),
@@ -42,13 +43,14 @@ KEYS: dict[str, tuple[str, ...]] = {
     "flat": (_DETECTOR, "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"),
     "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
     # A product of several detectors has the detector MULTIPLE: these must not depend on it.
-    "apcorr": ("META.INSTRUMENT.NAME",),
-    "abvegaoffset": ("META.INSTRUMENT.NAME",),
-    "filteroffset": ("META.INSTRUMENT.NAME",),
+    "apcorr": (_INSTRUMENT,),
+    "abvegaoffset": (_INSTRUMENT,),
+    "filteroffset": (_INSTRUMENT,),
+    "pars-detector1pipeline": (_INSTRUMENT,),
 }
 """What each type is chosen by; every other type is answered N/A."""
 
-ASDF = ("distortion", "abvegaoffset", "filteroffset")
+ASDF = ("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline")
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ class Recipe:
 @cache
 def recipes() -> Mapping[str, Recipe]:
     """Return every file of the built-in set by its name."""
-    made: list[Recipe] = [Recipe(kind) for kind in ("apcorr", "abvegaoffset", "filteroffset")]
+    made: list[Recipe] = [Recipe(kind) for kind, keys in KEYS.items() if keys == (_INSTRUMENT,)]
     detectors = [d.name for d in detectors_of("NIRCAM")]
     single = [kind for kind, keys in KEYS.items() if keys == (_DETECTOR,)]
     made += [Recipe(kind, detector) for kind in single for detector in detectors]
@@ -169,9 +171,8 @@ def rules() -> Mapping[str, str]:
             derived_from="generated",
             parkey=(keys, _DATE),
         )
-    answers = {
-        kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if not kind.startswith("pars-") and kind != "all"
-    }
+    # Every type that crds knows gets an answer, or the pipeline logs an error for each one that it asks in vain.
+    answers = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
     answers |= {kind.upper(): f"jwst_nircam_{kind}_0001.rmap" for kind in by_kind}
     texts[f"mappings/jwst/{_IMAP}"] = _mapping(
         _selector(answers),

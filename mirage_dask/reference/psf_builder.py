@@ -256,7 +256,12 @@ def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPath
         read_wings(own.wings)
     except ReferenceFileError:
         return None
-    return own
+    # Files of an older version of this module are written again; a file without the keyword is somebody else's.
+    return own if all(fits.getval(path, "MDPSFVER") == VERSION for path in own if _ours(path)) else None
+
+
+def _ours(path: Path | None) -> bool:
+    return path is not None and "MDPSFVER" in fits.getheader(path)
 
 
 def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, tuple[Any, str]]:

@@ -7,20 +7,18 @@ from pathlib import Path
 import pandas as pd
 
 from mirage_dask.scene import read_catalog
-from mirage_dask.settings import Settings
 
 LABELS = {"point_source": "stars", "galaxy": "galaxies"}
 
 
-def catalog_sources(settings: Settings, table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+def catalog_sources(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Read the catalogs that a table's exposures use.
 
     Parameters
     ----------
-    settings
-        What names them. Files that are gone are left out: a store outlives the catalogs it was made from.
     table
-        Exposure table; only rows that can be simulated count.
+        Exposure table of a proposal or a store, with the columns point_source and galaxy: paths of catalogs, empty for
+        none. Files that are gone are left out: a store outlives the catalogs it was made from.
 
     Returns
     -------
@@ -33,19 +31,11 @@ def catalog_sources(settings: Settings, table: pd.DataFrame) -> dict[str, pd.Dat
     InputError
         If a catalog cannot be read.
     """
-    rows = table[table["status"] != "unsupported"] if "status" in table else table
-    rows = rows.drop_duplicates(["observation", "target", "instrument", "channel"])
-    files: dict[str, set[str]] = {kind: set() for kind in LABELS}
-    for _, row in rows.iterrows():
-        chosen = settings.for_exposure(row)
-        for kind in LABELS:
-            path = getattr(chosen, kind)
-            if path and Path(path).exists():
-                files[kind].add(str(path))
     found: dict[str, pd.DataFrame] = {}
-    for kind, paths in files.items():
-        catalogs = [read_catalog(path, kind) for path in sorted(paths)]
+    for kind, label in LABELS.items():
+        paths = sorted({str(path) for path in table[kind] if path}) if kind in table else []
+        catalogs = [read_catalog(path, kind) for path in paths if Path(path).exists()]
         parts = [pd.DataFrame({"ra": c.x, "dec": c.y}) for c in catalogs if not c.pixels]
         if parts:
-            found[LABELS[kind]] = pd.concat(parts, ignore_index=True)
+            found[label] = pd.concat(parts, ignore_index=True)
     return found

@@ -137,7 +137,7 @@ def connected(
                 threads_per_worker=1,
                 processes=True,
                 memory_limit=memory or "auto",
-                dashboard_address=None,
+                dashboard_address=":0",
             ) as cluster,
             Client(cluster) as started,
         ):

@@ -178,7 +178,9 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         With every problem of the file, each with its lines, its column and the remedy.
     """
     if kind not in KINDS:
-        raise InputError(f"There is no catalog kind {kind!r}; known: {', '.join(KINDS)}{nearest(kind, KINDS)}")
+        raise InputError(
+            f"There is no catalog kind {kind!r}; known: {', '.join(KINDS)}{nearest(kind, KINDS)}"
+        )
     path = Path(path)
     text = _read_text(path)
     settings, problems, header, lines, rows = _split(path, text)
@@ -231,7 +233,9 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
 def _read_text(path: Path) -> str:
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
-        raise InputError(f"{path}: there is no such catalog{nearest(path.name, beside) or '; check the path.'}")
+        raise InputError(
+            f"{path}: there is no such catalog{nearest(path.name, beside) or '; check the path.'}"
+        )
     try:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError:
@@ -240,9 +244,7 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: cannot be read: {error.strerror}.") from None
 
 
-def _split(
-    path: Path, text: str
-) -> tuple[dict, list[str], list[str], NDArray[np.int64], list[str]]:
+def _split(path: Path, text: str) -> tuple[dict, list[str], list[str], NDArray[np.int64], list[str]]:
     """Return (settings, problems, column names, line numbers, rows): comments, blanks and wrong rows taken out."""
     comments: list[str] = []
     header: list[str] = []
@@ -282,7 +284,9 @@ def _split(
     folded = [name.casefold() for name in header]
     twice = sorted({name for name in folded if folded.count(name) > 1})
     if twice:
-        raise InputError([*problems, f"{path}: column {', '.join(map(repr, twice))} is named twice; rename one."])
+        raise InputError(
+            [*problems, f"{path}: column {', '.join(map(repr, twice))} is named twice; rename one."]
+        )
     if not rows:
         raise InputError([*problems, f"{path}: no sources; leave the catalog out if there are none."])
 
@@ -357,9 +361,7 @@ class _Checker:
         shown = ", ".join(f"line {self.lines[r]} ({self.token(r, column)})" for r in rows[:_SHOWN])
         self.problems.append(f"{self.path}: column {column!r} in {shown}{_rest(rows.size)}: {remedy}")
 
-    def numbers(
-        self, column: str, allowed: Callable[[Floats], NDArray[np.bool_]], remedy: str
-    ) -> Floats:
+    def numbers(self, column: str, allowed: Callable[[Floats], NDArray[np.bool_]], remedy: str) -> Floats:
         """Return a numeric column; values that are not finite or not allowed are recorded."""
         if column not in self.table.columns:
             return np.full(len(self.table), np.nan)
@@ -422,7 +424,9 @@ def _index(check: _Checker) -> NDArray[np.int64]:
     count = len(check.table)
     if "index" not in check.table.columns:
         return np.arange(1, count + 1, dtype=np.int64)
-    values = check.numbers("index", lambda v: (v >= 1) & (v == np.floor(v)), "must be an integer of 1 or more.")
+    values = check.numbers(
+        "index", lambda v: (v >= 1) & (v == np.floor(v)), "must be an integer of 1 or more."
+    )
     usable = np.isfinite(values)
     twice = usable & pd.Series(values).duplicated(keep="first").to_numpy()
     check.fail("index", twice, "was used before; number the sources differently.")
@@ -436,7 +440,9 @@ def _shapes(check: _Checker) -> dict[str, Floats]:
         "ellipticity": check.numbers(
             "ellipticity", lambda v: (v >= 0) & (v < 1), "must lie in 0 to 1 (1 - b/a, 1 excluded)."
         ),
-        "pos_angle": check.numbers("pos_angle", lambda v: np.abs(v) <= 3600, "must be degrees east of north."),
+        "pos_angle": check.numbers(
+            "pos_angle", lambda v: np.abs(v) <= 3600, "must be degrees east of north."
+        ),
         "sersic_index": check.numbers(
             "sersic_index", lambda v: (v > 0) & (v <= high), f"must be above 0 and at most {high:g}."
         ),

@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 import threading
+from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from functools import partial
@@ -95,17 +96,7 @@ def transform_size(least: int) -> int:
             return size
     size = SIZES[-1]
     while size < least:
-        size += size // 8
-    return scipy.fft.next_fast_len(size + size % 2) if _even_fast(size) else _next_even_fast(size)
-
-
-def _even_fast(size: int) -> bool:
-    return scipy.fft.next_fast_len(size) == size and size % 2 == 0
-
-
-def _next_even_fast(size: int) -> int:
-    while not _even_fast(size):
-        size += 1
+        size = 2 * scipy.fft.next_fast_len(size * 9 // 16)
     return size
 
 
@@ -143,19 +134,22 @@ def convolve(
     limit = min(size // 2, int(_highest_frequency(psf) * small) + 2)
     rows = scipy.fft.rfft(light, n=size, axis=1, workers=1)[:, :limit]
     transform = scipy.fft.fft(rows, n=size, axis=0, workers=1)
-    places, weights = psf.blend(x, y)
-    kernels = [
+    places, weights = _blend_of(psf, x, y)
+    k0, k1, k2, k3 = (
         spectra.get(
-            (token(psf), int(place), small, oversampling),
-            partial(_kernel_transform, psf, int(place), size, oversampling, limit),
+            (token(psf), place, small, oversampling),
+            partial(_kernel_transform, psf, place, size, oversampling, limit),
         )
         for place in places
-    ]
+    )
     folded = np.zeros((small, small // 2 + 1), np.complex64)
     _multiply_and_fold(
         transform.view(np.float32),
-        *(k.view(np.float32) for k in kernels),
-        weights.astype(np.float32),
+        k0.view(np.float32),
+        k1.view(np.float32),
+        k2.view(np.float32),
+        k3.view(np.float32),
+        weights,
         _phases(size, shift[0] * oversampling),
         _phases(size, shift[1] * oversampling),
         limit,
@@ -163,6 +157,22 @@ def convolve(
     )
     image = scipy.fft.irfft2(folded, s=(small, small), overwrite_x=True, workers=1)
     return image[: 2 * m + 1, : 2 * m + 1]
+
+
+def _blend_of(psf: PsfLibrary, x: float, y: float) -> tuple[tuple[int, int, int, int], NDArray[np.float32]]:
+    """`PsfLibrary.blend` without arrays: it is called for every galaxy."""
+    (i, i1, u), (j, j1, v) = _bracket(psf.grid_x, x), _bracket(psf.grid_y, y)
+    n = len(psf.grid_x)
+    weights = np.array([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v], np.float32)
+    return (j * n + i, j * n + i1, j1 * n + i, j1 * n + i1), weights
+
+
+def _bracket(grid: tuple[float, ...], value: float) -> tuple[int, int, float]:
+    if len(grid) == 1:
+        return 0, 0, 0.0
+    index = min(max(bisect_left(grid, value) - 1, 0), len(grid) - 2)
+    low, high = grid[index], grid[index + 1]
+    return index, index + 1, (min(max(value, low), high) - low) / (high - low)
 
 
 def _highest_frequency(psf: PsfLibrary) -> float:
@@ -249,9 +259,10 @@ def _sample_core(core, library_oversampling, centre, oversampling, half, out):
 
 @kernel
 def _phases(size, shift):
-    """(2 size,) float32 pairs (re, im): exp(-2 pi i f shift / size) for the frequencies f in FFT order, 0 at the highest one.
+    """(2 size,) float32 pairs (re, im): exp(-2 pi i f shift / size) for the frequencies f in FFT order.
 
-    By a recurrence from the Taylor series of one small angle: a library's sine may differ between processors.
+    0 at the highest one, whose sign is not defined. By a recurrence from the Taylor series of one small angle: a library's
+    sine may differ between processors.
     """
     out = np.zeros(2 * size, np.float32)
     angle = f8(-6.283185307179586) * shift / size

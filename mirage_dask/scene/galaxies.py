@@ -23,7 +23,7 @@ NOT modelled: what `sersic` and `convolution` name; axis ratios below 0.02 are d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,8 @@ FINE = 4
 """Points per pixel in the centre."""
 SMALL = 16
 """Galaxies that end within so many pixels are all centre."""
+LEAST = 3
+"""Least half side of a grid."""
 CENTRES = (12, 20, 32, 48)
 """Radii of the centre in pixels: the first one outside which the profile is smooth at the scale of a pixel."""
 BODIES = (48, 64, 96, 128, 192, 256)
@@ -74,6 +76,14 @@ class PlacedGalaxies:
 
     def __len__(self) -> int:
         return self.x.size
+
+    def largest_half(self, psf: PsfLibrary) -> NDArray[np.float64]:
+        """Return half the side of a square that holds all light of each galaxy after convolution, pixels."""
+        return np.maximum(np.maximum(self.half_x, self.half_y), LEAST) + (reach(psf) + 2.0)
+
+    def take(self, rows: NDArray) -> PlacedGalaxies:
+        """Return some of the galaxies: a mask or row numbers."""
+        return PlacedGalaxies(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
 
 class Parts(NamedTuple):
@@ -137,7 +147,9 @@ def place(
     )
 
 
-def add_galaxies(out: NDArray[np.float32], galaxies: PlacedGalaxies, psf: PsfLibrary, *, x0: int, y0: int) -> None:
+def add_galaxies(
+    out: NDArray[np.float32], galaxies: PlacedGalaxies, psf: PsfLibrary, *, x0: int, y0: int
+) -> None:
     """Add galaxies to a window in place, in catalog order.
 
     Parameters
@@ -148,18 +160,21 @@ def add_galaxies(out: NDArray[np.float32], galaxies: PlacedGalaxies, psf: PsfLib
         Library of the detector and filter.
     """
     ny, nx = out.shape
-    spread = reach(psf) + 1.0
+    # The largest box that any part of a galaxy may fill: what a window skips must be zero in every window.
+    half = galaxies.largest_half(psf)
     near = (
-        (galaxies.x + galaxies.half_x + spread >= x0)
-        & (galaxies.x - galaxies.half_x - spread <= x0 + nx)
-        & (galaxies.y + galaxies.half_y + spread >= y0)
-        & (galaxies.y - galaxies.half_y - spread <= y0 + ny)
+        (galaxies.x + half >= x0)
+        & (galaxies.x - half <= x0 + nx)
+        & (galaxies.y + half >= y0)
+        & (galaxies.y - half <= y0 + ny)
     )
     for i in np.flatnonzero(near):
         _add_one(out, galaxies, int(i), psf, x0, y0)
 
 
-def _add_one(out: NDArray[np.float32], galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, x0: int, y0: int) -> None:
+def _add_one(
+    out: NDArray[np.float32], galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, x0: int, y0: int
+) -> None:
     g = galaxies
     x, y = float(g.x[i]), float(g.y[i])
     cx, cy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
@@ -219,7 +234,7 @@ def make_stamp(
     cell[0] *= np.float32(step * step)
     if not parts.body:
         # The ellipse would cut cells of a galaxy that is not much larger than they are; let the light end by itself.
-        cell[3] = max(cell[3], np.float32(9.0) * sersic.principal_of(form)[0])
+        cell[3] = max(cell[3], np.float32(LEAST * LEAST) * sersic.principal_of(form)[0])
     sersic.add_brightness(light, -half, -half, step, 0.0, 0.0, form, cell, window)
     sersic.refine_centre(light, half, step, form, cell, window)
     stamp = convolve(light, psf, x=x, y=y, oversampling=FINE, shift=(dx, dy))
@@ -233,7 +248,15 @@ def make_stamp(
         for sx in range(n):
             shift_x, shift_y = dx - ((sx + 0.5) / n - 0.5), dy - ((sy + 0.5) / n - 0.5)
             sersic.add_brightness(
-                light, -radius, -radius, 1.0, shift_x, shift_y, form, cell, sersic.ring(parts.smooth, parts.far)
+                light,
+                -radius,
+                -radius,
+                1.0,
+                shift_x,
+                shift_y,
+                form,
+                cell,
+                sersic.ring(parts.smooth, parts.far),
             )
     whole = convolve(light, psf, x=x, y=y, oversampling=1)
     edge = radius - parts.centre
@@ -255,7 +278,7 @@ def split(
     spread
         `convolution.reach` of the PSF.
     """
-    size = max(int(np.ceil(max(half_x, half_y))), 3)
+    size = max(int(np.ceil(max(half_x, half_y))), LEAST)
     if size <= SMALL:
         return Parts(size, 0, 0, False, None, None)
     allowed = [r for r in CENTRES if r <= max(CENTRES[0], 80 - spread)]

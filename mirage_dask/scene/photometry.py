@@ -48,4 +48,6 @@ def count_rate(magnitude: NDArray[np.float64], system: str, zeropoint: ZeroPoint
         if system == "vegamag":
             return 10.0 ** (0.4 * (zeropoint.vegamag_e - m))
     known = ("abmag", "stmag", "vegamag")
-    raise InputError(f"There is no magnitude system {system!r}{nearest(system, known)} Known: {', '.join(known)}.")
+    raise InputError(
+        f"There is no magnitude system {system!r}{nearest(system, known)} Known: {', '.join(known)}."
+    )

@@ -33,7 +33,7 @@ from mirage_dask.reference.psf import PsfLibrary
 
 THRESHOLD = 5e-4
 """e-/s per pixel."""
-LEAST_ENERGY = 0.9
+LEAST_ENERGY = 0.99
 """Fraction of the PSF's light that every stamp holds."""
 
 
@@ -155,7 +155,20 @@ def _add_wings(wings, width, first_row, shift, wx, wy, column, out, left, right,
     if n <= 0:
         return
     start, w = uintp(first_row * width + left + shift), uintp(width)
-    _four(wings, start, start + w, start + w + w, start + w + w + w, wy[0], wy[1], wy[2], wy[3], column, uintp(0), n + 3)
+    _four(
+        wings,
+        start,
+        start + w,
+        start + w + w,
+        start + w + w + w,
+        wy[0],
+        wy[1],
+        wy[2],
+        wy[3],
+        column,
+        uintp(0),
+        n + 3,
+    )
     w0, w1, w2, w3 = wx[0], wx[1], wx[2], wx[3]
     for i in range(n):
         k = uintp(i)
@@ -239,12 +252,14 @@ def _add(
             _spline_weights(r - ir, wy)
             for k in range(4):
                 wx[k] *= flux
+            near_left = min(right, int(np.ceil(x - wings_inner)))
+            near_right = max(left, int(np.floor(x + wings_inner)) + 1)
             for row in range(low, high):
-                at, shift, to = ir - 1 + (row - ry), iq - 1 - rx, (row - y0) * nx - x0
-                if abs(row - y) > wings_inner:
-                    _add_wings(w, width, at, shift, wx, wy, column, flat, left, right, uintp(to + left))
-                else:
-                    end = min(right, int(np.ceil(x - wings_inner)))
-                    _add_wings(w, width, at, shift, wx, wy, column, flat, left, end, uintp(to + left))
-                    begin = max(left, int(np.floor(x + wings_inner)) + 1)
-                    _add_wings(w, width, at, shift, wx, wy, column, flat, begin, right, uintp(to + begin))
+                beside = abs(row - y) <= wings_inner  # then the wings lie left and right of a hole
+                for side in range(2 if beside else 1):
+                    begin = near_right if side else left
+                    end = near_left if beside and side == 0 else right
+                    _add_wings(
+                        w, width, ir - 1 + (row - ry), iq - 1 - rx, wx, wy, column,
+                        flat, begin, end, uintp((row - y0) * nx - x0 + begin),
+                    )  # fmt: skip

@@ -106,7 +106,9 @@ def _weight(r2, w0, w1, w2, w3):
     return smooth_step((r2 - w0) * w1) * (f4(1) - smooth_step((r2 - w2) * w3))
 
 
-def ring(rise: tuple[float, float] | None = None, fall: tuple[float, float] | None = None) -> NDArray[np.float32]:
+def ring(
+    rise: tuple[float, float] | None = None, fall: tuple[float, float] | None = None
+) -> NDArray[np.float32]:
     """Return the (4,) float32 window that rises between two radii (pixels) and falls between two others.
 
     Without a rise it is 1 from the centre on, without a fall 1 to infinity. Both steps are smooth in the square of
@@ -245,7 +247,9 @@ def principal_of(form):
 def _steep_cells(h, form, shape, half):
     """Cells from the centre, along an axis, beyond which none is steep."""
     steep, shallow = principal(form)
-    slope = f4(2) * shape[1] * shape[2] * np.sqrt(steep) * h  # at the half-light radius; elsewhere times s^(1/n - 1)
+    slope = (
+        f4(2) * shape[1] * shape[2] * np.sqrt(steep) * h
+    )  # at the half-light radius; elsewhere times s^(1/n - 1)
     excess = f4(1) - f4(2) * shape[2]  # 1 - 1/n
     if excess < f4(0.02):
         outermost = np.sqrt(shape[3])

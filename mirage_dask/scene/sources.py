@@ -89,7 +89,9 @@ class _Table:
             else:
                 fs.pipe_file(target, buffer.getvalue())
         except OSError as error:
-            raise StoreError(f"Cannot write the source table {target}: {error}; check space and rights.") from error
+            raise StoreError(
+                f"Cannot write the source table {target}: {error}; check space and rights."
+            ) from error
         return key
 
     @classmethod
@@ -109,10 +111,14 @@ class _Table:
         except FileNotFoundError:
             raise StoreError(f"There is no source table {target}; plan the simulation again.") from None
         except (OSError, ValueError, KeyError) as error:
-            raise StoreError(f"The source table {target} is damaged ({error}); plan the simulation again.") from error
+            raise StoreError(
+                f"The source table {target} is damaged ({error}); plan the simulation again."
+            ) from error
         table = cls(**{name: array if array.ndim else array.item() for name, array in values.items()})
         if table.key != key:
-            raise StoreError(f"The source table {target} is not what its name says; plan the simulation again.")
+            raise StoreError(
+                f"The source table {target} is not what its name says; plan the simulation again."
+            )
         return table
 
 

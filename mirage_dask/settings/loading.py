@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,15 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     return seen
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """Take 010 for ten, which observation 010 is, and not for an octal eight."""
+    if re.fullmatch(r"0[0-9_]+", node.value):
+        return int(node.value)
+    return int(loader.construct_yaml_int(node))
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
 
 
 def _read_yaml(path: Path) -> Mapping[Any, Any]:

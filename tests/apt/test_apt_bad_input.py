@@ -14,10 +14,12 @@ from mirage_dask.apt.pointing_report import parse_pointing
 from mirage_dask.apt.proposal_xml import parse_coordinates
 from mirage_dask.errors import InputError
 
+NUMBER = "<Number>{}</Number>\n                <TargetID>"
 DECLARATION = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
-BOMB = """<!DOCTYPE JwstProposal [<!ENTITY a "aaaaaaaaaa">%s]>""" % "".join(
-    f'<!ENTITY {c} "{f"&{b};" * 10}">' for b, c in zip("abcdefghi", "bcdefghij", strict=True)
+ENTITIES = "".join(
+    f'<!ENTITY {new} "{f"&{old};" * 10}">' for old, new in zip("abcdefghi", "bcdefghij", strict=True)
 )
+BOMB = f"""<!DOCTYPE JwstProposal [<!ENTITY a "aaaaaaaaaa">{ENTITIES}]>"""
 EXTERNAL = """<!DOCTYPE JwstProposal [<!ENTITY a SYSTEM "file:///etc/passwd">]>"""
 
 

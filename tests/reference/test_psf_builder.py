@@ -263,6 +263,18 @@ def test_whole_files_are_kept_and_damaged_ones_written_again(short, tmp_path, mo
     assert build_psf_library(tmp_path, **SHORT) == (core, wings)
 
 
+def test_files_of_an_older_version_are_written_again(short, tmp_path):
+    folder = library_folder(tmp_path)
+    (folder / "psf_wings").mkdir(parents=True)
+    core, wings = folder / short.core.name, folder / "psf_wings" / short.wings.name
+    wings.write_bytes(short.wings.read_bytes())
+    with fits.open(short.core) as hdus:
+        hdus[0].header["MDPSFVER"] = 0
+        hdus.writeto(core)
+    build_psf_library(tmp_path, **SHORT)
+    assert core.read_bytes() == short.core.read_bytes()
+
+
 def test_a_library_of_the_user_is_kept(short, tmp_path, monkeypatch):
     monkeypatch.setattr(psf_optics, "images", None)
     folder = library_folder(tmp_path)

@@ -1,0 +1,77 @@
+"""Nanoseconds per pixel and group of the detector chain, effect by effect: a strip of 32 rows, all effects on, one thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from measure import Measurement, cpu_seconds
+
+from mirage_dask.detector import cosmic_rays, dark, pink, ramp
+from mirage_dask.detector.outputs import Outputs
+from mirage_dask.instruments import get_readout
+
+ROWS, COLUMNS = 32, 2048
+KEY = (np.uint32(5), np.uint32(9))
+F4 = np.float32
+
+
+def measure_chain(readout: str, groups: int) -> list[Measurement]:
+    """Return ns per pixel and group of each part."""
+    pattern = get_readout("NIRCAM", readout)
+    how = (pattern.nframes, pattern.groupgap)
+    rng = np.random.default_rng(1)
+    block = next(Outputs(0, COLUMNS, 4).blocks(0, COLUMNS))
+    shape = (ROWS, block.stop - block.start)
+    light = rng.uniform(0.2, 0.6, (shape[0] + 2, shape[1] + 2)).astype(F4)
+    light[60:70, 100:140] = 300
+    bias = rng.normal(12000, 300, shape).astype(F4)
+    coefficients = np.zeros((5, *shape), F4)
+    for k, c in enumerate((0, 1, 1e-6, 1e-11, 1e-16)):
+        coefficients[k] = c
+    inverse_gain, sigma, rate, full_well = (np.full(shape, v, F4) for v in (0.5, 5, 0.03, 5e4))
+    start = np.arange(0, 30 * 1001, 30, dtype=np.int32)
+    dy, dx = (rng.integers(-5, 6, 30000).astype(np.int8) for _ in range(2))
+    electrons = rng.uniform(0, 3000, 30000).astype(F4)
+    stripes = np.zeros((groups, ROWS, 4, 32), F4)
+    cosmic = np.zeros((groups, *light.shape), F4)
+    ramp_dark = np.zeros((groups, *shape), F4)
+    raw, linear = np.zeros((groups, *shape), np.uint16), np.zeros((0, 0, 0), F4)
+    ipc = np.array([0.976, 0.006, 0.006, 0], F4)
+    parts: dict[str, tuple[Callable[[], object], int]] = {
+        "1/f noise": (
+            lambda: pink.pink_rows(*KEY, 0, 0, groups, *how, 0, ROWS, 2048, 0, 4, F4(0.3), F4(0.1), stripes),
+            COLUMNS,
+        ),
+        "dark": (
+            lambda: dark.dark_groups(
+                *KEY, 0, 0, 0, 0, *how, F4(10.7), True, 0, 0, rate, bias, sigma, inverse_gain, F4(37), stripes,
+                block.output, block.edges, block.nodes, ramp_dark,
+            ),
+            shape[1],
+        ),
+        "cosmic rays": (
+            lambda: cosmic_rays.cosmic_ray_groups(
+                *KEY, 0, 0, 0, *how, 2048, 4, F4(5.76e-6 * 10.7), start, dy, dx, electrons, cosmic
+            ),
+            shape[1],
+        ),
+        "light to raw": (
+            lambda: ramp.ramp_groups(
+                *KEY, 0, 0, 0, 0, 1, 1, 1, 1, *how, F4(10.7), True, 0, 0, light, 0, 0, cosmic, ramp_dark, ipc, inverse_gain, bias,
+                coefficients, full_well, linear, raw,
+            ),
+            shape[1],
+        ),
+    }  # fmt: skip
+    found = {name: cpu_seconds(call, repeats=7) / (ROWS * columns * groups) * 1e9 for name, (call, columns) in parts.items()}
+    text = f"{readout}, {groups} groups: "
+    rows = [Measurement(text + name, ns, "ns per pixel and group") for name, ns in found.items()]
+    total = sum(found.values())
+    goal = 20.0 if readout == "RAPID" else None
+    return [*rows, Measurement(text + "all", total, "ns per pixel and group", goal)]
+
+
+def measure() -> list[Measurement]:
+    """Measure the fastest and a slow read-out pattern."""
+    return measure_chain("RAPID", 10) + measure_chain("SHALLOW4", 10)

@@ -1,0 +1,80 @@
+"""Inter-pixel capacitance, non-linearity and the order of outputs, against their definitions in plain numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from mirage_dask.compiled import kernel
+from mirage_dask.detector.ipc import ipc_row
+from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
+from mirage_dask.detector.outputs import Outputs
+from mirage_dask.detector.pink import NODE
+
+
+@kernel
+def coupled(image, centre, horizontal, vertical, corner, out):
+    for y in range(out.shape[0]):
+        ipc_row(image[y], image[y + 1], image[y + 2], out.shape[1], centre, horizontal, vertical, corner, out[y])
+
+
+def test_ipc_is_a_convolution():
+    image = np.random.default_rng(1).uniform(0, 1e4, (20, 34)).astype(np.float32)
+    out = np.empty((18, 32), np.float32)
+    c, h, v, d = (np.float32(k) for k in (0.97, 0.006, 0.005, 0.002))
+    coupled(image, c, h, v, d, out)
+    kernel_ = np.array([[d, v, d], [h, c, h], [d, v, d]], float)
+    expected = ndimage.convolve(image.astype(float), kernel_)[1:-1, 1:-1]
+    np.testing.assert_allclose(out, expected, rtol=1e-6)
+
+
+def realistic(n: int, strength: float) -> np.ndarray:
+    """Coefficients c_0 … c_6 whose correction reaches `strength` of the signal at 60,000 DN."""
+    spread = np.random.default_rng(2).uniform(0.8, 1.2, n)
+    c = np.zeros((COEFFICIENTS, n))
+    c[0], c[1] = 0.3, 0.998
+    for k, part in ((2, 0.55), (3, -0.25), (4, 0.6), (5, 0.1)):
+        c[k] = part * strength * spread / 60000.0 ** (k - 1)
+    return c
+
+
+@pytest.mark.parametrize(("strength", "tolerance"), [(0.05, 0.05), (0.1, 0.3)])
+def test_the_correction_undoes_the_inverse(strength, tolerance):
+    n = 400
+    c = realistic(n, strength)
+    start, work = np.empty((START, n), np.float32), np.empty(n, np.float32)
+    coefficients = c.astype(np.float32)
+    prepare_row(coefficients, n, start)
+    for level in (-20.0, 0.0, 5.0, 700.0, 2e4, 5e4, 6.5e4):
+        linear = np.full(n, level, np.float32)
+        measured = linear.copy()
+        measured_row(measured, coefficients, start, np.full(n, 6e4, np.float32), n, work)
+        back = np.polynomial.polynomial.polyval(measured.astype(float), c, tensor=False)
+        # Above the full well the signal stops there.
+        np.testing.assert_allclose(back, min(level, 6e4), atol=tolerance)
+
+
+def test_outputs_alternate_and_blocks_cover_the_columns():
+    blocks = list(Outputs(0, 2048, 4).blocks(100, 1600))
+    assert [(b.start, b.stop, b.output) for b in blocks] == [
+        (100, 512, 0),
+        (512, 1024, 1),
+        (1024, 1536, 2),
+        (1536, 1600, 3),
+    ]
+    for block in blocks:
+        place = np.arange(block.start, block.stop) - 512 * block.output
+        if block.output % 2:
+            place = 511 - place
+        node = np.repeat(block.nodes, np.diff(block.edges))
+        assert np.array_equal(node, place // NODE)
+
+
+def test_one_output_is_cut_into_blocks_that_do_not_depend_on_the_window():
+    wide = {b.start: b for b in Outputs(300, 1200, 1).blocks(300, 1500)}
+    assert list(wide) == [300, 812, 1324]
+    (part,) = Outputs(300, 1200, 1).blocks(900, 1000)
+    whole = wide[812]
+    node = np.repeat(whole.nodes, np.diff(whole.edges))[900 - 812 : 1000 - 812]
+    assert np.array_equal(np.repeat(part.nodes, np.diff(part.edges)), node)

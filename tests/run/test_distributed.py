@@ -1,0 +1,145 @@
+"""Runs on dask clusters: the same content, workers that die, memory limits; one cluster serves all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+
+import distributed
+import fake_exposure
+import numpy as np
+import pytest
+from small_plans import small_plan, small_specs
+
+import dask
+from mirage_dask import lazy
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.lazy import VirtualArray
+from mirage_dask.run.execute import run_plan
+from mirage_dask.store.simulation import SimulationStore
+
+PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
+
+
+@pytest.fixture(scope="module")
+def client():
+    with (
+        dask.config.set(PRELOAD),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster) as found,
+    ):
+        yield found
+
+
+def expected(plan):
+    return {name: VirtualArray(plan.url, plan.digest, "raw", row)[...] for row, name in enumerate(plan.names)}
+
+
+def check(url, plan):
+    store = SimulationStore.open(url)
+    assert all(np.array_equal(store.raw(name)[...], values) for name, values in expected(plan).items())
+
+
+@pytest.mark.parametrize("how", ["client", "address", "active client"])
+def test_run_on_a_client(fake, client, plan, tmp_path, how):
+    chosen = {"client": {"client": client}, "address": {"client": client.scheduler.address}, "active client": {}}[how]
+    fake.calls.clear()
+    report = run_plan(plan, tmp_path / "s.zarr", **chosen)
+    assert report.ok
+    assert report.tiles == 5
+    assert fake.calls == []  # nothing was computed here
+    check(report.store_url, plan)
+
+
+def test_local_processes_when_asked_for(fake, plan, tmp_path):
+    with dask.config.set(PRELOAD):
+        report = run_plan(plan, tmp_path / "s.zarr", workers=1, memory="1GB")
+    assert report.ok
+    check(report.store_url, plan)
+
+
+def test_too_little_memory_is_refused(fake, plan, tmp_path):
+    with pytest.raises(InputError, match="give each worker more memory"):
+        run_plan(plan, tmp_path / "s.zarr", workers=1, memory="200MB")
+
+
+def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch):
+    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    plan = small_plan(tmp_path / "plan", specs)
+    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    assert report.done == 4
+    assert "in simulate_window" in report.failures[0].traceback
+
+    def gone(url, row):
+        """A plan that workers cannot see."""
+        import mirage_dask.run.tasks as tasks
+
+        tasks._open.cache_clear()
+
+        def missing(*arguments):
+            raise StoreError("There is no plan at /nowhere; check that every worker sees that file system.")
+
+        tasks.load_plan = missing
+
+    client.run(gone, "", 0)
+    try:
+        with pytest.raises(StoreError, match="every worker sees"):
+            run_plan(plan, tmp_path / "t.zarr", client=client)
+    finally:
+        client.restart()
+
+
+def test_slices_are_pushed_down_on_a_cluster(fake, client, plan):
+    exposure = lazy.exposure_dataset(plan, plan.names[2])
+    client.run(fake_exposure.calls.clear)
+    cut = exposure.raw[0, 2, 10:20, 30:40].compute()
+    asked = client.run(lambda: [w for _, w, _ in __import__("fake_exposure").calls])
+    (windows,) = asked.values()
+    assert [(w.rows, w.columns) for w in windows] == [((10, 20), (30, 40))]
+    assert np.array_equal(cut, VirtualArray(plan.url, plan.digest, "raw", 2)[0, 2, 10:20, 30:40])
+
+
+def test_a_replaced_piece_is_written_by_the_workers(fake, client, plan):
+    import dask.array as da
+
+    dark = VirtualArray(plan.url, plan.digest, "dark", 2)[...]
+    exposure = lazy.exposure_dataset(plan, plan.names[2], dark=da.from_array(dark, chunks=(1, 3, 7, 64)))
+    assert np.array_equal(exposure.raw.compute(), VirtualArray(plan.url, plan.digest, "raw", 2)[...])
+    graph = exposure.raw.data.__dask_graph__()
+    assert len(pickle.dumps(graph)) < 20_000
+
+
+def test_a_worker_that_dies_again_and_again(fake, client, plan, tmp_path):
+    """Dask gives the task up; its exposures are recorded, and a later run makes them."""
+
+    def lethal():
+        import os
+
+        from mirage_dask import exposure
+
+        simulate = exposure.simulate_window
+
+        def die(spec, *arguments, **keywords):
+            if spec.detector == "NRCB2":
+                os._exit(1)
+            return simulate(spec, *arguments, **keywords)
+
+        exposure.simulate_window = die
+
+    class Lethal(distributed.WorkerPlugin):
+        name = "lethal"
+
+        def setup(self, worker):
+            lethal()
+
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
+        client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
+        client.register_plugin(Lethal())
+        report = run_plan(plan, tmp_path / "s.zarr", client=client)
+        client.unregister_worker_plugin("lethal")
+        client.restart()
+    assert "nrcb2" in "".join(report.failed)
+    assert "KilledWorker" in report.failures[0].error
+    assert report.done >= 3
+    assert run_plan(plan, tmp_path / "s.zarr", client=client).ok
+    check(report.store_url, plan)

@@ -1,0 +1,82 @@
+"""Estimates: sizes are exact, memory is an upper bound of what is measured, the display says it."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from small_plans import make_spec, small_plan, table_of
+
+from mirage_dask.errors import InputError
+from mirage_dask.run.estimate import check_memory, estimate_run
+from mirage_dask.run.execute import run_plan
+from mirage_dask.run.progress import TerminalProgress
+from mirage_dask.store.plan import save_plan
+
+
+def frame(number=1, **changes):
+    return make_spec(number, **{"nints": 1, "ngroups": 5, "nx": 2048, "ny": 2048, "x0": 0, "y0": 0, **changes})
+
+
+def test_sizes(plan, tmp_path):
+    found = estimate_run(plan, store_url=tmp_path / "s.zarr")
+    assert (found.exposures, found.tiles, found.raw_bytes) == (5, 5, plan.raw_bytes)
+    assert found.free_bytes > 0
+    assert "5 exposures" in str(found)
+    assert estimate_run(plan, [0]).exposures == 1
+    assert estimate_run(plan, []).raw_bytes == 0
+
+
+def test_memory_does_not_grow_with_exposures_groups_or_integrations(tmp_path):
+    def peak(name, specs):
+        return estimate_run(save_plan(tmp_path / name, table_of(specs), specs), threads=4).peak_bytes
+
+    one = peak("one", [frame()])
+    assert peak("many", [frame(i) for i in range(1, 9)]) == one
+    assert peak("groups", [frame(ngroups=20)]) <= one
+    assert peak("integrations", [frame(nints=50)]) == one
+    assert one < 1.2e9
+
+
+def test_a_limit_below_the_peak_is_refused(plan):
+    found = estimate_run(plan)
+    check_memory(found, None)
+    check_memory(found, 4_000_000_000)
+    with pytest.raises(InputError, match="limited to 100 MB"):
+        check_memory(found, 100_000_000)
+
+
+MEASURED = """
+import json, resource, sys
+sys.path.insert(0, sys.argv[1])
+import fake_exposure
+fake_exposure.install()
+from mirage_dask.run.execute import run_plan
+report = run_plan(sys.argv[2], sys.argv[3], scheduler="threads", threads=2)
+print(json.dumps([report.ok, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024]))
+"""
+
+
+def test_measured_peak_is_below_the_projected_one(fake, tmp_path):
+    plan = small_plan(tmp_path / "plan", [frame(ngroups=2, ny=1024), frame(2, ngroups=2, ny=1024)])
+    projected = estimate_run(plan, threads=2).peak_bytes
+    command = [sys.executable, "-c", MEASURED, str(Path(__file__).parent), plan.url, str(tmp_path / "s.zarr")]
+    said = subprocess.run(command, capture_output=True, text=True)
+    ok, peak = json.loads(said.stdout or "[false, 0]")
+    assert ok, said.stderr[-2000:]
+    assert 0.2 * projected < peak < projected
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_display(fake, plan, tmp_path, terminal):
+    text = io.StringIO()
+    shown = TerminalProgress(Console(file=text, force_terminal=terminal, width=150))
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler="serial", progress=shown)
+    assert "5 exposures, 5 tiles" in text.getvalue()
+    assert str(report) in text.getvalue().replace("\x1b[0m", "")
+    assert ("5/5 exposures" in text.getvalue()) == terminal

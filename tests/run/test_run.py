@@ -1,0 +1,334 @@
+"""Runs: the same content on every executor and for any tiles, failures recorded, resumed runs equal to undisturbed ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_plans import make_spec, small_plan, small_specs
+
+import mirage_dask.store.tiles as tiles
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.lazy import VirtualArray
+from mirage_dask.run.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
+from mirage_dask.run.execute import run_plan
+from mirage_dask.run.report import RunError
+from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, segments_to_do
+from mirage_dask.store.simulation import SimulationStore
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Let the small exposures have several tiles each; plans made before or after have them."""
+    monkeypatch.setattr(tiles, "TILE_BYTES", 4096)
+    tiles.tile_grid.cache_clear()
+    yield
+    tiles.tile_grid.cache_clear()
+
+
+def contents(url):
+    store = SimulationStore.open(url)
+    return {name: store.raw(name)[...] for name in store.plan.names}
+
+
+def expected(plan):
+    return {name: VirtualArray(plan.url, plan.digest, "raw", row)[...] for row, name in enumerate(plan.names)}
+
+
+def same(a, b):
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_content_does_not_depend_on_executor(fake, plan, tmp_path, scheduler):
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler)
+    assert report.ok
+    assert (report.exposures, report.done, report.skipped, report.tiles) == (5, 5, 0, 5)
+    assert same(contents(report.store_url), expected(plan))
+    assert SimulationStore.open(report.store_url).verify() == []
+
+
+@pytest.mark.parametrize("size", [2048, 4096, 9000, 20000])
+def test_content_does_not_depend_on_tiles(fake, plan, tmp_path, monkeypatch, size):
+    whole = expected(plan)
+    monkeypatch.setattr(tiles, "TILE_BYTES", size)
+    tiles.tile_grid.cache_clear()
+    try:
+        report = run_plan(plan, tmp_path / "s.zarr", scheduler="threads", threads=2)
+        assert report.tiles > 5
+        assert same(contents(report.store_url), whole)
+    finally:
+        tiles.tile_grid.cache_clear()
+
+
+def test_a_second_run_has_nothing_to_do(fake, plan, tmp_path):
+    run_plan(plan, tmp_path / "s.zarr", scheduler="serial", select="observation == 2")
+    fake.calls.clear()
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
+    assert (report.skipped, report.tiles, report.done) == (2, 3, 5)
+    assert len(fake.calls) == 3
+    fake.calls.clear()
+    assert run_plan(plan, tmp_path / "s.zarr", scheduler="threads").tiles == 0
+    assert fake.calls == []
+
+
+def test_only_what_changed_is_made_again(fake, plan, tmp_path):
+    run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
+    specs = [dataclasses.replace(s, seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
+    other = small_plan(tmp_path / "other", specs)
+    with pytest.raises(StoreError, match="another plan"):
+        run_plan(other, tmp_path / "s.zarr", scheduler="serial")
+    report = run_plan(other, tmp_path / "s.zarr", scheduler="serial", update=True)
+    assert (report.skipped, report.tiles) == (4, 1)
+    assert same(contents(report.store_url), expected(other))
+
+
+def poisoned(tmp_path):
+    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    return small_plan(tmp_path / "poisoned", specs)
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_a_failing_exposure_is_recorded_and_the_rest_goes_on(fake, tmp_path, scheduler):
+    events = []
+    report = run_plan(poisoned(tmp_path), tmp_path / "s.zarr", scheduler=scheduler, progress=events.append)
+    name = "jw42424001001_02101_00001_nrcb2"
+    assert not report.ok
+    assert report.done == 4
+    assert report.failed == (name,)
+    assert "ValueError: poisoned exposure" in str(report)
+    row = SimulationStore.open(report.store_url).table.set_index("name").loc[name]
+    assert row["status"] == "failed"
+    assert row["reason"] == f"ValueError: poisoned exposure {name}"
+    assert "in simulate_window" in row["traceback"]
+    assert [type(e) for e in (events[0], events[-1])] == [RunStarted, RunFinished]
+    assert sum(isinstance(e, TileDone) for e in events) == 4
+    assert [e.exposure for e in events if isinstance(e, TileFailed)] == [name]
+    assert sorted(e.failed for e in events if isinstance(e, ExposureDone)) == [False] * 4 + [True]
+    again = run_plan(poisoned(tmp_path), tmp_path / "s.zarr", scheduler=scheduler)
+    assert (again.skipped, again.tiles, again.failed) == (4, 0, (name,))
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_stop_at_the_first_failure(fake, tmp_path, scheduler):
+    with pytest.raises(RunError, match="nrcb2, tile 0 failed: ValueError: poisoned"):
+        run_plan(poisoned(tmp_path), tmp_path / "s.zarr", scheduler=scheduler, on_error="raise")
+
+
+def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkeypatch):
+    import mirage_dask.run.tasks as tasks
+
+    left = {"times": 2}
+    right = tasks.lazy.simulate
+
+    def hiccup(*arguments):
+        if left["times"]:
+            left["times"] -= 1
+            raise OSError(5, "Input/output error")
+        return right(*arguments)
+
+    monkeypatch.setattr(tasks.lazy, "simulate", hiccup)
+    monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
+    assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial", retries=2).ok
+    left["times"] = 2
+    report = run_plan(plan, tmp_path / "t.zarr", scheduler="serial", retries=1)
+    assert "Input/output error" in report.failures[0].error
+
+
+def test_a_broken_display_does_not_end_the_run(fake, plan, tmp_path):
+    def broken(event):
+        raise RuntimeError("no terminal")
+
+    with pytest.warns(UserWarning, match="no longer told"):
+        assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial", progress=[broken]).ok
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scheduler": "processes"}, "must be 'serial' or 'threads'"),
+        ({"scheduler": "serial", "workers": 2}, "exclude each other"),
+        ({"workers": 0}, "at least 1"),
+        ({"memory": "2GB"}, "give workers too"),
+        ({"scheduler": "serial", "threads": 2}, "goes with scheduler='threads'"),
+        ({"on_error": "ignore"}, "'record' or 'raise'"),
+        ({"select": "nonsense =="}, "pandas query"),
+        ({"client": "tcp://127.0.0.1:9"}, "No dask scheduler answers"),
+        ({"client": "nonsense://x"}, "No dask scheduler answers"),
+    ],
+)
+def test_arguments_that_cannot_be(fake, plan, tmp_path, arguments, message):
+    began = time.monotonic()
+    with pytest.raises(InputError, match=message):
+        run_plan(plan, tmp_path / "s.zarr", **arguments)
+    assert time.monotonic() - began < 15
+    assert not (tmp_path / "s.zarr").exists()
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+
+def covered(segments):
+    return [(row, tile) for row, first, stop in segments.tolist() for tile in range(first, stop)]
+
+
+def test_tasks_cover_what_is_missing(plan, small_tiles):
+    done = {2: {0: object(), 3: object()}}
+    segments, per_block = segments_to_do(plan, [0, 2, 4], done, threads=2)
+    wanted = [(r, t) for r in (0, 2, 4) for t in range(plan.grid(r).count) if t not in done.get(r, {})]
+    assert covered(segments) == wanted
+    assert segments.dtype == SEGMENT
+    assert per_block >= 1
+
+
+def test_tasks_of_a_large_proposal(tmp_path):
+    """12,160 full frames of 5 groups: a task is half a second of work, and the graph is small."""
+    import pickle
+
+    from mirage_dask.run.executors import task_array
+    from mirage_dask.run.tasks import RunHandle
+
+    names = [make_spec(i, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 12161)]
+    plan = small_plan(tmp_path / "plan", names)
+    segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=200)
+    assert len(covered(segments)) == 8 * 12160
+    assert -(-len(segments) // per_block) <= MOST_BLOCKS
+    assert len(segments) == 12160 * 2  # 4 tiles of 2.6 million samples each
+    began = time.process_time()
+    array = task_array(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    size = len(pickle.dumps(array.__dask_graph__()))
+    assert time.process_time() - began < 10
+    assert size < 10_000_000
+
+
+# ------------------------------------------------------------------------------------------------ interrupted
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import mirage_dask.store.tiles as tiles
+tiles.TILE_BYTES = 4096
+import fake_exposure
+fake_exposure.install()
+from mirage_dask.run.execute import run_plan
+print("started", flush=True)
+run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4])
+"""
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_killed_and_resumed_is_undisturbed(fake, tmp_path, small_tiles, scheduler):
+    specs = [dataclasses.replace(s, background=1000.0) for s in small_specs()]  # slow
+    plan = small_plan(tmp_path / "plan", specs)
+    undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4)
+    url = str(tmp_path / "killed.zarr")
+    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), plan.url, url, scheduler]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    deadline = time.monotonic() + 60
+    while len(list(Path(url).glob("*/commit/c.*"))) < 8 and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.kill()  # SIGKILL
+    process.wait()
+    process.stdout.close()
+    written = len(list(Path(url).glob("*/commit/c.*")))
+    report = run_plan(plan, url, scheduler="threads")
+    assert 8 <= written < undisturbed.tiles
+    assert report.ok
+    assert undisturbed.tiles - written <= report.tiles < undisturbed.tiles  # only what was missing
+    assert same(contents(url), contents(undisturbed.store_url))
+    assert SimulationStore.open(url).verify() == []
+
+
+def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
+    def interrupt(event):
+        if isinstance(event, TileDone):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_plan(plan, tmp_path / "s.zarr", scheduler="serial", progress=interrupt)
+    assert list(SimulationStore.open(tmp_path / "s.zarr").table["status"]).count("done") == 1
+
+
+# ------------------------------------------------------------------------------------------------ full disk
+
+LIMITED = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+import fake_exposure
+fake_exposure.install()
+from mirage_dask.errors import StoreError
+from mirage_dask.run.execute import run_plan
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4])
+except StoreError as error:
+    print(error)
+"""
+
+
+def large_plan(tmp_path):
+    """Exposures whose shards are larger than 200 kB, except the first."""
+    return small_plan(tmp_path / "plan", [make_spec(1), *(make_spec(i, nx=256, ny=512) for i in (2, 3))])
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_file_that_cannot_grow(fake, tmp_path, scheduler):
+    plan = large_plan(tmp_path)
+    url = str(tmp_path / "s.zarr")
+    command = [sys.executable, "-c", LIMITED, str(Path(__file__).parent), plan.url, url, scheduler]
+    said = subprocess.run(command, capture_output=True, text=True)
+    assert "size limit" in said.stdout, said.stderr[-2000:]
+    assert said.stdout.count("\n") == 1
+    assert not list(Path(url).rglob("*.partial"))
+    report = run_plan(plan, url, scheduler="serial")  # where there is room
+    assert report.ok
+    assert same(contents(url), expected(plan))
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 1 MB; needs root."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if os.geteuid() != 0 or subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
+    ).returncode:
+        pytest.skip("cannot mount a small disk")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_full_disk(fake, tmp_path, small_disk, monkeypatch, scheduler):
+    plan = large_plan(tmp_path)
+    url = small_disk / "s.zarr"
+    monkeypatch.setattr("mirage_dask.run.execute.LEAST_RATIO", 100)  # not refused beforehand
+    with pytest.raises(StoreError, match=r"Cannot write .*: the disk is full; free some space"):
+        run_plan(plan, url, scheduler=scheduler)
+    assert not list(Path(url).rglob("*.partial"))
+    store = SimulationStore.open(url)
+    assert sum(len(t) for t in store.survey().values()) < 3
+    assert store.verify() == []
+    subprocess.run(["mount", "-o", "remount,size=16m", str(small_disk)], check=True)
+    assert run_plan(plan, url, scheduler=scheduler).ok
+    assert same(contents(url), expected(plan))
+
+
+def test_read_only_disk(fake, plan, small_disk):
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(StoreError, match="read-only; choose a place"):
+        run_plan(plan, small_disk / "s.zarr", scheduler="serial")
+
+
+def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("mirage_dask.store.files.free_bytes", lambda url: 1000)
+    with pytest.raises(StoreError, match="GB free"):
+        run_plan(plan, tmp_path / "s.zarr", scheduler="serial")

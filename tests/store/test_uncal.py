@@ -1,0 +1,237 @@
+"""Level-1b files: what the pipeline needs stands where it looks, the times are right, nothing half-written stays."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.time import Time
+from astropy.wcs import WCS
+from small_plans import make_spec, table_of
+
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.pointing import aperture, attitude_matrix, reference_point
+from mirage_dask.store.headers import keyword_values, name_parts
+from mirage_dask.store.plan import save_plan
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.times import barycentric, exposure_times, group_table, integration_table, start_time
+from mirage_dask.store.uncal import export_uncal, is_current, uncal_name
+
+
+def exposure(number=1, detector="NRCB1", name="SUB160", **changes):
+    """A real aperture under a real attitude: spec and table."""
+    place = aperture(f"{detector}_{name}")
+    attitude = attitude_matrix(53.16, -27.8, place.v2_ref, place.v3_ref, 37.5)
+    ra, dec, roll = reference_point(attitude, place)
+    spec = make_spec(
+        number, detector, attitude=tuple(attitude.ravel().tolist()), nx=place.nx, ny=place.ny, x0=place.x0, y0=place.y0,
+        **changes,
+    )  # fmt: skip
+    table = table_of([spec], aperture=place.name, subarray=name, ra_ref=ra, dec_ref=dec, roll_ref=roll)
+    return spec, table
+
+
+def values_of(spec):
+    return np.random.default_rng(5).integers(0, 65536, spec.shape).astype("u2")
+
+
+@pytest.fixture
+def store(tmp_path):
+    spec, table = exposure()
+    store = SimulationStore.create(tmp_path / "s.zarr", save_plan(tmp_path / "plan", table, [spec]))
+    values = values_of(spec)
+    for tile, w in enumerate(store.plan.grid(0).windows()):
+        store.write_tile(0, tile, values[slice(*w.integrations), :, slice(*w.rows), slice(*w.columns)])
+    return store
+
+
+NEEDED = """DATAMODL DATE-OBS TIME-OBS INSTRUME DETECTOR FILTER PUPIL EXP_TYPE NGROUPS NFRAMES TFRAME TGROUP SUBSTRT1 SUBSTRT2
+SUBSIZE1 SUBSIZE2 FASTAXIS SLOWAXIS V2_REF V3_REF RA_REF DEC_REF ROLL_REF GROUPGAP SUBARRAY VPARITY V3I_YANG EFFEXPTM
+EXPSTART EXPMID EXPEND TELESCOP TITLE PI_NAME CATEGORY OBS_ID VISIT_ID PROGRAM OBSERVTN VISIT VISITGRP SEQ_ID ACT_ID EXPOSURE
+TARGPROP TARG_RA TARG_DEC MODULE CHANNEL READPATT NOUTPUTS NINTS INTSTART INTEND TSAMPLE EFFINTTM DURATION NRSTSTRT NRESETS
+PATTTYPE PATT_NUM NUMDTHPT SUBPXPTS XOFFSET YOFFSET APERNAME RADESYS RA_V1 DEC_V1 PA_V3 WCSAXES CRPIX1 CRPIX2 CRVAL1 CRVAL2
+CTYPE1 CTYPE2 CUNIT1 CUNIT2 CDELT1 CDELT2 PC1_1 PC1_2 PC2_1 PC2_2 XREF_SCI YREF_SCI S_REGION BKGDRATE CRLIB TSOVISIT VSTSTART
+FRMDIVSR OBSLABEL REFFRAME""".split()
+
+
+def test_file_has_the_data_and_every_keyword(store, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        report = export_uncal(store, tmp_path / "fits", calibrate_env=lambda: "export CRDS_PATH=/somewhere\n")
+    assert report.ok
+    (name,) = report.written
+    spec = store.plan.spec(0)
+    assert name == "jw42424001001_02101_00001_nrcb1_uncal.fits"
+    assert (tmp_path / "fits" / "calibrate.env").read_text().startswith("export CRDS_PATH")
+    with fits.open(tmp_path / "fits" / name) as hdus:
+        assert [h.name for h in hdus] == ["PRIMARY", "SCI", "GROUP", "INT_TIMES", "ASDF"]
+        header = hdus[1].header.copy()
+        header.update(hdus[0].header)
+        assert [key for key in NEEDED if key not in header] == []
+        assert np.array_equal(hdus["SCI"].data, values_of(spec))
+        assert hdus["SCI"].data.dtype == np.uint16
+    assert header["PROGRAM"] == "42424"
+    assert header["OBS_ID"] == "V42424001001P0000000002101"
+    assert (header["FILENAME"], header["DATAMODL"]) == (name, "Level1bModel")
+    assert (header["NFRAMES"], header["FRMDIVSR"], header["GROUPGAP"]) == (4, 4, 1)
+    assert (header["SUBSTRT1"], header["SUBSIZE1"], header["FASTAXIS"]) == (1, 160, 1)
+    assert header["PA_V3"] == pytest.approx(37.5, abs=1e-3)
+    assert header["MDSPEC"] == spec.digest
+
+
+def test_the_data_model_opens_it(store, tmp_path):
+    from stdatamodels.jwst import datamodels
+
+    export_uncal(store, tmp_path / "fits")
+    with datamodels.open(tmp_path / "fits" / uncal_name(store.plan.names[0])) as model:
+        assert isinstance(model, datamodels.Level1bModel)
+        assert model.meta.exposure.type == "NRC_IMAGE"
+        assert model.meta.instrument.detector == "NRCB1"
+        assert model.meta.wcsinfo.siaf_xref_sci == 80.5
+        assert model.meta.observation.program_number == "42424"
+        assert model.data.shape == (2, 3, 160, 160)
+        assert len(model.group) == 6
+        assert list(model.int_times["integration_number"]) == [1, 2]
+
+
+@pytest.mark.parametrize("detector", ["NRCB1", "NRCA3", "NRCB5", "NRCA4"])
+def test_wcs_agrees_with_the_siaf(detector):
+    import pysiaf
+
+    spec, table = exposure(detector=detector, name="FULL")
+    values = keyword_values(table.iloc[0].to_dict(), spec)
+    wcs = WCS(naxis=2)
+    wcs.wcs.crpix = values["meta.wcsinfo.crpix1"], values["meta.wcsinfo.crpix2"]
+    wcs.wcs.crval = values["meta.wcsinfo.crval1"], values["meta.wcsinfo.crval2"]
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.cdelt = values["meta.wcsinfo.cdelt1"], values["meta.wcsinfo.cdelt2"]
+    wcs.wcs.pc = [[values[f"meta.wcsinfo.pc{i}_{j}"] for j in (1, 2)] for i in (1, 2)]
+    siaf = pysiaf.Siaf("NIRCam")[f"{detector}_FULL"]
+    attitude = pysiaf.utils.rotations.attitude(
+        values["meta.wcsinfo.v2_ref"], values["meta.wcsinfo.v3_ref"], *(values[f"meta.wcsinfo.{k}"] for k in ("ra_ref", "dec_ref", "roll_ref")),
+    )  # fmt: skip
+    siaf.set_attitude_matrix(attitude)
+    x, y = 1124.5, 974.5
+    ra, dec = siaf.sci_to_sky(x, y)
+    found = wcs.pixel_to_world_values(x - 1, y - 1)
+    offset = np.hypot((found[0] - ra) * np.cos(np.radians(dec)), found[1] - dec) * 3600
+    assert offset < 0.05  # arcsec; the linear WCS ignores distortion over 100 pixels
+    v1 = pysiaf.utils.rotations.pointing(attitude, 0, 0)
+    assert v1 == pytest.approx((values["meta.pointing.ra_v1"], values["meta.pointing.dec_v1"]), abs=1e-9)
+    assert pysiaf.utils.rotations.posangle(attitude, 0, 0) == pytest.approx(values["meta.pointing.pa_v3"], abs=1e-9)
+
+
+def test_times():
+    spec = make_spec()  # 2 integrations, 3 groups of 4 frames of 0.5 s, one dropped between groups
+    about = exposure_times(spec)
+    assert about.integration_time == 7.0  # 4 + 1 + 4 + 1 + 4 frames
+    assert about.exposure_time == 14.0
+    assert about.starts == (0.5, 8.0)  # a reset frame before each
+    assert about.duration == 15.0
+    start = start_time("2022-10-31T23:59:55Z", spec.name)
+    groups = group_table(spec, start, 53.0, -27.0)
+    assert list(groups["group_end_time"][[0, 5]]) == [b"2022-10-31T23:59:57.500000", b"2022-11-01T00:00:10.000000"]
+    assert list(groups["end_day"][[0, 5]]) == [8339, 8340]
+    assert list(groups["end_milliseconds"][[0, 5]]) == [86397500, 10000]
+    assert (groups["number_of_columns"][0], groups["number_of_rows"][0]) == (64, 48)
+    ends = Time(groups["group_end_time"].astype(str)).mjd
+    table = integration_table(spec, start, 53.0, -27.0)
+    assert ends[[2, 5]] == pytest.approx(table["int_end_MJD_UTC"], abs=1e-9)
+    assert table["int_mid_MJD_UTC"] == pytest.approx((table["int_start_MJD_UTC"] + table["int_end_MJD_UTC"]) / 2, abs=1e-10)
+    full = exposure_times(make_spec(nx=2048, ny=2048))
+    assert full.starts == (0.0, 7.5)  # full frames are reset all the time
+
+
+def test_barycentric_times():
+    """Against astropy's own light travel time for the Earth: JWST is 1.5 million km, at most 5 s, away from it."""
+    from astropy import units
+    from astropy.coordinates import EarthLocation, SkyCoord
+    from astropy.utils import iers
+
+    times = Time(["2022-10-31T12:00:00", "2023-03-01T00:00:00"], scale="utc")
+    bary, helio = barycentric(times, 53.0, -27.0)
+    place = EarthLocation.from_geocentric(0, 0, 0, unit=units.m)
+    with iers.conf.set_temp("auto_download", False):
+        towards = SkyCoord(53.0, -27.0, unit="deg")
+        by_bary = (times.tdb + times.light_travel_time(towards, "barycentric", place)).mjd
+        by_sun = (times + times.light_travel_time(towards, "heliocentric", place)).mjd
+    assert np.abs(bary - by_bary).max() * 86400 < 6
+    assert np.abs(helio - by_sun).max() * 86400 < 6
+
+
+def test_export_is_resumed(store, tmp_path):
+    target = tmp_path / "fits"
+    spec = store.plan.spec(0)
+    path = target / uncal_name(spec.name)
+    first = export_uncal(store, target)
+    when = path.stat().st_mtime_ns
+    again = export_uncal(store, target)
+    assert (first.skipped, again.written, again.skipped) == ((), (), first.written)
+    assert path.stat().st_mtime_ns == when
+    assert export_uncal(store, target, overwrite=True).written == first.written
+    with path.open("r+b") as file:
+        file.truncate(100_000)
+    assert not is_current(path, spec)
+    left = target / ".exporting-abc"
+    left.mkdir()
+    seen = []
+    assert export_uncal(store, target, progress=lambda *a: seen.append(a)).written == first.written
+    assert seen == [(path.name, "written")]
+    assert is_current(path, spec)
+    assert not left.exists()
+    assert sorted(p.name for p in target.iterdir()) == [path.name]
+    assert not is_current(path, make_spec())  # of another spec
+
+
+def test_what_is_not_complete_is_not_exported(store, tmp_path):
+    (Path(store.url) / store.plan.names[0] / "commit" / "c.0.0").unlink()
+    report = export_uncal(store.url, tmp_path / "fits")
+    assert not report.ok
+    ((name, reason),) = report.failed
+    assert (name, "0 of 1 tiles" in reason) == (store.plan.names[0], True)
+    assert list((tmp_path / "fits").iterdir()) == []
+
+
+def test_a_write_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
+    import os
+
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(StoreError, match="the disk is full"):
+        export_uncal(store, tmp_path / "fits")
+    assert list((tmp_path / "fits").iterdir()) == []
+    with pytest.raises(InputError, match="local directory"):
+        export_uncal(store, "s3://bucket/fits")
+
+
+def test_values_that_the_schema_refuses_are_left_out_loudly(tmp_path):
+    spec, table = exposure()
+    row = table.assign(primary_dither_type="ODDLY").iloc[0].to_dict()
+    from mirage_dask.store.uncal import write_uncal
+
+    with pytest.warns(UserWarning, match="meta.dither.primary_type = 'ODDLY' is left out"):
+        write_uncal(tmp_path / "x_uncal.fits", values_of(spec), spec, row)
+    assert "PATTTYPE" not in fits.getheader(tmp_path / "x_uncal.fits")
+
+
+def test_rows_that_make_no_header():
+    spec, table = exposure()
+    row = table.iloc[0].to_dict()
+    with pytest.raises(InputError, match="gives no readpatt, start_time"):
+        keyword_values({**row, "readpatt": "", "start_time": None}, spec)
+    with pytest.raises(InputError, match="start_time of .* is 'soon'"):
+        keyword_values({**row, "start_time": "soon"}, spec)
+    with pytest.raises(InputError, match="no JWST root name"):
+        name_parts("exposure-7")
+    assert name_parts("jw01234567890_0a2b1_00007_nrcblong")["activity"] == "b1"
+
+
+def test_other_alphabets_become_question_marks():
+    spec, table = exposure()
+    values = keyword_values({**table.iloc[0].to_dict(), "pi": "Å. Ångström"}, spec)
+    assert values["meta.program.pi_name"] == "?. ?ngstr?m"

@@ -1,0 +1,187 @@
+"""The house: what the papers say is so; commands in them parse, links lead somewhere, the notebook runs."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def fenced(text: str, language: str) -> list[str]:
+    """Return the code blocks of a language ('' for none) in Markdown."""
+    return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: p.name)
+def test_links_lead_somewhere(page):
+    targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    local = [t for t in targets if "://" not in t]
+    assert [t for t in local if not (page.parent / t).exists()] == []
+
+
+def test_pictures_are_small():
+    assert {
+        p.name: p.stat().st_size for p in (ROOT / "docs/images").iterdir() if p.stat().st_size > 300_000
+    } == {}
+
+
+def command_lines() -> list[list[str]]:
+    """Return every `mirage-dask …` that README, docs and help texts show, comments and pipes cut off."""
+    from mirage_dask import cli
+
+    texts = [block for page in PROSE for block in fenced(page.read_text(encoding="utf-8"), "")]
+    texts.append(cli.EXAMPLES)
+    texts += [p.read_text(encoding="utf-8") for p in sorted((ROOT / "mirage_dask/cli").glob("*.py"))]
+    lines = [line.strip() for text in texts for line in text.splitlines()]
+    found = [line for line in lines if line.startswith("mirage-dask ") and "COMMAND" not in line]
+    return [shlex.split(line.split("|")[0], comments=True)[1:] for line in found]
+
+
+def test_commands_shown_can_be_given():
+    from mirage_dask.cli import parser
+
+    shown = command_lines()
+    assert len(shown) > 25
+    for words in shown:
+        assert parser().parse_args(words).command == words[0], words
+
+
+def test_python_shown_compiles_and_names_what_exists():
+    import mirage_dask
+    from mirage_dask.proposal import Proposal
+
+    for page in PROSE:
+        for block in fenced(page.read_text(encoding="utf-8"), "python"):
+            for node in ast.walk(ast.parse(block)):
+                if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                    owner = {"md": mirage_dask, "proposal": Proposal}.get(node.value.id)
+                    assert owner is None or hasattr(owner, node.attr), f"{page.name}: {ast.unparse(node)}"
+
+
+def test_settings_shown_are_settings(tmp_path):
+    from mirage_dask.settings import load_settings
+
+    for page in PROSE:
+        for block in fenced(page.read_text(encoding="utf-8"), "yaml"):
+            values = yaml.safe_load(block)
+            for name in re.findall(r"[\w-]+\.cat", block):
+                (tmp_path / name).write_text("x_or_RA y_or_Dec magnitude\n1 1 20\n", encoding="utf-8")
+            path = tmp_path / "settings.yaml"
+            path.write_text(block, encoding="utf-8")
+            assert load_settings(path), values
+
+
+def test_every_setting_is_described():
+    from mirage_dask.settings import Effects
+    from mirage_dask.settings.parsing import PARSERS
+
+    text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
+    assert [key for key in PARSERS if f"| `{key}` |" not in text] == []
+    assert [name for name in Effects().names if f"| `{name}` |" not in text] == []
+
+
+def test_version():
+    import mirage_dask
+
+    assert re.match(r"\d+\.\d+", mirage_dask.__version__)
+    assert mirage_dask.example_proposal().is_file()
+    assert set(mirage_dask.__all__) <= set(dir(mirage_dask))
+    with pytest.raises(AttributeError, match="open_propsal"):
+        _ = mirage_dask.open_propsal
+
+
+def test_installation_offers_the_command_and_the_engine():
+    scripts = {e.name: e.value for e in entry_points(group="console_scripts")}
+    assert scripts.get("mirage-dask") == "mirage_dask.cli:main"
+    engines = {e.name: e for e in entry_points(group="xarray.backends")}
+    assert engines["mirage_dask"].load().description
+
+
+def test_environment_file_has_nothing_to_keep_in_step():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
+    assert environment["dependencies"] == ["python>=3.11", "pip", {"pip": ["-e .[all]"]}]
+
+
+def test_dependencies_have_no_upper_bounds():
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    assert [d for group in groups for d in group if "<" in d or "==" in d] == []
+
+
+def test_third_party_imports_are_declared():
+    """What the package imports without a fallback is a dependency, or belongs to an extra."""
+    sources = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "mirage_dask").rglob("*.py")]
+    found: set[str] = set()
+    for node in (n for tree in sources for n in ast.walk(tree)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.split(".")[0])
+    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
+    declared = {re.split(r"[>=\[; ]", d)[0].lower() for group in groups for d in group}
+    modules = {"yaml": "pyyaml", "mirage_dask": "mirage_dask"}
+    outside = {m for m in found if m not in sys.stdlib_module_names}
+    assert {m for m in outside if modules.get(m, m).lower() not in declared} == set()
+
+
+def test_changelog_has_its_form():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^## \[(.+?)\]", text, flags=re.MULTILINE)
+    assert heads[0] == "Unreleased" or re.match(r"\d+\.\d+\.\d+", heads[0])
+    kinds = set(re.findall(r"^### (.+)$", text, flags=re.MULTILINE))
+    assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_makefile_offers_what_the_papers_name():
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", text, flags=re.MULTILINE))
+    assert {"demo", "test", "closure", "bench"} <= targets
+    shown = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert set(shown) <= targets
+
+
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_are_stored_without_output(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    assert [c["id"] for c in code if c["outputs"] or c["execution_count"] is not None] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
+def test_notebooks_run(path, cache_directory, tmp_path):
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+    ).execute()
+    pictures = sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
+    assert pictures == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", sorted((ROOT / "graphs").glob("*.py")), ids=lambda p: p.name)
+def test_graph_recipes_build_without_running(recipe, cache_directory, tmp_path):
+    run = subprocess.run(
+        [sys.executable, str(recipe)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr
+    assert "tasks" in run.stdout
+    assert "Nothing was simulated" in run.stdout
+    assert [p.suffix for p in tmp_path.iterdir()] == [".png"]
