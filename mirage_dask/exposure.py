@@ -85,7 +85,7 @@ def open_references(spec: ExposureSpec, plan_url: str) -> References:
         _load_galaxies(tables, spec.galaxies) if spec.galaxies else None,
         SkyProjection.of(spec.attitude, pack.distortion),
         psf=pack.psf,
-        bounds=(spec.x0, spec.y0, spec.nx, spec.ny),
+        bounds=(spec.x0, spec.x0 + spec.nx, spec.y0, spec.y0 + spec.ny),
     )
     return References(pack, scene)
 

@@ -20,6 +20,7 @@ LAYERS = [
     {"cli", "compat"},
     {"proposal", "report"},
     {"planning"},
+    {"planning"},
     {"run"},
     {"lazy"},
     {"store"},

@@ -84,7 +84,12 @@ def test_only_the_window_is_asked_for(plan):
     fake_exposure.calls.clear()
     exposure.raw[0, 2, 10:20, 30:40].compute(scheduler="sync")
     ((_, window, want),) = fake_exposure.calls
-    assert (window.integrations, window.groups, window.rows, window.columns) == ((0, 1), (2, 3), (10, 20), (30, 40))
+    assert (window.integrations, window.groups, window.rows, window.columns) == (
+        (0, 1),
+        (2, 3),
+        (10, 20),
+        (30, 40),
+    )
     assert want == ("raw",)
 
 
@@ -136,7 +141,9 @@ def test_twelve_thousand_exposures(tmp_path):
     """COSMOS-Web: 12,160 detector exposures of 5 groups; milliseconds, and less than 1 MB when pickled."""
     detectors = [f"NRC{m}{k}" for m in "AB" for k in range(1, 6)]
     specs = [
-        make_spec(i, d, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 1217) for d in detectors
+        make_spec(i, d, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0)
+        for i in range(1, 1217)
+        for d in detectors
     ]
     big = save_plan(tmp_path / "plan", table_of(specs), specs)
     (stack,) = big.stacks
@@ -189,11 +196,17 @@ def test_a_piece_replaced_by_another_changes_what_follows(plan):
     seed[20:30, 20:30] = 100
     name = plan.names[2]
     one = lazy.exposure_dataset(plan, name, seed=seed)
-    two = lazy.exposure_dataset(plan, name, seed=seed, dark=np.zeros((2, 3, 48, 64)), cosmic_rays=np.zeros((2, 3, 48, 64)))
+    two = lazy.exposure_dataset(
+        plan, name, seed=seed, dark=np.zeros((2, 3, 48, 64)), cosmic_rays=np.zeros((2, 3, 48, 64))
+    )
     assert not np.array_equal(one.raw.compute(), whole(plan, 2, "raw"))
     linear = two.linear.compute().values
-    assert np.array_equal(linear, np.float32(50) * seed * np.arange(1, 4, dtype="f4")[:, None, None] * np.ones((2, 1, 1, 1)))
-    assert len({dask.tokenize.tokenize(d.raw.data) for d in (one, two, lazy.exposure_dataset(plan, name))}) == 3
+    assert np.array_equal(
+        linear, np.float32(50) * seed * np.arange(1, 4, dtype="f4")[:, None, None] * np.ones((2, 1, 1, 1))
+    )
+    assert (
+        len({dask.tokenize.tokenize(d.raw.data) for d in (one, two, lazy.exposure_dataset(plan, name))}) == 3
+    )
 
 
 def test_a_replaced_piece_is_part_of_the_spec(plan, tmp_path):
@@ -215,7 +228,9 @@ def test_a_replaced_piece_is_part_of_the_spec(plan, tmp_path):
 
 def test_pieces_that_do_not_fit(plan):
     with pytest.raises(InputError) as error:
-        lazy.exposure_dataset(plan, plan.names[2], seed=np.zeros((48, 63)), dark=np.zeros((2, 3, 48, 64), "U3"))
+        lazy.exposure_dataset(
+            plan, plan.names[2], seed=np.zeros((48, 63)), dark=np.zeros((2, 3, 48, 64), "U3")
+        )
     assert [p.split(" of ")[0] for p in error.value.problems] == ["seed", "dark"]
     assert "(48, 64) (y, x)" in str(error.value)
     with pytest.raises(InputError, match="must have the dimensions y, x"):

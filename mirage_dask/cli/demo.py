@@ -37,11 +37,9 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Go all the way with the example, telling each step."""
     from mirage_dask import example_proposal
     from mirage_dask.proposal import open_proposal, open_simulation
-    from mirage_dask.reference.lookup import calibrate_env
     from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic
     from mirage_dask.report.sources import catalog_sources
     from mirage_dask.report.style import save
-    from mirage_dask.store.uncal import export_uncal, uncal_name
 
     start = time.monotonic()
     folder, source = Path(arguments.directory), example_proposal()
@@ -72,8 +70,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
     say(str(save(draw_mosaic(coadd(mosaic, simulation.exposure)), folder / "mosaic.png")))
     name = str(table["name"].iloc[0])
     say(str(save(draw_exposure(simulation.exposure(name)), folder / "exposure.png")))
-    export_uncal(store, folder / "uncal", select=[name], calibrate_env=calibrate_env)
-    say(str(folder / "uncal" / uncal_name(name)))
+    for path in simulation.export(folder / "uncal", select=[name]):
+        say(str(path))
 
     tell(f"[green]done[/] in {duration(time.monotonic() - start)}. Now with your own proposal:")
     tell("   mirage-dask plan my.aptx --settings my.yaml")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import socket
+import textwrap
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from mirage_dask.cli.arguments import (
@@ -17,6 +18,7 @@ from mirage_dask.cli.arguments import (
     open_given,
 )
 from mirage_dask.cli.console import (
+    duration,
     progress_bar,
     say,
     say_json,
@@ -27,6 +29,9 @@ from mirage_dask.cli.console import (
     tell_failure,
 )
 from mirage_dask.errors import InputError
+
+if TYPE_CHECKING:
+    from mirage_dask.proposal import PlanSummary
 
 SHOWN_COLUMNS = (
     "name",
@@ -178,24 +183,22 @@ def show_plan(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def summary(plan: Any) -> list[tuple[str, str]]:
+def summary(plan: PlanSummary) -> list[tuple[str, str]]:
     """Return the lines of a plan for people."""
-    import dataclasses
-
-    lines = []
-    for field in dataclasses.fields(plan):
-        value = getattr(plan, field.name)
-        name = field.name.replace("_", " ")
-        if isinstance(value, dict):
-            text = "\n".join(f"{k}: {v}" for k, v in value.items()) or "none"
-        elif isinstance(value, (list, tuple)):
-            text = "\n".join(map(str, value)) or "none"
-        elif isinstance(value, int) and ("bytes" in field.name or "memory" in field.name):
-            text, name = size(value), name.replace(" bytes", "")
-        else:
-            text = f"{value:,}" if isinstance(value, int) else str(value)
-        lines.append((name, text))
-    return lines
+    sources: dict[str, list[str]] = {}
+    for kind, source in plan.references.items():
+        sources.setdefault(source, []).append(kind)
+    references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
+    left_out = f", {plan.unsupported:,} more cannot be simulated" if plan.unsupported else ""
+    return [
+        ("exposures", f"{plan.exposures:,}{left_out}"),
+        ("tiles", f"{plan.tiles:,}"),
+        ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store"),
+        ("memory", f"at most {size(plan.memory)} in a process of one thread"),
+        ("CPU time", f"about {duration(plan.cpu_seconds)}"),
+        ("references", "\n".join(references)),
+        ("plan", plan.url),
+    ]
 
 
 def run_simulation(arguments: argparse.Namespace) -> int:

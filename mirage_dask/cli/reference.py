@@ -38,7 +38,7 @@ def add(commands: Any) -> None:
 
 def build(arguments: argparse.Namespace) -> int:
     """Build the built-in set for what is asked and print where it lies."""
-    from mirage_dask.reference.locations import builtin_directory
+    from mirage_dask.reference.locations import crds_directory
 
     start = time.monotonic()
     with progress_bar() as progress:
@@ -46,7 +46,7 @@ def build(arguments: argparse.Namespace) -> int:
             open_given(arguments).prepare(progress=progress)
         else:
             _build_named(arguments, progress)
-    say(str(builtin_directory()))
+    say(str(crds_directory().parent))
     tell(f"took {duration(time.monotonic() - start)}")
     return 0
 

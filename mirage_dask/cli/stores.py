@@ -9,6 +9,7 @@ from typing import Any
 from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select
 from mirage_dask.cli.console import say, say_json, say_pairs, say_table, size, tell, tell_failure
 from mirage_dask.cli.proposals import check_scheduler
+from mirage_dask.errors import InputError
 
 
 def add(commands: Any) -> None:
@@ -104,12 +105,15 @@ STATUSES = ("done", "partial", "ready", "failed", "unsupported")
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
     from mirage_dask.reference.lookup import calibrate_env
+    from mirage_dask.store.simulation import SimulationStore
     from mirage_dask.store.uncal import export_uncal
 
+    store = SimulationStore.open(arguments.store)
+    chosen: str | list[str] = arguments.select or _done(store)
     report = export_uncal(
-        arguments.store,
+        store,
         arguments.directory,
-        select=arguments.select,
+        select=chosen,
         overwrite=arguments.overwrite,
         calibrate_env=calibrate_env,
     )
@@ -123,3 +127,15 @@ def export_files(arguments: argparse.Namespace) -> int:
     there = f", {len(report.skipped):,} were there already" if report.skipped else ""
     tell(f"wrote {len(report.written):,} files to {report.directory}{there}")
     return 0 if report.ok else 1
+
+
+def _done(store: Any) -> list[str]:
+    """Return the exposures of a store that are complete; say how many are not."""
+    status = store.status()
+    done = list(status.loc[status["status"] == "done", "name"])
+    left = int(status["status"].isin(("ready", "partial", "failed")).sum())
+    if not done:
+        raise InputError(f"{store.url} holds no exposure that is complete; run mirage-dask simulate first.")
+    if left:
+        tell(f"{left:,} exposures are not complete and are left out")
+    return done

@@ -105,10 +105,10 @@ def write_distortion(path: Path, recipe: Recipe) -> None:
 
 
 def write_filter_offsets(path: Path, recipe: Recipe) -> None:
-    """Write offsets of zero for all optics: the built-in telescope has perfect filters."""
+    """Write offsets of zero for all optics of a detector: the built-in telescope has perfect filters."""
     meta = _meta(recipe, model="FilteroffsetModel", description="No shift between filters")
     meta["input_units"] = "pixel"
-    pairs = sorted({(f, p) for _, f, p in optics_of()})
+    pairs = sorted({(f, p) for _, f, p in optics_of(recipe.detector)})
     offsets = [{"filter": f, "pupil": p, "column_offset": 0.0, "row_offset": 0.0} for f, p in pairs]
     _write(path, {"meta": meta, "filters": offsets})
 

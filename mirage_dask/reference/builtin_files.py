@@ -233,6 +233,10 @@ def _distortion(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
     asdf_files.write_distortion(path, recipe)
 
 
+def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
+    asdf_files.write_filter_offsets(path, recipe)
+
+
 def _apcorr(path: Path, recipe: Recipe) -> None:
     primary = primary_hdu(
         kind=recipe.kind,
@@ -246,7 +250,6 @@ def _apcorr(path: Path, recipe: Recipe) -> None:
 _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
     "apcorr": _apcorr,
     "abvegaoffset": asdf_files.write_magnitude_offsets,
-    "filteroffset": asdf_files.write_filter_offsets,
     "pars-detector1pipeline": asdf_files.write_detector1_parameters,
 }
 _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
@@ -262,4 +265,5 @@ _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "photom": _photom,
     "flat": _flat,
     "distortion": _distortion,
+    "filteroffset": _filteroffset,
 }

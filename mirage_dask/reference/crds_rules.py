@@ -40,12 +40,12 @@ KEYS: dict[str, tuple[str, ...]] = {
     "area": (_DETECTOR,),
     "photom": (_DETECTOR,),
     "distortion": (_DETECTOR,),
+    "filteroffset": (_DETECTOR,),
     "flat": (_DETECTOR, "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"),
     "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
     # A product of several detectors has the detector MULTIPLE: these must not depend on it.
     "apcorr": (_INSTRUMENT,),
     "abvegaoffset": (_INSTRUMENT,),
-    "filteroffset": (_INSTRUMENT,),
     "pars-detector1pipeline": (_INSTRUMENT,),
 }
 """What each type is chosen by; every other type is answered N/A."""

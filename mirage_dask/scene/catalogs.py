@@ -25,6 +25,7 @@ NOT read here: extended sources, moving targets, light curves, ghosts.
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -44,6 +45,7 @@ Optics = tuple[str, str, str]
 KINDS = ("point_source", "galaxy")
 SYSTEMS = ("abmag", "stmag", "vegamag")
 SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
+PROPER = {"x_or_ra": "x_or_RA", "y_or_dec": "y_or_Dec"}
 LARGEST_SERSIC_INDEX = 10.0
 BRIGHTEST = -30.0
 """The Sun from here is -27: anything brighter is a mark for "unknown", and 10^(0.4 x 99) electrons would follow."""
@@ -188,11 +190,12 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         io.StringIO("\n".join([" ".join(header), *rows])),
         sep=r"\s+",
         index_col=False,
-        float_precision="round_trip",
-        low_memory=False,
+        dtype=str,  # numbers are converted below: pandas does not promise the nearest float64
+        keep_default_na=False,
+        quoting=csv.QUOTE_NONE,
     )
     table.columns = pd.Index([name.casefold() for name in header])
-    check = _Checker(path, table, lines, rows, problems)
+    check = _Checker(path, table, lines, problems)
 
     required = ("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if kind == "galaxy" else ()))
     check.columns(required, header)
@@ -200,9 +203,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     index = _index(check)
     shapes = _shapes(check) if kind == "galaxy" else {}
     magnitudes = {
-        str(name): pd.to_numeric(table[name], errors="coerce").to_numpy(np.float64)
-        for name in table.columns
-        if str(name).endswith("magnitude")
+        str(name): _numbers(table[name]) for name in table.columns if str(name).endswith("magnitude")
     }
     if not magnitudes:
         problems.append(f"{path}: there is no magnitude column; add one, such as 'nircam_f200w_magnitude'.")
@@ -333,17 +334,15 @@ class _Checker:
         path: Path,
         table: pd.DataFrame,
         lines: NDArray[np.int64],
-        rows: list[str],
         problems: list[str],
     ):
-        self.path, self.table, self.lines, self.rows, self.problems = path, table, lines, rows, problems
+        self.path, self.table, self.lines, self.problems = path, table, lines, problems
 
     def columns(self, required: tuple[str, ...], header: list[str]) -> None:
         """Record the required columns that are missing."""
-        proper = {"x_or_ra": "x_or_RA", "y_or_dec": "y_or_Dec"}
         for name in required:
             if name not in self.table.columns:
-                shown = proper.get(name, name)
+                shown = PROPER.get(name, name)
                 self.problems.append(
                     f"{self.path}: column {shown!r} is missing{nearest(shown, header)}; "
                     f"the file has {', '.join(header)}."
@@ -351,7 +350,7 @@ class _Checker:
 
     def token(self, row: int, column: str) -> str:
         """Return the text of one value as it stands in the file."""
-        return self.rows[row].split()[list(self.table.columns).index(column)]
+        return str(self.table[column].iloc[row])
 
     def fail(self, column: str, bad: NDArray[np.bool_], remedy: str) -> None:
         """Record bad rows of a column, with their lines and values."""
@@ -359,13 +358,14 @@ class _Checker:
             return
         rows = np.flatnonzero(bad)
         shown = ", ".join(f"line {self.lines[r]} ({self.token(r, column)})" for r in rows[:_SHOWN])
-        self.problems.append(f"{self.path}: column {column!r} in {shown}{_rest(rows.size)}: {remedy}")
+        name = PROPER.get(column, column)
+        self.problems.append(f"{self.path}: column {name!r} in {shown}{_rest(rows.size)}: {remedy}")
 
     def numbers(self, column: str, allowed: Callable[[Floats], NDArray[np.bool_]], remedy: str) -> Floats:
         """Return a numeric column; values that are not finite or not allowed are recorded."""
         if column not in self.table.columns:
             return np.full(len(self.table), np.nan)
-        values = pd.to_numeric(self.table[column], errors="coerce").to_numpy(np.float64)
+        values = _numbers(self.table[column])
         finite = np.isfinite(values)
         self.fail(column, ~finite, "must be a finite number.")
         with np.errstate(invalid="ignore"):
@@ -376,14 +376,24 @@ class _Checker:
         """Return a column of decimal or sexagesimal angles in degrees; what cannot be read is recorded."""
         if column not in self.table.columns:
             return np.full(len(self.table), np.nan)
-        series = self.table[column]
-        if pd.api.types.is_numeric_dtype(series):
-            values = series.to_numpy(np.float64)
-        else:
-            values = np.array([_angle(str(token), hours=hours) for token in series])
+        values = _convert(self.table[column], lambda token: _angle(token, hours=hours))
         style = "hh:mm:ss or 03h32m21s" if hours else "dd:mm:ss or -27d50m23s"
         self.fail(column, ~np.isfinite(values), f"must be decimal degrees, {style}.")
         return values
+
+
+def _convert(column: pd.Series, convert: Callable[[str], float]) -> Floats:
+    """Numbers of a text column: all at once, or by `convert` one by one where something is no number."""
+    tokens = column.to_numpy(dtype=object)
+    try:
+        return tokens.astype(np.float64)
+    except ValueError:
+        return np.array([convert(token) for token in tokens], dtype=np.float64)
+
+
+def _numbers(column: pd.Series) -> Floats:
+    """Numbers of a text column, NaN where there is none."""
+    return _convert(column, lambda token: float(token) if _is_number(token) else float("nan"))
 
 
 def _angle(token: str, *, hours: bool) -> float:

@@ -14,7 +14,7 @@ phases are our own + - * /. A stamp does not depend on the window in which it is
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import math
 import threading
 from bisect import bisect_left
@@ -74,14 +74,25 @@ FREQUENCY_SAMPLING = 4
 
 spectra = ByteCache(32 * 2**20)
 """Transforms of PSF kernels of this process."""
-_tokens: WeakKeyDictionary[PsfLibrary, int] = WeakKeyDictionary()
-_counter = itertools.count()
-_frequencies: WeakKeyDictionary[PsfLibrary, float] = WeakKeyDictionary()
+_digests: WeakKeyDictionary[PsfLibrary, bytes] = WeakKeyDictionary()
+_frequencies: dict[bytes, float] = {}
 
 
-def token(psf: PsfLibrary) -> int:
-    """Return a number that stands for this library object in cache keys, and for no other one ever."""
-    return _tokens.setdefault(psf, next(_counter))
+def token(psf: PsfLibrary) -> bytes:
+    """Return a hash of a library's core, for cache keys: exposures that open the same library anew share its kernels."""
+    if psf not in _digests:
+        digest = hashlib.blake2b(np.ascontiguousarray(psf.core).tobytes(), digest_size=16)
+        meta = (
+            psf.core.shape,
+            psf.grid_x,
+            psf.grid_y,
+            psf.core_centre,
+            psf.core_half_width,
+            psf.total_energy,
+        )
+        digest.update(repr(meta).encode())
+        _digests[psf] = digest.digest()
+    return _digests[psf]
 
 
 def reach(psf: PsfLibrary) -> int:
@@ -177,7 +188,8 @@ def _bracket(grid: tuple[float, ...], value: float) -> tuple[int, int, float]:
 
 def _highest_frequency(psf: PsfLibrary) -> float:
     """Cycles per pixel beyond which the transform of no place exceeds `NOTHING` of its total."""
-    if psf not in _frequencies:
+    name = token(psf)
+    if name not in _frequencies:
         small = transform_size(2 * reach(psf) + 1)
         size = FREQUENCY_SAMPLING * small
         highest = 0
@@ -187,8 +199,8 @@ def _highest_frequency(psf: PsfLibrary) -> float:
             columns = np.flatnonzero(seen.any(axis=0))
             rows = np.flatnonzero(seen.any(axis=1))
             highest = max(highest, int(columns.max()), int(np.minimum(rows, size - rows).max()))
-        _frequencies[psf] = (highest + 1) / small
-    return _frequencies[psf]
+        _frequencies[name] = (highest + 1) / small
+    return _frequencies[name]
 
 
 def _kernel_transform(

@@ -36,7 +36,9 @@ def open_references(spec: Any, plan_url: str) -> Any:
     return types.SimpleNamespace(pack=spec.pack, url=plan_url)
 
 
-def simulate_window(spec: Any, references: Any, window: Any, *, want: Any = ("raw",), replaced: Any = None) -> dict:
+def simulate_window(
+    spec: Any, references: Any, window: Any, *, want: Any = ("raw",), replaced: Any = None
+) -> dict:
     calls.append((spec.name, window, tuple(want)))
     if spec.background < 0:
         raise ValueError(f"poisoned exposure {spec.name}")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import pickle
 
+import dask
 import distributed
 import fake_exposure
 import numpy as np
 import pytest
 from small_plans import small_plan, small_specs
 
-import dask
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
@@ -42,7 +42,11 @@ def check(url, plan):
 
 @pytest.mark.parametrize("how", ["client", "address", "active client"])
 def test_run_on_a_client(fake, client, plan, tmp_path, how):
-    chosen = {"client": {"client": client}, "address": {"client": client.scheduler.address}, "active client": {}}[how]
+    chosen = {
+        "client": {"client": client},
+        "address": {"client": client.scheduler.address},
+        "active client": {},
+    }[how]
     fake.calls.clear()
     report = run_plan(plan, tmp_path / "s.zarr", **chosen)
     assert report.ok

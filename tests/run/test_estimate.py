@@ -20,7 +20,9 @@ from mirage_dask.store.plan import save_plan
 
 
 def frame(number=1, **changes):
-    return make_spec(number, **{"nints": 1, "ngroups": 5, "nx": 2048, "ny": 2048, "x0": 0, "y0": 0, **changes})
+    return make_spec(
+        number, **{"nints": 1, "ngroups": 5, "nx": 2048, "ny": 2048, "x0": 0, "y0": 0, **changes}
+    )
 
 
 def test_sizes(plan, tmp_path):
@@ -40,7 +42,7 @@ def test_memory_does_not_grow_with_exposures_groups_or_integrations(tmp_path):
     assert peak("many", [frame(i) for i in range(1, 9)]) == one
     assert peak("groups", [frame(ngroups=20)]) <= one
     assert peak("integrations", [frame(nints=50)]) == one
-    assert one < 1.2e9
+    assert one < 1.4e9
 
 
 def test_a_limit_below_the_peak_is_refused(plan):

@@ -298,9 +298,12 @@ def small_disk(tmp_path):
     """A disk of 1 MB; needs root."""
     place = tmp_path / "disk"
     place.mkdir()
-    if os.geteuid() != 0 or subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
-    ).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True
+        ).returncode
+    ):
         pytest.skip("cannot mount a small disk")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)

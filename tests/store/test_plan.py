@@ -34,8 +34,13 @@ def test_stacks_hold_equal_shapes_sorted_by_detector(plan):
 def test_digest_follows_specs_and_table(tmp_path, plan):
     specs = small_specs()
     table = table_of(specs)
-    assert save_plan(tmp_path / "a", table, specs).digest == save_plan(tmp_path / "b", table, specs[::-1]).digest
-    assert save_plan(tmp_path / "c", table.assign(title="other"), specs).digest != load_plan(tmp_path / "a").digest
+    assert (
+        save_plan(tmp_path / "a", table, specs).digest == save_plan(tmp_path / "b", table, specs[::-1]).digest
+    )
+    assert (
+        save_plan(tmp_path / "c", table.assign(title="other"), specs).digest
+        != load_plan(tmp_path / "a").digest
+    )
 
 
 def test_a_handle_of_another_plan_is_refused(tmp_path, plan):

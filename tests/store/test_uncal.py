@@ -48,13 +48,103 @@ def store(tmp_path):
     return store
 
 
-NEEDED = """DATAMODL DATE-OBS TIME-OBS INSTRUME DETECTOR FILTER PUPIL EXP_TYPE NGROUPS NFRAMES TFRAME TGROUP SUBSTRT1 SUBSTRT2
-SUBSIZE1 SUBSIZE2 FASTAXIS SLOWAXIS V2_REF V3_REF RA_REF DEC_REF ROLL_REF GROUPGAP SUBARRAY VPARITY V3I_YANG EFFEXPTM
-EXPSTART EXPMID EXPEND TELESCOP TITLE PI_NAME CATEGORY OBS_ID VISIT_ID PROGRAM OBSERVTN VISIT VISITGRP SEQ_ID ACT_ID EXPOSURE
-TARGPROP TARG_RA TARG_DEC MODULE CHANNEL READPATT NOUTPUTS NINTS INTSTART INTEND TSAMPLE EFFINTTM DURATION NRSTSTRT NRESETS
-PATTTYPE PATT_NUM NUMDTHPT SUBPXPTS XOFFSET YOFFSET APERNAME RADESYS RA_V1 DEC_V1 PA_V3 WCSAXES CRPIX1 CRPIX2 CRVAL1 CRVAL2
-CTYPE1 CTYPE2 CUNIT1 CUNIT2 CDELT1 CDELT2 PC1_1 PC1_2 PC2_1 PC2_2 XREF_SCI YREF_SCI S_REGION BKGDRATE CRLIB TSOVISIT VSTSTART
-FRMDIVSR OBSLABEL REFFRAME""".split()
+NEEDED = [
+    "DATAMODL",
+    "DATE-OBS",
+    "TIME-OBS",
+    "INSTRUME",
+    "DETECTOR",
+    "FILTER",
+    "PUPIL",
+    "EXP_TYPE",
+    "NGROUPS",
+    "NFRAMES",
+    "TFRAME",
+    "TGROUP",
+    "SUBSTRT1",
+    "SUBSTRT2",
+    "SUBSIZE1",
+    "SUBSIZE2",
+    "FASTAXIS",
+    "SLOWAXIS",
+    "V2_REF",
+    "V3_REF",
+    "RA_REF",
+    "DEC_REF",
+    "ROLL_REF",
+    "GROUPGAP",
+    "SUBARRAY",
+    "VPARITY",
+    "V3I_YANG",
+    "EFFEXPTM",
+    "EXPSTART",
+    "EXPMID",
+    "EXPEND",
+    "TELESCOP",
+    "TITLE",
+    "PI_NAME",
+    "CATEGORY",
+    "OBS_ID",
+    "VISIT_ID",
+    "PROGRAM",
+    "OBSERVTN",
+    "VISIT",
+    "VISITGRP",
+    "SEQ_ID",
+    "ACT_ID",
+    "EXPOSURE",
+    "TARGPROP",
+    "TARG_RA",
+    "TARG_DEC",
+    "MODULE",
+    "CHANNEL",
+    "READPATT",
+    "NOUTPUTS",
+    "NINTS",
+    "INTSTART",
+    "INTEND",
+    "TSAMPLE",
+    "EFFINTTM",
+    "DURATION",
+    "NRSTSTRT",
+    "NRESETS",
+    "PATTTYPE",
+    "PATT_NUM",
+    "NUMDTHPT",
+    "SUBPXPTS",
+    "XOFFSET",
+    "YOFFSET",
+    "APERNAME",
+    "RADESYS",
+    "RA_V1",
+    "DEC_V1",
+    "PA_V3",
+    "WCSAXES",
+    "CRPIX1",
+    "CRPIX2",
+    "CRVAL1",
+    "CRVAL2",
+    "CTYPE1",
+    "CTYPE2",
+    "CUNIT1",
+    "CUNIT2",
+    "CDELT1",
+    "CDELT2",
+    "PC1_1",
+    "PC1_2",
+    "PC2_1",
+    "PC2_2",
+    "XREF_SCI",
+    "YREF_SCI",
+    "S_REGION",
+    "BKGDRATE",
+    "CRLIB",
+    "TSOVISIT",
+    "VSTSTART",
+    "FRMDIVSR",
+    "OBSLABEL",
+    "REFFRAME",
+]
 
 
 def test_file_has_the_data_and_every_keyword(store, tmp_path):
@@ -121,7 +211,9 @@ def test_wcs_agrees_with_the_siaf(detector):
     assert offset < 0.05  # arcsec; the linear WCS ignores distortion over 100 pixels
     v1 = pysiaf.utils.rotations.pointing(attitude, 0, 0)
     assert v1 == pytest.approx((values["meta.pointing.ra_v1"], values["meta.pointing.dec_v1"]), abs=1e-9)
-    assert pysiaf.utils.rotations.posangle(attitude, 0, 0) == pytest.approx(values["meta.pointing.pa_v3"], abs=1e-9)
+    assert pysiaf.utils.rotations.posangle(attitude, 0, 0) == pytest.approx(
+        values["meta.pointing.pa_v3"], abs=1e-9
+    )
 
 
 def test_times():
@@ -133,14 +225,19 @@ def test_times():
     assert about.duration == 15.0
     start = start_time("2022-10-31T23:59:55Z", spec.name)
     groups = group_table(spec, start, 53.0, -27.0)
-    assert list(groups["group_end_time"][[0, 5]]) == [b"2022-10-31T23:59:57.500000", b"2022-11-01T00:00:10.000000"]
+    assert list(groups["group_end_time"][[0, 5]]) == [
+        b"2022-10-31T23:59:57.500000",
+        b"2022-11-01T00:00:10.000000",
+    ]
     assert list(groups["end_day"][[0, 5]]) == [8339, 8340]
     assert list(groups["end_milliseconds"][[0, 5]]) == [86397500, 10000]
     assert (groups["number_of_columns"][0], groups["number_of_rows"][0]) == (64, 48)
     ends = Time(groups["group_end_time"].astype(str)).mjd
     table = integration_table(spec, start, 53.0, -27.0)
     assert ends[[2, 5]] == pytest.approx(table["int_end_MJD_UTC"], abs=1e-9)
-    assert table["int_mid_MJD_UTC"] == pytest.approx((table["int_start_MJD_UTC"] + table["int_end_MJD_UTC"]) / 2, abs=1e-10)
+    assert table["int_mid_MJD_UTC"] == pytest.approx(
+        (table["int_start_MJD_UTC"] + table["int_end_MJD_UTC"]) / 2, abs=1e-10
+    )
     full = exposure_times(make_spec(nx=2048, ny=2048))
     assert full.starts == (0.0, 7.5)  # full frames are reset all the time
 

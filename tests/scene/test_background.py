@@ -1,0 +1,52 @@
+"""The background: DN/s with the gain, levels from the small sky model."""
+
+import pytest
+
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.scene.background import background_rate, ecliptic_latitude, surface_brightness
+
+OPTICS = ("NRCB5", "F444W", "CLEAR")
+
+
+def test_numbers_are_dn_per_second():
+    assert background_rate(0.5, *OPTICS) == 0.5 * get_detector("NRCB5").gain
+    assert background_rate("0.5", *OPTICS, gain=2.0) == 1.0
+    assert background_rate(0, *OPTICS) == 0
+
+
+@pytest.mark.parametrize("value", ["lo", "nan", "inf", -1, None])
+def test_wrong_values(value):
+    with pytest.raises(InputError, match="background"):
+        background_rate(value, *OPTICS)
+    with pytest.raises(InputError, match="did you mean 'medium'"):
+        background_rate("medum", *OPTICS)
+
+
+@pytest.mark.parametrize("level", ["low", "medium", "high"])
+def test_level_is_surface_brightness_through_the_zero_point(level):
+    zp = get_zeropoint(*OPTICS)
+    brightness = surface_brightness(zp.pivot, level, latitude=45.0)
+    steradian = (get_detector("NRCB5").pixel_scale / 206264.80625) ** 2
+    assert background_rate(level, *OPTICS) == pytest.approx(
+        brightness * 1e6 * 1e-23 * steradian / zp.photfnu_e, rel=1e-6
+    )
+
+
+def test_sky_is_darkest_near_3_micron_and_at_the_ecliptic_poles():
+    sky = [surface_brightness(w, "low", latitude=45.0) for w in (0.9, 2.0, 3.5, 4.8)]
+    assert sky[0] > sky[1] > sky[2] < sky[3]
+    assert 0.1 < sky[1] < 0.25
+    for wavelength in (1.0, 2.0, 4.4):
+        levels = [surface_brightness(wavelength, v, latitude=10.0) for v in ("low", "medium", "high")]
+        assert levels == sorted(levels)
+        pole, plane = (surface_brightness(wavelength, "low", latitude=b) for b in (-80.0, 0.0))
+        assert 0.3 < pole / plane < 0.8
+
+
+def test_ecliptic_latitude():
+    assert ecliptic_latitude(270.0, 66.5607) == pytest.approx(90.0, abs=1e-3)
+    assert ecliptic_latitude(90.0, 23.4393) == pytest.approx(0.0, abs=1e-9)
+    assert background_rate("low", *OPTICS, ra=90.0, dec=23.4) > background_rate(
+        "low", *OPTICS, ra=270.0, dec=66.0
+    )

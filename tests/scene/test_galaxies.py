@@ -1,0 +1,216 @@
+"""Galaxies: against astropy's Sersic2D drawn finely and convolved; flux, place, seams and the bits of windows."""
+
+import numpy as np
+import pytest
+from astropy.modeling.models import Sersic2D
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import special
+from scipy.signal import fftconvolve
+
+from mirage_dask.scene import sersic
+from mirage_dask.scene.convolution import ByteCache, transform_size
+from mirage_dask.scene.galaxies import add_galaxies, place, split, stamps
+
+
+def make(x, y, flux, radius, ratio, angle, index, *, threshold=5e-4):
+    """Galaxies on a square grid of pixels; angle in degrees from +x towards +y."""
+    x, y, flux, radius, ratio, angle, index = (
+        np.array(v, dtype=float)
+        for v in np.broadcast_arrays(*np.atleast_1d(x, y, flux, radius, ratio, angle, index))
+    )
+    c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
+    p, q = radius**-2, (ratio * radius) ** -2
+    form = np.stack([c * c * p + s * s * q, c * s * (p - q), s * s * p + c * c * q], axis=1)
+    n, b, norm, reach, level = sersic.constants(index)
+    return place(
+        flux, np.stack([x, y], axis=1), form, 1 / (ratio * radius**2),
+        index=n, b=b, norm=norm, reach=reach, level=level, threshold=threshold,
+    )  # fmt: skip
+
+
+def draw(galaxies, psf, box):
+    out = np.zeros((box[3] - box[2], box[1] - box[0]), np.float32)
+    add_galaxies(out, galaxies, psf, x0=box[0], y0=box[2])
+    return out
+
+
+def astropys(x, y, flux, radius, ratio, angle, index, psf, half, fine=12):
+    """Sersic2D in cells of 1/fine pixel (the centre split much finer), convolved with the same kernel, per pixel."""
+    model = Sersic2D(1.0, radius, index, x, y, 1 - ratio, np.radians(angle))
+    b = special.gammaincinv(2 * index, 0.5)
+    total = 2 * np.pi * index * np.exp(b) * b ** (-2 * index) * special.gamma(2 * index) * ratio * radius**2
+    cx, cy = round(x), round(y)
+    offsets = np.arange(-half * fine, half * fine + 1) / fine
+    xx, yy = np.meshgrid(cx + offsets, cy + offsets)
+    light = model(xx, yy)
+    near = np.argwhere((abs(xx - x) < 2.5 / fine) & (abs(yy - y) < 2.5 / fine))
+    sub = (np.arange(200) + 0.5) / 200 / fine - 0.5 / fine
+    sx, sy = np.meshgrid(sub, sub)
+    for j, i in near:
+        light[j, i] = model(xx[j, i] + sx, yy[j, i] + sy).mean()
+    kernel = psf.core_kernel(x, y, oversampling=fine).astype(float)
+    image = fftconvolve(light * flux / total, kernel, mode="same")
+    return image[::fine, ::fine] * (psf.total_energy / kernel.sum())
+
+
+CASES = [
+    (1.2, 0.8, 20.0, 1.0),
+    (3.0, 0.5, 70.0, 0.7),
+    (4.0, 0.4, 130.0, 2.0),
+    (2.5, 0.7, -35.0, 4.0),
+    (5.0, 1.0, 0.0, 1.5),
+]
+
+
+@pytest.mark.parametrize(("radius", "ratio", "angle", "index"), CASES)
+def test_agrees_with_astropy(psf, radius, ratio, angle, index):
+    x, y, flux, half = 1000.31, 999.58, 1000.0, 40
+    box = (1000 - half, 1001 + half, 1000 - half, 1001 + half)
+    theirs = astropys(x, y, flux, radius, ratio, angle, index, psf, half)
+    ours = draw(make(x, y, flux, radius, ratio, angle, index), psf, box).astype(float)
+    inner = np.s_[half - 20 : half + 21, half - 20 : half + 21]
+    assert ours[inner].sum() == pytest.approx(theirs[inner].sum(), rel=5e-3)
+    # At the border of the drawing theirs has lost what the PSF would bring from outside.
+    np.testing.assert_allclose(ours[inner], theirs[inner], atol=4e-3 * theirs.max())
+    yy, xx = np.mgrid[-20:21, -20:21]
+    for axis in (xx, yy):
+        difference = (ours[inner] * axis).sum() / ours[inner].sum() - (theirs[inner] * axis).sum() / theirs[
+            inner
+        ].sum()
+        assert abs(difference) < 0.02
+
+
+@pytest.mark.parametrize("index", [0.1, 0.3, 0.5, 1.0, 2.5, 4.0, 6.0])
+@pytest.mark.parametrize(("radius", "ratio"), [(0.1, 1.0), (1.0, 0.2), (3.0, 0.6), (8.0, 0.05), (15.0, 0.3)])
+def test_the_flux_of_the_catalog(psf, radius, ratio, index):
+    galaxy = make(1023.4, 1024.3, 1e4, radius, ratio, 25.0, index)
+    if galaxy.half_x[0] > 900:
+        pytest.skip("does not fit into the detector")
+    total = draw(galaxy, psf, (0, 2048, 0, 2048)).sum(dtype=float) / 1e4 / psf.total_energy
+    fraction = special.gammainc(2 * max(index, 0.1), galaxy.b[0] * galaxy.last[0] ** (1 / max(index, 0.1)))
+    assert fraction >= 0.995 - 1e-9
+    assert fraction - 0.003 < total < 1.003
+
+
+def test_subpixel_centre(psf):
+    """A round galaxy moved by a fraction of a pixel moves its centroid by as much."""
+    yy, xx = np.mgrid[960:1041, 960:1041]
+
+    def centroid(x, y):
+        image = draw(make(x, y, 1e4, 1.5, 1.0, 0.0, 2.0), psf, (960, 1041, 960, 1041)).astype(float)
+        return np.array([(image * xx).sum(), (image * yy).sum()]) / image.sum()
+
+    start = centroid(1000.0, 1000.0)
+    for dx, dy in [(0.125, 0.0), (0.3, -0.45), (0.499, 0.501), (-0.07, 0.21)]:
+        np.testing.assert_allclose(centroid(1000 + dx, 1000 + dy) - start, [dx, dy], atol=0.003)
+
+
+def test_a_point_like_galaxy_is_a_star(psf):
+    from mirage_dask.scene.points import add_points
+
+    box = (980, 1021, 980, 1021)
+    galaxy = draw(make(1000.37, 999.81, 1.0, 0.003, 1.0, 0.0, 1.0, threshold=1e-9), psf, box)
+    star = np.zeros_like(galaxy)
+    add_points(
+        star, psf, x=np.array([1000.37]), y=np.array([999.81]), flux=np.ones(1, np.float32),
+        half_width=np.array([8], np.int32), x0=box[0], y0=box[2],
+    )  # fmt: skip
+    # The light of the wings is in the core of the galaxy: a few percent more, the same shape.
+    near = np.s_[13:28, 13:28]
+    scale = galaxy[near].sum() / star[near].sum()
+    assert 1.0 < scale < 1.1
+    np.testing.assert_allclose(galaxy[near], scale * star[near], atol=2e-3 * star.max())
+
+
+@pytest.mark.parametrize(
+    ("radius", "index", "parts"), [(6.0, 1.0, "body"), (60.0, 4.0, "outskirts"), (200.0, 1.0, "outskirts")]
+)
+def test_no_seams_between_the_parts(psf, radius, index, parts):
+    """Far from its centre the image is the profile, also where one part fades into the next."""
+    galaxy = make(1024.0, 1024.0, 1e7, radius, 1.0, 0.0, index)
+    p = split(
+        galaxy.form[0].astype(np.float32),
+        np.array([1, galaxy.b[0], galaxy.half_inverse_index[0], 1], np.float32),
+        galaxy.half_x[0],
+        galaxy.half_y[0],
+        spread=17,
+    )
+    assert p.body
+    assert p.outskirts == (parts == "outskirts")
+    row = draw(galaxy, psf, (1024, 2048, 1024, 1025))[0].astype(float)
+    r = np.arange(row.size)
+    profile = galaxy.brightness[0] * np.exp(-galaxy.b[0] * (r / radius) ** (1 / index)) * psf.total_energy
+    far = (
+        (r > 14 if index == 1 and radius < 50 else r > 30)
+        & (r < min(0.9 * galaxy.half_x[0], 1000))
+        & (profile > 1e-3 * profile[1])
+    )
+    assert far.sum() > 10
+    tolerance = 0.25 if radius < 50 else 0.02  # a small disc is broadened by the PSF everywhere
+    np.testing.assert_allclose(row[far], profile[far], rtol=tolerance)
+    ratio = row[far] / profile[far]
+    assert np.abs(np.diff(ratio)).max() < 0.02
+
+
+FIELD = (-40, 140, -30, 150)
+
+
+def crowd(count=25):
+    rng = np.random.default_rng(11)
+    return make(
+        rng.uniform(-80, 180, count), rng.uniform(-80, 180, count), 10 ** rng.uniform(0, 5, count),
+        10 ** rng.uniform(-1, 1.5, count), rng.uniform(0.05, 1, count), rng.uniform(0, 180, count),
+        rng.uniform(0.3, 5, count),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(psf):
+    return draw(crowd(), psf, FIELD)
+
+
+@settings(max_examples=40)
+@given(st.integers(-40, 139), st.integers(-30, 149), st.integers(1, 70), st.integers(1, 70), st.booleans())
+def test_a_window_has_the_bits_of_the_whole(psf, whole, x, y, width, height, forget):
+    if forget:
+        stamps.clear()
+    box = (x, min(x + width, FIELD[1]), y, min(y + height, FIELD[3]))
+    cut = whole[box[2] - FIELD[2] : box[3] - FIELD[2], box[0] - FIELD[0] : box[1] - FIELD[0]]
+    assert draw(crowd(), psf, box).tobytes() == cut.tobytes()
+
+
+def test_galaxies_are_added_in_catalog_order(psf, whole):
+    galaxies = crowd()
+    one_by_one = np.zeros(whole.shape, np.float32)
+    for i in range(len(galaxies)):
+        add_galaxies(one_by_one, galaxies.take(np.array([i])), psf, x0=FIELD[0], y0=FIELD[2])
+    assert one_by_one.tobytes() == whole.tobytes()
+
+
+def test_the_cache_is_bounded():
+    cache = ByteCache(1000)
+    made = []
+
+    def maker(i, size=300):
+        def make():
+            made.append(i)
+            return np.zeros(size, np.uint8)
+
+        return make
+
+    for i in range(5):
+        cache.get(i, maker(i))
+    assert cache._bytes <= 1000
+    cache.get(4, maker(4))
+    assert made == [0, 1, 2, 3, 4]
+    cache.get(0, maker(0))
+    assert made[-1] == 0
+    assert cache.get("large", maker("large", 2000)).size == 2000
+    assert "large" not in cache._arrays
+
+
+def test_transform_sizes():
+    sizes = [transform_size(n) for n in range(1, 1200)]
+    assert all(s >= n and s % 2 == 0 for n, s in enumerate(sizes, start=1))
+    assert all(s <= 1.3 * n + 32 for n, s in enumerate(sizes, start=1))
