@@ -4,7 +4,7 @@ Strict means IEEE single operations in the order written (no `fastmath`, no cont
 the same bits. The GIL is released: threads of one worker run kernels side by side.
 
 Numba keys its on-disk cache by the file of the decorated function only; a kernel would keep an old copy of a callee that
-lives in another file. The cache directory therefore carries a hash of the package's whole source. Where no directory can
+lives in another file. The cache directory therefore carries a hash of all files that hold kernels. Where no directory can
 be written, kernels are compiled in memory.
 """
 
@@ -22,17 +22,27 @@ import platformdirs
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+KERNELS = ("compiled.py", "detector", "scene")
+"""Where kernels live."""
+
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False}
 
 
 @cache
-def source_digest() -> str:
-    """Return a hash of all Python sources of the package, 16 hex digits."""
+def source_digest(*places: str) -> str:
+    """Return a hash of Python sources of the package, 16 hex digits.
+
+    Parameters
+    ----------
+    *places
+        Files or folders relative to the package; default all of it.
+    """
     root = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=8)
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode())
-        digest.update(path.read_bytes())
+    for place in places or (".",):
+        for path in sorted((root / place).rglob("*.py")) if (root / place).is_dir() else [root / place]:
+            digest.update(path.relative_to(root).as_posix().encode())
+            digest.update(path.read_bytes())
     return digest.hexdigest()
 
 
@@ -40,7 +50,7 @@ def source_digest() -> str:
 def _cache_directory() -> str:
     """Return a writable directory for compiled kernels, or an empty string."""
     base = os.environ.get("MIRAGE_DASK_CACHE") or platformdirs.user_cache_dir("mirage_dask")
-    directory = Path(base) / "kernels" / source_digest()
+    directory = Path(base) / "kernels" / source_digest(*KERNELS)
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError:

@@ -2,7 +2,8 @@
 
 Here the exposure table meets the settings: each row gets its catalogs (turned into electrons per second), its background,
 its cosmic rays and its reference pack, and becomes an `ExposureSpec`. The plan lies in the cache of this machine under a
-hash of all that it depends on, so that opening the same proposal again finds it; a run copies (links) it into its store.
+hash of all that it depends on, so that opening the same proposal again finds it; packs are shared between plans; a run
+links (or copies) all of it into its store.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
+from mirage_dask.reference.sharing import share_packs
 from mirage_dask.scene import background_rate, galaxies, point_sources, read_catalog
 from mirage_dask.settings import ExposureSettings, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
+
+PACK_MAKERS = ("reference", "pointing", "instruments")
+"""Packages whose code decides what a pack holds."""
 
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
@@ -89,6 +94,7 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         return load_plan(url)
     except StoreError:
         pass  # not planned yet, or not to its end
+    packs = cache_directory() / "packs" / f"{builtin_version()}-{source_digest(*PACK_MAKERS)}"
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
     references = prepare_references(
@@ -97,9 +103,10 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
             row.name: [row.cosmic_ray_library] if row.cosmic_ray_library else []
             for row in ready[["name", "cosmic_ray_library"]].itertuples(index=False)
         },
-        destination_url=url,
+        destination_url=str(packs),
         progress=progress,
     )
+    share_packs(packs, references.packs.values(), Path(url))
     specs = [_spec(row, settings, references, sources, url) for row in ready.to_dict("records")]
     return save_plan(
         url,

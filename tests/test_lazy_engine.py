@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-RUN = Path(__file__).parent / "run"
-sys.path.insert(0, str(RUN))
+sys.path.insert(0, str(Path(__file__).parent / "run"))
 
 import fake_exposure
 from small_plans import small_plan
@@ -19,6 +18,8 @@ from small_plans import small_plan
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import MirageDaskEntrypoint, VirtualArray
 from mirage_dask.run.execute import run_plan
+
+RUN = Path(__file__).parent / "run"
 
 
 @pytest.fixture
@@ -104,6 +105,10 @@ again = lazy.exposure_dataset(plan, plan.names[2], dark=da.from_array(dark, chun
 assert np.array_equal(again.raw.compute(), whole)
 report = run_plan(plan, sys.argv[1] + "/s.zarr", scheduler="threads", threads=2)
 assert report.ok and report.tiles == 5, report
+import distributed
+with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
+    report = run_plan(plan, sys.argv[1] + "/t.zarr", client=client)
+    assert report.ok and report.tiles == 5, report
 print("fine")
 """
 

@@ -1,22 +1,23 @@
 r"""1/f noise of the read-out electronics: the stripes along the fast axis.
 
 Power spectrum :math:`P(f) \propto 1/f` along the sequence in which an output reads its pixels (Rauscher 2015, PASP 127,
-1144), one sequence common to all outputs and one of each output. It is built as the sum of one step function per octave
-of time, of equal variance (the Voss-McCartney construction),
+1144), one sequence common to all outputs and one of each output. It is built as the sum of one random function per octave
+of time, all of equal variance (the Voss-McCartney construction),
 
-.. math:: n(t) = \sigma_o \sum_k z_k(\lfloor t / 2^k \rfloor),
+.. math:: n(t) = \sigma_o \sum_k Z_k(t / 2^k),
 
-with z independent standard normal deviates. A value is therefore a function of time alone, without recursion or
-transform: any row of any frame can be computed by itself, and long drifts over frames come out right. Octaves run from
-16 pixel times (faster fluctuations belong to the white read noise) to `SLOWEST` = 2^13 rows. :math:`\sigma_o` is such
-that the octaves shorter than one frame add up to the rms that the instrument table gives.
+where Z_k takes independent standard normal values at whole numbers: constant in between for the octaves within a row, and
+joined by straight lines (scaled by :math:`\sqrt{3/2}`, which restores the mean variance) for octaves of several rows,
+whose steps the eye would see. A value is therefore a function of time alone, without recursion or transform: any row of
+any frame can be computed by itself, and long drifts over frames come out right. Octaves run from 16 pixel times (faster
+fluctuations belong to the white read noise) to 2^`SLOWEST` rows. :math:`\sigma_o` is such that the octaves shorter than
+one frame add up to the rms that the instrument table gives.
 
 Counters (key stream `pink`): within a row, ``(row time, block | stream << 8, 1, integration)``, four deviates a block;
-octaves of several rows, ``(row time >> k, k | stream << 8, 2, integration)``. Row time = frame * (rows + 1) + row; stream
-0 is the common one, 1 + a that of output a.
+octaves of several rows, ``(node, k | stream << 8, 2, integration)`` with node = row time >> k and the one after it. Row
+time = frame * (rows + 1) + row; stream 0 is the common one, 1 + a that of output a.
 
-Not modelled: alternating column noise, and steps of the spectrum between octaves (the sum of steps ripples by about
-1 dB around 1/f).
+Not modelled: alternating column noise; the sum over octaves ripples by about 1 dB around 1/f.
 """
 
 from __future__ import annotations
@@ -49,8 +50,31 @@ def octave_sigma(rms: float, *, columns: int, rows: int) -> float:
 
 
 @inline
-def _add_row(k0, k1, time, stream, integration, nodes, scale, slow, slow_time, work, out):
-    """Add one stream's values of one row to `out[:nodes]`; `slow` and `slow_time` keep what the last row left."""
+def _node(k0, k1, node, k, tag, integration):
+    """Value of a slow octave at one of its nodes."""
+    a, _, _, _ = philox(k0, k1, node, tag | uint32(k), 2, integration)
+    return normal(a)
+
+
+@inline
+def _drift(k0, k1, time, stream, integration, nodes, values):
+    """Sum of the slow octaves at a row; `nodes`, `values` keep each octave's last node and its two values."""
+    tag = uint32(stream << 8)
+    total = f4(0)
+    for k in range(1, SLOWEST + 1):
+        node = time >> k
+        if nodes[stream, k] != node:
+            nodes[stream, k] = node
+            values[stream, k, 0] = _node(k0, k1, node, k, tag, integration)
+            values[stream, k, 1] = _node(k0, k1, node + 1, k, tag, integration)
+        part = f4(time - (node << k)) * f4(1.0 / (1 << k))
+        total += values[stream, k, 0] * (f4(1) - part) + values[stream, k, 1] * part
+    return f4(math.sqrt(1.5)) * total
+
+
+@inline
+def _add_row(k0, k1, time, stream, integration, nodes, scale, slow_nodes, slow_values, work, out):
+    """Add one stream's values of one row to `out[:nodes]`."""
     tag = uint32(stream << 8)
     blocks = max(nodes // 2, 1)
     for i in range(blocks):
@@ -59,13 +83,6 @@ def _add_row(k0, k1, time, stream, integration, nodes, scale, slow, slow_time, w
         work[4 * i + 1] = normal(b)
         work[4 * i + 2] = normal(c)
         work[4 * i + 3] = normal(d)
-    if slow_time[stream] != time >> 1:
-        slow_time[stream] = time >> 1
-        total = f4(0)
-        for k in range(1, SLOWEST + 1):
-            a, b, c, d = philox(k0, k1, time >> k, tag | uint32(k), 2, integration)
-            total += normal(a)
-        slow[stream] = total
     first = 0
     level = nodes
     shift = 0
@@ -75,7 +92,7 @@ def _add_row(k0, k1, time, stream, integration, nodes, scale, slow, slow_time, w
         first += level
         level >>= 1
         shift += 1
-    drift = scale * slow[stream]
+    drift = scale * _drift(k0, k1, time, stream, integration, slow_nodes, slow_values)
     for i in range(nodes):
         out[i] += drift
 
@@ -106,8 +123,8 @@ def pink_rows(
     nodes = out.shape[3]
     work = np.empty(max(2 * nodes, 4), np.float32)
     shared = np.empty(nodes, np.float32)
-    slow = np.zeros(64, np.float32)
-    slow_time = np.full(64, -1, np.int64)
+    slow_nodes = np.full((1 + output0 + outputs, SLOWEST + 1), -1, np.int64)
+    slow_values = np.zeros((1 + output0 + outputs, SLOWEST + 1, 2), np.float32)
     weight = f4(1) / f4(nframes)
     for g in range(first, groups):
         for r in range(rows):
@@ -117,10 +134,10 @@ def pink_rows(
             for r in range(rows):
                 time = frame * (rows_of_frame + 1) + row0 + r
                 shared[:] = f4(0)
-                _add_row(k0, k1, time, 0, integration, nodes, common * weight, slow, slow_time, work, shared)
+                _add_row(k0, k1, time, 0, integration, nodes, common * weight, slow_nodes, slow_values, work, shared)
                 for s in range(outputs):
                     stream = 1 + output0 + s
                     target = out[g, r, s]
                     for i in range(nodes):
                         target[i] += shared[i]
-                    _add_row(k0, k1, time, stream, integration, nodes, own * weight, slow, slow_time, work, target)
+                    _add_row(k0, k1, time, stream, integration, nodes, own * weight, slow_nodes, slow_values, work, target)

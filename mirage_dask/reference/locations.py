@@ -2,6 +2,7 @@
 
     <cache>/builtin-<version>/crds         the built-in CRDS cache: mappings and reference files
     <cache>/builtin-<version>/mirage_data  the built-in libraries, in the layout of MIRAGE_DATA
+    <cache>/packs                          packs made on this machine; plans link to them
 
 `<cache>` is the directory in the environment variable MIRAGE_DASK_CACHE, else the platform's user cache. The version
 contains a hash of the instrument tables: when a gain or a zero point changes, a new set is built beside the old one.

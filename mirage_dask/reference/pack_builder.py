@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from mirage_dask.compiled import source_digest
 from mirage_dask.instruments import Detector
 from mirage_dask.pointing import aperture, distortion_from_model, distortion_from_siaf
 from mirage_dask.reference.pack import PACK_FORMAT, ReferenceFiles, as_float_list, digest
@@ -78,11 +79,20 @@ class PackBuilder:
         return all(self.store.exists(f"planes/{entry['file']}") for entry in entries)
 
     def _inputs(self) -> list[Any]:
-        """Everything the pack depends on."""
+        """Everything the pack depends on, the code that makes it included."""
         files = self.files
         parts = {part: [self._digest(p) for p in paths if p] for part, (_, paths) in self._parts().items()}
         facts = {k: v for k, v in vars(self.detector).items() if isinstance(v, str | int | float)}
-        return [PACK_FORMAT, facts, files.filter, files.pupil, files.subarray, self.hashes, parts]
+        return [
+            PACK_FORMAT,
+            source_digest(),
+            facts,
+            files.filter,
+            files.pupil,
+            files.subarray,
+            self.hashes,
+            parts,
+        ]
 
     def _plane(self, name: str) -> dict[str, Any]:
         """Entry of one plane; made once for each set of files that it depends on."""
@@ -164,7 +174,9 @@ class PackBuilder:
             parts[f"cosmic_rays/{library}"] = (CosmicRayTemplates, tuple(paths))
         return parts
 
-    def _part(self, part: str, kind: Any, paths: tuple[Path | None, ...]) -> tuple[dict[str, Any], dict[str, Any]]:
+    def _part(
+        self, part: str, kind: Any, paths: tuple[Path | None, ...]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Entries of the arrays of a part, and its description."""
         key = ("part", self.store.url, kind.__name__, tuple(self._digest(p) if p else "" for p in paths))
         if key not in self.memo:

@@ -14,6 +14,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -180,6 +181,24 @@ class PlaneStore:
             "offset": len(header),
             "origin": list(origin),
         }
+
+    def adopt(self, relative: str, source: PlaneStore) -> None:
+        """Take a file from another store: by a hard link where both are on one disk, else by a copy."""
+        if self.exists(relative):
+            return
+        here, there = Path(self._path(relative)), Path(source._path(relative))
+        if self.local and source.local:
+            with suppress(OSError):
+                here.parent.mkdir(parents=True, exist_ok=True)
+                os.link(there, here)
+                return
+        try:
+            content = source.fs.cat_file(str(there) if source.local else source._path(relative))
+        except OSError as error:
+            raise ReferenceFileError(
+                f"{source.url}/{relative} cannot be read ({error}); plan the run again."
+            ) from error
+        self._write(relative, [content])
 
     def read(self, entry: dict[str, Any]) -> NDArray[Any]:
         """Read a whole array, not through the cache."""

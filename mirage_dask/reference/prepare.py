@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.reference.builtin_cache import build_files
 from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
-from mirage_dask.reference.locations import mirage_data_directory
+from mirage_dask.reference.locations import cache_directory, mirage_data_directory
 from mirage_dask.reference.lookup import (
     PIPELINE_TYPES,
     SIMULATION_TYPES,
@@ -21,7 +21,7 @@ from mirage_dask.reference.lookup import (
     question,
     recommend,
 )
-from mirage_dask.reference.pack import ReferenceFiles, build_pack
+from mirage_dask.reference.pack import ReferenceFiles, build_pack, copy_pack
 from mirage_dask.reference.psf_builder import build_psf_library
 from mirage_dask.reference.reading import file_digest
 
@@ -99,13 +99,16 @@ def prepare_references(
     packs: dict[str, str] = {}
     provenance: list[dict[str, str]] = []
     memo: dict[Any, Any] = {}
+    # Packs are made once for this machine; a plan links to them, so planning anew costs no computing and no space.
+    home = str(cache_directory() / "packs")
     for done, ((_, group), record, answer) in enumerate(zip(members, firsts, answers, strict=True)):
         selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
         found = paths(str(record["name"]), answer, cache=cache)
         files = _files(record, found, _libraries(record, cosmic_ray_libraries), cache)
-        pack = build_pack(files, str(record["detector"]), destination_url, memo=memo)
+        pack = build_pack(files, str(record["detector"]), home, memo=memo)
+        copy_pack(home, pack, destination_url)
         packs |= {str(member["name"]): pack for member in group}
         provenance += _provenance(selection, files, found, pack, cache, memo)
     if progress is not None and members:

@@ -90,7 +90,7 @@ def to_standard(quality: NDArray[np.unsignedinteger], table: NDArray[np.void] | 
         text = (name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)).strip().upper()
         standard = FLAGS.get(_OLD_NAMES.get(text, text))
         if standard is not None:
-            pairs.append((int(value), standard))
+            pairs.append((int(value) & 0xFFFFFFFF, standard))  # bit 31 may stand there as a negative number
     if all(value == standard for value, standard in pairs) and not np.any(
         source & ~np.uint32(sum({value for value, _ in pairs}))
     ):

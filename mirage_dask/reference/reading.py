@@ -72,9 +72,7 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
     current: str | None = None
     try:
         with warnings.catch_warnings():
-            # A file that is cut short gives a warning here and an error, or garbage, later.
-            warnings.simplefilter("error", category=fits.verify.VerifyWarning)
-            warnings.filterwarnings("error", message=".*truncated.*")
+            _strict()
             with fits.open(path, memmap=False) as hdus:
                 header = {key: value for key, value in hdus[0].header.items() if key}
                 names = [hdu.name for hdu in hdus]
@@ -137,9 +135,10 @@ def read_ramp(path: Path, *, groups: int = 6) -> tuple[ReferenceImage, NDArray[n
     """
     path = Path(path)
     try:
-        with fits.open(path, memmap=False) as hdus:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            _strict()
             header = {key: value for key, value in hdus[0].header.items() if key}
-            names = [hdu.name for hdu in hdus]
+            names = [hdu.name for hdu in hdus]  # reads to the end of the file: here truncation shows
             if "SCI" not in names:
                 broken(path, f"there is no such extension among {', '.join(names)}", extension="SCI")
             shape = hdus["SCI"].shape
@@ -231,6 +230,12 @@ def file_digest(path: Path) -> str:
             return hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         broken(Path(path), f"it cannot be read ({error.strerror or error})")
+
+
+def _strict() -> None:
+    """Make errors of the warnings that say that a file is cut short; garbage, or another error, would follow."""
+    warnings.simplefilter("error", category=fits.verify.VerifyWarning)
+    warnings.filterwarnings("error", message=".*truncated.*")
 
 
 def _first_line(error: Exception) -> str:

@@ -57,7 +57,7 @@ def draw_exposure(
     groups, shown = _some_groups(raw, integration)
     first = groups[0] if ngroups > 1 else np.float32(np.median(groups[0]))
     light = groups[-1] - first
-    y, x = _bright_pixel(light, groups[-1])
+    y, x = _bright_pixel(groups)
     ramp = np.asarray(raw.isel(integration=integration, y=y, x=x).values, np.float64)
 
     with style():
@@ -103,11 +103,15 @@ def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
     return np.arange(1.0, count + 1.0), "group"
 
 
-def _bright_pixel(light: NDArray[np.float32], last: NDArray[np.float32]) -> tuple[int, int]:
-    """Return (y, x) of the pixel that collected most without being nearly full, off the reference pixels."""
-    edge = BORDER if min(light.shape) > 8 * BORDER else 0
-    inner = np.s_[edge : light.shape[0] - edge, edge : light.shape[1] - edge]
-    candidates = np.where(last[inner] < NEARLY_FULL, light[inner], -np.inf)
+def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
+    """Return (y, x) of the pixel that grew most steadily without being nearly full, off the reference pixels.
+
+    Steadily: its smallest step between the groups counts, which a cosmic ray in one of them does not raise.
+    """
+    growth = np.diff(groups, axis=0).min(axis=0) if len(groups) > 1 else groups[0]
+    edge = BORDER if min(growth.shape) > 8 * BORDER else 0
+    inner = np.s_[edge : growth.shape[0] - edge, edge : growth.shape[1] - edge]
+    candidates = np.where(groups[-1][inner] < NEARLY_FULL, growth[inner], -np.inf)
     y, x = np.unravel_index(int(candidates.argmax()), candidates.shape)
     return int(y) + edge, int(x) + edge
 
@@ -127,7 +131,7 @@ def _draw_ramp(ax: Axes, exposure: xr.Dataset, ramp: NDArray[np.float64], place:
             lw=1.1,
             label="straight line through the first half",
         )
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower right")
     ax.set_title(f"pixel x = {place[1]}, y = {place[0]}, up the ramp")
     ax.set_xlabel(label)
     ax.set_ylabel("raw (DN)")

@@ -1,8 +1,9 @@
 r"""A quick look at a whole store: every exposure's count rate, put together on the sky.
 
 The rate of a pixel is the median of its group differences, which a cosmic ray in one group does not move; where the
-ramp is saturated, the first difference. The median of the exposure (the sky) is taken off. A pixel's place follows from
-the four corners of S_REGION by bilinear interpolation in the tangent plane, good to a few detector pixels.
+ramp is saturated, what its first groups say. The median of each row of each output is taken off, which holds the sky and the
+1/f noise; single pixels far above all their neighbours (hot ones) are filled. A pixel's place follows from the four
+corners of S_REGION by bilinear interpolation in the tangent plane, good to a few detector pixels.
 
 This is for the eye. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between exposures,
 flux calibration; those are the JWST pipeline's.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.float32]
 
-SATURATED = 65_000
+NEARLY_FULL = 45_000
+"""Raw numbers above which a pixel counts as saturated at the end of its ramp."""
+FULL = 2048
+OUTPUT_COLUMNS = 512
+"""Columns of each of the four outputs of a full frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +52,7 @@ class Coadd:
     exposures: int
 
 
-def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int = 1200) -> Coadd:
+def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int = 900) -> Coadd:
     """Put exposures together on the sky.
 
     Parameters
@@ -80,10 +85,14 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
     counts: dict[str, Floats] = {}
     bands = [passband(f, p) for f, p in zip(used["filter"], used["pupil"], strict=True)]
     for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
-        rate = rate_image(read(str(name)))
+        outline = np.stack([east[i], north[i]], axis=-1)
+        exposure = read(str(name))
+        pixels_along = exposure.sizes["x"]
+        pixel = float(np.hypot(*(outline[1] - outline[0]))) / pixels_along
+        rate = rate_image(exposure, squeeze=_squeeze(pixels_along, pixel, scale))
         total = sums.setdefault(band, np.zeros(ny * nx))
         count = counts.setdefault(band, np.zeros(ny * nx))
-        for values, e, n in _points(rate, np.stack([east[i], north[i]], axis=-1), scale):
+        for values, e, n in _points(rate, outline, scale):
             u, v = (east_edge - e) / scale, (n - south) / scale  # east grows to the left
             inside = (u >= 0) & (u < nx) & (v >= 0) & (v < ny) & np.isfinite(values)
             cell = v[inside].astype(np.int64) * nx + u[inside].astype(np.int64)
@@ -97,20 +106,64 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
     return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used))
 
 
-def rate_image(exposure: xr.Dataset) -> Image:
-    """Return the sky-subtracted count rate of an exposure's first integration, (y, x) DN/s; NaN on reference pixels."""
+def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
+    """Return the sky-subtracted count rate of an exposure's first integration.
+
+    Parameters
+    ----------
+    exposure
+        Dataset with `raw` (integration, group, y, x).
+    squeeze
+        Average this many pixels along the rows: rows stay apart, because 1/f noise differs from row to row.
+
+    Returns
+    -------
+    (ny, nx / squeeze) DN/s; NaN on the reference pixels of a full frame.
+    """
     ramp = np.asarray(exposure["raw"].isel(integration=0).values)
     times, _ = group_times(exposure)
     if len(ramp) == 1:
         rate = ramp[0].astype(np.float32)
     else:
-        steps = np.diff(ramp.astype(np.float32), axis=0) / np.diff(times).astype(np.float32)[:, None, None]
-        rate = np.where(ramp[-1] >= SATURATED, steps[0], np.median(steps, axis=0))
-    if rate.shape == (2048, 2048):
-        framed = np.full_like(rate, np.nan)
-        framed[BORDER:-BORDER, BORDER:-BORDER] = rate[BORDER:-BORDER, BORDER:-BORDER]
-        rate = framed
-    return (rate - np.nanmedian(rate)).astype(np.float32)
+        steps = np.diff(ramp.astype(np.float32), axis=0)
+        steps /= np.diff(times).astype(np.float32)[:, None, None]
+        rate = _bright_rates(ramp, times, steps, np.median(steps, axis=0))
+    ny, nx = rate.shape
+    rate = rate.reshape(ny, nx // squeeze, squeeze).mean(axis=2)
+    for columns in np.array_split(np.arange(nx // squeeze), max(1, nx // OUTPUT_COLUMNS)):
+        part = rate[:, columns[0] : columns[-1] + 1]
+        part -= np.median(part, axis=1, keepdims=True)
+    rate = _without_single_pixels(rate)
+    if (ny, nx) == (FULL, FULL):
+        edge = max(1, BORDER // squeeze)
+        rate[:BORDER] = rate[-BORDER:] = rate[:, :edge] = rate[:, -edge:] = np.nan
+    return rate
+
+
+def _bright_rates(ramp: Any, times: Floats, steps: Image, rate: Image) -> Image:
+    """Replace the rates of pixels that were full before the end, without taking cosmic rays for stars."""
+    from scipy.ndimage import binary_opening
+
+    # Light fills the first group as fast as the second; a hit fills one of them.
+    first = (ramp[0] - np.median(ramp[0])) / np.float32(times[0])
+    rate = np.where(ramp[-1] >= NEARLY_FULL, np.minimum(steps[0], first), rate)
+    # Full in the first group already: a star's core has at least three by three such pixels.
+    core = binary_opening(ramp[0] >= NEARLY_FULL, np.ones((3, 3)))
+    return np.where(core, first, rate)
+
+
+def _without_single_pixels(image: Image) -> Image:
+    """Lower pixels that stand alone, five times above noise and neighbours, to the brightest of the neighbours."""
+    from scipy.ndimage import maximum_filter
+
+    neighbours = maximum_filter(image, footprint=[[1, 1, 1], [1, 0, 1], [1, 1, 1]], mode="nearest")
+    noise = np.float32(1.4826 * np.median(np.abs(image)))
+    return np.where(image > 5.0 * np.maximum(neighbours, noise), neighbours, image)
+
+
+def _squeeze(nx: int, pixel: float, scale: float) -> int:
+    """Return how many pixels to average along a row so that they stay well below the pixels of the image."""
+    return next(n for n in (8, 4, 2, 1) if nx % n == 0 and n * pixel <= max(0.5 * scale, pixel))
 
 
 def _points(
@@ -122,21 +175,25 @@ def _points(
     Pixels not much smaller than those of the image are split, so that no holes are left between them.
     """
     ny, nx = rate.shape
-    side = float(np.hypot(*(outline[1] - outline[0]))) / nx
-    split = 1 if side < 0.6 * scale else int(np.ceil(1.6 * side / scale))
-    s = ((np.arange(nx * split) + 0.5) / (nx * split))[None, :]
+    kx, ky = (_split(np.hypot(*(outline[k] - outline[0])) / n, scale) for k, n in ((1, nx), (3, ny)))
+    s = ((np.arange(nx * kx) + 0.5) / (nx * kx))[None, :]
     for start in range(0, ny, rows):
         part = rate[start : start + rows]
-        t = ((np.arange(len(part) * split) + 0.5) / split + start)[:, None] / ny
-        place = [
+        t = ((np.arange(len(part) * ky) + 0.5) / ky + start)[:, None] / ny
+        east, north = (
             (1 - t) * ((1 - s) * outline[0, k] + s * outline[1, k])
             + t * ((1 - s) * outline[3, k] + s * outline[2, k])
             for k in (0, 1)
-        ]
-        yield part.repeat(split, axis=0).repeat(split, axis=1), place[0], place[1]
+        )
+        yield part.repeat(ky, axis=0).repeat(kx, axis=1), east, north
 
 
-def colours(images: dict[str, Image], *, faint: float = 4.0) -> Image:
+def _split(pixel: float, scale: float) -> int:
+    """Return into how many parts to cut the side of a pixel."""
+    return 1 if pixel < 0.6 * scale else int(np.ceil(1.6 * pixel / scale))
+
+
+def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8) -> Image:
     """Combine several filters into a picture, (ny, nx, 3) in 0 to 1.
 
     Each filter is scaled by its own noise and drawn in its own hue, short wavelengths blue, long ones red; the sum is
@@ -149,10 +206,12 @@ def colours(images: dict[str, Image], *, faint: float = 4.0) -> Image:
         (ny, nx) by filter, from short to long wavelength; NaN where nothing was observed.
     faint
         The stretch is linear up to about this many times the noise.
+    smooth
+        Width (sigma) in pixels of a Gaussian that takes the grain off; 0 for none.
     """
     levels = []
     for image in images.values():
-        values = np.asarray(image, float)
+        values = _smoothed(image, smooth)
         noise = 1.4826 * np.nanmedian(np.abs(values - np.nanmedian(values))) or 1.0
         levels.append(values / noise)
     stack = np.stack(levels)
@@ -161,9 +220,19 @@ def colours(images: dict[str, Image], *, faint: float = 4.0) -> Image:
     stack = np.clip(np.where(seen, stack, others), 0.0, None)
     picture = np.einsum("bij,bc->ijc", stack, _hues(len(images)))
     brightness = np.maximum(picture.mean(axis=-1), 1e-9)
-    top = max(float(np.percentile(brightness, 99.8)), 15.0 * faint)
+    top = max(float(np.percentile(brightness, 99.8)), 12.0 * faint)
     picture *= (np.arcsinh(brightness / faint) / (np.arcsinh(top / faint) * brightness))[..., None]
     return np.asarray(picture / np.maximum(picture.max(axis=-1, keepdims=True), 1.0), np.float32)
+
+
+def _smoothed(image: Image, width: float) -> Floats:
+    """Convolve with a Gaussian, weighing only what was observed."""
+    from scipy.ndimage import gaussian_filter
+
+    seen = np.isfinite(image)
+    light = gaussian_filter(np.where(seen, image, 0.0).astype(float), width)
+    weight = gaussian_filter(seen.astype(float), width)
+    return np.where(seen, light / np.where(seen, weight, 1.0), np.nan)
 
 
 def _hues(count: int) -> Floats:

@@ -37,7 +37,7 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
         # Linear up to a few percent of the sky: about where a source drowns in its noise.
         linear = max(0.03 * abs(sky), 1e-4)
         scale = AsinhNorm(
-            linear_width=linear, vmin=-linear, vmax=max(float(np.percentile(image, 99.99)), 30.0 * linear)
+            linear_width=linear, vmin=-linear, vmax=max(float(np.percentile(image, 99.9995)), 30.0 * linear)
         )
         figure = new_figure(11.5, 5.4)
         whole, near = figure.subplots(1, 2)

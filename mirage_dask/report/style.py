@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,6 +89,8 @@ def new_figure(width: float, height: float) -> Figure:
 def save(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:
     """Write a figure and return its path.
 
+    A PNG gets a palette of 256 colours, a third of the size at the same look.
+
     Raises
     ------
     InputError
@@ -96,7 +99,10 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:
     path = Path(path)
     try:
         figure.draw_without_rendering()  # labels find their places in a first pass, the layout follows in the second
-        figure.savefig(path, dpi=dpi)
+        if path.suffix.lower() == ".png":
+            _save_png(figure, path, dpi)
+        else:
+            figure.savefig(path, dpi=dpi)
     except ValueError as error:  # matplotlib lists the formats it knows
         raise InputError(
             f"{path}: cannot draw into this kind of file; use .png, .pdf or .svg ({error})."
@@ -106,6 +112,16 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:
             f"{path}: the picture cannot be written ({error.strerror}); check the folder."
         ) from None
     return path
+
+
+def _save_png(figure: Figure, path: Path, dpi: int) -> None:
+    from PIL import Image  # matplotlib depends on it
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi)
+    picture = Image.open(buffer).convert("RGB")
+    few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    few.save(path, optimize=True)
 
 
 def passband(filter: str, pupil: str) -> str:

@@ -78,19 +78,17 @@ def run_distributed(
     futures = futures_of(array)
     del array
     try:
-        for future in as_completed(futures):
-            if future.status == "finished":
-                for result in future.result():
-                    on_result(result)
-            elif future.status == "error":
+        for future, results in as_completed(futures, with_results=True, raise_errors=False):
+            if future.status == "error":
                 at = per_block * int(future.key[-1])
-                for result in _given_up(segments[at : at + per_block], future.exception()):
-                    on_result(result)
-            else:
+                results = _given_up(segments[at : at + per_block], future.exception())
+            elif future.status != "finished":
                 raise RunError(
                     "The dask scheduler was lost or cancelled the run; what is committed is kept: the same command "
                     "resumes it."
                 )
+            for result in results:
+                on_result(result)
             future.release()
     except BaseException:
         client.cancel(futures, force=True)

@@ -27,11 +27,11 @@ from mirage_dask.store.simulation import SimulationStore
 SEGMENT = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
 """Tiles first to stop (exclusive) of the exposure in a row of the plan."""
 
-TASK_SAMPLES = 20_000_000
-"""Pixels times groups of a task: half a second or so of work."""
+TASK_SAMPLES = 42_000_000
+"""Pixels times groups of a task (ten full frames of 2048 x 2048): a second or so of work."""
 
-MOST_BLOCKS = 100_000
-"""Tasks in one submission; dask schedulers suffer beyond."""
+MOST_BLOCKS = 50_000
+"""Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
 
 Segments = npt.NDArray[Any]
 

@@ -119,6 +119,7 @@ def convolve(
     y: float,
     oversampling: int,
     shift: tuple[float, float] = (0.0, 0.0),
+    half: int | None = None,
 ) -> NDArray[np.float32]:
     """Convolve light on a grid with the PSF and return it in detector pixels.
 
@@ -132,14 +133,18 @@ def convolve(
         Points per pixel.
     shift
         Pixels by which the grid's centre lies to the right of and above the pixel in the middle of the result.
+    half
+        Half side m of the result in pixels; default R + reach(psf), where nothing is left. A smaller one saves work.
 
     Returns
     -------
-    (2 m + 1, 2 m + 1) float32 with m = R + reach(psf): flux per pixel.
+    (2 m + 1, 2 m + 1) float32: flux per pixel.
     """
     radius = (light.shape[0] - 1) // (2 * oversampling)
-    m = radius + reach(psf)
-    small = transform_size(2 * m + 1)
+    whole = radius + reach(psf)
+    half = whole if half is None else half
+    # What does not fit is folded over into the margin, which is cut off.
+    small = transform_size(whole + half + 1)
     size = oversampling * small
     # Beyond the highest frequency that the telescope passes there is nothing to transform, multiply or fold.
     limit = min(size // 2, int(_highest_frequency(psf) * small) + 2)
@@ -167,7 +172,8 @@ def convolve(
         folded.view(np.float32),
     )
     image = scipy.fft.irfft2(folded, s=(small, small), overwrite_x=True, workers=1)
-    return image[: 2 * m + 1, : 2 * m + 1]
+    box = slice(whole - half, whole + half + 1)
+    return image[box, box]
 
 
 def _blend_of(psf: PsfLibrary, x: float, y: float) -> tuple[tuple[int, int, int, int], NDArray[np.float32]]:
@@ -214,11 +220,10 @@ def _kernel_transform(
     half = math.ceil(psf.core_half_width * oversampling) - 1
     samples = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     _sample_core(psf.core[place], psf.oversampling, psf.core_centre, oversampling, half, samples)
-    scale = psf.total_energy / _sum(samples)  # of one pixel's worth of points, and of the folded transform
+    scale = psf.total_energy / total(samples)  # of one pixel's worth of points, and of the folded transform
     samples *= np.float32(scale)
     array = np.zeros((size, size), np.float32)
-    first = reach(psf) * oversampling - half
-    array[first : first + 2 * half + 1, first : first + 2 * half + 1] = samples
+    _add_cyclic(samples, reach(psf) * oversampling - half, array)
     transform = scipy.fft.rfft2(array, workers=1)
     if limit == 0:
         return transform
@@ -226,12 +231,26 @@ def _kernel_transform(
 
 
 @kernel
-def _sum(values):
-    """Sum in order; numpy's pairwise sum depends on the processor's vector width."""
-    total = f8(0)
-    for v in values.flat:
-        total += v
-    return total
+def total(values):
+    """Sum of a 2-D array in a fixed order (columns first); numpy's depends on the processor's vector width."""
+    columns = np.zeros(values.shape[1], np.float64)
+    for j in range(values.shape[0]):
+        row = values[j]
+        for i in range(columns.size):
+            columns[i] += row[i]
+    out = f8(0)
+    for c in columns:
+        out += c
+    return out
+
+
+@kernel
+def _add_cyclic(samples, first, out):
+    """Add samples to a square array from (first, first) on; what does not fit comes in at the other side."""
+    size = out.shape[0]
+    for j in range(samples.shape[0]):
+        for i in range(samples.shape[1]):
+            out[(first + j) % size, (first + i) % size] += samples[j, i]
 
 
 @inline

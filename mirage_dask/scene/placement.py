@@ -31,6 +31,8 @@ STEP = 1.0 * np.pi / 180.0 / 3600.0
 """Radians on either side, for the Jacobian."""
 THINNEST = 0.02
 """Smallest axis ratio that is drawn."""
+SMALLEST = 1e-3
+"""Smallest half-light radius that is drawn, pixels."""
 LARGEST_REACH = 4096.0
 """Pixels beyond the array within which galaxies are looked at."""
 
@@ -122,9 +124,9 @@ def _place_galaxies(
     if table is None or len(table) == 0:
         rows = np.empty(0, np.int64)
         none, pairs = np.empty(0), np.empty((0, 3))
-        return PlacedGalaxies(none, none, none, pairs, none, none, none, none, none), rows
+        return PlacedGalaxies(none, none, none, none, pairs, none, none, none, none, none), rows
     rows = _nearby(table, projection, bounds, LARGEST_REACH)
-    rows = rows[table.flux[rows] > 0]
+    rows = rows[table.flux[rows] > threshold]  # else no pixel could reach it
     xy = _pixels(table.position[rows], projection, bounds)
     form, root = _forms(table, rows, xy, projection)
     seen = np.isfinite(root) & np.isfinite(xy).all(axis=1)
@@ -199,12 +201,13 @@ def _forms(
     else:
         unit = table.position[rows]
     along, across = _derivative(projection, unit, tangent), _derivative(projection, unit, normal)
+    length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
     if table.radius_pixels:
         # The radius is a length in pixels, not on the sky: the position angle alone is projected.
-        length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
         along = along / length[:, None]
         across = np.stack([-along[:, 1], along[:, 0]], axis=1)
-    major = table.radius[rows]
+        length = np.ones_like(length)
+    major = np.maximum(table.radius[rows], SMALLEST / length)
     minor = major * np.maximum(1.0 - table.ellipticity[rows], THINNEST)
     determinant = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
     u_x, u_y = across[:, 1] / (determinant * major), -across[:, 0] / (determinant * major)

@@ -14,6 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 VERSION = 1
+"""Raised when records look different, or when the same spec gives other pixel values than before: tiles with another
+version count as not done. Without that, a run resumed by a newer version would mix old values with new ones."""
+
 FIELDS = ("version", "digest_high", "digest_low", "checksum", "size")
 
 

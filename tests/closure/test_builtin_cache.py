@@ -124,7 +124,12 @@ def test_pipeline_on_builtin_references(tmp_path: Path) -> None:
     )
     environment = {k: v for k, v in os.environ.items() if not k.startswith("CRDS_")} | settings
     done = subprocess.run(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=600
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
     )
     assert done.returncode == 0, done.stderr[-4000:]
     where, steps = done.stdout.strip().splitlines()[-2:]

@@ -56,13 +56,25 @@ def test_crds_answers_offline(tmp_path, no_network):
 
 
 def test_answers_follow_the_exposure(tmp_path):
-    long = ask(tmp_path, detector="NRCB5", filter="F444W", pupil="F405N", subarray="SUB160", readpatt="RAPID", namp=1)
+    long = ask(
+        tmp_path, detector="NRCB5", filter="F444W", pupil="F405N", subarray="SUB160", readpatt="RAPID", namp=1
+    )
     assert long["flat"] == "jwst_nircam_flat_nrcb5-f444w-f405n.fits"
     assert long["dark"] == "jwst_nircam_dark_nrcb5-sub160-rapid.fits"
     # Where the proposer chooses the outputs, frames take another time, and the dark is another one.
     for outputs in (1, 4):
-        grism = ask(tmp_path, detector="NRCA5", filter="F444W", subarray="SUBGRISM64", readpatt="RAPID", namp=outputs)
+        grism = ask(
+            tmp_path, detector="NRCA5", filter="F444W", subarray="SUBGRISM64", readpatt="RAPID", namp=outputs
+        )
         assert grism["dark"] == f"jwst_nircam_dark_nrca5-subgrism64-rapid-{outputs}amp.fits"
+
+
+def test_header_without_outputs(tmp_path):
+    """A file that does not say how many outputs it was read through still finds its dark."""
+    header = question(EXPOSURE)
+    del header["META.EXPOSURE.NOUTPUTS"]
+    found = recommend([("x", header)], cache=CrdsCache.builtin(tmp_path), types=("dark",))
+    assert found == [{"dark": "jwst_nircam_dark_nrcb1-full-shallow4.fits"}]
 
 
 def test_getreferences_gives_the_same_files(no_network):
@@ -71,36 +83,67 @@ def test_getreferences_gives_the_same_files(no_network):
         import crds
 
         found = crds.getreferences(question(EXPOSURE), reftypes=list(SIMULATION_TYPES), observatory="jwst")
-    assert {kind: Path(path) for kind, path in found.items()} == {kind: files[kind] for kind in SIMULATION_TYPES}
+    assert {kind: Path(path) for kind, path in found.items()} == {
+        kind: files[kind] for kind in SIMULATION_TYPES
+    }
     assert lookup(EXPOSURE) == {kind: files[kind] for kind in SIMULATION_TYPES}
 
 
 def test_every_other_type_is_not_needed(tmp_path):
     cache = CrdsCache.builtin(tmp_path)
-    other = ("refpix", "reset", "rscd", "sirskernel", "bkg", "fflat", "camera", "pars-jumpstep", "wavelengthrange")
+    other = (
+        "refpix",
+        "reset",
+        "rscd",
+        "sirskernel",
+        "bkg",
+        "fflat",
+        "camera",
+        "pars-jumpstep",
+        "wavelengthrange",
+    )
     assert set(recommend([("x", question(EXPOSURE))], cache=cache, types=other)[0].values()) == {"N/A"}
 
 
 def test_detector_multiple_has_catalog_references(tmp_path):
     """A mosaic of several detectors has DETECTOR = MULTIPLE, and its catalog still needs two types."""
-    header = question(EXPOSURE) | {"META.INSTRUMENT.DETECTOR": "MULTIPLE", "META.INSTRUMENT.MODULE": "MULTIPLE"}
-    found = recommend([("mosaic", header)], cache=CrdsCache.builtin(tmp_path), types=("apcorr", "abvegaoffset"))[0]
-    assert found == {"apcorr": "jwst_nircam_apcorr_all.fits", "abvegaoffset": "jwst_nircam_abvegaoffset_all.asdf"}
+    header = question(EXPOSURE) | {
+        "META.INSTRUMENT.DETECTOR": "MULTIPLE",
+        "META.INSTRUMENT.MODULE": "MULTIPLE",
+    }
+    found = recommend(
+        [("mosaic", header)], cache=CrdsCache.builtin(tmp_path), types=("apcorr", "abvegaoffset")
+    )[0]
+    assert found == {
+        "apcorr": "jwst_nircam_apcorr_all.fits",
+        "abvegaoffset": "jwst_nircam_abvegaoffset_all.asdf",
+    }
 
 
 def test_no_answer_names_exposure_type_cache_and_remedy(tmp_path):
     with pytest.raises(ReferenceFileError) as caught:
         ask(tmp_path, subarray="SUB161")
     text = str(caught.value)
-    for part in (EXPOSURE["name"], "no dark file", "SUBARRAY SUB161", str(tmp_path), CONTEXT, "references: crds"):
+    for part in (
+        EXPOSURE["name"],
+        "no dark file",
+        "SUBARRAY SUB161",
+        str(tmp_path),
+        CONTEXT,
+        "references: crds",
+    ):
         assert part in text
     assert "no flat" not in text
-    with pytest.raises(ReferenceFileError, match="no flat file for DETECTOR NRCB1, FILTER F444W, PUPIL CLEAR"):
+    with pytest.raises(
+        ReferenceFileError, match="no flat file for DETECTOR NRCB1, FILTER F444W, PUPIL CLEAR"
+    ):
         ask(tmp_path, filter="F444W")
 
 
 def test_files_that_are_not_built_are_named(tmp_path):
-    with pytest.raises(ReferenceFileError, match=r"jwst_nircam_gain_nrcb1\.fits \(gain\).*mirage-dask reference build"):
+    with pytest.raises(
+        ReferenceFileError, match=r"jwst_nircam_gain_nrcb1\.fits \(gain\).*mirage-dask reference build"
+    ):
         lookup(EXPOSURE, ("gain", "mask"), cache=CrdsCache.builtin(tmp_path))
 
 
@@ -174,7 +217,11 @@ def _write(path: Path, text: str) -> Path:
     return path
 
 
-FEW = ("jwst_nircam_gain_nrcb1.fits", "jwst_nircam_dark_nrcb1-sub160-rapid.fits", "jwst_nircam_filteroffset_nrcb1.asdf")
+FEW = (
+    "jwst_nircam_gain_nrcb1.fits",
+    "jwst_nircam_dark_nrcb1-sub160-rapid.fits",
+    "jwst_nircam_filteroffset_nrcb1.asdf",
+)
 
 
 def test_same_bytes_everywhere(tmp_path):
@@ -182,7 +229,9 @@ def test_same_bytes_everywhere(tmp_path):
     alone, together = tmp_path / "alone", tmp_path / "together"
     build_files(alone, FEW)
     code = f"from mirage_dask.reference.builtin_cache import build_files; build_files({str(together)!r}, {FEW!r})"
-    running = [subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)
+    ]
     for process in running:
         assert process.wait(timeout=120) == 0, process.stderr.read()
     folder = reference_path(together, "")
@@ -203,7 +252,9 @@ def test_building_keeps_what_is_there(tmp_path):
 
 def test_a_cache_by_names(tmp_path, monkeypatch):
     made: list[str] = []
-    monkeypatch.setattr("mirage_dask.reference.builtin_cache.build_files", lambda root, names, progress: made.extend(names))
+    monkeypatch.setattr(
+        "mirage_dask.reference.builtin_cache.build_files", lambda root, names, progress: made.extend(names)
+    )
     build_cache(tmp_path, detectors=["NRCB1", "NRCB5"], optics=[("F150W", "CLEAR"), ("F444W", "CLEAR")],
                 readouts=[("SUB160", "RAPID")])  # fmt: skip
     assert "jwst_nircam_flat_nrcb1-f150w-clear.fits" in made
@@ -228,7 +279,9 @@ def test_unknown_file_and_unwritable_place(tmp_path):
 def test_maps_are_a_function_of_the_name():
     one, two = (DetectorMaps(get_detector("NRCA3")) for _ in range(2))
     assert np.array_equal(one.gain, two.gain)
-    assert not np.allclose(one.gain / one.gain.mean(), DetectorMaps(get_detector("NRCA4")).gain / 2.08, atol=1e-3)
+    assert not np.allclose(
+        one.gain / one.gain.mean(), DetectorMaps(get_detector("NRCA4")).gain / 2.08, atol=1e-3
+    )
     # Pinned: the numbers must not change unless the version of the built-in set does.
     few = np.rint(one.gain[1000, 1000:1004] * 1e4).astype(int)
     assert few.tolist() == PINNED_GAIN
@@ -242,7 +295,11 @@ def test_headers_are_those_of_reference_files():
     for kind, path in files.items():
         if path.suffix == ".fits":
             header = fits.getheader(path)
-            assert (header["TELESCOP"], header["INSTRUME"], header["REFTYPE"]) == ("JWST", "NIRCAM", kind.upper())
+            assert (header["TELESCOP"], header["INSTRUME"], header["REFTYPE"]) == (
+                "JWST",
+                "NIRCAM",
+                kind.upper(),
+            )
             assert header["USEAFTER"] == "1900-01-01T00:00:00"
             assert header.get("DETECTOR", "NRCB1") == "NRCB1"
 

@@ -1,3 +1,4 @@
+# ruff: noqa: C408 - keywords read better here than quoted names
 """Small proposals for the tests of plans, stores and runs."""
 
 from __future__ import annotations
