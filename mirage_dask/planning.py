@@ -22,16 +22,12 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.reference.sharing import share_packs
 from mirage_dask.scene import background_rate, galaxies, point_sources, read_catalog
 from mirage_dask.settings import ExposureSettings, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
-
-PACK_MAKERS = ("reference", "pointing", "instruments")
-"""Packages whose code decides what a pack holds."""
 
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
@@ -94,7 +90,6 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         return load_plan(url)
     except StoreError:
         pass  # not planned yet, or not to its end
-    packs = cache_directory() / "packs" / f"{builtin_version()}-{source_digest(*PACK_MAKERS)}"
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
     references = prepare_references(
@@ -103,10 +98,9 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
             row.name: [row.cosmic_ray_library] if row.cosmic_ray_library else []
             for row in ready[["name", "cosmic_ray_library"]].itertuples(index=False)
         },
-        destination_url=str(packs),
+        destination_url=url,
         progress=progress,
     )
-    share_packs(packs, references.packs.values(), Path(url))
     specs = [_spec(row, settings, references, sources, url) for row in ready.to_dict("records")]
     return save_plan(
         url,

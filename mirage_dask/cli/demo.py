@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import add_command
 from mirage_dask.cli.console import duration, progress_bar, say, size, tell
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from mirage_dask.proposal import Simulation
 
 
 def add(commands: Any) -> None:
@@ -37,8 +42,6 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Go all the way with the example, telling each step."""
     from mirage_dask import example_proposal
     from mirage_dask.proposal import open_proposal, open_simulation
-    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic
-    from mirage_dask.report.sources import catalog_sources
     from mirage_dask.report.style import save
 
     start = time.monotonic()
@@ -49,8 +52,6 @@ def run_demo(arguments: argparse.Namespace) -> int:
     proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
     table = proposal.table
     tell(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
-    footprint = draw_footprint(table, sources=catalog_sources(table))
-    say(str(save(footprint, folder / "footprint.png")))
 
     tell("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
     with progress_bar() as progress:
@@ -59,20 +60,36 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
     tell("[bold]3. the simulation[/]")
     store = folder / "demo.zarr"
-    report = proposal.simulate(store, workers=arguments.workers)
+    report = proposal.simulate(store, workers=arguments.workers, update=True)
     if report.failures:  # the progress display has named them
         return 1
     say(str(store))
 
     tell("[bold]4. pictures and a FITS file[/]")
     simulation = open_simulation(store)
-    mosaic = table[table["subarray"] == "FULL"]
-    say(str(save(draw_mosaic(coadd(mosaic, simulation.exposure)), folder / "mosaic.png")))
+    for name, figure in pictures(simulation).items():
+        say(str(save(figure, folder / f"{name}.png")))
     name = str(table["name"].iloc[0])
-    say(str(save(draw_exposure(simulation.exposure(name)), folder / "exposure.png")))
     for path in simulation.export(folder / "uncal", select=[name]):
         say(str(path))
 
     tell(f"[green]done[/] in {duration(time.monotonic() - start)}. Now with your own proposal:")
     tell("   mirage-dask plan my.aptx --settings my.yaml")
     return 0
+
+
+def pictures(simulation: Simulation) -> dict[str, Figure]:
+    """Draw the example: where it points, what falls on a detector, one raw exposure, the mosaic."""
+    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
+    from mirage_dask.report.sources import catalog_sources
+
+    table = simulation.table
+    field = table[table["subarray"] == "FULL"]
+    long = str(field.loc[field["detector"] == "NRCB5", "name"].iloc[0])
+    stars = str(table.loc[table["subarray"] != "FULL", "name"].iloc[0])
+    return {
+        "footprint": draw_footprint(table, sources=catalog_sources(table)),
+        "scene": draw_scene(simulation.exposure(long)),
+        "exposure": draw_exposure(simulation.exposure(stars)),
+        "mosaic": draw_mosaic(coadd(field, simulation.exposure)),
+    }

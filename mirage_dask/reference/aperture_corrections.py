@@ -1,76 +1,76 @@
 """How much of a star's light falls into a circle: the table that the pipeline's source catalogues are corrected with.
 
-Modelled: a circular pupil with a central hole (of JWST's collecting area), residual wavefront error as a loss of contrast
-at all but the lowest spatial frequencies, charge diffusion, the square pixel (as a Gaussian of the same variance), one
-wavelength per filter. With the transfer function O at the spatial frequency k, the light within the radius R is
+The light within circles is that of the built-in PSFs, inter-pixel capacitance included, for the pipeline does not remove
+it (`psf_builder.encircled_energy`, middle of the first detector that has the filter). A second or so of computing for
+each of 61 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
+a test compares them with the PSFs. After a change of the optics write them again:
 
-    E(R) = 2 pi R  integral of O(k) J1(2 pi k R) dk
+    python -m mirage_dask.reference.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
 
-NOT modelled: diffraction spikes (a circle averages over them), the width of the bandpass, colour.
+NOT modelled: differences between detectors and places, the colour of the star.
 """
 
 from __future__ import annotations
 
-from functools import cache
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import fft, special
 
-from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.crds_rules import optics_of
+from mirage_dask.reference.psf_builder import encircled_energy
 
-DIAMETER, HOLE = 5.9, 1.4
-"""m; the area between them is JWST's 25.4 square metres (JWST User Documentation, Telescope) and a little for struts."""
-WAVEFRONT = {"SHORT": 75e-9, "LONG": 110e-9}
-"""rms, m: typical of NIRCam in flight (Rigby et al. 2023, PASP 135, 048001)."""
-DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}
-"""Charge diffusion, arcsec, 1 sigma (stpsf, fits to flight PSFs)."""
 FRACTIONS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
-_ARCSEC = np.pi / 180.0 / 3600.0
+SKY_FRACTIONS = (0.92, 0.95)
+"""Fractions of the light within the edges of the sky annulus."""
+RADIUS_NAMES = tuple(f"r{round(100 * fraction)}" for fraction in FRACTIONS)
+_GRID = np.geomspace(0.2, 150.0, 140)
+_HEADER = """\
+# %ECSV 1.0
+# ---
+# datatype:
+# - {{name: filter, datatype: string}}
+# - {{name: pupil, datatype: string}}
+{radii}
+# - {{name: skyin, datatype: float64, unit: pix, description: 'inner radius of the sky annulus'}}
+# - {{name: skyout, datatype: float64, unit: pix, description: 'outer radius of the sky annulus'}}
+# - {{name: sky, datatype: float64, unit: pix-2, description: 'light in the annulus over the square of its radii'}}
+# meta: !!omap
+# - comments:
+#   - 'Encircled energy of the built-in PSFs of NIRCam: python -m mirage_dask.reference.aperture_corrections'
+# schema: astropy-2.0
+"""
 
 
-@cache
-def _transfer() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Transfer function of the bare pupil: (lag in m, value), along one axis."""
-    n = 512
-    step = 2.0 * DIAMETER / n
-    axis = (np.arange(n) - n // 2) * step
-    radius = np.hypot(axis[:, None], axis[None, :])
-    pupil = ((radius <= DIAMETER / 2) & (radius >= HOLE / 2)).astype(float)
-    power = np.abs(fft.fft2(pupil)) ** 2
-    correlation = np.asarray(fft.ifft2(power).real[0, : n // 2], dtype=np.float64)
-    return np.arange(n // 2, dtype=np.float64) * step, correlation / correlation[0]
-
-
-def encircled_energy(
-    radius: NDArray[np.float64], *, wavelength: float, channel: str, pixel: float
-) -> NDArray[np.float64]:
-    """Return the fraction of a star's light within circles.
+def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
+    """Find the radii of one filter from its PSF; about a second.
 
     Parameters
     ----------
-    radius
-        (n,) arcsec.
-    wavelength
-        m.
-    channel
-        'SHORT' or 'LONG'.
-    pixel
-        arcsec.
+    detector, filter, pupil
+        As for `psf_builder.build_psf_library`.
+
+    Returns
+    -------
+    dict
+        `RADIUS_NAMES`, skyin, skyout in pixels, and sky: the light in the annulus over (skyout^2 - skyin^2).
+
+    Raises
+    ------
+    ReferenceFileError, InputError
+        If there is no such detector or bandpass.
     """
-    lag, bare = _transfer()
-    lags = np.linspace(0.0, lag[-1], 700)
-    k = lags / wavelength * _ARCSEC  # cycles per arcsec
-    contrast = np.exp(-((2 * np.pi * WAVEFRONT[channel] / wavelength) ** 2))
-    error = contrast + (1.0 - contrast) * np.exp(-lags / (0.1 * DIAMETER))
-    variance = DIFFUSION[channel] ** 2 + pixel**2 / 12.0
-    transfer = np.interp(lags, lag, bare) * error * np.exp(-2.0 * np.pi**2 * variance * k**2)
-    bessel = special.j1(2.0 * np.pi * np.outer(radius, k))
-    return 2.0 * np.pi * radius * np.trapezoid(bessel * transfer, k, axis=1)
+    energy = np.maximum.accumulate(encircled_energy(_GRID, detector=detector, filter=filter, pupil=pupil))
+    radii = np.interp(FRACTIONS, energy, _GRID)
+    inner, outer = (float(np.interp(fraction, energy, _GRID)) for fraction in SKY_FRACTIONS)
+    outer = max(outer, inner + 2.0)
+    light = np.diff(np.interp([inner, outer], _GRID, energy))[0]
+    values = dict(zip(RADIUS_NAMES, radii.tolist(), strict=True))
+    return values | {"skyin": inner, "skyout": outer, "sky": float(light) / (outer**2 - inner**2)}
 
 
-@cache
 def aperture_corrections() -> NDArray[np.void]:
     """Return the table APCORR of all optics: radii and sky annuli in pixels, 1 / (fraction - sky's share of it).
 
@@ -79,28 +79,29 @@ def aperture_corrections() -> NDArray[np.void]:
     kind = [("filter", "S12"), ("pupil", "S15")]
     kind += [(n, "f4") for n in ("eefraction", "radius", "apcorr", "skyin", "skyout")]
     rows = []
-    seen: set[tuple[str, str]] = set()
-    for name, filter_, pupil in optics_of():
-        if (filter_, pupil) in seen:
-            continue
-        seen.add((filter_, pupil))
-        detector = get_detector(name)
-        wavelength = get_zeropoint(name, filter_, pupil).pivot * 1e-6
-        grid = np.geomspace(0.2, 60.0, 70)  # pixels
-        energy = np.maximum.accumulate(
-            encircled_energy(
-                grid * detector.pixel_scale,
-                wavelength=wavelength,
-                channel=detector.channel,
-                pixel=detector.pixel_scale,
-            )
-        )
-        radii = np.interp(FRACTIONS, energy, grid)
-        sky_in, sky_out = (float(np.interp(e, energy, grid)) for e in (0.92, 0.95))
-        sky_out = max(sky_out, sky_in + 2.0)
-        inner, outer = np.interp([sky_in, sky_out], grid, energy)
-        per_area = (outer - inner) / (sky_out**2 - sky_in**2)
-        for fraction, radius in zip(FRACTIONS, radii, strict=True):
-            correction = 1.0 / (fraction - per_area * radius**2)
-            rows.append((filter_, pupil, fraction, radius, correction, sky_in, sky_out))
+    for optics in read_table("aperture_corrections"):
+        inner, outer, sky = (float(optics[name]) for name in ("skyin", "skyout", "sky"))
+        for fraction, name in zip(FRACTIONS, RADIUS_NAMES, strict=True):
+            radius = float(optics[name])
+            correction = 1.0 / (fraction - sky * radius**2)
+            rows.append((optics["filter"], optics["pupil"], fraction, radius, correction, inner, outer))
     return np.array(rows, dtype=kind)
+
+
+def _lines() -> Iterator[str]:
+    """Yield the file of radii, for all optics of the instrument."""
+    unit = "datatype: float64, unit: pix, description: 'radius of {} % of the light'"
+    radii = [f"# - {{name: {name}, {unit.format(name[1:])}}}" for name in RADIUS_NAMES]
+    yield _HEADER.format(radii="\n".join(radii)) + " ".join(
+        ("filter", "pupil", *RADIUS_NAMES, "skyin", "skyout", "sky")
+    )
+    seen = set()
+    for detector, filter, pupil in optics_of():
+        if (filter, pupil) not in seen:
+            seen.add((filter, pupil))
+            values = measure(detector, filter, pupil)
+            yield " ".join((filter, pupil, *(f"{value:.5g}" for value in values.values())))
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in _lines())

@@ -129,7 +129,7 @@ def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
 def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
     """Write the parameters of the pipeline's first stage: no IPC correction, as the observatory runs it.
 
-    The step stands before the superbias is subtracted, where it cannot work (spacetelescope/jwst issue 3859); the
+    The step stands before the superbias is subtracted, where it cannot work (spacetelescope/jwst 3859); the
     observatory's parameter files switch it off.
     """
     meta = _meta(recipe, model="StepParsModel", description="As the observatory: no IPC correction")

@@ -5,8 +5,9 @@ Memory per process is stated as
     PROCESS_BYTES + cache of reference planes + threads x max over tiles of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
 
 where a sample is one pixel of one group of the tile. It does not depend on the number of exposures, groups or integrations:
-tiles are bounded. The constants were set from measured runs (2048 x 2048, 10 groups: 757 MB with one thread, 840 with two,
-against 821 and 921 stated); a test compares the statement with the peak of a run.
+tiles are bounded. The constants were set from measured runs of 2048 x 2048 exposures of 10 groups. One thread: 770 MB when
+the kernels are compiled in the same process, 587 MB when they come from their cache, 821 MB stated; two threads: 840 MB
+(compiling), 921 MB stated. A test compares the statement with the peak of a run.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ PIXEL_BYTES = 240
 """Per pixel of a tile: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
 
 SAMPLE_SECONDS = 40e-9
-"""CPU time per sample, computing and writing (1.7 s for 2048 x 2048 and 10 groups, few sources)."""
+"""CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
 
 STORED_FRACTION = 0.5
 """Stored bytes per raw byte (see `store.layout`)."""

@@ -100,6 +100,12 @@ def reach(psf: PsfLibrary) -> int:
     return math.ceil(psf.core_half_width) + 1
 
 
+def blur(psf: PsfLibrary) -> float:
+    """Return the variance of the PSF per axis, square pixels, at least 5: that of a square with 80 % of its light."""
+    radius = int(np.searchsorted(psf.enclosed, np.float32(0.8 * psf.total_energy)))
+    return max(radius * radius / 3.0, 5.0)
+
+
 def transform_size(least: int) -> int:
     """Return the side in pixels of a transform that holds `least` pixels."""
     for size in SIZES:

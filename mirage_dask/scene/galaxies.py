@@ -8,13 +8,13 @@ exact at its place; its centre is not rounded. Its light is split by smooth circ
     body      the rest out to where the PSF no longer changes the profile, one point per pixel, convolved with the PSF
     outskirts beyond that, evaluated in the pixel and not convolved; the convolved image fades into them
 
-Small galaxies are all centre. So the transforms stay below about 640 points a side for any galaxy, and the outskirts of
-a large one cost only the pixels of the window.
+Small galaxies are all centre. So the transforms stay below about 640 points a side for any galaxy (more with a
+defocused PSF), and the outskirts of a large one cost only the pixels of the window.
 
 The total is the flux of the catalog times `PsfLibrary.total_energy` (as for a star), less what lies beyond the ellipse
 at which a galaxy ends: the first of 99.5, 99.8, 99.9 and 99.95 % of the light at which the surface brightness is below
-`THRESHOLD`, so 0.05 to 0.5 % are cut. Stamps are scaled to exactly that; with outskirts the accuracy is 0.1 %. Centroids
-are right within 0.003 pixel (tests/scene/test_galaxies.py).
+`THRESHOLD`, so 0.05 to 0.5 % are cut. Stamps are scaled to exactly that; with outskirts the accuracy is 0.1 % (0.5 % with a
+defocused PSF). Centroids are right within 0.003 pixel (tests/scene/test_galaxies.py).
 
 Stamps (centre and body) do not depend on the window; they are kept in a bounded cache of the process and cut. Values
 are added in catalog order, galaxy by galaxy.
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import kernel
 from mirage_dask.reference.psf import PsfLibrary
 from mirage_dask.scene import sersic
-from mirage_dask.scene.convolution import ByteCache, convolve, reach, token, total
+from mirage_dask.scene.convolution import ByteCache, blur, convolve, reach, token, total
 
 THRESHOLD = 5e-4
 """e-/s per pixel."""
@@ -48,11 +48,11 @@ LEAST = 3
 """Least half side of a grid."""
 CENTRES = (12, 20, 32, 48)
 """Radii of the centre in pixels: the first one outside which the profile is smooth at the scale of a pixel."""
-BODIES = (48, 64, 96, 128, 192, 256)
-"""Radii of the body: the first one from two thirds of which outwards the PSF hardly changes the profile."""
-BEND = 0.004
-"""Relative Laplacian of the profile, per square pixel, below which that holds: 1 % with the 5 square pixels of variance
-(per axis) of a NIRCam PSF."""
+BODIES = (48, 64, 96, 128, 192, 256, 384, 512)
+"""Radii of the body: the first one from two thirds of which outwards the PSF changes the profile by less than `CHANGE`;
+at most 256, or five times the reach of a defocused PSF."""
+CHANGE = 0.01
+
 stamps = ByteCache(64 * 2**20)
 """Stamps of this process."""
 
@@ -191,7 +191,7 @@ def _add_one(
     cx, cy = int(np.floor(x + 0.5)), int(np.floor(y + 0.5))
     form = g.form[i].astype(np.float32)
     shape = np.array([g.brightness[i], g.b[i], g.half_inverse_index[i], g.last[i] * g.last[i]], np.float32)
-    parts = split(form, shape, float(g.half_x[i]), float(g.half_y[i]), spread=reach(psf))
+    parts = split(form, shape, float(g.half_x[i]), float(g.half_y[i]), spread=reach(psf), blur=blur(psf))
     half = parts.half(reach(psf))
     ny, nx = out.shape
     left, right = max(cx - half, x0), min(cx + half + 1, x0 + nx)
@@ -308,7 +308,13 @@ def _fade(image, half, dx, dy, window):
 
 
 def split(
-    form: NDArray[np.float32], shape: NDArray[np.float32], half_x: float, half_y: float, *, spread: int
+    form: NDArray[np.float32],
+    shape: NDArray[np.float32],
+    half_x: float,
+    half_y: float,
+    *,
+    spread: int,
+    blur: float,
 ) -> Parts:
     """Decide how a galaxy is drawn.
 
@@ -318,8 +324,8 @@ def split(
         As in `sersic.add_brightness`.
     half_x, half_y
         Half sides of its box, pixels.
-    spread
-        `convolution.reach` of the PSF.
+    spread, blur
+        `convolution.reach` and `convolution.blur` of the PSF.
     """
     size = max(int(np.ceil(max(half_x, half_y))), LEAST)
     if size <= SMALL:
@@ -330,7 +336,10 @@ def split(
         return Parts(size, 0, 0, False, None, None)
     smooth = (centre / 3.0, float(centre))
     samples = int(min(max(np.ceil(1.4 * _slope(form, shape, 0.5 * centre)), 1), 5))
-    body = next((r for r in BODIES if r > centre and _bend(form, shape, 0.67 * r) < BEND), BODIES[-1])
+    # Convolution adds half the variance of the PSF times the Laplacian of the profile.
+    bend = 2.0 * CHANGE / blur
+    bodies = [r for r in BODIES if r > centre and r <= max(256, 5 * spread)]
+    body = next((r for r in bodies if r == bodies[-1] or _bend(form, shape, 0.67 * r) < bend), bodies[-1])
     if size <= body:
         return Parts(centre, size, samples, False, smooth, None)
     return Parts(centre, body, samples, True, smooth, (body * 0.67, float(body)))

@@ -9,9 +9,9 @@ blend_p the bilinear weights of the four places around (x0, y0), and x0, y0 the 
 rounding to a fraction of a pixel. Samples of the PSF are integrals over a pixel, so light is counted, not sampled, and
 does not depend on the pixel's area.
 
-A star ends at its half width, where no pixel exceeds `THRESHOLD` e-/s any more, but never before it holds
-`LEAST_ENERGY` of its light. What is cut is below a tenth of an electron per pixel in 1,000 s; a bright star loses
-nothing.
+A star ends at its half width, beyond which no pixel exceeds `THRESHOLD` e-/s (half an electron in 1,000 s), but never before
+it holds `LEAST_ENERGY` of its light: a faint star loses at most 1 % of its flux, spread over thousands of pixels, a star
+above some 1,000 e-/s nothing.
 
 Every value is a function of the star and the pixel alone (float32 + - *, in catalog order per pixel, no contraction), so
 any window of an exposure has the bits of the whole.

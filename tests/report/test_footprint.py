@@ -120,6 +120,10 @@ def test_own_settings_of_matplotlib_stay(table):
 def test_saving(table, tmp_path):
     figure = draw_footprint(table)
     assert save(figure, tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert (
+        save(figure, tmp_path / "small.png", palette=True).stat().st_size
+        < (tmp_path / "a.png").stat().st_size
+    )
     with pytest.raises(InputError, match=r"use \.png"):
         save(figure, tmp_path / "a.doc")
     with pytest.raises(InputError, match="check the folder"):

@@ -1,0 +1,18 @@
+"""Draw the pictures of the README from the store that `make demo` made.
+
+make demo && .venv/bin/python docs/pictures.py
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mirage_dask.cli.demo import pictures
+from mirage_dask.proposal import open_simulation
+from mirage_dask.report.style import save
+
+ROOT = Path(__file__).resolve().parent.parent
+
+if __name__ == "__main__":
+    for name, figure in pictures(open_simulation(ROOT / "demo" / "demo.zarr")).items():
+        save(figure, ROOT / "docs" / "images" / f"{name}.png", dpi=100, palette=True)
