@@ -1,4 +1,4 @@
-"""Nanoseconds per pixel and group of the detector chain, effect by effect: a strip of 32 rows, all effects on, one thread."""
+"""Nanoseconds per pixel and group of the detector chain, effect by effect: a strip of 32 rows, all on, one thread."""
 
 from __future__ import annotations
 
@@ -58,13 +58,16 @@ def measure_chain(readout: str, groups: int) -> list[Measurement]:
         ),
         "light to raw": (
             lambda: ramp.ramp_groups(
-                *KEY, 0, 0, 0, 0, 1, 1, 1, 1, *how, F4(10.7), True, 0, 0, light, 0, 0, cosmic, ramp_dark, ipc, inverse_gain, bias,
-                coefficients, full_well, linear, raw,
+                *KEY, 0, 0, 0, 0, 1, 1, 1, 1, *how, F4(10.7), True, 0, 0, light, 0, 0, cosmic, ramp_dark, ipc,
+                inverse_gain, bias, coefficients, full_well, linear, raw,
             ),
             shape[1],
         ),
     }  # fmt: skip
-    found = {name: cpu_seconds(call, repeats=7) / (ROWS * columns * groups) * 1e9 for name, (call, columns) in parts.items()}
+    found = {
+        name: cpu_seconds(call, repeats=7) / (ROWS * columns * groups) * 1e9
+        for name, (call, columns) in parts.items()
+    }
     text = f"{readout}, {groups} groups: "
     rows = [Measurement(text + name, ns, "ns per pixel and group") for name, ns in found.items()]
     total = sum(found.values())

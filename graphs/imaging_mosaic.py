@@ -51,7 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"raw {dict(raw.sizes)}: {raw.nbytes / 1e9:.2f} GB, {tasks:,} tasks, {pickled(raw):.0f} kB pickled"
         )
-    print(proposal.plan())
+    plan = proposal.plan()
+    print(
+        f"{plan.exposures} exposures, {plan.tiles} tiles; at most {plan.memory / 1e6:.0f} MB in a process of one thread"
+    )
 
     picture = save(
         draw_footprint(proposal.table, sources=catalog_sources(proposal.table)),

@@ -147,10 +147,14 @@ def simulate_window(
     return {name: out[name] for name in names}
 
 
-def _check(spec: ExposureSpec, window: Window, names: tuple[str, ...], given: Mapping[str, ArrayLike]) -> None:
+def _check(
+    spec: ExposureSpec, window: Window, names: tuple[str, ...], given: Mapping[str, ArrayLike]
+) -> None:
     unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in PIECES]
     if unknown:
-        raise ValueError(f"unknown variables {unknown}: an exposure has {VARIABLES}, of which {PIECES} can be replaced")
+        raise ValueError(
+            f"unknown variables {unknown}: an exposure has {VARIABLES}, of which {PIECES} can be replaced"
+        )
     spans = (window.integrations, window.groups, window.rows, window.columns)
     if not all(0 <= low < high <= size for (low, high), size in zip(spans, spec.shape, strict=True)):
         raise ValueError(f"{window} leaves the exposure of shape {spec.shape} or is empty")
@@ -325,7 +329,11 @@ class _Ramp:
             planes["bias"] = plane("superbias", "bias")
             planes["sigma"] = plane("read_noise", "read_noise")
             planes["rate"] = plane("dark_rate", "dark_current")
-            gain = pack.plane("inverse_gain", *box) if "gain_map" in on else np.float32(1 / pack.meta["mean_gain"])
+            gain = (
+                pack.plane("inverse_gain", *box)
+                if "gain_map" in on
+                else np.float32(1 / pack.meta["mean_gain"])
+            )
             planes["inverse_gain"] = gain * active
         if self.needs_light:
             curved = "nonlinearity" in on
@@ -346,7 +354,11 @@ class _Ramp:
         stripes = np.zeros((self.groups, rows, spec.amplifiers, nodes_per_row(width)), np.float32)
         if "pink_noise" in self.on:
             common, own = (
-                np.float32(octave_sigma(self.pack.meta[name] / self.pack.meta["mean_gain"], columns=width, rows=height))
+                np.float32(
+                    octave_sigma(
+                        self.pack.meta[name] / self.pack.meta["mean_gain"], columns=width, rows=height
+                    )
+                )
                 for name in ("pink_noise", "output_pink_noise")
             )
             first = (self.columns[0] - self.outputs.first) // width

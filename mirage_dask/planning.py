@@ -29,6 +29,13 @@ from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
 
+SAME_TEXT = ("name", "detector", "filter", "pupil")
+SAME_NUMBERS = (
+    *("program", "observation", "visit", "exposure", "tile", "dither"),
+    *("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap"),
+)
+"""Columns of the table that a spec has under the same name."""
+
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
 
@@ -46,7 +53,9 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     settings.check_against(table)
     found: dict[Hashable, ExposureSettings | None] = {}
     rows = []
-    for values in table[["observation", "target", "instrument", "channel", "status"]].itertuples(index=False, name=None):
+    for values in table[["observation", "target", "instrument", "channel", "status"]].itertuples(
+        index=False, name=None
+    ):
         if values not in found:
             row = dict(zip(("observation", "target", "instrument", "channel"), values, strict=False))
             found[values] = settings.for_exposure(row) if values[-1] == "ready" else None
@@ -130,7 +139,8 @@ def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             uses = list(rows[optics].drop_duplicates().itertuples(index=False, name=None))
             try:
-                catalog = read_catalog(path, kind, optics=uses)
+                seen_by = rows[["instrument", "filter", "pupil"]].drop_duplicates()
+                catalog = read_catalog(path, kind, optics=seen_by.itertuples(index=False, name=None))
                 for use in uses:
                     keys[kind, path, *use] = make(catalog, *use).save(url)
             except InputError as error:
@@ -157,10 +167,9 @@ def _spec(
     pack = references.packs[row["name"]]
     attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
     off = set() if library else {"cosmic_rays"}
+    same: dict[str, Any] = {n: str(row[n]) for n in SAME_TEXT} | {n: int(row[n]) for n in SAME_NUMBERS}
     return ExposureSpec(
-        **{n: int(row[n]) for n in ("program", "observation", "visit", "exposure", "tile", "dither")},
-        **{n: str(row[n]) for n in ("name", "detector", "filter", "pupil")},
-        **{n: int(row[n]) for n in ("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap")},
+        **same,
         nints=int(row["nint"]),
         ngroups=int(row["ngroup"]),
         tframe=float(row["tframe"]),

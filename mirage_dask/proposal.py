@@ -1,13 +1,13 @@
 """The objects people hold: a proposal, and a simulation of it.
 
-    import mirage_dask as md
+import mirage_dask as md
 
-    proposal = md.open_proposal("my.aptx", settings="my.yaml")
-    proposal.table                                          # every detector exposure, a pandas DataFrame
-    proposal.plan()                                         # how large it is, before anything runs
-    exposure = proposal.exposure("jw42424001001_01101_00001_nrcb1")
-    exposure.raw[0, 3, 100:200, 300:400].compute()          # costs that window
-    proposal.simulate("my.zarr", workers=2)                 # the whole proposal, one graph
+proposal = md.open_proposal("my.aptx", settings="my.yaml")
+proposal.table                                          # every detector exposure, a pandas DataFrame
+proposal.plan()                                         # how large it is, before anything runs
+exposure = proposal.exposure("jw42424001001_01101_00001_nrcb1")
+exposure.raw[0, 3, 100:200, 300:400].compute()          # costs that window
+proposal.simulate("my.zarr", workers=2)                 # the whole proposal, one graph
 """
 
 from __future__ import annotations
@@ -169,7 +169,9 @@ class Proposal:
 
         return stacks(self.prepare())
 
-    def exposure(self, name: str, *, seed: Any = None, dark: Any = None, cosmic_rays: Any = None) -> xr.Dataset:
+    def exposure(
+        self, name: str, *, seed: Any = None, dark: Any = None, cosmic_rays: Any = None
+    ) -> xr.Dataset:
         """Return one exposure as a lazy dataset: seed, dark, cosmic_rays, linear, raw.
 
         Parameters
@@ -311,7 +313,9 @@ class Simulation:
             table = self.table
             chosen = list(table.loc[table["status"] == "done", "name"])
             if not chosen:
-                raise InputError(f"{self.url} holds no exposure that is done; run mirage-dask simulate first.")
+                raise InputError(
+                    f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
+                )
         report = export_uncal(
             self.store, directory, select=chosen, overwrite=overwrite, calibrate_env=calibrate_env
         )

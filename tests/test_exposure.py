@@ -56,7 +56,10 @@ def test_any_window_has_the_bits_of_the_whole(name, data):
 @given(data=st.data())
 def test_windows_of_a_full_frame_across_outputs_and_edges(data):
     spec, references = exposure(FULL_SW)
-    rows, columns = data.draw(spans(64)), data.draw(st.sampled_from([(0, 700), (509, 515), (1020, 2048), (4, 5)]))
+    rows, columns = (
+        data.draw(spans(64)),
+        data.draw(st.sampled_from([(0, 700), (509, 515), (1020, 2048), (4, 5)])),
+    )
     corner = Window((0, 1), (0, spec.ngroups), (0, 64), (0, 2048))
     part = Window((0, 1), (1, 3), rows, columns)
     strip = simulate_window(spec, references, corner)["raw"]
@@ -69,7 +72,9 @@ def test_windows_of_a_full_frame_across_outputs_and_edges(data):
 def test_a_piece_replaced_by_its_own_values_changes_nothing(name, piece):
     spec, references = exposure(name)
     window = Window((0, 2), (2, spec.ngroups), (31, 150), (0, 400))
-    found = simulate_window(spec, references, window, want=("linear", "raw"), replaced={piece: whole(name)[piece]})
+    found = simulate_window(
+        spec, references, window, want=("linear", "raw"), replaced={piece: whole(name)[piece]}
+    )
     for variable, values in found.items():
         assert np.array_equal(values, cut(whole(name)[variable], window))
 
@@ -86,7 +91,9 @@ def test_without_cosmic_rays_untouched_pixels_are_the_same(name):
     assert (without[hit] != whole(name)["raw"][hit]).any()
 
 
-@pytest.mark.parametrize("effect", ["poisson", "read_noise", "pink_noise", "ktc_noise", "dark_current", "ipc", "flat"])
+@pytest.mark.parametrize(
+    "effect", ["poisson", "read_noise", "pink_noise", "ktc_noise", "dark_current", "ipc", "flat"]
+)
 def test_an_effect_that_is_off_leaves_the_others_alone(effect):
     """What an effect adds is the same whether or not another effect is on."""
     spec, references = exposure(SUBARRAY_SW)
@@ -106,8 +113,12 @@ def test_the_expected_ramp_in_plain_numpy():
     spec, references = exposure(SUBARRAY_LW)
     effects = ("bias", "flat", "gain_map", "ipc", "nonlinearity", "saturation")
     window = Window((0, 1), (0, spec.ngroups), (40, 90), (30, 110))
-    found = simulate_window(replace(spec, effects=effects), references, window, want=("linear", "raw", "seed"))
-    seed = simulate_window(spec, references, Window((0, 1), (0, 1), (39, 91), (29, 111)), want=("seed",))["seed"]
+    found = simulate_window(
+        replace(spec, effects=effects), references, window, want=("linear", "raw", "seed")
+    )
+    seed = simulate_window(spec, references, Window((0, 1), (0, 1), (39, 91), (29, 111)), want=("seed",))[
+        "seed"
+    ]
 
     def plane(name: str, grow: int = 0) -> np.ndarray:
         y, x = spec.y0 + 40 - grow, spec.x0 + 30 - grow
@@ -201,7 +212,9 @@ def test_seeds_give_independent_noise():
     spec, references = exposure(SUBARRAY_SW)
     window = Window((0, 1), (0, 2), (0, 100), (0, 100))
     one, two = (
-        simulate_window(replace(spec, seed=seed), references, window, want=("dark",))["dark"][0, 1].astype(float)
+        simulate_window(replace(spec, seed=seed), references, window, want=("dark",))["dark"][0, 1].astype(
+            float
+        )
         for seed in (1, 2)
     )
     bias = simulate_window(replace(spec, effects=("bias",)), references, window, want=("dark",))["dark"][0, 1]

@@ -64,7 +64,9 @@ def test_gain_from_a_photon_transfer_curve(name):
     assert mean[-1] > 5000
     gain = 1.0 / np.polyfit(mean, variance, 1, w=1 / np.array(variance))[0]
     assert gain == pytest.approx(1.0 / _good(name, "inverse_gain").mean(), rel=0.01)
-    assert gain == pytest.approx(get_detector(exposure(name)[0].detector).gain, rel=0.05)  # of the whole detector
+    assert gain == pytest.approx(
+        get_detector(exposure(name)[0].detector).gain, rel=0.05
+    )  # of the whole detector
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -93,7 +95,9 @@ def test_dark_current(name):
     slope = np.polyfit(expected, rate, 1)[0]
     assert slope == pytest.approx(1.0, abs=0.02)
     # The reference is invented around the table's value, which is that of the whole detector.
-    assert np.median(expected) == pytest.approx(get_detector(exposure(name)[0].detector).dark_current, rel=0.4)
+    assert np.median(expected) == pytest.approx(
+        get_detector(exposure(name)[0].detector).dark_current, rel=0.4
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)

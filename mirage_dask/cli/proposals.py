@@ -203,6 +203,8 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
 
 def run_simulation(arguments: argparse.Namespace) -> int:
     """Simulate, and name what failed."""
+    if arguments.memory and not arguments.workers:  # said now, not after a plan has been made
+        raise InputError("--memory limits the processes that --workers N starts; give --workers too.")
     check_scheduler(arguments.scheduler)
     proposal = open_given(arguments)
     with progress_bar() as progress:

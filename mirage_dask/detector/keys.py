@@ -70,9 +70,7 @@ def exposure_keys(
         Identity of the exposure; `detector` is the name used in the exposure table (`NRCB5`).
     """
     identity = f"{seed}/{program}/{observation}/{visit}/{exposure}/{tile}/{dither}/{detector}"
-    return Keys(
-        pixel=_key("pixel", identity), pink=_key("pink", identity), cosmic=_key("cosmic", identity)
-    )
+    return Keys(pixel=_key("pixel", identity), pink=_key("pink", identity), cosmic=_key("cosmic", identity))
 
 
 def _key(stream: str, identity: str) -> tuple[int, int]:

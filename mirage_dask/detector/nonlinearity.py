@@ -44,7 +44,9 @@ def prepare_row(coefficients, n, start):
         start[1, i] = -a2
         start[2, i] = f4(2) * a2 * a2 - a3
         start[3, i] = f4(5) * a2 * (a3 - a2 * a2) - a4
-        start[4, i] = f4(7) * a2 * a2 * (f4(2) * a2 * a2 - f4(3) * a3) + f4(3) * a3 * a3 + f4(6) * a2 * a4 - a5
+        start[4, i] = (
+            f4(7) * a2 * a2 * (f4(2) * a2 * a2 - f4(3) * a3) + f4(3) * a3 * a3 + f4(6) * a2 * a4 - a5
+        )
 
 
 @kernel

@@ -33,9 +33,10 @@ def log_positive(x):
     m = np.int32(int32(bits - int32(exponent << int32(23)))).view(np.float32) - f4(1)
     m2 = m * m
     # Grouped so that few products wait for another: a chain of operations costs more than their number.
-    p = ((f4(1.0000009536743164) - f4(0.500011146068573) * m) + m2 * (f4(0.3331449031829834) - f4(0.24909794330596924) * m)) + (
-        m2 * m2
-    ) * ((f4(0.20496772229671478) - f4(0.1866736263036728) * m) + m2 * f4(0.118933767080307))
+    p = (
+        (f4(1.0000009536743164) - f4(0.500011146068573) * m)
+        + m2 * (f4(0.3331449031829834) - f4(0.24909794330596924) * m)
+    ) + (m2 * m2) * ((f4(0.20496772229671478) - f4(0.1866736263036728) * m) + m2 * f4(0.118933767080307))
     return m * p + f4(exponent) * f4(_LN2)
 
 

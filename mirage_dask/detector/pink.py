@@ -99,7 +99,21 @@ def _add_row(k0, k1, time, stream, integration, nodes, scale, slow_nodes, slow_v
 
 @kernel
 def pink_rows(
-    k0, k1, integration, first, groups, nframes, groupgap, row0, rows, rows_of_frame, output0, outputs, common, own, out
+    k0,
+    k1,
+    integration,
+    first,
+    groups,
+    nframes,
+    groupgap,
+    row0,
+    rows,
+    rows_of_frame,
+    output0,
+    outputs,
+    common,
+    own,
+    out,
 ):
     """Fill `out` with the 1/f noise of a band of rows, averaged over the frames of each group.
 
@@ -134,10 +148,34 @@ def pink_rows(
             for r in range(rows):
                 time = frame * (rows_of_frame + 1) + row0 + r
                 shared[:] = f4(0)
-                _add_row(k0, k1, time, 0, integration, nodes, common * weight, slow_nodes, slow_values, work, shared)
+                _add_row(
+                    k0,
+                    k1,
+                    time,
+                    0,
+                    integration,
+                    nodes,
+                    common * weight,
+                    slow_nodes,
+                    slow_values,
+                    work,
+                    shared,
+                )
                 for s in range(outputs):
                     stream = 1 + output0 + s
                     target = out[g, r, s]
                     for i in range(nodes):
                         target[i] += shared[i]
-                    _add_row(k0, k1, time, stream, integration, nodes, own * weight, slow_nodes, slow_values, work, target)
+                    _add_row(
+                        k0,
+                        k1,
+                        time,
+                        stream,
+                        integration,
+                        nodes,
+                        own * weight,
+                        slow_nodes,
+                        slow_values,
+                        work,
+                        target,
+                    )

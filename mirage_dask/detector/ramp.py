@@ -119,13 +119,25 @@ def ramp_groups(
                 for f in range(nframes):
                     read = g * nframes + f
                     if poisson and read & 1 == 0:
-                        philox_row(k0, k1, SLOT_PHOTONS, x0 - left, y0 + r, read >> 1, integration, n, w0, w1, w2, w3)
+                        philox_row(
+                            k0, k1, SLOT_PHOTONS, x0 - left, y0 + r, read >> 1, integration, n, w0, w1, w2, w3
+                        )
                     k = 1 if groupgap > 0 and f == 0 and g > 0 else 0
                     if poisson:
                         a = w2 if read & 1 else w0
                         b = w3 if read & 1 else w1
                         draw_row(
-                            mean[k], first_entry[k], thresholds[k], a, b, n, bright[k], n_bright[k], work, tails, charge
+                            mean[k],
+                            first_entry[k],
+                            thresholds[k],
+                            a,
+                            b,
+                            n,
+                            bright[k],
+                            n_bright[k],
+                            work,
+                            tails,
+                            charge,
                         )
                     else:
                         for i in range(n):

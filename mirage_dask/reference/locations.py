@@ -21,10 +21,10 @@ import platformdirs
 
 from mirage_dask.instruments.tables import read_table
 
-BUILTIN_VERSION = 1
+BUILTIN_VERSION = 2
 """Raised whenever the code that makes the built-in reference files changes what it makes."""
 
-TABLES = ("detectors", "zeropoints", "readouts", "subarrays", "frame_times")
+TABLES = ("detectors", "zeropoints", "readouts", "subarrays", "frame_times", "aperture_corrections")
 
 
 def cache_directory() -> Path:

@@ -29,7 +29,8 @@ from mirage_dask.reference.atomic import write_atomically
 
 T = TypeVar("T")
 _DISK = "free some space, or choose another destination"
-DEFAULT_CACHE_BYTES = 192 * 2**20
+DEFAULT_CACHE_BYTES = 64 * 2**20
+"""Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
 
 
 class ByteCache:

@@ -104,14 +104,18 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
     for (_, x, y, _, _, jansky), (wx, wy) in zip(exposure.catalog, cal.pixels, strict=True):
         column, row = round(x), round(y)
         box = np.s_[row - RADIUS : row + RADIUS + 1, column - RADIUS : column + RADIUS + 1]
-        inside = RADIUS + 6 <= min(column, row) and column < spec.nx - RADIUS - 6 and row < spec.ny - RADIUS - 6
+        inside = (
+            min(column, row) >= RADIUS + 6 and column < spec.nx - RADIUS - 6 and row < spec.ny - RADIUS - 6
+        )
         if not inside or not cal.good[row - 1 : row + 2, column - 1 : column + 2].all():
             continue
         at_y, at_x = np.mgrid[row - RADIUS - 1 : row + RADIUS + 2, column - RADIUS - 1 : column + RADIUS + 2]
 
         def image(dx: float, dy: float, at=(at_x, at_y), x=wx, y=wy) -> Image:
             px, py = at[0] + spec.x0, at[1] + spec.y0
-            return ndimage.convolve(psf.evaluate(px, py, x + spec.x0 + dx, y + spec.y0 + dy), coupling)[1:-1, 1:-1]
+            return ndimage.convolve(psf.evaluate(px, py, x + spec.x0 + dx, y + spec.y0 + dy), coupling)[
+                1:-1, 1:-1
+            ]
 
         h = 0.02
         star = image(0.0, 0.0)

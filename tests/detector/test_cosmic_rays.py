@@ -12,7 +12,12 @@ KEY = (np.uint32(4), np.uint32(5))
 
 def single_pixel():
     """A library of one stamp: 1,000 e- in the pixel that was hit."""
-    return np.array([0, 1], np.int32), np.zeros(1, np.int8), np.zeros(1, np.int8), np.full(1, 1000, np.float32)
+    return (
+        np.array([0, 1], np.int32),
+        np.zeros(1, np.int8),
+        np.zeros(1, np.int8),
+        np.full(1, 1000, np.float32),
+    )
 
 
 def library():
@@ -50,7 +55,9 @@ def test_number_and_place_of_hits():
 def test_groups_average_their_frames(nframes, groupgap):
     groups, step = 4, nframes + groupgap
     frames = charge((groups * step, 64, 64), stamps=library(), rate=1e-3, x0=600, y0=900)
-    out = charge((groups, 64, 64), stamps=library(), rate=1e-3, x0=600, y0=900, nframes=nframes, groupgap=groupgap)
+    out = charge(
+        (groups, 64, 64), stamps=library(), rate=1e-3, x0=600, y0=900, nframes=nframes, groupgap=groupgap
+    )
     for g in range(groups):
         expected = frames[g * step : g * step + nframes].mean(axis=0, dtype=float)
         np.testing.assert_allclose(out[g], expected, rtol=2e-6, atol=1e-3)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -10,7 +12,19 @@ from mirage_dask.detector.pink import nodes_per_row, octave_sigma, pink_rows
 KEY = (np.uint32(1), np.uint32(2))
 
 
-def stripes(*, rows=2048, row0=0, groups=1, first=0, nframes=1, groupgap=0, common=1.0, own=0.0, key=KEY, integration=0):
+def stripes(
+    *,
+    rows=2048,
+    row0=0,
+    groups=1,
+    first=0,
+    nframes=1,
+    groupgap=0,
+    common=1.0,
+    own=0.0,
+    key=KEY,
+    integration=0,
+):
     out = np.zeros((groups, rows, 4, nodes_per_row(512)), np.float32)
     size = {"columns": 512, "rows": 2048}
     common, own = (np.float32(octave_sigma(v, **size)) for v in (common, own))
@@ -31,8 +45,8 @@ def test_power_falls_as_one_over_frequency():
     frequency = np.arange(power.size)
     # Octave means from 16 periods a frame up to a third of the sampling rate: the steps' own spectrum bends the end.
     edges = 2 ** np.arange(4, 15)
-    mean = [power[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)]
-    centre = [frequency[a:b].mean() for a, b in zip(edges, edges[1:], strict=False)]
+    mean = [power[a:b].mean() for a, b in pairwise(edges)]
+    centre = [frequency[a:b].mean() for a, b in pairwise(edges)]
     slope = np.polyfit(np.log(centre), np.log(mean), 1)[0]
     assert abs(slope + 1) < 0.1
 

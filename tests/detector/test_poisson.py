@@ -73,7 +73,9 @@ def drawn_row(means, a, b):
 def test_rows_equal_single_draws(bright, words):
     n = 5000
     rng = np.random.default_rng(5)
-    means = np.where(rng.random(n) < bright, rng.uniform(64, 3000, n), rng.uniform(0, 64, n)).astype(np.float32)
+    means = np.where(rng.random(n) < bright, rng.uniform(64, 3000, n), rng.uniform(0, 64, n)).astype(
+        np.float32
+    )
     means[:5] = 0, 64, np.nextafter(np.float32(64), np.float32(0)), 63.995, 63.75
     a, b = words[0, :n], words[1, :n]
     single = np.empty(n, np.float32)

@@ -16,7 +16,9 @@ from mirage_dask.detector.pink import NODE
 @kernel
 def coupled(image, centre, horizontal, vertical, corner, out):
     for y in range(out.shape[0]):
-        ipc_row(image[y], image[y + 1], image[y + 2], out.shape[1], centre, horizontal, vertical, corner, out[y])
+        ipc_row(
+            image[y], image[y + 1], image[y + 2], out.shape[1], centre, horizontal, vertical, corner, out[y]
+        )
 
 
 def test_ipc_is_a_convolution():

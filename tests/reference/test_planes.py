@@ -16,8 +16,9 @@ from reference_set import builtin
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import siaf_model
-from mirage_dask.reference.aperture_corrections import aperture_corrections, encircled_energy
+from mirage_dask.reference.aperture_corrections import aperture_corrections, measure
 from mirage_dask.reference.ipc_kernels import convolve, inverse_kernel, ipc_kernel
 from mirage_dask.reference.planes import HARD_STOP, PlaneMaker, to_detector
 from mirage_dask.reference.quality import FLAGS, NAMES, definitions, to_standard
@@ -190,17 +191,25 @@ def test_planes_are_as_read_out(maker):
     assert np.array_equal(to_detector(values, a1), values[:, ::-1])
 
 
-def test_encircled_energy():
-    radius = np.array([0.02, 0.05, 0.1, 0.3, 1.0])
-    energy = encircled_energy(radius, wavelength=2e-6, channel="SHORT", pixel=0.031)
-    assert (np.diff(energy) > 0).all()
-    assert 0.4 < energy[1] < 0.7
-    assert 0.95 < energy[-1] < 1.0
+def test_aperture_corrections():
     table = aperture_corrections()
     for fraction in (0.3, 0.5, 0.7):
         assert np.isclose(table["eefraction"], fraction).sum() == len(table) // 10
     assert np.isfinite(table["apcorr"]).all()
     assert (table["skyout"] > table["skyin"]).all()
+    assert (table["apcorr"] > 1.0).all()
+    clear = (table["pupil"] == b"CLEAR") & (
+        table["filter"] != b"WLP4"
+    )  # weak lenses spread the light into the annulus
+    assert (table["apcorr"] * table["eefraction"])[clear].max() < 1.02
+
+
+@pytest.mark.parametrize("optics", [("NRCA1", "F150W", "CLEAR"), ("NRCA5", "F460M", "F466N")])
+def test_aperture_corrections_are_those_of_the_psf(optics):
+    """The table that is kept, against the PSF as it is made today."""
+    row = next(r for r in read_table("aperture_corrections") if (r["filter"], r["pupil"]) == optics[1:])
+    for name, value in measure(*optics).items():
+        assert float(row[name]) == pytest.approx(value, rel=1e-3), name
 
 
 # -- flags ---------------------------------------------------------------------------------------------------------

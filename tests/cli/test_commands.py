@@ -1,0 +1,175 @@
+"""The commands at work on the example proposal: what they print where, what they leave behind, how they end."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from mirage_dask import cli, example_proposal
+
+PROPOSAL = str(example_proposal())
+GIVEN = [PROPOSAL, "--settings", str(example_proposal().with_name("settings.yaml"))]
+SMALL = "subarray != 'FULL' and detector == 'NRCB1' and exposure <= 2"
+FIRST = "jw99001002001_01101_00001_nrcb1"
+
+
+def run(capsys, *words: str, code: int = 0) -> tuple[str, str]:
+    """Run a command; return what it wrote to stdout and stderr."""
+    assert cli.main(list(words)) == code
+    return capsys.readouterr()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory, cache_directory) -> Path:
+    """A store of two small exposures, made by the command."""
+    path = tmp_path_factory.mktemp("cli") / "small.zarr"
+    assert cli.main(["simulate", *GIVEN, "--out", str(path), "--select", SMALL, "--quiet"]) == 0
+    return path
+
+
+def test_exposures(capsys):
+    out, err = run(capsys, "exposures", *GIVEN)
+    lines = out.splitlines()
+    assert lines[0].split()[0] == "name"
+    assert len(lines) == 29
+    assert "28 detector exposures, 28 can be simulated" in err
+
+
+def test_exposures_as_files(capsys, tmp_path):
+    csv, parquet = tmp_path / "a.csv", tmp_path / "a.parquet"
+    out, err = run(capsys, "exposures", *GIVEN, "--csv", str(csv), "--parquet", str(parquet))
+    assert not out
+    assert f"wrote 28 rows to {csv}" in err
+    a, b = pd.read_csv(csv), pd.read_parquet(parquet)
+    assert list(a["name"]) == list(b["name"])
+    assert {"ra_ref", "detector", "status", "s_region"} <= set(a)
+    out, _ = run(capsys, "exposures", *GIVEN, "--csv", "-", "--select", SMALL)
+    assert len(out.splitlines()) == 3
+
+
+def test_exposures_as_json(capsys):
+    out, _ = run(
+        capsys, "exposures", *GIVEN, "--json", "--select", "detector == 'NRCB5' and subarray == 'FULL'"
+    )
+    rows = json.loads(out)
+    assert {row["detector"] for row in rows} == {"NRCB5"}
+    assert isinstance(rows[0]["ra_ref"], float)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["exposures", "nowhere.aptx"], "nowhere.aptx"),
+        (["exposures", PROPOSAL, "--settings", "nowhere.yaml"], "nowhere.yaml"),
+        (["exposures", PROPOSAL, "--select", "detectr == 1"], "detectr"),
+        (["show", PROPOSAL, "jw99001002001_01101_00001_nrcb2"], "did you mean"),
+        (["status", "nowhere.zarr"], "nowhere.zarr"),
+        (["export", "nowhere.zarr", "out"], "nowhere.zarr"),
+        (["show", "nowhere.zarr"], "nowhere.zarr"),
+        (["reference", "build"], "PROPOSAL"),
+        (["reference", "build", "--detectors", "NRCB1", "--filters", "F444W"], "detectors"),
+        (["simulate", PROPOSAL, "--out", "x.zarr", "--memory", "2GB"], "workers"),
+    ],
+)
+def test_bad_input_is_two_and_one_sentence(words, hint, capsys, tmp_path, monkeypatch, cache_directory):
+    monkeypatch.chdir(tmp_path)
+    out, err = run(capsys, *words, code=2)
+    assert hint in err
+    assert "Traceback" not in err
+    assert not out
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+def test_plan(capsys, cache_directory):
+    out, _ = run(capsys, "plan", *GIVEN)
+    words = dict(line.split(maxsplit=1) for line in out.splitlines() if line[0] != " ")
+    assert words["exposures"] == "28"
+    assert words["references"].startswith("builtin: ")
+    out, _ = run(capsys, "plan", *GIVEN, "--json")
+    plan = json.loads(out)
+    assert plan["exposures"] == 28
+    assert plan["raw_bytes"] > 6e8
+    assert set(plan["references"].values()) == {"builtin"}
+
+
+@pytest.mark.slow
+def test_simulate_again_does_nothing(capsys, store):
+    out, _ = run(capsys, "simulate", *GIVEN, "--out", str(store), "--select", SMALL, "--json", "--serial")
+    report = json.loads(out)
+    assert (report["exposures"], report["skipped"], report["tiles"]) == (2, 2, 0)
+    assert not report["failures"]
+
+
+@pytest.mark.slow
+def test_status(capsys, store):
+    out, _ = run(capsys, "status", str(store))
+    words = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert (words["exposures"], words["done"], words["ready"]) == ("28", "2", "26")
+    out, _ = run(capsys, "status", str(store), "--json")
+    done = [row["name"] for row in json.loads(out) if row["status"] == "done"]
+    assert FIRST in done
+
+
+@pytest.mark.slow
+def test_export(capsys, store, tmp_path):
+    out, err = run(capsys, "export", str(store), str(tmp_path / "uncal"))
+    assert Path(out.splitlines()[0]).name == f"{FIRST}_uncal.fits"
+    assert all(Path(line).is_file() for line in out.splitlines())
+    assert "26 exposures are not complete" in err
+    assert "CRDS_PATH=" in (tmp_path / "uncal" / "calibrate.env").read_text()
+    _, err = run(capsys, "export", str(store), str(tmp_path / "uncal"), "--select", SMALL)
+    assert "wrote 0 files" in err
+    assert "2 were there already" in err
+    _, err = run(capsys, "export", str(store), str(tmp_path / "uncal"), "--select", "exposure == 3", code=1)
+    assert "failed" in err
+    assert "not complete" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ["footprint", "scene", "exposure", "mosaic"])
+def test_show(capsys, store, tmp_path, monkeypatch, what):
+    monkeypatch.chdir(tmp_path)
+    words = [FIRST] if what in ("scene", "exposure") else []
+    out, _ = run(capsys, "show", str(store), "--what", what, *words)
+    name = FIRST if words else "small"
+    assert out == f"{name}_{what}.png\n"
+    assert (tmp_path / out.strip()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_show_needs_no_simulation(capsys, tmp_path):
+    picture = tmp_path / "where.pdf"
+    out, _ = run(capsys, "show", *GIVEN, "--png", str(picture))
+    assert out == f"{picture}\n"
+    assert picture.read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.slow
+def test_failures_are_named_and_retried(capsys, store, tmp_path, monkeypatch):
+    """A damaged pack fails exposures with exit code 1; once it is whole again, --retry-failed completes them."""
+    broken = tmp_path / "broken.zarr"
+    shutil.copytree(store, broken)
+    for commit in broken.glob("jw*/commit/*"):
+        commit.unlink()
+
+    def fail(*_: object, **__: object) -> None:
+        raise ArithmeticError("a kernel that fails")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("mirage_dask.exposure.simulate_window", fail)
+        out, err = run(
+            capsys, "simulate", *GIVEN, "--out", str(broken), "--select", SMALL, "--serial", "--quiet", code=1
+        )
+        assert out == f"{broken}\n"
+        assert err.count("failed jw") == 2
+        assert "a kernel that fails" in err
+        out, _ = run(capsys, "status", str(broken), code=1)
+        assert FIRST in out
+        assert "a kernel that fails" in out
+    out, err = run(capsys, "status", str(broken), "--retry-failed", "--serial")
+    assert "simulating 2 failed exposures again" in err
+    assert "failed" not in out
