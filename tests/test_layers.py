@@ -32,7 +32,7 @@ LAYERS = [
     {"apt"},
     {"pointing"},
     {"instruments"},
-    {"spec", "compiled"},
+    {"spec", "compiled", "caching"},
     {"errors"},
 ]
 LEVEL = {name: level for level, names in enumerate(reversed(LAYERS)) for name in names}

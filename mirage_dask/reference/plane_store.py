@@ -11,73 +11,23 @@ import hashlib
 import io
 import json
 import os
-import threading
-from collections import OrderedDict
-from collections.abc import Callable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
+from mirage_dask.caching import ByteCache
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.reference.atomic import write_atomically
 
-T = TypeVar("T")
 _DISK = "free some space, or choose another destination"
 DEFAULT_CACHE_BYTES = 64 * 2**20
 """Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
-
-
-class ByteCache:
-    """What was used last, up to a number of bytes; safe to use from several threads.
-
-    Parameters
-    ----------
-    limit
-        Bytes. A single value larger than this is handed out but not kept.
-    """
-
-    def __init__(self, limit: int):
-        self.limit = limit
-        self.used = 0
-        self._values: OrderedDict[Any, tuple[Any, int]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Any, make: Callable[[], tuple[T, int]]) -> T:
-        """Return the value of a key; `make` returns (value, bytes) when it is not there."""
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-                found: T = self._values[key][0]
-                return found
-        value, size = make()  # outside the lock: two threads may both read, none waits for the other's disk
-        with self._lock:
-            if key not in self._values and size <= self.limit:
-                self._values[key] = (value, size)
-                self.used += size
-                self._shrink()
-        return value
-
-    def resize(self, limit: int) -> None:
-        """Change the limit and drop what no longer fits."""
-        with self._lock:
-            self.limit = limit
-            self._shrink()
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._values.clear()
-            self.used = 0
-
-    def _shrink(self) -> None:
-        while self.used > self.limit:
-            self.used -= self._values.popitem(last=False)[1][1]
 
 
 def _initial_limit() -> int:

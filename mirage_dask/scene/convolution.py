@@ -16,10 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-import threading
 from bisect import bisect_left
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -30,43 +27,12 @@ from numba import float64 as f8
 from numba import uintp
 from numpy.typing import NDArray
 
+from mirage_dask.caching import ByteCache
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.reference.psf import PsfLibrary
 
 SIZES = (32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 108, 120, 128, 144, 160)
 """Sides of the small transform, pixels; few, because each needs its own kernels. Larger ones grow by an eighth."""
-
-
-class ByteCache:
-    """Arrays that can be computed again, the least recently used ones dropped beyond a number of bytes."""
-
-    def __init__(self, limit: int):
-        self.limit = limit
-        self._lock = threading.Lock()
-        self._arrays: OrderedDict[Hashable, NDArray] = OrderedDict()
-        self._bytes = 0
-
-    def get(self, key: Hashable, make: Callable[[], NDArray]) -> NDArray:
-        """Return the array of a key, made now if it is not there."""
-        with self._lock:
-            if key in self._arrays:
-                self._arrays.move_to_end(key)
-                return self._arrays[key]
-        array = make()  # outside the lock: two threads may make the same one, which costs time but is right
-        with self._lock:
-            if key not in self._arrays and array.nbytes <= self.limit:
-                self._arrays[key] = array
-                self._bytes += array.nbytes
-                while self._bytes > self.limit:
-                    self._bytes -= self._arrays.popitem(last=False)[1].nbytes
-        return array
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._arrays.clear()
-            self._bytes = 0
-
 
 NOTHING = 1e-5
 FREQUENCY_SAMPLING = 4
@@ -158,7 +124,7 @@ def convolve(
     transform = scipy.fft.fft(rows, n=size, axis=0, workers=1)
     places, weights = _blend_of(psf, x, y)
     k0, k1, k2, k3 = (
-        spectra.get(
+        spectra.array(
             (token(psf), place, small, oversampling),
             partial(_kernel_transform, psf, place, size, oversampling, limit),
         )

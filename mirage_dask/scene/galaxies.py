@@ -33,10 +33,11 @@ from numba import float32 as f4
 from numba import int32
 from numpy.typing import NDArray
 
+from mirage_dask.caching import ByteCache
 from mirage_dask.compiled import kernel
 from mirage_dask.reference.psf import PsfLibrary
 from mirage_dask.scene import sersic
-from mirage_dask.scene.convolution import ByteCache, blur, convolve, reach, token, total
+from mirage_dask.scene.convolution import blur, convolve, reach, token, total
 
 THRESHOLD = 5e-4
 """e-/s per pixel."""
@@ -198,7 +199,7 @@ def _add_one(
     low, high = max(cy - half, y0), min(cy + half + 1, y0 + ny)
     if left < right and low < high:
         key = (token(psf), x, y, form.tobytes(), shape.tobytes())
-        stamp = stamps.get(
+        stamp = stamps.array(
             key, lambda: make_stamp(form, shape, parts, psf, x=x, y=y, light=float(g.light[i]))
         )
         out[low - y0 : high - y0, left - x0 : right - x0] += stamp[

@@ -12,12 +12,13 @@ from closure_stars import Calibration, Stars, measure_flags, measure_sky, measur
 
 pytestmark = pytest.mark.closure
 
-WITH_STARS = [label for label, field in FIELDS.items() if field.side]
+WITH_STARS = [label for label, field in FIELDS.items() if field.run == "bright"]
+FULL_BRIGHT = ("SW 1", "SW 2", "LW")
 
 
 @pytest.fixture(scope="session")
 def exposures(tmp_path_factory) -> dict[str, Calibrated]:
-    """Four exposures with stars and one with 10 groups, through the pipeline; MIRAGE_DASK_CLOSURE keeps the files."""
+    """Four exposures with stars, three of them on a dim sky too, one of 10 groups; MIRAGE_DASK_CLOSURE keeps the files."""
     pytest.importorskip("jwst")
     kept = os.environ.get("MIRAGE_DASK_CLOSURE")
     directory = Path(kept).resolve() if kept else tmp_path_factory.mktemp("closure")
@@ -76,4 +77,10 @@ def test_jump_step_finds_the_cosmic_rays(label, exposures):
           f"{found.flags} flags, purity {found.purity:.4f}")  # fmt: skip
     assert found.hits > 300
     assert found.completeness >= 0.95
-    assert found.purity >= 0.95
+    if label in FULL_BRIGHT:
+        # The stock step flags ideal noise at this brightness (see RUNS): what matters is that ours is no worse than that.
+        false = (found.flags - found.true) / (np.prod(exposures[label].spec.shape) * 3 / 4)
+        print(f"{label}: {1e6 * false:.0f} false flags in a million pixels and reads")
+        assert false < 250e-6
+    else:
+        assert found.purity >= 0.95

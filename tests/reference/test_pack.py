@@ -16,13 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_set import EXPOSURE, builtin
 
+from mirage_dask.caching import ByteCache
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
 from mirage_dask.pointing import Distortion, aperture
 from mirage_dask.reference import plane_store
 from mirage_dask.reference.lookup import SIMULATION_TYPES
 from mirage_dask.reference.pack import ReferenceFiles, ReferencePack, build_pack, copy_pack, detector_slices
-from mirage_dask.reference.plane_store import ByteCache, PlaneStore
+from mirage_dask.reference.plane_store import PlaneStore
 from mirage_dask.reference.planes import PLANE_INPUTS, PlaneMaker, to_detector
 
 NRCB1 = get_detector("NRCB1")

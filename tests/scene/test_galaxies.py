@@ -11,7 +11,7 @@ from scipy.signal import fftconvolve
 from mirage_dask.reference.psf import PsfLibrary
 from mirage_dask.reference.psf_files import CoreFile
 from mirage_dask.scene import sersic
-from mirage_dask.scene.convolution import ByteCache, transform_size
+from mirage_dask.scene.convolution import transform_size
 from mirage_dask.scene.galaxies import add_galaxies, place, split, stamps
 
 
@@ -201,28 +201,6 @@ def test_galaxies_are_added_in_catalog_order(psf, whole):
     for i in range(len(galaxies)):
         add_galaxies(one_by_one, galaxies.take(np.array([i])), psf, x0=FIELD[0], y0=FIELD[2])
     assert one_by_one.tobytes() == whole.tobytes()
-
-
-def test_the_cache_is_bounded():
-    cache = ByteCache(1000)
-    made = []
-
-    def maker(i, size=300):
-        def make():
-            made.append(i)
-            return np.zeros(size, np.uint8)
-
-        return make
-
-    for i in range(5):
-        cache.get(i, maker(i))
-    assert cache._bytes <= 1000
-    cache.get(4, maker(4))
-    assert made == [0, 1, 2, 3, 4]
-    cache.get(0, maker(0))
-    assert made[-1] == 0
-    assert cache.get("large", maker("large", 2000)).size == 2000
-    assert "large" not in cache._arrays
 
 
 def test_transform_sizes():
