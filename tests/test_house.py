@@ -152,6 +152,12 @@ def test_makefile_offers_what_the_papers_name():
     assert set(shown) <= targets
 
 
+def test_test_files_have_names_of_their_own():
+    """Tests are no packages: of two files with one name, pytest would refuse the second."""
+    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name != "conftest.py"]
+    assert sorted(n for n in set(names) if names.count(n) > 1) == []
+
+
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 
 
