@@ -77,7 +77,7 @@ def open_simulation(store: str | os.PathLike[str]) -> Simulation:
     return Simulation(SimulationStore.open(store))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PlanSummary:
     """How large a simulation is, before it runs."""
 
@@ -97,6 +97,15 @@ class PlanSummary:
     """Where each kind of reference data comes from."""
     url: str
     """Where the plan lies."""
+
+    def __repr__(self) -> str:
+        more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
+        sources = ", ".join(sorted(set(self.references.values()))) or "none"
+        return (
+            f"<Plan of {self.exposures} exposures{more} in {self.tiles} tiles: {self.raw_bytes / 1e9:,.2f} GB raw, about "
+            f"{self.stored_bytes / 1e9:,.2f} GB in the store, at most {self.memory / 1e6:,.0f} MB in a process of one "
+            f"thread, about {self.cpu_seconds:,.0f} CPU seconds; references: {sources}>"
+        )
 
 
 class Proposal:

@@ -6,6 +6,7 @@ What a pixel is does not depend on the executor.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 OnResult = Callable[[TileResult], None]
 CONNECT_SECONDS = 5.0
+WORKERLESS_SECONDS = 120.0
+"""How long a run waits for a worker of a local cluster to come back."""
+WATCH_SECONDS = 5.0
 
 
 def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
@@ -69,7 +73,7 @@ def run_distributed(
     Raises
     ------
     RunError
-        If the scheduler is lost.
+        If the scheduler is lost, or a local cluster has lost its workers for good.
     """
     from distributed import as_completed, futures_of
 
@@ -78,21 +82,53 @@ def run_distributed(
     futures = futures_of(array)
     del array
     try:
-        for future, results in as_completed(futures, with_results=True, raise_errors=False):
-            if future.status == "error":
-                at = per_block * int(future.key[-1])
-                results = _given_up(segments[at : at + per_block], future.exception())
-            elif future.status != "finished":
-                raise RunError(
-                    "The dask scheduler was lost or cancelled the run; what is committed is kept: the same command "
-                    "resumes it."
-                )
-            for result in results:
-                on_result(result)
-            future.release()
+        with _workers_watched(client, futures) as deserted:
+            for future, results in as_completed(futures, with_results=True, raise_errors=False):
+                if future.status == "error":
+                    at = per_block * int(future.key[-1])
+                    results = _given_up(segments[at : at + per_block], future.exception())
+                elif future.status != "finished":
+                    what = (
+                        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
+                        if deserted.is_set()
+                        else "The dask scheduler was lost or cancelled the run"
+                    )
+                    raise RunError(f"{what}; what is committed is kept: the same command resumes it.")
+                for result in results:
+                    on_result(result)
+                future.release()
     except BaseException:
         client.cancel(futures, force=True)
         raise
+
+
+@contextmanager
+def _workers_watched(client: Client, futures: list[Any]) -> Iterator[threading.Event]:
+    """Cancel the futures when a local cluster stays without workers, and say so by the event.
+
+    Workers of other clusters may come back after hours in a queue; those of a local cluster that could not be restarted
+    never do, and the run would wait for ever.
+    """
+    from distributed import LocalCluster
+
+    deserted, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        without = 0.0
+        while without < WORKERLESS_SECONDS:
+            if over.wait(WATCH_SECONDS):
+                return
+            workers = client.scheduler_info(n_workers=-1)["workers"]
+            without = 0.0 if workers else without + WATCH_SECONDS
+        deserted.set()
+        client.cancel(futures, force=True)
+
+    if isinstance(client.cluster, LocalCluster):
+        threading.Thread(target=watch, name="mirage_dask worker watch", daemon=True).start()
+    try:
+        yield deserted
+    finally:
+        over.set()
 
 
 def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:

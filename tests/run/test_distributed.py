@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import time
 
 import dask
 import distributed
@@ -15,7 +16,9 @@ from small_plans import small_plan, small_specs
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
+from mirage_dask.run import execute, executors
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.report import RunError
 from mirage_dask.store.simulation import SimulationStore
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
@@ -111,6 +114,23 @@ def test_a_replaced_piece_is_written_by_the_workers(fake, client, plan):
     assert np.array_equal(exposure.raw.compute(), VirtualArray(plan.url, plan.digest, "raw", 2)[...])
     graph = exposure.raw.data.__dask_graph__()
     assert len(pickle.dumps(graph)) < 20_000
+
+
+def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr(executors, "WORKERLESS_SECONDS", 2.0)
+    monkeypatch.setattr(executors, "WATCH_SECONDS", 0.5)
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
+        ) as cluster,
+        distributed.Client(cluster, set_as_default=False) as alone,
+    ):
+        cluster.scale(0)
+        while alone.scheduler_info(n_workers=-1)["workers"]:
+            time.sleep(0.1)
+        monkeypatch.setattr(execute, "check_memory", lambda *_: None)
+        with pytest.raises(RunError, match="no worker for 2 s; what is committed is kept"):
+            run_plan(plan, tmp_path / "s.zarr", client=alone)
 
 
 def test_a_worker_that_dies_again_and_again(fake, client, plan, tmp_path):
