@@ -6,6 +6,7 @@ What a pixel is does not depend on the executor.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -172,6 +173,7 @@ def connected(
                 processes=True,
                 memory_limit=memory or "auto",
                 dashboard_address=":0",
+                silence_logs=logging.ERROR,
             ) as cluster,
             Client(cluster) as started,
         ):
