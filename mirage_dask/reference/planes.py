@@ -31,6 +31,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, frame_time
 from mirage_dask.reference.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.quality import flag
@@ -59,10 +60,22 @@ PLANE_INPUTS: dict[str, tuple[str, ...]] = {
 """Which reference types each plane depends on."""
 
 
+MOST_COEFFICIENTS = 7
+"""Orders of the linearity polynomial that `detector.nonlinearity` has room for (`COEFFICIENTS` there; a test compares)."""
+
+
 def to_detector(plane: NDArray[Any], detector: Detector) -> NDArray[Any]:
-    """Turn the last two axes from science to detector orientation (or back: flips undo themselves)."""
+    """Turn the last two axes from science to detector orientation (or back: flips undo themselves).
+
+    Raises
+    ------
+    ReferenceFileError
+        If the detector is read along science y.
+    """
     if abs(detector.fast_axis) != 1 or abs(detector.slow_axis) != 2:
-        raise NotImplementedError(f"{detector.name} is read along science y")
+        raise ReferenceFileError(
+            f"{detector.name} is read along science y, for which packs cannot be made yet; leave its exposures out."
+        )
     rows = slice(None, None, -1) if detector.slow_axis < 0 else slice(None)
     columns = slice(None, None, -1) if detector.fast_axis < 0 else slice(None)
     return np.ascontiguousarray(plane[..., rows, columns])
@@ -237,6 +250,9 @@ class PlaneMaker:
         coefficients = image.values
         if len(coefficients) < 2:
             broken(image.path, "a polynomial needs at least two coefficients", extension="COEFFS")
+        if len(coefficients) > MOST_COEFFICIENTS:
+            what = f"it has {len(coefficients)} coefficients, the detector model takes {MOST_COEFFICIENTS} at most"
+            broken(image.path, what, extension="COEFFS")
         unusable = self.reference_pixels.copy()
         if image.quality is not None:
             unusable |= (image.quality & flag("NO_LIN_CORR")) != 0

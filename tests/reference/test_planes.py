@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_set import builtin
 
+from mirage_dask.detector.nonlinearity import COEFFICIENTS
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.instruments.tables import read_table
@@ -21,7 +22,7 @@ from mirage_dask.pointing import siaf_model
 from mirage_dask.reference.aperture_corrections import aperture_corrections, measure
 from mirage_dask.reference.detector_maps import DetectorMaps
 from mirage_dask.reference.ipc_kernels import convolve, inverse_kernel, ipc_kernel
-from mirage_dask.reference.planes import HARD_STOP, PlaneMaker, to_detector
+from mirage_dask.reference.planes import HARD_STOP, MOST_COEFFICIENTS, PlaneMaker, to_detector
 from mirage_dask.reference.quality import FLAGS, NAMES, definitions, to_standard
 from mirage_dask.reference.reading import read_distortion, read_image, read_photom, read_ramp
 
@@ -291,6 +292,23 @@ def test_curves_that_turn_over(maker, tmp_path):
     # Turning just beyond saturation, its slope there is below a tenth: not invertible well enough either.
     assert coefficients[:, 1000, 1001].tolist() == [0, 1, 0, 0, 0, 0]
     assert well[1000, 1000] == pytest.approx(HARD_STOP * limit, rel=1e-4)
+
+
+def test_a_polynomial_that_the_detector_has_no_room_for_is_refused(maker, tmp_path):
+    """One order too many would be written past the end of the kernel's rows."""
+    assert MOST_COEFFICIENTS == COEFFICIENTS
+
+    def change(arrays):
+        c = arrays["COEFFS"]
+        arrays["COEFFS"] = np.concatenate(
+            [c, np.zeros((MOST_COEFFICIENTS + 1 - len(c), *c.shape[1:]), c.dtype)]
+        )
+
+    made = edited(dict(maker.files), tmp_path, "linearity", change)
+    with pytest.raises(
+        ReferenceFileError, match=r"edited_linearity\.fits, extension COEFFS: it has 8 coefficients"
+    ):
+        made.linearity()
 
 
 def test_types_that_are_not_needed_are_neutral():
