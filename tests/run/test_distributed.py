@@ -133,7 +133,7 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
             run_plan(plan, tmp_path / "s.zarr", client=alone)
 
 
-def test_a_worker_that_dies_again_and_again(fake, client, plan, tmp_path):
+def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
     """Dask gives the task up; its exposures are recorded, and a later run makes them."""
 
     def lethal():
@@ -156,14 +156,16 @@ def test_a_worker_that_dies_again_and_again(fake, client, plan, tmp_path):
         def setup(self, worker):
             lethal()
 
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}):
-        client.run_on_scheduler(lambda dask_scheduler: setattr(dask_scheduler, "allowed_failures", 0))
+    # A cluster of its own: its worker is dying while the run ends, and restarting it in that moment may not work.
+    with (
+        dask.config.set(PRELOAD | {"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
         client.register_plugin(Lethal())
         report = run_plan(plan, tmp_path / "s.zarr", client=client)
-        client.unregister_worker_plugin("lethal")
-        client.restart()
     assert "nrcb2" in "".join(report.failed)
     assert "KilledWorker" in report.failures[0].error
     assert report.done >= 3
-    assert run_plan(plan, tmp_path / "s.zarr", client=client).ok
+    assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").ok
     check(report.store_url, plan)
