@@ -3,7 +3,14 @@
 from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector
 from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
-from mirage_dask.instruments.readouts import ReadoutPattern, Subarray, frame_time, get_readout, subarrays
+from mirage_dask.instruments.readouts import (
+    ReadoutPattern,
+    Subarray,
+    frame_time,
+    get_readout,
+    subarray_of,
+    subarrays,
+)
 from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint
 
 __all__ = [
@@ -23,5 +30,6 @@ __all__ = [
     "get_zeropoint",
     "optical_elements",
     "split_optics",
+    "subarray_of",
     "subarrays",
 ]

@@ -14,17 +14,19 @@ class Detector:
     """One detector; the sources of the numbers stand in `data/detectors.ecsv`."""
 
     name: str
-    """Name inside this package, 'NRCB5'."""
+    """Name inside this package, 'NRCB5', 'NIS', 'GUIDER1'."""
     fits_name: str
     """Spelling of FITS headers and CRDS, 'NRCBLONG'."""
+    suffix: str
+    """Detector in the names of files, 'nrcb5', 'nis', 'g1' (as Mirage has them)."""
     instrument: str
-    """'NIRCAM'."""
+    """'NIRCAM', 'NIRISS' or 'FGS'."""
     module: str
-    """'A' or 'B'."""
+    """'A' or 'B'; empty for instruments without modules."""
     channel: str
-    """'SHORT' or 'LONG'."""
+    """'SHORT' or 'LONG'; empty for instruments with one channel."""
     fast_axis: int
-    """JWST FASTAXIS: +-1 when rows run along science x; the sign gives the direction."""
+    """JWST FASTAXIS: +-1 when pixels are read along science x, +-2 along y; the sign gives the direction."""
     slow_axis: int
     """JWST SLOWAXIS."""
     gain: float
@@ -53,7 +55,7 @@ class Detector:
     """Rows and columns of reference pixels on each side."""
 
 
-_TEXT = {"name", "fits_name", "instrument", "module", "channel"}
+_TEXT = {"name", "fits_name", "suffix", "instrument", "module", "channel"}
 _INTEGERS = {"fast_axis", "slow_axis"}
 
 
@@ -77,7 +79,8 @@ def get_detector(name: str) -> Detector:
     Parameters
     ----------
     name
-        'NRCB5', 'NRCBLONG' or 'B5', in any case.
+        'NRCB5', 'NRCBLONG' or 'B5', 'GUIDER1' or 'G1', in any case; an instrument that has one detector, such as
+        'NIRISS', stands for it.
 
     Raises
     ------
@@ -86,8 +89,12 @@ def get_detector(name: str) -> Detector:
     """
     wanted = str(name).strip().upper()
     for detector in _detectors().values():
-        if wanted in (detector.name, detector.fits_name, detector.name.removeprefix("NRC")):
+        short = detector.name.removeprefix("NRC")
+        if wanted in (detector.name, detector.fits_name, detector.suffix.upper(), short):
             return detector
+    of_instrument = [d for d in _detectors().values() if d.instrument == wanted]
+    if len(of_instrument) == 1:
+        return of_instrument[0]
     allowed = [spelling for d in _detectors().values() for spelling in (d.name, d.fits_name)]
     raise InputError(f"There is no detector {name!r}{nearest(wanted, allowed) or '.'}")
 
@@ -98,7 +105,7 @@ def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, 
     Parameters
     ----------
     module
-        'A' or 'B'; 'ALL' and None mean all.
+        'A' or 'B'; 'ALL', '' and None mean all.
 
     Raises
     ------
@@ -112,6 +119,6 @@ def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, 
         known = sorted({d.instrument for d in _detectors().values()})
         raise InputError(f"There are no detectors of instrument {instrument!r}; known: {', '.join(known)}.")
     if not found:
-        known = sorted({d.module for d in of_instrument})
-        raise InputError(f"{instrument} has no module {module!r}; allowed: {', '.join(known)}, ALL.")
+        known = sorted({d.module for d in of_instrument} - {""})
+        raise InputError(f"{instrument} has no module {module!r}; allowed: {', '.join([*known, 'ALL'])}.")
     return found

@@ -1,7 +1,8 @@
 """Names of filters and pupil elements, and which wheel each one sits in.
 
 NIRCam's narrow filters F162M, F164N, F323N, F405N, F466N and F470N sit in the pupil wheel and are used
-through a wide filter. APT writes such a pair pupil first: 'F164N+F150W2'.
+through a wide filter. APT writes such a pair pupil first: 'F164N+F150W2'. NIRISS has its short filters in the pupil
+wheel, its long ones in the filter wheel. FGS has no wheels.
 """
 
 from __future__ import annotations
@@ -19,18 +20,20 @@ class OpticalElement:
 
     name: str
     channel: str
-    """'SHORT' or 'LONG'."""
+    """'SHORT' or 'LONG'; empty for instruments with one channel."""
     wheel: str
     """'filter' or 'pupil'."""
     partner: str
     """What stands in the other wheel when the element is named alone; empty when nothing is usual."""
+    photometry: str = ""
+    """Element of the same wheel whose zero points hold for this one; empty: its own."""
 
 
 @cache
 def optical_elements(instrument: str = "NIRCAM") -> tuple[OpticalElement, ...]:
     """Return all wheel positions of an instrument."""
     return tuple(
-        OpticalElement(row["element"], row["channel"], row["wheel"], row["partner"])
+        OpticalElement(row["element"], row["channel"], row["wheel"], row["partner"], row["photometry"])
         for row in read_table("optics")
         if row["instrument"] == instrument.upper()
     )
@@ -43,12 +46,12 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
     ----------
     text
         'F150W'; 'F164N+F150W2' as APT writes it, pupil first; 'F150W2/F164N', filter first; or a narrow
-        filter alone ('F164N'), which is completed by its usual partner. Any case, blanks allowed.
+        filter alone ('F164N'; NIRISS 'F200W'), which is completed by its usual partner. Any case, blanks allowed.
 
     Returns
     -------
     filter, pupil : str
-        Upper-case names; ('F150W', 'CLEAR') for a filter alone.
+        Upper-case names; ('F150W', 'CLEAR') for a filter alone, ('CLEAR', 'F200W') for NIRISS.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
 
 
 def channel_of(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> str:
-    """Return the channel, 'SHORT' or 'LONG', in which a filter wheel element stands.
+    """Return the channel, 'SHORT' or 'LONG', in which a filter wheel element stands; '' for NIRISS, which has one.
 
     Raises
     ------

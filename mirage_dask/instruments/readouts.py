@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.detectors import get_detector
 from mirage_dask.instruments.tables import read_table
 
 PIXEL_TIME = 1e-5
@@ -65,20 +66,27 @@ def get_readout(instrument: str, name: str) -> ReadoutPattern:
     return _patterns()[key]
 
 
+def _from_row(row: dict[str, str]) -> Subarray:
+    return Subarray(row["name"], row["aperture"], row["detector"], int(row["amplifiers"]))
+
+
 def subarrays(
-    name: str, module: str, *, instrument: str = "NIRCAM", use: str | None = None
+    name: str, module: str = "ALL", *, instrument: str = "NIRCAM", use: str | None = None
 ) -> tuple[Subarray, ...]:
-    """Return the apertures that an APT subarray stands for, one per detector read.
+    """Return the apertures that an APT subarray stands for, in table order.
+
+    That is one aperture for each detector read, but for subarrays which have an aperture for every filter or
+    position too (NIRCam SUBGRISM256, NIRISS SUB80): there the pointing tells which one is meant.
 
     Parameters
     ----------
     name
         'FULL', 'SUB160', ... in any case.
     module
-        'A', 'B' or 'ALL'.
+        'A', 'B' or 'ALL'; 'ALL' or '' for instruments without modules.
     use
-        'imaging', 'grism', 'coronagraphy', 'acquisition' or 'wavefront'. By default imaging if the subarray
-        has apertures for that, else all it has.
+        'imaging', 'grism', 'ami', 'soss', 'coronagraphy', 'acquisition', 'wavefront' or 'calibration'. By default
+        imaging if the subarray has apertures for that, else all it has.
 
     Raises
     ------
@@ -94,9 +102,9 @@ def subarrays(
     uses = {r["use"] for r in of_name}
     chosen = use or ("imaging" if "imaging" in uses else None)
     found = tuple(
-        Subarray(r["name"], r["aperture"], r["detector"], int(r["amplifiers"]))
+        _from_row(r)
         for r in of_name
-        if chosen in (None, r["use"]) and module in ("ALL", r["detector"][3])
+        if chosen in (None, r["use"]) and module in ("", "ALL", get_detector(r["detector"]).module)
     )
     if not found:
         places = sorted({r["aperture"] for r in of_name if chosen in (None, r["use"])})
@@ -105,6 +113,30 @@ def subarrays(
             f"it has {', '.join(places) or 'apertures for ' + ', '.join(sorted(uses))}."
         )
     return found
+
+
+@cache
+def _by_aperture() -> dict[str, Subarray]:
+    return {row["aperture"]: _from_row(row) for row in read_table("subarrays")}
+
+
+def subarray_of(aperture: str) -> Subarray:
+    """Return the subarray that a SIAF aperture belongs to.
+
+    Parameters
+    ----------
+    aperture
+        Exact name in the SIAF, 'NRCB1_SUB160', 'NIS_AMI1', 'FGS1_FULL'.
+
+    Raises
+    ------
+    InputError
+        If the tables have no such aperture; names the nearest ones.
+    """
+    if aperture not in _by_aperture():
+        remedy = nearest(aperture, list(_by_aperture())) or "."
+        raise InputError(f"There is no subarray with the aperture {aperture!r}{remedy}")
+    return _by_aperture()[aperture]
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:

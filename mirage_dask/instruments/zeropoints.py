@@ -7,6 +7,7 @@ from functools import cache
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.detectors import get_detector
+from mirage_dask.instruments.optics import optical_elements
 from mirage_dask.instruments.tables import read_table
 
 
@@ -14,8 +15,9 @@ from mirage_dask.instruments.tables import read_table
 class ZeroPoint:
     """What a source must be like to give 1 e-/s in an infinite aperture.
 
-    From the NIRCam zero points of Mirage 2.4.0, which are per DN/s, and the constant gains that go with them
-    (2.05 e-/DN SHORT, 1.82 LONG); see `data/zeropoints.ecsv`.
+    From the zero points of Mirage 2.4.0, which are per DN/s, and the constant gains that go with them (NIRCam
+    2.05 e-/DN SHORT, 1.82 LONG; NIRISS 1.611902; GUIDER1 1.9712874, GUIDER2 1.6897644); see
+    `data/zeropoints.ecsv`.
     """
 
     photfnu_e: float
@@ -40,19 +42,29 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
 def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
     """Look a zero point up.
 
-    The weak lens WLM8 takes the values of WLP8; grisms and dispersed Hartmann sensors those of CLEAR, because
-    their throughput is part of the dispersion.
+    Some elements take the values of another one, as the column `photometry` of `data/optics.ecsv` says: the weak
+    lens WLM8 those of WLP8; grisms and dispersed Hartmann sensors those of the clear position, because their
+    throughput is part of the dispersion; the mask NRM of NIRISS those of CLEARP, because the light that it stops
+    is missing in the PSF (whoever needs the light of an infinite aperture multiplies by 0.17 / 0.84).
+
+    Parameters
+    ----------
+    filter, pupil
+        What stands in the wheels; '' for FGS, which has none ('NA' and 'N/A' mean the same).
 
     Raises
     ------
     InputError
         If the table has no such combination; names the nearest ones of this detector.
     """
-    name, f, p = get_detector(detector).name, str(filter).strip().upper(), str(pupil).strip().upper()
-    if p == "WLM8":
-        p = "WLP8"
-    elif p.startswith(("GRISM", "GDHS")):
-        p = "CLEAR"
+    spec = get_detector(detector)
+    name, f, p = spec.name, str(filter).strip().upper(), str(pupil).strip().upper()
+    elements = optical_elements(spec.instrument)
+    if elements:
+        others = {(e.wheel, e.name): e.photometry for e in elements if e.photometry}
+        f, p = others.get(("filter", f), f), others.get(("pupil", p), p)
+    elif {f, p} <= {"", "NA", "N/A"}:
+        f = p = ""
     table = _zeropoints()
     if (name, f, p) not in table:
         allowed = [f"{ff}/{pp}" for d, ff, pp in table if d == name]

@@ -30,6 +30,14 @@ from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 _INSTRUMENTS = {"NRC": "NIRCam", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSpec"}
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
 
+_PLACES = {"NIS_SUBSTRIP96": (0, 1802, 2048, 96), "NIS_SUBSTRIP256": (0, 1792, 2048, 256)}
+"""(x0, y0, nx, ny) of apertures whose outline in the SIAF is not what is read.
+
+PRDOPSSOC-075 gives the strips of NIRISS SOSS an outline of 2098 x 317 and 2098 x 477 pixels that begins outside of the
+detector. What is read are rows 1803-1898 and 1793-2048, counted from 1, of all 2048 columns: SUBSTRT2 and SUBSIZE2 of the
+products, and Mirage (a3af9be) has the same. The reference point keeps its place, some 600 rows below the strip.
+"""
+
 
 @dataclass(frozen=True)
 class Aperture:
@@ -114,6 +122,24 @@ def _full_frame(entry: Any) -> Any:
     raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
 
 
+def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
+    """Return what is read of an aperture, (x0, y0, nx, ny), and how far that is from the SIAF's outline, (dx, dy).
+
+    A science pixel of the SIAF's aperture, plus (dx, dy), is a pixel of what is read.
+    """
+    full = _full_frame(entry)
+    # The first pixel lies at an integer pixel of the detector up to rounding in the SIAF.
+    start = [round(float(p)) - 1 for p in full.det_to_sci(*entry.sci_to_det(1.0, 1.0))]
+    if str(entry.AperName) in _PLACES:
+        x0, y0, nx, ny = _PLACES[str(entry.AperName)]
+    else:
+        nx, ny = int(entry.XSciSize), int(entry.YSciSize)
+        # PRDOPSSOC-075 lets NRCA5_SUB400P hang 2 rows over the edge. Such an aperture is moved onto the detector; its
+        # reference point keeps its place in the focal plane.
+        x0, y0 = (min(max(s, 0), int(full.XSciSize) - n) for s, n in zip(start, (nx, ny), strict=True))
+    return (x0, y0, nx, ny), (start[0] - x0, start[1] - y0)
+
+
 @cache
 def aperture(name: str) -> Aperture:
     """Look an aperture up.
@@ -129,16 +155,10 @@ def aperture(name: str) -> Aperture:
         numbers = [np.nan] * 4
     else:
         detector = _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
-        full = _full_frame(entry)
-        nx, ny = int(entry.XSciSize), int(entry.YSciSize)
+        (x0, y0, nx, ny), moved = _place(entry)
         numbers = [float(getattr(entry, k)) for k in ("XSciRef", "YSciRef", "XSciScale", "YSciScale")]
-        # The first pixel lies at an integer pixel of the detector up to rounding in the SIAF.
-        start = [round(float(p)) - 1 for p in full.det_to_sci(*entry.sci_to_det(1.0, 1.0))]
-        # PRDOPSSOC-075 lets NRCA5_SUB400P hang 2 rows over the edge. Such an aperture is moved onto the detector; its
-        # reference point keeps its place in the focal plane.
-        x0, y0 = (min(max(s, 0), int(full.XSciSize) - n) for s, n in zip(start, (nx, ny), strict=True))
-        numbers[0] += start[0] - x0
-        numbers[1] += start[1] - y0
+        numbers[0] += moved[0]
+        numbers[1] += moved[1]
     return Aperture(
         name=str(entry.AperName),
         detector=detector,
@@ -167,14 +187,15 @@ def siaf_model(name: str) -> tuple[Model, Model]:
     and V3 are arcsec. The two directions are independent fits of the SIAF.
     """
     entry = _entry(name)
+    dx, dy = (1.0 - d for d in _place(entry)[1])
 
     def forward(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
-        v2, v3 = entry.sci_to_tel(np.asarray(x, float) + 1.0, np.asarray(y, float) + 1.0)
+        v2, v3 = entry.sci_to_tel(np.asarray(x, float) + dx, np.asarray(y, float) + dy)
         return np.asarray(v2, float), np.asarray(v3, float)
 
     def inverse(v2: npt.ArrayLike, v3: npt.ArrayLike) -> tuple[Floats, Floats]:
         x, y = entry.tel_to_sci(np.asarray(v2, float), np.asarray(v3, float))
-        return np.asarray(x, float) - 1.0, np.asarray(y, float) - 1.0
+        return np.asarray(x, float) - dx, np.asarray(y, float) - dy
 
     return forward, inverse
 

@@ -105,7 +105,10 @@ def recipes() -> Mapping[str, Recipe]:
 @cache
 def optics_of(detector: str | None = None) -> tuple[tuple[str, str, str], ...]:
     """Return the (detector, filter, pupil) that have a zero point, of one detector or of all."""
-    found = [(r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints")]
+    ours = {d.name for d in detectors_of("NIRCAM")}
+    found = [
+        (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in ours
+    ]
     found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens, pushed the other way
     return tuple(row for row in found if detector in (None, row[0]))
 

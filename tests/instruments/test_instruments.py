@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from importlib.resources import files
 
 import pytest
@@ -20,6 +21,7 @@ from mirage_dask.instruments import (
     get_zeropoint,
     optical_elements,
     split_optics,
+    subarray_of,
     subarrays,
 )
 from mirage_dask.instruments.tables import read_table
@@ -55,9 +57,16 @@ def test_tables_are_ecsv_with_source(name):
         ("NIRCAM", 2048, 128, 4, 0.67597),
         ("NIRCAM", 2048, 64, 1, 1.35960),
         ("NIRCAM", 2048, 256, 1, 5.31480),
+        ("NIRCAM", 2048, 256, 4, 1.34669),
+        ("NIRCAM", 2048, 128, 1, 2.67800),
+        ("NIRCAM", 2048, 64, 4, 0.34061),
         ("NIRISS", 2048, 2048, 4, 10.73677),
         ("NIRISS", 80, 80, 1, 0.07544),
         ("NIRISS", 64, 64, 1, 0.05016),
+        ("NIRISS", 64, 2048, 4, 0.34061),
+        ("NIRISS", 2048, 64, 1, 1.55800),
+        ("NIRISS", 128, 2048, 4, 0.67597),
+        ("NIRISS", 2048, 128, 1, 2.87000),
         ("FGS", 2048, 2048, 4, 10.73677),
         ("FGS", 128, 128, 1, 0.1820),
         ("FGS", 32, 32, 1, 0.01254),
@@ -82,6 +91,50 @@ def test_frame_time_of_impossible_arrays():
 @pytest.mark.parametrize("spelling", ["NRCB5", "nrcb5", "NRCBLONG", " nrcblong ", "B5"])
 def test_detector_spellings(spelling):
     assert get_detector(spelling).name == "NRCB5"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("nis", "NIS"),
+        ("NIRISS", "NIS"),
+        ("g1", "GUIDER1"),
+        ("Guider1", "GUIDER1"),
+        ("G2", "GUIDER2"),
+        ("A5", "NRCA5"),
+        ("NRCALONG", "NRCA5"),
+    ],
+)
+def test_detector_spellings_of_all_instruments(spelling, name):
+    assert get_detector(spelling).name == name
+
+
+def test_detectors_of_niriss_and_fgs():
+    assert [d.name for d in detectors_of("NIRISS")] == ["NIS"]
+    assert [d.name for d in detectors_of("fgs", "")] == ["GUIDER1", "GUIDER2"]
+    everything = [d for i in ("NIRCAM", "NIRISS", "FGS") for d in detectors_of(i)]
+    assert [d.name for d in everything] == [r["name"] for r in read_table("detectors")]
+    assert len({d.suffix for d in everything}) == len(everything)
+    assert [get_detector(n).suffix for n in ("NRCALONG", "B5", "NIS", "GUIDER1", "GUIDER2")] == [
+        "nrca5",
+        "nrcb5",
+        "nis",
+        "g1",
+        "g2",
+    ]
+    assert [get_detector(n).gain for n in ("NIS", "G1", "G2")] == [1.611902, 1.9712874, 1.6897644]
+    for d in everything:
+        assert bool(d.module) == bool(d.channel) == (d.instrument == "NIRCAM")
+
+
+def test_axes_are_those_that_crds_certifies():
+    """CRDS refuses reference files with other FASTAXIS and SLOWAXIS; the rules come with the package crds."""
+    text = (files("crds") / "jwst" / "tpns" / "includes" / "nir_subarray.tpn").read_text()
+    rule = r"DETECTOR=='(\w+)'\)\)\s+\(\(FASTAXIS==(-?\d)\)and\(SLOWAXIS==(-?\d)\)\)"
+    theirs = {name: (int(fast), int(slow)) for name, fast, slow in re.findall(rule, text)}
+    for row in read_table("detectors"):
+        d = get_detector(row["name"])
+        assert (d.fast_axis, d.slow_axis) == theirs[d.fits_name]
 
 
 def test_detectors():
@@ -116,6 +169,15 @@ def test_axes_agree_with_the_siaf():
         (lambda: get_readout("WFC3", "RAPID"), "none"),
         (lambda: subarrays("SUB161", "B"), "SUB160"),
         (lambda: subarrays("FULLP", "A"), "NRCB1_FULLP"),
+        (lambda: subarrays("FULL", "A", instrument="FGS"), "FGS1_FULL"),
+        (lambda: subarray_of("NIS_AMI1_F277"), "NIS_AMI1_F277W"),
+        (lambda: subarray_of("nis_ami1"), "NIS_AMI1"),
+        (lambda: detectors_of("FGS", "A"), "ALL"),
+        (lambda: split_optics("CLEAR", instrument="NIRISS"), "PUPIL"),
+        (lambda: split_optics("GR150R", instrument="NIRISS"), "PUPIL"),
+        (lambda: split_optics("F200W/CLEARP", instrument="NIRISS"), "filter wheel"),
+        (lambda: get_zeropoint("NIS", "CLEAR", "GR700XD"), "NIS"),
+        (lambda: get_zeropoint("GUIDER1", "F200W", "CLEAR"), "GUIDER1"),
         (lambda: split_optics("F151W"), "F150W"),
         (lambda: split_optics("CLEAR"), "PUPIL"),
         (lambda: split_optics(""), "no filter"),
@@ -135,7 +197,18 @@ def test_unknown_names(call, words):
 
 def test_readouts():
     assert [get_readout("NIRCAM", "DEEP8").nframes, get_readout("NIRCAM", "deep8").groupgap] == [8, 12]
-    assert len(read_table("readouts")) == 9
+    found = {
+        (r["instrument"], r["name"]): (int(r["nframes"]), int(r["groupgap"]), int(r["max_groups"]))
+        for r in read_table("readouts")
+        if r["instrument"] != "NIRCAM"
+    }
+    assert found == {
+        ("NIRISS", "NISRAPID"): (1, 0, 800),
+        ("NIRISS", "NIS"): (4, 0, 27),
+        ("FGS", "FGSRAPID"): (1, 0, 800),
+        ("FGS", "FGS"): (4, 0, 27),
+    }
+    assert len(read_table("readouts")) == 9 + len(found)
 
 
 @pytest.mark.parametrize(
@@ -158,11 +231,41 @@ def test_split_optics(text, expected):
     assert split_optics(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("F200W", ("CLEAR", "F200W")),
+        ("f090w", ("CLEAR", "F090W")),
+        ("F277W", ("F277W", "CLEARP")),
+        ("NRM+F380M", ("F380M", "NRM")),
+        ("F380M/NRM", ("F380M", "NRM")),
+        ("F150W+GR150R", ("GR150R", "F150W")),
+        ("GR150C/F115W", ("GR150C", "F115W")),
+        ("GR700XD+CLEAR", ("CLEAR", "GR700XD")),
+        ("GR700XD+F277W", ("F277W", "GR700XD")),
+    ],
+)
+def test_split_optics_of_niriss(text, expected):
+    assert split_optics(text, instrument="NIRISS") == expected
+    assert channel_of(*expected, instrument="NIRISS") == ""
+
+
 def test_every_zero_point_has_optics_of_its_channel():
     for row in read_table("zeropoints"):
-        assert split_optics(f"{row['filter']}/{row['pupil']}") == (row["filter"], row["pupil"])
-        assert channel_of(row["filter"], row["pupil"]) == get_detector(row["detector"]).channel
-    assert {e.wheel for e in optical_elements()} == {"filter", "pupil"}
+        detector, pair = get_detector(row["detector"]), (row["filter"], row["pupil"])
+        if detector.instrument == "FGS":
+            assert pair == ("", "")
+            continue
+        assert split_optics("/".join(pair), instrument=detector.instrument) == pair
+        assert channel_of(*pair, instrument=detector.instrument) == detector.channel
+    for instrument in ("NIRCAM", "NIRISS"):
+        elements = optical_elements(instrument)
+        assert {e.wheel for e in elements} == {"filter", "pupil"}
+        names = {(e.channel, e.wheel, e.name) for e in elements}
+        other = {"filter": "pupil", "pupil": "filter"}
+        assert all((e.channel, other[e.wheel], e.partner) in names for e in elements if e.partner)
+        assert all((e.channel, e.wheel, e.photometry) in names for e in elements if e.photometry)
+    assert not optical_elements("FGS")
 
 
 def test_full_frame_and_point_source_subarrays():
@@ -182,22 +285,136 @@ def test_imaging_apertures_are_in_the_siaf():
         if row["use"] == "imaging":
             place = aperture(row["aperture"])
             assert place.detector == row["detector"]
-            assert frame_time("NIRCAM", place.nx, place.ny, int(row["amplifiers"])) > 0
+            assert frame_time(row["instrument"], place.nx, place.ny, int(row["amplifiers"])) > 0
+
+
+# Named by Mirage, and in no SIAF that pysiaf has.
+ABSENT = {
+    *(f"NRCB5_FULL_{m}" for m in ("MASK335R", "MASK430R", "MASKLWB")),
+    *(f"NRCB5_FULL_TA{m}" for m in ("MASK335R", "MASK430R", "MASKLWB", "MASKLWBL")),
+    *(f"NRCB3_FULL_{m}" for m in ("MASKSWB", "TAMASKSWB", "TAMASKSWBS")),
+    *(f"NRCB1_FULL_{m}" for m in ("MASK210R", "TAMASK210R")),
+}
+
+
+def place_of(row):
+    """(x0, y0, nx, ny) of a row's aperture."""
+    from mirage_dask.pointing import aperture
+
+    if row["aperture"] in ABSENT:
+        return 0, 0, 2048, 2048
+    place = aperture(row["aperture"])
+    assert place.detector == row["detector"]
+    return place.x0, place.y0, place.nx, place.ny
+
+
+def test_every_aperture_lies_on_its_detector():
+    from mirage_dask.pointing.siaf import _siaf
+
+    for row in read_table("subarrays"):
+        x0, y0, nx, ny = place_of(row)
+        assert 0 <= x0 <= 2048 - nx < 2048, row
+        assert 0 <= y0 <= 2048 - ny < 2048, row
+        full = row["name"] == "FULL" or (nx, ny) == (2048, 2048)
+        assert (nx, ny) == (2048, 2048) or not full
+        spec = get_detector(row["detector"])
+        assert spec.instrument == row["instrument"]
+        if row["amplifiers"] == "4":  # four outputs need all pixels along the fast axis
+            assert (nx if abs(spec.fast_axis) == 1 else ny) == 2048
+    names = {n for i in ("NIRCam", "NIRISS", "FGS") for n in _siaf(i).apernames}
+    assert {r["aperture"] for r in read_table("subarrays")} - names == ABSENT
+
+
+def independent_frame_time(instrument, nx, ny, amplifiers):
+    """Pixel times of predecessor and JDox, written out case by case, in units of 10 microseconds."""
+    fast, slow = (nx, ny) if instrument == "NIRCAM" else (ny, nx)
+    if amplifiers == 4:
+        return (fast // 4 + 12) * (slow + 1) + 1
+    if instrument == "FGS" and fast <= 32 and slow <= 32:
+        return (fast + 6) * (slow + 1)
+    if instrument == "NIRCAM" and fast <= 8 and slow <= 8:
+        return (fast + 12) * (slow + 3)
+    return (fast + 12) * (slow + 2)
+
+
+@pytest.mark.parametrize("row", read_table("subarrays"), ids=lambda r: r["aperture"])
+def test_times_of_every_subarray_and_readout_pattern(row):
+    """Frame, group and exposure times are frame-time arithmetic; frames are counted one by one."""
+    from mirage_dask.apt.schedule import clock_time, exposure_duration
+
+    instrument, ngroup, nint = row["instrument"], 5, 3
+    _, _, nx, ny = place_of(row)
+    patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
+    for amplifiers in (1, 4) if row["amplifiers"] == "0" else (int(row["amplifiers"]),):
+        ticks = independent_frame_time(instrument, nx, ny, amplifiers)
+        tframe = frame_time(instrument, nx, ny, amplifiers)
+        assert tframe == pytest.approx(ticks * 1e-5, rel=1e-12)
+        for name in patterns:
+            pattern = get_readout(instrument, name)
+            group = ["read"] * pattern.nframes + ["drop"] * pattern.groupgap
+            assert len(group) * tframe == pytest.approx(
+                (pattern.nframes + pattern.groupgap) * ticks * 1e-5, rel=1e-12
+            )
+            ramp = group * ngroup
+            while ramp[-1] == "drop":  # nothing waits for frames that are dropped at the end
+                ramp.pop()
+            for subarray in (False, True):
+                exposure = ["reset"] * subarray + ["reset", *ramp] * nint
+                exposure.remove("reset")  # between integrations only
+                seconds = exposure_duration(
+                    pattern.nframes, pattern.groupgap, ngroup, nint, tframe, subarray=subarray
+                )
+                assert seconds == pytest.approx(len(exposure) * ticks * 1e-5, rel=1e-12)
+            planned = (len(group) * ngroup + pattern.nframes) * nint
+            seconds = clock_time(pattern.nframes, pattern.groupgap, ngroup, nint, tframe)
+            assert seconds == pytest.approx(planned * ticks * 1e-5, rel=1e-12)
+
+
+def test_subarrays_of_instruments_without_modules():
+    for module in ("ALL", "", "all"):
+        assert [s.aperture for s in subarrays("FULL", module, instrument="NIRISS")] == ["NIS_CEN"]
+        found = subarrays("full", module, instrument="FGS")
+        assert [(s.aperture, s.detector) for s in found] == [
+            ("FGS1_FULL", "GUIDER1"),
+            ("FGS2_FULL", "GUIDER2"),
+        ]
+    assert subarrays("SUB80", instrument="NIRISS")[0].aperture == "NIS_AMI1"
+    assert [s.aperture for s in subarrays("FULL", instrument="NIRISS", use="soss")] == ["NIS_SOSSFULL"]
+    for name, amplifiers in [("WFSS64R", 4), ("WFSS128R", 4), ("WFSS64C", 1), ("WFSS128C", 1)]:
+        assert {s.amplifiers for s in subarrays(name, instrument="NIRISS")} == {amplifiers}
+
+
+def test_subarray_of_an_aperture():
+    rows = read_table("subarrays")
+    assert len({r["aperture"] for r in rows}) == len(rows)
+    for row in rows:
+        assert subarray_of(row["aperture"]).name == row["name"]
+    found = subarray_of("NIS_SUBSTRIP96")
+    assert (found.name, found.detector, found.amplifiers) == ("SUBSTRIP96", "NIS", 1)
+
+
+def test_grism_time_series_in_module_b():
+    found = [s.aperture for s in subarrays("SUBGRISM256", "B")]
+    assert found == ["NRCB5_GRISM256_F322W2", "NRCB2_GRISMTS256", "NRCB4_GRISMTS256"]
 
 
 def test_subarrays_are_the_whole_table_of_mirage(shared):
-    lines = (shared / "data/instrument_tables/NIRCam_subarray_definitions.list").read_text().splitlines()
-    theirs = [line.split() for line in lines if line.startswith("NRC")]
-    ours = read_table("subarrays")
+    theirs = []
+    for name in ("NIRCam_subarray_definitions", "niriss_subarrays", "guider_subarrays"):
+        lines = (shared / f"data/instrument_tables/{name}.list").read_text().splitlines()
+        theirs += [line.split() for line in lines if line.startswith(("NRC", "NIS", "FGS"))]
+    known = {t[0] for t in theirs}
+    ours = [r for r in read_table("subarrays") if r["aperture"] in known]
     assert [r["aperture"] for r in ours] == [t[0] for t in theirs]
     assert [r["name"] for r in ours] == [t[1].upper() for t in theirs]
     different = {r["aperture"] for r, t in zip(ours, theirs, strict=True) if r["amplifiers"] != t[2]}
-    assert different == {t[0] for t in theirs if t[1] == "FULL" and t[2] == "1"}
+    assert different == {t[0] for t in theirs if (t[1] == "FULL" and t[2] == "1") or t[1].startswith("WFSS")}
+    assert len(read_table("subarrays")) - len(ours) == 9 + 4 + 1
 
 
 def test_zero_points_are_those_of_mirage(shared):
     lines = (shared / "data/instrument_tables/NIRCam_zeropoints.list").read_text().splitlines()[1:]
-    assert len(lines) == len(read_table("zeropoints")) == 260
+    assert len(lines) == sum(r["detector"].startswith("NRC") for r in read_table("zeropoints")) == 260
     for line in lines:
         filter, pupil, _, detector, vega, _, _, photflam, photfnu, pivot = line.split()
         gain = 1.82 if detector.endswith("5") else 2.05
@@ -206,6 +423,24 @@ def test_zero_points_are_those_of_mirage(shared):
         assert ours.photfnu_e * gain == pytest.approx(float(photfnu), rel=1e-14)
         assert ours.photflam_e * gain == pytest.approx(float(photflam), rel=1e-14)
         assert 10 ** (0.4 * (ours.vegamag_e - float(vega))) == pytest.approx(gain, rel=1e-12)
+        assert ours.pivot == float(pivot)
+
+
+def test_zero_points_of_niriss_and_fgs_are_those_of_mirage(shared):
+    folder = shared / "data/instrument_tables"
+    rows = [
+        ("NIS", *(("CLEAR", w[0]) if int(w[0][1:4]) < 250 else (w[0], "CLEARP")), *w[2:])
+        for w in (line.split() for line in (folder / "niriss_zeropoints.list").read_text().splitlines()[1:])
+    ]
+    guiders = (line.split() for line in (folder / "guider_zeropoints.list").read_text().splitlines()[1:])
+    rows += [(w[0], "", "", *w[3:]) for w in guiders]
+    assert len(rows) == 14
+    for detector, filter, pupil, vega, ab, _, photflam, photfnu, pivot in rows:
+        ours, gain = get_zeropoint(detector, filter, pupil), get_detector(detector).gain
+        assert ours.photfnu_e * gain == pytest.approx(float(photfnu), rel=1e-14)
+        assert ours.photflam_e * gain == pytest.approx(float(photflam), rel=1e-14)
+        assert 10 ** (0.4 * (ours.vegamag_e - float(vega))) == pytest.approx(gain, rel=1e-12)
+        assert -2.5 * math.log10(ours.photfnu_e * gain) - 48.6 == pytest.approx(float(ab), abs=2e-3)
         assert ours.pivot == float(pivot)
 
 
@@ -218,9 +453,25 @@ def test_zero_points_agree_with_each_other():
 def test_zero_points_of_other_pupils():
     assert get_zeropoint("B1", "F200W", "WLM8") == get_zeropoint("NRCB1", "F200W", "WLP8")
     assert get_zeropoint("NRCALONG", "F444W", "GRISMR") == get_zeropoint("NRCA5", "F444W", "CLEAR")
+    assert get_zeropoint("A1", "F150W", "GDHS60") == get_zeropoint("NRCA1", "F150W", "CLEAR")
+    assert get_zeropoint("NIS", "F480M", "NRM") == get_zeropoint("NIS", "F480M", "CLEARP")
+    assert get_zeropoint("NIS", "F277W", "GR700XD") == get_zeropoint("NIS", "F277W", "CLEARP")
+    assert get_zeropoint("NIS", "GR150C", "F200W") == get_zeropoint("NIS", "CLEAR", "F200W")
+    assert get_zeropoint("G1", "NA", "N/A") == get_zeropoint("GUIDER1", "", "")
 
 
 def test_modes():
     assert exp_type("NIRCAM", "imaging") == "NRC_IMAGE"
+    assert exp_type("niriss", "external_calibration") == "NIS_EXTCAL"
+    assert exp_type("FGS", "dark") == "FGS_DARK"
     assert cosmic_ray_library("flares") == cosmic_ray_library("FLARE") == "FLARE"
     assert [cosmic_ray_rate(n) for n in ("SUNMIN", "SUNMAX", "FLARES")] == [1.587e-5, 5.762e-6, 0.0098729]
+
+
+def test_exposure_types_are_those_of_the_keyword_dictionary():
+    schema = (files("stdatamodels") / "jwst/datamodels/schemas/keyword_exptype.schema.yaml").read_text()
+    theirs = set(re.findall(r"\b(?:NRC|NIS|FGS)_[A-Z0-9-]+\b", schema))
+    guide = {"FGS_ACQ1", "FGS_ACQ2", "FGS_FINEGUIDE", "FGS_ID-IMAGE", "FGS_ID-STACK", "FGS_TRACK"}
+    rows = read_table("exp_types")
+    assert {r["exp_type"] for r in rows} == theirs - guide
+    assert len({(r["instrument"], r["mode"]) for r in rows}) == len(rows)
