@@ -10,6 +10,7 @@ from mirage_dask.pointing.attitude import (
     v2v3_to_unit,
 )
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
+from mirage_dask.pointing.ephemeris import Ephemeris, Track, read_ephemeris
 from mirage_dask.pointing.projection import SkyProjection
 from mirage_dask.pointing.siaf import (
     Aperture,
@@ -25,7 +26,9 @@ from mirage_dask.pointing.siaf import (
 __all__ = [
     "Aperture",
     "Distortion",
+    "Ephemeris",
     "SkyProjection",
+    "Track",
     "aperture",
     "aperture_polynomials",
     "attitude_matrix",
@@ -35,6 +38,7 @@ __all__ = [
     "local_roll",
     "prd_version",
     "radec_to_unit",
+    "read_ephemeris",
     "reference_point",
     "roll_at",
     "siaf_model",

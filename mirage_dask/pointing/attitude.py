@@ -46,7 +46,9 @@ def radec_to_unit(ra: npt.ArrayLike, dec: npt.ArrayLike) -> Floats:
 def unit_to_radec(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
     """Turn unit vectors (n, 3) into ICRS degrees, right ascension in [0, 360)."""
     x, y, z = np.moveaxis(np.atleast_2d(np.asarray(unit, float)), -1, 0)
-    return np.degrees(np.arctan2(y, x)) % 360.0, np.degrees(np.arctan2(z, np.hypot(x, y)))
+    ra = np.degrees(np.arctan2(y, x)) % 360.0
+    # A tiny negative angle modulo 360 rounds to 360.
+    return np.where(ra == 360.0, 0.0, ra), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
 def v2v3_to_unit(v2: npt.ArrayLike, v3: npt.ArrayLike) -> Floats:
