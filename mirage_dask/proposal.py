@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.apt import ProposalFile, exposure_table, read_proposal
+from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
 from mirage_dask.planning import Progress, add_settings, make_plan
 from mirage_dask.settings import Settings, load_settings
@@ -39,6 +39,8 @@ def open_proposal(
     *,
     pointing: str | os.PathLike[str] | None = None,
     settings: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    naming: str = "mirage",
+    strict: bool = False,
     **arguments: Any,
 ) -> Proposal:
     """Read a proposal that APT exported and what you add to it; nothing is computed yet.
@@ -46,11 +48,15 @@ def open_proposal(
     Parameters
     ----------
     path
-        An .aptx file, or the XML that APT exports.
+        An .aptx file, the XML that APT exports, or the records.json of APT 2025.
     pointing
         The pointing report; default the .pointing file beside it.
     settings
         YAML file, or the same as a dictionary.
+    naming
+        'mirage': names numbered as Mirage does; 'mast': as the archive does.
+    strict
+        Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
     **arguments
         Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references, effects, seed.
         They win over the file.
@@ -61,7 +67,10 @@ def open_proposal(
         With every problem of the files and settings.
     """
     chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
-    return Proposal(read_proposal(Path(path), pointing=pointing), chosen)  # type: ignore[arg-type]
+    proposal = Proposal(read_proposal(Path(path), pointing=pointing), chosen, naming=naming)  # type: ignore[arg-type]
+    if strict:
+        require_all(proposal.table)
+    return proposal
 
 
 def open_simulation(store: str | os.PathLike[str]) -> Simulation:
@@ -117,17 +126,29 @@ class Proposal:
         What the files of APT say.
     settings : Settings
         What was added.
+    naming : str
+        How exposures are numbered.
     """
 
-    def __init__(self, file: ProposalFile, settings: Settings):
+    def __init__(self, file: ProposalFile, settings: Settings, *, naming: str = "mirage"):
         self.file = file
         self.settings = settings
+        self.naming = naming
 
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row per detector exposure; what cannot be simulated has status 'unsupported' and a reason."""
         roll, dates = self.settings.roll_angle, self.settings.dates
-        return add_settings(exposure_table(self.file, roll_angle=roll, dates=dates), self.settings)
+        table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming)
+        return add_settings(table, self.settings)
+
+    @property
+    def mismatches(self) -> pd.DataFrame:
+        """Where XML and pointing report disagree: observation, visit (0: all of it), expected, found."""
+        import pandas as pd
+
+        columns = ["observation", "visit", "expected", "found"]
+        return pd.DataFrame([asdict(m) for m in self.file.mismatches], columns=columns)
 
     def prepare(self, *, progress: Progress | None = None) -> Plan:
         """Resolve catalogs and references and return the plan; done once, and found again in the cache.

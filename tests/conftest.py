@@ -70,7 +70,18 @@ def cache_directory() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder of real proposals and reference tables; tests that use it are skipped where it is absent."""
-    folder = Path(os.environ.get("MIRAGE_DASK_SHARED") or ROOT.parent / "shared").resolve()
-    if not (folder / "apt").is_dir():
-        pytest.skip(f"no folder of real data at {folder} (set MIRAGE_DASK_SHARED)")
+    folder = _real_data()
+    if folder is None:
+        pytest.skip("no folder of real data beside the project (set MIRAGE_DASK_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_or_none() -> Path | None:
+    """The same folder, None where it is absent: for tests that have something to do without it."""
+    return _real_data()
+
+
+def _real_data() -> Path | None:
+    folder = Path(os.environ.get("MIRAGE_DASK_SHARED") or ROOT.parent / "shared").resolve()
+    return folder if (folder / "apt").is_dir() else None

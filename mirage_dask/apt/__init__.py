@@ -1,24 +1,40 @@
-"""APT: a proposal's XML (or .aptx) and pointing report, expanded to one row per exposure of each detector."""
+"""APT: what a proposal's exported files say, expanded to one row per exposure of each detector.
 
+documents, pointing_report, proposal_xml, records_json    files -> values
+templates/                                                 one observing template -> its sequence of specifications
+matching                                                   rows of the report <-> specifications
+detectors, support                                         what an exposure reads; what cannot be simulated yet
+schedule, naming, table                                    times, names, the exposure table
+"""
+
+from mirage_dask.apt.naming import NAMINGS
 from mirage_dask.apt.reading import read_proposal
 from mirage_dask.apt.records import (
+    Dithers,
+    Exposure,
     ExposureSpecification,
-    NircamImaging,
+    Mismatch,
     Observation,
     PointingRow,
     ProposalFile,
+    Sequence,
     Target,
 )
-from mirage_dask.apt.table import COLUMNS, exposure_table
+from mirage_dask.apt.table import COLUMNS, exposure_table, require_all
 
 __all__ = [
     "COLUMNS",
+    "NAMINGS",
+    "Dithers",
+    "Exposure",
     "ExposureSpecification",
-    "NircamImaging",
+    "Mismatch",
     "Observation",
     "PointingRow",
     "ProposalFile",
+    "Sequence",
     "Target",
     "exposure_table",
     "read_proposal",
+    "require_all",
 ]

@@ -1,4 +1,4 @@
-"""Find and read the files of a proposal: XML or .aptx, and the pointing report beside it.
+"""Find and read the files of a proposal: XML or .aptx with the pointing report beside it, or a records.json.
 
 They come from strangers, so nothing is unpacked to disk, sizes are bounded before and while reading, and the
 XML parser resolves no entities and opens no other file.
@@ -18,6 +18,7 @@ from mirage_dask.errors import InputError
 MAX_XML = 128 * 2**20
 """Bytes; the largest known proposal has 18 MB."""
 MAX_POINTING = 128 * 2**20
+MAX_RECORDS = 256 * 2**20
 MAX_MEMBERS = 1000
 
 
@@ -63,6 +64,24 @@ def read_pointing_text(path: Path) -> str:
     if b"\0" in data[:4096]:
         raise InputError(f"{path}: it is not a text file; give the pointing report that APT exports.")
     return data.decode("utf-8-sig", errors="replace")
+
+
+def is_records(path: Path) -> bool:
+    """Return whether a file is a records.json: by its name."""
+    return path.suffix.lower() == ".json"
+
+
+def read_records(path: Path) -> bytes:
+    """Return the bytes of a records.json.
+
+    Raises
+    ------
+    InputError
+        If it is absent or too large.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: there is no such file; give the records.json of the proposal.")
+    return _read_bounded(path, MAX_RECORDS, "records file")
 
 
 def _manifest_name(archive: zipfile.ZipFile) -> str | None:
@@ -127,6 +146,11 @@ def read_xml(path: Path) -> Any:
     """
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; give the XML or .aptx file of the proposal.")
+    if path.suffix.lower() == ".pointing":
+        raise InputError(
+            f"{path}: it is a pointing report, which says where exposures point but not what they are; give the XML or "
+            ".aptx file of the proposal, and the report with --pointing."
+        )
     packed = path.suffix.lower() == ".aptx" or zipfile.is_zipfile(path)
     data = _read_aptx(path) if packed else _read_bounded(path, MAX_XML, "proposal")
     parser = etree.XMLParser(

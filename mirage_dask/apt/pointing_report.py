@@ -64,8 +64,12 @@ def _row(match: re.Match[str], observation: int, visit: int, line: int) -> Point
     )
 
 
-def _position_problem(row: PointingRow) -> str:
+def _number_problem(row: PointingRow) -> str:
     """Return what is wrong with the numbers of a row, or an empty string."""
+    if row.specification > 0 and min(row.tile, row.dither) < 1:
+        return (
+            f"exposure {row.specification} has tile {row.tile}, dither {row.dither}; only acquisitions have 0"
+        )
     if not -360.0 <= row.ra <= 360.0 or not -90.0 <= row.dec <= 90.0:
         return f"RA {row.ra}, Dec {row.dec} is no position on the sky"
     if max(abs(row.v2), abs(row.v3)) > 3600.0 or not math.isfinite(row.v2 + row.v3):
@@ -117,7 +121,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
                 problems.append(f"{path}, line {number}: exposure before any '** Visit' line.")
             else:
                 row = _row(match, *visit, number)
-                if wrong := _position_problem(row):
+                if wrong := _number_problem(row):
                     problems.append(f"{path}, line {number}: {wrong}.")
                 rows.append(row)
     if not seen_header:

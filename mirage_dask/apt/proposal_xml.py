@@ -7,15 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from lxml import etree
-
-from mirage_dask.apt.records import Observation, Target
-from mirage_dask.apt.templates import READERS, read_template
-
-_XSI_TYPE = "{http://www.w3.org/2001/XMLSchema-instance}type"
+from mirage_dask.apt.elements import Reader, child_text, local_name, whole_number
+from mirage_dask.apt.records import Observation, Sequence, Target
+from mirage_dask.apt.templates import read_template
 
 
 @dataclass(frozen=True)
@@ -29,14 +26,6 @@ class ProposalXml:
     category: str
     targets: dict[str, Target]
     observations: tuple[Observation, ...]
-
-
-def _text(element: Any, path: str, default: str = "") -> str:
-    """Return the text at a path of local names, blanks collapsed."""
-    if element is None:
-        return default
-    found = element.findtext("/".join(f"{{*}}{name}" for name in path.split("/")))
-    return " ".join((found or "").split()) or default
 
 
 def parse_coordinates(text: str) -> tuple[float, float]:
@@ -61,8 +50,8 @@ def parse_coordinates(text: str) -> tuple[float, float]:
 def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
     targets: dict[str, Target] = {}
     for element in root.iterfind("{*}Targets/{*}Target"):
-        target = _text(element, "TargetName")
-        number = _text(element, "Number")
+        target = child_text(element, "TargetName")
+        number = child_text(element, "Number")
         kinds = " ".join(str(v) for k, v in element.attrib.items() if "type" in k.lower())
         moving = "SolarSystem" in kinds
         coordinates = element.find("{*}EquatorialCoordinates")
@@ -75,55 +64,66 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
                     f"{name}, line {coordinates.sourceline}: target {target}: {value!r} is no position; "
                     "expected 'hh mm ss.s +dd mm ss.s'."
                 )
-        targets[target] = Target(int(number) if number.isdecimal() else 0, target, ra, dec, moving)
+        targets[target] = Target(whole_number(number) or 0, target, ra, dec, moving)
     return targets
 
 
-def _reason(template: str, target: Target | None, target_name: str) -> str:
-    """Return why an observation cannot be simulated, or an empty string."""
-    if template not in READERS:
-        return f"template {template or '(none)'} is not simulated yet; simulated: {', '.join(READERS)}"
-    if target is None:
-        return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
-    return f"target {target.name} moves; moving targets are not simulated yet" if target.moving else ""
+def _guider(element: Any) -> str:
+    """Return 'GUIDER1' or 'GUIDER2' when a guide star is required on it; an empty string otherwise."""
+    text = child_text(element, "SpecialRequirements/GuideStarID/Guider").upper().replace(" ", "")
+    return text if text in ("GUIDER1", "GUIDER2") else ""
 
 
-def _observation(
-    element: Any, name: str, targets: dict[str, Target], problems: list[str]
-) -> Observation | None:
-    number = _text(element, "Number")
-    if not number.isdecimal() or not 0 < int(number) < 1000:
+def _sequences(element: Any, place: str, problems: list[str]) -> tuple[Sequence, ...]:
+    """Return what the templates of an observation ask for: the prime's, then those of coordinated parallels."""
+    requirements = {
+        "guider": _guider(element),
+        "sensing_only": child_text(element, "SpecialRequirements/WavefrontSensing") == "SENSING_ONLY",
+    }
+    holders = [element.find("{*}Template")]
+    if child_text(element, "CoordinatedParallel").lower() == "true":
+        holders += [e for e in element.iterchildren("{*}*") if local_name(e).endswith("CoordinatedTemplate")]
+    templates = [h[0] if h is not None and len(h) else None for h in holders]
+    prime = templates[0]
+    found = [read_template(prime, place, problems, **requirements)]
+    for template in templates[1:]:
+        found.append(
+            read_template(
+                template,
+                f"{place}, parallel",
+                problems,
+                prime=None if prime is None else Reader(prime, place, problems),
+                prime_template="" if prime is None else local_name(prime),
+                **requirements,
+            )
+        )
+    return tuple(found)
+
+
+def _observation(element: Any, name: str, problems: list[str]) -> Observation | None:
+    text = child_text(element, "Number")
+    number = whole_number(text) or 0
+    if not 0 < number < 1000:
         problems.append(
-            f"{name}, line {element.sourceline}: Observation: Number must be 1 to 999, not {number!r}."
+            f"{name}, line {element.sourceline}: Observation: Number must be 1 to 999, not {text!r}."
         )
         return None
-    place = f"{name}, observation {int(number)}"
-    holder = element.find("{*}Template")
-    template, imaging = read_template(
-        holder[0] if holder is not None and len(holder) else None, place, problems
-    )
+    prime, *parallels = _sequences(element, f"{name}, observation {number}", problems)
+    if not prime.instrument:
+        prime = replace(prime, instrument=child_text(element, "Instrument").upper())
     # TargetID is "<number> <name>"; calibrations without a target say NONE.
-    words = _text(element, "TargetID").split(maxsplit=1)
-    target_name = words[-1] if words and words[-1] != "NONE" else ""
-    parallel = element.find("{*}FirstCoordinatedTemplate")
-    is_parallel = _text(element, "CoordinatedParallel").lower() == "true"
-    states = [_text(tile, "TileState") for tile in element.iterfind(".//{*}MosaicTiles")]
-    visits = [v.get("Number") or "" for v in element.iterfind("{*}Visit")]
+    words = child_text(element, "TargetID").split(maxsplit=1)
+    states = [child_text(tile, "TileState") for tile in element.iterfind(".//{*}MosaicTiles")]
+    visits = [whole_number(v.get("Number") or "") for v in element.iterfind("{*}Visit")]
     return Observation(
-        number=int(number),
-        label=_text(element, "Label"),
-        target=target_name,
-        instrument=_text(element, "Instrument").upper(),
-        template=template,
-        parallel_template=(
-            etree.QName(parallel[0]).localname
-            if is_parallel and parallel is not None and len(parallel)
-            else ""
-        ),
+        number=number,
+        label=child_text(element, "Label"),
+        target=words[-1] if words and words[-1] != "NONE" else "",
+        prime=prime,
+        parallels=tuple(parallels),
         tiles=max(states.count("Tile Included"), 1),
-        visits=tuple(int(v) for v in visits if v.isdecimal()),
-        imaging=imaging,
-        reason=_reason(template, targets.get(target_name), target_name),
+        visits=tuple(v for v in visits if v and v < 1000) or (1,),
+        fiducial_override=element.find("{*}SpecialRequirements/{*}FiducialPointOverride") is not None,
     )
 
 
@@ -140,15 +140,16 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
         List that problems are added to; they carry the line of the XML.
     """
     information = root.find("{*}ProposalInformation")
-    identifier = _text(information, "ProposalID")
-    if identifier and not (identifier.isdecimal() and int(identifier) < 100000):
+    identifier = child_text(information, "ProposalID")
+    program = whole_number(identifier)
+    if identifier and (program is None or program > 99999):
         problems.append(
             f"{name}: ProposalID: expected a program number of at most 5 digits, not {identifier!r}."
         )
     category = information.find("{*}ProposalCategory") if information is not None else None
-    kind = _text(information, "ProposalCategory")
+    kind = child_text(information, "ProposalCategory")
     if category is not None and len(category):  # an element up to APT 25.4.1, a word later
-        kind = etree.QName(category[0]).localname
+        kind = local_name(category[0])
     investigator = information.find(".//{*}PrincipalInvestigator") if information is not None else None
     names = [
         " ".join((found.text or "").split())
@@ -161,9 +162,9 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
     elements = [
         e
         for e in (() if requests is None else requests.iterfind(".//{*}Observation"))
-        if etree.QName(e.getparent()).localname in ("DataRequests", "ObservationGroup")
+        if local_name(e.getparent()) in ("DataRequests", "ObservationGroup")
     ]
-    read = [o for e in elements if (o := _observation(e, name, targets, problems)) is not None]
+    read = [o for e in elements if (o := _observation(e, name, problems)) is not None]
     numbers = [o.number for o in read]
     problems += [
         f"{name}: observation {n} is there {numbers.count(n)} times; numbers must be unique."
@@ -173,8 +174,8 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
     if not elements:
         problems.append(f"{name}: the proposal has no observations.")
     return ProposalXml(
-        program=int(identifier) if identifier.isdecimal() else None,
-        title=_text(information, "Title"),
+        program=program,
+        title=child_text(information, "Title"),
         pi=" ".join(n for n in names if n),
         category=kind or "GO",
         targets=targets,

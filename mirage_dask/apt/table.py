@@ -1,25 +1,19 @@
-"""The exposure table: one row for each exposure of each detector, in the order of the pointing report.
+"""The exposure table: one row for each exposure of each detector, in the order in which they are taken.
 
-Names and numbers follow Mirage:
-``jw<program><observation><visit>_<group><sequence><activity>_<exposure>_<detector>`` with visit group 01,
-activity 01, sequence 1 for prime and 2 for parallel exposures, and exposures numbered per observation,
-sequence and detector in table order. What cannot be simulated has a row as well, with the reason.
+What cannot be simulated has a row as well, with the reason. Exposures without a pointing (darks, lamps) have no position;
+those of a moving target get theirs from its track.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.apt.records import (
-    ExposureSpecification,
-    NircamImaging,
-    Observation,
-    PointingRow,
-    ProposalFile,
-)
+from mirage_dask.apt.detectors import Reading, readings
+from mirage_dask.apt.naming import Place, name_exposures
+from mirage_dask.apt.records import ACQUISITION, CONFIRMATION, Exposure, Observation, ProposalFile
 from mirage_dask.apt.schedule import (
     DEFAULT_DATE,
     Step,
@@ -31,15 +25,13 @@ from mirage_dask.apt.schedule import (
     per_observation,
     start_times,
 )
+from mirage_dask.apt.support import why_not
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import exp_type, frame_time, get_detector, get_readout, subarrays
-from mirage_dask.pointing import Aperture, aperture, attitude_matrix, footprint, reference_point
+from mirage_dask.instruments import exp_type, frame_time, get_readout
+from mirage_dask.pointing import Track, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ACTIVITY = "01"
-VISIT_GROUP = 1
 
 COLUMNS: dict[str, type] = {
     "name": str,
@@ -52,6 +44,7 @@ COLUMNS: dict[str, type] = {
     "exposure": int,
     "tile": int,
     "dither": int,
+    "specification": int,
     "template": str,
     "mode": str,
     "exp_type": str,
@@ -114,166 +107,12 @@ COLUMNS: dict[str, type] = {
 """Columns of the exposure table in order, and their types (int64, float64, text)."""
 
 _EMPTY: dict[type, Any] = {int: 0, float: float("nan"), str: ""}
-_SHORT_NAMES = {"NIRCAM": "nrc", "NIRISS": "nis", "FGS": "fgs", "MIRI": "miri", "NIRSPEC": "nrs"}
+_LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
+_EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 
-
-class _Builder:
-    """Collects rows; keeps the running exposure numbers."""
-
-    def __init__(self, proposal: ProposalFile, rolls: Mapping[int, float]):
-        self.proposal, self.rolls = proposal, rolls
-        self.rows: list[dict[str, Any]] = []
-        self.counts: dict[tuple[int, int, str], int] = defaultdict(int)
-
-    def add(self, observation: Observation, visit: int, suffix: str, *, sequence: int, **values: Any) -> None:
-        """Append a row with its name and all that it shares with the rows of its observation."""
-        key = (observation.number, sequence, suffix)
-        self.counts[key] += 1
-        program, target = self.proposal.program, self.proposal.targets.get(observation.target)
-        name = (
-            f"jw{program:05d}{observation.number:03d}{visit:03d}_{VISIT_GROUP:02d}{sequence}{ACTIVITY}"
-            f"_{self.counts[key]:05d}_{suffix}"
-        )
-        shared = {
-            "name": name,
-            "program": program,
-            "observation": observation.number,
-            "visit": visit,
-            "visit_group": VISIT_GROUP,
-            "sequence": sequence,
-            "activity": ACTIVITY,
-            "exposure": self.counts[key],
-            "pa_v3": self.rolls[observation.number],
-            "target": observation.target,
-            "target_ra": target.ra if target else float("nan"),
-            "target_dec": target.dec if target else float("nan"),
-            "label": observation.label,
-            "title": self.proposal.title,
-            "pi": self.proposal.pi,
-            "category": self.proposal.category,
-        }
-        self.rows.append({k: _EMPTY[kind] for k, kind in COLUMNS.items()} | shared | values)
-
-
-def _pointing_values(row: PointingRow) -> dict[str, Any]:
-    return {
-        "tile": row.tile,
-        "dither": row.dither,
-        "pps_aperture": row.aperture,
-        "ra_pointing": row.ra,
-        "dec_pointing": row.dec,
-        "v2": row.v2,
-        "v3": row.v3,
-        "xoffset": row.ideal_x,
-        "yoffset": row.ideal_y,
-    }
-
-
-def _dither_values(imaging: NircamImaging, dither: int) -> dict[str, Any]:
-    """Return which primary and which subpixel position a running dither number is."""
-    positions = imaging.subpixel_positions
-    return {
-        "primary_dither_type": imaging.primary_dither_type,
-        "total_primary": imaging.primary_dithers,
-        "primary": (dither + positions - 1) // positions,
-        "subpix_type": imaging.subpixel_dither_type,
-        "total_subpix": positions,
-        "subpix": (dither - 1) % positions + 1,
-    }
-
-
-def _readout_values(
-    instrument: str, specification: ExposureSpecification, place: Aperture, amplifiers: int
-) -> dict[str, Any]:
-    pattern = get_readout(instrument, specification.readpatt)
-    tframe = frame_time(instrument, place.nx, place.ny, amplifiers)
-    frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
-    full = (place.nx, place.ny) == (get_detector(place.detector).size,) * 2
-    return {
-        "readpatt": pattern.name,
-        "nframes": pattern.nframes,
-        "groupgap": pattern.groupgap,
-        "ngroup": specification.ngroup,
-        "nint": specification.nint,
-        "namp": amplifiers,
-        "tframe": tframe,
-        "tgroup": tframe * (pattern.nframes + pattern.groupgap),
-        "nx": place.nx,
-        "ny": place.ny,
-        "x0": place.x0,
-        "y0": place.y0,
-        "duration": exposure_duration(*frames, tframe, subarray=not full),
-    }
-
-
-def _detector_rows(
-    imaging: NircamImaging, row: PointingRow, pa_v3: float
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (name suffix, values) for each detector that one NIRCam imaging exposure reads."""
-    specification = imaging.specifications[row.specification - 1]
-    attitude = attitude_matrix(row.ra, row.dec, row.v2, row.v3, pa_v3)
-    for subarray in subarrays(imaging.subarray, imaging.module, use="imaging"):
-        detector, place = get_detector(subarray.detector), aperture(subarray.aperture)
-        ra_ref, dec_ref, roll_ref = reference_point(attitude, place)
-        short = detector.channel == "SHORT"
-        yield (
-            detector.name.lower(),
-            {
-                "mode": "imaging",
-                "exp_type": exp_type(detector.instrument, "imaging"),
-                "instrument": detector.instrument,
-                "module": detector.module,
-                "channel": detector.channel,
-                "detector": detector.name,
-                "aperture": place.name,
-                "subarray": subarray.name,
-                "filter": specification.short_filter if short else specification.long_filter,
-                "pupil": specification.short_pupil if short else specification.long_pupil,
-                "fast_axis": detector.fast_axis,
-                "slow_axis": detector.slow_axis,
-                "ra_ref": ra_ref,
-                "dec_ref": dec_ref,
-                "roll_ref": roll_ref,
-                "v2_ref": place.v2_ref,
-                "v3_ref": place.v3_ref,
-                "v3i_yang": place.v3i_yang,
-                "vparity": place.vparity,
-                "s_region": footprint(attitude, place),
-                "status": "ready",
-                **_readout_values(detector.instrument, specification, place, subarray.amplifiers),
-                **_dither_values(imaging, row.dither),
-            },
-        )
-
-
-def _row_reason(observation: Observation, row: PointingRow) -> str:
-    """Return why an exposure cannot be simulated, or an empty string."""
-    if observation.reason:
-        return observation.reason
-    if row.instrument != observation.instrument:
-        parallel = observation.parallel_template or "no parallel template in the XML"
-        return f"coordinated parallels ({parallel}) are not simulated yet"
-    return ""
-
-
-def _schedule(
-    rows: list[dict[str, Any]], exposures: list[PointingRow | None], dates: Mapping[int, datetime]
-) -> None:
-    """Fill in the start times: exposures of one pointing run in turn, their detectors and parallels together."""
-    steps: list[Step] = []
-    step_of_row: list[int] = []
-    last: PointingRow | None = None
-    for row, exposure in zip(rows, exposures, strict=True):
-        follows = row["sequence"] == 2 and steps and steps[-1].observation == row["observation"]
-        if not steps or exposure is None or (exposure is not last and not follows):
-            frames = (row["nframes"], row["groupgap"], row["ngroup"], row["nint"])
-            seconds = clock_time(*frames, row["tframe"]) if row["status"] == "ready" else 0.0
-            steps.append(Step(row["observation"], row["visit"], row["dither"], seconds))
-        last = exposure
-        step_of_row.append(len(steps) - 1)
-    starts = start_times(steps, dates)
-    for row, step in zip(rows, step_of_row, strict=True):
-        row["start_time"] = iso_time(starts[step])
+Rows = list[dict[str, Any]]
+Detectors = list[tuple[dict[str, Any], Reading | None]]
+"""Rows of one exposure, and what each one reads; None for an exposure that is listed only."""
 
 
 def exposure_table(
@@ -281,6 +120,8 @@ def exposure_table(
     *,
     roll_angle: float | Mapping[Any, float] = 0.0,
     dates: Any = DEFAULT_DATE,
+    naming: str = "mirage",
+    tracks: Mapping[str, Track] | None = None,
 ) -> pd.DataFrame:
     """Expand a proposal to one row per exposure of each detector.
 
@@ -292,6 +133,10 @@ def exposure_table(
         Position angle of the V3 axis, degrees: one, or a mapping of observation number to angle.
     dates
         Start, 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ss' UTC: one, or a mapping of observation number to date.
+    naming
+        'mirage' numbers exposures as Mirage does, 'mast' as the archive; see `mirage_dask.apt.naming`.
+    tracks
+        Where moving targets are, by name of the target.
 
     Returns
     -------
@@ -318,45 +163,228 @@ def exposure_table(
         raise InputError(problems)
 
     observations = {o.number: o for o in proposal_file.observations}
-    builder = _Builder(proposal_file, spread["roll_angle"])
-    exposures: list[PointingRow | None] = []
-    for row in proposal_file.pointings:
-        observation = observations[row.observation]
-        reason = _row_reason(observation, row)
-        parallel = bool(observation.parallel_template) and row.instrument != observation.instrument
-        common = _pointing_values(row) | {"template": observation.template}
-        if parallel:
-            common["template"] = observation.parallel_template
-        sequence = 2 if parallel else 1
-        if reason or observation.imaging is None:
-            builder.add(
-                observation,
-                row.visit,
-                _SHORT_NAMES.get(row.instrument, "unknown"),
-                sequence=sequence,
-                **common,
-                instrument=row.instrument,
-                status="unsupported",
-                reason=reason,
-            )
-        else:
-            for suffix, values in _detector_rows(observation.imaging, row, builder.rolls[row.observation]):
-                builder.add(observation, row.visit, suffix, sequence=sequence, **common, **values)
-        exposures += [row] * (len(builder.rows) - len(exposures))
-    for number in sorted(set(numbers) - {r.observation for r in proposal_file.pointings}):
-        observation = observations[number]
-        builder.add(
-            observation,
-            observation.visits[0] if observation.visits else 1,
-            _SHORT_NAMES.get(observation.instrument, "unknown"),
-            sequence=1,
-            template=observation.template,
-            instrument=observation.instrument,
-            status="unsupported",
-            reason=observation.reason or "it has no exposures in the pointing report",
-        )
-        exposures.append(None)
-    _schedule(builder.rows, exposures, spread["dates"])
-    frame = pd.DataFrame(builder.rows, columns=list(COLUMNS))
+    expanded = [
+        _expand(proposal_file, observations[exposure.observation], exposure)
+        for exposure in proposal_file.exposures
+    ]
+    starts = _starts(proposal_file.exposures, expanded, spread["dates"])
+    for exposure, detectors, start in zip(proposal_file.exposures, expanded, starts, strict=True):
+        _point(exposure, detectors, spread["roll_angle"][exposure.observation], start, tracks or {})
+    _name(proposal_file.program, [pair for detectors in expanded for pair in detectors], naming)
+    rows = [row for detectors in expanded for row, _ in detectors]
+    frame = pd.DataFrame(rows, columns=list(COLUMNS))
     kinds = {int: "int64", float: "float64", str: "str"}
     return frame.astype({name: kinds[kind] for name, kind in COLUMNS.items()})
+
+
+def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure) -> Detectors:
+    """Return the rows of one exposure, without names, times and places on the sky, with what each one reads."""
+    target = proposal.targets.get(observation.target)
+    shared = {
+        "program": proposal.program,
+        "observation": exposure.observation,
+        "visit": exposure.visit,
+        "sequence": exposure.sequence,
+        "template": exposure.template,
+        "instrument": exposure.instrument or observation.instrument,
+        "target": observation.target,
+        "target_ra": target.ra if target else float("nan"),
+        "target_dec": target.dec if target else float("nan"),
+        "label": observation.label,
+        "title": proposal.title,
+        "pi": proposal.pi,
+        "category": proposal.category,
+        "status": "unsupported",
+        **_pointing_values(exposure),
+    }
+    reason, found = exposure.reason, []
+    if not reason:
+        try:
+            found = list(readings(exposure))
+        except InputError as error:
+            reason = "; ".join(error.problems)
+    empty = {k: _EMPTY[kind] for k, kind in COLUMNS.items()} | shared
+    rows: Detectors = []
+    for reading in found:
+        own = why_not(reading, target, observation.target)
+        status = "unsupported" if own else "ready"
+        rows.append(
+            (empty | _detector_values(exposure, reading) | {"reason": own, "status": status}, reading)
+        )
+    if not rows:
+        listed = _listed_values(exposure, str(shared["instrument"]))
+        rows.append((empty | listed | {"reason": reason or "it reads no detector"}, None))
+    return rows
+
+
+def _pointing_values(exposure: Exposure) -> dict[str, Any]:
+    row, specification = exposure.row, exposure.specification
+    values: dict[str, Any] = {}
+    if row is not None:
+        values |= {
+            "tile": row.tile,
+            "dither": row.dither,
+            "specification": row.specification,
+            "pps_aperture": row.aperture,
+            "ra_pointing": row.ra,
+            "dec_pointing": row.dec,
+            "v2": row.v2,
+            "v3": row.v3,
+            "xoffset": row.ideal_x,
+            "yoffset": row.ideal_y,
+        }
+    if specification is not None:
+        dithers = specification.dithers
+        primary, subpixel = dithers.position(values.get("dither", 0))
+        values |= {
+            "primary_dither_type": dithers.primary_type,
+            "total_primary": dithers.primary,
+            "primary": primary,
+            "subpix_type": dithers.subpixel_type,
+            "total_subpix": dithers.subpixel,
+            "subpix": subpixel,
+        }
+    return values
+
+
+def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
+    """Return what is said of an exposure that is listed only: MIRI, NIRSpec, or one without a specification."""
+    specification = exposure.specification
+    values: dict[str, Any] = {"detector": _listed_detector(exposure, instrument)}
+    if specification is not None and specification.readpatt:
+        values |= {
+            "readpatt": specification.readpatt,
+            "ngroup": specification.ngroup,
+            "nint": specification.nint,
+            "subarray": specification.subarray,
+            "filter": specification.optics.get("", ("", ""))[0],
+            "mode": specification.mode,
+        }
+    return values
+
+
+def _listed_detector(exposure: Exposure, instrument: str) -> str:
+    aperture = exposure.row.aperture if exposure.row is not None else ""
+    names = [n for prefix, n in _LISTED.items() if (aperture or instrument).startswith(prefix)]
+    return (
+        names[-1] if names else {"NIRCAM": "nrc", "NIRISS": "nis", "FGS": "fgs"}.get(instrument, "unknown")
+    ).upper()
+
+
+def _detector_values(exposure: Exposure, reading: Reading) -> dict[str, Any]:
+    detector, place, specification = reading.detector, reading.aperture, exposure.specification
+    assert specification is not None  # readings come from it
+    pattern = get_readout(detector.instrument, specification.readpatt)
+    tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
+    frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
+    full = (place.nx, place.ny) == (detector.size,) * 2
+    kind = _EXP_TYPE_OF.get(specification.type, reading.mode)
+    return {
+        "mode": reading.mode,
+        "exp_type": exp_type(detector.instrument, kind),
+        "instrument": detector.instrument,
+        "module": detector.module,
+        "channel": detector.channel,
+        "detector": detector.name,
+        "aperture": place.name,
+        "subarray": reading.subarray,
+        "filter": reading.filter,
+        "pupil": reading.pupil,
+        "fast_axis": detector.fast_axis,
+        "slow_axis": detector.slow_axis,
+        "v2_ref": place.v2_ref,
+        "v3_ref": place.v3_ref,
+        "v3i_yang": place.v3i_yang,
+        "vparity": place.vparity,
+        "readpatt": pattern.name,
+        "nframes": pattern.nframes,
+        "groupgap": pattern.groupgap,
+        "ngroup": specification.ngroup,
+        "nint": specification.nint,
+        "namp": reading.amplifiers,
+        "tframe": tframe,
+        "tgroup": tframe * (pattern.nframes + pattern.groupgap),
+        "nx": place.nx,
+        "ny": place.ny,
+        "x0": place.x0,
+        "y0": place.y0,
+        "duration": exposure_duration(*frames, tframe, subarray=not full),
+    }
+
+
+def _starts(
+    exposures: tuple[Exposure, ...], expanded: list[Detectors], dates: Mapping[int, datetime]
+) -> list[datetime]:
+    """Return when each exposure starts: they run in turn, their detectors and their parallels together."""
+    steps: list[Step] = []
+    step_of_exposure: list[int] = []
+    for exposure, detectors in zip(exposures, expanded, strict=True):
+        follows = exposure.sequence > 1 and steps and steps[-1].observation == exposure.observation
+        if not follows:
+            first, _ = detectors[0]
+            frames = (first["nframes"], first["groupgap"], first["ngroup"], first["nint"])
+            seconds = clock_time(*frames, first["tframe"]) if first["tframe"] > 0 else 0.0
+            steps.append(Step(exposure.observation, exposure.visit, first["dither"], seconds))
+        step_of_exposure.append(len(steps) - 1)
+    starts = start_times(steps, dates)
+    return [starts[step] for step in step_of_exposure]
+
+
+def _point(
+    exposure: Exposure, detectors: Detectors, roll: float, start: datetime, tracks: Mapping[str, Track]
+) -> None:
+    """Fill in the start time, and where each detector of an exposure looks."""
+    first, _ = detectors[0]
+    position = first["ra_pointing"], first["dec_pointing"]
+    target = first["target_ra"], first["target_dec"]
+    if first["target"] in tracks:
+        position = target = tracks[first["target"]].position(start)
+    elif exposure.row is not None and math.isnan(target[0]) and position == (0.0, 0.0):
+        position = math.nan, math.nan  # APT writes zeros for a target that moves
+    for row, _ in detectors:
+        row["start_time"], row["pa_v3"] = iso_time(start), roll
+        row["ra_pointing"], row["dec_pointing"] = position
+        row["target_ra"], row["target_dec"] = target
+    if math.isnan(position[0]):
+        return
+    attitude = attitude_matrix(*position, first["v2"], first["v3"], roll)
+    for row, reading in detectors:
+        if reading is not None:
+            row["ra_ref"], row["dec_ref"], row["roll_ref"] = reference_point(attitude, reading.aperture)
+            row["s_region"] = footprint(attitude, reading.aperture)
+
+
+def _name(program: int, detectors: Detectors, naming: str) -> None:
+    """Give every row its name and its numbers."""
+    places = [
+        Place(
+            program,
+            row["observation"],
+            row["visit"],
+            row["sequence"],
+            row["specification"],
+            row["pps_aperture"],
+            reading.detector.suffix if reading is not None else row["detector"].lower(),
+        )
+        for row, reading in detectors
+    ]
+    for (row, _), name in zip(detectors, name_exposures(places, naming=naming), strict=True):
+        row["name"], row["visit_group"] = name.root, name.visit_group
+        row["activity"], row["exposure"] = name.activity, name.exposure
+
+
+def require_all(table: pd.DataFrame) -> None:
+    """Do nothing if everything in a table can be simulated.
+
+    Raises
+    ------
+    InputError
+        With one line for each observation and reason.
+    """
+    not_ready = table[table["status"] == "unsupported"]
+    problems = [
+        f"observation {number}: {count} exposures cannot be simulated: {reason}."
+        for (number, reason), count in not_ready.groupby(["observation", "reason"]).size().items()
+    ]
+    if problems:
+        raise InputError(problems)

@@ -12,6 +12,8 @@ from typing import Any, NoReturn
 from mirage_dask.cli.console import complain
 from mirage_dask.errors import nearest
 
+NAMINGS = ("mirage", "mast")  # as in mirage_dask.apt, which takes a second to import
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser that names the nearest word when one is misspelt; it accepts no abbreviations."""
@@ -71,9 +73,20 @@ def add_command(commands: Any, name: str, summary: str, detail: str, examples: s
 
 def add_proposal(parser: Parser, *, settings: bool = True) -> None:
     """Add PROPOSAL and what belongs to it."""
-    parser.add_argument("proposal", metavar="PROPOSAL", help=".aptx file, or the .xml that APT exports")
+    parser.add_argument(
+        "proposal", metavar="PROPOSAL", help=".aptx file, .xml that APT exports, or records.json"
+    )
     parser.add_argument(
         "--pointing", metavar="FILE", help="pointing report of an .xml (default: the .pointing beside it)"
+    )
+    parser.add_argument(
+        "--naming",
+        choices=NAMINGS,
+        default=NAMINGS[0],
+        help="number exposures as Mirage does (default) or as the archive",
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="an error if any exposure cannot be simulated, with all reasons"
     )
     if settings:
         parser.add_argument(
@@ -123,5 +136,7 @@ def open_given(arguments: argparse.Namespace) -> Any:
         arguments.proposal,
         pointing=arguments.pointing,
         settings=getattr(arguments, "settings", None),
+        naming=getattr(arguments, "naming", NAMINGS[0]),
+        strict=getattr(arguments, "strict", False),
         **given,
     )

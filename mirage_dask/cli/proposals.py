@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import socket
+import sys
 import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,8 @@ from mirage_dask.cli.console import (
 from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mirage_dask.proposal import PlanSummary
 
 SHOWN_COLUMNS = (
@@ -45,6 +48,8 @@ SHOWN_COLUMNS = (
     "target",
     "status",
 )
+NUMBERS = ("observation", "visits", "exposures", "detectors", "simulated", "ngroup", "nint")
+"""Columns of numbers."""
 PATIENCE = 5.0
 """Seconds to wait for a scheduler to answer before saying that it does not."""
 
@@ -55,10 +60,12 @@ def add(commands: Any) -> None:
         commands,
         "exposures",
         "list every detector exposure of a proposal",
-        "List every detector exposure of a proposal: name, pointing, filter, readout, dither, target. Exposures that "
-        "cannot be simulated are listed too, with the reason.",
+        "List the exposures of a proposal: in a terminal by observation, into a pipe or with --rows every detector "
+        "exposure. Those that cannot be simulated are listed too, with the reason, and so is everything in which XML and "
+        "pointing report disagree.",
         """
         mirage-dask exposures my.aptx
+        mirage-dask exposures my.aptx --rows --select "observation == 2"
         mirage-dask exposures my.xml --pointing my.pointing --csv exposures.csv
         mirage-dask exposures my.aptx --select "filter == 'F444W'" --json | jq '.[].name'
         """,
@@ -66,6 +73,7 @@ def add(commands: Any) -> None:
     )
     add_proposal(table)
     add_select(table)
+    table.add_argument("--rows", action="store_true", help="a line for every detector exposure")
     table.add_argument("--csv", metavar="FILE", help="write all columns as CSV ('-' for stdout)")
     table.add_argument("--parquet", metavar="FILE", help="write all columns as Parquet")
     add_json(table)
@@ -119,7 +127,8 @@ def add(commands: Any) -> None:
 
 def list_exposures(arguments: argparse.Namespace) -> int:
     """Print the exposure table, or write it to files."""
-    table = selected(open_given(arguments).table, arguments.select)
+    proposal = open_given(arguments)
+    table = selected(proposal.table, arguments.select)
     if arguments.parquet:
         table.to_parquet(arguments.parquet, index=False)
         tell(f"wrote {len(table):,} rows to {arguments.parquet}")
@@ -127,16 +136,60 @@ def list_exposures(arguments: argparse.Namespace) -> int:
         table.to_csv(arguments.csv, index=False)
         tell(f"wrote {len(table):,} rows to {arguments.csv}")
     if arguments.csv == "-":
-        import sys
-
         table.to_csv(sys.stdout, index=False)
     elif arguments.json:
         say_json(table)
     elif not (arguments.csv or arguments.parquet):
-        columns = [c for c in SHOWN_COLUMNS if c in table]
-        say_table(columns, table[columns].itertuples(index=False, name=None), right=("ngroup", "nint"))
+        if arguments.rows or not sys.stdout.isatty():
+            say_table(
+                SHOWN_COLUMNS, table[list(SHOWN_COLUMNS)].itertuples(index=False, name=None), right=NUMBERS
+            )
+        else:
+            summary = by_observation(table)
+            say_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
     _tell_unsupported(table)
+    _tell_mismatches(proposal)
     return 0
+
+
+def by_observation(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row for each observation and instrument: what it looks at, through what, and how many exposures that is."""
+    import pandas as pd
+
+    def words(values: pd.Series) -> str:
+        return ", ".join(dict.fromkeys(str(v) for v in values if str(v)))
+
+    rows = []
+    for (number, template, _), group in table.groupby(["observation", "template", "instrument"], sort=False):
+        pairs = zip(group["filter"], group["pupil"], strict=True)
+        optics = [f if p in ("", "CLEAR", "CLEARP") else p if f == "CLEAR" else f"{f}+{p}" for f, p in pairs]
+        pointings = group[["visit", "tile", "specification", "dither", "exposure"]].drop_duplicates()
+        rows.append(
+            {
+                "observation": number,
+                "label": group["label"].iloc[0][:28],
+                "target": words(group["target"])[:20],
+                "template": template,
+                "mode": words(group["mode"]),
+                "visits": group["visit"].nunique(),
+                "optics": words(pd.Series(optics)),
+                "subarray": words(group["subarray"]),
+                "readout": words(group["readpatt"]),
+                "exposures": len(pointings),
+                "detectors": len(group),
+                "simulated": int((group["status"] == "ready").sum()),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _tell_mismatches(proposal: Any) -> None:
+    """Say where XML and pointing report disagree."""
+    if len(proposal.mismatches):
+        tell("[yellow]XML and pointing report disagree[/]; the report is followed:")
+    for row in proposal.mismatches.itertuples():
+        visit = f", visit {row.visit}" if row.visit else ""
+        tell(f"  observation {row.observation}{visit}: expected {row.expected}, found {row.found}")
 
 
 def selected(table: Any, expression: str | None) -> Any:

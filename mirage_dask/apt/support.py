@@ -1,0 +1,51 @@
+"""What cannot be simulated yet, and why: the one place that says so.
+
+A row of the exposure table is 'ready' when nothing here objects. When a kind of physics is built, its line here goes.
+"""
+
+from __future__ import annotations
+
+from mirage_dask.apt.detectors import Reading
+from mirage_dask.apt.records import Target
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_zeropoint
+
+_MODES = {
+    "wfss": "dispersion by grisms",
+    "ts_grism": "dispersion by grisms",
+    "ts_imaging": "a time series",
+    "soss": "single-object slitless spectroscopy",
+    "ami": "aperture masking interferometry",
+    "dark": "a dark exposure",
+}
+_INSTRUMENTS = ("NIRCAM",)
+
+
+def why_not(reading: Reading, target: Target | None, target_name: str) -> str:
+    """Return why what one detector does cannot be simulated yet, or an empty string.
+
+    Parameters
+    ----------
+    reading
+        What the detector does.
+    target
+        The observation's target; None when the proposal's list lacks it.
+    target_name
+        Its name; empty when the observation has none.
+    """
+    instrument = reading.detector.instrument
+    if reading.mode in _MODES:
+        return f"{_MODES[reading.mode]} is not simulated yet"
+    if instrument not in _INSTRUMENTS:
+        return f"detectors of {instrument} are not simulated yet"
+    if target is None:
+        return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
+    if target.moving:
+        return f"target {target.name} moves; moving targets are not simulated yet"
+    if reading.pupil.startswith("GDHS"):
+        return "dispersed Hartmann sensors are not simulated yet"
+    try:
+        get_zeropoint(reading.detector.name, reading.filter, reading.pupil)
+    except InputError:
+        return f"the throughput of {reading.filter} with {reading.pupil} is not known"
+    return ""

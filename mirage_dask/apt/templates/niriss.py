@@ -1,0 +1,163 @@
+"""NIRISS: imaging, external calibration, aperture masking, single-object spectroscopy and darks.
+
+A filter longward of 2.5 micron sits in the filter wheel, the others in the pupil wheel. Target acquisitions are four
+dithered images through F480M, behind the non-redundant mask for bright stars.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mirage_dask.apt.elements import Reader, leading_number
+from mirage_dask.apt.records import ACQUISITION, DIRECT, Dithers, ExposureSpecification, Sequence
+from mirage_dask.apt.templates.context import Context, read_readout, with_pupil
+from mirage_dask.instruments import get_readout, split_optics
+
+ACQUISITION_POINTS = 4
+
+
+def wheels(text: str) -> tuple[str, str]:
+    """Return (filter, pupil) for the name of one filter."""
+    return split_optics(text, instrument="NIRISS")
+
+
+def _count(template: Reader, *names: str) -> int:
+    """Return the product of dither counts; what is absent or NONE counts as 1."""
+    product = 1
+    for name in names:
+        product *= leading_number(template.text(name))
+    return product
+
+
+def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | None:
+    if template.text("AcqTarget", "NONE").upper() == "NONE":
+        return None
+    bright = "BRIGHT" in template.text("AcqMode").upper()
+    return ExposureSpecification(
+        instrument="NIRISS",
+        type=ACQUISITION,
+        optics={"": ("F480M", "NRM" if bright else "CLEARP")},
+        readpatt=template.check("AcqReadoutPattern", lambda t: get_readout("NIRISS", t).name, ""),
+        ngroup=template.positive("AcqGroups"),
+        subarray=subarray,
+        dithers=Dithers(points=ACQUISITION_POINTS),
+    )
+
+
+def _exposures(template: Reader) -> list[Reader]:
+    found = template.children("Exposure")
+    if not found:
+        template.report("ExposureList", "the observation has no exposures")
+    return found
+
+
+def read_imaging(template: Reader, context: Context) -> Sequence:
+    """Read NirissImaging; as a parallel it takes its dithers from the prime."""
+    dithers = Dithers()
+    if not context.prime:
+        points = _count(template, "ImageDithers")
+        dithers = Dithers(template.text("DitherPatternType"), points, points=points)
+    specifications = tuple(
+        read_readout(
+            exposure,
+            ExposureSpecification(
+                instrument="NIRISS", optics={"": exposure.check("Filter", wheels, ("", ""))}, dithers=dithers
+            ),
+        )
+        for exposure in _exposures(template)
+    )
+    return Sequence(context.template, "NIRISS", specifications)
+
+
+_CALIBRATION_MODES = {"GR150R": "wfss", "GR150C": "wfss", "GR700XD": "soss", "NRM": "ami"}
+
+
+def read_external_calibration(template: Reader, context: Context) -> Sequence:
+    """Read NirissExternalCalibration: both wheels are named, the mode follows from what stands in them."""
+    kind = template.text("DitherPatternType", "NONE").upper()
+    if kind == "AMI":
+        points = _count(template, "PrimaryDithers", "SubpixelPositions")
+    elif kind == "NONE":
+        points = 1
+    else:
+        points = _count(template, "PrimaryDithers" if kind == "WFSS" else "ImageDithers")
+    dithers = Dithers(primary=points, points=points)
+    found = []
+    for exposure in _exposures(template):
+        pupil = exposure.text("PupilWheel")
+        optics = exposure.check("FilterWheel", with_pupil(wheels, pupil), ("", ""))
+        mode = next((_CALIBRATION_MODES[o] for o in optics if o in _CALIBRATION_MODES), "imaging")
+        specification = ExposureSpecification(
+            instrument="NIRISS", mode=mode, optics={"": optics}, dithers=dithers
+        )
+        found.append(read_readout(exposure, specification))
+    return Sequence(context.template, "NIRISS", tuple(found), _acquisition(template, "SUBTAAMI"))
+
+
+def read_ami(template: Reader, context: Context) -> Sequence:
+    """Read NirissAmi: acquisition, all exposures behind the mask, then the direct images that are wanted."""
+    points = _count(template, "PrimaryDithers", "SubpixelPositions")
+    dithers = Dithers(
+        primary=leading_number(template.text("PrimaryDithers")),
+        subpixel=leading_number(template.text("SubpixelPositions")),
+        points=points,
+    )
+    images = _count(template, "ImageDithers")
+    science, direct = [], []
+    for exposure in _exposures(template):
+        filter, pupil = exposure.check("Filter", wheels, ("", ""))
+        masked = ExposureSpecification(
+            instrument="NIRISS", mode="ami", optics={"": (filter, "NRM")}, dithers=dithers
+        )
+        science.append(read_readout(exposure, masked))
+        if exposure.text("DirectReadoutPattern"):
+            image = replace(
+                masked,
+                mode="imaging",
+                type=DIRECT,
+                optics={"": (filter, pupil)},
+                dithers=Dithers(primary=images, points=images),
+            )
+            direct.append(read_readout(exposure, image, prefix="Direct"))
+    return Sequence(context.template, "NIRISS", (*science, *direct), _acquisition(template, "SUBTAAMI"))
+
+
+def read_soss(template: Reader, context: Context) -> Sequence:
+    """Read NirissSoss: the dispersed exposure, then one through F277W that shows the first order alone, if wanted."""
+    found = []
+    subarray = template.text("Subarray", "SUBSTRIP256")
+    for exposure in template.children("Exposure"):
+        base = ExposureSpecification(
+            instrument="NIRISS",
+            mode="soss",
+            optics={"": ("CLEAR", "GR700XD")},
+            subarray=subarray,
+            repeats=exposure.positive("NumExps", default=1),
+        )
+        found.append(read_readout(exposure, base))
+        blocked = exposure.child("F277WExposure")
+        if blocked is not None and template.flag("IncludeF277W"):
+            found.append(read_readout(blocked, replace(base, optics={"": ("F277W", "GR700XD")})))
+    if not found:
+        template.report("Exposure", "is missing")
+    return Sequence(context.template, "NIRISS", tuple(found), _acquisition(template, "SUBTASOSS"))
+
+
+def read_dark(template: Reader, context: Context) -> Sequence:
+    """Read NirissDark: exposures without sky; APT lists no pointing for them."""
+    subarray = template.text("Subarray", "FULL")
+    found = [
+        read_readout(
+            exposure,
+            ExposureSpecification(
+                instrument="NIRISS",
+                mode="dark",
+                optics={"": ("", "")},
+                subarray=exposure.text("Subarray", subarray),
+                detectors=("NIS",),
+                repeats=exposure.positive("Exposures", default=1),
+            ),
+        )
+        for exposure in template.children("Exposure", "ExposureConfig")
+    ]
+    return Sequence(context.template, "NIRISS", tuple(found), internal=True)

@@ -1,0 +1,53 @@
+"""NIRSpec, MIRI and commanding: read so that their coordinated parallels are right; no product is made of them."""
+
+from __future__ import annotations
+
+from mirage_dask.apt.elements import Reader, whole_number
+from mirage_dask.apt.records import Dithers, ExposureSpecification, Sequence, instrument_of
+from mirage_dask.apt.templates.context import Context
+
+TEMPLATES = (
+    "NirspecImaging",
+    "NirspecInternalLamp",
+    "NirspecMOS",
+    "NirspecIFUSpectroscopy",
+    "NirspecFixedSlitSpectroscopy",
+    "NirspecBrightObjectTimeSeries",
+    "NirspecDark",
+    "MiriImaging",
+    "MiriMRS",
+    "MiriLRS",
+    "MiriCoron",
+    "MiriDark",
+    "RealtimeCommanding",
+)
+"""Templates of this file."""
+
+INTERNAL = ("NirspecInternalLamp", "NirspecDark", "MiriDark", "RealtimeCommanding")
+"""Without pointing."""
+
+
+def read_other(template: Reader, context: Context) -> Sequence:
+    """Read what the exposure list says; nothing in it is checked, dithers are those of the pointing report."""
+    instrument = instrument_of(context.template)
+    reason = f"{instrument or context.template} is not simulated; its exposures are listed only"
+
+    def number(exposure: Reader, name: str) -> int:
+        return whole_number(exposure.text(name)) or 1
+
+    specifications = tuple(
+        ExposureSpecification(
+            instrument=instrument,
+            mode="",
+            optics={"": (exposure.text("Filter"), exposure.text("Grating"))},
+            readpatt=exposure.text("ReadoutPattern"),
+            ngroup=number(exposure, "Groups"),
+            nint=number(exposure, "Integrations"),
+            subarray=exposure.text("Subarray", template.text("Subarray")),
+            dithers=Dithers(points=0),
+            repeats=number(exposure, "Exposures"),
+        )
+        for exposure in template.children("Exposure", "FilterConfig")
+    )
+    internal = context.template in INTERNAL
+    return Sequence(context.template, instrument, specifications, internal=internal, reason=reason)
