@@ -11,11 +11,12 @@ EXTRAS_test := test
 EXTRAS_closure := test,calibrate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test closure bench clean
+.PHONY: help demo test nightly closure bench clean
 
 help:
 	@echo "make demo     simulate a small NIRCam mosaic and draw it, in ./demo"
 	@echo "make test     ruff, mypy and the tests"
+	@echo "make nightly  the tests that damage real files at random, 10,000 times instead of 300"
 	@echo "make closure  run the JWST pipeline on simulated exposures and compare (installs jwst, about 1.6 GB)"
 	@echo "make bench    measure the kernels and one whole exposure"
 	@echo "make clean    remove what the other commands made, except $(VENV)"
@@ -28,6 +29,9 @@ test: $(VENV)/installed-test
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/pytest -m "not closure" -n $(JOBS) --dist worksteal $(ARGS)
+
+nightly: $(VENV)/installed-test
+	@MIRAGE_DASK_MUTATIONS=10000 $(BIN)/pytest -n $(JOBS) tests/apt/test_apt_random.py $(ARGS)
 
 closure: $(VENV)/installed-closure
 	@$(BIN)/pytest -m closure $(ARGS)

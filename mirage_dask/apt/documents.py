@@ -118,7 +118,7 @@ def _read_aptx(path: Path) -> bytes:
                 raise InputError(f"{path}: {chosen[0].filename} in it is larger than {MAX_XML >> 20} MB.")
             with archive.open(chosen[0]) as stream:
                 data = stream.read(MAX_XML + 1)  # the size in the directory may lie
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path}: it cannot be read as an .aptx archive: {reason}.") from None
     if len(data) > MAX_XML:

@@ -48,7 +48,7 @@ SHOWN_COLUMNS = (
     "target",
     "status",
 )
-NUMBERS = ("observation", "visits", "exposures", "detectors", "simulated", "ngroup", "nint")
+NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
 PATIENCE = 5.0
 """Seconds to wait for a scheduler to answer before saying that it does not."""
@@ -153,7 +153,7 @@ def list_exposures(arguments: argparse.Namespace) -> int:
 
 
 def by_observation(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each observation and instrument: what it looks at, through what, and how many exposures that is."""
+    """Return one row for each observation and instrument, narrow enough for a terminal of 80 columns."""
     import pandas as pd
 
     def words(values: pd.Series) -> str:
@@ -166,21 +166,20 @@ def by_observation(table: pd.DataFrame) -> pd.DataFrame:
         pointings = group[["visit", "tile", "specification", "dither", "exposure"]].drop_duplicates()
         rows.append(
             {
-                "observation": number,
-                "label": group["label"].iloc[0][:28],
-                "target": words(group["target"])[:20],
+                "obs": number,
                 "template": template,
-                "mode": words(group["mode"]),
-                "visits": group["visit"].nunique(),
-                "optics": words(pd.Series(optics)),
-                "subarray": words(group["subarray"]),
-                "readout": words(group["readpatt"]),
-                "exposures": len(pointings),
-                "detectors": len(group),
-                "simulated": int((group["status"] == "ready").sum()),
+                "target": _short(words(group["target"]), 16),
+                "optics": _short(words(pd.Series(optics)), 25),
+                "exp": len(pointings),
+                "rows": len(group),
+                "ready": int((group["status"] == "ready").sum()),
             }
         )
     return pd.DataFrame(rows)
+
+
+def _short(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _tell_mismatches(proposal: Any) -> None:

@@ -160,7 +160,8 @@ def _draw(
         )
         ax.add_collection(lines)
         count = int(chosen.sum())
-        text = f"{band}  {detector_names(drawn['detector'][chosen])}: {count:,} exposure{'s' * (count != 1)}"
+        names = f"{band}  {detector_names(drawn['detector'][chosen])}".lstrip()  # FGS has no filter
+        text = f"{names}: {count:,} exposure{'s' * (count != 1)}"
         patches.append(Patch(facecolor=(*colour, 0.3), edgecolor=colour, label=text))
     handles = [*reversed(patches), *handles]
 

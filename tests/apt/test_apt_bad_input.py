@@ -212,6 +212,10 @@ def test_zip_bomb_and_broken_zip(draft, monkeypatch):
     path.write_bytes(b"no zip at all")
     with pytest.raises(InputError, match="archive"):
         read_proposal(path)
+    path = pack(draft, {"é.xml": draft.xml.read_bytes()})
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xff\xff"))  # a name that is no UTF-8
+    with pytest.raises(InputError, match="archive"):
+        read_proposal(path)
 
 
 FIRST = "  1    1   1    1 NRCBS_FULL                1 DEMO-FIE +150.12500   +2.20000"
