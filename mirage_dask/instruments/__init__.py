@@ -8,6 +8,7 @@ from mirage_dask.instruments.readouts import (
     Subarray,
     frame_time,
     get_readout,
+    readout_names,
     subarray_of,
     subarrays,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "get_readout",
     "get_zeropoint",
     "optical_elements",
+    "readout_names",
     "split_optics",
     "subarray_of",
     "subarrays",
