@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mirage_dask.apt.table import as_table
 from mirage_dask.compiled import source_digest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
@@ -23,8 +24,8 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.scene import LEVELS, background_rate, galaxies, point_sources, read_catalog
-from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, Settings
+from mirage_dask.scene import LEVELS, Catalog, background_rate, galaxies, point_sources, read_catalog
+from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
@@ -36,17 +37,6 @@ SAME_NUMBERS = (
     *("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap"),
 )
 """Columns of the table that a spec has under the same name."""
-
-SETTINGS_COLUMNS: dict[str, type] = {
-    "background": str,
-    "cosmic_ray_library": str,
-    "cosmic_ray_scale": float,
-    "overrides": str,
-    "effects": str,
-    "seed": int,
-}
-"""Columns that settings add, beside one for the path of each type of catalog, empty for none: 'low', 'medium', 'high',
-'date' or DN/s; empty for no cosmic rays; {CRDS type: file} as JSON; names of the effects that are on; seed."""
 
 SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
 
@@ -70,11 +60,9 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         if values not in found:
             found[values] = _settings_values(dict(zip(ROW_COLUMNS, values, strict=False)), settings)
         rows.append(found[values])
-    columns = dict.fromkeys(CATALOG_TYPES, str) | SETTINGS_COLUMNS
-    kinds = {int: "int64", float: "float64", str: "str"}
-    added = pd.DataFrame(rows, columns=list(columns), index=table.index)
-    added = added.astype({name: kinds[kind] for name, kind in columns.items()})
-    return refuse_catalogs(pd.concat([table, added], axis=1).reset_index(drop=True))
+    columns = SETTINGS_COLUMNS
+    added = as_table(rows, columns)
+    return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
 
 
 def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
@@ -166,24 +154,41 @@ def _key(table: pd.DataFrame, settings: Settings) -> str:
     return digest.hexdigest()
 
 
-def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
-    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
-    optics = ["detector", "filter", "pupil"]
+def check_catalogs(table: pd.DataFrame) -> None:
+    """Read every catalog and look for the columns that the filters need.
+
+    Raises
+    ------
+    InputError
+        With every problem of every catalog.
+    """
+    for _ in _catalogs(table[table["status"] == "ready"]):
+        pass
+
+
+def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
+    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
     problems: list[str] = []
-    keys: dict[Hashable, str] = {}
-    for kind, make in MAKERS.items():
+    for kind in MAKERS:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
-            uses = list(rows[optics].drop_duplicates().itertuples(index=False, name=None))
+            uses = list(
+                rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
+            )
             try:
-                seen_by = rows[["instrument", "filter", "pupil"]].drop_duplicates()
-                catalog = read_catalog(path, kind, optics=seen_by.itertuples(index=False, name=None))
-                for use in uses:
-                    keys[kind, path, *use] = make(catalog, *use).save(url)
+                yield kind, str(path), read_catalog(path, kind, optics=uses), uses
             except InputError as error:
                 problems += error.problems
     if problems:
         raise InputError(problems)
-    return keys
+
+
+def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
+    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
+    return {
+        (kind, path, *use): MAKERS[kind](catalog, *use).save(url)
+        for kind, path, catalog, uses in _catalogs(ready)
+        for use in uses
+    }
 
 
 def _spec(

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.settings.catalogs import catalog_types
+from mirage_dask.settings.catalogs import CATALOG_TYPES, catalog_types
 from mirage_dask.settings.overrides import IMAGING, NESTING, OverrideEntry
 from mirage_dask.settings.records import (
     Background,
@@ -31,6 +31,17 @@ ROW_COLUMNS = (
     "readpatt",
 )
 """Columns of the exposure table that decide on what holds for a row."""
+
+SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
+    "background": str,
+    "cosmic_ray_library": str,
+    "cosmic_ray_scale": float,
+    "overrides": str,
+    "effects": str,
+    "seed": int,
+}
+"""Columns that settings add: the path of each type of catalog, empty for none; the level or DN/s of the background; empty
+for no cosmic rays; {CRDS type: file} as JSON; names of the effects that are on; seed."""
 
 DEFAULT_COSMIC_RAYS = CosmicRays()
 
