@@ -228,7 +228,7 @@ def _override_dict(entries: tuple[OverrideEntry, ...]) -> dict[str, Any]:
     for entry in entries:
         values = dict(entry.keys)
         instrument = entry.instrument.lower()
-        path = [entry.type, instrument]
+        path = [instrument, entry.type]
         path += [values.get(level, IMAGING[instrument]) for level in NESTING[entry.type][instrument]]
         place = nested
         for key in path[:-1]:

@@ -1,6 +1,6 @@
 """The key `reffile_overrides`: reference files of the user's own, for the exposures they are meant for.
 
-Each type of each instrument nests as in Mirage's dictionaries, {type: {instrument: {key: … FILE}}}; `NESTING` is the table.
+Each type of each instrument nests as in Mirage's dictionaries, {instrument: {type: {key: … FILE}}}; `NESTING` is the table.
 The exposure type in them is always the imaging one (NRC_IMAGE, NIS_IMAGE, FGS_IMAGE). What is missing, None or 'crds' comes
 from the references that are in use.
 """
@@ -26,7 +26,12 @@ NESTING: dict[str, dict[str, tuple[str, ...]]] = {
         "niriss": ("readpatt",),
         "fgs": ("detector", "readpatt"),
     },
-    **dict.fromkeys(("linearity", "saturation", "gain", "ipc", "area", "dark", "readnoise"), _DETECTOR),
+    **dict.fromkeys(("linearity", "saturation", "gain", "ipc", "dark", "readnoise"), _DETECTOR),
+    "area": {
+        "nircam": ("detector", "filter", "pupil", "exp_type"),
+        "niriss": ("filter", "pupil", "exp_type"),
+        "fgs": ("detector",),
+    },
     "distortion": {
         "nircam": ("detector", "filter", "exp_type"),
         "niriss": ("pupil", "exp_type"),
@@ -93,21 +98,22 @@ def parse_overrides(value: Any, problems: Problems) -> tuple[OverrideEntry, ...]
                 descend(below, f"{key}.{name}", kind, instrument, (*found, (level, word)))
 
     if not isinstance(value, Mapping):
-        problems.add(top, f"{value!r} is not understood; write {{type: {{instrument: …}}}}")
+        problems.add(top, f"{value!r} is not understood; write {{instrument: {{type: …}}}}")
         return ()
-    for name, of_type in value.items():
-        word = str(name).strip().lower()
-        kind = CRDS_TYPES.get(word, word)
-        if kind not in NESTING:
-            problems.not_allowed(f"{top}.{name}", name, (*NESTING, *CRDS_TYPES))
-        elif not isinstance(of_type, Mapping):
-            problems.add(f"{top}.{name}", "expected {nircam: …, niriss: …, fgs: …}")
+    for name, of_instrument in value.items():
+        instrument = str(name).strip().lower()
+        if instrument not in INSTRUMENTS:
+            problems.not_allowed(f"{top}.{name}", name, INSTRUMENTS)
+        elif not isinstance(of_instrument, Mapping):
+            problems.add(f"{top}.{name}", "expected {type: …}")
         else:
-            for instrument, entry in of_type.items():
-                if str(instrument).lower() not in INSTRUMENTS:
-                    problems.not_allowed(f"{top}.{name}.{instrument}", instrument, INSTRUMENTS)
+            for given, entry in of_instrument.items():
+                word = str(given).strip().lower()
+                kind = CRDS_TYPES.get(word, word)
+                if kind not in NESTING:
+                    problems.not_allowed(f"{top}.{name}.{given}", given, (*NESTING, *CRDS_TYPES))
                 else:
-                    descend(entry, f"{top}.{name}.{instrument}", kind, str(instrument).lower(), ())
+                    descend(entry, f"{top}.{name}.{given}", kind, instrument, ())
     return tuple(entries)
 
 

@@ -72,7 +72,7 @@ def parse_cosmic_rays(value: Any, problems: Problems) -> CosmicRays | dict[int, 
             problems.add(key, str(error))
             return None
 
-    if isinstance(value, Mapping) and value and not {str(k).lower() for k in value} & {"library", "scale"}:
+    if isinstance(value, Mapping) and any(observation_number(k) is not None for k in value):
         return per_observation(value, parse, "cosmic_rays", problems)
     return parse(value, "cosmic_rays")
 
@@ -104,8 +104,10 @@ def parse_background(value: Any, problems: Problems) -> tuple[BackgroundEntry, .
             return
         for name, entry in value.items():
             channel = CHANNELS.get(str(name).lower())
-            if channel is None or instrument != "NIRCAM":
-                problems.not_allowed(f"{key}.{name}", name, tuple(CHANNELS) if instrument == "NIRCAM" else ())
+            if instrument != "NIRCAM":
+                problems.add(f"{key}.{name}", f"{instrument} has one channel; give one level below {key}")
+            elif channel is None:
+                problems.not_allowed(f"{key}.{name}", name, tuple(CHANNELS))
             else:
                 level = _parse_level(entry, f"{key}.{name}", problems)
                 entries.append(BackgroundEntry(observation, instrument, channel, level))

@@ -30,7 +30,8 @@ class Problems:
 
     def add(self, key: str, problem: str) -> None:
         """Add a problem with the value at a dotted key path."""
-        self.found.append(f"{self.source + ': ' if self.source else ''}{key}: {problem.rstrip('.')}.")
+        end = "" if problem.endswith("?") else "."
+        self.found.append(f"{self.source + ': ' if self.source else ''}{key}: {problem.rstrip('.')}{end}")
 
     def not_allowed(self, key: str, value: Any, allowed: Sequence[str]) -> None:
         """Add a problem with a value that is not among the allowed ones."""
@@ -59,7 +60,7 @@ def per_observation(
     for name, entry in value.items():
         number = observation_number(name)
         if number is None:
-            problems.add(key, f"{name!r} is no observation number; write 1, 2, ...")
+            problems.add(key, f"{name!r} is no observation number; write 1, 2 and so on")
         elif number in found:
             problems.add(key, f"observation {number} is there twice")
         else:

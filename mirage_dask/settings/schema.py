@@ -70,10 +70,10 @@ def json_schema() -> dict[str, Any]:
         "cosmic_rays": {"description": "library and scale, or none", **_per_observation(rays)},
         "references": {"description": "where reference files come from", "enum": ["builtin"]},
         "reffile_overrides": {
-            "description": "reference files of your own: {type: {instrument: {…: file}}}",
+            "description": "reference files of your own: {instrument: {type: {…: file}}}",
             "type": "object",
-            "propertyNames": {"enum": [*NESTING, *CRDS_TYPES]},
-            "additionalProperties": {"type": "object", "propertyNames": {"enum": list(INSTRUMENTS)}},
+            "propertyNames": {"enum": list(INSTRUMENTS)},
+            "additionalProperties": {"type": "object", "propertyNames": {"enum": [*NESTING, *CRDS_TYPES]}},
         },
         "effects": {
             "description": "names of effects that are off, or {name: true or false}",

@@ -28,7 +28,7 @@ dates: 2021-10-04
 # Library SUNMIN, SUNMAX or FLARE, and how many times its rate; or none. One, or one for each observation.
 cosmic_rays: {{library: SUNMAX, scale: 1.0}}
 
-# Where reference files come from, and files of your own: {{type: {{instrument: {{…}}}}}}
+# Where reference files come from, and files of your own: {{instrument: {{type: {{…}}}}}}
 references: builtin
 reffile_overrides: {{}}
 

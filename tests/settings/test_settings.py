@@ -286,7 +286,7 @@ def test_effects():
         ({"seed": "42"}, "'42' is no whole number"),
         ({"seed": 2**63}, "is no whole number"),
         ({"reffile_defaults": "crds"}, "CRDS is not supported yet"),
-        ({"reffile_overrides": {"nircam": {}}}, "reffile_overrides.nircam: 'nircam' is not allowed"),
+        ({"reffile_overrides": {"gain": {}}}, "reffile_overrides.gain: 'gain' is not allowed"),
         ({"darks": "linearized"}, "darks: it is not supported yet"),
         ({"use_dateobs_for_background": "yes"}, "'yes' is neither true nor false"),
         ({"parameter_defaults": 3}, "parameter_defaults: 3 is not understood"),
