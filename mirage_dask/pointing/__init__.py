@@ -24,6 +24,7 @@ from mirage_dask.pointing.siaf import (
 )
 from mirage_dask.pointing.visibility import (
     Visibility,
+    date_warning,
     next_observable,
     roll_warning,
     sun_position,
@@ -40,6 +41,7 @@ __all__ = [
     "aperture",
     "aperture_polynomials",
     "attitude_matrix",
+    "date_warning",
     "distortion_from_model",
     "distortion_from_siaf",
     "footprint",

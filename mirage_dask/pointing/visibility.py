@@ -146,10 +146,36 @@ def next_observable(
     return when + timedelta(days=first), when + timedelta(days=last)
 
 
+def date_warning(ra: float, dec: float, when: datetime) -> str:
+    """Say that a position is outside the field of regard at a time, and when it is inside; '' if it is inside.
+
+    The limits may be passed by `SLACK`: they are known no better than that here.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    when
+        UTC if it has no time zone.
+    """
+    sun_angle = visibility_at(ra, dec, when).sun_angle
+    if MIN_SUN_ANGLE - SLACK <= sun_angle <= MAX_SUN_ANGLE + SLACK:
+        return ""
+    text = (
+        f"On {when:%Y-%m-%d} the target at RA {ra:.4f}, Dec {dec:.4f} is {sun_angle:.1f} deg from the Sun, but JWST "
+        f"observes at {MIN_SUN_ANGLE:.0f} to {MAX_SUN_ANGLE:.0f} deg"
+    )
+    window = next_observable(ra, dec, when)
+    if window is None:
+        return f"{text}."
+    low, high = visibility_at(ra, dec, window[0]).pa_v3_range
+    return f"{text}; next possible from {window[0]:%Y-%m-%d}, then at PA_V3 {low:.1f} to {high:.1f} deg."
+
+
 def roll_warning(ra: float, dec: float, when: datetime, pa_v3: float) -> str:
     """Say why JWST cannot observe a position at a time and PA_V3, and when it can; '' if it can.
 
-    Limits may be passed by `SLACK`: they are known no better than that here.
+    The limits may be passed by `SLACK`.
 
     Parameters
     ----------
@@ -160,22 +186,16 @@ def roll_warning(ra: float, dec: float, when: datetime, pa_v3: float) -> str:
     pa_v3
         Position angle of the V3 axis, degrees.
     """
+    if warning := date_warning(ra, dec, when):
+        return warning
     now = visibility_at(ra, dec, when)
     if now.allows(pa_v3, slack=SLACK):
         return ""
-    place = f"RA {ra:.4f}, Dec {dec:.4f}"
-    if not MIN_SUN_ANGLE - SLACK <= now.sun_angle <= MAX_SUN_ANGLE + SLACK:
-        text = (
-            f"On {when:%Y-%m-%d} the target at {place} is {now.sun_angle:.1f} deg from the Sun, but JWST observes at "
-            f"{MIN_SUN_ANGLE:.0f} to {MAX_SUN_ANGLE:.0f} deg"
-        )
-        window = next_observable(ra, dec, when)
-        if window is None:
-            return f"{text}."
-        low, high = visibility_at(ra, dec, window[0]).pa_v3_range
-        return f"{text}; next possible from {window[0]:%Y-%m-%d}, then at PA_V3 {low:.1f} to {high:.1f} deg."
     low, high = now.pa_v3_range
-    text = f"PA_V3 {pa_v3:.1f} deg is not possible on {when:%Y-%m-%d} at {place}: allowed {low:.1f} to {high:.1f} deg"
+    text = (
+        f"PA_V3 {pa_v3:.1f} deg is not possible on {when:%Y-%m-%d} at RA {ra:.4f}, Dec {dec:.4f}: allowed {low:.1f} to "
+        f"{high:.1f} deg"
+    )
     window = next_observable(ra, dec, when, pa_v3=pa_v3)
     if window is None:
         return f"{text}; no day of the year that follows allows it."
