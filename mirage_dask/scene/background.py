@@ -9,10 +9,10 @@ come from a small model that needs no network, and so does the sky of a date:
 - z, the place. On a date it is that of the ecliptic latitude, of the longitude from the Sun and of the Sun's distance
   (Leinert et al. 1998, A&AS 127, 1, table 17; see `zodiacal`).
 - For a level, z is 0.74 (135 degrees from the Sun; same table) times a fall with ecliptic latitude b
-  (2.44 - 0.0403 |b| + 0.000269 b^2) / 2.44 (Savransky et al. 2010, PASP 122, 401, eq. 16), times 0.95 for low, 1.0 + 0.1 cos b
-  for medium, 1.05 + 0.3 cos b for high. They stand for Mirage's 10th, 50th and 90th percentile of the days of a year on which
-  JWST can look there: over a year the model by date has these percentiles at all latitudes within 8 % (low), 9 % (medium)
-  and 14 % (high).
+  (2.44 - 0.0403 |b| + 0.000269 b^2) / 2.44 (Savransky et al. 2010, PASP 122, 401, eq. 16), times 0.95 for low,
+  1.0 + 0.1 cos b for medium, 1.05 + 0.3 cos b for high. They stand for Mirage's 10th, 50th and 90th percentile of the days
+  of a year on which JWST can look there: those percentiles of the model by date are met at all latitudes within 8 % (low),
+  9 % (medium) and 14 % (high).
 - stray light 0.05 MJy/sr at 2 micron: half of what was required before launch, a round number for what Rigby et al. (2023,
   PASP 135, 048002) found.
 
@@ -20,10 +20,10 @@ Taken at the pivot wavelength of the filter, it becomes electrons/s with PHOTFNU
 brightness falls on pixels by their area, so the seed multiplies it with the relative pixel area.
 
 Accuracy: against STScI's JWST Backgrounds Tool in its benchmark field (RA 261.6833, Dec -73.3322, ecliptic latitude -50, on
-11 April) the model by date gives F070W 0.70, F090W 0.73, F115W 0.81, F150W 0.83, F200W 0.87, F277W 0.77, F356W 0.76, F444W
-0.81 of the tool's total; the levels 'low' to 'high' are 0.67 to 1.00 of it. The zodiacal part alone is 0.83 to 1.07 of the
-tool's from F115W on, 0.60 and 0.64 in F070W and F090W; the rest is stray light, of which that version of the tool has the
-amount expected before launch. Who needs better gives the number.
+11 April) the model by date gives F070W 0.69, F090W 0.72, F115W 0.81, F150W 0.82, F200W 0.87, F277W 0.76, F356W 0.76, F444W
+0.81 of the tool's total; the levels 'low' to 'high' are 0.67 to 1.00 of it. The zodiacal part alone is 0.82 to 1.06 of the
+tool's from F115W on, 0.60 and 0.63 in F070W and F090W; the rest is stray light, of which that version of the tool (1.1.2)
+has the amount expected before launch, and the components below. Who needs better gives the number.
 
 NOT modelled: Galactic cirrus and the extragalactic background (0.007 to 0.016 MJy/sr in that field); the telescope's own
 emission (0.003 in F444W, below 1e-3 elsewhere); gradients and claws; stray light that changes with the date; integration
@@ -33,7 +33,6 @@ over the bandpass.
 from __future__ import annotations
 
 import math
-
 from datetime import datetime
 
 from mirage_dask.errors import InputError, nearest

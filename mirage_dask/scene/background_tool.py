@@ -1,7 +1,7 @@
 """The sky as STScI's JWST Backgrounds Tool has it, where that can be reached.
 
-The package `jwst_backgrounds` (the extra `backgrounds`) downloads, for a cell of 27 arcmin (HEALPix, nside 128) and each day on
-which JWST can look there, the spectrum that the Exposure Time Calculator uses: zodiacal light, Galactic and extragalactic
+The package `jwst_backgrounds` (the extra `backgrounds`) downloads, for a cell of 27 arcmin (HEALPix, nside 128) and each day
+on which JWST can look there, the spectrum that the Exposure Time Calculator uses: zodiacal light, Galactic and extragalactic
 light, stray light, and the telescope's own emission (Rigby et al. 2023, PASP 135, 048002). It is read at one wavelength,
 linear between its points, on the day nearest to the date, at the centre of the cell.
 

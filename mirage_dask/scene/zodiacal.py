@@ -12,8 +12,8 @@
   103, 177): 8 % between July and January.
 
 NOT modelled: a glow that follows the place otherwise than scattered light does; the tilt of the dust's plane of symmetry
-(about 2 degrees: some 10 % over a year at high latitude); dust bands and the circumsolar ring; a colour that changes with the
-angle from the Sun (their section 8 has such a change within 90 degrees only).
+(about 2 degrees: some 10 % over a year at high latitude); dust bands and the circumsolar ring; a colour that changes with
+the angle from the Sun (their section 8 has such a change within 90 degrees only).
 """
 
 from __future__ import annotations
