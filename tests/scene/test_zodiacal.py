@@ -101,7 +101,6 @@ def test_levels_are_percentiles_of_a_year(latitude):
 
 
 def test_sky_of_a_date():
-    dark, bright = datetime(2022, 1, 12), datetime(2022, 2, 20)
     place = (
         150.1,
         2.2,
@@ -174,7 +173,7 @@ def test_tool_is_read(fresh_tool):
     install_tool(fresh_tool, background)
     assert tool_brightness(2.0, 261.6, -73.3, datetime(2022, 4, 12, 23, tzinfo=UTC)) == pytest.approx(0.6)
     assert tool_brightness(1.0, 261.4, -73.3, datetime(2022, 4, 11)) == pytest.approx(0.3)
-    assert tool_brightness(1.0, 261.4, -73.3, datetime(2024, 12, 31)) == pytest.approx(0.8)
+    assert tool_brightness(1.0, 261.4, -73.3, datetime(2023, 12, 31)) == pytest.approx(0.8)
     assert asked == [(261.5, 0.0)]
     zeropoint = get_zeropoint(*OPTICS)
     rates = [
