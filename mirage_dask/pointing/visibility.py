@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -91,6 +92,7 @@ def sun_position(when: datetime) -> tuple[float, float]:
     return float(ra[0]), float(dec[0])
 
 
+@lru_cache(maxsize=1024)  # warning, background and header of an exposure ask for the same
 def visibility_at(ra: float, dec: float, when: datetime) -> Visibility:
     """Return how a position stands to the Sun.
 
