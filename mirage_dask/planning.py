@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Hashable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -202,7 +203,10 @@ def _spec(
     library = row["cosmic_ray_library"]
     rate = cosmic_ray_rate(library) * row["cosmic_ray_scale"] if library else 0.0
     level: str | float = row["background"]
-    if level not in (*LEVELS, "date"):
+    when = datetime.fromisoformat(row["start_time"]) if level == "date" else None
+    if when is not None:
+        level = LEVELS[0]  # any level is the sky of that day
+    elif level not in LEVELS:
         level = float(level)
     pack = references.packs[row["name"]]
     attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
@@ -220,6 +224,7 @@ def _spec(
             ra=row["ra_ref"],
             dec=row["dec_ref"],
             gain=ReferencePack.open(url, pack).meta["mean_gain"],
+            when=when,
         ),
         cosmic_ray_library=library,
         cosmic_ray_rate=float(rate),

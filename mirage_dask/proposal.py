@@ -15,6 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
 from mirage_dask.planning import Progress, add_settings, make_plan, refuse_catalogs
+from mirage_dask.pointing import roll_warning
 from mirage_dask.settings import Settings, load_settings, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -196,8 +198,23 @@ class Proposal:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What was found odd and does not stop anything; one sentence each."""
-        return self.file.notes
+        """What was found odd and does not stop anything; one sentence each.
+
+        Where the user gave both date and roll, that includes observations that JWST could not point so on that day.
+        """
+        return (*self.file.notes, *self._roll_notes)
+
+    @cached_property
+    def _roll_notes(self) -> tuple[str, ...]:
+        if not {"roll_angle", "dates"} <= set(self.settings.given):
+            return ()
+        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
+        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
+        notes = []
+        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
+            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
+                notes.append(f"observation {number}: {warning}")
+        return tuple(notes)
 
     @property
     def mismatches(self) -> pd.DataFrame:

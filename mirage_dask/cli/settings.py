@@ -8,7 +8,7 @@ from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_proposal, add_select, open_given
 from mirage_dask.cli.console import say, say_json, tell
-from mirage_dask.cli.proposals import selected
+from mirage_dask.cli.proposals import selected, tell_notes
 from mirage_dask.errors import InputError
 
 
@@ -54,9 +54,9 @@ def add(commands: Any) -> None:
         parts,
         "schema",
         "print the JSON schema of a settings file, for editors",
-        "Print the JSON schema of a settings file; editors use it to check and complete YAML.",
+        "Print the JSON schema of a settings file; where your editor finds it, it checks and completes.",
         """
-        mirage-dask settings schema > mirage_dask.schema.json
+        mirage-dask settings schema
         """,
         print_schema,
     )
@@ -113,8 +113,7 @@ def check_settings(arguments: argparse.Namespace) -> int:
 
     proposal = open_given(arguments)
     check_catalogs(proposal.table)
-    for note in proposal.notes:
-        tell(f"[yellow]note[/]: {note}")
+    tell_notes(proposal)
     ready = int((proposal.table["status"] == "ready").sum())
     say(f"{arguments.settings}: good for {ready} of {len(proposal.table)} detector exposures")
     return 0

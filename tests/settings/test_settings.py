@@ -267,7 +267,7 @@ def test_effects():
         ({"cosmic_rays": {"library": "SUNMIN", "scael": 2}}, "did you mean 'scale'"),
         ({"cosmic_rays": 3}, "3 is not understood"),
         ({"cosmic_rays": True}, "True is not understood"),
-        ({"cosmic_rays": {"x": "SUNMIN"}}, "'x' is no observation number"),
+        ({"cosmic_rays": {"x": "SUNMIN"}}, "cosmic_rays.x: 'x' is not allowed"),
         ({"effects": {"pink_nois": False}}, "did you mean 'pink_noise'"),
         ({"effects": {"pink_noise": "no"}}, "effects.pink_noise: 'no' is neither true nor false"),
         ({"effects": 3}, "effects: 3 is not understood"),
