@@ -185,8 +185,10 @@ def _short(text: str, width: int) -> str:
 
 def tell_notes(proposal: Any) -> None:
     """Say what was found odd in a proposal and its settings."""
+    from rich.markup import escape
+
     for note in proposal.notes:
-        tell("note: " + note)
+        tell(f"[yellow]note[/]: {escape(note)}")
 
 
 def _tell_mismatches(proposal: Any) -> None:
