@@ -3,6 +3,7 @@
 from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector
 from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
     ReadoutPattern,
     Subarray,
@@ -16,6 +17,7 @@ from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint
 __all__ = [
     "Detector",
     "OpticalElement",
+    "Orientation",
     "ReadoutPattern",
     "Subarray",
     "ZeroPoint",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.tables import read_table
 
 
@@ -53,6 +54,11 @@ class Detector:
     """Rows and columns, reference pixels included."""
     reference_pixels: int = 4
     """Rows and columns of reference pixels on each side."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How its pixels are read, against the science frame."""
+        return Orientation(self.fast_axis, self.slow_axis)
 
 
 _TEXT = {"name", "fits_name", "suffix", "instrument", "module", "channel"}
