@@ -31,7 +31,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, frame_time
 from mirage_dask.reference.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.quality import flag
