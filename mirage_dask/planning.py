@@ -22,7 +22,7 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.scene import background_rate, galaxies, point_sources, read_catalog
+from mirage_dask.scene import background_rate, galaxies, magnitude_owner, point_sources, read_catalog
 from mirage_dask.settings import ExposureSettings, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
@@ -139,8 +139,8 @@ def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             uses = list(rows[optics].drop_duplicates().itertuples(index=False, name=None))
             try:
-                seen_by = rows[["instrument", "filter", "pupil"]].drop_duplicates()
-                catalog = read_catalog(path, kind, optics=seen_by.itertuples(index=False, name=None))
+                wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
+                catalog = read_catalog(path, kind, optics=wanted)
                 for use in uses:
                     keys[kind, path, *use] = make(catalog, *use).save(url)
             except InputError as error:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
+from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.atomic import locked, write_atomically
 from mirage_dask.reference.builtin_files import write_file
 from mirage_dask.reference.crds_rules import CONTEXT, Recipe, recipes, write_rules
@@ -32,7 +33,7 @@ def build_cache(
     *,
     detectors: Iterable[str],
     optics: Iterable[tuple[str, str]],
-    readouts: Iterable[tuple[str, str]] = (("FULL", "RAPID"),),
+    readouts: Iterable[tuple[str, str]] | None = None,
     progress: Progress | None = None,
 ) -> Path:
     """Make the built-in CRDS cache for detectors, optics and readouts, or extend it; what is there is kept.
@@ -46,7 +47,8 @@ def build_cache(
     optics
         (filter, pupil) pairs; each is made for the detectors that have it (see `has_optics`).
     readouts
-        (subarray, readout pattern) pairs: dark ramps are made for these, for detectors that have the subarray.
+        (subarray, readout pattern) pairs: dark ramps are made for these, for detectors that have the subarray; by default
+        the full frame with the fastest pattern of each instrument.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def build_cache(
     pairs = list(optics)
     for pair in pairs:
         _check_optics(pair, chosen)
-    wanted_darks = list(readouts)
+    wanted_darks = list(readouts) if readouts is not None else [("FULL", name) for name in _fastest()]
     names = []
     for recipe in recipes().values():
         if not recipe.detector:
@@ -81,6 +83,13 @@ def build_cache(
             continue
         names.append(recipe.name)
     return build_files(root, names, progress=progress)
+
+
+def _fastest() -> list[str]:
+    """Return the readout patterns that keep every frame: RAPID, NISRAPID, FGSRAPID."""
+    return [
+        row["name"] for row in read_table("readouts") if (int(row["nframes"]), int(row["groupgap"])) == (1, 0)
+    ]
 
 
 def _check_optics(pair: tuple[str, str], detectors: list[Detector]) -> None:
