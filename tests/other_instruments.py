@@ -97,7 +97,7 @@ class Opened:
     references: References
     row: Any
     stars: NDArray[np.float64]
-    """(n, 3): 0-based x, y in the exposure's own pixels as pysiaf has them, e-/s."""
+    """(n, 5): 0-based x, y in the exposure's own pixels as pysiaf has them, e-/s; ra, dec."""
 
 
 def write_proposal(folder: Path, cases: list[Case]) -> Path:
@@ -146,7 +146,7 @@ def open_others(
     rates: tuple[float, float] = (2e3, 2e4),
     **settings: Any,
 ) -> tuple[md.Proposal, dict[str, NDArray[np.float64]]]:
-    """Open the proposal with stars in every exposure; returns it and (x, y, e-/s) of the stars by exposure."""
+    """Open the proposal with stars in every exposure; returns it and, by exposure, `Opened.stars`."""
     source = write_proposal(folder, cases)
     settings = {"roll_angle": ROLL, "seed": SEED} | settings
     table = md.open_proposal(source, **settings).table
@@ -155,7 +155,7 @@ def open_others(
     stars = {}
     for case, row in zip(cases, table.to_dict("records"), strict=True):
         grid = star_grid(row, side, rates)
-        stars[row["name"]] = grid[:, 2:]
+        stars[row["name"]] = grid[:, [2, 3, 4, 0, 1]]
         own = columns.index(COLUMNS[case.detector, case.filter])
         zero = get_zeropoint(case.detector, *case.optics)
         for ra, dec, _, _, rate in grid:

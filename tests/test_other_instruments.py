@@ -67,7 +67,7 @@ def test_stars_are_where_pysiaf_says(wholes, label):
     opened = small()[1][label]
     seed = wholes[label]["seed"] - opened.spec.background
     # Far light of the brighter ones and the grid's edges leave a few percent of freedom in small subarrays.
-    for x0, y0, rate in opened.stars[-2:]:
+    for x0, y0, rate in opened.stars[-2:, :3]:
         x, y = np.arange(round(x0) - 7, round(x0) + 8), np.arange(round(y0) - 7, round(y0) + 8)
         stamp = seed[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
         cx, cy = x0, y0
