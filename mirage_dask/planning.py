@@ -25,7 +25,15 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.scene import LEVELS, Catalog, background_rate, galaxies, point_sources, read_catalog
+from mirage_dask.scene import (
+    LEVELS,
+    Catalog,
+    background_rate,
+    galaxies,
+    magnitude_owner,
+    point_sources,
+    read_catalog,
+)
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
@@ -176,7 +184,8 @@ def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tup
                 rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
             )
             try:
-                yield kind, str(path), read_catalog(path, kind, optics=uses), uses
+                wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
+                yield kind, str(path), read_catalog(path, kind, optics=wanted), uses
             except InputError as error:
                 problems += error.problems
     if problems:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import add_command, open_given
 from mirage_dask.cli.console import duration, progress_bar, say, tell
 from mirage_dask.errors import InputError
+
+if TYPE_CHECKING:
+    from mirage_dask.instruments import Detector
 
 
 def add(commands: Any) -> None:
@@ -25,6 +28,7 @@ def add(commands: Any) -> None:
         mirage-dask reference build my.aptx
         mirage-dask reference build my.aptx --settings my.yaml
         mirage-dask reference build --detectors NRCB5 NRCA5 --filters F444W F277W
+        mirage-dask reference build --detectors NIS GUIDER1 --filters F200W
         """,
         build,
     )
@@ -32,8 +36,8 @@ def add(commands: Any) -> None:
     parser.add_argument("proposal", metavar="PROPOSAL", nargs="?", help="build what this proposal needs")
     parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
     parser.add_argument("--settings", metavar="FILE", help="its settings: which cosmic rays")
-    parser.add_argument("--detectors", metavar="NAME", nargs="+", help="such as NRCB1 NRCB5")
-    parser.add_argument("--filters", metavar="NAME", nargs="+", help="such as F150W F164N")
+    parser.add_argument("--detectors", metavar="NAME", nargs="+", help="such as NRCB1 NRCB5 NIS GUIDER1")
+    parser.add_argument("--filters", metavar="NAME", nargs="+", help="such as F150W F164N; FGS has none")
 
 
 def build(arguments: argparse.Namespace) -> int:
@@ -52,27 +56,60 @@ def build(arguments: argparse.Namespace) -> int:
 
 
 def _build_named(arguments: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
-    """Build every named filter for each named detector of its channel."""
-    from mirage_dask.instruments import channel_of, get_detector, split_optics
+    """Build every named filter for each named detector that has it."""
+    from mirage_dask.instruments import get_detector
     from mirage_dask.reference.builtin_cache import build_cache
     from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
     from mirage_dask.reference.locations import mirage_data_directory
     from mirage_dask.reference.psf_builder import build_psf_library
 
-    if not (arguments.detectors and arguments.filters):
+    if not arguments.detectors:
         raise InputError("Name a PROPOSAL, or --detectors and --filters.")
-    detectors = [get_detector(name) for name in arguments.detectors]
-    optics = [split_optics(name) for name in arguments.filters]
-    pairs = [(d.name, f, p) for d in detectors for f, p in optics if channel_of(f, p) == d.channel]
-    if not pairs:
-        raise InputError(
-            "None of these filters belongs to one of these detectors (1 to 4: short waves, 5: long ones)."
-        )
-    build_cache(detectors=[d.name for d in detectors], optics=optics, progress=progress)
+    uses = _uses([get_detector(name) for name in arguments.detectors], arguments.filters or [])
+    detectors = sorted({name for name, _, _ in uses})
+    optics = list(dict.fromkeys((filter, pupil) for _, filter, pupil in uses))
+    build_cache(detectors=detectors, optics=optics, progress=progress)
     libraries = mirage_data_directory()
-    for done, (detector, filter, pupil) in enumerate(pairs):
-        progress(f"PSF of {detector} {filter} {pupil}", done, len(pairs))
+    for done, (detector, filter, pupil) in enumerate(uses):
+        progress(f"PSF of {detector} {filter} {pupil}".rstrip(), done, len(uses))
         build_psf_library(libraries, detector=detector, filter=filter, pupil=pupil)
-    for done, detector in enumerate(sorted({name for name, _, _ in pairs})):
+    for done, detector in enumerate(detectors):
         progress(f"cosmic rays of {detector}", done, len(detectors))
         build_cosmic_ray_library(libraries, detector=detector, library="SUNMAX")
+
+
+def _uses(detectors: Sequence[Detector], filters: Sequence[str]) -> list[tuple[str, str, str]]:
+    """Return (detector, filter, pupil) of all filters that the detectors have.
+
+    Raises
+    ------
+    InputError
+        If a filter is unknown to all of them, or none belongs to one of them.
+    """
+    from mirage_dask.instruments import has_optics, optical_elements, split_optics
+
+    uses: dict[tuple[str, str, str], None] = {}
+    unknown: dict[str, list[str]] = {name: [] for name in filters}
+    for detector in detectors:
+        if not optical_elements(detector.instrument):
+            uses[detector.name, "", ""] = None
+            continue
+        for name in filters:
+            try:
+                pair = split_optics(name, instrument=detector.instrument)
+            except InputError as error:
+                unknown[name] += error.problems
+                continue
+            unknown[name].append("")
+            if has_optics(detector.name, *pair):
+                uses[detector.name, *pair] = None
+    problems = [found[0] for found in unknown.values() if found and all(found)]
+    if problems:
+        raise InputError(problems)
+    if not uses:
+        if not filters:
+            raise InputError("Name a PROPOSAL, or --detectors and --filters.")
+        raise InputError(
+            "None of these filters belongs to one of these detectors (NIRCam: 1 to 4 short waves, 5 long ones)."
+        )
+    return list(uses)
