@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Hashable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -78,6 +79,7 @@ def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the columns of one row; empty ones where the settings say nothing of an exposure that is only listed."""
     empty: dict[str, Any] = dict.fromkeys((*CATALOG_TYPES, "background", "cosmic_ray_library"), "")
     empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "effects": "", "seed": settings.seed}
+    empty["references"] = " ".join(settings.references)
     if row["instrument"] not in SIMULATED_INSTRUMENTS:
         return empty
     try:
@@ -134,15 +136,7 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         pass  # not planned yet, or not to its end
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
-    references = prepare_references(
-        ready,
-        cosmic_ray_libraries={
-            row.name: [row.cosmic_ray_library] if row.cosmic_ray_library else []
-            for row in ready[["name", "cosmic_ray_library"]].itertuples(index=False)
-        },
-        destination_url=url,
-        progress=progress,
-    )
+    references = _prepare(ready, url, progress)
     specs = [_spec(row, references, sources, url) for row in ready.to_dict("records")]
     return save_plan(
         url,
@@ -153,11 +147,37 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     )
 
 
+def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> PreparedReferences:
+    """Make the packs of all exposures, those of each choice of sources together."""
+    packs: dict[str, str] = {}
+    provenance: list[dict[str, str]] = []
+    for sources, rows in ready.groupby("references"):
+        libraries = {
+            name: [library] if library else []
+            for name, library in rows[["name", "cosmic_ray_library"]].itertuples(index=False)
+        }
+        prepared = prepare_references(
+            rows,
+            cosmic_ray_libraries=libraries,
+            destination_url=url,
+            sources=str(sources).split(),
+            progress=progress,
+        )
+        packs |= prepared.packs
+        provenance += prepared.provenance
+    return PreparedReferences(packs, provenance)
+
+
 def _key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
-    for text in (source_digest(), builtin_version(), repr(settings.to_dict()), table.to_csv(index=False)):
+    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
+    own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
+    told = repr([settings.to_dict(), places if set(table["references"]) != {"builtin"} else ""])
+    for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
+    for path in sorted(own):
+        digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")
     for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
         digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
     return digest.hexdigest()

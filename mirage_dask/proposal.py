@@ -433,6 +433,7 @@ class Simulation:
             If an exposure is not complete, or linear files are asked for.
         """
         from mirage_dask.reference.lookup import calibrate_env
+        from mirage_dask.reference.sources import cache_of
         from mirage_dask.store.uncal import export_uncal
 
         if datatype != "raw":
@@ -445,8 +446,13 @@ class Simulation:
                 raise InputError(
                     f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
                 )
+        cache = cache_of(self.store.plan.info["provenance"]["references"])
         report = export_uncal(
-            self.store, directory, select=chosen, overwrite=overwrite, calibrate_env=calibrate_env
+            self.store,
+            directory,
+            select=chosen,
+            overwrite=overwrite,
+            calibrate_env=lambda: calibrate_env(cache),
         )
         if report.failed:
             raise InputError([problem for _, problem in report.failed])

@@ -122,15 +122,11 @@ class SimInput:
             With every problem of the proposal, its settings and what was set here.
         """
         self._check()
-        if self.reffile_defaults != "builtin":
-            tell_once(
-                f"reffile_defaults {self.reffile_defaults!r}: files of the observatory's CRDS are not read yet, the "
-                "built-in reference files are used."
-            )
+        settings = self.settings | {"references": self._references()}
         proposal: Proposal = open_proposal(
             _expanded(self.input_xml),
             pointing=None if self.pointing_file is None else _expanded(self.pointing_file),
-            **self.settings,
+            **settings,
         )
         simdata = _expanded(self.simdata_output_dir)
         os.makedirs(simdata, exist_ok=True)
@@ -145,6 +141,15 @@ class SimInput:
             tell(f"{len(written)} YAML files in {place}; {ready} of their exposures can be simulated")
             for note in proposal.notes:
                 tell(note)
+
+    def _references(self) -> str:
+        if self.reffile_defaults != "builtin" and os.environ.get("CRDS_PATH"):
+            return "crds"
+        if self.reffile_defaults != "builtin":
+            tell_once(
+                f"reffile_defaults {self.reffile_defaults!r}: CRDS_PATH is not set; the built-in reference files are used."
+            )
+        return "builtin"
 
     def _check(self) -> None:
         problems = []

@@ -36,6 +36,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "background": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
+    "references": str,
     "overrides": str,
     "effects": str,
     "seed": int,
@@ -59,7 +60,8 @@ class Settings:
     cosmic_rays: CosmicRays | dict[int, CosmicRays | None] | None = DEFAULT_COSMIC_RAYS
     use_dateobs_for_background: bool = False
     """Background levels are what the sky is on the day of the exposure; numbers stay what they are."""
-    references: str = "builtin"
+    references: tuple[str, ...] = ("builtin",)
+    """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
     reffile_overrides: tuple[OverrideEntry, ...] = ()
     effects: Effects = field(default_factory=Effects)
     seed: int = 42
@@ -193,7 +195,7 @@ class Settings:
             "dates": _plain(self.dates, lambda d: d.isoformat()),
             "cosmic_rays": _plain(self.cosmic_rays, lambda c: asdict(c) if c else False),
             "use_dateobs_for_background": self.use_dateobs_for_background,
-            "references": self.references,
+            "references": list(self.references),
             "reffile_overrides": _override_dict(self.reffile_overrides),
             "effects": asdict(self.effects),
             "seed": self.seed,

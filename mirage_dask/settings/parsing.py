@@ -23,6 +23,8 @@ from mirage_dask.settings.records import BackgroundEntry, CosmicRays, Effects, m
 
 CHANNELS = {"sw": "SHORT", "lw": "LONG"}
 LEVELS = ("low", "medium", "high", "date")
+REFERENCES = ("builtin", "crds", "mirage_data")
+REFERENCE_ALIASES = {"crds_full_name": "crds", "crds_full_names": "crds"}
 OFF = ("none", "off", "no", "false")
 
 
@@ -156,18 +158,30 @@ def parse_effects(value: Any, problems: Problems) -> Effects:
     return Effects(**chosen)
 
 
-def parse_references(value: Any, problems: Problems) -> str:
-    """Return where reference data come from; only the built-in set so far."""
-    for name in [value] if isinstance(value, str) else value if isinstance(value, Sequence) else [value]:
-        text = str(name).strip().lower()
-        if text in ("crds", "mirage_data", "crds_full_name", "crds_full_names"):
-            problems.add(
-                "references",
-                f"{text} is not supported yet; write builtin, the set that comes with mirage_dask",
-            )
-        elif text != "builtin":
-            problems.not_allowed("references", name, ("builtin", "crds", "mirage_data"))
-    return "builtin"
+def parse_references(value: Any, problems: Problems) -> tuple[str, ...]:
+    """Return where reference data come from: one source or several, the first that has a file wins."""
+    names = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    found: list[str] = []
+    for name in names:
+        text = REFERENCE_ALIASES.get(str(name).strip().lower(), str(name).strip().lower())
+        if text not in REFERENCES:
+            problems.not_allowed("references", name, REFERENCES)
+        elif text not in found:
+            found.append(text)
+    if found == ["mirage_data"]:
+        problems.add(
+            "references",
+            "mirage_data holds libraries only; write [mirage_data, crds] or [mirage_data, builtin]",
+        )
+    return tuple(found) or ("builtin",)
+
+
+def parse_reference_defaults(value: Any, problems: Problems) -> tuple[str, ...]:
+    """Return the sources that Mirage's key means: 'crds' or 'crds_full_name', both the observatory's CRDS."""
+    text = str(value).strip().lower()
+    if text not in REFERENCE_ALIASES and text != "crds":
+        problems.not_allowed("reffile_defaults", value, ("crds", *REFERENCE_ALIASES))
+    return ("crds",)
 
 
 def parse_flag(key: str, value: Any, problems: Problems) -> bool:
@@ -194,6 +208,7 @@ PARSERS: dict[str, Callable[[Any, Problems], Any]] = {
     "use_dateobs_for_background": partial(parse_flag, "use_dateobs_for_background"),
     "cosmic_rays": parse_cosmic_rays,
     "references": parse_references,
+    "reffile_defaults": parse_reference_defaults,
     "reffile_overrides": parse_overrides,
     "effects": parse_effects,
     "seed": parse_seed,
@@ -201,7 +216,6 @@ PARSERS: dict[str, Callable[[Any, Problems], Any]] = {
 """The keys of the settings."""
 
 FUTURE = (
-    "reffile_defaults",
     "psf_paths",
     "darks",
 )

@@ -7,7 +7,7 @@ from typing import Any
 
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.overrides import CRDS_TYPES, NESTING
-from mirage_dask.settings.parsing import LEVELS
+from mirage_dask.settings.parsing import LEVELS, REFERENCE_ALIASES, REFERENCES
 from mirage_dask.settings.problems import INSTRUMENTS
 from mirage_dask.settings.records import Effects
 
@@ -68,7 +68,14 @@ def json_schema() -> dict[str, Any]:
             "type": "boolean",
         },
         "cosmic_rays": {"description": "library and scale, or none", **_per_observation(rays)},
-        "references": {"description": "where reference files come from", "enum": ["builtin"]},
+        "references": {
+            "description": "where reference files come from; of several, the first that has a file",
+            "anyOf": [{"enum": list(REFERENCES)}, {"type": "array", "items": {"enum": list(REFERENCES)}}],
+        },
+        "reffile_defaults": {
+            "description": "Mirage's name for references: crds",
+            "enum": ["crds", *REFERENCE_ALIASES],
+        },
         "reffile_overrides": {
             "description": "reference files of your own: {instrument: {type: {…: file}}}",
             "type": "object",

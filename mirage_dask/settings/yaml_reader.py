@@ -4,6 +4,8 @@ Files that this package wrote give back the very rows they were written from: wh
 section `mirage_dask`. Of Mirage's own files, and of those that were edited, Mirage's keys decide: the attitude follows from
 the aperture's position and PAV3 (Telescope), the scene from simSignals, the seed from simSignals:poissonseed.
 
+Reference files are the built-in ones, and a note says so, unless that section names others.
+
 Keys that are not used stay in their files and are listed, in `YamlProposal.ignored`; where one of them asks for physics
 that is not simulated, a note says so.
 """
@@ -98,7 +100,13 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         rows.append((reader.section(OWN_SECTION, required=False).whole("order", 0), row))
         unused = reader.unused()
         ignored.update(list(unused))
-        asked.update(f"{key}: {unused[key]}" for key in WITHOUT_EFFECT if _differs(unused, key))
+        if OWN_SECTION not in values:
+            asked["the observatory's CRDS (Reffiles: crds); the built-in reference files are used"] += 1
+        asked.update(
+            f"{key}: {unused[key]}, which has no effect here"
+            for key in WITHOUT_EFFECT
+            if _differs(unused, key)
+        )
     names = Counter(row["name"] for _, row in rows)
     problems += [f"{place}: {name} is there {count} times." for name, count in names.items() if count > 1]
     if not rows and not problems:
@@ -107,9 +115,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         raise InputError(problems)
     rows.sort(key=lambda entry: (entry[0], entry[1]["start_time"], entry[1]["name"]))
     table = as_table([row for _, row in rows], COLUMNS | SETTINGS_COLUMNS)
-    notes = [
-        f"{place}: {count} files ask for {text}, which has no effect here." for text, count in asked.items()
-    ]
+    notes = [f"{place}: {count} files ask for {text}." for text, count in asked.items()]
     return YamlProposal(str(place), table, dict(sorted(ignored.items())), tuple(notes))
 
 
@@ -301,6 +307,7 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
         "background": str(level),
         "cosmic_ray_library": library,
         "cosmic_ray_scale": scale,
+        "references": own.text("references", "builtin"),
         "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
         "effects": own.text("effects", " ".join(effects.names)),
         "seed": own.whole("seed", signals.whole("poissonseed", 42)),

@@ -65,6 +65,7 @@ OWN_COLUMNS = (
     "v3",
     "effects",
     "seed",
+    "references",
     "overrides",
 )
 """Columns of the table that stand in the section of our own."""

@@ -45,8 +45,9 @@ def generator(tmp_path: Path, **options) -> yaml_generator.SimInput:
     )
 
 
-def test_generate_and_simulate(tmp_path, capsys):
+def test_generate_and_simulate(tmp_path, capsys, monkeypatch):
     """From the proposal to raw files, and Mirage's three stages by themselves to the same bits."""
+    monkeypatch.delenv("CRDS_PATH", raising=False)
     yam = generator(tmp_path)
     yam.use_linearized_darks = True
     yam.psf_paths = None

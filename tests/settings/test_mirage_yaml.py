@@ -201,6 +201,7 @@ def test_unused_keys_are_listed(tmp_path):
     assert found.ignored["Output:my_key"] == 1
     assert "Output:title" not in found.ignored
     assert [note.partition(": ")[2] for note in found.notes] == [
+        "1 files ask for the observatory's CRDS (Reffiles: crds); the built-in reference files are used.",
         "1 files ask for Readout:resets_bet_ints: 2, which has no effect here.",
         "1 files ask for simSignals:zodiacal: zodi.fits, which has no effect here.",
     ]

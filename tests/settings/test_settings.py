@@ -276,8 +276,7 @@ def test_effects():
         ({"roll_angle": {1: 1, "001": 2}}, "observation 1 is there twice"),
         ({"roll_angle": {True: 1}}, "True is no observation number"),
         ({"dates": {1: "someday"}}, "dates.1: 'someday' is no date"),
-        ({"references": "crds"}, "references: crds is not supported yet; write builtin"),
-        ({"references": ["builtin", "mirage_data"]}, "mirage_data is not supported yet"),
+        ({"references": "mirage_data"}, "mirage_data holds libraries only; write [mirage_data, crds] or"),
         ({"references": "buildin"}, "did you mean 'builtin'"),
         ({"references": 3}, "3 is not allowed"),
         ({"seed": -1}, "seed: -1 is no whole number"),
@@ -285,7 +284,7 @@ def test_effects():
         ({"seed": True}, "True is no whole number"),
         ({"seed": "42"}, "'42' is no whole number"),
         ({"seed": 2**63}, "is no whole number"),
-        ({"reffile_defaults": "crds"}, "CRDS is not supported yet"),
+        ({"reffile_defaults": "crdz"}, "reffile_defaults: 'crdz' is not allowed; did you mean 'crds'"),
         ({"reffile_overrides": {"gain": {}}}, "reffile_overrides.gain: 'gain' is not allowed"),
         ({"darks": "linearized"}, "darks: it is not supported yet"),
         ({"use_dateobs_for_background": "yes"}, "'yes' is neither true nor false"),
@@ -298,6 +297,22 @@ def test_mistakes(arguments, words):
     (problem,) = problems(**arguments)
     assert words in problem
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("builtin",)),
+        ({"references": "crds"}, ("crds",)),
+        ({"references": ["MIRAGE_DATA", "crds", "builtin"]}, ("mirage_data", "crds", "builtin")),
+        ({"references": "crds_full_name"}, ("crds",)),
+        ({"reffile_defaults": "crds"}, ("crds",)),
+        ({"reffile_defaults": "crds_full_names"}, ("crds",)),
+        ({"reffile_defaults": "crds", "references": "builtin"}, ("builtin",)),
+    ],
+)
+def test_references(given, expected):
+    assert load_settings(**given).references == expected
 
 
 def test_parameter_defaults_give_way():
@@ -313,7 +328,7 @@ def test_all_problems_at_once(folder):
         folder,
         "seed: x\nbackground: {1: lo, 2: {nircam: {sw: hi}}}\ncatalogs: {galaxy: no.cat}\ncolour: red\n",
     )
-    found = problems(path, references="crds")
+    found = problems(path, references="crdz")
     assert len(found) == 6
     assert sum(p.startswith(f"{path}: ") for p in found) == 5
 
