@@ -111,41 +111,46 @@ def find_files(
     ReferenceFileError
         With everything that no source has: exposure, type, file, cache, remedy.
     """
+    found, missing = search_files(records, sources)
+    if missing:
+        raise ReferenceFileError("\n".join(dict.fromkeys(missing.values())))
+    built = [file.path.name for files in found for file in files.values() if file.source == BUILTIN]
+    if built:
+        build_files(CrdsCache.builtin().root, built, progress=progress)
+    return found
+
+
+def search_files(
+    records: Sequence[Mapping[str, Any]], sources: Sequence[str]
+) -> tuple[list[dict[str, FoundFile]], dict[tuple[int, str], str]]:
+    """Return the CRDS files of each exposure by type, and why some have none, by (place of the exposure, type).
+
+    Nothing is made: files of the built-in set may not be there yet.
+    """
     found: list[dict[str, FoundFile]] = [{} for _ in records]
     settled: list[set[str]] = [set() for _ in records]
-    reasons: dict[tuple[int, str], str] = {}
+    missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]
     for name in names:
         cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache()
         types = PIPELINE_TYPES if name == BUILTIN else SIMULATION_TYPES
         questions = [(str(r["name"]), question(r)) for r in records]
         answers = recommend(questions, cache=cache, types=types, tolerant=name != names[-1])
-        wanted = [
-            {kind: file for kind, file in answer.items() if kind not in done}
-            for answer, done in zip(answers, settled, strict=True)
-        ]
-        if name == BUILTIN:
-            files = [file for answer in wanted for file in answer.values() if file not in ("N/A", "")]
-            build_files(cache.root, files, progress=progress)
-        for i, answer in enumerate(wanted):
+        for i, answer in enumerate(answers):
             for kind, file in answer.items():
-                if file == "N/A":
+                if kind in settled[i] or not file:
+                    continue
+                if file == "N/A" or name == BUILTIN or cache.path(file).is_file():
                     settled[i].add(kind)
-                elif file and cache.path(file).is_file():
-                    settled[i].add(kind)
-                    found[i][kind] = FoundFile(cache.path(file), name, cache.context)
-                elif file:
-                    reasons[i, kind] = (
+                    if file != "N/A":
+                        found[i][kind] = FoundFile(cache.path(file), name, cache.context)
+                elif kind in SIMULATION_TYPES:
+                    missing[i, kind] = (
                         f"{records[i]['name']}: the CRDS cache {cache.root} does not hold {file} ({kind}); fetch it with "
                         f"`crds sync --contexts {cache.context} --fetch-references`, give it under reffile_overrides, or "
                         "write references: [crds, builtin]."
                     )
-    missing = [
-        reason for (i, kind), reason in reasons.items() if kind in SIMULATION_TYPES and kind not in settled[i]
-    ]
-    if missing:
-        raise ReferenceFileError("\n".join(dict.fromkeys(missing)))
-    return found
+    return found, {key: reason for key, reason in missing.items() if key[1] not in settled[key[0]]}
 
 
 def psf_library(sources: Sequence[str], *, detector: str, filter: str, pupil: str) -> tuple[PsfPaths, str]:
