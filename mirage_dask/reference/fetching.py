@@ -26,9 +26,8 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.reference.atomic import write_atomically
 
-CHUNK = 1 << 18
+CHUNK = 1 << 16
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 LONGEST_WAIT = 60.0
 """Seconds between two attempts at most."""
@@ -63,6 +62,9 @@ class Patience:
     def pause(self, failures: int) -> float:
         """Return the seconds to wait after so many failures in a row."""
         return float(min(LONGEST_WAIT, self.backoff * 2 ** min(failures - 1, 20)))
+
+
+PATIENT = Patience()
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,7 @@ def fetch(
     *,
     most: int,
     checksum: str = "",
-    patience: Patience = Patience(),
+    patience: Patience = PATIENT,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
     stop: threading.Event | None = None,
 ) -> Fetched:
@@ -244,6 +246,9 @@ class _Job:
             os.replace(self.target, self.part)  # somebody put it there: whole if it has the right size
             self.notes.unlink(missing_ok=True)
         offset, known = self.here(), self.known()
+        if known and offset and known.total == offset:
+            self.resumed = True
+            return self.finish(known)
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         if offset and known and known.etag.startswith('"'):
             headers["If-Range"] = known.etag
@@ -301,7 +306,7 @@ class _Job:
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
         total = int(found[3]) if found and found[3] != "*" else None
         remote = _remote(self.url, answer.headers, total=total, whole=False)
-        if found is None or int(found[1]) != offset or (total is not None and int(found[2]) != total - 1):
+        if found is None or int(found[1]) != offset or (total is not None and int(found[2]) >= total):
             self.forget()
             raise _Again(f"asked for bytes from {offset} on, the server sends {stated or 'others'!r}")
         if known is None or not known.may_be(remote):
@@ -323,8 +328,7 @@ class _Job:
 
     def note(self, remote: Remote) -> None:
         """Remember which version the partial file is of."""
-        text = json.dumps(asdict(remote), indent=1)
-        write_atomically(self.notes, lambda path: path.write_text(text, encoding="utf-8"), remedy="see there")
+        write_json(self.notes, asdict(remote))
 
     def write(self, answer: Any, offset: int, end: int | None) -> None:
         """Write the body of an answer from `offset` on; `end` is the size of the whole file."""
@@ -376,6 +380,13 @@ class _Job:
         os.replace(self.part, self.target)
         self.notes.unlink(missing_ok=True)
         return Fetched(size=size, sha256=found["sha256"], resumed=self.resumed, remote=remote)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, whole or not at all; the caller sees to it that nobody else does so meanwhile."""
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    os.replace(temporary, path)
 
 
 def file_digests(path: Path, kinds: set[str], *, stop: threading.Event | None = None) -> dict[str, str]:
@@ -491,8 +502,9 @@ def _reason(error: BaseException) -> str:
         if not isinstance(inner, BaseException):
             break
         cause = inner
-    text = " ".join(str(cause).split()) or type(cause).__name__
-    return text.split("object at 0x")[-1].partition(">: ")[2] or text
+    first = cause.args[0] if getattr(cause, "args", None) else None
+    text = " ".join((first if isinstance(first, str) else str(cause)).split()) or type(cause).__name__
+    return re.sub(r"^(<[^>]*>|\w*Connection\w*\([^)]*\)): ", "", text)
 
 
 def _disk_error(error: OSError, target: Path, url: str) -> FetchError:

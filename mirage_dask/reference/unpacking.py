@@ -1,10 +1,10 @@
-"""Unpack archives that come from elsewhere: nothing leaves the folder, nothing is larger than agreed, nothing half done stays.
+"""Unpack archives that come from elsewhere: nothing leaves the folder, nothing half done stays.
 
-An archive is unpacked into a folder of its own. Only when all of it is there and its checksum is right are the files moved to
-their places, each by a rename, so that a file under its final name is whole.
+An archive is unpacked into a folder of its own. Only when all of it is there and its checksum is right are the files
+moved to their places, each by a rename, so that a file under its final name is whole.
 
-What is refused: absolute names, `..`, links that lead out of the archive, devices and pipes, more bytes or members than agreed.
-Links within the archive become copies. Modes and owners of the archive are not kept.
+What is refused: absolute names, `..`, links that lead out of the archive, devices and pipes, more bytes or members than
+agreed. Links within the archive become copies. Modes and owners of the archive are not kept.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import shutil
 import tarfile
 import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, cast
 
 from mirage_dask.errors import ReferenceFileError
@@ -94,6 +94,14 @@ def unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> d
         If the disk is full or cannot be written.
     """
     shutil.rmtree(staging, ignore_errors=True)
+    try:
+        return _unpack(archive, staging, target=target, limit=limit)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def _unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> dict[str, int]:
     staging.mkdir(parents=True)
     try:
         with gzip.open(archive, "rb") as opened:
@@ -149,10 +157,10 @@ def _unpack_members(stream: _Bounded, staging: Path, limit: int) -> dict[str, in
     links: list[tuple[str, str]] = []
     total = 0
     # "r:" reads headers through the bounded stream; the streaming modes would fill memory first.
-    tar = tarfile.open(fileobj=cast(Any, stream), mode="r:", errorlevel=1)
+    tar = tarfile.TarFile(fileobj=cast(Any, stream), mode="r", errorlevel=1)
     count = 0
     while (member := tar.next()) is not None:
-        tar.members.clear()  # tarfile keeps all of them otherwise
+        cast(Any, tar).members.clear()  # tarfile keeps all of them otherwise
         count += 1
         if count > MEMBERS:
             raise DamagedArchiveError(f"it has more than {MEMBERS:,} members")
