@@ -70,8 +70,8 @@ def _add_download(actions: Any) -> None:
         "download",
         "download Mirage's reference files (MIRAGE_DATA)",
         "Download Mirage's reference files and unpack them into PATH/mirage_data. What has arrived is kept: after an "
-        "interruption the same command goes on from there. By default that is about 500 GB on the disk, most of it darks. Prints "
-        "the line that sets MIRAGE_DATA. A mirror: --base-url, or the environment variable "
+        "interruption the same command goes on from there. By default that is about 500 GB on the disk, most of it "
+        "darks. Prints the line that sets MIRAGE_DATA. A mirror: --base-url, or the environment variable "
         "MIRAGE_DASK_DOWNLOAD_URL.",
         """
         mirage-dask reference download ~/jwst --instrument nircam --skip-darks
