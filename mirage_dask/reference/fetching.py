@@ -12,27 +12,32 @@ by their own checksum when they are unpacked.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import errno
 import hashlib
 import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.reference.remote_files import (
+    REDIRECTS,
+    Remote,
+    innermost_reason,
+    new_session,
+    no_connection,
+    remote_of,
+    whole_number,
+)
 
 CHUNK = 1 << 16
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 LONGEST_WAIT = 60.0
 """Seconds between two attempts at most."""
-REDIRECTS = 10
-_DIGESTS = {"sha256": 32, "md5": 16}
 
 
 class FetchError(ReferenceFileError):
@@ -68,28 +73,6 @@ PATIENT = Patience()
 
 
 @dataclass(frozen=True)
-class Remote:
-    """A version of a remote file, as far as the server describes it."""
-
-    url: str
-    etag: str = ""
-    last_modified: str = ""
-    total: int | None = None
-    digests: dict[str, str] = field(default_factory=dict)
-    """Hexadecimal checksum by 'sha256' or 'md5'."""
-
-    def may_be(self, other: Remote) -> bool:
-        """Return whether nothing that both state differs, and at least one thing that both state agrees."""
-        pairs = [
-            (self.etag, other.etag),
-            (self.last_modified, other.last_modified),
-            (self.total, other.total),
-        ]
-        both = [a == b for a, b in pairs if a not in ("", None) and b not in ("", None)]
-        return bool(both) and all(both)
-
-
-@dataclass(frozen=True)
 class Fetched:
     """A file that is whole."""
 
@@ -110,26 +93,6 @@ class _Again(Exception):
 
 class _Never(Exception):
     """What no other attempt will mend; the second argument is the remedy."""
-
-
-def remote_size(url: str, *, timeout: float = 20.0) -> int | None:
-    """Ask the server for the size of a file; None when it does not say.
-
-    Raises
-    ------
-    FetchError
-        If the server cannot be reached.
-    """
-    import requests
-
-    try:
-        with _session() as session:
-            answer = session.head(url, timeout=timeout, allow_redirects=True)
-        return _number(answer.headers.get("Content-Length")) if answer.status_code == 200 else None
-    except requests.RequestException as error:
-        if _unreachable(error):
-            raise FetchError(f"{url} cannot be reached: {_reason(error)}", hopeless=True) from error
-        return None
 
 
 def fetch(
@@ -252,7 +215,7 @@ class _Job:
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         if offset and known and known.etag.startswith('"'):
             headers["If-Range"] = known.etag
-        with _session() as session:
+        with new_session() as session:
             try:
                 answer = session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout)
             except requests.TooManyRedirects as error:
@@ -261,7 +224,7 @@ class _Job:
                 ) from error
             except requests.exceptions.SSLError as error:
                 raise _Never(
-                    f"its certificate is not trusted ({_reason(error)})",
+                    f"its certificate is not trusted ({innermost_reason(error)})",
                     "check date and certificates of this machine, or set REQUESTS_CA_BUNDLE",
                 ) from error
             except (
@@ -271,7 +234,7 @@ class _Job:
             ) as error:
                 raise _Never(f"its address is of no use ({error})", "correct the base address") from error
             except requests.RequestException as error:
-                raise _Again(_reason(error), unreachable=_unreachable(error)) from error
+                raise _Again(innermost_reason(error), unreachable=no_connection(error)) from error
             with answer:
                 remote = self.take(answer, offset, known)
         return self.finish(remote)
@@ -283,20 +246,22 @@ class _Job:
             return self.go_on(answer, offset, known)
         if status == 416 and offset:
             total = re.fullmatch(r"bytes \*/(\d+)", answer.headers.get("Content-Range", ""))
-            remote = _remote(self.url, answer.headers, total=int(total[1]) if total else None, whole=False)
+            remote = remote_of(self.url, answer.headers, total=int(total[1]) if total else None, whole=False)
             if total and int(total[1]) == offset and (known is None or known.may_be(remote)):
                 return known or remote
             self.forget()
             raise _Again("the remote file is another one than before")
         if status == 200:
-            remote = _remote(self.url, answer.headers, total=_number(answer.headers.get("Content-Length")))
+            remote = remote_of(
+                self.url, answer.headers, total=whole_number(answer.headers.get("Content-Length"))
+            )
             self.expect(remote.total)
             self.forget()
             self.note(remote)
             self.write(answer, 0, remote.total)
             return remote
         if status in RETRIED:
-            wait = min(float(_number(answer.headers.get("Retry-After")) or 0), LONGEST_WAIT)
+            wait = min(float(whole_number(answer.headers.get("Retry-After")) or 0), LONGEST_WAIT)
             raise _Again(f"the server answers {status} {answer.reason}", wait=wait)
         raise _refusal(status, answer.reason)
 
@@ -305,7 +270,7 @@ class _Job:
         stated = answer.headers.get("Content-Range", "")
         found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
         total = int(found[3]) if found and found[3] != "*" else None
-        remote = _remote(self.url, answer.headers, total=total, whole=False)
+        remote = remote_of(self.url, answer.headers, total=total, whole=False)
         if found is None or int(found[1]) != offset or (total is not None and int(found[2]) >= total):
             self.forget()
             raise _Again(f"asked for bytes from {offset} on, the server sends {stated or 'others'!r}")
@@ -336,7 +301,7 @@ class _Job:
         self.progress(done, end)
         with self.part.open("r+b" if offset else "wb") as file:
             file.seek(offset)
-            for chunk in _body(answer):
+            for chunk in _body(answer, length_known=end is not None):
                 if self.stop.is_set():
                     raise StoppedError
                 done += len(chunk)
@@ -401,73 +366,24 @@ def file_digests(path: Path, kinds: set[str], *, stop: threading.Event | None = 
     return {kind: digest.hexdigest() for kind, digest in hashes.items()}
 
 
-def _session() -> Any:
-    import requests
+def _body(answer: Any, *, length_known: bool) -> Iterator[bytes]:
+    """Yield the bytes of an answer as they were sent: what the network does is an `_Again`.
 
-    session = requests.Session()
-    session.max_redirects = REDIRECTS
-    # A server that compresses on the way would change sizes and ranges.
-    session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mirage_dask"})
-    return session
-
-
-def _body(answer: Any) -> Iterator[bytes]:
-    """Yield the bytes of an answer as they were sent: what the network does is an `_Again`."""
-    from urllib3.exceptions import HTTPError
+    When the length is known, an early end is just an end: the caller says what is missing.
+    """
+    from urllib3.exceptions import HTTPError, IncompleteRead
 
     chunks = answer.raw.stream(CHUNK, decode_content=False)
     while True:
         try:
             chunk = next(chunks, None)
         except (HTTPError, OSError, ValueError) as error:
-            raise _Again(f"the connection broke ({_reason(error)})") from error
+            if length_known and any(isinstance(e, IncompleteRead) for e in (error, *error.args)):
+                return
+            raise _Again(f"the connection broke ({innermost_reason(error)})") from error
         if chunk is None:
             return
         yield chunk
-
-
-def _remote(url: str, headers: Mapping[str, str], *, total: int | None, whole: bool = True) -> Remote:
-    return Remote(
-        url=url,
-        etag=headers.get("ETag", ""),
-        last_modified=headers.get("Last-Modified", ""),
-        total=total,
-        digests=stated_digests(headers, whole=whole),
-    )
-
-
-def stated_digests(headers: Mapping[str, str], *, whole: bool) -> dict[str, str]:
-    """Return the checksums of a whole file that the head of an answer states, hexadecimal by kind.
-
-    Parameters
-    ----------
-    headers
-        Of the answer. Read are Repr-Digest (RFC 9530), Digest (RFC 3230), X-Goog-Hash, x-amz-checksum-sha256 and
-        Content-MD5; an ETag is none, even where it looks like one.
-    whole
-        False for an answer with a part of the file, whose Content-MD5 is of that part.
-    """
-    stated: list[tuple[str, str]] = []
-    for header in ("Digest", "X-Goog-Hash", "Repr-Digest"):
-        for item in headers.get(header, "").split(","):
-            kind, _, value = item.strip().partition("=")
-            stated.append((kind.lower().replace("-", ""), value.strip(":")))
-    stated.append(("sha256", headers.get("x-amz-checksum-sha256", "")))
-    if whole:
-        stated.append(("md5", headers.get("Content-MD5", "")))
-    digests = {}
-    for kind, value in stated:
-        try:
-            raw = base64.b64decode(value, validate=True)
-        except (binascii.Error, ValueError):
-            continue
-        if len(raw) == _DIGESTS.get(kind):
-            digests[kind] = raw.hex()
-    return digests
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text and re.fullmatch(r"\d{1,18}", text.strip()) else None
 
 
 def _refusal(status: int, reason: str) -> _Never:
@@ -481,30 +397,6 @@ def _refusal(status: int, reason: str) -> _Never:
         f"the server answers {status} {reason}",
         remedies.get(status, "set MIRAGE_DASK_DOWNLOAD_URL to a mirror"),
     )
-
-
-def _unreachable(error: Exception) -> bool:
-    """Return whether no connection came about at all."""
-    import requests
-    from urllib3.exceptions import NewConnectionError
-
-    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
-        return True
-    cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
-
-
-def _reason(error: BaseException) -> str:
-    """Return the innermost reason of a network error, on one line."""
-    cause: Any = error
-    for _ in range(5):
-        inner = getattr(cause, "reason", None) or (cause.args[0] if getattr(cause, "args", None) else None)
-        if not isinstance(inner, BaseException):
-            break
-        cause = inner
-    first = cause.args[0] if getattr(cause, "args", None) else None
-    text = " ".join((first if isinstance(first, str) else str(cause)).split()) or type(cause).__name__
-    return re.sub(r"^(<[^>]*>|\w*Connection\w*\([^)]*\)): ", "", text)
 
 
 def _disk_error(error: OSError, target: Path, url: str) -> FetchError:

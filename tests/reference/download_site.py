@@ -135,7 +135,11 @@ class Handler(BaseHTTPRequestHandler):
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         rest = content[start:]
         self.send(
-            status, rest if cut is None else rest[:cut], len(rest) if stated is None else stated, headers, body
+            status,
+            rest if cut is None else rest[:cut],
+            len(rest) if stated is None else stated,
+            headers,
+            body,
         )
 
     def send(self, status, content, length, headers, body=True):
