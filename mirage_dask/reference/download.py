@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.reference.download_catalogue import FOLDER, Archive, base_address, select_archives
 from mirage_dask.reference.fetching import PATIENT, FetchError, Patience, StoppedError
 from mirage_dask.reference.obtaining import Meter, Progress, Workplace
-from mirage_dask.reference.remote_files import UnreachableError, remote_size
+from mirage_dask.reference.remote_files import UnreachableError, remote_size, shown
 
 _LOG = logging.getLogger(__name__)
 
@@ -195,12 +195,14 @@ def download_archives(
                 kind=archive.kind,
                 status=status if archive.name in waiting else "present",
                 disk=archive.disk,
-                url=archive.url(base),
+                url=shown(archive.url(base)),
             )
             for archive in chosen
         ),
     )
     if not dry_run:
+        for archive in chosen:
+            work.tidy(archive)
         _LOG.info("%s", report)
     return report
 

@@ -63,8 +63,13 @@ class Archive:
         return f"{FOLDER}/{self.path.removesuffix('.gz')}"
 
     @property
-    def most(self) -> int:
-        """Bytes that no honest version of this archive exceeds, packed or unpacked."""
+    def most_packed(self) -> int:
+        """Bytes that no honest version of this archive exceeds."""
+        return 2 * (self.disk or UNKNOWN)
+
+    @property
+    def most_unpacked(self) -> int:
+        """Bytes that what is unpacked from an honest version does not exceed."""
         return 8 * (self.disk or UNKNOWN)
 
     def url(self, base_url: str) -> str:

@@ -31,6 +31,7 @@ from mirage_dask.reference.remote_files import (
     new_session,
     no_connection,
     remote_of,
+    shown,
     whole_number,
 )
 
@@ -138,7 +139,9 @@ def fetch(
             return job.attempt()
         except _Never as error:
             why, remedy = error.args
-            raise FetchError(f"{target.name} could not be fetched from {url}: {why}; {remedy}.") from error
+            raise FetchError(
+                f"{target.name} could not be fetched from {shown(url)}: {why}; {remedy}."
+            ) from error
         except OSError as error:
             raise _disk_error(error, target, url) from error
         except _Again as error:
@@ -147,7 +150,7 @@ def fetch(
             if failures >= patience.attempts:
                 tried = "once" if failures == 1 else f"{failures} times in a row"
                 raise FetchError(
-                    f"{target.name} could not be fetched from {url} (tried {tried}): {error}; "
+                    f"{target.name} could not be fetched from {shown(url)} (tried {tried}): {error}; "
                     + (
                         "check the network, or set MIRAGE_DASK_DOWNLOAD_URL to a mirror."
                         if error.unreachable
@@ -306,6 +309,7 @@ class _Job:
                     raise StoppedError
                 done += len(chunk)
                 if done > self.most:
+                    self.forget()
                     raise _Never(
                         f"it goes on after {self.most:,} bytes, far more than it can have",
                         "check the base address: is it a copy of Mirage's reference files?",
@@ -402,12 +406,12 @@ def _refusal(status: int, reason: str) -> _Never:
 def _disk_error(error: OSError, target: Path, url: str) -> FetchError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return FetchError(
-            f"The disk of {target.parent} is full while {target.name} is fetched from {url}; free some space and run the "
-            "same again: what has arrived is kept.",
+            f"The disk of {target.parent} is full while {target.name} is fetched from {shown(url)}; free some space and "
+            "run the same again: what has arrived is kept.",
             hopeless=True,
         )
     return FetchError(
-        f"{target.name} could not be fetched from {url}: {error.filename or target.parent} cannot be written "
+        f"{target.name} could not be fetched from {shown(url)}: {error.filename or target.parent} cannot be written "
         f"({error.strerror or error}); choose a folder that can.",
         hopeless=True,
     )

@@ -19,7 +19,7 @@ import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from mirage_dask.reference.fetching import (
     fetch,
     write_json,
 )
+from mirage_dask.reference.remote_files import shown
 from mirage_dask.reference.unpacking import DamagedArchiveError, install, unpack
 
 try:
@@ -139,6 +140,13 @@ class Workplace:
             return all(_has_size(self.root / name, size) for name, size in files.items())
         return not record and archive.target is not None and is_whole_fits(self.root / archive.target)
 
+    def tidy(self, archive: Archive) -> None:
+        """Remove an archive that is unpacked, unless it was to be kept."""
+        record = self.read_record(archive)
+        if record.get("files") and not record.get("kept"):
+            with suppress(OSError):
+                (self.state / archive.name).unlink()
+
     def obtain(self, archive: Archive) -> None:
         """Fetch, unpack and install one archive, alone among all processes."""
         if self.stop.is_set():
@@ -165,15 +173,16 @@ class Workplace:
             fetched, stated = self._fetch(archive, place, url)
             self.meter.unpacking(archive)
             try:
-                files = unpack(place, staging, target=archive.target, limit=archive.most)
+                files = unpack(place, staging, target=archive.target, limit=archive.most_unpacked)
             except DamagedArchiveError as error:
                 place.unlink(missing_ok=True)
                 self.record(archive).unlink(missing_ok=True)
-                if fetched.resumed and again:  # the parts may not have been of one file
+                unsure = fetched.remote is None or fetched.remote.total is None
+                if again and (fetched.resumed or unsure):  # parts of two files, or an end that was none
                     again = False
                     continue
                 raise FetchError(
-                    f"{archive.name} from {url} is damaged: {error}; it was removed: run the same again, and if "
+                    f"{archive.name} from {shown(url)} is damaged: {error}; it was removed: run the same again, and if "
                     "that does not help, set MIRAGE_DASK_DOWNLOAD_URL to a mirror."
                 ) from error
             break
@@ -181,9 +190,8 @@ class Workplace:
             install(staging, self.root, files)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
-        write_json(self.record(archive), {**stated, "files": files})
-        if not self.keep_archives:
-            place.unlink(missing_ok=True)
+        write_json(self.record(archive), {**stated, "files": files, "kept": self.keep_archives})
+        self.tidy(archive)
 
     def _fetch(self, archive: Archive, place: Path, url: str) -> tuple[Fetched, dict[str, Any]]:
         """Have the archive at its place; return what is known of it."""
@@ -193,13 +201,13 @@ class Workplace:
         fetched = fetch(
             url,
             place,
-            most=archive.most,
+            most=archive.most_packed,
             checksum=archive.checksum,
             patience=self.patience,
             progress=lambda done, total: self.meter.move(archive, done, total),
             stop=self.stop,
         )
-        stated = {"url": url, "size": fetched.size, "sha256": fetched.sha256}
+        stated = {"url": shown(url), "size": fetched.size, "sha256": fetched.sha256}
         if fetched.remote is not None:
             stated |= {"etag": fetched.remote.etag, "last_modified": fetched.remote.last_modified}
         write_json(self.record(archive), stated)
@@ -208,12 +216,12 @@ class Workplace:
     def _disk_error(self, archive: Archive, error: OSError) -> FetchError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return FetchError(
-                f"The disk of {self.root} is full while {archive.name} from {archive.url(self.base)} is unpacked; free "
-                "some space and run the same again: what has arrived is kept.",
+                f"The disk of {self.root} is full while {archive.name} from {shown(archive.url(self.base))} is unpacked; "
+                "free some space and run the same again: what has arrived is kept.",
                 hopeless=True,
             )
         return FetchError(
-            f"{archive.name} from {archive.url(self.base)} could not be put in place: {error.filename or self.root}: "
+            f"{archive.name} from {shown(archive.url(self.base))} could not be put in place: {error.filename or self.root}: "
             f"{error.strerror or error}; make it writable, or choose another PATH."
         )
 

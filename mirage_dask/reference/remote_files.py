@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 REDIRECTS = 10
 DIGESTS = {"sha256": 32, "md5": 16}
@@ -56,8 +57,14 @@ def remote_size(url: str, *, timeout: float = 20.0) -> int | None:
         return whole_number(answer.headers.get("Content-Length")) if answer.status_code == 200 else None
     except requests.RequestException as error:
         if no_connection(error):
-            raise UnreachableError(f"{url} cannot be reached: {innermost_reason(error)}") from error
+            raise UnreachableError(f"{shown(url)} cannot be reached: {innermost_reason(error)}") from error
         return None
+
+
+def shown(url: str) -> str:
+    """Return an address for messages and records: without user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def new_session() -> Any:
@@ -74,7 +81,7 @@ def new_session() -> Any:
 def remote_of(url: str, headers: Mapping[str, str], *, total: int | None, whole: bool = True) -> Remote:
     """Return the version that the head of an answer describes; see `stated_digests` for `whole`."""
     return Remote(
-        url=url,
+        url=shown(url),
         etag=headers.get("ETag", ""),
         last_modified=headers.get("Last-Modified", ""),
         total=total,

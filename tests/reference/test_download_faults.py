@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+import numpy as np
 import pytest
 from download_site import DARK, SOON, Site, dark_archive, noise, packed, serving
 
@@ -80,7 +81,8 @@ def change(site, content):
 
 def body(content, *, length=None, code=200, **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    return lambda handler: handler.send(code, content, len(content) if length is None else length, headers)
+    stated = {None: len(content), "none": None}.get(length, length)
+    return lambda handler: handler.send(code, content, stated, headers)
 
 
 def endless(handler):
@@ -142,6 +144,7 @@ MENDED = {
     "429 then 500 then fine": [status(429), status(500)],
     "dropped, then 502, then fine": [cut(HALF), status(502)],
     "no length": [without_length],
+    "no length and dropped": [body(GZIPPED[:HALF], length="none")],
     "chunked": [good_chunks],
     "chunks that break": [broken_chunks],
     "marked as encoded": [marked],
@@ -357,6 +360,103 @@ def test_server_that_vanishes_is_not_tried_for_every_file(tmp_path, monkeypatch)
     problems = caught.value.problems
     assert len(problems) <= 3
     assert "other files were not finished for this reason: " in problems[-1]
+
+
+def test_passwords_stay_secret(site, tmp_path):
+    base = site.url.replace("http://", "http://user:secret@")
+    site.always = status(404)
+    with pytest.raises(DownloadError) as caught:
+        get(site, tmp_path, base_url=base)
+    assert "secret" not in str(caught.value)
+    site.always = None
+    report = get(site, tmp_path, base_url=base, keep_archives=True)
+    assert "secret" not in str(report.files)
+    assert not any(b"secret" in p.read_bytes() for p in tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_faults_in_any_order(site, tmp_path, seed):
+    """Whatever comes after whatever: whole, or an error and nothing; and the run after that one heals it."""
+    random = np.random.default_rng(seed)
+    pool = [fault for faults in MENDED.values() for fault in faults]
+    pool += [fault for reason, (fault, _) in FATAL.items() if reason not in ("hangs", "zip bomb")]
+    site.etag = ["", "", None, 'W/"weak"'][random.integers(4)]
+    site.ranges = bool(random.random() < 0.8)
+    site.faults = [pool[i] for i in random.integers(len(pool), size=random.integers(1, 6))]
+    site.faults.insert(0, cut(int(random.integers(len(GZIPPED)))))
+    for _ in range(10):
+        try:
+            get(site, tmp_path)
+        except DownloadError:
+            check_absent(tmp_path)
+        else:
+            break
+    check_whole(tmp_path)
+
+
+STEPS = """
+import os, pathlib, shutil, sys
+sys.path.insert(0, {tests!r})
+from download_site import SOON, dark_archive
+from mirage_dask.reference import remote_files, unpacking, fetching
+from mirage_dask.reference.download import download_archives
+import requests, astropy.io.fits
+
+def get(path, base):
+    download_archives(path, [dark_archive()], base_url=base, patience=SOON, check_space=False)
+
+def dying(function):
+    def call(*args, **given):
+        global left
+        left -= 1
+        if left == 0:
+            os._exit(9)
+        return function(*args, **given)
+    return call
+
+def forked(run, *args):
+    child = os.fork()
+    if child == 0:
+        run(*args)
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+def killed(path, base):
+    for owner, name in [(os, "replace"), (os, "fsync"), (os, "mkdir"), (os, "unlink"), (os, "rmdir"), (os, "open")]:
+        setattr(owner, name, dying(getattr(owner, name)))
+    get(path, base)
+
+for step in range(1, 200):
+    left, path = step, pathlib.Path({path!r}, str(step))
+    code = forked(killed, path, {url!r})
+    final = path / "mirage_data" / {target!r}
+    if final.exists():
+        print(step, code, final.stat().st_size, flush=True)
+    else:
+        print(step, code, -1, flush=True)
+    assert forked(get, path, {url!r}) == 0
+    print(step, "then", final.stat().st_size, *sorted(p.name for p in (path / "mirage_downloads").iterdir()), flush=True)
+    if code == 0:
+        break
+"""
+
+
+def test_killed_at_every_step(site, tmp_path):
+    """The process ends without a word before its n-th change of the disk, for every n; then the same again."""
+    code = STEPS.format(
+        tests=os.path.dirname(__file__), path=str(tmp_path), url=site.url, target=DARK.removesuffix(".gz")
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    killed, healed = lines[::2], lines[1::2]
+    assert len(killed) > 8
+    assert [code for _, code, _ in killed] == ["9"] * (len(killed) - 1) + ["0"]
+    assert {size for _, _, size in killed} == {"-1", str(len(CONTENT))}
+    assert {size for _, _, size, *_ in healed} == {str(len(CONTENT))}
+    tidy = ["dark_a1.fits.gz.json", "dark_a1.fits.gz.lock"]
+    assert [(n, left) for n, _, _, *left in healed if left != tidy] == []
 
 
 SCRIPT = """
