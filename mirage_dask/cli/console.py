@@ -132,9 +132,10 @@ def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", table_column=Column(max_width=48, no_wrap=True, overflow="ellipsis")),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -62,7 +62,7 @@ class Patience:
     """Attempts without progress."""
     backoff: float = 1.0
     """Seconds before the second attempt; doubles from then on, up to a minute."""
-    timeout: float = 60.0
+    timeout: float = 30.0
     """Seconds without an answer or a byte."""
 
     def pause(self, failures: int) -> float:
