@@ -135,7 +135,9 @@ def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
     from rich.table import Column
 
     columns = (
-        TextColumn("{task.description}", table_column=Column(max_width=48, no_wrap=True, overflow="ellipsis")),
+        TextColumn(
+            "{task.description}", table_column=Column(max_width=48, no_wrap=True, overflow="ellipsis")
+        ),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -32,6 +32,7 @@ from mirage_dask.reference.remote_files import (
     no_connection,
     remote_of,
     shown,
+    transport_errors,
     whole_number,
 )
 
@@ -375,14 +376,13 @@ def _body(answer: Any, *, length_known: bool) -> Iterator[bytes]:
 
     When the length is known, an early end is just an end: the caller says what is missing.
     """
-    from urllib3.exceptions import HTTPError, IncompleteRead
-
+    broken = transport_errors()
     chunks = answer.raw.stream(CHUNK, decode_content=False)
     while True:
         try:
             chunk = next(chunks, None)
-        except (HTTPError, OSError, ValueError) as error:
-            if length_known and any(isinstance(e, IncompleteRead) for e in (error, *error.args)):
+        except (broken.HTTPError, OSError, ValueError) as error:
+            if length_known and any(isinstance(e, broken.IncompleteRead) for e in (error, *error.args)):
                 return
             raise _Again(f"the connection broke ({innermost_reason(error)})") from error
         if chunk is None:

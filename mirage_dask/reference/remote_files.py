@@ -124,15 +124,21 @@ def whole_number(text: str | None) -> int | None:
     return int(text) if text and re.fullmatch(r"\d{1,18}", text.strip()) else None
 
 
+def transport_errors() -> Any:
+    """Return the module of the errors that the raw stream of a `requests` answer raises: those of the urllib3 in use."""
+    import requests
+
+    return requests.packages.urllib3.exceptions  # type: ignore[attr-defined]
+
+
 def no_connection(error: Exception) -> bool:
     """Return whether no connection came about at all."""
     import requests
-    from urllib3.exceptions import NewConnectionError
 
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
         return True
     cause = error.args[0] if error.args else None
-    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+    return isinstance(getattr(cause, "reason", None), transport_errors().NewConnectionError)
 
 
 def innermost_reason(error: BaseException) -> str:
