@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
+from astropy.io import fits
 
 from mirage_dask.reference.download_catalogue import Archive
 from mirage_dask.reference.fetching import Patience
@@ -28,6 +29,12 @@ LIBRARY = "nircam/cosmic_ray_library/library.tar.gz"
 def noise(size: int, seed: int = 1) -> bytes:
     """Bytes that do not compress."""
     return np.random.default_rng(seed).bytes(size)
+
+
+def fits_file(data: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data), fits.ImageHDU(data[:1])]).writeto(stream)
+    return stream.getvalue()
 
 
 def tar_of(members: dict[str, bytes], *extra: tarfile.TarInfo, end: bool = True) -> bytes:

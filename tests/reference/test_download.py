@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import threading
 import time
 
 import numpy as np
 import pytest
-from astropy.io import fits
 from download_site import (
     DARK,
     LIBRARY,
     SOON,
     Site,
     dark_archive,
+    fits_file,
     library_archive,
     noise,
     packed,
@@ -40,10 +39,7 @@ MEMBERS = {f"mirage_data/nircam/cosmic_ray_library/{i}.fits": noise(2000, i) for
 
 
 def dark_file() -> bytes:
-    stream = io.BytesIO()
-    data = np.arange(300, dtype=np.int16).reshape(3, 10, 10)
-    fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(data), fits.ImageHDU(data)]).writeto(stream)
-    return stream.getvalue()
+    return fits_file(np.arange(300, dtype=np.int16).reshape(3, 10, 10))
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import errno
+import gzip
 import hashlib
 import os
 import signal
@@ -14,14 +15,25 @@ import time
 
 import numpy as np
 import pytest
-from download_site import DARK, SOON, Site, dark_archive, noise, packed, serving
+from download_site import DARK, SOON, Site, dark_archive, fits_file, noise, packed, serving
 
 from mirage_dask.reference import download, fetching
 from mirage_dask.reference.download import DownloadError, download_archives
 from mirage_dask.reference.remote_files import stated_digests
 
-CONTENT = noise(300_000)
-GZIPPED = packed(CONTENT)
+
+def dark(seed):
+    """A FITS file that does not compress."""
+    return fits_file(np.frombuffer(noise(300_000, seed), dtype=np.uint8).reshape(-1, 100))
+
+
+def stored(content):
+    """As long as any other content of this length."""
+    return gzip.compress(content, compresslevel=0, mtime=0)
+
+
+CONTENT = dark(1)
+GZIPPED = stored(CONTENT)
 HALF = len(GZIPPED) // 2
 
 
@@ -228,7 +240,7 @@ def test_server_without_ranges(site, tmp_path):
 
 
 def test_remote_file_changes_between_attempts(site, tmp_path):
-    site.files[DARK] = packed(noise(300_000, seed=2))
+    site.files[DARK] = stored(dark(2))
     site.faults = [cut(HALF), change(site, GZIPPED)]
     get(site, tmp_path)
     check_whole(tmp_path)
@@ -238,7 +250,7 @@ def test_remote_file_changes_between_attempts(site, tmp_path):
 def test_changes_that_the_server_does_not_tell(site, tmp_path, etag):
     """Parts of two files are found out when they are unpacked, and the file is fetched once more, in one piece."""
     site.etag = etag
-    other = packed(noise(300_000, seed=2))
+    other = stored(dark(2))
     assert len(other) == len(GZIPPED)
     site.files[DARK] = other
     site.faults = [cut(HALF), change(site, GZIPPED)]
@@ -248,7 +260,7 @@ def test_changes_that_the_server_does_not_tell(site, tmp_path, etag):
 
 
 def test_changed_between_runs(site, tmp_path):
-    site.files[DARK] = packed(noise(300_000, seed=2))
+    site.files[DARK] = stored(dark(2))
     site.always = cut(HALF)
     site.ranges = False
     with pytest.raises(DownloadError):
