@@ -314,6 +314,20 @@ def test_archives_are_kept_on_request(site, tmp_path):
     assert site.gets() == []  # unpacked again from the archive
 
 
+def test_archives_go_as_soon_as_they_are_unpacked(site, tmp_path):
+    """Otherwise the disk would have to hold all of them."""
+    most = 0
+
+    def look(*_):
+        nonlocal most
+        most = max(most, len(list((tmp_path / "mirage_downloads").glob("*.gz"))))
+
+    found = [dark_archive(path=f"nircam/darks/raw/A1/{i}.fits.gz") for i in range(4)]
+    site.files |= {a.path: site.files[DARK] for a in found}
+    download_archives(tmp_path, found, base_url=site.url, patience=SOON, parallel=1, progress=look)
+    assert most == 1
+
+
 def test_problems_of_all_files_come_together(site, tmp_path):
     many = [library_archive(path=f"fgs/none{i}.tar.gz") for i in range(3)]
     with pytest.raises(DownloadError) as caught:
