@@ -4,7 +4,7 @@ This is where sky, detector and reference data meet, and the only function throu
 `for` loop, in a debugger, or by any number of dask workers. It knows nothing of dask, Zarr or files of results.
 
 People see the science frame; kernels work in the detector's own orientation. The translation happens here, once: arrays
-are flipped views where an axis is read backwards.
+are views, flipped where an axis is read backwards and transposed where a detector is read along y.
 
 The pieces of an exposure and how they combine are defined in `detector/ramp.py` (light, cosmic rays) and `detector/dark.py`.
 A piece that the user gives is read instead of computed; nothing else changes.
@@ -26,6 +26,7 @@ from mirage_dask.detector.keys import Keys, exposure_keys
 from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import nodes_per_row, octave_sigma, pink_rows
 from mirage_dask.detector.ramp import ramp_groups
+from mirage_dask.instruments.orientation import Orientation, Span
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.scene import Galaxies, PointSources, SceneSources, project_scene, seed_window
@@ -171,8 +172,7 @@ def _seed(
     if "seed" in given:
         return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
     frame = _Frame(spec)
-    box = slice(*frame.span(*rows, axis=0)), slice(*frame.span(*columns, axis=1))
-    area = frame.science(references.pack.plane("area", *box))
+    area = frame.science(references.pack.plane("area", *_slices(frame.box(rows, columns))))
     return seed_window(
         references.scene,
         references.pack.psf,
@@ -190,27 +190,32 @@ class _Frame:
     spec: ExposureSpec
 
     @property
-    def steps(self) -> tuple[int, int]:
-        """Steps along (y, x) that turn one orientation into the other."""
-        return (-1 if self.spec.slow_axis < 0 else 1), (-1 if self.spec.fast_axis < 0 else 1)
+    def orientation(self) -> Orientation:
+        """How the detector is read."""
+        return Orientation(self.spec.fast_axis, self.spec.slow_axis)
 
     def science(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Flip the last two axes between the orientations: a view."""
-        sy, sx = self.steps
-        return array[..., ::sy, ::sx]
+        """Turn the last two axes of an array from the detector's orientation into (y, x): a view."""
+        return self.orientation.science(array)
 
-    def span(self, low: int, high: int, *, axis: int) -> tuple[int, int]:
-        """Turn a span of science pixels of the exposure, axis 0 = y or 1 = x, into pixels of the detector."""
-        start = (self.spec.y0, self.spec.x0)[axis]
-        low, high = start + low, start + high
-        return (SIZE - high, SIZE - low) if self.steps[axis] < 0 else (low, high)
+    def detector(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Inverse of `science`: a view."""
+        return self.orientation.detector(array)
 
-    def science_span(self, low: int, high: int, *, axis: int) -> tuple[int, int]:
-        """Inverse of `span`."""
-        if self.steps[axis] < 0:
-            low, high = SIZE - high, SIZE - low
-        start = (self.spec.y0, self.spec.x0)[axis]
-        return low - start, high - start
+    def box(self, y: Span, x: Span) -> tuple[Span, Span]:
+        """Turn a box of the exposure's science pixels into rows and columns of the detector."""
+        x0, y0 = self.spec.x0, self.spec.y0
+        return self.orientation.detector_box((y[0] + y0, y[1] + y0), (x[0] + x0, x[1] + x0), size=SIZE)
+
+    def science_box(self, rows: Span, columns: Span) -> tuple[Span, Span]:
+        """Inverse of `box`."""
+        (y_low, y_high), (x_low, x_high) = self.orientation.science_box(rows, columns, size=SIZE)
+        x0, y0 = self.spec.x0, self.spec.y0
+        return (y_low - y0, y_high - y0), (x_low - x0, x_high - x0)
+
+
+def _slices(box: tuple[Span, Span]) -> tuple[slice, slice]:
+    return slice(*box[0]), slice(*box[1])
 
 
 @dataclass(frozen=True)
@@ -255,14 +260,13 @@ class _Ramp:
         )  # fmt: skip
         self.integrations = window.integrations
         self.first, self.groups = window.groups
-        self.rows = self.frame.span(*window.rows, axis=0)
-        self.columns = self.frame.span(*window.columns, axis=1)
-        self.array_rows = self.frame.span(0, spec.ny, axis=0)
-        self.array_columns = self.frame.span(0, spec.nx, axis=1)
-        self.outputs = Outputs(self.array_columns[0], spec.nx, spec.amplifiers)
+        self.rows, self.columns = self.frame.box(window.rows, window.columns)
+        self.array_rows, self.array_columns = self.frame.box((0, spec.ny), (0, spec.nx))
+        first, stop = self.array_columns
+        self.outputs = Outputs(first, stop - first, spec.amplifiers)
         self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
         # The same memory seen in detector orientation.
-        self.target = {name: self.frame.science(array) for name, array in self.result.items()}
+        self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
         self.needs_cosmic = self.needs_light or "cosmic_rays" in names
@@ -303,17 +307,12 @@ class _Ramp:
 
     def _light(self, references: References) -> Floats:
         """Return scene x response of the window and its neighbours, e-/s."""
-        rows, columns = self._halo()
-        scene = _seed(
-            self.spec,
-            references,
-            self.given,
-            self.frame.science_span(*rows, axis=0),
-            self.frame.science_span(*columns, axis=1),
+        box = self._halo()
+        scene = _seed(self.spec, references, self.given, *self.frame.science_box(*box))
+        response = (
+            self.pack.plane("response", *_slices(box)) if "flat" in self.on else _sensitive(*_slices(box))
         )
-        box = slice(*rows), slice(*columns)
-        response = self.pack.plane("response", *box) if "flat" in self.on else _sensitive(*box)
-        return np.multiply(self.frame.science(scene), response, dtype=np.float32)
+        return np.multiply(self.frame.detector(scene), response, dtype=np.float32, order="C")
 
     def _planes(self) -> dict[str, NDArray[Any]]:
         """Read the reference planes of the window, or what stands for them when an effect is off."""
@@ -449,10 +448,11 @@ class _Ramp:
     def _given(self, name: str, integration: int, box: _Box, *, halo: bool) -> Floats:
         """Read the user's piece for a box, with its neighbours or without: (groups from the start, rows, columns)."""
         top, bottom, left, right = (box.top, box.bottom, box.left, box.right) if halo else (0, 0, 0, 0)
-        rows = self.frame.science_span(box.rows[0] - top, box.rows[1] + bottom, axis=0)
-        columns = self.frame.science_span(box.block.start - left, box.block.stop + right, axis=1)
-        values = self.given[name][integration, 0 : self.groups, slice(*rows), slice(*columns)]
-        return np.ascontiguousarray(self.frame.science(np.asarray(values, np.float32)))
+        rows = box.rows[0] - top, box.rows[1] + bottom
+        columns = box.block.start - left, box.block.stop + right
+        window = _slices(self.frame.science_box(rows, columns))
+        values = np.asarray(self.given[name][integration, 0 : self.groups, *window], np.float32)
+        return np.ascontiguousarray(self.frame.detector(values))
 
     def _ipc(self) -> Floats:
         """Return the coupling (centre, horizontal, vertical, corner)."""

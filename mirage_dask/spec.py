@@ -34,7 +34,7 @@ class ExposureSpec:
     tile: int
     dither: int
     detector: str
-    """`NRCA1` … `NRCB5`."""
+    """`NRCA1` … `NRCB5`, `NIS`, `GUIDER1`, `GUIDER2`."""
     filter: str
     pupil: str
     nints: int
@@ -50,7 +50,7 @@ class ExposureSpec:
     nx: int
     ny: int
     fast_axis: int
-    """JWST FASTAXIS: +-1 when rows run along science x, the sign gives the direction."""
+    """JWST FASTAXIS: +-1 when rows run along science x, +-2 along y; the sign gives the direction."""
     slow_axis: int
     amplifiers: int
     attitude: tuple[float, ...]

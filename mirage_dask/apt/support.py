@@ -18,7 +18,12 @@ _MODES = {
     "ami": "aperture masking interferometry",
     "dark": "a dark exposure",
 }
-_INSTRUMENTS = ("NIRCAM",)
+_PUPILS = {
+    "GDHS0": "dispersed Hartmann sensors are",
+    "GDHS60": "dispersed Hartmann sensors are",
+    "GR700XD": "single-object slitless spectroscopy is",
+    "NRM": "the aperture mask is",
+}
 
 
 def why_not(reading: Reading, target: Target | None, target_name: str) -> str:
@@ -33,17 +38,14 @@ def why_not(reading: Reading, target: Target | None, target_name: str) -> str:
     target_name
         Its name; empty when the observation has none.
     """
-    instrument = reading.detector.instrument
     if reading.mode in _MODES:
         return f"{_MODES[reading.mode]} is not simulated yet"
-    if instrument not in _INSTRUMENTS:
-        return f"detectors of {instrument} are not simulated yet"
     if target is None:
         return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
     if target.moving:
         return f"target {target.name} moves; moving targets are not simulated yet"
-    if reading.pupil.startswith("GDHS"):
-        return "dispersed Hartmann sensors are not simulated yet"
+    if reading.pupil in _PUPILS:
+        return f"{_PUPILS[reading.pupil]} not simulated yet"
     try:
         get_zeropoint(reading.detector.name, reading.filter, reading.pupil)
     except InputError:

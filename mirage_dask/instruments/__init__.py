@@ -1,21 +1,24 @@
 """Facts about the instruments as tables: a new detector, subarray or filter is a row in `data/`, not code."""
 
-from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector
+from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector, instruments
 from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
     ReadoutPattern,
     Subarray,
     frame_time,
     get_readout,
+    readout_names,
     subarray_of,
     subarrays,
 )
-from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint
+from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint, has_optics
 
 __all__ = [
     "Detector",
     "OpticalElement",
+    "Orientation",
     "ReadoutPattern",
     "Subarray",
     "ZeroPoint",
@@ -28,7 +31,10 @@ __all__ = [
     "get_detector",
     "get_readout",
     "get_zeropoint",
+    "has_optics",
+    "instruments",
     "optical_elements",
+    "readout_names",
     "split_optics",
     "subarray_of",
     "subarrays",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.tables import read_table
 
 
@@ -47,12 +48,23 @@ class Detector:
     """1/f noise of each output, e-."""
     pixel_scale: float
     """Nominal, arcsec."""
+    wavefront_rms: float
+    """Error of the wavefront that reaches it, telescope included, m."""
+    charge_diffusion: float
+    """1 sigma of the charge's diffusion between pixels, arcsec in each axis."""
+    pair_energy: float
+    """Energy that a particle loses per electron it sets free, eV."""
     amplifiers: int = 4
     """Outputs in full frame."""
     size: int = 2048
     """Rows and columns, reference pixels included."""
     reference_pixels: int = 4
     """Rows and columns of reference pixels on each side."""
+
+    @property
+    def orientation(self) -> Orientation:
+        """How its pixels are read, against the science frame."""
+        return Orientation(self.fast_axis, self.slow_axis)
 
 
 _TEXT = {"name", "fits_name", "suffix", "instrument", "module", "channel"}
@@ -99,6 +111,12 @@ def get_detector(name: str) -> Detector:
     raise InputError(f"There is no detector {name!r}{nearest(wanted, allowed) or '.'}")
 
 
+@cache
+def instruments() -> tuple[str, ...]:
+    """Return the instruments whose detectors stand in the tables: 'NIRCAM', 'NIRISS', 'FGS'."""
+    return tuple(dict.fromkeys(detector.instrument for detector in _detectors().values()))
+
+
 def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, ...]:
     """Return the detectors of an instrument or of one of its modules, in table order.
 
@@ -116,8 +134,8 @@ def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, 
     wanted = (module or "ALL").upper()
     found = tuple(d for d in of_instrument if wanted in ("ALL", d.module))
     if not of_instrument:
-        known = sorted({d.instrument for d in _detectors().values()})
-        raise InputError(f"There are no detectors of instrument {instrument!r}; known: {', '.join(known)}.")
+        names = ", ".join(sorted(instruments()))
+        raise InputError(f"There are no detectors of instrument {instrument!r}; known: {names}.")
     if not found:
         known = sorted({d.module for d in of_instrument} - {""})
         raise InputError(f"{instrument} has no module {module!r}; allowed: {', '.join([*known, 'ALL'])}.")

@@ -39,6 +39,22 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
     }
 
 
+def has_optics(detector: str, filter: str, pupil: str) -> bool:
+    """Say whether a detector sees through a combination of wheel positions whose throughput is known.
+
+    Raises
+    ------
+    InputError
+        If there is no such detector.
+    """
+    name = get_detector(detector).name
+    try:
+        get_zeropoint(name, filter, pupil)
+    except InputError:
+        return False
+    return True
+
+
 def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
     """Look a zero point up.
 

@@ -29,6 +29,8 @@ from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 
 _INSTRUMENTS = {"NRC": "NIRCam", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSpec"}
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
+_FULL_FRAMES = {"NIS": "NIS_CEN", "GUIDER1": "FGS1_FULL", "GUIDER2": "FGS2_FULL"}
+"""Full-frame apertures that are not called DETECTOR_FULL."""
 
 _PLACES = {"NIS_SUBSTRIP96": (0, 1802, 2048, 96), "NIS_SUBSTRIP256": (0, 1792, 2048, 256)}
 """(x0, y0, nx, ny) of apertures whose outline in the SIAF is not what is read.
@@ -113,13 +115,29 @@ def _entry(name: str) -> Any:
 def _full_frame(entry: Any) -> Any:
     """Return the full-frame aperture of the detector that an aperture lies on."""
     name = str(entry.AperName)
-    if name.startswith("NRC"):
-        return _entry(f"{name[:5]}_FULL")
-    if name.startswith("FGS"):
-        return _entry(f"{name[:4]}_FULL")
-    if name.startswith("NIS"):
-        return _entry("NIS_CEN")
-    raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
+    if name[:3] not in ("NRC", "NIS", "FGS"):
+        raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
+    return _entry(_full_frame_name(_detector_of(name)))
+
+
+def _detector_of(name: str) -> str:
+    """Return the detector that an aperture of one detector lies on."""
+    return _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
+
+
+def _full_frame_name(detector: str) -> str:
+    return _FULL_FRAMES.get(detector, f"{detector}_FULL")
+
+
+def full_frame(detector: str) -> Aperture:
+    """Return the full-frame aperture of a detector: NRCB1_FULL of 'NRCB1', NIS_CEN of 'NIS', FGS1_FULL of 'GUIDER1'.
+
+    Raises
+    ------
+    InputError
+        If the SIAF has no such aperture; names the nearest ones.
+    """
+    return aperture(_full_frame_name(detector))
 
 
 def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
@@ -154,7 +172,7 @@ def aperture(name: str) -> Aperture:
         detector, x0, y0, nx, ny = "", 0, 0, 0, 0
         numbers = [np.nan] * 4
     else:
-        detector = _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
+        detector = _detector_of(name)
         (x0, y0, nx, ny), moved = _place(entry)
         numbers = [float(getattr(entry, k)) for k in ("XSciRef", "YSciRef", "XSciScale", "YSciScale")]
         numbers[0] += moved[0]

@@ -2,7 +2,7 @@
 
 The light within circles is that of the built-in PSFs, inter-pixel capacitance included, for the pipeline does not remove
 it (`psf_builder.encircled_energy`, middle of the first detector that has the filter). A second or so of computing for
-each of 61 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
+each of 74 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
 a test compares them with the PSFs. After a change of the optics write them again:
 
     python -m mirage_dask.reference.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.crds_rules import optics_of
 from mirage_dask.reference.psf_builder import encircled_energy
@@ -31,6 +32,7 @@ _HEADER = """\
 # %ECSV 1.0
 # ---
 # datatype:
+# - {{name: instrument, datatype: string}}
 # - {{name: filter, datatype: string}}
 # - {{name: pupil, datatype: string}}
 {radii}
@@ -39,7 +41,7 @@ _HEADER = """\
 # - {{name: sky, datatype: float64, unit: pix-2, description: 'light in the annulus over the square of its radii'}}
 # meta: !!omap
 # - comments:
-#   - 'Encircled energy of the built-in PSFs of NIRCam: python -m mirage_dask.reference.aperture_corrections'
+#   - 'Encircled energy of the built-in PSFs: python -m mirage_dask.reference.aperture_corrections'
 # schema: astropy-2.0
 """
 
@@ -71,15 +73,18 @@ def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
     return values | {"skyin": inner, "skyout": outer, "sky": float(light) / (outer**2 - inner**2)}
 
 
-def aperture_corrections() -> NDArray[np.void]:
-    """Return the table APCORR of all optics: radii and sky annuli in pixels, 1 / (fraction - sky's share of it).
+def aperture_corrections(instrument: str = "NIRCAM") -> NDArray[np.void]:
+    """Return the table APCORR of all optics of an instrument.
 
+    Radii and sky annuli in pixels, 1 / (fraction - sky's share of it).
     The star's own light in the sky annulus is subtracted with the sky; the correction puts it back.
     """
     kind = [("filter", "S12"), ("pupil", "S15")]
     kind += [(n, "f4") for n in ("eefraction", "radius", "apcorr", "skyin", "skyout")]
     rows = []
     for optics in read_table("aperture_corrections"):
+        if optics["instrument"] != instrument:
+            continue
         inner, outer, sky = (float(optics[name]) for name in ("skyin", "skyout", "sky"))
         for fraction, name in zip(FRACTIONS, RADIUS_NAMES, strict=True):
             radius = float(optics[name])
@@ -89,18 +94,21 @@ def aperture_corrections() -> NDArray[np.void]:
 
 
 def _lines() -> Iterator[str]:
-    """Yield the file of radii, for all optics of the instrument."""
+    """Yield the file of radii, for all optics of all instruments."""
     unit = "datatype: float64, unit: pix, description: 'radius of {} % of the light'"
     radii = [f"# - {{name: {name}, {unit.format(name[1:])}}}" for name in RADIUS_NAMES]
     yield _HEADER.format(radii="\n".join(radii)) + " ".join(
-        ("filter", "pupil", *RADIUS_NAMES, "skyin", "skyout", "sky")
+        ("instrument", "filter", "pupil", *RADIUS_NAMES, "skyin", "skyout", "sky")
     )
     seen = set()
     for detector, filter, pupil in optics_of():
-        if (filter, pupil) not in seen:
-            seen.add((filter, pupil))
+        optics = (get_detector(detector).instrument, filter, pupil)
+        if optics not in seen:
+            seen.add(optics)
             values = measure(detector, filter, pupil)
-            yield " ".join((filter, pupil, *(f"{value:.5g}" for value in values.values())))
+            yield " ".join(
+                (*(name or '""' for name in optics), *(f"{value:.5g}" for value in values.values()))
+            )
 
 
 if __name__ == "__main__":

@@ -15,27 +15,33 @@ import numpy as np
 from astropy.modeling import Model, models
 from astropy.table import Table
 
-from mirage_dask.instruments import get_detector, get_zeropoint
-from mirage_dask.pointing import Distortion, aperture_polynomials, distortion_from_model, siaf_model
+from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
+from mirage_dask.pointing import (
+    Distortion,
+    aperture_polynomials,
+    distortion_from_model,
+    full_frame,
+    siaf_model,
+)
 from mirage_dask.reference.crds_rules import Recipe, optics_of
 from mirage_dask.reference.fits_images import AUTHOR, USEAFTER
 
 
 def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
-    instrument: dict[str, Any] = {"name": "NIRCAM"}
+    instrument: dict[str, Any] = {"name": recipe.instrument}
     if recipe.detector:
         detector = get_detector(recipe.detector)
         # The pipeline's model wants to know for which pupils the file holds.
         instrument |= {
             "detector": detector.fits_name,
-            "module": detector.module,
-            "channel": detector.channel,
-            "p_pupil": "ANY|",
+            **({"module": detector.module} if detector.module else {}),
+            **({"channel": detector.channel} if detector.channel else {}),
+            **({"p_pupil": "ANY|"} if optical_elements(recipe.instrument) else {}),
         }
     return {
         "telescope": "JWST",
         "instrument": instrument,
-        "exposure": {"type": "NRC_IMAGE"},
+        "exposure": {"type": exp_type(recipe.instrument, "imaging")},
         "reftype": recipe.kind,
         "author": AUTHOR,
         "pedigree": "DUMMY",
@@ -57,7 +63,8 @@ def _polynomial(coefficients: dict[str, float], degree: int) -> Model:
 @cache
 def forward_model(detector: str) -> Model:
     """Return the SIAF's map of a detector, 0-based full-frame science pixels -> V2, V3 in arcsec, with its inverse."""
-    facts = aperture_polynomials(f"{detector}_FULL")
+    name = full_frame(detector).name
+    facts = aperture_polynomials(name)
     angle = np.radians(facts["v3i_yang"])
     parity = facts["vparity"]
     ideal = {
@@ -75,9 +82,7 @@ def forward_model(detector: str) -> Model:
     v3["c0_0"] += facts["v3_ref"]
     to_reference = models.Shift(1.0 - facts["x_sci_ref"]) & models.Shift(1.0 - facts["y_sci_ref"])
     forward = to_reference | _two(_polynomial(v2, facts["degree"]), _polynomial(v3, facts["degree"]))
-    exact = distortion_from_model(
-        siaf_model(f"{detector}_FULL")[0], margin=200, orders=(6, 7, 8, 9), label=detector
-    )
+    exact = distortion_from_model(siaf_model(name)[0], margin=200, orders=(6, 7, 8, 9), label=detector)
     forward.inverse = _inverse_model(exact)
     return forward
 
@@ -116,12 +121,14 @@ def write_filter_offsets(path: Path, recipe: Recipe) -> None:
 def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
     """Write AB minus Vega magnitude of all optics, from the zero points, mean over the detectors."""
     offsets: dict[tuple[str, str], list[float]] = {}
-    for detector, filter_, pupil in optics_of():
+    for detector, filter_, pupil in optics_of(instrument=recipe.instrument):
         zero = get_zeropoint(detector, filter_, pupil)
         ab = -2.5 * np.log10(zero.photfnu_e) - 48.6
         offsets.setdefault((filter_, pupil), []).append(float(ab - zero.vegamag_e))
     rows = [(f, p, float(np.mean(values))) for (f, p), values in sorted(offsets.items())]
     table = Table(rows=rows, names=("filter", "pupil", "abvega_offset"), dtype=("U12", "U15", "f4"))
+    if not optical_elements(recipe.instrument):
+        table.remove_columns(["filter", "pupil"])
     meta = _meta(recipe, model="ABVegaOffsetModel", description="AB minus Vega magnitude of the zero points")
     _write(path, {"meta": meta, "abvega_offset": table})
 

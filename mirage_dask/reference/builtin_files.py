@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import frame_time, get_readout, get_zeropoint
+from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.pointing import aperture, siaf_model
+from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference import asdf_files
 from mirage_dask.reference.aperture_corrections import aperture_corrections
 from mirage_dask.reference.crds_rules import Recipe, optics_of
@@ -38,6 +39,8 @@ STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
 """Square radians in a square arcsecond."""
 DARK_STEP = 2.0**-14
 """DN; a power of two, so that the slope of a dark ramp is exact whatever its readout pattern."""
+_MODELS = {"NIRCAM": "NrcImg", "NIRISS": "NisImg", "FGS": "FgsImg"}
+"""How the pipeline's data models of photometric tables begin."""
 DARK_GROUPS = 2
 """The pipeline extends a short dark along the slope of its last two groups, which is exact for a linear one."""
 
@@ -67,6 +70,7 @@ def _primary(
     return primary_hdu(
         kind=recipe.kind,
         model=model,
+        instrument=recipe.instrument,
         detector=detector.fits_name,
         description=description,
         cards=placed | cards,
@@ -129,9 +133,9 @@ def _dark(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     )
     where = aperture(row["aperture"])
     amplifiers = recipe.amplifiers or int(row["amplifiers"])
-    pattern = get_readout("NIRCAM", recipe.readpatt)
+    pattern = get_readout(recipe.instrument, recipe.readpatt)
     box = np.s_[where.y0 : where.y0 + where.ny, where.x0 : where.x0 + where.nx]
-    time = frame_time("NIRCAM", where.nx, where.ny, amplifiers)
+    time = frame_time(recipe.instrument, where.nx, where.ny, amplifiers)
     per_frame = np.rint(maps.dark_rate[box] * (time / maps.gain[box]) / DARK_STEP) * DARK_STEP
     # A group is the mean of its frames; frame k (from 1) has collected k frame times.
     first = np.arange(DARK_GROUPS) * (pattern.nframes + pattern.groupgap)
@@ -166,7 +170,7 @@ def pixel_area(detector: str) -> tuple[NDArray[np.float32], float]:
     The solid angle is the determinant of the derivatives of V2, V3, times cos V3; the nominal one is the product of the
     SIAF's pixel scales at the reference point.
     """
-    facts = aperture(f"{detector}_FULL")
+    facts = full_frame(detector)
     forward, _ = siaf_model(facts.name)
     nominal = facts.x_scale * facts.y_scale
     # The derivatives are polynomials of low order: a coarse grid, interpolated exactly by Chebyshev fits.
@@ -196,7 +200,7 @@ def _area(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
 
 def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     detector = maps.detector
-    facts = aperture(f"{detector.name}_FULL")
+    facts = full_frame(detector.name)
     nominal = facts.x_scale * facts.y_scale
     solid_angle = nominal * STERADIAN
     rows = []
@@ -204,9 +208,18 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
         zero = get_zeropoint(detector.name, filter_, pupil)
         rows.append((filter_, pupil, zero.photfnu_e * detector.gain / MEGAJANSKY / solid_angle, 0.0))
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
-    table = fits.BinTableHDU(np.array(rows, dtype=kind), name="PHOTOM")
+    table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
     cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}
-    write_fits(path, [_primary(recipe, maps, "NrcImgPhotomModel", "MJy/sr per DN/s", **cards), table])
+    model = f"{_MODELS[recipe.instrument]}PhotomModel"
+    write_fits(path, [_primary(recipe, maps, model, "MJy/sr per DN/s", **cards), table])
+
+
+def _of_wheels(table: NDArray[np.void], instrument: str) -> NDArray[np.void]:
+    """Return a table without the columns filter and pupil where the instrument has no wheels: so FGS has them."""
+    if optical_elements(instrument):
+        return table
+    kept = [name for name in table.dtype.names or () if name not in ("filter", "pupil")]
+    return recfunctions.repack_fields(table[kept])
 
 
 def _flat(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
@@ -217,14 +230,13 @@ def _flat(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     flags[maps.dead] = flag("NO_FLAT_FIELD", "DO_NOT_USE", "DEAD")
     flags[~maps.active] = flag("NO_FLAT_FIELD", "DO_NOT_USE")
     values[~maps.active] = 1.0
+    cards = {"CHANNEL": maps.detector.channel, "FILTER": recipe.filter, "PUPIL": recipe.pupil}
     primary = _primary(
         recipe,
         maps,
         "FlatModel",
         "QE x relative area x mean gain / gain",
-        CHANNEL=maps.detector.channel,
-        FILTER=recipe.filter,
-        PUPIL=recipe.pupil,
+        **{key: value for key, value in cards.items() if value},
     )
     write_fits(path, [primary, image_hdu("SCI", values, step=2.0**-12, zero=1.0), *quality_hdus(flags)])
 
@@ -240,11 +252,13 @@ def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
 def _apcorr(path: Path, recipe: Recipe) -> None:
     primary = primary_hdu(
         kind=recipe.kind,
-        model="NrcImgApcorrModel",
+        model=f"{_MODELS[recipe.instrument]}ApcorrModel",
+        instrument=recipe.instrument,
         detector=None,
         description="Encircled energy of the built-in PSF",
     )
-    write_fits(path, [primary, fits.BinTableHDU(aperture_corrections(), name="APCORR")])
+    table = _of_wheels(aperture_corrections(recipe.instrument), recipe.instrument)
+    write_fits(path, [primary, fits.BinTableHDU(table, name="APCORR")])
 
 
 _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {

@@ -15,7 +15,7 @@ A hit is a straight track through the HgCdTe layer of thickness t = 8 micron und
   xi [ln(2 m c^2 (beta gamma)^2 / I) + ln(xi / I) + 0.2 - beta^2 - delta], I = 540 eV (Particle Data Group, passage of
   particles through matter); fluctuating along the track too. Knock-on electrons above 10 keV, 1 / E^2, are drawn
   apart and run their range (Katz & Penfold 1952).
-- Charge: 1.6 eV per electron with the short-wave, 0.8 eV with the long-wave material (three times the band gap), so
+- Charge: 1.6 eV per electron with the short-wave material, 0.8 eV with the others (table of detectors), so
   that a fast proton typically leaves 2,000 to 10,000 e-.
 - Diffusion: Gaussian, 0.25 pixel. Pixels below 1 e- are set to 0.
 
@@ -45,7 +45,7 @@ from scipy import special
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector
 from mirage_dask.reference.atomic import write_atomically
-from mirage_dask.reference.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
+from mirage_dask.reference.cosmic_rays import HALF, NAMES, SIDE, STAMPS, cosmic_ray_files, read_stamps
 from mirage_dask.reference.streams import stream
 
 VERSION = 1
@@ -53,8 +53,6 @@ THICKNESS, PIXEL = 8.0, 18.0
 """Micron."""
 DIFFUSION = 0.25
 """Pixels, 1 sigma."""
-PAIR_ENERGY = {"SHORT": 1.6, "LONG": 0.8}
-"""eV per electron."""
 LEAST = 1.0
 """e-: smaller deposits are 0 in the files."""
 
@@ -105,7 +103,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     library
         'SUNMIN', 'SUNMAX' or 'FLARE'.
     spec
-        The detector; its channel sets the electrons per energy.
+        The detector; its material sets the electrons per energy.
     index
         Number of the file, 0 to 9.
 
@@ -160,7 +158,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
         y = middle[which, 1] + start * along[which] * np.sin(angle[which]) + part * flat * np.sin(turn)
         _deposit(out, which, x, y, energy * inside / 4)
 
-    out /= PAIR_ENERGY[spec.channel]
+    out /= spec.pair_energy
     return np.rint(np.where(out < LEAST, 0.0, out)).astype(np.float32)
 
 
@@ -220,7 +218,7 @@ def _whole(path: Path) -> bool:
 
 def _write(path: Path, data: NDArray[np.float32], spec: Detector, library: str, index: int) -> None:
     header = fits.Header()
-    header["INSTRUME"] = ("NIRCam", "instrument")
+    header["INSTRUME"] = (NAMES[spec.instrument], "instrument")
     header["DETECTOR"] = (spec.name, "detector")
     header["LIBRARY"] = (library, "radiation environment")
     header["FILENUM"] = (index, "number of the file")

@@ -2,7 +2,9 @@
 
 A library of one detector is ten files of MIRAGE_DATA,
 
-    <mirage_data>/nircam/cosmic_ray_library/CRs_MCD1.7_<SUNMIN|SUNMAX|FLARES>_<00..09>_IPC_NIRCam_<A1..B5>.fits
+    <mirage_data>/<instrument>/cosmic_ray_library/CRs_MCD1.7_<SUNMIN|SUNMAX|FLARES>_<00..09>_IPC_<suffix>.fits
+
+(suffix NIRCam_A1 … NIRCam_B5, NIRISS_NIS, FGS_GUIDER1, FGS_GUIDER2),
 
 each with 1000 stamps of 21 x 21 pixels in extension 1: electrons (any type of number), the hit in the middle pixel.
 Most pixels of a stamp are empty, so they are kept as in a sparse matrix: pixels start[s] … start[s + 1] - 1 belong to
@@ -30,6 +32,8 @@ LEAST = 1.0
 MOST_PIXELS = 4_000_000
 """Bound of a library in memory (40 MB); beyond it the smallest deposits go first. Float32 holds indices below 2^24."""
 _FILE_NAMES = {"FLARE": "FLARES"}
+NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
+"""Instruments as Mirage writes them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +111,7 @@ def cosmic_ray_files(directory: str | Path, *, detector: str, library: str) -> l
     spec, name = get_detector(detector), cosmic_ray_library(library)
     folder = Path(directory) / spec.instrument.lower() / "cosmic_ray_library"
     stem = f"CRs_MCD1.7_{_FILE_NAMES.get(name, name)}"
-    suffix = f"IPC_NIRCam_{spec.name.removeprefix('NRC')}.fits"
+    suffix = f"IPC_{NAMES[spec.instrument]}_{spec.name.removeprefix('NRC')}.fits"
     return [folder / f"{stem}_{index:02d}_{suffix}" for index in range(FILES)]
 
 

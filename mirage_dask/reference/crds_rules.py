@@ -18,16 +18,16 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from mirage_dask.instruments import detectors_of, get_detector
+from mirage_dask.instruments import detectors_of, get_detector, instruments, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.atomic import write_atomically
 
 CONTEXT = "jwst_0001.pmap"
-_IMAP = "jwst_nircam_0001.imap"
 _USEAFTER = "1900-01-01 00:00:00"
 _DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
 _DETECTOR = "META.INSTRUMENT.DETECTOR"
 _INSTRUMENT = "META.INSTRUMENT.NAME"
+_WHEELS = ("META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL")
 
 KEYS: dict[str, tuple[str, ...]] = {
     "mask": (_DETECTOR,),
@@ -41,16 +41,21 @@ KEYS: dict[str, tuple[str, ...]] = {
     "photom": (_DETECTOR,),
     "distortion": (_DETECTOR,),
     "filteroffset": (_DETECTOR,),
-    "flat": (_DETECTOR, "META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL"),
+    "flat": (_DETECTOR, *_WHEELS),
     "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
     # A product of several detectors has the detector MULTIPLE: these must not depend on it.
     "apcorr": (_INSTRUMENT,),
     "abvegaoffset": (_INSTRUMENT,),
     "pars-detector1pipeline": (_INSTRUMENT,),
 }
-"""What each type is chosen by; every other type is answered N/A."""
+"""What each type is chosen by (see `keys_of`); every other type is answered N/A."""
 
 ASDF = ("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline")
+
+
+def keys_of(kind: str, instrument: str) -> tuple[str, ...]:
+    """Return what a type of an instrument is chosen by: without wheels, FGS has no filter to choose by."""
+    return tuple(key for key in KEYS[kind] if key not in _WHEELS or optical_elements(instrument))
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Recipe:
     """What one built-in reference file is for; empty where it does not depend on it."""
 
     kind: str
+    instrument: str
     detector: str = ""
     filter: str = ""
     pupil: str = ""
@@ -68,56 +74,69 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """File name: jwst_nircam_<type>_<what it depends on>.<suffix>; CRDS finds instrument and type in it."""
+        """File name: jwst_<instrument>_<type>_<what it depends on>.<suffix>; CRDS finds the first two in it."""
         words = (self.detector, self.filter, self.pupil, self.subarray, self.readpatt)
         serial = "-".join(
             [w.lower() for w in words if w] + ([f"{self.amplifiers}amp"] if self.amplifiers else [])
         )
-        return f"jwst_nircam_{self.kind}_{serial or 'all'}.{'asdf' if self.kind in ASDF else 'fits'}"
+        suffix = "asdf" if self.kind in ASDF else "fits"
+        return f"jwst_{self.instrument.lower()}_{self.kind}_{serial or 'all'}.{suffix}"
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Values of `KEYS[kind]` in the spelling of CRDS."""
-        fits_name = get_detector(self.detector).fits_name if self.detector else ""
-        if self.kind == "flat":
-            return (fits_name, self.filter, self.pupil)
-        if self.kind == "dark":
+        """Values of `keys_of` in the spelling of CRDS."""
+        values = {
+            _INSTRUMENT: self.instrument,
+            _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
+            _WHEELS[0]: self.filter,
+            _WHEELS[1]: self.pupil,
+            "META.SUBARRAY.NAME": self.subarray,
+            "META.EXPOSURE.READPATT": self.readpatt,
             # CRDS turns numbers into text as Python does with floats.
-            outputs = f"{float(self.amplifiers)}" if self.amplifiers else "N/A"
-            return (fits_name, self.subarray, self.readpatt, outputs)
-        return (fits_name or "NIRCAM",)
+            "META.EXPOSURE.NOUTPUTS": f"{float(self.amplifiers)}" if self.amplifiers else "N/A",
+        }
+        return tuple(values[key] for key in keys_of(self.kind, self.instrument))
 
 
 @cache
 def recipes() -> Mapping[str, Recipe]:
     """Return every file of the built-in set by its name."""
-    made: list[Recipe] = [Recipe(kind) for kind, keys in KEYS.items() if keys == (_INSTRUMENT,)]
-    detectors = [d.name for d in detectors_of("NIRCAM")]
-    single = [kind for kind, keys in KEYS.items() if keys == (_DETECTOR,)]
-    made += [Recipe(kind, detector) for kind in single for detector in detectors]
-    made += [Recipe("flat", *optics) for optics in optics_of()]
-    patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == "NIRCAM"]
-    for detector, subarray, amplifiers in _readouts():
-        made += [Recipe("dark", detector, "", "", subarray, pattern, amplifiers) for pattern in patterns]
+    made: list[Recipe] = []
+    for instrument in instruments():
+        made += [Recipe(kind, instrument) for kind, keys in KEYS.items() if keys == (_INSTRUMENT,)]
+        detectors = [d.name for d in detectors_of(instrument)]
+        single = [kind for kind, keys in KEYS.items() if keys == (_DETECTOR,)]
+        if not optical_elements(instrument):
+            single.remove("filteroffset")
+        made += [Recipe(kind, instrument, detector) for kind in single for detector in detectors]
+        made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
+        patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
+        for detector, subarray, amplifiers in _readouts(instrument):
+            made += [
+                Recipe("dark", instrument, detector, "", "", subarray, pattern, amplifiers)
+                for pattern in patterns
+            ]
     return {recipe.name: recipe for recipe in made}
 
 
 @cache
-def optics_of(detector: str | None = None) -> tuple[tuple[str, str, str], ...]:
-    """Return the (detector, filter, pupil) that have a zero point, of one detector or of all."""
-    ours = {d.name for d in detectors_of("NIRCAM")}
+def optics_of(
+    detector: str | None = None, *, instrument: str | None = None
+) -> tuple[tuple[str, str, str], ...]:
+    """Return the (detector, filter, pupil) that have a zero point, of one detector, of one instrument or of all."""
+    wanted = {d.name for name in instruments() if instrument in (None, name) for d in detectors_of(name)}
     found = [
-        (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in ours
+        (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in wanted
     ]
     found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens, pushed the other way
     return tuple(row for row in found if detector in (None, row[0]))
 
 
-def _readouts() -> list[tuple[str, str, int]]:
+def _readouts(instrument: str) -> list[tuple[str, str, int]]:
     """Return (detector, subarray, outputs); outputs is 0 where the subarray fixes them."""
     found: dict[tuple[str, str, int], None] = {}
     for row in read_table("subarrays"):
-        if row["instrument"] == "NIRCAM" and row["name"].isalnum() and row["name"] != "SOMETHING":
+        if row["instrument"] == instrument and row["name"].isalnum() and row["name"] != "SOMETHING":
             for outputs in (1, 4) if int(row["amplifiers"]) == 0 else (0,):
                 found[row["detector"], row["name"], outputs] = None
     return list(found)
@@ -146,16 +165,50 @@ def rules() -> Mapping[str, str]:
     """
     from crds import jwst as crds_jwst  # slow to import
 
-    by_kind: dict[str, list[Recipe]] = defaultdict(list)
-    for recipe in recipes().values():
-        by_kind[recipe.kind].append(recipe)
     server = {"observatory": "jwst", "latest_context": CONTEXT, "bad_files_list": [], "last_synced": ""}
     texts = {
         "config/jwst/server_config": repr(server),
         "config/jwst/ref_cache_subdir_mode": "instrument",
     }
+    for instrument in instruments():
+        answers: dict[str, str] = {}
+        for name, text in _reference_mappings(instrument).items():
+            texts[f"mappings/jwst/{name}"] = text
+            answers[name.split("_")[2].upper()] = name
+        # Every type that crds knows gets an answer, or the pipeline logs an error for each one that it asks in vain.
+        known = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
+        texts[f"mappings/jwst/{_imap(instrument)}"] = _mapping(
+            _selector(known | answers),
+            mapping="INSTRUMENT",
+            observatory="JWST",
+            instrument=instrument,
+            name=_imap(instrument),
+            derived_from="generated",
+            parkey=("REFTYPE",),
+        )
+    texts[f"mappings/jwst/{CONTEXT}"] = _mapping(
+        _selector({instrument: _imap(instrument) for instrument in instruments()}),
+        mapping="PIPELINE",
+        observatory="JWST",
+        name=CONTEXT,
+        derived_from="generated",
+        parkey=("META.INSTRUMENT.NAME",),
+    )
+    return texts
+
+
+def _imap(instrument: str) -> str:
+    return f"jwst_{instrument.lower()}_0001.imap"
+
+
+def _reference_mappings(instrument: str) -> dict[str, str]:
+    """Return {name: text} of the mappings of one instrument, one for each type."""
+    by_kind: dict[str, list[Recipe]] = defaultdict(list)
+    for recipe in recipes().values():
+        if recipe.instrument == instrument:
+            by_kind[recipe.kind].append(recipe)
+    texts = {}
     for kind, members in by_kind.items():
-        keys = KEYS[kind]
         lines = ["Match({"]
         for recipe in members:
             lines += [
@@ -163,37 +216,17 @@ def rules() -> Mapping[str, str]:
                 f"        {_USEAFTER!r} : {recipe.name!r},",
                 "    }),",
             ]
-        name = f"jwst_nircam_{kind}_0001.rmap"
-        texts[f"mappings/jwst/{name}"] = _mapping(
+        name = f"jwst_{instrument.lower()}_{kind}_0001.rmap"
+        texts[name] = _mapping(
             "\n".join([*lines, "})"]),
             mapping="REFERENCE",
             observatory="JWST",
-            instrument="NIRCAM",
+            instrument=instrument,
             filekind=kind.upper(),
             name=name,
             derived_from="generated",
-            parkey=(keys, _DATE),
+            parkey=(keys_of(kind, instrument), _DATE),
         )
-    # Every type that crds knows gets an answer, or the pipeline logs an error for each one that it asks in vain.
-    answers = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
-    answers |= {kind.upper(): f"jwst_nircam_{kind}_0001.rmap" for kind in by_kind}
-    texts[f"mappings/jwst/{_IMAP}"] = _mapping(
-        _selector(answers),
-        mapping="INSTRUMENT",
-        observatory="JWST",
-        instrument="NIRCAM",
-        name=_IMAP,
-        derived_from="generated",
-        parkey=("REFTYPE",),
-    )
-    texts[f"mappings/jwst/{CONTEXT}"] = _mapping(
-        _selector({"NIRCAM": _IMAP}),
-        mapping="PIPELINE",
-        observatory="JWST",
-        name=CONTEXT,
-        derived_from="generated",
-        parkey=("META.INSTRUMENT.NAME",),
-    )
     return texts
 
 

@@ -2,8 +2,9 @@
 
 Mean values are those of the instrument tables; how they vary over the detector is invented, with the size and the kind
 of structure that H2RG detectors show: smooth large-scale patterns, steps between outputs, columns, and scatter from
-pixel to pixel. Every map follows from the name of the detector alone (a counter-based generator keyed by detector,
-quantity and version), so two machines build the same files.
+pixel to pixel. What belongs to rows, columns and outputs follows the axes along which the detector is read. Every map
+follows from the name of the detector alone (a counter-based generator keyed by detector, quantity and version), so two
+machines build the same files.
 
 Frame: full-frame science pixels, 0-based, [y, x], as reference files are stored.
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from mirage_dask.reference.quality import flag
 Plane = NDArray[np.float32]
 
 DEAD = 4e-4
-"""Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille."""
+"""Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille, and the others are of the same kind."""
 LOW_QE = 6e-4
 HOT = 1.5e-3
 """Fraction of hot pixels: dark current above `HOT_RATE`."""
@@ -84,9 +86,17 @@ class DetectorMaps:
         return left @ waves.astype(np.float32).T
 
     def _per_output(self, *quantity: str) -> Plane:
-        """One standard normal deviate per output, along x, shape (1, size)."""
+        """One standard normal deviate per output, for each pixel of a row as it is read."""
         steps = self._generator("output", *quantity).standard_normal(self.detector.amplifiers)
-        return np.repeat(steps, self.size // self.detector.amplifiers)[None, :].astype(np.float32)
+        return self._along_row(np.repeat(steps, self.size // self.detector.amplifiers).astype(np.float32))
+
+    def _along_row(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Spread (size,) values along the fast axis."""
+        return values[:, None] if self.detector.orientation.along_y else values[None, :]
+
+    def _across_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Spread (size,) values along the slow axis."""
+        return values[None, :] if self.detector.orientation.along_y else values[:, None]
 
     @cached_property
     def active(self) -> NDArray[np.bool_]:
@@ -165,12 +175,13 @@ class DetectorMaps:
     def superbias(self) -> Plane:
         """Signal right after reset, DN."""
         level = 10_500.0 + 500.0 * self._generator("bias level").standard_normal()
-        columns = self._generator("bias columns").standard_normal(self.size).astype(np.float32)
-        odd_even = (np.arange(self.size) % 2 - 0.5).astype(np.float32) * (
-            12.0 * self._per_output("bias parity")
+        columns = self._along_row(
+            self._generator("bias columns").standard_normal(self.size).astype(np.float32)
         )
-        rows = self._generator("bias rows").standard_normal((self.size, 1)).astype(np.float32)
-        position = np.arange(self.size, dtype=np.float32)[:, None]
+        parity = self._along_row((np.arange(self.size) % 2 - 0.5).astype(np.float32))
+        odd_even = parity * (12.0 * self._per_output("bias parity"))
+        rows = self._across_rows(self._generator("bias rows").standard_normal(self.size).astype(np.float32))
+        position = self._across_rows(np.arange(self.size, dtype=np.float32))
         first_read = position if self.detector.slow_axis > 0 else self.size - 1 - position
         settling = -60.0 * np.exp(-first_read / 40.0)  # the first rows after reset have not settled
         bias = level + 80.0 * self._smooth("bias") + 150.0 * self._per_output("bias")

@@ -56,7 +56,13 @@ def quality_hdus(flags: NDArray[np.uint32]) -> list[Any]:
 
 
 def primary_hdu(
-    *, kind: str, model: str, detector: str | None, description: str, cards: Mapping[str, Any] | None = None
+    *,
+    kind: str,
+    model: str,
+    instrument: str,
+    detector: str | None,
+    description: str,
+    cards: Mapping[str, Any] | None = None,
 ) -> fits.PrimaryHDU:
     """Return the primary HDU with the keywords that CRDS and the pipeline's data models want.
 
@@ -66,6 +72,8 @@ def primary_hdu(
         Reference type, 'GAIN'.
     model
         Name of the pipeline's data model, 'GainModel'.
+    instrument
+        'NIRCAM', 'NIRISS' or 'FGS'.
     detector
         FITS spelling of the detector; None for a file of the whole instrument.
     cards
@@ -74,7 +82,7 @@ def primary_hdu(
     hdu = fits.PrimaryHDU()
     header = hdu.header
     header["TELESCOP"] = "JWST"
-    header["INSTRUME"] = "NIRCAM"
+    header["INSTRUME"] = instrument
     if detector is not None:
         header["DETECTOR"] = detector
     header["REFTYPE"] = kind.upper()

@@ -24,7 +24,11 @@ from mirage_dask.instruments.tables import read_table
 BUILTIN_VERSION = 2
 """Raised whenever the code that makes the built-in reference files changes what it makes."""
 
-TABLES = ("detectors", "zeropoints", "readouts", "subarrays", "frame_times", "aperture_corrections")
+TABLES = (
+    *("detectors", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
+    "aperture_corrections",
+)
+"""Tables of instruments that the set follows from."""
 
 
 def cache_directory() -> Path:

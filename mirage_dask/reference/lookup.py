@@ -18,7 +18,7 @@ from typing import Any
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.reference.builtin_cache import reference_path
-from mirage_dask.reference.crds_rules import CONTEXT, KEYS, write_rules
+from mirage_dask.reference.crds_rules import CONTEXT, KEYS, keys_of, write_rules
 from mirage_dask.reference.locations import crds_directory
 
 SIMULATION_TYPES = (
@@ -114,7 +114,7 @@ def question(exposure: Mapping[str, Any]) -> dict[str, str]:
     """
     detector = get_detector(exposure["detector"])
     date, _, time = str(exposure["start_time"]).replace(" ", "T").partition("T")
-    return {
+    header = {
         "META.TELESCOPE": "JWST",
         "META.INSTRUMENT.NAME": detector.instrument,
         "META.INSTRUMENT.DETECTOR": detector.fits_name,
@@ -129,6 +129,8 @@ def question(exposure: Mapping[str, Any]) -> dict[str, str]:
         "META.OBSERVATION.DATE": date,
         "META.OBSERVATION.TIME": time or "00:00:00",
     }
+    # A keyword that the header lacks, as the module of NIRISS, is left out here too.
+    return {key: value for key, value in header.items() if value}
 
 
 def recommend(
@@ -257,7 +259,9 @@ def _quoted(text: str) -> str:
 
 
 def _unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache) -> str:
-    keys = KEYS.get(kind, ()) if cache.source == "builtin" else tuple(header)[1:]
+    instrument = header["META.INSTRUMENT.NAME"]
+    own = keys_of(kind, instrument) if kind in KEYS else ()
+    keys = own if cache.source == "builtin" else tuple(header)[1:]
     asked = ", ".join(f"{_LABELS.get(key, key.rsplit('.', 1)[-1])} {header.get(key)}" for key in keys)
     remedy = (
         "the built-in references do not cover it: check the exposure, or use `references: crds`"

@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.pointing.distortion import Distortion
 from mirage_dask.reference.plane_store import CACHE, PlaneStore, open_store
 
@@ -74,15 +75,12 @@ def detector_slices(
     Returns
     -------
     rows, columns : slice
-        For `ReferencePack.plane`. The plane is flipped against the science window where an axis is negative.
+        For `ReferencePack.plane`; `Orientation.science` turns what it gives into the science window.
     """
-    r0, r1 = y0 + rows.start, y0 + rows.stop
-    c0, c1 = x0 + columns.start, x0 + columns.stop
-    if slow_axis < 0:
-        r0, r1 = size - r1, size - r0
-    if fast_axis < 0:
-        c0, c1 = size - c1, size - c0
-    return slice(r0, r1), slice(c0, c1)
+    box = Orientation(fast_axis, slow_axis).detector_box(
+        (y0 + rows.start, y0 + rows.stop), (x0 + columns.start, x0 + columns.stop), size=size
+    )
+    return slice(*box[0]), slice(*box[1])
 
 
 class ReferencePack:

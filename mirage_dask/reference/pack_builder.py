@@ -9,7 +9,7 @@ import numpy as np
 
 from mirage_dask.compiled import source_digest
 from mirage_dask.instruments import Detector
-from mirage_dask.pointing import aperture, distortion_from_model, distortion_from_siaf
+from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.reference.pack import PACK_FORMAT, ReferenceFiles, as_float_list, digest
 from mirage_dask.reference.plane_store import PlaneStore
 from mirage_dask.reference.planes import PLANE_INPUTS, PlaneMaker
@@ -141,7 +141,7 @@ class PackBuilder:
         if header.get("PIXAR_SR"):
             steradian = float(header["PIXAR_SR"])
             return steradian, float(header.get("PIXAR_A2") or steradian / _SQUARE_ARCSECOND)
-        facts = aperture(f"{self.detector.name}_FULL")
+        facts = full_frame(self.detector.name)
         nominal = facts.x_scale * facts.y_scale
         return nominal * _SQUARE_ARCSECOND, nominal
 
@@ -156,7 +156,7 @@ class PackBuilder:
     def _distortion(self) -> dict[str, Any]:
         path = self.files.paths.get("distortion")
         if path is None:
-            fitted = distortion_from_siaf(f"{self.detector.name}_FULL", own_inverse=False)
+            fitted = distortion_from_siaf(full_frame(self.detector.name).name, own_inverse=False)
         else:
             # The way back inverts the file's forward map, which is the one that the pipeline's WCS is made of.
             fitted = distortion_from_model(read_distortion(path), size=self.detector.size, label=str(path))

@@ -31,7 +31,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, frame_time
 from mirage_dask.reference.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.quality import flag
@@ -65,20 +64,8 @@ MOST_COEFFICIENTS = 7
 
 
 def to_detector(plane: NDArray[Any], detector: Detector) -> NDArray[Any]:
-    """Turn the last two axes from science to detector orientation (or back: flips undo themselves).
-
-    Raises
-    ------
-    ReferenceFileError
-        If the detector is read along science y.
-    """
-    if abs(detector.fast_axis) != 1 or abs(detector.slow_axis) != 2:
-        raise ReferenceFileError(
-            f"{detector.name} is read along science y, for which packs cannot be made yet; leave its exposures out."
-        )
-    rows = slice(None, None, -1) if detector.slow_axis < 0 else slice(None)
-    columns = slice(None, None, -1) if detector.fast_axis < 0 else slice(None)
-    return np.ascontiguousarray(plane[..., rows, columns])
+    """Turn the last two axes from science to detector orientation."""
+    return np.ascontiguousarray(detector.orientation.detector(plane))
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,9 +284,9 @@ class PlaneMaker:
         made = getattr(self, name)()
         values, (x0, y0) = made if isinstance(made, tuple) else (made, (0, 0))
         ny, nx = values.shape[-2:]
-        size = self.detector.size
-        row = size - y0 - ny if self.detector.slow_axis < 0 else y0
-        column = size - x0 - nx if self.detector.fast_axis < 0 else x0
+        (row, _), (column, _) = self.detector.orientation.detector_box(
+            (y0, y0 + ny), (x0, x0 + nx), size=self.detector.size
+        )
         return to_detector(values, self.detector), (row, column)
 
 

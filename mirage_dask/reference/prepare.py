@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.instruments import cosmic_ray_library
@@ -32,7 +34,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are)."""
 
 COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
-"""Columns of the exposure table that decide on reference files."""
+"""Columns of the exposure table that decide on reference files, with `overrides`: {type: file} as JSON, or empty."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,11 @@ def prepare_references(
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         libraries = _libraries(record, cosmic_ray_libraries)
-        key = (*(record[c] for c in COLUMNS if c not in ("name", "start_time")), libraries)
+        key = (
+            *(record[c] for c in COLUMNS if c not in ("name", "start_time")),
+            record.get("overrides", ""),
+            libraries,
+        )
         groups.setdefault(key, []).append(record)
     # Detectors together, so that what they share is computed once and forgotten early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
@@ -105,12 +111,14 @@ def prepare_references(
         selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
-        found = paths(str(record["name"]), answer, cache=cache)
+        given = _overrides(record)
+        found = paths(str(record["name"]), {k: v for k, v in answer.items() if k not in given}, cache=cache)
+        found |= given
         files = _files(record, found, _libraries(record, cosmic_ray_libraries), cache)
         pack = build_pack(files, str(record["detector"]), home, memo=memo)
         copy_pack(home, pack, destination_url)
         packs |= {str(member["name"]): pack for member in group}
-        provenance += _provenance(selection, files, found, pack, cache, memo)
+        provenance += _provenance(selection, files, found, given, pack, cache, memo)
     if progress is not None and members:
         progress("references", len(members), len(members))
     return PreparedReferences(packs, provenance, cache)
@@ -141,10 +149,16 @@ def _build_libraries(
             future.result()
 
 
+def _overrides(record: Mapping[str, Any]) -> dict[str, Path]:
+    """Return the user's own files of an exposure by type."""
+    text = str(record.get("overrides", ""))
+    return {kind: Path(path) for kind, path in json.loads(text).items()} if text else {}
+
+
 def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     table: Any = rows
     if hasattr(table, "to_dict"):
-        columns = [c for c in (*COLUMNS, "status") if c in table.columns]
+        columns = [c for c in (*COLUMNS, "overrides", "status") if c in table.columns]
         table = table[columns].to_dict("records")
     return [row for row in table if row.get("status", "ready") == "ready"]
 
@@ -184,6 +198,7 @@ def _provenance(
     selection: str,
     files: ReferenceFiles,
     found: Mapping[str, Any],
+    given: Mapping[str, Path],
     pack: str,
     cache: CrdsCache,
     memo: dict[Any, Any],
@@ -203,8 +218,8 @@ def _provenance(
                 "type": kind,
                 "file": path.name,
                 "sha256": memo["sha256", path],
-                "source": cache.source,
-                "context": cache.context if kind in found else "",
+                "source": "override" if kind in given else cache.source,
+                "context": cache.context if kind in found and kind not in given else "",
                 "pack": pack,
             }
         )

@@ -1,6 +1,6 @@
-"""The built-in PSF library: gridded PSFs and PSF wings of NIRCam in the files and formats of MIRAGE_DATA.
+"""The built-in PSF library: gridded PSFs and PSF wings in the files and formats of MIRAGE_DATA.
 
-`mirage_dask.reference.psf_optics` has the optics; here are the bandpasses, the grid of places, and the two files of a
+`mirage_dask.reference.psf_optics` has the optics; here are the grid of places and the two files of a
 detector and filter (`mirage_dask.reference.psf_files` has their names and format). A library has 2 x 2 places (the
 corners of the detector), 4 samples per pixel and a field of 65 pixels; the wings are 301 pixels wide (and one more
 at each edge, which readers trim), in the middle of the detector. Weak lenses spread the light over more pixels and
@@ -13,6 +13,7 @@ there already, and whole, is kept, whoever made it.
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,13 +22,18 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import Detector, get_detector
+from mirage_dask.instruments import Detector, get_detector, optical_elements
+from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference import psf_optics as optics
 from mirage_dask.reference.atomic import write_atomically
 from mirage_dask.reference.psf_files import (
+    NAMES,
+    blocking_filter,
     find_library,
     library_folder,
+    library_stem,
     matching_files,
+    psf_detector,
     read_core,
     read_wings,
 )
@@ -38,18 +44,6 @@ FIELD_PIXELS = 65
 WEAK_LENS_FIELD_PIXELS = 201
 WINGS_PIXELS = 303
 """Side of the wings as written; readers trim one pixel at each edge."""
-
-BANDPASSES: dict[str, tuple[float, float]] = {
-    "F070W": (0.704, 0.128), "F090W": (0.901, 0.194), "F115W": (1.154, 0.225), "F140M": (1.404, 0.142),
-    "F150W": (1.501, 0.318), "F150W2": (1.671, 1.227), "F162M": (1.626, 0.168), "F164N": (1.644, 0.020),
-    "F182M": (1.845, 0.238), "F187N": (1.874, 0.024), "F200W": (1.990, 0.461), "F210M": (2.093, 0.205),
-    "F212N": (2.120, 0.027), "F250M": (2.503, 0.181), "F277W": (2.786, 0.672), "F300M": (2.996, 0.318),
-    "F322W2": (3.247, 1.339), "F323N": (3.237, 0.038), "F335M": (3.365, 0.347), "F356W": (3.563, 0.787),
-    "F360M": (3.621, 0.372), "F405N": (4.055, 0.046), "F410M": (4.092, 0.436), "F430M": (4.280, 0.228),
-    "F444W": (4.421, 1.024), "F460M": (4.624, 0.228), "F466N": (4.654, 0.054), "F470N": (4.707, 0.051),
-    "F480M": (4.834, 0.303), "WLP4": (2.129, 0.019),
-}  # fmt: skip
-"""Pivot wavelength and bandwidth in micron (JWST User Documentation, NIRCam Filters)."""
 
 WEAK_LENSES = {"WLP4": 4.0, "WLP8": 8.0, "WLM8": -8.0}
 """Waves of defocus at 2.12 micron from peak to valley (JWST User Documentation, NIRCam weak lenses)."""
@@ -73,8 +67,8 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     detector
         'NRCB5' in any spelling.
     filter, pupil
-        What stands in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'. Grisms, coronagraphic
-        masks and the other elements without a bandpass of their own count as CLEAR.
+        What stands in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'; NIRISS 'CLEAR', 'F090W';
+        '' for FGS. Grisms, coronagraphic masks and the other elements without a bandpass of their own count as CLEAR.
 
     Returns
     -------
@@ -89,7 +83,8 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     """
     spec = get_detector(detector)
     filter, pupil = filter.strip().upper(), pupil.strip().upper()
-    wavelength, width = passband(filter, pupil)
+    wavelength, width = passband(filter, pupil, instrument=spec.instrument)
+    stop = _stop(pupil)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
     field = WEAK_LENS_FIELD_PIXELS if waves else FIELD_PIXELS
     paths = _paths(directory, spec, filter, pupil, field)
@@ -106,16 +101,18 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     samples = np.empty((len(places), n, n), dtype=np.float32)
     waveset = wavelengths(wavelength, width)
     for index, (x, y) in enumerate(places):
-        error = _wavefront(spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, pixel=pixel, blur=blur)
+        error = _wavefront(
+            spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, stop=stop, pixel=pixel, blur=blur
+        )
         # Samples are "per detector pixel", whatever the oversampling: what photutils calls an ePSF.
-        samples[index] = optics.images(error, waveset, count=n, step=step, pixel=pixel, blur=blur)
+        samples[index] = optics.images(error, waveset, count=n, step=step, pixel=pixel, blur=blur, stop=stop)
 
     # Twice as many wavelengths for the wings: far out, few of them would show as a chain of separate speckles.
     many = wavelengths(wavelength, width, density=2)
-    error = _wavefront(spec, (0.0, 0.0), waves, waveset, pixel=pixel, blur=blur)
-    wings = optics.images(error, many, count=WINGS_PIXELS, step=pixel, pixel=pixel, blur=blur).astype(
-        np.float32
-    )
+    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
+    wings = optics.images(
+        error, many, count=WINGS_PIXELS, step=pixel, pixel=pixel, blur=blur, stop=stop
+    ).astype(np.float32)
 
     header = _header(spec, filter, pupil, pixel)
     # The wings first: where there is a core, there are its wings.
@@ -157,10 +154,11 @@ def encircled_energy(
     """
     spec = get_detector(detector)
     filter, pupil = filter.strip().upper(), pupil.strip().upper()
-    waveset = wavelengths(*passband(filter, pupil))
+    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument))
+    stop = _stop(pupil)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
     pixel, blur = spec.pixel_scale, _blur(spec)
-    error = _wavefront(spec, (0.0, 0.0), waves, waveset, pixel=pixel, blur=blur)
+    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
     return optics.encircled_energy(
         np.asarray(radius, dtype=np.float64) * pixel,
@@ -168,25 +166,36 @@ def encircled_energy(
         few,
         pixel=pixel,
         blur=blur,
+        stop=stop,
         ipc=spec.ipc if ipc is None else ipc,
     )
 
 
-def passband(filter: str, pupil: str = "CLEAR") -> tuple[float, float]:
+@cache
+def bandpasses(instrument: str) -> dict[str, tuple[float, float]]:
+    """Return pivot wavelength and bandwidth, micron, of the elements that have them, by name ('' for FGS)."""
+    rows = [r for r in read_table("bandpasses") if r["instrument"] == instrument.upper()]
+    return {r["element"]: (float(r["pivot"]), float(r["width"])) for r in rows}
+
+
+def passband(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> tuple[float, float]:
     """Return the pivot wavelength and the bandwidth, micron, of what stands in the two wheels.
 
-    The narrower of the two counts: F164N in the pupil wheel together with F150W2 is F164N.
+    The narrower of the two counts: F164N in the pupil wheel together with F150W2 is F164N. Grisms, masks and clear
+    positions have none.
 
     Raises
     ------
     ReferenceFileError
-        If neither has a bandpass here.
+        If the filter wheel has no such position, or neither has a bandpass here.
     """
-    known = [BANDPASSES[name] for name in (filter, pupil) if name in BANDPASSES]
-    if not known or filter not in BANDPASSES:
+    table = bandpasses(instrument)
+    known = [table[name] for name in (filter, pupil) if name in table]
+    positions = {e.name for e in optical_elements(instrument) if e.wheel == "filter"} or {""}
+    if not known or filter not in positions:
         raise ReferenceFileError(
             f"the built-in set has no PSF for filter {filter!r} with pupil {pupil!r}"
-            f"{nearest(filter, list(BANDPASSES))}; give a library of your own with psf_paths"
+            f"{nearest(filter, list(table))}; give a library of your own with psf_paths"
         )
     return min(known, key=lambda band: band[1])
 
@@ -201,9 +210,14 @@ def wavelengths(pivot: float, width: float, *, density: int = 1) -> NDArray[np.f
     return (pivot + width * ((np.arange(count) + 0.5) / count - 0.5)) * 1e-6
 
 
+def _stop(pupil: str) -> str:
+    """Return the element whose stop shapes the pupil; '' where the telescope alone does."""
+    return pupil if pupil in optics.STOPS else ""
+
+
 def _blur(spec: Detector) -> float:
     """Return 1 sigma of jitter and charge diffusion together, arcsec."""
-    return float(np.hypot(optics.JITTER, optics.CHARGE_DIFFUSION[spec.channel]))
+    return float(np.hypot(optics.JITTER, spec.charge_diffusion))
 
 
 def _wavefront(
@@ -212,20 +226,21 @@ def _wavefront(
     waves: float,
     waveset: NDArray[np.float64],
     *,
+    stop: str,
     pixel: float,
     blur: float,
 ) -> NDArray[np.float64]:
     """Centred wavefront at a place of the detector, -1 to 1 in x and y."""
-    error = optics.wavefront(spec.name, spec.channel, field=place)
+    error = optics.wavefront(spec.name, spec.wavefront_rms, field=place)
     few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
     # Centred in focus: a weak lens is symmetric, and its broad image has no core to centre on.
-    error = optics.centred(error, few, pixel=pixel, blur=blur)
+    error = optics.centred(error, few, pixel=pixel, blur=blur, stop=stop)
     return error + optics.defocus(waves) if waves else error
 
 
 def _paths(directory: str | Path, spec: Detector, filter: str, pupil: str, field: int) -> PsfPaths:
     folder = library_folder(directory, spec.instrument)
-    stem = "_".join((spec.instrument, spec.name, filter, pupil)).lower()
+    stem = library_stem(spec.instrument, spec.name, filter, pupil)
     tail = "predicted_realization0.fits"
     return PsfPaths(
         folder / f"{stem}_fovp{field}_samp{OVERSAMPLING}_npsf4_{tail}",
@@ -266,27 +281,28 @@ def _ours(path: Path | None) -> bool:
 
 def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, tuple[Any, str]]:
     """Keywords common to both files: what Mirage asks for, and what the PSFs were made of."""
+    first, second = blocking_filter(spec.instrument, filter, pupil)
     header: dict[str, tuple[Any, str]] = {
-        "INSTRUME": ("NIRCam", "instrument"),
-        "DETECTOR": (spec.name, "detector"),
-        "FILTER": (filter, "filter wheel"),
-        "PUPIL": (pupil, "pupil wheel"),
+        "INSTRUME": (NAMES[spec.instrument], "instrument"),
+        "DETECTOR": (psf_detector(spec.name), "detector"),
+        "FILTER": (first, "filter"),
+        "PUPIL": (second, "pupil"),
         "PUPILOPD": ("mirage_dask_predicted", "wavefront error"),
         "OPD_FILE": ("mirage_dask_predicted", "wavefront error"),
         "OPDSLICE": (0, "wavefront realization"),
         "ORIGIN": ("mirage_dask", "built-in PSF library"),
         "MDPSFVER": (VERSION, "version of the built-in PSFs"),
         "PIXELSCL": (pixel, "[arcsec] detector pixel"),
-        "TEL_WFE": (optics.WAVEFRONT_RMS[spec.channel] * 1e9, "[nm] rms wavefront error, mid-field"),
+        "TEL_WFE": (spec.wavefront_rms * 1e9, "[nm] rms wavefront error, mid-field"),
         "JITRTYPE": ("Gaussian convolution", "pointing jitter"),
         "JITRSIGM": (optics.JITTER, "[arcsec] jitter, 1 sigma per axis"),
         "CHDFTYPE": ("gaussian", "charge diffusion"),
-        "CHDFSIGM": (optics.CHARGE_DIFFUSION[spec.channel], "[arcsec] charge diffusion, 1 sigma per axis"),
+        "CHDFSIGM": (spec.charge_diffusion, "[arcsec] charge diffusion, 1 sigma per axis"),
         "IPCINST": ("none", "IPC is not in these PSFs: the ramp has it"),
         "NORMALIZ": ("exit_pupil", "1 = all light of the star in an infinite field"),
     }
-    if pupil != "CLEAR":
-        header["HIERARCH PUPIL_MASK"] = (pupil, "pupil wheel")
+    if second not in ("CLEAR", ""):
+        header["HIERARCH PUPIL_MASK"] = (second, "pupil")
     return header
 
 

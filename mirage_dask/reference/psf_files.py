@@ -2,8 +2,11 @@
 
 The files are those of MIRAGE_DATA (written by webbpsf or stpsf, or by `mirage_dask.reference.psf_builder`):
 
-    <mirage_data>/nircam/gridded_psf_library/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_npsf<k>_<wfe>_realization<r>.fits
-    <mirage_data>/nircam/gridded_psf_library/psf_wings/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_<wfe>_realization<r>.fits
+    <mirage_data>/<inst>/gridded_psf_library/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_npsf<k>_<wfe>_realization<r>.fits
+    <mirage_data>/<inst>/gridded_psf_library/psf_wings/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_<wfe>_realization<r>.fits
+
+in lower case. NIRISS names the blocking filter first, whichever wheel it is in, FGS has neither filter nor pupil, and its
+detectors are called fgs1 and fgs2.
 
 The first is a cube (place, y, x) in the primary HDU with the keywords OVERSAMP and DET_YX0, DET_YX1, …; its samples
 are in units of "per detector pixel", so that the sum over a plane divided by OVERSAMP squared is the energy in the
@@ -28,6 +31,12 @@ PUPIL_ENERGY = {"MASK_NRM": 0.17, "NRM": 0.17, "CLEARP": 0.84, "WLP12": 0.5}
 """Throughput of pupil elements to which a library may be normalised: the least energy scales with it."""
 
 
+NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
+"""Instruments as webbpsf writes them."""
+_DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
+_PUPILS = {"NRM": "MASK_NRM"}
+
+
 @dataclass(frozen=True, eq=False)
 class CoreFile:
     """A gridded library as it stands in the file, its places sorted by y, then x."""
@@ -46,6 +55,27 @@ def library_folder(directory: str | Path, instrument: str = "nircam") -> Path:
     return Path(directory) / instrument.lower() / "gridded_psf_library"
 
 
+def psf_detector(detector: str) -> str:
+    """Return a detector as webbpsf spells it: 'FGS1' of 'GUIDER1'."""
+    return _DETECTORS.get(detector.upper(), detector.upper())
+
+
+def blocking_filter(instrument: str, filter: str, pupil: str) -> tuple[str, str]:
+    """Return (filter, pupil) as webbpsf sees them: a filter of the pupil wheel of NIRISS stands with the clear pupil."""
+    if instrument.upper() == "NIRISS" and filter.upper() == "CLEAR":
+        return pupil.upper(), "CLEARP"
+    return filter.upper(), _PUPILS.get(pupil.upper(), pupil.upper())
+
+
+def library_stem(instrument: str, detector: str, filter: str, pupil: str) -> str:
+    """Return how the names of the files of one detector and filter begin."""
+    first, second = blocking_filter(instrument, filter, pupil)
+    if second == "CLEARP" and filter.upper() == "CLEAR":
+        second = "CLEAR"  # Mirage writes what stands in the other wheel
+    words = (instrument, psf_detector(detector), first, second)
+    return "_".join(word.lower() for word in words if word)
+
+
 def matching_files(
     folder: str | Path,
     *,
@@ -57,7 +87,7 @@ def matching_files(
     realization: int = 0,
 ) -> tuple[list[Path], list[Path]]:
     """Return the files named like a core, and like wings, of one detector and filter (see `find_library`)."""
-    stem = "_".join(part.lower() for part in (instrument, detector, filter, pupil))
+    stem = library_stem(instrument, detector, filter, pupil)
     tail = f"{wavefront}_realization{realization}.fits"
     cores = sorted(Path(folder).glob(f"{stem}_fovp*_samp*_npsf*_{tail}"))
     return cores, sorted(Path(folder, "psf_wings").glob(f"{stem}_fovp*_samp*_{tail}"))
@@ -104,7 +134,7 @@ def find_library(
         return cores[0], wings[0] if wings else None
     wanted = f"{detector} {filter} {pupil}, {wavefront} wavefront, realization {realization}"
     if not cores:
-        stem = f"{instrument}_{detector}_{filter}_{pupil}".lower()
+        stem = library_stem(instrument, detector, filter, pupil)
         raise ReferenceFileError(
             f"{folder} holds no PSF library for {wanted} ({stem}_fovp*_samp*_npsf*_{wavefront}_realization{realization}"
             ".fits); put one there or use the built-in references"

@@ -7,15 +7,18 @@ What is modelled
   one of them vertical. Drawn by poppy. Dimensions: JWST pupil drawings as tabulated in stpsf (124fc9e,
   constants.py). The hexagons give six bright spikes, the vertical strut two faint horizontal ones; those of the
   other struts fall onto the hexagons'.
+- Stops of the pupil wheel of NIRISS. CLEARP: inside of 7.11 m, a disk of 1.016 m radius and three vanes 0.339 m
+  wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
+  are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes, 0.8 m between flats (Sivaramakrishnan et al. 2023, PASP
+  135, 015003; stpsf).
 - The wavefront error, fixed by names, never by a clock: residual piston, tip and tilt of each segment and polishing
   errors of middle spatial frequency (one telescope for all detectors), low-order Zernike terms of the instrument
   (one set for each detector), and a part of defocus, astigmatism and coma that is linear in the position on the
-  detector. Its rms is 75 nm at short and 110 nm at long wavelengths: typical of the observatory totals found in
-  flight for NIRCam (Rigby et al. 2023, PASP 135, 048001; McElwain et al. 2023, PASP 135, 058001), not of one day's
-  measurement.
+  detector. Its rms stands in the table of detectors: typical of the observatory totals found in flight, not of one
+  day's measurement.
 - The blur of one exposure: pointing jitter (Gaussian, 1 mas in each axis: stpsf's in-flight 0.8 mas, rounded up for
-  the drift within an exposure) and charge diffusion (Gaussian, 6.2 mas short, 18 mas long: stpsf, fits to flight
-  PSFs), in addition the exact integral over the square pixel.
+  the drift within an exposure) and charge diffusion (Gaussian, from the table of detectors), in addition the exact
+  integral over the square pixel.
 - The bandpass: a box, equal photons at a few wavelengths.
 
 The equation
@@ -37,6 +40,7 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -52,14 +56,18 @@ SEGMENT_FLAT_TO_FLAT, SEGMENT_GAP = 1.309, 0.0085
 STRUT_ANGLES = (0.0, 150.0, 210.0)
 """Degrees counter-clockwise from +y."""
 STRUT_WIDTHS = (0.1189, 0.1224, 0.1224)
-WAVEFRONT_RMS = {"SHORT": 75e-9, "LONG": 110e-9}
+CLEARP_RADIUS, CLEARP_DISK, CLEARP_VANE = (mm * 6.603464 / 39.0 for mm in (21.0, 6.0, 2.0))
+"""Metres on the primary mirror."""
+NRM_FLAT_TO_FLAT = 0.8
+NRM_HOLES = (
+    (0.0, -2.64), (-2.28631, 0.0), (2.28631, -1.32), (-2.28631, 1.32), (-1.14315, 1.98), (2.28631, 1.32), (1.14315, 1.98),
+)  # fmt: skip
+"""(x, y) of the holes' centres, metres on the primary mirror."""
 JITTER = 0.001
-"""arcsec, 1 sigma in each axis."""
-CHARGE_DIFFUSION = {"SHORT": 0.0062, "LONG": 0.018}
 """arcsec, 1 sigma in each axis."""
 ARCSEC = np.pi / 180 / 3600
 
-# Shares of the wavefront error (rms, relative to each other; the sum is scaled to WAVEFRONT_RMS).
+# Shares of the wavefront error (rms, relative to each other; the sum is scaled to the detector's).
 _SEGMENTS, _POLISH, _ZERNIKES, _FIELD = 28.0, 28.0, 58.0, 16.0
 _WEIGHTS = np.array([1.0, 1.0, 1.0, 0.15, 0.15, 0.4, 0.4, 0.4])
 # Defocus, astigmatism (2), coma (2), trefoil (2), spherical. Little coma: telescope and cameras are aligned to remove
@@ -93,6 +101,57 @@ def _pupil(pixels: int) -> NDArray[np.float64]:
     grey = np.asarray(fine, dtype=np.float64).reshape(pixels, 2, pixels, 2).mean(axis=(1, 3))
     grey.flags.writeable = False
     return grey
+
+
+def stopped_pupil(pixels: int = PUPIL_PIXELS, stop: str = "") -> NDArray[np.float64]:
+    """Transmission of the pupil behind one of `STOPS`, (pixels, pixels); '' for the telescope's own."""
+    if not stop:
+        return pupil(pixels)
+    with _LOCK:
+        return _stopped(pixels, stop)
+
+
+@cache
+def _stopped(pixels: int, stop: str) -> NDArray[np.float64]:
+    # Drawn at four times the sampling, grey at the edges.
+    axis = (np.arange(4 * pixels) - (4 * pixels - 1) / 2) * PUPIL_SIZE / (4 * pixels)
+    fine = STOPS[stop](axis[None, :], axis[:, None]).astype(np.float64)
+    grey = pupil(pixels) * fine.reshape(pixels, 4, pixels, 4).mean(axis=(1, 3))
+    grey.flags.writeable = False
+    return grey
+
+
+def _clearp(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    radius = np.hypot(x, y)
+    open_ = (radius > CLEARP_DISK) & (radius < CLEARP_RADIUS)
+    for angle in np.radians((60.0, 180.0, 300.0)):
+        along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        open_ &= ~((along > 0) & (np.abs(across) < CLEARP_VANE / 2))
+    return open_
+
+
+def _nrm(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    open_ = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
+    for cx, cy in NRM_HOLES:
+        u, v = x - cx, y - cy
+        # Flats above and below, as the segments have them.
+        sides = (np.abs(v), np.abs(np.sqrt(0.75) * u + 0.5 * v), np.abs(np.sqrt(0.75) * u - 0.5 * v))
+        open_ |= np.max(np.broadcast_arrays(*sides), axis=0) < NRM_FLAT_TO_FLAT / 2
+    return open_
+
+
+STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]] = {
+    "CLEARP": _clearp,
+    "NRM": _nrm,
+}
+"""Where each stop of the pupil wheel of NIRISS lets light through, from (x, y) in metres on the primary mirror."""
+REFERENCE = {"NRM": "CLEARP"}
+"""Stop whose light the zero points count where it is not the stop itself: with NRM, a star gives less than they say."""
+
+
+def _light(pixels: int, stop: str) -> float:
+    """Light that counts as 1."""
+    return float((stopped_pupil(pixels, REFERENCE.get(stop, stop)) ** 2).sum())
 
 
 @cache
@@ -142,21 +201,21 @@ def _zernikes() -> NDArray[np.float64]:
     return np.array(terms)
 
 
-def wavefront(detector: str, channel: str, *, field: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
     """Wavefront error of a detector at a place of its field.
 
     Parameters
     ----------
     detector
         'NRCB5': which instrument's path.
-    channel
-        'SHORT' or 'LONG'.
+    rms
+        In the middle of the field, m.
     field
         (x, y) on the detector, -1 to 1 from edge to edge.
 
     Returns
     -------
-    (pixels, pixels) metres; piston removed; its rms is WAVEFRONT_RMS in the middle of the field.
+    (pixels, pixels) metres; piston removed.
     """
     random = stream("psf", "instrument", detector)
     with _LOCK:
@@ -166,7 +225,7 @@ def wavefront(detector: str, channel: str, *, field: tuple[float, float] = (0.0,
     varying = [np.tensordot(s * _WEIGHTS[:5], terms[:5], axes=1) for s in slopes]
     middle = telescope + _scaled(fixed, _ZERNIKES)
     whole = middle + sum(f * _scaled(v, _FIELD) for f, v in zip(field, varying, strict=True))
-    return (whole - _mean(whole)) * (WAVEFRONT_RMS[channel] / _rms(middle))
+    return (whole - _mean(whole)) * (rms / _rms(middle))
 
 
 def defocus(waves: float, *, wavelength: float = 2.12e-6) -> NDArray[np.float64]:
@@ -183,6 +242,7 @@ def images(
     step: float,
     pixel: float,
     blur: float,
+    stop: str = "",
 ) -> NDArray[np.float64]:
     """Light of a star in pixels whose centres form a square grid around it, mean over the wavelengths.
 
@@ -199,10 +259,12 @@ def images(
         Side of a pixel, arcsec: every sample is the integral over one pixel.
     blur
         1 sigma of the Gaussian blur in each axis, arcsec.
+    stop
+        One of `STOPS` in the pupil wheel; '' for none.
 
     Returns
     -------
-    (count, count) float64: fractions of the star's light.
+    (count, count) float64: fractions of the light that the zero points count (see `REFERENCE`).
     """
     finer = math.ceil(step * 2 * PUPIL_SIZE * ARCSEC / float(np.min(wavelengths)))
     # The blur is done with mirrored edges; what they change stays in the margin.
@@ -210,9 +272,9 @@ def images(
     n = (count - 1) * finer + 1 + 2 * margin
     spacing = step / finer
     angles = (np.arange(n) - (n - 1) / 2) * (spacing * ARCSEC)
-    transmission = pupil(len(error))
+    transmission = stopped_pupil(len(error), stop)
     metres = coordinates(len(error)) * (PUPIL_SIZE / 2)
-    measure = (PUPIL_SIZE / len(error)) ** 2 * (pixel * ARCSEC) ** 2 / (transmission**2).sum()
+    measure = (PUPIL_SIZE / len(error)) ** 2 * (pixel * ARCSEC) ** 2 / _light(len(error), stop)
     intensity = np.zeros((n, n))
     for wavelength in np.asarray(wavelengths, dtype=np.float64):
         transform = _phasor(np.outer(angles, metres) * (-2 * np.pi / wavelength))
@@ -232,6 +294,7 @@ def encircled_energy(
     *,
     pixel: float,
     blur: float,
+    stop: str = "",
     ipc: float = 0.0,
 ) -> NDArray[np.float64]:
     """Fraction of a star's light that aperture photometry on pixels finds within circles around it.
@@ -244,7 +307,7 @@ def encircled_energy(
     ----------
     radius
         (n,) arcsec.
-    error, wavelengths, pixel, blur
+    error, wavelengths, pixel, blur, stop
         As for `images`.
     ipc
         Fraction of a pixel's charge coupled to each of its four edge neighbours.
@@ -265,7 +328,7 @@ def encircled_energy(
     total = np.zeros(len(radius))
     for wavelength in np.asarray(wavelengths, dtype=np.float64):
         field = np.zeros((size, size), dtype=np.complex128)
-        field[:n, :n] = pupil(n) * _phasor(error * (2 * np.pi / wavelength))
+        field[:n, :n] = stopped_pupil(n, stop) * _phasor(error * (2 * np.pi / wavelength))
         spectrum = fft.fft2(field, overwrite_x=True)
         transfer = fft.rfft2(spectrum.real**2 + spectrum.imag**2)[:, :n].real
         transfer /= transfer[0, 0]
@@ -277,11 +340,17 @@ def encircled_energy(
         weight = np.bincount(ring.ravel(), (transfer * twice).ravel()) * step**2
         k = np.maximum(mean_lag * step, 1e-9)
         total += (radius[:, None] * special.j1(2 * np.pi * np.outer(radius, k)) / k) @ weight
-    return total / len(wavelengths)
+    own = float((stopped_pupil(n, stop) ** 2).sum())
+    return total * (own / _light(n, stop)) / len(wavelengths)
 
 
 def centred(
-    error: NDArray[np.float64], wavelengths: NDArray[np.float64], *, pixel: float, blur: float
+    error: NDArray[np.float64],
+    wavelengths: NDArray[np.float64],
+    *,
+    pixel: float,
+    blur: float,
+    stop: str = "",
 ) -> NDArray[np.float64]:
     """Return the wavefront with the tilt that brings the star's light onto the origin.
 
@@ -293,7 +362,7 @@ def centred(
     diffraction = 0.44 * float(np.mean(wavelengths)) / (6.5 * ARCSEC)
     width = 2.0 * math.sqrt(diffraction**2 + pixel**2 / 12 + blur**2)
     step = width / 5
-    image = images(error, wavelengths, count=51, step=step, pixel=pixel, blur=blur)
+    image = images(error, wavelengths, count=51, step=step, pixel=pixel, blur=blur, stop=stop)
     grid = (np.arange(51) - 25) * step
     x = y = 0.0
     for _ in range(50):

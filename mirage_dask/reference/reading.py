@@ -172,8 +172,10 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
         with fits.open(path, memmap=False) as hdus:
             table = hdus["PHOTOM"].data
             columns = {name.lower(): np.asarray(table[name]) for name in table.columns.names}
-            text = {k: np.char.strip(columns[k].astype(str)) for k in ("filter", "pupil")}
-            chosen = (text["filter"] == filter) & (text["pupil"] == pupil)
+            chosen = np.ones(len(table), dtype=bool)
+            for name, value in (("filter", filter), ("pupil", pupil)):
+                if name in columns or value:  # FGS has neither
+                    chosen &= np.char.strip(columns[name].astype(str)) == value
             if "subarray" in columns:
                 names = np.char.strip(columns["subarray"].astype(str))
                 exact = chosen & (names == subarray)

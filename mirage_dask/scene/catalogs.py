@@ -14,8 +14,10 @@ these are evenly bright discs).
 
 The magnitude of a filter is, for NIRCam, the first of these columns that exists (Mirage's order):
 `nircam_<filter>_<pupil>_magnitude`; with pupil CLEAR `nircam_<filter>_magnitude`; through a narrow pupil filter
-`nircam_<pupil>_magnitude`; `magnitude`. A grism or Hartmann sensor counts as CLEAR. 99 is the usual value of a source
-that is not seen in a filter; a magnitude is only looked at when its filter is wanted.
+`nircam_<pupil>_magnitude`; `magnitude`. A grism or Hartmann sensor counts as CLEAR. For NIRISS it is
+`niriss_<filter>_magnitude`, whichever wheel the filter is in, then `magnitude`; for FGS `fgs1_magnitude` or
+`fgs_guider1_magnitude` (Mirage reads the one and writes the other), likewise 2, then `magnitude`. 99 is the usual value of a
+source that is not seen in a filter; a magnitude is only looked at when its filter is wanted.
 
 Unlike Mirage, phrases may stand in any comment line before the column names (not only in the first four), angles of
 different styles may be mixed, and a missing `index` is counted from 1.
@@ -37,6 +39,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments import get_detector, optical_elements
 
 Floats = NDArray[np.float64]
 Optics = tuple[str, str, str]
@@ -106,8 +109,9 @@ class Catalog:
         name = next((n for n in wanted if n in self.magnitudes), None)
         if name is None:
             hint = nearest(wanted[0], sorted(self.magnitudes))
+            optics = f" {filter}/{pupil}" if filter or pupil else ""
             return np.empty(0), [
-                f"{self.path}: no magnitude for {instrument} {filter}/{pupil}; add a column "
+                f"{self.path}: no magnitude for {instrument}{optics}; add a column "
                 f"{' or '.join(repr(n) for n in wanted)}{hint or '.'}"
             ]
         values = self.magnitudes[name]
@@ -127,6 +131,18 @@ class Catalog:
                 f"write 99 for an unknown magnitude."
             )
         return values, problems
+
+
+def magnitude_owner(detector: str) -> str:
+    """Return whose magnitudes a detector sees: its instrument's, or its own where the guiders of FGS have one each.
+
+    Raises
+    ------
+    InputError
+        If there is no such detector.
+    """
+    spec = get_detector(detector)
+    return spec.instrument if optical_elements(spec.instrument) else spec.name
 
 
 def magnitude_columns(instrument: str, filter: str, pupil: str = "CLEAR") -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.parsing import FUTURE, PARSERS, Problems
-from mirage_dask.settings.records import Settings
+from mirage_dask.settings.model import Settings
+from mirage_dask.settings.parsing import FUTURE, PARSERS
+from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**22
 KEYS = (*PARSERS, *FUTURE, "parameter_defaults")
@@ -138,4 +139,4 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None, **argume
     parsed |= _parse(arguments, second)
     if first.found or second.found:
         raise InputError(first.found + second.found)
-    return Settings(**parsed, source=first.source)
+    return Settings(**parsed, given=tuple(sorted(parsed)), source=first.source)

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 
 from mirage_dask import cli, example_proposal
+from mirage_dask.cli.reference import _uses
+from mirage_dask.instruments import get_detector
 
 PROPOSAL = str(example_proposal())
 GIVEN = [PROPOSAL, "--settings", str(example_proposal().with_name("settings.yaml"))]
@@ -72,6 +74,8 @@ def test_exposures_as_json(capsys):
         (["show", "nowhere.zarr"], "nowhere.zarr"),
         (["reference", "build"], "PROPOSAL"),
         (["reference", "build", "--detectors", "NRCB1", "--filters", "F444W"], "detectors"),
+        (["reference", "build", "--detectors", "NIS", "--filters", "F201W"], "F200W"),
+        (["reference", "build", "--detectors", "NIS"], "PROPOSAL"),
         (["simulate", PROPOSAL, "--out", "x.zarr", "--memory", "2GB"], "workers"),
     ],
 )
@@ -173,3 +177,16 @@ def test_failures_are_named_and_retried(capsys, store, tmp_path, monkeypatch):
     out, err = run(capsys, "status", str(broken), "--retry-failed", "--serial")
     assert "simulating 2 failed exposures again" in err
     assert "failed" not in out
+
+
+def test_reference_build_of_several_instruments():
+    detectors = [get_detector(name) for name in ("NRCB1", "NRCB5", "NIS", "GUIDER1")]
+    assert _uses(detectors, ["F200W", "F444W", "F380M"]) == [
+        ("NRCB1", "F200W", "CLEAR"),
+        ("NRCB5", "F444W", "CLEAR"),
+        ("NIS", "CLEAR", "F200W"),
+        ("NIS", "F444W", "CLEARP"),
+        ("NIS", "F380M", "CLEARP"),
+        ("GUIDER1", "", ""),
+    ]
+    assert _uses(detectors[3:], []) == [("GUIDER1", "", "")]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 import mirage_dask as md
 from mirage_dask.exposure import References, open_references, simulate_window
-from mirage_dask.instruments import get_zeropoint
+from mirage_dask.instruments import Orientation, get_zeropoint
 from mirage_dask.spec import ExposureSpec, Window
 
 SCRIPT = Path(__file__).with_name("calibrate.py")
@@ -101,11 +102,11 @@ class Calibrated:
 
     def plane(self, name: str) -> NDArray[np.float32]:
         """Return a plane of the reference pack in the exposure's science pixels."""
-        spec, size = self.spec, 2048
-        y0 = size - spec.y0 - spec.ny if spec.slow_axis < 0 else spec.y0
-        x0 = size - spec.x0 - spec.nx if spec.fast_axis < 0 else spec.x0
-        values = self.references.pack.plane(name, slice(y0, y0 + spec.ny), slice(x0, x0 + spec.nx))
-        return values[:: -1 if spec.slow_axis < 0 else 1, :: -1 if spec.fast_axis < 0 else 1]
+        spec, orientation = self.spec, Orientation(self.spec.fast_axis, self.spec.slow_axis)
+        rows, columns = orientation.detector_box(
+            (spec.y0, spec.y0 + spec.ny), (spec.x0, spec.x0 + spec.nx), size=2048
+        )
+        return orientation.science(self.references.pack.plane(name, slice(*rows), slice(*columns)))
 
 
 def open_variant(directory: Path, run: str, **settings: Any) -> md.Proposal:
@@ -183,12 +184,7 @@ def simulate(directory: Path) -> dict[str, Calibrated]:
 
 
 def calibrate(exposures: dict[str, Calibrated]) -> None:
-    """Run the pipeline, two processes at a time, with no setting but those of calibrate.env and no network."""
-    directory = next(iter(exposures.values())).directory
-    lines = (directory / "calibrate.env").read_text().splitlines()
-    settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
-    # Nothing of this process goes through but where programs and temporary files are.
-    environment = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ} | settings
+    """Run the pipeline on the exposures of `FIELDS`."""
     jobs = (
         ("2", ["SW 1", "SW 2"]),
         ("2", ["LW", "subarray"]),
@@ -196,15 +192,31 @@ def calibrate(exposures: dict[str, Calibrated]) -> None:
         ("1", ["SW 1 dim", "SW 2 dim", "LW dim"]),
     )
 
+    run_pipeline([(stage, [exposures[label] for label in labels]) for stage, labels in jobs])
+
+
+def run_pipeline(jobs: Sequence[tuple[str, Sequence[Calibrated]]]) -> None:
+    """Run the pipeline, two processes at a time, with no setting but those of calibrate.env and no network.
+
+    Parameters
+    ----------
+    jobs
+        (last stage, exposures that lie in one directory).
+    """
+
     def run(number: int) -> None:
-        stage, labels = jobs[number]
-        paths = [str(exposures[label].product("uncal")) for label in labels]
-        products = exposures[labels[0]].directory
+        stage, exposures = jobs[number]
+        products = exposures[0].directory
+        lines = (products / "calibrate.env").read_text().splitlines()
+        settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+        # Nothing of this process goes through but where programs and temporary files are.
+        kept = {key: os.environ[key] for key in ("PATH", "HOME", "TMPDIR") if key in os.environ}
+        paths = [str(exposure.product("uncal")) for exposure in exposures]
         log = products / f"pipeline{number}.log"
         with log.open("wb") as stream:
             command = [sys.executable, str(SCRIPT), str(products), stage, *paths]
             done = subprocess.run(
-                command, env=environment, stdout=stream, stderr=stream, cwd=products, timeout=900
+                command, env=kept | settings, stdout=stream, stderr=stream, cwd=products, timeout=900
             )
         assert done.returncode == 0, f"the pipeline failed:\n{log.read_text()[-4000:]}"
 

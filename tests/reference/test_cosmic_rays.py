@@ -32,6 +32,20 @@ def templates(files):
     return CosmicRayTemplates.from_fits(files)
 
 
+@pytest.mark.parametrize(
+    ("detector", "folder", "suffix"),
+    [
+        ("NRCALONG", "nircam", "NIRCam_A5"),
+        ("NIS", "niriss", "NIRISS_NIS"),
+        ("GUIDER1", "fgs", "FGS_GUIDER1"),
+        ("G2", "fgs", "FGS_GUIDER2"),
+    ],
+)
+def test_names_of_every_instrument(tmp_path, detector, folder, suffix):
+    first = cosmic_ray_files(tmp_path, detector=detector, library="FLARE")[0]
+    assert first == tmp_path / folder / "cosmic_ray_library" / f"CRs_MCD1.7_FLARES_00_IPC_{suffix}.fits"
+
+
 def totals(library, detector="NRCB1", count=4000):
     return stamps(library, get_detector(detector), 0, count=count).sum(axis=(1, 2))
 

@@ -15,7 +15,7 @@ from astropy.io import fits
 from reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import InputError, ReferenceFileError
-from mirage_dask.instruments import detectors_of, get_detector
+from mirage_dask.instruments import detectors_of, get_detector, instruments
 from mirage_dask.reference.builtin_cache import build_cache, build_files, reference_path
 from mirage_dask.reference.crds_rules import CONTEXT, KEYS, recipes, rules, write_rules
 from mirage_dask.reference.detector_maps import DetectorMaps
@@ -192,9 +192,61 @@ def test_checksums_are_those_of_crds(tmp_path):
 
 def test_every_ready_combination_has_rules():
     names = set(recipes())
-    for detector in detectors_of("NIRCAM"):
-        for kind in ("gain", "photom", "distortion", "mask"):
-            assert any(n.startswith(f"jwst_nircam_{kind}_{detector.name.lower()}.") for n in names)
+    for instrument in instruments():
+        for detector in detectors_of(instrument):
+            for kind in ("gain", "photom", "distortion", "mask"):
+                stem = f"jwst_{instrument.lower()}_{kind}_{detector.name.lower()}."
+                assert any(n.startswith(stem) for n in names)
+
+
+OTHERS = {
+    "NIS": {"filter": "CLEAR", "pupil": "F200W", "readpatt": "NIS", "exp_type": "NIS_IMAGE"},
+    "GUIDER1": {"filter": "", "pupil": "", "readpatt": "FGSRAPID", "exp_type": "FGS_IMAGE"},
+    "GUIDER2": {"filter": "", "pupil": "", "readpatt": "FGS", "exp_type": "FGS_IMAGE"},
+}
+
+
+@pytest.mark.parametrize(
+    ("detector", "flat", "dark", "filteroffset"),
+    [
+        (
+            "NIS",
+            "niriss_flat_nis-clear-f200w",
+            "niriss_dark_nis-full-nis",
+            "jwst_niriss_filteroffset_nis.asdf",
+        ),
+        ("GUIDER1", "fgs_flat_guider1", "fgs_dark_guider1-full-fgsrapid", "N/A"),
+        ("GUIDER2", "fgs_flat_guider2", "fgs_dark_guider2-full-fgs", "N/A"),
+    ],
+)
+def test_answers_of_other_instruments(tmp_path, no_network, detector, flat, dark, filteroffset):
+    found = ask(tmp_path, detector=detector, **OTHERS[detector])
+    assert set(found) == set(KEYS)
+    assert (found["flat"], found["dark"]) == (f"jwst_{flat}.fits", f"jwst_{dark}.fits")
+    assert found["filteroffset"] == filteroffset
+    assert set(found.values()) - {"N/A"} <= set(recipes())
+    instrument = get_detector(detector).instrument.lower()
+    assert found["apcorr"] == f"jwst_{instrument}_apcorr_all.fits"
+    path = reference_path(tmp_path, found["gain"])
+    assert path.parent == tmp_path / "references" / "jwst" / instrument
+
+
+def test_headers_ask_for_no_more_than_they_have():
+    """FGS has no filter, and only NIRCam has modules: a key without a value would match nothing."""
+    header = question(EXPOSURE | {"detector": "GUIDER1"} | OTHERS["GUIDER1"])
+    assert not [k for k in header if k.endswith(("FILTER", "PUPIL", "MODULE", "CHANNEL"))]
+    assert all(header.values())
+
+
+def test_each_instrument_has_all_rules():
+    texts = rules()
+    for instrument in instruments():
+        text = texts[f"mappings/jwst/jwst_{instrument.lower()}_0001.imap"]
+        assert f"'SUPERBIAS' : 'jwst_{instrument.lower()}_superbias_0001.rmap'" in text
+        assert "'REFPIX' : 'N/A'" in text
+        assert f"'{instrument}' : 'jwst_{instrument.lower()}_0001.imap'" in texts[f"mappings/jwst/{CONTEXT}"]
+    flats = texts["mappings/jwst/jwst_fgs_flat_0001.rmap"]
+    assert "FILTER" not in flats
 
 
 def test_calibrate_env(tmp_path):
@@ -234,7 +286,7 @@ def test_same_bytes_everywhere(tmp_path):
     ]
     for process in running:
         assert process.wait(timeout=120) == 0, process.stderr.read()
-    folder = reference_path(together, "")
+    folder = reference_path(together, FEW[0]).parent
     assert sorted(p.name for p in folder.iterdir()) == sorted(FEW)
     for name in FEW:
         assert reference_path(alone, name).read_bytes() == reference_path(together, name).read_bytes()
@@ -264,8 +316,21 @@ def test_a_cache_by_names(tmp_path, monkeypatch):
         "jwst_nircam_dark_nrcb1-sub160-rapid.fits",
         "jwst_nircam_dark_nrcb5-sub160-rapid.fits",
     ]
+    made.clear()
+    build_cache(tmp_path, detectors=["NIS", "GUIDER2"], optics=[("CLEAR", "F200W"), ("", "")])
+    assert [n for n in made if "_flat_" in n] == [
+        "jwst_niriss_flat_nis-clear-f200w.fits",
+        "jwst_fgs_flat_guider2.fits",
+    ]
+    assert [n for n in made if "_dark_" in n] == [
+        "jwst_niriss_dark_nis-full-nisrapid.fits",
+        "jwst_fgs_dark_guider2-full-fgsrapid.fits",
+    ]
+    assert not [n for n in made if "nircam" in n]
     with pytest.raises(InputError, match="NRCB6"):
         build_cache(tmp_path, detectors=["NRCB6"], optics=[])
+    with pytest.raises(InputError, match=r"F201W.*F200W"):
+        build_cache(tmp_path, detectors=["NIS"], optics=[("CLEAR", "F201W")])
 
 
 def test_unknown_file_and_unwritable_place(tmp_path):
@@ -285,6 +350,20 @@ def test_maps_are_a_function_of_the_name():
     # Pinned: the numbers must not change unless the version of the built-in set does.
     few = np.rint(one.gain[1000, 1000:1004] * 1e4).astype(int)
     assert few.tolist() == PINNED_GAIN
+
+
+def test_maps_follow_the_axes_of_the_detector():
+    """Outputs of NIRISS and FGS are stripes of 512 rows, columns of the detector run along x, and the first one read
+    is the last of the science frame."""
+    for name in ("NIS", "GUIDER2"):
+        maps = DetectorMaps(get_detector(name))
+        assert maps._per_output("gain").shape == (2048, 1)
+        bias = maps.superbias[4:-4]
+        assert np.median(bias[:, -8:-4]) < np.median(bias[:, -200:-150]) - 20  # not settled yet
+        # What is left of neighbours along y, odd minus even, is the parity of the columns that an output reads.
+        along_y = (bias[::2] - bias[1::2]).mean(axis=1)
+        along_x = (bias[:, ::2] - bias[:, 1::2]).mean(axis=0)
+        assert along_y.std() > 1.5 * along_x.std()
 
 
 PINNED_GAIN = [22449, 22427, 22408, 22615]

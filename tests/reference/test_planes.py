@@ -18,8 +18,10 @@ from mirage_dask.detector.nonlinearity import COEFFICIENTS
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.pointing import siaf_model
+from mirage_dask.pointing import full_frame, siaf_model
 from mirage_dask.reference.aperture_corrections import aperture_corrections, measure
+from mirage_dask.reference.asdf_files import forward_model
+from mirage_dask.reference.crds_rules import optics_of
 from mirage_dask.reference.detector_maps import DetectorMaps
 from mirage_dask.reference.ipc_kernels import convolve, inverse_kernel, ipc_kernel
 from mirage_dask.reference.planes import HARD_STOP, MOST_COEFFICIENTS, PlaneMaker, to_detector
@@ -178,6 +180,24 @@ def test_distortion_is_the_siafs(maker):
     assert np.abs(np.array(model.inverse(v2, v3)) - [x, y]).max() < 2e-4
 
 
+@pytest.mark.parametrize("detector", ["NIS", "GUIDER1", "GUIDER2"])
+def test_distortion_of_other_instruments_is_the_siafs(detector):
+    model = forward_model(detector)
+    x, y = (g.ravel() for g in np.meshgrid(np.linspace(0, 2047, 9), np.linspace(0, 2047, 9)))
+    v2, v3 = model(x, y)
+    expected = siaf_model(full_frame(detector).name)[0](x, y)
+    assert np.abs(v2 - expected[0]).max() < 1e-9
+    assert np.abs(v3 - expected[1]).max() < 1e-9
+    assert np.abs(np.array(model.inverse(v2, v3)) - [x, y]).max() < 2e-4
+
+
+def test_planes_of_detectors_read_along_y():
+    """Rows of NIS are columns of the science frame, both axes backwards; GUIDER2 reads its rows upwards."""
+    values = np.arange(12.0).reshape(3, 4)
+    assert np.array_equal(to_detector(values, get_detector("NIS")), values.T[::-1, ::-1])
+    assert np.array_equal(to_detector(values, get_detector("GUIDER2")), values.T[::-1])
+
+
 def test_planes_are_as_read_out(maker):
     """NRCB1 reads rows downwards: the detector's first row is the science frame's last."""
     assert (NRCB1.fast_axis, NRCB1.slow_axis) == (1, -2)
@@ -203,10 +223,25 @@ def test_aperture_corrections():
     assert (table["apcorr"] * table["eefraction"])[clear].max() < 1.02
 
 
-@pytest.mark.parametrize("optics", [("NRCA1", "F150W", "CLEAR"), ("NRCA5", "F460M", "F466N")])
+@pytest.mark.parametrize("instrument", ["NIRISS", "FGS"])
+def test_aperture_corrections_of_other_instruments(instrument):
+    table = aperture_corrections(instrument)
+    assert len(table) == 10 * len({optics[1:] for optics in optics_of(instrument=instrument)})
+    assert (table["apcorr"] > 1.0).all()
+
+
+@pytest.mark.parametrize(
+    "optics",
+    [
+        *(("NRCA1", "F150W", "CLEAR"), ("NRCA5", "F460M", "F466N")),
+        *(("NIS", "F380M", "CLEARP"), ("GUIDER1", "", "")),
+    ],
+)
 def test_aperture_corrections_are_those_of_the_psf(optics):
     """The table that is kept, against the PSF as it is made today."""
-    row = next(r for r in read_table("aperture_corrections") if (r["filter"], r["pupil"]) == optics[1:])
+    wanted = (get_detector(optics[0]).instrument, *optics[1:])
+    rows = read_table("aperture_corrections")
+    row = next(r for r in rows if (r["instrument"], r["filter"], r["pupil"]) == wanted)
     for name, value in measure(*optics).items():
         assert float(row[name]) == pytest.approx(value, rel=1e-3), name
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from astropy.io import fits
-from scipy import fft
+from scipy import fft, ndimage
 
 from mirage_dask.errors import InputError, ReferenceFileError
-from mirage_dask.instruments import get_detector, optical_elements
+from mirage_dask.instruments import get_detector, get_zeropoint, optical_elements
 from mirage_dask.reference import psf_builder, psf_optics
+from mirage_dask.reference.crds_rules import optics_of
 from mirage_dask.reference.psf import PsfLibrary
 from mirage_dask.reference.psf_builder import build_psf_library, encircled_energy, passband, wavelengths
 from mirage_dask.reference.psf_files import find_library, library_folder, read_core, read_wings
@@ -59,17 +60,17 @@ def test_pupil_is_that_of_jwst():
     assert pupil[80, 256] == 1  # nothing opposite it
 
 
-@pytest.mark.parametrize(("detector", "rms"), [("NRCA3", 75), ("NRCB5", 110)])
+@pytest.mark.parametrize(("detector", "rms"), [("NRCA3", 75), ("NRCB5", 110), ("NIS", 80), ("GUIDER1", 90)])
 def test_wavefront_error(detector, rms):
-    channel = get_detector(detector).channel
-    middle = psf_optics.wavefront(detector, channel)
+    given = get_detector(detector).wavefront_rms
+    middle = psf_optics.wavefront(detector, given)
     weight = psf_optics.pupil()
     assert (middle * weight).sum() / weight.sum() == pytest.approx(0, abs=1e-12)
     assert np.sqrt((middle**2 * weight).sum() / weight.sum()) * 1e9 == pytest.approx(rms, rel=1e-6)
-    corners = [psf_optics.wavefront(detector, channel, field=(x, y)) for x in (-1, 1) for y in (-1, 1)]
+    corners = [psf_optics.wavefront(detector, given, field=(x, y)) for x in (-1, 1) for y in (-1, 1)]
     spread = np.sqrt((np.std(corners, axis=0) ** 2 * weight).sum() / weight.sum()) * 1e9
     assert 0.1 * rms < spread < 0.4 * rms
-    assert np.abs(middle - psf_optics.wavefront("NRCA1", channel)).max() > 1e-8
+    assert np.abs(middle - psf_optics.wavefront("NRCA1", given)).max() > 1e-8
 
 
 def test_images_are_the_transform_of_the_autocorrelation():
@@ -141,6 +142,24 @@ def test_spikes_are_those_of_jwst(short):
         assert 1.5 * dark < at[a] < min(at[30], at[150])
 
 
+def test_stops_of_the_pupil_wheel():
+    """CLEARP lets 84 % of the light through, the mask 17 % (JWST User Documentation, NIRISS)."""
+    whole = psf_optics.pupil()
+    clear, mask = (psf_optics.stopped_pupil(stop=stop) for stop in ("CLEARP", "NRM"))
+    assert clear.sum() / whole.sum() == pytest.approx(0.84, abs=0.04)
+    assert mask.sum() / whole.sum() == pytest.approx(0.15, abs=0.03)
+    holes = ndimage.label(mask > 0.5)[1]
+    assert holes == 7
+    assert (mask <= whole).all()
+    options = {"count": 101, "step": 0.066, "pixel": 0.066, "blur": 0.02}
+    light = {
+        stop: psf_optics.images(np.zeros((512, 512)), np.array([4.3e-6]), stop=stop, **options).sum()
+        for stop in ("CLEARP", "NRM")
+    }
+    assert light["CLEARP"] == pytest.approx(0.96, abs=0.03)
+    assert light["NRM"] == pytest.approx(0.17 / 0.84, abs=0.05)
+
+
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
@@ -152,6 +171,30 @@ def test_names_and_places_are_those_of_mirage_data(root, short, long):
     assert long.wings.parent == folder / "psf_wings"
     assert find_library(folder, detector="NRCB1", filter="F212N") == tuple(short)
     assert not list(folder.rglob(".*"))  # no temporary file is left
+
+
+@pytest.mark.parametrize(
+    ("detector", "filter", "pupil", "stem", "header"),
+    [
+        ("NIS", "CLEAR", "F090W", "niriss_nis_f090w_clear", ("NIRISS", "NIS", "F090W", "CLEARP")),
+        ("NIS", "F480M", "CLEARP", "niriss_nis_f480m_clearp", ("NIRISS", "NIS", "F480M", "CLEARP")),
+        ("NIS", "F480M", "NRM", "niriss_nis_f480m_mask_nrm", ("NIRISS", "NIS", "F480M", "MASK_NRM")),
+        ("GUIDER1", "", "", "fgs_fgs1", ("FGS", "FGS1", "", "")),
+    ],
+)
+def test_libraries_of_other_instruments(tmp_path, monkeypatch, detector, filter, pupil, stem, header):
+    monkeypatch.setattr(psf_builder, "FIELD_PIXELS", 33)  # quicker
+    monkeypatch.setattr(psf_builder, "WINGS_PIXELS", 103)
+    monkeypatch.setattr(psf_builder, "wavelengths", lambda *_, **__: np.array([4.3e-6]))
+    paths = build_psf_library(tmp_path, detector=detector, filter=filter, pupil=pupil)
+    folder = tmp_path / header[0].lower() / "gridded_psf_library"
+    assert paths.core == folder / f"{stem}_fovp33_samp4_npsf4_predicted_realization0.fits"
+    assert paths.wings == folder / "psf_wings" / f"{stem}_fovp103_samp1_predicted_realization0.fits"
+    found = fits.getheader(paths.core)
+    assert tuple(found[k] for k in ("INSTRUME", "DETECTOR", "FILTER", "PUPIL")) == header
+    assert found["CHDFSIGM"] == get_detector(detector).charge_diffusion
+    options = {"filter": filter, "pupil": pupil, "instrument": header[0]}
+    assert find_library(folder, detector=detector, **options) == tuple(paths)
 
 
 def test_headers_are_what_readers_ask_for(short, long):
@@ -301,13 +344,18 @@ def test_weak_lens_is_a_wide_image(tmp_path):
 
 
 def test_every_filter_has_a_bandpass():
+    for detector, filter, pupil in optics_of():
+        if pupil not in ("WLP8", "WLM8"):
+            pivot, width = passband(filter, pupil, instrument=get_detector(detector).instrument)
+            assert pivot == pytest.approx(get_zeropoint(detector, filter, pupil).pivot, rel=0.02)
+            assert 0.005 < width / pivot < 1.6
     for element in optical_elements("NIRCAM"):
         if element.wheel == "filter":
             pivot, width = passband(element.name)
             assert 0.6 < pivot < 5
             assert 0.005 < width / pivot < 0.8
-    assert passband("F150W2", "F164N") == psf_builder.BANDPASSES["F164N"]
-    assert passband("F444W", "GRISMR") == psf_builder.BANDPASSES["F444W"]
+    assert passband("F150W2", "F164N") == psf_builder.bandpasses("NIRCAM")["F164N"]
+    assert passband("F444W", "GRISMR") == psf_builder.bandpasses("NIRCAM")["F444W"]
 
 
 def test_unknown_filter_or_detector_is_refused(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mirage_dask.errors import InputError
-from mirage_dask.scene import magnitude_columns, read_catalog
+from mirage_dask.scene import magnitude_columns, magnitude_owner, read_catalog
 
 STARS = """\
 # position_RA_Dec
@@ -62,6 +62,18 @@ def test_pixels_and_declination_signs(tmp_path):
     assert (c.x[0], c.y[0]) == (-3.5, 2050.0)
     c = read_catalog(write(tmp_path, "x_or_RA y_or_Dec magnitude\n-10 -00:30:00 20\n"), "point_source")
     assert (c.x[0], c.y[0]) == (350.0, -0.5)
+
+
+def test_guiders_have_magnitudes_of_their_own(tmp_path):
+    assert [magnitude_owner(d) for d in ("NRCB5", "NIS", "GUIDER1", "G2")] == [
+        "NIRCAM", "NIRISS", "GUIDER1", "GUIDER2",
+    ]  # fmt: skip
+    text = "x_or_RA y_or_Dec fgs1_magnitude fgs_guider2_magnitude\n10 20 15 16\n"
+    c = read_catalog(write(tmp_path, text), "point_source")
+    assert [c.magnitude(d, "", "")[0] for d in ("GUIDER1", "GUIDER2")] == [15.0, 16.0]
+    c = read_catalog(write(tmp_path, "x_or_RA y_or_Dec fgs1_magnitude\n10 20 15\n"), "point_source")
+    with pytest.raises(InputError, match="no magnitude for GUIDER2; add a column 'fgs2_magnitude' or"):
+        c.magnitude("GUIDER2", "", "")
 
 
 @pytest.mark.parametrize(
