@@ -21,6 +21,7 @@ same for a whole proposal at once. What differs from Mirage:
 from mirage_dask.compat import (
     catalog_seed_image,
     dark_prep,
+    downloader,
     grism_tso_simulator,
     imaging_simulator,
     obs_generator,
@@ -31,6 +32,7 @@ from mirage_dask.compat import (
 __all__ = [
     "catalog_seed_image",
     "dark_prep",
+    "downloader",
     "grism_tso_simulator",
     "imaging_simulator",
     "obs_generator",

@@ -417,6 +417,16 @@ def test_command(small, tmp_path, capsys):
     assert told["reminder"].startswith("export MIRAGE_DATA=")
 
 
+def test_as_mirage_users_call_it(small, tmp_path, capsys):
+    from mirage_dask.compat import downloader
+
+    downloader.download_reffiles(str(tmp_path), "nircam", "linearized", False, True)
+    assert f"export MIRAGE_DATA={tmp_path}/mirage_data" in capsys.readouterr().err
+    assert (tmp_path / next(iter(MEMBERS))).exists()
+    with pytest.raises(InputError, match="dark_type 'baked'"):
+        downloader.download_reffiles(str(tmp_path), dark_type="baked")
+
+
 def test_command_reports_every_problem(small, tmp_path, capsys):
     small.files.clear()
     assert cli.main(["reference", "download", str(tmp_path), "--attempts", "1"]) == 1
