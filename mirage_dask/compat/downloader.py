@@ -22,7 +22,7 @@ def download_reffiles(
     *,
     psf_version: str = "gridded",
 ) -> None:
-    """Download and unpack; the arguments are those of `mirage_dask.reference.download.download_reffiles`, in Mirage's order."""
+    """Download and unpack: `mirage_dask.reference.download.download_reffiles` with its arguments in Mirage's order."""
     report = download.download_reffiles(
         directory,
         instrument,
