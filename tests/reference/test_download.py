@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import threading
 import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -24,6 +26,7 @@ from download_site import (
 )
 
 from mirage_dask import cli
+from mirage_dask.cli import console
 from mirage_dask.errors import InputError
 from mirage_dask.reference import download_catalogue, fetching
 from mirage_dask.reference.download import (
@@ -425,6 +428,19 @@ def test_as_mirage_users_call_it(small, tmp_path, capsys):
     assert (tmp_path / next(iter(MEMBERS))).exists()
     with pytest.raises(InputError, match="dark_type 'baked'"):
         downloader.download_reffiles(str(tmp_path), dark_type="baked")
+
+
+def test_bytes_in_a_terminal_and_in_a_log(monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr(console, "_log_lines", partial(console._log_lines, seconds=-1.0))
+    for terminal in (True, False):
+        stream = io.StringIO()
+        shown = Console(file=stream, force_terminal=terminal, width=100)
+        monkeypatch.setattr(console, "_console", lambda stderr, shown=shown: shown)
+        with console.progress_bytes() as progress:
+            progress("1 of 2 files, " + "long" * 30, 1_500_000, 3_000_000)
+        assert ("1.5/3.0 MB" if terminal else "(1.5 MB of 3 MB)") in stream.getvalue()
 
 
 def test_command_reports_every_problem(small, tmp_path, capsys):
