@@ -22,6 +22,7 @@ same for a whole proposal at once. What differs from Mirage:
 from mirage_dask.compat import (
     catalog_seed_image,
     dark_prep,
+    downloader,
     grism_tso_simulator,
     imaging_simulator,
     obs_generator,
@@ -32,6 +33,7 @@ from mirage_dask.compat import (
 __all__ = [
     "catalog_seed_image",
     "dark_prep",
+    "downloader",
     "grism_tso_simulator",
     "imaging_simulator",
     "obs_generator",
