@@ -1,4 +1,4 @@
-"""The command `reference`: making the built-in reference data, and downloading Mirage's."""
+"""The command `reference`: making the built-in data, listing what a proposal uses, and downloading Mirage's."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli import downloads
-from mirage_dask.cli.arguments import Parser, add_command, description, open_given
-from mirage_dask.cli.console import duration, progress_bar, say, tell
+from mirage_dask.cli.arguments import (
+    Parser,
+    add_command,
+    add_json,
+    add_proposal,
+    add_select,
+    description,
+    open_given,
+)
+from mirage_dask.cli.console import complain, duration, progress_bar, say, say_json, say_table, tell
+from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +27,7 @@ if TYPE_CHECKING:
 EXAMPLES = """
 examples
   mirage-dask reference build my.aptx
+  mirage-dask reference check my.aptx
   mirage-dask reference download ~/jwst --instrument nircam --skip-darks
 """
 
@@ -26,13 +36,17 @@ def add(commands: Any) -> None:
     """Add this command to the command line."""
     parser = commands.add_parser(
         "reference",
-        help="build the built-in reference files, or download Mirage's",
-        **description("Reference data: build what is built in, or download Mirage's files.", EXAMPLES),
+        help="build, check or download reference files",
+        **description(
+            "Reference data: build what is built in, list what a proposal uses, or download Mirage's files.",
+            EXAMPLES,
+        ),
     )
     actions = parser.add_subparsers(
         title="actions", metavar="ACTION", dest="action", required=True, parser_class=Parser
     )
     _add_build(actions)
+    _add_check(actions)
     downloads.add(actions)
 
 
@@ -57,6 +71,42 @@ def _add_build(actions: Any) -> None:
     parser.add_argument("--settings", metavar="FILE", help="its settings: which cosmic rays")
     parser.add_argument("--detectors", metavar="NAME", nargs="+", help="such as NRCB1 NRCB5 NIS GUIDER1")
     parser.add_argument("--filters", metavar="NAME", nargs="+", help="such as F150W F164N; FGS has none")
+
+
+def _add_check(actions: Any) -> None:
+    parser = add_command(
+        actions,
+        "check",
+        "list the reference files a proposal will use",
+        "List every reference file that the exposures of a proposal will use, where it comes from, and what is missing. "
+        "Nothing is made or fetched. The exit code is 1 when something is missing.",
+        """
+        mirage-dask reference check my.aptx
+        mirage-dask reference check my.aptx --settings my.yaml --json
+        """,
+        check,
+    )
+    add_proposal(parser)
+    add_select(parser)
+    add_json(parser)
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print the table of reference files."""
+    from mirage_dask.reference.checking import MISSING, check_references
+
+    table = selected(open_given(arguments).table, arguments.select)
+    uses = check_references(table.to_dict("records"))
+    missing = [use for use in uses if use.state == MISSING]
+    if arguments.json:
+        say_json(uses)
+    else:
+        columns = ("selection", "type", "file", "source", "state", "exposures")
+        say_table(columns, ([getattr(use, name) for name in columns] for use in uses), right=("exposures",))
+    for problem in dict.fromkeys(use.problem or f"{use.selection}: {use.type} is missing" for use in missing):
+        complain(problem)
+    tell(f"{len(uses)} uses of reference files, {len(missing)} missing")
+    return int(bool(missing))
 
 
 def build(arguments: argparse.Namespace) -> int:

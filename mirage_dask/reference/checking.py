@@ -1,0 +1,124 @@
+"""Which reference file each exposure will use, where it comes from, and what is missing; nothing is made or fetched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments import get_detector
+from mirage_dask.reference.cosmic_rays import cosmic_ray_files
+from mirage_dask.reference.locations import mirage_data_directory
+from mirage_dask.reference.lookup import SIMULATION_TYPES
+from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
+from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, mirage_data, search_files
+
+THERE, TO_BE_MADE, MISSING = "there", "made when needed", "missing"
+SELECTION = ("detector", "filter", "pupil", "subarray", "readpatt")
+
+
+@dataclass(frozen=True)
+class FileUse:
+    """One file and what uses it."""
+
+    selection: str
+    """Detector, filter, pupil, subarray and readout pattern of the exposures."""
+    type: str
+    """CRDS type; 'psf' or 'cosmic_rays LIBRARY'."""
+    file: str
+    """Its name; of a built-in library that is not made yet, empty."""
+    source: str
+    """'builtin', 'crds', 'mirage_data' or 'override'; empty when it is missing."""
+    state: str
+    """'there', 'made when needed' or 'missing'."""
+    exposures: int
+    problem: str = ""
+    """Why it is missing, with the remedy."""
+
+
+def check_references(records: Iterable[Mapping[str, Any]]) -> list[FileUse]:
+    """Return every file that exposures will use.
+
+    Parameters
+    ----------
+    records
+        Rows of the exposure table with their settings; those that cannot be simulated are left out.
+    """
+    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for record in records:
+        if record["status"] == "ready":
+            keys = (*SELECTION, "exp_type", "namp", "references", "overrides", "cosmic_ray_library")
+            day = str(record["start_time"])[:10] if CRDS in record["references"].split() else ""
+            groups.setdefault((*(str(record[k]) for k in keys), day), []).append(record)
+    uses: list[FileUse] = []
+    for sources in sorted({str(group[0]["references"]) for group in groups.values()}):
+        members = [group for group in groups.values() if group[0]["references"] == sources]
+        uses += _uses(members, sources.split())
+    return uses
+
+
+def _uses(members: list[list[Mapping[str, Any]]], sources: Sequence[str]) -> list[FileUse]:
+    firsts = [group[0] for group in members]
+    found, missing = search_files(firsts, sources)
+    uses: list[FileUse] = []
+    for i, (group, record) in enumerate(zip(members, firsts, strict=True)):
+        selection = " ".join(str(record[name]) for name in SELECTION if record[name])
+
+        def add(kind: str, file: str, source: str, state: str, problem: str = "", *, group: Any = group,
+                selection: str = selection) -> None:  # fmt: skip
+            uses.append(FileUse(selection, kind, file, source, state, len(group), problem))
+
+        own = json.loads(record["overrides"]) if record["overrides"] else {}
+        for kind in SIMULATION_TYPES:
+            if kind in own:
+                there = Path(own[kind]).is_file()
+                add(kind, Path(own[kind]).name, "override", THERE if there else MISSING)
+            elif kind in found[i]:
+                file = found[i][kind]
+                add(kind, file.path.name, file.source, THERE if file.path.is_file() else TO_BE_MADE)
+            elif (i, kind) in missing:
+                add(kind, "", "", MISSING, missing[i, kind])
+        add("psf", *_library(sources, lambda root, record=record: _psf(root, record)))
+        if library := record["cosmic_ray_library"]:
+            add(
+                f"cosmic_rays {library}",
+                *_library(sources, lambda root, record=record: _cosmic_rays(root, record)),
+            )
+    return uses
+
+
+def _library(sources: Sequence[str], find: Any) -> tuple[str, str, str, str]:
+    """Return (file, source, state, problem) of the first library that a source has."""
+    problem = ""
+    for name in [n for n in sources if n != CRDS] or [BUILTIN]:
+        try:
+            return find(mirage_data() if name == MIRAGE_DATA else mirage_data_directory()), name, THERE, ""
+        except ReferenceFileError as error:
+            if name == BUILTIN:
+                return "", name, TO_BE_MADE, ""
+            problem = str(error)
+    return "", "", MISSING, problem
+
+
+def _psf(root: Path, record: Mapping[str, Any]) -> str:
+    spec = get_detector(record["detector"])
+    instrument = spec.instrument.lower()
+    core, _ = find_library(
+        library_folder(root, instrument),
+        detector=psf_detector(spec.name),
+        filter=record["filter"],
+        pupil=record["pupil"],
+        instrument=instrument,
+    )
+    return core.name
+
+
+def _cosmic_rays(root: Path, record: Mapping[str, Any]) -> str:
+    files = cosmic_ray_files(root, detector=record["detector"], library=record["cosmic_ray_library"])
+    missing = [path for path in files if not path.is_file()]
+    if missing:
+        raise ReferenceFileError(f"{missing[0].parent} lacks {', '.join(p.name for p in missing)}.")
+    return files[0].name
