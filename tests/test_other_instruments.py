@@ -17,6 +17,10 @@ from mirage_dask.store.tiles import grid_of
 CASES = sorted(SMALL)
 
 
+WHEELS = {"NIS": (74.8667, 164.8715), "NIS CLEARP": (114.9667, 284.9032), "GUIDER2": (None, None)}
+"""Degrees."""
+
+
 @pytest.fixture(scope="module")
 def wholes():
     _, opened = small()
@@ -140,6 +144,7 @@ def test_files(tmp_path):
             keys = ("INSTRUME", "DETECTOR", "FILTER", "PUPIL", "EXP_TYPE")
             assert tuple(primary.get(k) for k in keys) == expected[label]
             assert not {"CHANNEL", "MODULE"} & set(primary)
+            assert (primary.get("FWCPOS"), primary.get("PWCPOS")) == WHEELS[label]
             assert (primary["FASTAXIS"], primary["SLOWAXIS"]) == (o.spec.fast_axis, o.spec.slow_axis)
             assert primary["SUBARRAY"] == o.case.aperture.split("_")[1]
             assert (primary["READPATT"], primary["NOUTPUTS"]) == (o.case.pattern, 1)

@@ -9,6 +9,7 @@ from mirage_dask.instruments.readouts import (
     Subarray,
     frame_time,
     get_readout,
+    resets_before,
     subarray_of,
     subarrays,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "has_optics",
     "instruments",
     "optical_elements",
+    "resets_before",
     "split_optics",
     "subarray_of",
     "subarrays",
