@@ -29,6 +29,8 @@ class OpticalElement:
     """Element of the same wheel whose zero points hold for this one; empty: its own."""
     position: float | None = None
     """Angle of the wheel, degrees; None where it is not known."""
+    transmission: float = 1.0
+    """Part of the light that its zero points count: below 1 for a mask that has those of another element."""
 
 
 @cache
@@ -42,6 +44,7 @@ def optical_elements(instrument: str = "NIRCAM") -> tuple[OpticalElement, ...]:
             partner=row["partner"],
             photometry=row["photometry"],
             position=float(row["position"]) if row["position"] else None,
+            transmission=float(row["transmission"] or 1.0),
         )
         for row in read_table("optics")
         if row["instrument"] == instrument.upper()

@@ -22,12 +22,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import Detector, get_detector, optical_elements
+from mirage_dask.instruments import NAMES, Detector, get_detector, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference import psf_optics as optics
 from mirage_dask.reference.atomic import write_atomically
 from mirage_dask.reference.psf_files import (
-    NAMES,
     blocking_filter,
     find_library,
     library_folder,

@@ -35,8 +35,6 @@ ENTRANCE = 0.84
 Mirage's are): through a filter of the filter wheel, zero points count what is behind it."""
 
 
-NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
-"""Instruments as webbpsf writes them."""
 _DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
 _PUPILS = {"NRM": "MASK_NRM"}
 

@@ -47,6 +47,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, special
 
+from mirage_dask.instruments import transmission
 from mirage_dask.reference.streams import stream
 
 PUPIL_PIXELS = 512
@@ -145,13 +146,11 @@ STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "NRM": _nrm,
 }
 """Where each stop of the pupil wheel of NIRISS lets light through, from (x, y) in metres on the primary mirror."""
-REFERENCE = {"NRM": "CLEARP"}
-"""Stop whose light the zero points count where it is not the stop itself: with NRM, a star gives less than they say."""
 
 
 def _light(pixels: int, stop: str) -> float:
-    """Light that counts as 1."""
-    return float((stopped_pupil(pixels, REFERENCE.get(stop, stop)) ** 2).sum())
+    """Light that counts as 1: what comes through, or more where the zero points do not count what a mask stops."""
+    return float((stopped_pupil(pixels, stop) ** 2).sum()) / transmission("NIS", stop)
 
 
 @cache
@@ -264,7 +263,7 @@ def images(
 
     Returns
     -------
-    (count, count) float64: fractions of the light that the zero points count (see `REFERENCE`).
+    (count, count) float64: fractions of the light that the zero points count: with NRM about a fifth.
     """
     finer = math.ceil(step * 2 * PUPIL_SIZE * ARCSEC / float(np.min(wavelengths)))
     # The blur is done with mirrored edges; what they change stays in the margin.
@@ -340,8 +339,7 @@ def encircled_energy(
         weight = np.bincount(ring.ravel(), (transfer * twice).ravel()) * step**2
         k = np.maximum(mean_lag * step, 1e-9)
         total += (radius[:, None] * special.j1(2 * np.pi * np.outer(radius, k)) / k) @ weight
-    own = float((stopped_pupil(n, stop) ** 2).sum())
-    return total * (own / _light(n, stop)) / len(wavelengths)
+    return total * transmission("NIS", stop) / len(wavelengths)
 
 
 def centred(

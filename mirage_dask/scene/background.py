@@ -32,7 +32,7 @@ import math
 import numpy as np
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.instruments import get_detector, get_zeropoint, transmission
 
 LEVELS = ("low", "medium", "high")
 TYPICAL_LATITUDE = 45.0
@@ -84,7 +84,8 @@ def background_rate(
         latitude = TYPICAL_LATITUDE if ra is None or dec is None else ecliptic_latitude(ra, dec)
         zeropoint = get_zeropoint(detector, filter, pupil)
         brightness = surface_brightness(zeropoint.pivot, level, latitude=latitude)
-        return brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
+        electrons = brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
+        return electrons * transmission(detector, pupil)
     try:
         number = float(value)
     except (TypeError, ValueError):
