@@ -77,7 +77,7 @@ class Case:
 SMALL = {
     "NIS": Case("NIS", "NIS_SUB128", "NIS", ("CLEAR", "F200W"), "F200W"),
     "NIS CLEARP": Case("NIS", "NIS_SUB64", "NISRAPID", ("F480M", "CLEARP"), "F480M"),
-    "NIS NRM": Case("NIS", "NIS_AMI1", "NISRAPID", ("F480M", "NRM"), "F480M"),
+    "NIS NRM": Case("NIS", "NIS_AMI1", "NISRAPID", ("F430M", "NRM"), "F430M"),
     "GUIDER2": Case("GUIDER2", "FGS2_SUB128LL", "FGSRAPID"),
 }
 """Subarrays at the edge of the detector, where reference pixels are."""
@@ -91,6 +91,7 @@ FULL = {
 COLUMNS = {
     ("NIS", "F200W"): "niriss_f200w_magnitude",
     ("NIS", "F480M"): "niriss_f480m_magnitude",
+    ("NIS", "F430M"): "niriss_f430m_magnitude",
     ("GUIDER1", ""): "fgs1_magnitude",
     ("GUIDER2", ""): "fgs_guider2_magnitude",
 }

@@ -21,12 +21,14 @@ CASES = sorted(SMALL)
 WHEELS = {
     "NIS": (74.8667, 164.8715),
     "NIS CLEARP": (114.9667, 284.9032),
-    "NIS NRM": (114.9667, 204.9813),
+    "NIS NRM": (194.8111, 204.9813),
     "GUIDER2": (None, None),
 }
 """Degrees."""
 LIGHT = {"NIS": 0.8, "NIS CLEARP": 0.7, "NIS NRM": 0.4, "GUIDER2": 0.8}
 """Least part of a star's light in 15 x 15 pixels."""
+CENTRE = {"NIS": 0.05, "NIS CLEARP": 0.05, "NIS NRM": 0.12, "GUIDER2": 0.05}
+"""Pixels. The pattern behind the mask has no core to centre on."""
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,7 @@ def test_a_piece_replaced_by_its_own_values_changes_nothing(wholes, label):
 
 @pytest.mark.parametrize("label", CASES)
 def test_stars_are_where_pysiaf_says(wholes, label):
-    """Within 0.05 pixel, and with the electrons that the zero point promises."""
+    """With the electrons that the zero point promises, less what a mask stops."""
     opened = small()[1][label]
     seed = wholes[label]["seed"] - opened.spec.background
     # Far light of the brighter ones and the grid's edges leave a few percent of freedom in small subarrays.
@@ -88,7 +90,7 @@ def test_stars_are_where_pysiaf_says(wholes, label):
             dx = (weight.sum(axis=0) @ x) / weight.sum() - cx
             dy = (weight.sum(axis=1) @ y) / weight.sum() - cy
             cx, cy = cx + 2 * dx, cy + 2 * dy
-        assert (cx, cy) == pytest.approx((x0, y0), abs=0.05)
+        assert (cx, cy) == pytest.approx((x0, y0), abs=CENTRE[label])
         passed = transmission("NIS", opened.spec.pupil)
         assert LIGHT[label] * passed * rate < stamp.sum() < 1.05 * passed * rate
 
@@ -145,7 +147,7 @@ def test_files(tmp_path):
     expected = {
         "NIS": ("NIRISS", "NIS", "CLEAR", "F200W", "NIS_IMAGE"),
         "NIS CLEARP": ("NIRISS", "NIS", "F480M", "CLEARP", "NIS_IMAGE"),
-        "NIS NRM": ("NIRISS", "NIS", "F480M", "NRM", "NIS_AMI"),
+        "NIS NRM": ("NIRISS", "NIS", "F430M", "NRM", "NIS_AMI"),
         "GUIDER2": ("FGS", "GUIDER2", None, None, "FGS_IMAGE"),
     }
     for label, o in opened.items():
