@@ -284,8 +284,8 @@ def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, 
     header: dict[str, tuple[Any, str]] = {
         "INSTRUME": (NAMES[spec.instrument], "instrument"),
         "DETECTOR": (psf_detector(spec.name), "detector"),
-        "FILTER": (first, "filter"),
-        "PUPIL": (second, "pupil"),
+        "FILTER": (first, "filter wheel"),
+        "PUPIL": (second, "pupil wheel"),
         "PUPILOPD": ("mirage_dask_predicted", "wavefront error"),
         "OPD_FILE": ("mirage_dask_predicted", "wavefront error"),
         "OPDSLICE": (0, "wavefront realization"),
@@ -301,7 +301,7 @@ def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, 
         "NORMALIZ": ("exit_pupil", "1 = all light of the star in an infinite field"),
     }
     if second not in ("CLEAR", ""):
-        header["HIERARCH PUPIL_MASK"] = (second, "pupil")
+        header["HIERARCH PUPIL_MASK"] = (second, "pupil wheel")
     return header
 
 

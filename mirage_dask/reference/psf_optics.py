@@ -32,8 +32,9 @@ which integrates to 1 over an infinite field. The sum is a matrix product for an
 so that pixel and blur, multiplications by sinc(f p) and exp(-2 pi^2 sigma^2 f^2), are exact too: no light is lost
 between samples.
 
-Not modelled: geometric distortion and rotation of the PSF (below 1 degree for NIRCam), IPC (the ramp kernel applies
-it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the spectrum of the star.
+Not modelled: geometric distortion and rotation of the PSF (1.2 degrees for GUIDER1, below 1 for the others), IPC (the
+ramp kernel applies it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the
+spectrum of the star.
 """
 
 from __future__ import annotations
