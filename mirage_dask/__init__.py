@@ -1,10 +1,12 @@
 """JWST proposals as lazy arrays: what the telescope would return, computed window by window on any Dask client.
 
-Two functions are the way in:
+Three functions are the way in:
 
 `open_proposal`
     reads an APT proposal and what you add to it; gives its exposure table, its exposures as lazy xarray objects,
     a plan with sizes and memory, and the run that writes one Zarr store.
+`open_yaml`
+    opens YAML files as Mirage has them, one for each exposure, as such a proposal.
 `open_simulation`
     opens such a store.
 
@@ -20,11 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirage_dask.proposal import Proposal, open_proposal, open_simulation
+    from mirage_dask.proposal import Proposal, open_proposal, open_simulation, open_yaml
 
-__all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation"]
+__all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation", "open_yaml"]
 
-_HOMES = dict.fromkeys(("Proposal", "open_proposal", "open_simulation"), "mirage_dask.proposal")
+_HOMES = dict.fromkeys(("Proposal", "open_proposal", "open_simulation", "open_yaml"), "mirage_dask.proposal")
 
 
 def example_proposal() -> Path:

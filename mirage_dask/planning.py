@@ -9,12 +9,16 @@ links (or copies) all of it into its store.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable
+import json
+import os
+from collections.abc import Callable, Hashable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from mirage_dask.apt.table import as_table
 from mirage_dask.compiled import source_digest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
@@ -22,8 +26,16 @@ from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.scene import background_rate, galaxies, magnitude_owner, point_sources, read_catalog
-from mirage_dask.settings import ExposureSettings, Settings
+from mirage_dask.scene import (
+    LEVELS,
+    Catalog,
+    background_rate,
+    galaxies,
+    magnitude_owner,
+    point_sources,
+    read_catalog,
+)
+from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
@@ -36,14 +48,15 @@ SAME_NUMBERS = (
 )
 """Columns of the table that a spec has under the same name."""
 
+SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
+
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
 
 def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
-    """Return the exposure table with what the settings say of each exposure.
+    """Return the exposure table with what the settings say of each exposure, `SETTINGS_COLUMNS`.
 
-    New columns: point_source, galaxy (catalog paths, empty for none), background ('low', 'medium', 'high' or DN/s),
-    cosmic_ray_library (empty for none), cosmic_ray_scale.
+    Rows whose catalogs are of a type that is not simulated become 'unsupported', with that reason.
 
     Raises
     ------
@@ -51,26 +64,48 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         If the settings name targets or observations that the table lacks, or leave out ones that it needs.
     """
     settings.check_against(table)
-    found: dict[Hashable, ExposureSettings | None] = {}
+    found: dict[Hashable, dict[str, Any]] = {}
     rows = []
-    for values in table[["observation", "target", "instrument", "channel", "status"]].itertuples(
-        index=False, name=None
-    ):
+    for values in table[[*ROW_COLUMNS, "status"]].itertuples(index=False, name=None):
         if values not in found:
-            row = dict(zip(("observation", "target", "instrument", "channel"), values, strict=False))
-            found[values] = settings.for_exposure(row) if values[-1] == "ready" else None
-        own = found[values]
-        rays = own.cosmic_rays if own else None
-        rows.append(
-            {
-                "point_source": (own.point_source or "") if own else "",
-                "galaxy": (own.galaxy or "") if own else "",
-                "background": str(own.background) if own else "",
-                "cosmic_ray_library": rays.library if rays else "",
-                "cosmic_ray_scale": float(rays.scale) if rays else 0.0,
-            }
-        )
-    return pd.concat([table.reset_index(drop=True), pd.DataFrame(rows)], axis=1)
+            found[values] = _settings_values(dict(zip(ROW_COLUMNS, values, strict=False)), settings)
+        rows.append(found[values])
+    columns = SETTINGS_COLUMNS
+    added = as_table(rows, columns)
+    return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
+
+
+def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Return the columns of one row; empty ones where the settings say nothing of an exposure that is only listed."""
+    empty: dict[str, Any] = dict.fromkeys((*CATALOG_TYPES, "background", "cosmic_ray_library"), "")
+    empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "effects": "", "seed": settings.seed}
+    empty["references"] = " ".join(settings.references)
+    if row["instrument"] not in SIMULATED_INSTRUMENTS:
+        return empty
+    try:
+        own = settings.for_exposure(row)
+    except InputError:  # `check_against` has raised if the row is ready
+        return empty
+    rays = own.cosmic_rays
+    return empty | {
+        **own.catalogs,
+        "background": str(own.background),
+        "cosmic_ray_library": rays.library if rays else "",
+        "cosmic_ray_scale": float(rays.scale) if rays else 0.0,
+        "overrides": json.dumps(own.overrides, sort_keys=True) if own.overrides else "",
+        "effects": " ".join(own.effects.names),
+    }
+
+
+def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
+    for kind in (k for k in CATALOG_TYPES if k not in MAKERS):
+        refused = (table[kind] != "") & (table["status"] == "ready")
+        table.loc[refused, ["status", "reason"]] = [
+            "unsupported",
+            f"its catalog of type {kind} is not simulated yet",
+        ]
+    return table
 
 
 def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | None = None) -> Plan:
@@ -101,16 +136,8 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         pass  # not planned yet, or not to its end
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
-    references = prepare_references(
-        ready,
-        cosmic_ray_libraries={
-            row.name: [row.cosmic_ray_library] if row.cosmic_ray_library else []
-            for row in ready[["name", "cosmic_ray_library"]].itertuples(index=False)
-        },
-        destination_url=url,
-        progress=progress,
-    )
-    specs = [_spec(row, settings, references, sources, url) for row in ready.to_dict("records")]
+    references = _prepare(ready, url, progress)
+    specs = [_spec(row, references, sources, url) for row in ready.to_dict("records")]
     return save_plan(
         url,
         table,
@@ -120,39 +147,82 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     )
 
 
+def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> PreparedReferences:
+    """Make the packs of all exposures, those of each choice of sources together."""
+    packs: dict[str, str] = {}
+    provenance: list[dict[str, str]] = []
+    for sources, rows in ready.groupby("references"):
+        libraries = {
+            name: [library] if library else []
+            for name, library in rows[["name", "cosmic_ray_library"]].itertuples(index=False)
+        }
+        prepared = prepare_references(
+            rows,
+            cosmic_ray_libraries=libraries,
+            destination_url=url,
+            sources=str(sources).split(),
+            progress=progress,
+        )
+        packs |= prepared.packs
+        provenance += prepared.provenance
+    return PreparedReferences(packs, provenance)
+
+
 def _key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
-    for text in (source_digest(), builtin_version(), repr(settings.to_dict()), table.to_csv(index=False)):
+    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
+    own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
+    told = repr([settings.to_dict(), places if set(table["references"]) != {"builtin"} else ""])
+    for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
+    for path in sorted(own):
+        digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")
     for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
         digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
     return digest.hexdigest()
 
 
-def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
-    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
-    optics = ["detector", "filter", "pupil"]
+def check_catalogs(table: pd.DataFrame) -> None:
+    """Read every catalog and look for the columns that the filters need.
+
+    Raises
+    ------
+    InputError
+        With every problem of every catalog.
+    """
+    for _ in _catalogs(table[table["status"] == "ready"]):
+        pass
+
+
+def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
+    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
     problems: list[str] = []
-    keys: dict[Hashable, str] = {}
-    for kind, make in MAKERS.items():
+    for kind in MAKERS:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
-            uses = list(rows[optics].drop_duplicates().itertuples(index=False, name=None))
+            uses = list(
+                rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
+            )
             try:
                 wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
-                catalog = read_catalog(path, kind, optics=wanted)
-                for use in uses:
-                    keys[kind, path, *use] = make(catalog, *use).save(url)
+                yield kind, str(path), read_catalog(path, kind, optics=wanted), uses
             except InputError as error:
                 problems += error.problems
     if problems:
         raise InputError(problems)
-    return keys
+
+
+def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
+    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
+    return {
+        (kind, path, *use): MAKERS[kind](catalog, *use).save(url)
+        for kind, path, catalog, uses in _catalogs(ready)
+        for use in uses
+    }
 
 
 def _spec(
     row: dict[str, Any],
-    settings: Settings,
     references: PreparedReferences,
     sources: dict[Hashable, str],
     url: str,
@@ -162,11 +232,13 @@ def _spec(
     library = row["cosmic_ray_library"]
     rate = cosmic_ray_rate(library) * row["cosmic_ray_scale"] if library else 0.0
     level: str | float = row["background"]
-    if level not in ("low", "medium", "high"):
+    when = datetime.fromisoformat(row["start_time"]) if level == "date" else None
+    if when is not None:
+        level = LEVELS[0]  # any level is the sky of that day
+    elif level not in LEVELS:
         level = float(level)
     pack = references.packs[row["name"]]
     attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
-    off = set() if library else {"cosmic_rays"}
     same: dict[str, Any] = {n: str(row[n]) for n in SAME_TEXT} | {n: int(row[n]) for n in SAME_NUMBERS}
     return ExposureSpec(
         **same,
@@ -181,11 +253,12 @@ def _spec(
             ra=row["ra_ref"],
             dec=row["dec_ref"],
             gain=ReferencePack.open(url, pack).meta["mean_gain"],
+            when=when,
         ),
         cosmic_ray_library=library,
         cosmic_ray_rate=float(rate),
-        effects=tuple(n for n in settings.effects.names if n not in off),
-        seed=settings.seed,
+        effects=tuple(row["effects"].split()),
+        seed=int(row["seed"]),
         pack=pack,
         point_sources=sources.get(("point_source", row["point_source"], *optics), ""),
         galaxies=sources.get(("galaxy", row["galaxy"], *optics), ""),

@@ -15,14 +15,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
-from mirage_dask.planning import Progress, add_settings, make_plan
-from mirage_dask.settings import Settings, load_settings
+from mirage_dask.planning import Progress, add_settings, make_plan, refuse_catalogs
+from mirage_dask.pointing import roll_warning
+from mirage_dask.settings import Settings, load_settings, read_yaml, write_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,7 +50,7 @@ def open_proposal(
     Parameters
     ----------
     path
-        An .aptx file, the XML that APT exports, or the records.json of APT 2025.
+        An .aptx file, the XML that APT exports, the records.json of APT 2025, or a folder of Mirage's YAML files.
     pointing
         The pointing report; default the .pointing file beside it.
     settings
@@ -66,8 +68,49 @@ def open_proposal(
     InputError
         With every problem of the files and settings.
     """
+    if Path(path).is_dir():
+        if settings is not None or any(value is not None for value in arguments.values()):
+            raise InputError(
+                f"{path}: a folder of YAML files holds its settings; leave the others out, or open the proposal of APT."
+            )
+        return open_yaml(path, strict=strict)
     chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
     proposal = Proposal(read_proposal(Path(path), pointing=pointing), chosen, naming=naming)  # type: ignore[arg-type]
+    if strict:
+        require_all(proposal.table)
+    return proposal
+
+
+def open_yaml(path: str | os.PathLike[str], *, strict: bool = False) -> Proposal:
+    """Open YAML files that Mirage's generator wrote, or `Proposal.write_yaml`: the same exposures, ready to simulate.
+
+    Parameters
+    ----------
+    path
+        A folder of them, or one file.
+    strict
+        Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
+
+    Raises
+    ------
+    InputError
+        With every problem of every file.
+    """
+    found = read_yaml(path)
+    first = found.table.iloc[0]
+    file = ProposalFile(
+        path=found.path,
+        pointing_path="",
+        program=int(first["program"]),
+        title=str(first["title"]),
+        pi=str(first["pi"]),
+        category=str(first["category"]),
+        targets={},
+        observations=(),
+        exposures=(),
+        notes=found.notes,
+    )
+    proposal = Proposal(file, Settings(source=found.path), table=refuse_catalogs(found.table))
     if strict:
         require_all(proposal.table)
     return proposal
@@ -128,12 +171,23 @@ class Proposal:
         What was added.
     naming : str
         How exposures are numbered.
+    table : pandas.DataFrame
+        Given where it does not follow from file and settings: Mirage's YAML files hold both.
     """
 
-    def __init__(self, file: ProposalFile, settings: Settings, *, naming: str = "mirage"):
+    def __init__(
+        self,
+        file: ProposalFile,
+        settings: Settings,
+        *,
+        naming: str = "mirage",
+        table: pd.DataFrame | None = None,
+    ):
         self.file = file
         self.settings = settings
         self.naming = naming
+        if table is not None:
+            self.__dict__["table"] = table
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -143,12 +197,57 @@ class Proposal:
         return add_settings(table, self.settings)
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What was found odd and does not stop anything; one sentence each.
+
+        Where the user gave both date and roll, that includes observations that JWST could not point so on that day.
+        """
+        return (*self.file.notes, *self._roll_notes)
+
+    @cached_property
+    def _roll_notes(self) -> tuple[str, ...]:
+        if not {"roll_angle", "dates"} <= set(self.settings.given):
+            return ()
+        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
+        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
+        notes = []
+        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
+            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
+                notes.append(f"observation {number}: {warning}")
+        return tuple(notes)
+
+    @property
     def mismatches(self) -> pd.DataFrame:
         """Where XML and pointing report disagree: observation, visit (0: all of it), expected, found."""
         import pandas as pd
 
         columns = ["observation", "visit", "expected", "found"]
         return pd.DataFrame([asdict(m) for m in self.file.mismatches], columns=columns)
+
+    def write_yaml(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        datatype: str = "linear, raw",
+        simdata_directory: str = "./",
+    ) -> list[Path]:
+        """Write one YAML file for each detector exposure, as Mirage's generator does; return their paths.
+
+        Parameters
+        ----------
+        folder
+            Where they go.
+        datatype
+            'linear', 'raw' or 'linear, raw', for the key Output:datatype.
+        simdata_directory
+            For the key Output:directory.
+
+        Raises
+        ------
+        InputError
+            If there is nothing to write, or the folder cannot be written.
+        """
+        return write_yaml(self.table, folder, datatype=datatype, directory=simdata_directory)
 
     def prepare(self, *, progress: Progress | None = None) -> Plan:
         """Resolve catalogs and references and return the plan; done once, and found again in the cache.
@@ -334,6 +433,7 @@ class Simulation:
             If an exposure is not complete, or linear files are asked for.
         """
         from mirage_dask.reference.lookup import calibrate_env
+        from mirage_dask.reference.sources import cache_of
         from mirage_dask.store.uncal import export_uncal
 
         if datatype != "raw":
@@ -346,8 +446,13 @@ class Simulation:
                 raise InputError(
                     f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
                 )
+        cache = cache_of(self.store.plan.info["provenance"]["references"])
         report = export_uncal(
-            self.store, directory, select=chosen, overwrite=overwrite, calibrate_env=calibrate_env
+            self.store,
+            directory,
+            select=chosen,
+            overwrite=overwrite,
+            calibrate_env=lambda: calibrate_env(cache),
         )
         if report.failed:
             raise InputError([problem for _, problem in report.failed])

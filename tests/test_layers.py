@@ -53,6 +53,8 @@ HEAVY = {
     "stdatamodels",
     "photutils",
     "synphot",
+    "jwst_backgrounds",
+    "healpy",
 }
 
 OWN_FACTS = re.compile(r"import (__version__|example_proposal)$")

@@ -26,6 +26,7 @@ class ProposalXml:
     category: str
     targets: dict[str, Target]
     observations: tuple[Observation, ...]
+    science_category: str = ""
 
 
 def parse_coordinates(text: str) -> tuple[float, float]:
@@ -180,4 +181,5 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
         category=kind or "GO",
         targets=targets,
         observations=tuple(read),
+        science_category=child_text(information, "ScientificCategory"),
     )

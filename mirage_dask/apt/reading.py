@@ -99,6 +99,7 @@ def _join(xml: ProposalXml, report: PointingReport, path: str) -> ProposalFile:
         title=xml.title,
         pi=xml.pi,
         category=xml.category,
+        science_category=xml.science_category,
         targets=xml.targets,
         observations=(*xml.observations, *stand_ins),
         exposures=exposures,

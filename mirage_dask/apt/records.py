@@ -229,5 +229,6 @@ class ProposalFile:
     notes: tuple[str, ...]
     """What was found odd and does not stop anything; one sentence each."""
     mismatches: tuple[Mismatch, ...] = ()
+    science_category: str = ""
     prd_version: str = ""
     """Project reference database of the pointing report, 'PRDOPSSOC-039'; empty when it does not say."""

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt.detectors import Reading, readings
 from mirage_dask.apt.naming import Place, name_exposures
-from mirage_dask.apt.records import ACQUISITION, CONFIRMATION, Exposure, Observation, ProposalFile
+from mirage_dask.apt.records import (
+    ACQUISITION,
+    CONFIRMATION,
+    Exposure,
+    ExposureSpecification,
+    Observation,
+    ProposalFile,
+)
 from mirage_dask.apt.schedule import (
     DEFAULT_DATE,
     Step,
@@ -28,7 +35,7 @@ from mirage_dask.apt.schedule import (
 from mirage_dask.apt.support import why_not
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import exp_type, frame_time, get_readout, resets_before
-from mirage_dask.pointing import Track, attitude_matrix, footprint, reference_point
+from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,12 +108,15 @@ COLUMNS: dict[str, type] = {
     "title": str,
     "pi": str,
     "category": str,
+    "science_category": str,
     "status": str,
     "reason": str,
 }
 """Columns of the exposure table in order, and their types (int64, float64, text)."""
 
 _EMPTY: dict[type, Any] = {int: 0, float: float("nan"), str: ""}
+EMPTY_ROW: dict[str, Any] = {name: _EMPTY[kind] for name, kind in COLUMNS.items()}
+"""A row of which nothing is known: 0, NaN and empty texts."""
 _LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
 _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 
@@ -149,8 +159,6 @@ def exposure_table(
     InputError
         If an angle or date is bad or lacks an observation.
     """
-    import pandas as pd
-
     numbers = [o.number for o in proposal_file.observations]
     problems: list[str] = []
     spread: dict[str, dict[int, Any]] = {}
@@ -172,9 +180,16 @@ def exposure_table(
         _point(exposure, detectors, spread["roll_angle"][exposure.observation], start, tracks or {})
     _name(proposal_file.program, [pair for detectors in expanded for pair in detectors], naming)
     rows = [row for detectors in expanded for row, _ in detectors]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
+    return as_table(rows, COLUMNS)
+
+
+def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
+    """Return rows as a table of these columns and types: int64, float64, text."""
+    import pandas as pd
+
     kinds = {int: "int64", float: "float64", str: "str"}
-    return frame.astype({name: kinds[kind] for name, kind in COLUMNS.items()})
+    frame = pd.DataFrame(rows, columns=list(columns))
+    return frame.astype({name: kinds[kind] for name, kind in columns.items()})
 
 
 def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure) -> Detectors:
@@ -194,6 +209,7 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
         "title": proposal.title,
         "pi": proposal.pi,
         "category": proposal.category,
+        "science_category": proposal.science_category,
         "status": "unsupported",
         **_pointing_values(exposure),
     }
@@ -203,14 +219,12 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
             found = list(readings(exposure))
         except InputError as error:
             reason = "; ".join(error.problems)
-    empty = {k: _EMPTY[kind] for k, kind in COLUMNS.items()} | shared
+    empty = EMPTY_ROW | shared
     rows: Detectors = []
     for reading in found:
         own = why_not(reading, target, observation.target)
         status = "unsupported" if own else "ready"
-        rows.append(
-            (empty | _detector_values(exposure, reading) | {"reason": own, "status": status}, reading)
-        )
+        rows.append((empty | _read_by(exposure, reading) | {"reason": own, "status": status}, reading))
     if not rows:
         listed = _listed_values(exposure, str(shared["instrument"]))
         rows.append((empty | listed | {"reason": reason or "it reads no detector"}, None))
@@ -271,9 +285,14 @@ def _listed_detector(exposure: Exposure, instrument: str) -> str:
     ).upper()
 
 
-def _detector_values(exposure: Exposure, reading: Reading) -> dict[str, Any]:
-    detector, place, specification = reading.detector, reading.aperture, exposure.specification
-    assert specification is not None  # readings come from it
+def _read_by(exposure: Exposure, reading: Reading) -> dict[str, Any]:
+    assert exposure.specification is not None  # readings come from it
+    return detector_values(exposure.specification, reading)
+
+
+def detector_values(specification: ExposureSpecification, reading: Reading) -> dict[str, Any]:
+    """Return the columns that follow from what a detector reads, and how: optics, readout, geometry of the aperture."""
+    detector, place = reading.detector, reading.aperture
     pattern = get_readout(detector.instrument, specification.readpatt)
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
     frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
@@ -350,8 +369,13 @@ def _point(
     attitude = attitude_matrix(*position, first["v2"], first["v3"], roll)
     for row, reading in detectors:
         if reading is not None:
-            row["ra_ref"], row["dec_ref"], row["roll_ref"] = reference_point(attitude, reading.aperture)
-            row["s_region"] = footprint(attitude, reading.aperture)
+            row |= sky_values(attitude, reading.aperture)
+
+
+def sky_values(attitude: Any, place: Aperture) -> dict[str, Any]:
+    """Return the columns that say where an aperture lies on the sky."""
+    ra, dec, roll = reference_point(attitude, place)
+    return {"ra_ref": ra, "dec_ref": dec, "roll_ref": roll, "s_region": footprint(attitude, place)}
 
 
 def _name(program: int, detectors: Detectors, naming: str) -> None:

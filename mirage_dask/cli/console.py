@@ -117,14 +117,47 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
         yield lambda what, done, count: bar.update(task, description=what, completed=done, total=count)
 
 
-def _log_lines(console: Console, seconds: float = 5.0) -> Callable[[str, int, int], None]:
+@contextmanager
+def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
+    """Give a function (what, bytes done, of how many) as `progress_bar` does, with sizes, speed and time left."""
+    console = _console(stderr=True)
+    if not console.is_terminal:
+        yield _log_lines(console, form=size)
+        return
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.table import Column
+
+    columns = (
+        TextColumn(
+            "{task.description}", table_column=Column(max_width=48, no_wrap=True, overflow="ellipsis")
+        ),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda what, done, count: bar.update(task, description=what, completed=done, total=count)
+
+
+def _log_lines(
+    console: Console, seconds: float = 5.0, form: Callable[[int], str] = str
+) -> Callable[[str, int, int], None]:
     told = time.monotonic()
 
     def show(what: str, done: int, count: int) -> None:
         nonlocal told
         if time.monotonic() - told > seconds:
             told = time.monotonic()
-            console.print(f"{what} ({done} of {count})")
+            console.print(f"{what} ({form(done)} of {form(count)})")
 
     return show
 

@@ -149,6 +149,7 @@ def list_exposures(arguments: argparse.Namespace) -> int:
             say_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
     _tell_unsupported(table)
     _tell_mismatches(proposal)
+    tell_notes(proposal)
     return 0
 
 
@@ -180,6 +181,14 @@ def by_observation(table: pd.DataFrame) -> pd.DataFrame:
 
 def _short(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
+
+
+def tell_notes(proposal: Any) -> None:
+    """Say what was found odd in a proposal and its settings."""
+    from rich.markup import escape
+
+    for note in proposal.notes:
+        tell(f"[yellow]note[/]: {escape(note)}")
 
 
 def _tell_mismatches(proposal: Any) -> None:

@@ -1,4 +1,4 @@
-"""The command `reference`: what reference data there are, and making the built-in ones."""
+"""The command `reference`: making the built-in reference data, and downloading Mirage's."""
 
 from __future__ import annotations
 
@@ -7,19 +7,39 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.cli.arguments import add_command, open_given
+from mirage_dask.cli import downloads
+from mirage_dask.cli.arguments import Parser, add_command, description, open_given
 from mirage_dask.cli.console import duration, progress_bar, say, tell
 from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
     from mirage_dask.instruments import Detector
 
+EXAMPLES = """
+examples
+  mirage-dask reference build my.aptx
+  mirage-dask reference download ~/jwst --instrument nircam --skip-darks
+"""
+
 
 def add(commands: Any) -> None:
     """Add this command to the command line."""
-    parser = add_command(
-        commands,
+    parser = commands.add_parser(
         "reference",
+        help="build the built-in reference files, or download Mirage's",
+        **description("Reference data: build what is built in, or download Mirage's files.", EXAMPLES),
+    )
+    actions = parser.add_subparsers(
+        title="actions", metavar="ACTION", dest="action", required=True, parser_class=Parser
+    )
+    _add_build(actions)
+    downloads.add(actions)
+
+
+def _add_build(actions: Any) -> None:
+    parser = add_command(
+        actions,
+        "build",
         "build the built-in reference files",
         "Build the built-in reference files: a CRDS cache and MIRAGE_DATA libraries for the detectors and filters of a "
         "proposal, or for those that are named. A simulation does this by itself; use this command to do it "
@@ -32,7 +52,6 @@ def add(commands: Any) -> None:
         """,
         build,
     )
-    parser.add_argument("action", choices=("build",), help="what to do")
     parser.add_argument("proposal", metavar="PROPOSAL", nargs="?", help="build what this proposal needs")
     parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
     parser.add_argument("--settings", metavar="FILE", help="its settings: which cosmic rays")

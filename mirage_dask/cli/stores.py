@@ -105,6 +105,7 @@ STATUSES = ("done", "partial", "ready", "failed", "unsupported")
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
     from mirage_dask.reference.lookup import calibrate_env
+    from mirage_dask.reference.sources import cache_of
     from mirage_dask.store.simulation import SimulationStore
     from mirage_dask.store.uncal import export_uncal
 
@@ -115,7 +116,7 @@ def export_files(arguments: argparse.Namespace) -> int:
         arguments.directory,
         select=chosen,
         overwrite=arguments.overwrite,
-        calibrate_env=calibrate_env,
+        calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
     )
     if arguments.json:
         say_json(report)

@@ -70,6 +70,11 @@ def get_readout(instrument: str, name: str) -> ReadoutPattern:
     return _patterns()[key]
 
 
+def readout_names(instrument: str) -> tuple[str, ...]:
+    """Return the names of all readout patterns of an instrument."""
+    return tuple(name for of, name in _patterns() if of == instrument.upper())
+
+
 def _from_row(row: dict[str, str]) -> Subarray:
     return Subarray(row["name"], row["aperture"], row["detector"], int(row["amplifiers"]))
 

@@ -12,8 +12,8 @@ from importlib.resources import files
 
 
 @cache
-def read_table(name: str) -> tuple[dict[str, str], ...]:
-    """Read one table of this package.
+def read_table(name: str, package: str = __package__) -> tuple[dict[str, str], ...]:
+    """Read one table of this package, or of the folder `data` of another.
 
     Parameters
     ----------
@@ -25,6 +25,6 @@ def read_table(name: str) -> tuple[dict[str, str], ...]:
     tuple of dict
         One dictionary of column name to text per row, in the order of the file.
     """
-    text = (files(__package__) / "data" / f"{name}.ecsv").read_text(encoding="utf-8")
+    text = (files(package) / "data" / f"{name}.ecsv").read_text(encoding="utf-8")
     lines = [line for line in text.splitlines() if line and not line.startswith("#")]
     return tuple(csv.DictReader(lines, delimiter=" "))

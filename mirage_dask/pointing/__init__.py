@@ -23,6 +23,14 @@ from mirage_dask.pointing.siaf import (
     reference_point,
     siaf_model,
 )
+from mirage_dask.pointing.visibility import (
+    Visibility,
+    date_warning,
+    next_observable,
+    roll_warning,
+    sun_position,
+    visibility_at,
+)
 
 __all__ = [
     "Aperture",
@@ -30,21 +38,27 @@ __all__ = [
     "Ephemeris",
     "SkyProjection",
     "Track",
+    "Visibility",
     "aperture",
     "aperture_polynomials",
     "attitude_matrix",
+    "date_warning",
     "distortion_from_model",
     "distortion_from_siaf",
     "footprint",
     "full_frame",
     "local_roll",
+    "next_observable",
     "prd_version",
     "radec_to_unit",
     "read_ephemeris",
     "reference_point",
     "roll_at",
+    "roll_warning",
     "siaf_model",
+    "sun_position",
     "unit_to_radec",
     "unit_to_v2v3",
     "v2v3_to_unit",
+    "visibility_at",
 ]

@@ -138,6 +138,7 @@ def recommend(
     *,
     cache: CrdsCache,
     types: Iterable[str] = SIMULATION_TYPES,
+    tolerant: bool = False,
 ) -> list[dict[str, str]]:
     """Ask which files answer questions; the files themselves need not be there.
 
@@ -147,6 +148,8 @@ def recommend(
     ----------
     questions
         (what to call the exposure in an error, the question).
+    tolerant
+        A type without an answer is an empty text instead of an error.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def recommend(
                 found = getrecommendations(
                     dict(header), reftypes=wanted, context=cache.context, observatory="jwst", fast=True
                 )
-            except (CrdsError, OSError, AssertionError, SystemExit) as error:
+            except (CrdsError, OSError, AssertionError, AttributeError, LookupError, SystemExit) as error:
                 raise ReferenceFileError(
                     f"The CRDS cache {cache.root} cannot answer for {name}: {error}. Delete the directory so that it "
                     f"is made again, or check that {cache.context} is in its mappings."
@@ -179,9 +182,12 @@ def recommend(
             answer = {}
             for kind in wanted:
                 text = str(found.get(kind, "NOT FOUND"))
-                if text.startswith("NOT FOUND") and "n/a" not in text.lower():
-                    problems.append(_unanswered(name, kind, header, cache))
-                answer[kind] = "N/A" if text.startswith("NOT FOUND") else text
+                if text.startswith("NOT FOUND"):
+                    unknown = "n/a" not in text.lower()
+                    if unknown and not tolerant:
+                        problems.append(_unanswered(name, kind, header, cache))
+                    text = "" if unknown and tolerant else "N/A"
+                answer[kind] = text
             answers.append(answer)
     if problems:
         raise ReferenceFileError("\n".join(dict.fromkeys(problems)))

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.instruments import cosmic_ray_library
-from mirage_dask.reference.builtin_cache import build_files
-from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
-from mirage_dask.reference.locations import cache_directory, mirage_data_directory
-from mirage_dask.reference.lookup import (
-    PIPELINE_TYPES,
-    SIMULATION_TYPES,
-    CrdsCache,
-    paths,
-    question,
-    recommend,
-)
+from mirage_dask.reference.locations import cache_directory
+from mirage_dask.reference.lookup import SIMULATION_TYPES
 from mirage_dask.reference.pack import ReferenceFiles, build_pack, copy_pack
-from mirage_dask.reference.psf_builder import build_psf_library
 from mirage_dask.reference.reading import file_digest
+from mirage_dask.reference.sources import (
+    BUILTIN,
+    CRDS,
+    FoundFile,
+    cosmic_ray_library_files,
+    find_files,
+    psf_library,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,7 +32,7 @@ Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are)."""
 
 COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
-"""Columns of the exposure table that decide on reference files."""
+"""Columns of the exposure table that decide on reference files, with `overrides`: {type: file} as JSON, or empty."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,6 @@ class PreparedReferences:
     """Exposure name -> pack key."""
     provenance: list[dict[str, str]] = field(default_factory=list)
     """One row per file and use: selection, type, file, sha256, source, context, pack."""
-    cache: CrdsCache | None = None
 
 
 def prepare_references(
@@ -51,9 +50,10 @@ def prepare_references(
     *,
     cosmic_ray_libraries: Iterable[str] | Mapping[str, Iterable[str]] = (),
     destination_url: str,
+    sources: Iterable[str] = (BUILTIN,),
     progress: Progress | None = None,
 ) -> PreparedReferences:
-    """Make the packs of all exposures of a proposal from the built-in references.
+    """Make the packs of all exposures of a proposal.
 
     Parameters
     ----------
@@ -63,6 +63,8 @@ def prepare_references(
         Names of the libraries that every pack gets, or {exposure name: names}.
     destination_url
         Where packs and planes go: a path or any fsspec URL.
+    sources
+        'builtin', 'crds', 'mirage_data': the first that has a file wins; see `mirage_dask.reference.sources`.
     progress
         Told what is being done.
 
@@ -78,24 +80,25 @@ def prepare_references(
         If the destination cannot be written.
     """
     records = _records(rows)
-    cache = CrdsCache.builtin()
-    # The built-in files do not depend on the date, so exposures that differ in time only ask the same question.
+    sources = tuple(sources)
+    # Exposures that differ in time only ask the same question, of the observatory's files only if on the same day.
+    day = 10 if CRDS in sources else 0
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         libraries = _libraries(record, cosmic_ray_libraries)
-        key = (*(record[c] for c in COLUMNS if c not in ("name", "start_time")), libraries)
+        key = (
+            *(record[c] for c in COLUMNS if c not in ("name", "start_time")),
+            str(record["start_time"])[:day],
+            record.get("overrides", ""),
+            libraries,
+        )
         groups.setdefault(key, []).append(record)
     # Detectors together, so that what they share is computed once and forgotten early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
     firsts = [group[0] for _, group in members]
-    answers = recommend([(str(r["name"]), question(r)) for r in firsts], cache=cache, types=PIPELINE_TYPES)
-    build_files(
-        cache.root,
-        [file for answer in answers for file in answer.values() if file != "N/A"],
-        progress=progress,
-    )
+    answers = find_files(firsts, sources, progress=progress)
 
-    _build_libraries(firsts, cosmic_ray_libraries, progress)
+    _build_libraries(firsts, cosmic_ray_libraries, sources, progress)
     packs: dict[str, str] = {}
     provenance: list[dict[str, str]] = []
     memo: dict[Any, Any] = {}
@@ -105,33 +108,33 @@ def prepare_references(
         selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
-        found = paths(str(record["name"]), answer, cache=cache)
-        files = _files(record, found, _libraries(record, cosmic_ray_libraries), cache)
+        found = answer | _overrides(record)
+        files, used = _files(record, found, _libraries(record, cosmic_ray_libraries), sources)
         pack = build_pack(files, str(record["detector"]), home, memo=memo)
         copy_pack(home, pack, destination_url)
         packs |= {str(member["name"]): pack for member in group}
-        provenance += _provenance(selection, files, found, pack, cache, memo)
+        provenance += _provenance(selection, used, pack, memo)
     if progress is not None and members:
         progress("references", len(members), len(members))
-    return PreparedReferences(packs, provenance, cache)
+    return PreparedReferences(packs, provenance)
 
 
 def _build_libraries(
     records: list[Mapping[str, Any]],
     given: Iterable[str] | Mapping[str, Iterable[str]],
+    sources: tuple[str, ...],
     progress: Progress | None,
 ) -> None:
     """Make PSF and cosmic-ray libraries that are missing, two at a time: FFTs let other threads run."""
-    data = mirage_data_directory()
     jobs: dict[str, Callable[[], object]] = {}
     for record in records:
         detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
         jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
-            build_psf_library, data, detector=detector, filter=filter_, pupil=pupil
+            psf_library, sources, detector=detector, filter=filter_, pupil=pupil
         )
         for library in _libraries(record, given):
             jobs[f"cosmic rays {library} of {detector}"] = partial(
-                build_cosmic_ray_library, data, detector=detector, library=library
+                cosmic_ray_library_files, sources, detector=detector, library=library
             )
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         running = {name: pool.submit(job) for name, job in jobs.items()}
@@ -141,10 +144,17 @@ def _build_libraries(
             future.result()
 
 
+def _overrides(record: Mapping[str, Any]) -> dict[str, FoundFile]:
+    """Return the user's own files of an exposure by type."""
+    text = str(record.get("overrides", ""))
+    given = json.loads(text) if text else {}
+    return {kind: FoundFile(Path(path), "override", "") for kind, path in given.items()}
+
+
 def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     table: Any = rows
     if hasattr(table, "to_dict"):
-        columns = [c for c in (*COLUMNS, "status") if c in table.columns]
+        columns = [c for c in (*COLUMNS, "overrides", "status") if c in table.columns]
         table = table[columns].to_dict("records")
     return [row for row in table if row.get("status", "ready") == "ready"]
 
@@ -158,53 +168,48 @@ def _libraries(
 
 def _files(
     record: Mapping[str, Any],
-    found: Mapping[str, Any],
+    found: Mapping[str, FoundFile],
     libraries: tuple[str, ...],
-    cache: CrdsCache,
-) -> ReferenceFiles:
-    data = mirage_data_directory()
+    sources: tuple[str, ...],
+) -> tuple[ReferenceFiles, list[tuple[str, FoundFile]]]:
+    """Return the files that make the pack of an exposure, and (use, file) of everything for the provenance."""
     detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
-    psf = build_psf_library(data, detector=detector, filter=filter_, pupil=pupil)
-    return ReferenceFiles(
-        paths={kind: found[kind] for kind in SIMULATION_TYPES if kind in found},
+    psf, psf_source = psf_library(sources, detector=detector, filter=filter_, pupil=pupil)
+    used = list(found.items())
+    used += [("psf", FoundFile(path, psf_source, "")) for path in psf if path is not None]
+    rays: dict[str, tuple[Path, ...]] = {}
+    for library in libraries:
+        paths, source = cosmic_ray_library_files(sources, detector=detector, library=library)
+        rays[library] = tuple(paths)
+        used += [(f"cosmic_rays {library}", FoundFile(path, source, "")) for path in paths]
+    files = ReferenceFiles(
+        paths={kind: found[kind].path for kind in SIMULATION_TYPES if kind in found},
         filter=filter_,
         pupil=pupil,
         subarray=str(record["subarray"]),
         psf_core=psf.core,
         psf_wings=psf.wings,
-        cosmic_rays={
-            library: tuple(build_cosmic_ray_library(data, detector=detector, library=library))
-            for library in libraries
-        },
-        context=cache.context,
+        cosmic_rays=rays,
+        context=next((file.context for file in found.values() if file.context), ""),
     )
+    return files, used
 
 
 def _provenance(
-    selection: str,
-    files: ReferenceFiles,
-    found: Mapping[str, Any],
-    pack: str,
-    cache: CrdsCache,
-    memo: dict[Any, Any],
+    selection: str, used: list[tuple[str, FoundFile]], pack: str, memo: dict[Any, Any]
 ) -> list[dict[str, str]]:
-    used = list(found.items())
-    used += [("psf", path) for path in (files.psf_core, files.psf_wings) if path is not None]
-    used += [
-        (f"cosmic_rays {library}", path) for library, paths_ in files.cosmic_rays.items() for path in paths_
-    ]
     rows = []
-    for kind, path in used:
-        if ("sha256", path) not in memo:
-            memo["sha256", path] = file_digest(path)
+    for kind, file in used:
+        if ("sha256", file.path) not in memo:
+            memo["sha256", file.path] = file_digest(file.path)
         rows.append(
             {
                 "selection": selection,
                 "type": kind,
-                "file": path.name,
-                "sha256": memo["sha256", path],
-                "source": cache.source,
-                "context": cache.context if kind in found else "",
+                "file": file.path.name,
+                "sha256": memo["sha256", file.path],
+                "source": file.source,
+                "context": file.context,
                 "pack": pack,
             }
         )

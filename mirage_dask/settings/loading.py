@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.parsing import FUTURE, PARSERS, Problems
-from mirage_dask.settings.records import Settings
+from mirage_dask.settings.model import Settings
+from mirage_dask.settings.parsing import FUTURE, PARSERS
+from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**22
 KEYS = (*PARSERS, *FUTURE, "parameter_defaults")
@@ -78,10 +79,7 @@ def _refuse_future(key: str, value: Any, problems: Problems) -> None:
     """Refuse a key that is not supported yet, unless it asks for nothing."""
     if value in (None, False, "") or value == {} or value == [] or str(value).strip().lower() == "none":
         return
-    if key == "reffile_defaults":
-        problems.add(key, f"{value!r}: CRDS is not supported yet; write references: builtin")
-    else:
-        problems.add(key, "it is not supported yet; remove the key")
+    problems.add(key, "it is not supported yet; remove the key")
 
 
 def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
@@ -138,4 +136,8 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None, **argume
     parsed |= _parse(arguments, second)
     if first.found or second.found:
         raise InputError(first.found + second.found)
-    return Settings(**parsed, source=first.source)
+    # Mirage's name for a choice of ours, which goes before it.
+    defaults = parsed.pop("reffile_defaults", None)
+    if defaults is not None:
+        parsed.setdefault("references", defaults)
+    return Settings(**parsed, given=tuple(sorted(parsed)), source=first.source)

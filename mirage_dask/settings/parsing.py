@@ -3,92 +3,29 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from datetime import datetime
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-from mirage_dask.apt.schedule import parse_angle, parse_date
-from mirage_dask.errors import InputError, nearest
-from mirage_dask.settings.records import (
-    BackgroundEntry,
-    CatalogEntry,
-    CosmicRays,
-    Effects,
-    Settings,
-    make_cosmic_rays,
+from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
+from mirage_dask.errors import InputError
+from mirage_dask.settings.catalogs import parse_catalogs
+from mirage_dask.settings.overrides import parse_overrides
+from mirage_dask.settings.problems import (
+    INSTRUMENTS,
+    Problems,
+    observation_number,
+    per_observation,
 )
+from mirage_dask.settings.records import BackgroundEntry, CosmicRays, Effects, make_cosmic_rays
 
-CATALOG_TYPES = ("point_source", "galaxy")
-OTHER_CATALOG_TYPES = (
-    "extended",
-    "moving_pointsource",
-    "moving_sersic",
-    "moving_extended",
-    "moving_target_to_track",
-    "tso_imaging_catalog",
-    "tso_grism_catalog",
-)
-INSTRUMENTS = ("nircam", "niriss", "fgs")
 CHANNELS = {"sw": "SHORT", "lw": "LONG"}
-LEVELS = ("low", "medium", "high")
+LEVELS = ("low", "medium", "high", "date")
+REFERENCES = ("builtin", "crds", "mirage_data")
+REFERENCE_ALIASES = {"crds_full_name": "crds", "crds_full_names": "crds"}
 OFF = ("none", "off", "no", "false")
-
-
-@dataclass
-class Problems:
-    """Collects problems of one source of settings.
-
-    Parameters
-    ----------
-    source
-        File name; empty for arguments.
-    folder
-        Where relative paths start.
-    """
-
-    source: str
-    folder: Path
-    found: list[str] = field(default_factory=list)
-
-    def add(self, key: str, problem: str) -> None:
-        """Add a problem with the value at a dotted key path."""
-        self.found.append(f"{self.source + ': ' if self.source else ''}{key}: {problem.rstrip('.')}.")
-
-    def not_allowed(self, key: str, value: Any, allowed: Sequence[str]) -> None:
-        """Add a problem with a value that is not among the allowed ones."""
-        hint = nearest(str(value), list(allowed)).rstrip("?")
-        self.add(key, f"{value!r} is not allowed{hint}; allowed: {', '.join(allowed)}")
-
-
-def _observation(key: Any) -> int | None:
-    """Return an observation number given as 1, '1' or '001'."""
-    text = str(key).strip()
-    return int(text) if not isinstance(key, bool) and text.isdecimal() and 0 < int(text) < 1000 else None
-
-
-def _is_nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value.strip().lower() in ("none", ""))
-
-
-def per_observation(
-    value: Any, parse: Callable[[Any, str], Any], key: str, problems: Problems
-) -> Any | dict[int, Any]:
-    """Parse one value, or one for each observation."""
-    if not isinstance(value, Mapping):
-        return parse(value, key)
-    found: dict[int, Any] = {}
-    for name, entry in value.items():
-        number = _observation(name)
-        if number is None:
-            problems.add(key, f"{name!r} is no observation number; write 1, 2, ...")
-        elif number in found:
-            problems.add(key, f"observation {number} is there twice")
-        else:
-            found[number] = parse(entry, f"{key}.{name}")
-    return found
 
 
 def parse_roll_angle(value: Any, problems: Problems) -> float | dict[int, float]:
@@ -112,7 +49,7 @@ def parse_dates(value: Any, problems: Problems) -> datetime | dict[int, datetime
             return parse_date(entry)
         except InputError as error:
             problems.add(key, str(error))
-            return Settings().dates  # type: ignore[return-value]
+            return parse_date(DEFAULT_DATE)
 
     return per_observation(value, parse, "dates", problems)
 
@@ -137,7 +74,7 @@ def parse_cosmic_rays(value: Any, problems: Problems) -> CosmicRays | dict[int, 
             problems.add(key, str(error))
             return None
 
-    if isinstance(value, Mapping) and value and not {str(k).lower() for k in value} & {"library", "scale"}:
+    if isinstance(value, Mapping) and any(observation_number(k) is not None for k in value):
         return per_observation(value, parse, "cosmic_rays", problems)
     return parse(value, "cosmic_rays")
 
@@ -153,7 +90,7 @@ def _parse_level(value: Any, key: str, problems: Problems) -> str | float:
         return "low"
     if not 0.0 <= number < 1e6:
         problems.add(
-            key, f"{value!r} is no background; give low, medium, high or DN/s per pixel, zero or more"
+            key, f"{value!r} is no background; give low, medium, high, date, or DN/s per pixel, zero or more"
         )
     return number
 
@@ -169,8 +106,10 @@ def parse_background(value: Any, problems: Problems) -> tuple[BackgroundEntry, .
             return
         for name, entry in value.items():
             channel = CHANNELS.get(str(name).lower())
-            if channel is None or instrument != "NIRCAM":
-                problems.not_allowed(f"{key}.{name}", name, tuple(CHANNELS) if instrument == "NIRCAM" else ())
+            if instrument != "NIRCAM":
+                problems.add(f"{key}.{name}", f"{instrument} has one channel; give one level below {key}")
+            elif channel is None:
+                problems.not_allowed(f"{key}.{name}", name, tuple(CHANNELS))
             else:
                 level = _parse_level(entry, f"{key}.{name}", problems)
                 entries.append(BackgroundEntry(observation, instrument, channel, level))
@@ -185,70 +124,13 @@ def parse_background(value: Any, problems: Problems) -> tuple[BackgroundEntry, .
     if not isinstance(value, Mapping):
         return (BackgroundEntry(None, "", "", _parse_level(value, "background", problems)),)
     for name, entry in value.items():
-        key, number = f"background.{name}", _observation(name)
+        key, number = f"background.{name}", observation_number(name)
         if number is None:
             of_instrument({name: entry}, "background", None)
         elif isinstance(entry, Mapping):
             of_instrument(entry, key, number)
         else:
             entries.append(BackgroundEntry(number, "", "", _parse_level(entry, key, problems)))
-    return tuple(entries)
-
-
-def _catalog_path(value: Any, key: str, problems: Problems) -> str:
-    if not isinstance(value, str | os.PathLike):
-        problems.add(key, f"{value!r} is no file name")
-        return ""
-    path = Path(os.path.expandvars(os.fspath(value))).expanduser()
-    path = path if path.is_absolute() else problems.folder / path
-    if not path.is_file():
-        problems.add(key, f"there is no file {path}; paths are relative to {problems.folder}")
-    return str(Path(os.path.abspath(path)))
-
-
-def parse_catalogs(value: Any, problems: Problems) -> tuple[CatalogEntry, ...]:
-    """Return catalogs: {type: file}, {TARGET: {type: file}} or {TARGET: {instrument: {type: file}}}.
-
-    The first form may stand beside the others, for targets that are not named. An empty mapping means no sources.
-    """
-    entries: list[CatalogEntry] = []
-
-    def of_type(name: Any, value: Any, key: str, target: str, instrument: str) -> None:
-        kind = str(name).strip().lower()
-        if kind in CATALOG_TYPES:
-            if not _is_nothing(value):
-                entries.append(CatalogEntry(target, instrument, kind, _catalog_path(value, key, problems)))
-        elif kind in OTHER_CATALOG_TYPES:
-            if not _is_nothing(value):
-                problems.add(
-                    key,
-                    f"sources of type {kind} are not simulated yet; remove the key (simulated: "
-                    f"{', '.join(CATALOG_TYPES)})",
-                )
-        else:
-            problems.not_allowed(key, name, CATALOG_TYPES)
-
-    def of_target(value: Mapping[Any, Any], key: str, target: str) -> None:
-        # An entry without a type: the target is mentioned, so it is no oversight that it has no sources.
-        entries.append(CatalogEntry(target, "", "", ""))
-        for name, entry in value.items():
-            if isinstance(entry, Mapping):
-                if str(name).lower() not in INSTRUMENTS:
-                    problems.not_allowed(f"{key}.{name}", name, INSTRUMENTS)
-                    continue
-                for kind, path in entry.items():
-                    of_type(kind, path, f"{key}.{name}.{kind}", target, str(name).upper())
-            else:
-                of_type(name, entry, f"{key}.{name}", target, "")
-
-    if not isinstance(value, Mapping):
-        problems.add("catalogs", f"{value!r} is not understood; write {{point_source: FILE, galaxy: FILE}}")
-        return ()
-    for name, entry in value.items():
-        if isinstance(entry, Mapping):
-            of_target(entry, f"catalogs.{name}", str(name))
-        else:
-            of_type(name, entry, f"catalogs.{name}", "", "")
     return tuple(entries)
 
 
@@ -276,18 +158,37 @@ def parse_effects(value: Any, problems: Problems) -> Effects:
     return Effects(**chosen)
 
 
-def parse_references(value: Any, problems: Problems) -> str:
-    """Return where reference data come from; only the built-in set so far."""
-    for name in [value] if isinstance(value, str) else value if isinstance(value, Sequence) else [value]:
-        text = str(name).strip().lower()
-        if text in ("crds", "mirage_data", "crds_full_name", "crds_full_names"):
-            problems.add(
-                "references",
-                f"{text} is not supported yet; write builtin, the set that comes with mirage_dask",
-            )
-        elif text != "builtin":
-            problems.not_allowed("references", name, ("builtin", "crds", "mirage_data"))
-    return "builtin"
+def parse_references(value: Any, problems: Problems) -> tuple[str, ...]:
+    """Return where reference data come from: one source or several, the first that has a file wins."""
+    names = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
+    found: list[str] = []
+    for name in names:
+        text = REFERENCE_ALIASES.get(str(name).strip().lower(), str(name).strip().lower())
+        if text not in REFERENCES:
+            problems.not_allowed("references", name, REFERENCES)
+        elif text not in found:
+            found.append(text)
+    if found == ["mirage_data"]:
+        problems.add(
+            "references",
+            "mirage_data holds libraries only; write [mirage_data, crds] or [mirage_data, builtin]",
+        )
+    return tuple(found) or ("builtin",)
+
+
+def parse_reference_defaults(value: Any, problems: Problems) -> tuple[str, ...]:
+    """Return the sources that Mirage's key means: 'crds' or 'crds_full_name', both the observatory's CRDS."""
+    text = str(value).strip().lower()
+    if text not in REFERENCE_ALIASES and text != "crds":
+        problems.not_allowed("reffile_defaults", value, ("crds", *REFERENCE_ALIASES))
+    return ("crds",)
+
+
+def parse_flag(key: str, value: Any, problems: Problems) -> bool:
+    """Return true or false."""
+    if not isinstance(value, bool):
+        problems.add(key, f"{value!r} is neither true nor false")
+    return value is True
 
 
 def parse_seed(value: Any, problems: Problems) -> int:
@@ -304,17 +205,17 @@ PARSERS: dict[str, Callable[[Any, Problems], Any]] = {
     "background": parse_background,
     "roll_angle": parse_roll_angle,
     "dates": parse_dates,
+    "use_dateobs_for_background": partial(parse_flag, "use_dateobs_for_background"),
     "cosmic_rays": parse_cosmic_rays,
     "references": parse_references,
+    "reffile_defaults": parse_reference_defaults,
+    "reffile_overrides": parse_overrides,
     "effects": parse_effects,
     "seed": parse_seed,
 }
 """The keys of the settings."""
 
 FUTURE = (
-    "use_dateobs_for_background",
-    "reffile_defaults",
-    "reffile_overrides",
     "psf_paths",
     "darks",
 )

@@ -21,6 +21,7 @@ from mirage_dask.errors import InputError, MirageDaskError
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import files
 from mirage_dask.store.headers import keyword_values
+from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.times import group_table, integration_table, start_time
 
@@ -130,18 +131,22 @@ def _export_one(store: SimulationStore, row: int, spec: ExposureSpec, path: Path
             f"{spec.name} is not complete in {store.url} ({done} of {count} tiles); simulate it first."
         )
     write_uncal(
-        path, store.raw(spec.name)[...], spec, store.plan.table_row(spec.name), _provenance(store, spec)
+        path,
+        store.raw(spec.name)[...],
+        spec,
+        store.plan.table_row(spec.name),
+        provenance_cards(store.plan, spec),
     )
     return "written"
 
 
-def _provenance(store: SimulationStore, spec: ExposureSpec) -> list[tuple[str, Any, str]]:
+def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[tuple[str, Any, str]]:
     """Return (keyword, value, comment) cards that say how the data were made."""
-    versions = store.plan.info.get("versions", {})
+    versions = plan.info.get("versions", {})
     return [
         ("MDVERSN", versions.get("mirage_dask", "unknown"), "mirage_dask version of the plan"),
         ("MDSPEC", spec.digest, "digest of the simulated exposure"),
-        ("MDPLAN", store.plan.digest, "digest of the plan"),
+        ("MDPLAN", plan.digest, "digest of the plan"),
         ("MDSEED", spec.seed, "seed of the random numbers"),
         ("MDPACK", spec.pack, "content key of the reference pack"),
         ("MDPSRC", spec.point_sources or "NONE", "content key of the point sources"),

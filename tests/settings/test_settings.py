@@ -17,7 +17,17 @@ from mirage_dask.errors import InputError
 from mirage_dask.settings import CosmicRays, Effects, Settings, load_settings
 
 EXAMPLES = Path(str(files("mirage_dask") / "examples"))
-ROW = {"observation": 1, "target": "DEMO-FIELD", "instrument": "NIRCAM", "channel": "SHORT"}
+ROW = {
+    "observation": 1,
+    "target": "DEMO-FIELD",
+    "instrument": "NIRCAM",
+    "channel": "SHORT",
+    "mode": "imaging",
+    "detector": "NRCB1",
+    "filter": "F150W",
+    "pupil": "CLEAR",
+    "readpatt": "RAPID",
+}
 
 
 @pytest.fixture
@@ -44,7 +54,7 @@ def test_defaults():
     assert settings == Settings()
     assert (settings.roll_angle, settings.dates, settings.seed) == (0.0, datetime(2021, 10, 4), 42)
     chosen = settings.for_exposure(ROW)
-    assert (chosen.point_source, chosen.galaxy, chosen.background) == (None, None, "low")
+    assert (chosen.catalogs, chosen.background) == ({}, "low")
     assert chosen.cosmic_rays == CosmicRays("SUNMAX", 1.0)
     assert chosen.effects == Effects()
     assert len(Effects().names) == 13
@@ -54,8 +64,8 @@ def test_defaults():
 def test_example():
     settings = load_settings(EXAMPLES / "settings.yaml")
     chosen = settings.for_exposure(ROW)
-    assert chosen.point_source == str(EXAMPLES / "stars.cat")
-    assert chosen.galaxy == str(EXAMPLES / "galaxies.cat")
+    assert chosen.catalogs.get("point_source") == str(EXAMPLES / "stars.cat")
+    assert chosen.catalogs.get("galaxy") == str(EXAMPLES / "galaxies.cat")
     assert chosen.cosmic_rays == CosmicRays("SUNMIN", 1.0)
     assert settings.roll_angle == 30.0
 
@@ -86,7 +96,10 @@ def test_rows_of_any_kind():
 def test_flat_catalogs(folder):
     path = write(folder, "catalogs: {Point_Source: stars.cat, galaxy: null, extended: None}\n")
     chosen = load_settings(path).for_exposure(ROW)
-    assert (chosen.point_source, chosen.galaxy) == (str(folder / "stars.cat"), None)
+    assert (chosen.catalogs.get("point_source"), chosen.catalogs.get("galaxy")) == (
+        str(folder / "stars.cat"),
+        None,
+    )
 
 
 def test_catalogs_of_targets_and_instruments(folder):
@@ -106,7 +119,9 @@ catalogs:
 
     def names(**row):
         chosen = settings.for_exposure(ROW | row)
-        return tuple(p and Path(p).name for p in (chosen.point_source, chosen.galaxy))
+        return tuple(
+            p and Path(p).name for p in (chosen.catalogs.get("point_source"), chosen.catalogs.get("galaxy"))
+        )
 
     assert names() == ("stars.cat", "galaxies.cat")
     assert names(target="DEMO-STARS") == ("other.cat", "galaxies.cat")
@@ -116,7 +131,7 @@ catalogs:
 
 def test_target_without_catalogs(folder):
     settings = load_settings(write(folder, "catalogs: {A: {point_source: stars.cat}, B: {}}\n"))
-    assert settings.for_exposure(ROW | {"target": "B"}).point_source is None
+    assert settings.for_exposure(ROW | {"target": "B"}).catalogs.get("point_source") is None
     with pytest.raises(InputError, match="no entry for target 'DEMO-FIELD'"):
         settings.for_exposure(ROW)
 
@@ -127,7 +142,7 @@ def test_paths(folder, monkeypatch):
     for path in ("$MY_CATALOGS/stars.cat", "stars.cat", "./x/../stars.cat", folder / "stars.cat"):
         (folder / "x").mkdir(exist_ok=True)
         chosen = load_settings(catalogs={"point_source": path}).for_exposure(ROW)
-        assert chosen.point_source == str(folder / "stars.cat")
+        assert chosen.catalogs.get("point_source") == str(folder / "stars.cat")
 
 
 @pytest.mark.parametrize(
@@ -139,8 +154,6 @@ def test_paths(folder, monkeypatch):
         ),
         ({"point_source": "absent.cat"}, "catalogs.point_source: there is no file"),
         ({"point_source": 3}, "3 is no file name"),
-        ({"extended": "stars.cat"}, "catalogs.extended: sources of type extended are not simulated yet"),
-        ({"T": {"moving_sersic": "stars.cat"}}, "catalogs.T.moving_sersic: sources of type moving_sersic"),
         ({"T": {"nircan": {"galaxy": "stars.cat"}}}, "did you mean 'nircam'"),
         (
             {"T": {"nircam": {"galaxi": "stars.cat"}}},
@@ -254,7 +267,7 @@ def test_effects():
         ({"cosmic_rays": {"library": "SUNMIN", "scael": 2}}, "did you mean 'scale'"),
         ({"cosmic_rays": 3}, "3 is not understood"),
         ({"cosmic_rays": True}, "True is not understood"),
-        ({"cosmic_rays": {"x": "SUNMIN"}}, "'x' is no observation number"),
+        ({"cosmic_rays": {"x": "SUNMIN"}}, "cosmic_rays.x: 'x' is not allowed"),
         ({"effects": {"pink_nois": False}}, "did you mean 'pink_noise'"),
         ({"effects": {"pink_noise": "no"}}, "effects.pink_noise: 'no' is neither true nor false"),
         ({"effects": 3}, "effects: 3 is not understood"),
@@ -263,8 +276,7 @@ def test_effects():
         ({"roll_angle": {1: 1, "001": 2}}, "observation 1 is there twice"),
         ({"roll_angle": {True: 1}}, "True is no observation number"),
         ({"dates": {1: "someday"}}, "dates.1: 'someday' is no date"),
-        ({"references": "crds"}, "references: crds is not supported yet; write builtin"),
-        ({"references": ["builtin", "mirage_data"]}, "mirage_data is not supported yet"),
+        ({"references": "mirage_data"}, "mirage_data holds libraries only; write [mirage_data, crds] or"),
         ({"references": "buildin"}, "did you mean 'builtin'"),
         ({"references": 3}, "3 is not allowed"),
         ({"seed": -1}, "seed: -1 is no whole number"),
@@ -272,10 +284,10 @@ def test_effects():
         ({"seed": True}, "True is no whole number"),
         ({"seed": "42"}, "'42' is no whole number"),
         ({"seed": 2**63}, "is no whole number"),
-        ({"reffile_defaults": "crds"}, "CRDS is not supported yet"),
-        ({"reffile_overrides": {"nircam": {}}}, "reffile_overrides: it is not supported yet"),
+        ({"reffile_defaults": "crdz"}, "reffile_defaults: 'crdz' is not allowed; did you mean 'crds'"),
+        ({"reffile_overrides": {"gain": {}}}, "reffile_overrides.gain: 'gain' is not allowed"),
         ({"darks": "linearized"}, "darks: it is not supported yet"),
-        ({"use_dateobs_for_background": True}, "not supported yet"),
+        ({"use_dateobs_for_background": "yes"}, "'yes' is neither true nor false"),
         ({"parameter_defaults": 3}, "parameter_defaults: 3 is not understood"),
         ({"parameter_defaults": {"seed": -1}}, "seed: -1"),
         ({"backgroud": "low"}, "backgroud: 'backgroud' is not allowed; did you mean 'background'"),
@@ -285,6 +297,22 @@ def test_mistakes(arguments, words):
     (problem,) = problems(**arguments)
     assert words in problem
     assert "\n" not in problem
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("builtin",)),
+        ({"references": "crds"}, ("crds",)),
+        ({"references": ["MIRAGE_DATA", "crds", "builtin"]}, ("mirage_data", "crds", "builtin")),
+        ({"references": "crds_full_name"}, ("crds",)),
+        ({"reffile_defaults": "crds"}, ("crds",)),
+        ({"reffile_defaults": "crds_full_names"}, ("crds",)),
+        ({"reffile_defaults": "crds", "references": "builtin"}, ("builtin",)),
+    ],
+)
+def test_references(given, expected):
+    assert load_settings(**given).references == expected
 
 
 def test_parameter_defaults_give_way():
@@ -300,7 +328,7 @@ def test_all_problems_at_once(folder):
         folder,
         "seed: x\nbackground: {1: lo, 2: {nircam: {sw: hi}}}\ncatalogs: {galaxy: no.cat}\ncolour: red\n",
     )
-    found = problems(path, references="crds")
+    found = problems(path, references="crdz")
     assert len(found) == 6
     assert sum(p.startswith(f"{path}: ") for p in found) == 5
 
@@ -381,7 +409,7 @@ def test_settings_fit_the_proposal(folder, monkeypatch):
         settings.check_against(table())
     text = str(caught.value)
     for words in (
-        "catalogs.DEMO-FELD: the proposal has no target of that name",
+        "catalogs: target 'DEMO-FELD' is not in the proposal; did you mean 'DEMO-FIELD'",
         "catalogs: no entry for target 'DEMO-FIELD'",
         "background: the proposal has no observation 7",
         "background: no value for observation 2",

@@ -1,0 +1,143 @@
+"""Commands about what you add to a proposal: settings new, check, schema; and yaml, Mirage's files of it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from mirage_dask.cli.arguments import add_command, add_proposal, add_select, open_given
+from mirage_dask.cli.console import say, say_json, tell
+from mirage_dask.cli.proposals import selected, tell_notes
+from mirage_dask.errors import InputError
+
+
+def add(commands: Any) -> None:
+    """Add these commands to the command line."""
+    group = commands.add_parser(
+        "settings",
+        help="write, check or describe the file of what you add to a proposal",
+        description="The settings file: catalogs, background, roll angle, dates, cosmic rays, effects, seed.",
+    )
+    parts = group.add_subparsers(title="commands", metavar="new|check|schema", dest="part", required=True)
+
+    new = add_command(
+        parts,
+        "new",
+        "write a settings file filled with this proposal's targets and observations",
+        "Write a settings file to begin with: every key with its default and a comment, filled with the targets, "
+        "instruments and observations of this proposal. A file that is there is not overwritten.",
+        """
+        mirage-dask settings new my.aptx --out my.yaml
+        mirage-dask settings new my.aptx
+        """,
+        new_settings,
+    )
+    add_proposal(new, settings=False)
+    new.add_argument("--out", metavar="FILE", help="write here instead of to stdout")
+
+    check = add_command(
+        parts,
+        "check",
+        "check a settings file against a proposal: names, files, columns of catalogs",
+        "Check everything that a run would check before it starts: keys and values, names of targets and observations, "
+        "files, and the columns of catalogs that the filters of this proposal need. All problems are listed together.",
+        """
+        mirage-dask settings check my.aptx my.yaml
+        """,
+        check_settings,
+    )
+    add_proposal(check, settings=False)
+    check.add_argument("settings", metavar="FILE", help="the settings file")
+
+    schema = add_command(
+        parts,
+        "schema",
+        "print the JSON schema of a settings file, for editors",
+        "Print the JSON schema of a settings file; where your editor finds it, it checks and completes.",
+        """
+        mirage-dask settings schema
+        """,
+        print_schema,
+    )
+    schema.set_defaults(part="schema")
+
+    files = add_command(
+        commands,
+        "yaml",
+        "write Mirage's YAML files, one for each detector exposure",
+        "Write one YAML file for each detector exposure, with the sections and keys of Mirage's yaml_generator. A folder of "
+        "such files is a PROPOSAL for every other command.",
+        """
+        mirage-dask yaml my.aptx --settings my.yaml --out yamls/
+        mirage-dask yaml my.aptx --out yamls/ --select "instrument == 'NIRCAM'" --datatype raw
+        mirage-dask simulate yamls/ --out my.zarr
+        """,
+        write_files,
+    )
+    add_proposal(files)
+    add_select(files)
+    files.add_argument("--out", metavar="DIR", required=True, help="the folder; made if it is not there")
+    files.add_argument(
+        "--datatype", metavar="TYPE", default="linear, raw", help="Output:datatype (default: 'linear, raw')"
+    )
+    files.add_argument(
+        "--simdata", metavar="DIR", default="./", help="Output:directory, where Mirage would put data"
+    )
+
+
+def new_settings(arguments: argparse.Namespace) -> int:
+    """Run `settings new`."""
+    from mirage_dask.settings import CATALOG_TYPES
+    from mirage_dask.settings.starter import starter_text
+
+    text = starter_text(open_given(arguments).table, CATALOG_TYPES)
+    if not arguments.out:
+        say(text.rstrip())
+        return 0
+    path = Path(arguments.out)
+    try:
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except FileExistsError:
+        raise InputError(f"{path}: it is there already; remove it or give another name.") from None
+    except OSError as error:
+        raise InputError(f"{path}: it cannot be written: {error.strerror or error}.") from None
+    say(str(path))
+    return 0
+
+
+def check_settings(arguments: argparse.Namespace) -> int:
+    """Run `settings check`."""
+    from mirage_dask.planning import check_catalogs
+
+    proposal = open_given(arguments)
+    check_catalogs(proposal.table)
+    tell_notes(proposal)
+    ready = int((proposal.table["status"] == "ready").sum())
+    say(f"{arguments.settings}: good for {ready} of {len(proposal.table)} detector exposures")
+    return 0
+
+
+def print_schema(arguments: argparse.Namespace) -> int:
+    """Run `settings schema`."""
+    from mirage_dask.settings.schema import json_schema
+
+    del arguments
+    say_json(json_schema())
+    return 0
+
+
+def write_files(arguments: argparse.Namespace) -> int:
+    """Run `yaml`."""
+    from mirage_dask.settings import write_yaml
+
+    proposal = open_given(arguments)
+    table = selected(proposal.table, arguments.select)
+    written = write_yaml(table, arguments.out, datatype=arguments.datatype, directory=arguments.simdata)
+    say(f"{len(written)} YAML files in {arguments.out}")
+    if left := len(table) - len(written):
+        tell(
+            f"[yellow]not written[/]: {left} rows without a detector of NIRCam, NIRISS or FGS, or without a position"
+        )
+    return 0

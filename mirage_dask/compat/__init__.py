@@ -1,0 +1,42 @@
+"""Mirage's entry points: a script written for Mirage runs after changing its import line.
+
+    from mirage_dask.compat import imaging_simulator, yaml_generator  # instead of: from mirage import …
+
+    yam = yaml_generator.SimInput(xml, pointing, catalogs=catalogs, output_dir="yamls", simdata_output_dir="data")
+    yam.create_inputs()
+    for name in yam.yaml_files:
+        sim = imaging_simulator.ImgSim()
+        sim.paramfile = name
+        sim.create()
+
+These modules are thin: each call is one of `mirage_dask.open_proposal`, `open_yaml` and what they return, which do the
+same for a whole proposal at once. What differs from Mirage:
+
+- `reffile_defaults` 'crds' and 'crds_full_name' mean the CRDS cache at CRDS_PATH; where that is not set, the built-in
+  reference files are used, and a line says so;
+- darks are the noise model, whatever `use_linearized_darks` says: independent in every exposure;
+- only raw files are written, also where datatype asks for linear ones, and a note says so;
+- there is no segmentation map.
+"""
+
+from mirage_dask.compat import (
+    catalog_seed_image,
+    dark_prep,
+    downloader,
+    grism_tso_simulator,
+    imaging_simulator,
+    obs_generator,
+    wfss_simulator,
+    yaml_generator,
+)
+
+__all__ = [
+    "catalog_seed_image",
+    "dark_prep",
+    "downloader",
+    "grism_tso_simulator",
+    "imaging_simulator",
+    "obs_generator",
+    "wfss_simulator",
+    "yaml_generator",
+]

@@ -1,0 +1,41 @@
+"""`mirage.seed_image.catalog_seed_image`: the first of Mirage's three stages, the noiseless scene."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask.compat.one_exposure import OneExposure
+
+
+class Catalog_seed:
+    """The scene on one detector.
+
+    Attributes
+    ----------
+    paramfile
+        The YAML file.
+    seedimage : (y, x) array
+        DN/s, after `make_seed`.
+    seed_segmap : None
+        There is no segmentation map.
+    seedinfo : dict
+        Units and the gain in between, e-/DN.
+    """
+
+    def __init__(self, offline: bool = False):
+        self.paramfile: str | Path | None = None
+        self.offline = offline
+        self.seedimage: npt.NDArray[np.float64] | None = None
+        self.seed_segmap = None
+        self.seedinfo: dict[str, Any] = {}
+
+    def make_seed(self) -> None:
+        """Compute the scene."""
+        exposure = OneExposure(self.paramfile)
+        gain = exposure.gain
+        self.seedimage = exposure.dataset()["seed"].values.astype(np.float64) / gain
+        self.seedinfo = {"units": "ADU/sec", "gain": gain, "exposure": exposure.row["name"]}

@@ -1,0 +1,29 @@
+"""What Mirage's simulators of dispersed modes share here: they take their arguments and say what is missing."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mirage_dask.errors import InputError
+
+
+class DispersedSimulator:
+    """Takes the arguments of Mirage's class, and says at `create` what is missing."""
+
+    what: ClassVar[str] = "a dispersed mode"
+
+    def __init__(self, paramfiles: Any = None, **options: Any):
+        self.paramfiles, self.options = paramfiles, options
+
+    def create(self) -> None:
+        """Raise an error: light cannot be dispersed yet.
+
+        Raises
+        ------
+        InputError
+            Always.
+        """
+        raise InputError(
+            f"{self.paramfiles}: {self.what} needs the dispersion of light by grisms, which is not simulated yet; its "
+            "direct images can be made with ImgSim."
+        )

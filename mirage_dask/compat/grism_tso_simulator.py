@@ -1,0 +1,9 @@
+"""`mirage.grism_tso_simulator`: a grism time series, which is not simulated yet."""
+
+from mirage_dask.compat.dispersed import DispersedSimulator
+
+
+class GrismTSO(DispersedSimulator):
+    """Mirage's class of that name."""
+
+    what = "a grism time series"

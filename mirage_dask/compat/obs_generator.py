@@ -1,0 +1,47 @@
+"""`mirage.ramp_generator.obs_generator`: the third of Mirage's three stages, the raw ramp from scene and dark."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.compat.one_exposure import OneExposure
+
+
+class Observation:
+    """Put a scene and a dark together and write the raw file.
+
+    Attributes
+    ----------
+    paramfile
+        The YAML file.
+    seed : (y, x) array
+        DN/s, from `Catalog_seed.seedimage`; None: computed.
+    linDark : (integration, group, y, x) array
+        Linear DN, from `DarkPrep.prepDark`; None: computed.
+    segmap, seedheader
+        Accepted; nothing depends on them.
+    output_file : Path
+        Of the raw file, after `create`.
+    """
+
+    def __init__(self, offline: bool = False):
+        self.paramfile: str | Path | None = None
+        self.offline = offline
+        self.seed: Any = None
+        self.linDark: Any = None
+        self.segmap: Any = None
+        self.seedheader: Any = None
+        self.output_file: Path | None = None
+
+    def create(self) -> None:
+        """Make the ramp and write the raw file."""
+        exposure = OneExposure(self.paramfile)
+        pieces = {}
+        if self.seed is not None:
+            pieces["seed"] = (np.asarray(self.seed, np.float64) * exposure.gain).astype(np.float32)
+        if self.linDark is not None:
+            pieces["dark"] = np.asarray(self.linDark, np.float32)
+        self.output_file = exposure.write(exposure.dataset(**pieces))

@@ -1,0 +1,91 @@
+"""One YAML file as Mirage's simulators take it: its exposure, lazy, and the raw file of it."""
+
+from __future__ import annotations
+
+import sys
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import yaml
+
+from mirage_dask.errors import InputError
+from mirage_dask.proposal import Proposal, open_yaml
+from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_TOLD: set[str] = set()
+
+
+def tell(text: str) -> None:
+    """Write a line to stderr."""
+    sys.stderr.write(f"mirage_dask: {text}\n")
+
+
+def tell_once(text: str) -> None:
+    """Write a line to stderr, unless this process has said it before."""
+    if text not in _TOLD:
+        _TOLD.add(text)
+        tell(text)
+
+
+class OneExposure:
+    """The exposure of a YAML file.
+
+    Parameters
+    ----------
+    paramfile
+        The file.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it has problems, or its exposure cannot be simulated.
+    """
+
+    def __init__(self, paramfile: str | Path | None):
+        if paramfile is None:
+            raise InputError("paramfile is None; set it to the YAML file of the exposure.")
+        self.path = Path(paramfile)
+        self.proposal: Proposal = open_yaml(self.path)
+        self.row: dict[str, Any] = self.proposal.table.iloc[0].to_dict()
+        if self.row["status"] != "ready":
+            raise InputError(f"{self.path}: {self.row['name']} cannot be simulated: {self.row['reason']}.")
+        for note in self.proposal.notes:
+            tell_once(note)
+
+    @cached_property
+    def output(self) -> dict[str, Any]:
+        """Section Output of the file."""
+        return dict(yaml.safe_load(self.path.read_text(encoding="utf-8"))["Output"])
+
+    @property
+    def gain(self) -> float:
+        """Mean gain, e-/DN: what turns Mirage's DN/s into electrons/s."""
+        plan = self.proposal.prepare()
+        spec = plan.spec(plan.row(self.row["name"]))
+        return float(ReferencePack.open(plan.url, spec.pack).meta["mean_gain"])
+
+    def dataset(self, **pieces: npt.NDArray[Any] | None) -> xr.Dataset:
+        """Return the lazy exposure, with pieces of the caller's own in place of computed ones."""
+        return self.proposal.exposure(self.row["name"], **pieces)
+
+    def write(self, dataset: xr.Dataset) -> Path:
+        """Compute the raw ramp, write it where the file says, and return the path."""
+        if "raw" not in str(self.output.get("datatype", "raw")):
+            tell_once("files of datatype 'linear' are not written yet; the raw one is written instead.")
+        elif "linear" in str(self.output.get("datatype", "")):
+            tell_once("files of datatype 'linear' are not written yet, raw ones are.")
+        folder = Path(str(self.output.get("directory") or "."))
+        folder.mkdir(parents=True, exist_ok=True)
+        plan = self.proposal.prepare()
+        spec = plan.spec(plan.row(self.row["name"]))
+        path = folder / uncal_name(self.row["name"])
+        raw = np.ascontiguousarray(dataset["raw"].values)
+        write_uncal(path, raw, spec, plan.table_row(self.row["name"]), provenance_cards(plan, spec))
+        return path

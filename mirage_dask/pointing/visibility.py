@@ -1,0 +1,249 @@
+"""When and at which roll JWST can look somewhere: the angle from the Sun, the field of regard, the allowed PA_V3.
+
+*The Sun* is seen from the Earth's centre by the low-precision formula of the Astronomical Almanac (section C), with n days
+since 2000-01-01 12:00 UTC, in degrees and astronomical units:
+
+    g = 357.528 + 0.9856003 n
+    l = 280.460 + 0.9856474 n + 1.915 sin g + 0.020 sin 2g - 3.82394e-5 n
+    R = 1.00014 - 0.01671 cos g - 0.00014 cos 2g
+
+The last term of l takes out the precession since J2000 (5029 arcsec a century), so that with the obliquity of J2000 the
+position is ICRS: within 0.011 degrees of astropy's `get_sun` from 2022 to 2034.
+
+*The field of regard* is the ring 85 to 135 degrees from the Sun (JDox, "JWST Target Observability and Observatory
+Coordinate System"). In it V3 points away from the Sun as seen at the target: the *nominal* PA_V3 is the position angle of
+the Sun + 180.
+
+*The roll* off nominal is limited so that the telescope stays in the shade. With the pitch p = 90 - sun angle, the pitch s of
+the Sun in the frame of the rolled observatory, and the roll r about the direction of the Sun, in degrees,
+
+    sin s = sin p / cos r,   r = 5.2 - 1.7 max(0, s - 2.5) / 2.7 - 0.1,   sin(max_roll) = sin r / cos p
+
+as STScI's visibility tool has it (`allowed_max_vehicle_roll` in https://github.com/spacetelescope/jwst_gtvt): 3.5 degrees
+at 85 from the Sun, 5.1 at 90, 7.2 at 135. Outside the field of regard the roll of its edge is given.
+
+NOT modelled: JWST's orbit about L2, which moves the Sun by up to 0.31 degrees (median 0.24; JPL Horizons, 2022 to 2025); the
+offset of a detector from the boresight V1 (up to 0.2 degrees); keep-out zones of planets and micrometeoroids; guide stars.
+`roll_warning` leaves `SLACK` for the first two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.pointing.attitude import Floats, radec_to_unit, unit_to_radec
+
+MIN_SUN_ANGLE, MAX_SUN_ANGLE = 85.0, 135.0
+"""Degrees from the Sun: the field of regard."""
+SLACK = 0.5
+"""Degrees by which a limit may be passed before `roll_warning` speaks: the orbit about L2 and the offset from V1."""
+OBLIQUITY = 23.4393
+"""Degrees, J2000."""
+_EPOCH = datetime(2000, 1, 1, 12)
+_YEAR = 366  # days that are looked through for a better date
+
+
+@dataclass(frozen=True)
+class Visibility:
+    """How a position stands to the Sun at a time; all angles in degrees."""
+
+    sun_angle: float
+    """From the Sun, 0 to 180."""
+    pa_v3: float
+    """Nominal position angle of the V3 axis, in [0, 360)."""
+    max_roll: float
+    """Allowed either side of nominal; outside the field of regard that of its edge."""
+    longitude: float
+    """Ecliptic longitude minus the Sun's, in [-180, 180)."""
+    latitude: float
+    """Ecliptic latitude."""
+    sun_distance: float
+    """From the Earth to the Sun, astronomical units."""
+
+    @property
+    def observable(self) -> bool:
+        """Whether it is in the field of regard."""
+        return MIN_SUN_ANGLE <= self.sun_angle <= MAX_SUN_ANGLE
+
+    @property
+    def pa_v3_range(self) -> tuple[float, float]:
+        """Lowest and highest PA_V3 in [0, 360); the first is the larger one where the range passes north."""
+        return (self.pa_v3 - self.max_roll) % 360.0, (self.pa_v3 + self.max_roll) % 360.0
+
+    def allows(self, pa_v3: float, *, slack: float = 0.0) -> bool:
+        """Tell whether the position can be observed at this PA_V3, degrees; limits may be passed by `slack`."""
+        return bool(_allows(self.sun_angle, self.pa_v3, self.max_roll, pa_v3, slack))
+
+
+def sun_position(when: datetime) -> tuple[float, float]:
+    """Return the Sun's right ascension in [0, 360) and declination, ICRS degrees, seen from the Earth's centre.
+
+    Parameters
+    ----------
+    when
+        UTC if it has no time zone.
+    """
+    ra, dec = unit_to_radec(_sun(_days(when))[0])
+    return float(ra[0]), float(dec[0])
+
+
+@lru_cache(maxsize=1024)  # warning, background and header of an exposure ask for the same
+def visibility_at(ra: float, dec: float, when: datetime) -> Visibility:
+    """Return how a position stands to the Sun.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    when
+        UTC if it has no time zone.
+    """
+    days = _days(when)
+    sun_angle, pa_v3, max_roll = _limits(ra, dec, days)
+    _, sun_longitude, distance = _sun(days)
+    x, y, z = radec_to_unit(ra, dec)[0]
+    c, s = np.cos(np.radians(OBLIQUITY)), np.sin(np.radians(OBLIQUITY))
+    longitude = np.degrees(np.arctan2(c * y + s * z, x)) - sun_longitude[0]
+    return Visibility(
+        sun_angle=float(sun_angle[0]),
+        pa_v3=float(pa_v3[0]),
+        max_roll=float(max_roll[0]),
+        longitude=float((longitude + 180.0) % 360.0 - 180.0),
+        latitude=float(np.degrees(np.arcsin(np.clip(c * z - s * y, -1.0, 1.0)))),
+        sun_distance=float(distance[0]),
+    )
+
+
+def next_observable(
+    ra: float, dec: float, when: datetime, *, pa_v3: float | None = None
+) -> tuple[datetime, datetime] | None:
+    """Return the first and last day of the next stretch of days on which a position can be observed.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    when
+        UTC if it has no time zone; the first day that is tried.
+    pa_v3
+        Position angle that must be allowed, degrees; None: any.
+
+    Returns
+    -------
+    tuple of datetime, or None
+        Days at the time of day of `when`; None if there is none within 366 days. A stretch is cut there, too.
+    """
+    limits = _limits(ra, dec, _days(when) + np.arange(_YEAR))
+    good = _allows(*limits, limits[1] if pa_v3 is None else pa_v3, 0.0)
+    if not good.any():
+        return None
+    first = int(np.argmax(good))
+    after = np.flatnonzero(~good[first:])
+    last = first + int(after[0]) - 1 if len(after) else _YEAR - 1
+    return when + timedelta(days=first), when + timedelta(days=last)
+
+
+def date_warning(ra: float, dec: float, when: datetime) -> str:
+    """Say that a position is outside the field of regard at a time, and when it is inside; '' if it is inside.
+
+    The limits may be passed by `SLACK`: they are known no better than that here.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    when
+        UTC if it has no time zone.
+    """
+    sun_angle = visibility_at(ra, dec, when).sun_angle
+    if MIN_SUN_ANGLE - SLACK <= sun_angle <= MAX_SUN_ANGLE + SLACK:
+        return ""
+    text = (
+        f"On {when:%Y-%m-%d} the target at RA {ra:.4f}, Dec {dec:.4f} is {sun_angle:.1f} deg from the Sun, but JWST "
+        f"observes at {MIN_SUN_ANGLE:.0f} to {MAX_SUN_ANGLE:.0f} deg"
+    )
+    window = next_observable(ra, dec, when)
+    if window is None:
+        return f"{text}."
+    low, high = visibility_at(ra, dec, window[0]).pa_v3_range
+    return f"{text}; next possible from {window[0]:%Y-%m-%d}, then at PA_V3 {low:.1f} to {high:.1f} deg."
+
+
+def roll_warning(ra: float, dec: float, when: datetime, pa_v3: float) -> str:
+    """Say why JWST cannot observe a position at a time and PA_V3, and when it can; '' if it can.
+
+    The limits may be passed by `SLACK`.
+
+    Parameters
+    ----------
+    ra, dec
+        Target, ICRS degrees.
+    when
+        UTC if it has no time zone.
+    pa_v3
+        Position angle of the V3 axis, degrees.
+    """
+    if warning := date_warning(ra, dec, when):
+        return warning
+    now = visibility_at(ra, dec, when)
+    if now.allows(pa_v3, slack=SLACK):
+        return ""
+    low, high = now.pa_v3_range
+    text = (
+        f"PA_V3 {pa_v3:.1f} deg is not possible on {when:%Y-%m-%d} at RA {ra:.4f}, Dec {dec:.4f}: allowed {low:.1f} to "
+        f"{high:.1f} deg"
+    )
+    window = next_observable(ra, dec, when, pa_v3=pa_v3)
+    if window is None:
+        return f"{text}; no day of the year that follows allows it."
+    first, last = (f"{day:%Y-%m-%d}" for day in window)
+    return f"{text}; it is possible {f'on {first}' if first == last else f'from {first} to {last}'}."
+
+
+def _days(when: datetime) -> Floats:
+    """Days since 2000-01-01 12:00 UTC, shape (1,)."""
+    when = when if when.tzinfo is None else when.astimezone(UTC).replace(tzinfo=None)
+    return np.array([(when - _EPOCH) / timedelta(days=1)])
+
+
+def _sun(n: Floats) -> tuple[Floats, Floats, Floats]:
+    """Unit vectors (n, 3), ecliptic longitude of J2000 in degrees, and distance of the Sun."""
+    g = np.radians(357.528 + 0.9856003 * n)
+    longitude = 280.460 + 0.9856474 * n + 1.915 * np.sin(g) + 0.020 * np.sin(2 * g) - 3.82394e-5 * n
+    distance = 1.00014 - 0.01671 * np.cos(g) - 0.00014 * np.cos(2 * g)
+    x, y, tilt = np.cos(np.radians(longitude)), np.sin(np.radians(longitude)), np.radians(OBLIQUITY)
+    return np.stack([x, y * np.cos(tilt), y * np.sin(tilt)], axis=-1), longitude, distance
+
+
+def _limits(ra: float, dec: float, n: Floats) -> tuple[Floats, Floats, Floats]:
+    """Sun angle, nominal PA_V3 and largest roll on each day."""
+    sun = _sun(n)[0]
+    target = radec_to_unit(ra, dec)[0]
+    a, d = np.radians(ra), np.radians(dec)
+    east = sun @ np.array([-np.sin(a), np.cos(a), 0.0])
+    north = sun @ np.array([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)])
+    sun_angle = np.degrees(np.arctan2(np.hypot(east, north), sun @ target))
+    pa_v3 = np.degrees(np.arctan2(-east, -north)) % 360.0
+    return sun_angle, np.where(pa_v3 == 360.0, 0.0, pa_v3), _max_roll(sun_angle)
+
+
+def _max_roll(sun_angle: Floats) -> Floats:
+    """Roll about V1 that is allowed either side of nominal, degrees."""
+    pitch = np.radians(90.0 - np.clip(sun_angle, MIN_SUN_ANGLE, MAX_SUN_ANGLE))
+    roll = np.full_like(pitch, np.radians(5.1))
+    for _ in range(4):  # settles to 1e-6 degrees
+        sun_pitch = np.degrees(np.arcsin(np.sin(pitch) / np.cos(roll)))
+        roll = np.radians(5.1 - 1.7 * np.maximum(0.0, sun_pitch - 2.5) / 2.7)
+    return np.degrees(np.arcsin(np.sin(roll) / np.cos(pitch)))
+
+
+def _allows(sun_angle: Any, nominal: Any, max_roll: Any, pa_v3: Any, slack: float) -> Any:
+    """Whether each may be observed at a PA_V3."""
+    inside = (sun_angle >= MIN_SUN_ANGLE - slack) & (sun_angle <= MAX_SUN_ANGLE + slack)
+    off = np.abs((pa_v3 - nominal + 180.0) % 360.0 - 180.0)
+    return inside & (off <= max_roll + slack)

@@ -1,0 +1,239 @@
+"""Settings as a whole, and what of them holds for one exposure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from mirage_dask.errors import InputError, nearest
+from mirage_dask.settings.catalogs import CATALOG_TYPES, catalog_types
+from mirage_dask.settings.overrides import IMAGING, NESTING, OverrideEntry
+from mirage_dask.settings.records import (
+    Background,
+    BackgroundEntry,
+    CatalogEntry,
+    CosmicRays,
+    Effects,
+    ExposureSettings,
+)
+
+ROW_COLUMNS = (
+    "observation",
+    "target",
+    "instrument",
+    "channel",
+    "mode",
+    "detector",
+    "filter",
+    "pupil",
+    "readpatt",
+)
+"""Columns of the exposure table that decide on what holds for a row."""
+
+SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
+    "background": str,
+    "cosmic_ray_library": str,
+    "cosmic_ray_scale": float,
+    "references": str,
+    "overrides": str,
+    "effects": str,
+    "seed": int,
+}
+"""Columns that settings add: the path of each type of catalog, empty for none; the level or DN/s of the background; empty
+for no cosmic rays; {CRDS type: file} as JSON; names of the effects that are on; seed."""
+
+DEFAULT_COSMIC_RAYS = CosmicRays()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a user adds to a proposal; made by `load_settings`."""
+
+    catalogs: tuple[CatalogEntry, ...] = ()
+    background: tuple[BackgroundEntry, ...] = (BackgroundEntry(None, "", "", "low"),)
+    roll_angle: float | dict[int, float] = 0.0
+    """Position angle of V3, degrees: one, or one for each observation."""
+    dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
+    """Start, UTC: one, or one for each observation."""
+    cosmic_rays: CosmicRays | dict[int, CosmicRays | None] | None = DEFAULT_COSMIC_RAYS
+    use_dateobs_for_background: bool = False
+    """Background levels are what the sky is on the day of the exposure; numbers stay what they are."""
+    references: tuple[str, ...] = ("builtin",)
+    """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
+    reffile_overrides: tuple[OverrideEntry, ...] = ()
+    effects: Effects = field(default_factory=Effects)
+    seed: int = 42
+    given: tuple[str, ...] = field(default=(), compare=False)
+    """Keys that were given; the others are defaults."""
+    source: str = ""
+    """File the settings came from; empty when there is none."""
+
+    def for_exposure(self, row: Any) -> ExposureSettings:
+        """Return what holds for one row of the exposure table.
+
+        Parameters
+        ----------
+        row
+            A row as a mapping, a pandas Series or a named tuple with the columns `ROW_COLUMNS`.
+
+        Raises
+        ------
+        InputError
+            If catalogs, background or cosmic rays are given for some targets or observations but not for this one.
+        """
+        values = {name: _value(row, name) for name in ROW_COLUMNS}
+        observation = int(values["observation"])
+        target, instrument = str(values["target"]), str(values["instrument"])
+        problems: list[str] = []
+        catalogs = self._catalogs(target, instrument, str(values["mode"]), problems)
+        background = self._background(observation, instrument, str(values["channel"]), problems)
+        cosmic_rays = self.cosmic_rays
+        if isinstance(cosmic_rays, dict):
+            if observation not in cosmic_rays:
+                problems.append(f"{self._place}cosmic_rays: no entry for observation {observation}; add one.")
+            cosmic_rays = cosmic_rays.get(observation)
+        if problems:
+            raise InputError(problems)
+        if cosmic_rays is None or not self.effects.cosmic_rays:
+            cosmic_rays = None
+        return ExposureSettings(
+            catalogs=catalogs,
+            background="date"
+            if self.use_dateobs_for_background and isinstance(background, str)
+            else background,
+            cosmic_rays=cosmic_rays,
+            effects=replace(self.effects, cosmic_rays=cosmic_rays is not None),
+            overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
+        )
+
+    @property
+    def _place(self) -> str:
+        return f"{self.source}: " if self.source else ""
+
+    def _catalogs(self, target: str, instrument: str, mode: str, problems: list[str]) -> dict[str, str]:
+        entries = [e for e in self.catalogs if e.target in ("", target) and e.instrument in ("", instrument)]
+        if self.catalogs and not entries:
+            problems.append(
+                f"{self._place}catalogs: no entry for target {target!r} with {instrument}; add one, or write "
+                "{} for no sources."
+            )
+        # More specific entries come later and win.
+        ordered = sorted(entries, key=lambda e: (bool(e.target), bool(e.instrument)))
+        looked_at = catalog_types(mode)
+        return {e.kind: e.path for e in ordered if e.kind in looked_at}
+
+    def _background(self, observation: int, instrument: str, channel: str, problems: list[str]) -> Background:
+        entries = [
+            e
+            for e in self.background
+            if e.observation in (None, observation)
+            and e.instrument in ("", instrument)
+            and e.channel in ("", channel)
+        ]
+        if not entries:
+            problems.append(
+                f"{self._place}background: no value for observation {observation}, {instrument} {channel}; add one."
+            )
+            return "low"
+        return max(
+            entries, key=lambda e: (e.observation is not None, bool(e.instrument), bool(e.channel))
+        ).value
+
+    def check_against(self, table: Any) -> None:
+        """Check the settings against an exposure table.
+
+        Raises
+        ------
+        InputError
+            If they name a target or observation that the proposal does not have, or leave out one that it needs.
+        """
+        problems: list[str] = []
+        targets = sorted({str(t) for t in table["target"]})
+        numbers = sorted({int(n) for n in table["observation"]})
+        named = {e.observation for e in self.background if e.observation is not None}
+        groups = [("background", named)]
+        groups += [
+            (name, set(value))
+            for name in ("roll_angle", "dates", "cosmic_rays")
+            if isinstance(value := getattr(self, name), dict)
+        ]
+        for name, given in groups:
+            if unknown := sorted(given - set(numbers)):
+                problems.append(
+                    f"{self._place}{name}: the proposal has no observation {', '.join(map(str, unknown))}; "
+                    f"it has {', '.join(map(str, numbers))}."
+                )
+        for target in sorted({e.target for e in self.catalogs if e.target and e.target not in targets}):
+            problems.append(
+                f"{self._place}catalogs: target {target!r} is not in the proposal"
+                f"{nearest(target, targets).rstrip('?')}; it has {', '.join(repr(t) for t in targets)}."
+            )
+        ready = table[table["status"] == "ready"]
+        for values in ready[list(ROW_COLUMNS)].drop_duplicates().itertuples(index=False):
+            try:
+                self.for_exposure(values)
+            except InputError as error:
+                problems += [p for p in error.problems if p not in problems]
+        if problems:
+            raise InputError(problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, ready for JSON; `load_settings` takes them back."""
+        catalogs: dict[str, Any] = {}
+        for entry in self.catalogs:
+            place = catalogs
+            for key in filter(None, (entry.target, entry.instrument.lower())):
+                place = place.setdefault(key, {})
+            if entry.kind:
+                place[entry.kind] = entry.path
+        return {
+            "catalogs": catalogs or None,
+            "background": _background_dict(self.background),
+            "roll_angle": self.roll_angle,
+            "dates": _plain(self.dates, lambda d: d.isoformat()),
+            "cosmic_rays": _plain(self.cosmic_rays, lambda c: asdict(c) if c else False),
+            "use_dateobs_for_background": self.use_dateobs_for_background,
+            "references": list(self.references),
+            "reffile_overrides": _override_dict(self.reffile_overrides),
+            "effects": asdict(self.effects),
+            "seed": self.seed,
+        }
+
+
+def _value(row: Any, name: str) -> Any:
+    return row[name] if isinstance(row, Mapping) or hasattr(row, "loc") else getattr(row, name)
+
+
+def _plain(value: Any, convert: Any) -> Any:
+    return {k: convert(v) for k, v in value.items()} if isinstance(value, dict) else convert(value)
+
+
+def _background_dict(entries: tuple[BackgroundEntry, ...]) -> Any:
+    if len(entries) == 1 and entries[0] == BackgroundEntry(None, "", "", entries[0].value):
+        return entries[0].value
+    nested: dict[Any, Any] = {}
+    short_names = {"SHORT": "sw", "LONG": "lw"}
+    for e in entries:
+        keys = [e.observation, e.instrument.lower(), short_names.get(e.channel)]
+        path = [k for k in keys if k not in (None, "")]
+        place = nested
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = e.value
+    return nested
+
+
+def _override_dict(entries: tuple[OverrideEntry, ...]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for entry in entries:
+        values = dict(entry.keys)
+        instrument = entry.instrument.lower()
+        path = [instrument, entry.type]
+        path += [values.get(level, IMAGING[instrument]) for level in NESTING[entry.type][instrument]]
+        place = nested
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = entry.path
+    return nested

@@ -1,0 +1,70 @@
+"""A settings file to begin with, filled with what a proposal has: its targets, instruments and observations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from textwrap import wrap
+
+import pandas as pd
+
+_HEAD = """\
+# Settings of proposal {program}: {title}
+# Every key may be left out; docs/settings.md describes them. Check with: mirage-dask settings check PROPOSAL THIS_FILE
+
+# Files of sources, Mirage's text format: for every target, or for each by its name (and, below it, by instrument).
+{types}
+catalogs:
+{catalogs}
+
+# low, medium, high, date (the sky of that day), or DN/s per pixel{nested}
+background: low
+use_dateobs_for_background: false
+
+# Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
+roll_angle: 0.0
+dates: 2021-10-04
+
+# Library SUNMIN, SUNMAX or FLARE, and how many times its rate; or none. One, or one for each observation.
+cosmic_rays: {{library: SUNMAX, scale: 1.0}}
+
+# Where reference files come from, and files of your own: {{instrument: {{type: {{…}}}}}}
+references: builtin
+reffile_overrides: {{}}
+
+# Names of effects that are off.
+effects: []
+
+# Another number is another realisation of all noise.
+seed: 42
+"""
+
+
+def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
+    """Return the text of a settings file.
+
+    Parameters
+    ----------
+    table
+        Exposure table of the proposal.
+    catalog_types
+        Types of catalogs, for a comment.
+    """
+    ours = table[table["tframe"] > 0]
+    targets = sorted({t for t in ours["target"] if t})
+    instruments = sorted({i.lower() for i in ours["instrument"]})
+    first = int(table["observation"].iloc[0])
+    example = "# {point_source: stars.cat, galaxy: galaxies.cat}"
+    entries = [f"  {json.dumps(target, ensure_ascii=False)}: {{}}  {example}" for target in targets]
+    levels = {"nircam": "nircam: {sw: 0.2, lw: 0.3}", "niriss": "niriss: 0.4", "fgs": "fgs: 0.4"}
+    nested = ", ".join(levels[i] for i in instruments)
+    return _HEAD.format(
+        program=int(table["program"].iloc[0]),
+        title=" ".join(str(table["title"].iloc[0]).split()),
+        types="\n".join(
+            wrap("Types: " + ", ".join(catalog_types), 120, initial_indent="# ", subsequent_indent="# ")
+        ),
+        catalogs="\n".join(entries) or "  {}",
+        nested=f"; or {{{first}: {{{nested}}}}}" if nested else "",
+        observations=", ".join(f"{n}: …" for n in sorted(set(table["observation"]))[:3]),
+    )

@@ -1,0 +1,162 @@
+"""Access to the sections of a YAML file that collects problems, with section and key, and knows which keys were used."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from mirage_dask.errors import InputError
+from mirage_dask.settings.catalogs import file_path
+from mirage_dask.settings.problems import Problems, is_nothing
+
+LEVELS = ("low", "medium", "high")
+_SEXAGESIMAL = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)")
+_MISSING = object()
+
+
+class YamlValues:
+    """A section of a file, or the file as a whole.
+
+    Parameters
+    ----------
+    values
+        Its keys and values.
+    problems
+        Where problems go.
+    name
+        Name of the section; empty for the whole.
+    """
+
+    def __init__(self, values: Mapping[str, Any], problems: Problems, name: str = ""):
+        self.problems, self.name = problems, name
+        self._values = values
+        self._used: set[str] = set()
+        self._sections: dict[str, YamlValues] = {}
+
+    def section(self, name: str, *, required: bool = True) -> YamlValues:
+        """Return a section; one that is missing is empty, and a problem if it is required."""
+        if name not in self._sections:
+            found = self._values.get(name)
+            if not isinstance(found, Mapping):
+                if required or found is not None:
+                    self.problems.add(name, "the section is missing" if found is None else "it is no section")
+                found = {}
+            self._used.add(name)
+            self._sections[name] = YamlValues(found, self.problems, name)
+        return self._sections[name]
+
+    def unused(self) -> dict[str, Any]:
+        """Return what was never asked for, by 'section:key'."""
+        prefix = f"{self.name}:" if self.name else ""
+        found = {f"{prefix}{key}": value for key, value in self._values.items() if key not in self._used}
+        for section in self._sections.values():
+            found |= section.unused()
+        return found
+
+    def report(self, key: str, problem: str) -> None:
+        """Add a problem with a key."""
+        self.problems.add(f"{self.name}:{key}", problem)
+
+    def _get(self, key: str, default: Any) -> Any:
+        self._used.add(key)
+        value = self._values.get(key)
+        if not is_nothing(value):
+            return value
+        if default is _MISSING:
+            self.report(key, "is missing")
+            return None
+        return default
+
+    def text(self, key: str, default: Any = _MISSING) -> str:
+        """Return a text; blanks around it are dropped, and 'None' counts as missing."""
+        value = self._get(key, default)
+        if isinstance(value, Mapping | list):
+            self.report(key, f"expected a text, not {value!r}")
+            return ""
+        return "" if value is None else str(value).strip()
+
+    def label(self, key: str) -> str:
+        """Return a text that may well be the word NONE; only Python's None, or its name, is an empty one."""
+        self._used.add(key)
+        value = self._values.get(key)
+        return "" if value is None or value == "None" else str(value)
+
+    def choice(self, key: str, allowed: tuple[str, ...], default: Any = _MISSING) -> str:
+        """Return one of the allowed words, in lower case."""
+        value = self.text(key, default).lower()
+        if value not in allowed:
+            self.problems.not_allowed(f"{self.name}:{key}", value, allowed)
+            return allowed[0]
+        return value
+
+    def checked(self, key: str, look_up: Callable[[str], Any], default: Any) -> Any:
+        """Return `look_up` of a text; `default` after reporting what it raised."""
+        try:
+            return look_up(self.text(key))
+        except InputError as error:
+            self.report(key, str(error))
+            return default
+
+    def whole(self, key: str, default: Any = _MISSING) -> int:
+        """Return a whole number of zero or more, which may be a text of digits."""
+        value = self._get(key, default)
+        if isinstance(value, str) and value.strip().isdecimal():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+            if value is not None:
+                self.report(key, f"expected a whole number of 0 or more, not {value!r}")
+            return 0 if default is _MISSING else int(default)
+        return value
+
+    def number(self, key: str, default: Any = _MISSING) -> float:
+        """Return a finite number; NaN stands only as a default."""
+        value = self._get(key, default)
+        if value is default:
+            return float(value)
+        try:
+            found = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            found = math.nan
+        if not math.isfinite(found):
+            if value is not None and not (isinstance(value, float) and math.isnan(value)):
+                self.report(key, f"expected a number, not {value!r}")
+            return math.nan
+        return found
+
+    def angle(self, key: str) -> float:
+        """Return degrees, which may be written hh:mm:ss (ra) or dd:mm:ss (dec)."""
+        value = self._get(key, _MISSING)
+        match = _SEXAGESIMAL.fullmatch(str(value).strip())
+        if match is None:
+            found = self.number(key)
+        else:
+            sign, first, minutes, seconds = match.groups()
+            found = int(first) + int(minutes) / 60 + float(seconds) / 3600
+            found *= (15 if key == "ra" else 1) * (-1 if sign == "-" else 1)
+        limits = (-360.0, 360.0) if key == "ra" else (-90.0, 90.0)
+        if not limits[0] <= found <= limits[1]:
+            if math.isfinite(found):
+                self.report(key, f"{value!r} is no position on the sky")
+            return 0.0
+        return found
+
+    def level(self, key: str, default: str) -> str | float:
+        """Return a background level or a number."""
+        text = self.text(key, default).lower()
+        return text if text in LEVELS else self.number(key, default)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false."""
+        value = self._get(key, default)
+        if not isinstance(value, bool):
+            self.report(key, f"{value!r} is neither true nor false")
+        return value is True
+
+    def file(self, key: str) -> str:
+        """Return the path of a file that is there; empty for None and 'crds'."""
+        value = self._get(key, None)
+        if value is None or str(value).strip().lower() == "crds":
+            return ""
+        return file_path(value, f"{self.name}:{key}", self.problems)
