@@ -40,16 +40,24 @@ class Case:
 
     @property
     def template(self) -> str:
-        return "NirissImaging" if self.detector == "NIS" else "FgsExternalCalibration"
+        if self.detector != "NIS":
+            return "FgsExternalCalibration"
+        return "NirissAmi" if self.optics[1] == "NRM" else "NirissImaging"
 
     def xml(self, number: int) -> str:
         readout = (
             f"<t:ReadoutPattern>{self.pattern}</t:ReadoutPattern><t:Groups>{self.groups}</t:Groups>"
             f"<t:Integrations>{self.integrations}</t:Integrations>"
         )
+        if self.template == "NirissAmi":
+            dithers = (
+                "<t:PrimaryDithers>NONE</t:PrimaryDithers><t:SubpixelPositions>NONE</t:SubpixelPositions>"
+            )
+        else:
+            dithers = "<t:ImageDithers>1</t:ImageDithers>"
         if self.detector == "NIS":
             body = (
-                "<t:ImageDithers>1</t:ImageDithers><t:ExposureList><t:Exposure>"
+                f"{dithers}<t:ExposureList><t:Exposure>"
                 f"<t:Filter>{self.filter}</t:Filter>{readout}</t:Exposure></t:ExposureList>"
             )
         else:
@@ -69,6 +77,7 @@ class Case:
 SMALL = {
     "NIS": Case("NIS", "NIS_SUB128", "NIS", ("CLEAR", "F200W"), "F200W"),
     "NIS CLEARP": Case("NIS", "NIS_SUB64", "NISRAPID", ("F480M", "CLEARP"), "F480M"),
+    "NIS NRM": Case("NIS", "NIS_AMI1", "NISRAPID", ("F430M", "NRM"), "F430M"),
     "GUIDER2": Case("GUIDER2", "FGS2_SUB128LL", "FGSRAPID"),
 }
 """Subarrays at the edge of the detector, where reference pixels are."""
@@ -82,6 +91,7 @@ FULL = {
 COLUMNS = {
     ("NIS", "F200W"): "niriss_f200w_magnitude",
     ("NIS", "F480M"): "niriss_f480m_magnitude",
+    ("NIS", "F430M"): "niriss_f430m_magnitude",
     ("GUIDER1", ""): "fgs1_magnitude",
     ("GUIDER2", ""): "fgs_guider2_magnitude",
 }

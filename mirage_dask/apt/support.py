@@ -15,14 +15,12 @@ _MODES = {
     "ts_grism": "dispersion by grisms",
     "ts_imaging": "a time series",
     "soss": "single-object slitless spectroscopy",
-    "ami": "aperture masking interferometry",
     "dark": "a dark exposure",
 }
 _PUPILS = {
     "GDHS0": "dispersed Hartmann sensors are",
     "GDHS60": "dispersed Hartmann sensors are",
     "GR700XD": "single-object slitless spectroscopy is",
-    "NRM": "the aperture mask is",
 }
 
 

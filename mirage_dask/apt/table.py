@@ -34,7 +34,7 @@ from mirage_dask.apt.schedule import (
 )
 from mirage_dask.apt.support import why_not
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import exp_type, frame_time, get_readout
+from mirage_dask.instruments import exp_type, frame_time, get_readout, resets_before
 from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
@@ -296,7 +296,7 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
     pattern = get_readout(detector.instrument, specification.readpatt)
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
     frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
-    full = (place.nx, place.ny) == (detector.size,) * 2
+    resets = resets_before(detector.instrument, place.nx, place.ny)
     kind = _EXP_TYPE_OF.get(specification.type, reading.mode)
     return {
         "mode": reading.mode,
@@ -327,7 +327,7 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
         "ny": place.ny,
         "x0": place.x0,
         "y0": place.y0,
-        "duration": exposure_duration(*frames, tframe, subarray=not full),
+        "duration": exposure_duration(*frames, tframe, subarray=bool(resets)),
     }
 
 

@@ -9,6 +9,9 @@ from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.tables import read_table
 
+NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
+"""Instruments as people, webbpsf and Mirage write them."""
+
 
 @dataclass(frozen=True)
 class Detector:

@@ -27,13 +27,25 @@ class OpticalElement:
     """What stands in the other wheel when the element is named alone; empty when nothing is usual."""
     photometry: str = ""
     """Element of the same wheel whose zero points hold for this one; empty: its own."""
+    position: float | None = None
+    """Angle of the wheel, degrees; None where it is not known."""
+    transmission: float = 1.0
+    """Part of the light that its zero points count: below 1 for a mask that has those of another element."""
 
 
 @cache
 def optical_elements(instrument: str = "NIRCAM") -> tuple[OpticalElement, ...]:
     """Return all wheel positions of an instrument."""
     return tuple(
-        OpticalElement(row["element"], row["channel"], row["wheel"], row["partner"], row["photometry"])
+        OpticalElement(
+            name=row["element"],
+            channel=row["channel"],
+            wheel=row["wheel"],
+            partner=row["partner"],
+            photometry=row["photometry"],
+            position=float(row["position"]) if row["position"] else None,
+            transmission=float(row["transmission"] or 1.0),
+        )
         for row in read_table("optics")
         if row["instrument"] == instrument.upper()
     )

@@ -9,6 +9,10 @@ from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.detectors import get_detector
 from mirage_dask.instruments.tables import read_table
 
+FULL_FRAME = 2048
+"""Rows and columns of a detector."""
+ALWAYS_RESET = ("FGS",)
+"""Instruments whose subarrays need no reset before the first integration either."""
 PIXEL_TIME = 1e-5
 """Seconds in which an output digitises one pixel (TSAMPLE = 10 microseconds)."""
 
@@ -142,6 +146,14 @@ def subarray_of(aperture: str) -> Subarray:
         remedy = nearest(aperture, list(_by_aperture())) or "."
         raise InputError(f"There is no subarray with the aperture {aperture!r}{remedy}")
     return _by_aperture()[aperture]
+
+
+def resets_before(instrument: str, nx: int, ny: int) -> int:
+    """Return the reset frames before the first integration of an exposure of an array of nx x ny pixels.
+
+    One for a subarray; none for a full frame, and none for FGS, which are reset all the time (as Mirage has it).
+    """
+    return int(instrument.upper() not in ALWAYS_RESET and not nx == ny == FULL_FRAME)
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:

@@ -39,6 +39,19 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
     }
 
 
+def transmission(detector: str, pupil: str) -> float:
+    """Return the part of the light of its zero points that a pupil element lets through; 1 for nearly all.
+
+    Raises
+    ------
+    InputError
+        If there is no such detector.
+    """
+    elements = optical_elements(get_detector(detector).instrument)
+    found = [e.transmission for e in elements if (e.wheel, e.name) == ("pupil", pupil.strip().upper())]
+    return found[0] if found else 1.0
+
+
 def has_optics(detector: str, filter: str, pupil: str) -> bool:
     """Say whether a detector sees through a combination of wheel positions whose throughput is known.
 
@@ -61,7 +74,7 @@ def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
     Some elements take the values of another one, as the column `photometry` of `data/optics.ecsv` says: the weak
     lens WLM8 those of WLP8; grisms and dispersed Hartmann sensors those of the clear position, because their
     throughput is part of the dispersion; the mask NRM of NIRISS those of CLEARP, because the light that it stops
-    is missing in the PSF (whoever needs the light of an infinite aperture multiplies by 0.17 / 0.84).
+    is missing in the PSF (whoever needs the light of an infinite aperture multiplies by `transmission`).
 
     Parameters
     ----------

@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -68,13 +69,22 @@ class Aperture:
     ny: int
 
 
+_IMPORTING = threading.RLock()
+"""Two threads that build reference files may want pysiaf at once; a module half imported is in `sys.modules` already."""
+
+
 def _no_network(*_args: Any, **_kwargs: Any) -> None:
     raise OSError("no look-up of pysiaf's version on the network")
 
 
-@cache
 def _pysiaf() -> Any:
     """Import pysiaf without its look-up on the network, which has no time limit, and its warning about that."""
+    with _IMPORTING:
+        return _import_pysiaf()
+
+
+@cache
+def _import_pysiaf() -> Any:
     if "pysiaf" in sys.modules:
         return sys.modules["pysiaf"]
     import requests

@@ -2,7 +2,7 @@
 
 The light within circles is that of the built-in PSFs, inter-pixel capacitance included, for the pipeline does not remove
 it (`psf_builder.encircled_energy`, middle of the first detector that has the filter). A second or so of computing for
-each of 74 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
+each of 80 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
 a test compares them with the PSFs. After a change of the optics write them again:
 
     python -m mirage_dask.reference.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
@@ -18,7 +18,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import get_detector
+from mirage_dask.instruments import get_detector, transmission
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.crds_rules import optics_of
 from mirage_dask.reference.psf_builder import encircled_energy
@@ -64,7 +64,9 @@ def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
     ReferenceFileError, InputError
         If there is no such detector or bandpass.
     """
-    energy = np.maximum.accumulate(encircled_energy(_GRID, detector=detector, filter=filter, pupil=pupil))
+    # Of the light that comes through: the photometric calibration counts what a mask stops.
+    energy = encircled_energy(_GRID, detector=detector, filter=filter, pupil=pupil)
+    energy = np.maximum.accumulate(energy / transmission(detector, pupil))
     radii = np.interp(FRACTIONS, energy, _GRID)
     inner, outer = (float(np.interp(fraction, energy, _GRID)) for fraction in SKY_FRACTIONS)
     outer = max(outer, inner + 2.0)

@@ -119,16 +119,18 @@ def write_filter_offsets(path: Path, recipe: Recipe) -> None:
 
 
 def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
-    """Write AB minus Vega magnitude of all optics, from the zero points, mean over the detectors."""
-    offsets: dict[tuple[str, str], list[float]] = {}
+    """Write AB minus Vega magnitude of all optics, from the zero points: mean over the detectors, or of each guider."""
+    wheels = bool(optical_elements(recipe.instrument))
+    offsets: dict[tuple[str, ...], list[float]] = {}
     for detector, filter_, pupil in optics_of(instrument=recipe.instrument):
         zero = get_zeropoint(detector, filter_, pupil)
         ab = -2.5 * np.log10(zero.photfnu_e) - 48.6
-        offsets.setdefault((filter_, pupil), []).append(float(ab - zero.vegamag_e))
-    rows = [(f, p, float(np.mean(values))) for (f, p), values in sorted(offsets.items())]
-    table = Table(rows=rows, names=("filter", "pupil", "abvega_offset"), dtype=("U12", "U15", "f4"))
-    if not optical_elements(recipe.instrument):
-        table.remove_columns(["filter", "pupil"])
+        key = (filter_, pupil) if wheels else (get_detector(detector).fits_name,)
+        offsets.setdefault(key, []).append(float(ab - zero.vegamag_e))
+    rows = [(*key, float(np.mean(values))) for key, values in sorted(offsets.items())]
+    columns = {"filter": "U12", "pupil": "U15"} if wheels else {"detector": "U12"}
+    columns["abvega_offset"] = "f4"
+    table = Table(rows=rows, names=list(columns), dtype=list(columns.values()))
     meta = _meta(recipe, model="ABVegaOffsetModel", description="AB minus Vega magnitude of the zero points")
     _write(path, {"meta": meta, "abvega_offset": table})
 

@@ -22,7 +22,7 @@ from astropy.io import fits
 from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements
+from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements, transmission
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference import asdf_files
@@ -206,7 +206,8 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     rows = []
     for _, filter_, pupil in optics_of(detector.name):
         zero = get_zeropoint(detector.name, filter_, pupil)
-        rows.append((filter_, pupil, zero.photfnu_e * detector.gain / MEGAJANSKY / solid_angle, 0.0))
+        photfnu = zero.photfnu_e / transmission(detector.name, pupil)
+        rows.append((filter_, pupil, photfnu * detector.gain / MEGAJANSKY / solid_angle, 0.0))
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
     cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}

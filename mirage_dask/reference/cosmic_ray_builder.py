@@ -43,9 +43,9 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector
+from mirage_dask.instruments import NAMES, Detector, cosmic_ray_library, get_detector
 from mirage_dask.reference.atomic import write_atomically
-from mirage_dask.reference.cosmic_rays import HALF, NAMES, SIDE, STAMPS, cosmic_ray_files, read_stamps
+from mirage_dask.reference.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
 from mirage_dask.reference.streams import stream
 
 VERSION = 1

@@ -23,7 +23,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import cosmic_ray_library, get_detector
+from mirage_dask.instruments import NAMES, cosmic_ray_library, get_detector
 
 FORMAT = 1
 FILES, STAMPS, SIDE, HALF = 10, 1000, 21, 10
@@ -32,8 +32,6 @@ LEAST = 1.0
 MOST_PIXELS = 4_000_000
 """Bound of a library in memory (40 MB); beyond it the smallest deposits go first. Float32 holds indices below 2^24."""
 _FILE_NAMES = {"FLARE": "FLARES"}
-NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
-"""Instruments as Mirage writes them."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -129,6 +129,8 @@ def optics_of(
         (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in wanted
     ]
     found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens, pushed the other way
+    # The aperture mask, in the place of the clear pupil.
+    found += [(d, f, "NRM") for d, f, p in found if p == "CLEARP"]
     return tuple(row for row in found if detector in (None, row[0]))
 
 

@@ -22,12 +22,11 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import Detector, get_detector, optical_elements
+from mirage_dask.instruments import NAMES, Detector, get_detector, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference import psf_optics as optics
 from mirage_dask.reference.atomic import write_atomically
 from mirage_dask.reference.psf_files import (
-    NAMES,
     blocking_filter,
     find_library,
     library_folder,
@@ -285,8 +284,8 @@ def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, 
     header: dict[str, tuple[Any, str]] = {
         "INSTRUME": (NAMES[spec.instrument], "instrument"),
         "DETECTOR": (psf_detector(spec.name), "detector"),
-        "FILTER": (first, "filter"),
-        "PUPIL": (second, "pupil"),
+        "FILTER": (first, "filter wheel"),
+        "PUPIL": (second, "pupil wheel"),
         "PUPILOPD": ("mirage_dask_predicted", "wavefront error"),
         "OPD_FILE": ("mirage_dask_predicted", "wavefront error"),
         "OPDSLICE": (0, "wavefront realization"),
@@ -302,7 +301,7 @@ def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, 
         "NORMALIZ": ("exit_pupil", "1 = all light of the star in an infinite field"),
     }
     if second not in ("CLEAR", ""):
-        header["HIERARCH PUPIL_MASK"] = (second, "pupil")
+        header["HIERARCH PUPIL_MASK"] = (second, "pupil wheel")
     return header
 
 

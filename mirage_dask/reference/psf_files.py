@@ -24,15 +24,17 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments import optical_elements
 
 ENERGY = (0.8, 1.0, 1.1)
 """Least energy of a PSF in its field, most, and the excess up to which a plane is scaled back to 1 (as Mirage)."""
 PUPIL_ENERGY = {"MASK_NRM": 0.17, "NRM": 0.17, "CLEARP": 0.84, "WLP12": 0.5}
 """Throughput of pupil elements to which a library may be normalised: the least energy scales with it."""
+ENTRANCE = 0.84
+"""Light behind CLEARP of a library of NIRISS that counts what falls on the primary mirror (webbpsf's NORMALIZ = first, as
+Mirage's are): through a filter of the filter wheel, zero points count what is behind it."""
 
 
-NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
-"""Instruments as webbpsf writes them."""
 _DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
 _PUPILS = {"NRM": "MASK_NRM"}
 
@@ -191,7 +193,7 @@ def read_core(path: str | Path) -> CoreFile:
             f"the planes hold between {energy.min():.3f} and {energy.max():.3f} of the light (sum / OVERSAMP^2) "
             f"where {least:.2f} to {most:.2f} is expected",
         )
-    samples /= np.maximum(energy, 1.0)[:, None, None]
+    samples /= np.maximum(energy, 1.0)[:, None, None] * _entrance(header)
     ipc = any(
         key.startswith(("IPC", "PPC")) and str(value).strip().casefold() not in ("", "none", "false")
         for key, value in header.items()
@@ -211,7 +213,7 @@ def read_wings(path: str | Path) -> NDArray[np.float64]:
         with fits.open(path) as hdus:
             if "DET_DIST" not in hdus:
                 raise _broken(path, "it has no extension DET_DIST")
-            data = hdus["DET_DIST"].data
+            data, entrance = hdus["DET_DIST"].data, _entrance(hdus[0].header)
             plane = None if data is None else np.array(data, dtype=np.float64)
     except (OSError, ValueError, TypeError, IndexError, fits.VerifyError) as error:
         raise _broken(path, f"it cannot be read ({error})") from error
@@ -221,11 +223,21 @@ def read_wings(path: str | Path) -> NDArray[np.float64]:
     plane = plane[1:-1, 1:-1]
     if plane.size < 25 or not np.isfinite(plane).all():
         raise _broken(path, "its extension DET_DIST is too small or has samples that are not finite")
+    plane /= entrance
     if not 0.0 < plane.sum() < ENERGY[2]:
         raise _broken(
             path, f"its extension DET_DIST sums to {plane.sum():.3f} instead of the energy in the field"
         )
     return plane
+
+
+def _entrance(header: fits.Header) -> float:
+    """Return by what the samples have to be divided to count the light that zero points count."""
+    instrument, filter, normalised = (
+        str(header.get(key, "")).strip().upper() for key in ("INSTRUME", "FILTER", "NORMALIZ")
+    )
+    long = any((e.wheel, e.name) == ("filter", filter) for e in optical_elements("NIRISS"))
+    return ENTRANCE if instrument == "NIRISS" and long and normalised.startswith("FIRST") else 1.0
 
 
 def _places(path: str | Path, header: fits.Header, count: int, *, itm: bool) -> list[tuple[float, float]]:

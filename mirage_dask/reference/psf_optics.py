@@ -32,8 +32,9 @@ which integrates to 1 over an infinite field. The sum is a matrix product for an
 so that pixel and blur, multiplications by sinc(f p) and exp(-2 pi^2 sigma^2 f^2), are exact too: no light is lost
 between samples.
 
-Not modelled: geometric distortion and rotation of the PSF (below 1 degree for NIRCam), IPC (the ramp kernel applies
-it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the spectrum of the star.
+Not modelled: geometric distortion and rotation of the PSF (1.2 degrees for GUIDER1, below 1 for the others), IPC (the
+ramp kernel applies it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the
+spectrum of the star.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, special
 
+from mirage_dask.instruments import transmission
 from mirage_dask.reference.streams import stream
 
 PUPIL_PIXELS = 512
@@ -145,13 +147,11 @@ STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "NRM": _nrm,
 }
 """Where each stop of the pupil wheel of NIRISS lets light through, from (x, y) in metres on the primary mirror."""
-REFERENCE = {"NRM": "CLEARP"}
-"""Stop whose light the zero points count where it is not the stop itself: with NRM, a star gives less than they say."""
 
 
 def _light(pixels: int, stop: str) -> float:
-    """Light that counts as 1."""
-    return float((stopped_pupil(pixels, REFERENCE.get(stop, stop)) ** 2).sum())
+    """Light that counts as 1: what comes through, or more where the zero points do not count what a mask stops."""
+    return float((stopped_pupil(pixels, stop) ** 2).sum()) / transmission("NIS", stop)
 
 
 @cache
@@ -264,7 +264,7 @@ def images(
 
     Returns
     -------
-    (count, count) float64: fractions of the light that the zero points count (see `REFERENCE`).
+    (count, count) float64: fractions of the light that the zero points count: with NRM about a fifth.
     """
     finer = math.ceil(step * 2 * PUPIL_SIZE * ARCSEC / float(np.min(wavelengths)))
     # The blur is done with mirrored edges; what they change stays in the margin.
@@ -340,8 +340,7 @@ def encircled_energy(
         weight = np.bincount(ring.ravel(), (transfer * twice).ravel()) * step**2
         k = np.maximum(mean_lag * step, 1e-9)
         total += (radius[:, None] * special.j1(2 * np.pi * np.outer(radius, k)) / k) @ weight
-    own = float((stopped_pupil(n, stop) ** 2).sum())
-    return total * (own / _light(n, stop)) / len(wavelengths)
+    return total * transmission("NIS", stop) / len(wavelengths)
 
 
 def centred(

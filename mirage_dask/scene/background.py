@@ -36,7 +36,7 @@ import math
 from datetime import datetime
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.instruments import get_detector, get_zeropoint, transmission
 from mirage_dask.pointing import date_warning, visibility_at
 from mirage_dask.scene.background_tool import tool_brightness
 from mirage_dask.scene.zodiacal import scattered_light, thermal_glow, zodiacal_place
@@ -103,7 +103,8 @@ def background_rate(
             brightness = brightness_on(zeropoint.pivot, ra, dec, when)
             if model == "jwst_backgrounds":
                 brightness = tool_brightness(zeropoint.pivot, ra, dec, when) or brightness
-        return brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
+        electrons = brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
+        return electrons * transmission(detector, pupil)
     try:
         number = float(value)
     except (TypeError, ValueError):

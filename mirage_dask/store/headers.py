@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_detector
+from mirage_dask.instruments import get_detector, optical_elements
 from mirage_dask.pointing import Aperture, aperture, roll_at, unit_to_radec
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.times import exposure_times, start_time
@@ -129,6 +129,7 @@ def _ascii(text: Any) -> str:
 
 def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
     detector = get_detector(spec.detector)
+    angles = {(e.wheel, e.name): e.position for e in optical_elements(detector.instrument)}
     return {
         "meta.instrument.name": str(row["instrument"]).upper(),
         "meta.instrument.detector": detector.fits_name,
@@ -136,6 +137,8 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.instrument.channel": detector.channel,
         "meta.instrument.filter": spec.filter,
         "meta.instrument.pupil": spec.pupil,
+        "meta.instrument.filter_position": angles.get(("filter", spec.filter)),
+        "meta.instrument.pupil_position": angles.get(("pupil", spec.pupil)),
         "meta.exposure.type": row["exp_type"],
         "meta.exposure.readpatt": row["readpatt"],
         "meta.exposure.noutputs": spec.amplifiers,

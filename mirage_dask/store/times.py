@@ -5,8 +5,8 @@ frames dropped after the last group are never read. Integration n (from 0) start
 
     t0 + tf (resets_before + n) + n T
 
-one reset frame before each further integration, and `resets_before` 1 for subarrays, 0 for full frames, which are reset
-all the time (as Mirage has it). Group g ends ``tf (nframes + g (nframes + groupgap))`` after that.
+one reset frame before each further integration, and those of `mirage_dask.instruments.resets_before` before the first.
+Group g ends ``tf (nframes + g (nframes + groupgap))`` after that.
 
 Barycentric times are TDB plus the light travel time of JWST's place along the line of sight. That place is taken as the
 Lagrange point L2, 1.01 times as far from the Sun as the Earth; the halo orbit around it, up to 8e5 km or 3 s of light,
@@ -22,10 +22,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_detector, resets_before
 from mirage_dask.spec import ExposureSpec
 
 DAY = 86400.0
-FULL_FRAME = 2048
 MJD_2000 = 51544
 """MJD of 2000-01-01, from which GROUP counts days."""
 
@@ -69,7 +69,7 @@ class ExposureTimes:
 def exposure_times(spec: ExposureSpec) -> ExposureTimes:
     """Work the times of an exposure out."""
     length = spec.frames_per_integration * spec.tframe
-    before = 0 if spec.nx == spec.ny == FULL_FRAME else 1
+    before = resets_before(get_detector(spec.detector).instrument, spec.nx, spec.ny)
     starts = tuple(spec.tframe * (before + n) + n * length for n in range(spec.nints))
     return ExposureTimes(length, length * spec.nints, starts[-1] + length, starts)
 

@@ -20,6 +20,7 @@ from mirage_dask.instruments import (
     get_readout,
     get_zeropoint,
     optical_elements,
+    resets_before,
     split_optics,
     subarray_of,
     subarrays,
@@ -86,6 +87,17 @@ def test_frame_time_of_impossible_arrays():
     ]:
         with pytest.raises(InputError, match="outputs"):
             frame_time(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("instrument", "nx", "ny", "resets"),
+    [
+        *(("NIRCAM", 2048, 2048, 0), ("NIRCAM", 160, 160, 1), ("niriss", 64, 2048, 1)),
+        *(("FGS", 128, 128, 0), ("FGS", 2048, 2048, 0)),
+    ],
+)
+def test_resets_before_an_exposure(instrument, nx, ny, resets):
+    assert resets_before(instrument, nx, ny) == resets
 
 
 @pytest.mark.parametrize("spelling", ["NRCB5", "nrcb5", "NRCBLONG", " nrcblong ", "B5"])

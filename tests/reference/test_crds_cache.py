@@ -15,7 +15,7 @@ from astropy.io import fits
 from reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import InputError, ReferenceFileError
-from mirage_dask.instruments import detectors_of, get_detector, instruments
+from mirage_dask.instruments import detectors_of, get_detector, get_zeropoint, instruments
 from mirage_dask.reference.builtin_cache import build_cache, build_files, reference_path
 from mirage_dask.reference.crds_rules import CONTEXT, KEYS, recipes, rules, write_rules
 from mirage_dask.reference.detector_maps import DetectorMaps
@@ -29,6 +29,7 @@ from mirage_dask.reference.lookup import (
     question,
     recommend,
 )
+from mirage_dask.reference.reading import read_photom
 
 
 @pytest.fixture
@@ -396,3 +397,65 @@ def test_the_pipelines_own_models_open_them():
     for kind, name in models.items():
         with getattr(datamodels, name)(files[kind], strict_validation=True) as model:
             model.validate()
+
+
+SMALL_FILES = {
+    "niriss": {
+        "photom_nis.fits": "NisImgPhotomModel",
+        "apcorr_all.fits": "NisImgApcorrModel",
+        "abvegaoffset_all.asdf": "ABVegaOffsetModel",
+        "distortion_nis.asdf": "DistortionModel",
+        "filteroffset_nis.asdf": "FilteroffsetModel",
+        "dark_nis-sub64-nis.fits": "DarkModel",
+        "ipc_nis.fits": "IPCModel",
+    },
+    "fgs": {
+        "photom_guider1.fits": "FgsImgPhotomModel",
+        "apcorr_all.fits": "FgsImgApcorrModel",
+        "abvegaoffset_all.asdf": "ABVegaOffsetModel",
+        "distortion_guider2.asdf": "DistortionModel",
+        "dark_guider2-sub32ll-fgsrapid.fits": "DarkModel",
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def small_files(tmp_path_factory):
+    root = tmp_path_factory.mktemp("crds")
+    names = [f"jwst_{i}_{name}" for i, models in SMALL_FILES.items() for name in models]
+    build_files(root, names)
+    return root
+
+
+@pytest.mark.parametrize("instrument", SMALL_FILES)
+def test_the_pipelines_own_models_open_those_of_other_instruments(small_files, instrument):
+    datamodels = pytest.importorskip("stdatamodels.jwst.datamodels")
+    for name, model_name in SMALL_FILES[instrument].items():
+        path = reference_path(small_files, f"jwst_{instrument}_{name}")
+        with getattr(datamodels, model_name)(path, strict_validation=True) as model:
+            model.validate()
+            assert model.meta.instrument.name == instrument.upper()
+
+
+def test_photometry_of_other_instruments(small_files):
+    niriss, fgs = (
+        reference_path(small_files, f"jwst_{name}.fits")
+        for name in ("niriss_photom_nis", "fgs_photom_guider1")
+    )
+    clear, masked = (read_photom(niriss, filter="F430M", pupil=pupil) for pupil in ("CLEARP", "NRM"))
+    assert clear / masked == pytest.approx(0.2024, rel=1e-5)  # the mask stops the rest of the light
+    steradian = fits.getheader(niriss)["PIXAR_SR"]
+    detector = get_detector("NIS")
+    photfnu = get_zeropoint("NIS", "F430M", "CLEARP").photfnu_e
+    assert clear == pytest.approx(photfnu * detector.gain / 1e-17 / steradian, rel=1e-6)
+    assert fits.getdata(fgs, "PHOTOM").names == ["photmjsr", "uncertainty"]
+    assert read_photom(fgs, filter="", pupil="") > 0
+    with pytest.raises(ReferenceFileError, match="no row for CLEAR/F201W"):
+        read_photom(niriss, filter="CLEAR", pupil="F201W")
+
+
+def test_darks_of_other_instruments_are_subarrays(small_files):
+    header = fits.getheader(reference_path(small_files, "jwst_niriss_dark_nis-sub64-nis.fits"))
+    assert [header[k] for k in ("SUBSTRT1", "SUBSTRT2", "SUBSIZE1", "SUBSIZE2")] == [1985, 1985, 64, 64]
+    assert (header["NFRAMES"], header["NOUTPUTS"], header["FASTAXIS"], header["SLOWAXIS"]) == (4, 1, -2, -1)
+    assert header["TFRAME"] == pytest.approx(0.05016)

@@ -49,6 +49,24 @@ def files(tmp_path_factory):
     return core_path, wings_path
 
 
+@pytest.mark.parametrize(
+    ("filter", "normalised", "scale"),
+    [("F480M", "first", 0.84), ("F480M", "exit_pupil", 1.0), ("F200W", "first", 1.0)],
+)
+def test_libraries_that_count_the_light_before_clearp(files, tmp_path, filter, normalised, scale):
+    """Zero points of the filter wheel of NIRISS count what comes through CLEARP; webbpsf counts what falls on the mirror."""
+    core, wings = (tmp_path / path.name for path in files)
+    for source, target in zip(files, (core, wings), strict=True):
+        with fits.open(source) as hdus:
+            hdus[0].header.update(INSTRUME="NIRISS", FILTER=filter, PUPIL="CLEARP", NORMALIZ=normalised)
+            for hdu in hdus:
+                if hdu.data is not None:
+                    hdu.data = hdu.data * np.float32(scale)
+            hdus.writeto(target)
+    assert np.allclose(read_core(core).samples, read_core(files[0]).samples, rtol=1e-6)
+    assert np.allclose(read_wings(wings), read_wings(files[1]), rtol=1e-6)
+
+
 @pytest.fixture(scope="module")
 def library(files):
     return PsfLibrary.from_fits(*files)

@@ -50,3 +50,11 @@ def test_ecliptic_latitude():
     assert background_rate("low", *OPTICS, ra=90.0, dec=23.4) > background_rate(
         "low", *OPTICS, ra=270.0, dec=66.0
     )
+
+
+def test_the_mask_stops_the_sky_too():
+    clear, masked = (background_rate("medium", "NIS", "F430M", pupil) for pupil in ("CLEARP", "NRM"))
+    assert masked == pytest.approx(0.2024 * clear)
+    assert background_rate("medium", "GUIDER1", "", "") > 5 * background_rate(
+        "medium", "NIS", "CLEAR", "F200W"
+    )
