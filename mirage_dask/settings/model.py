@@ -42,7 +42,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "seed": int,
 }
 """Columns that settings add: the path of each type of catalog, empty for none; the level or DN/s of the background; empty
-for no cosmic rays; {CRDS type: file} as JSON; names of the effects that are on; seed."""
+for no cosmic rays; sources of reference data; {CRDS type: file} as JSON; names of the effects that are on; seed."""
 
 DEFAULT_COSMIC_RAYS = CosmicRays()
 
