@@ -114,12 +114,12 @@ def add_cluster(parser: Parser) -> None:
     group = parser.add_argument_group("where it runs (default: in threads of this process)")
     where = group.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler, tcp://host:port")
-    where.add_argument("--workers", metavar="N", type=_count, help="start N worker processes on this machine")
+    where.add_argument("--workers", metavar="N", type=count, help="start N worker processes on this machine")
     where.add_argument("--serial", action="store_true", help="one exposure after the other, for debugging")
     group.add_argument("--memory", metavar="SIZE", help="memory limit of each of the N workers, such as 2GB")
 
 
-def _count(text: str) -> int:
+def count(text: str) -> int:
     """Parse a positive whole number."""
     value = int(text) if text.isdigit() else 0
     if value < 1:

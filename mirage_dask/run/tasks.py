@@ -47,6 +47,8 @@ class RunHandle:
     retries: int = 2
     own_process: bool = False
     """The process belongs to dask: its settings may be changed."""
+    check: bool = False
+    """Nothing is written: what is stored is compared with what is computed."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def _settle() -> None:
 
 
 def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
-    """Simulate and write the tiles of a segment; yields a result for each."""
+    """Simulate and write (or check) the tiles of a segment; yields a result for each."""
     for tile in range(first, stop):
         began = time.perf_counter()
         try:
@@ -134,6 +136,11 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
             yield TileResult(
                 row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
             )
+            continue
+        if handle.check:
+            record = store.commits(row).get(tile)
+            problem = store.problem(row, tile, record, values)
+            yield TileResult(row, tile, time.perf_counter() - began, record, problem)
             continue
         try:
             commit = store.write_tile(row, tile, values)

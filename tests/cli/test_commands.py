@@ -120,6 +120,12 @@ def test_status(capsys, store):
 
 
 @pytest.mark.slow
+def test_verify(capsys, store):
+    _, err = run(capsys, "verify", str(store), "--sample", "1", "--serial")
+    assert "1 of 1 tiles are what the plan gives; 2 are finished in all" in err
+
+
+@pytest.mark.slow
 def test_export(capsys, store, tmp_path):
     out, err = run(capsys, "export", str(store), str(tmp_path / "uncal"))
     assert Path(out.splitlines()[0]).name == f"{FIRST}_uncal.fits"
@@ -174,6 +180,10 @@ def test_failures_are_named_and_retried(capsys, store, tmp_path, monkeypatch):
         out, _ = run(capsys, "status", str(broken), code=1)
         assert FIRST in out
         assert "a kernel that fails" in out
+        assert "Traceback" not in out
+        out, _ = run(capsys, "status", str(broken), "--traceback", code=1)
+        assert out.count("Traceback (most recent call last)") == 2
+        assert out.rstrip().endswith("ArithmeticError: a kernel that fails")
     out, err = run(capsys, "status", str(broken), "--retry-failed", "--serial")
     assert "simulating 2 failed exposures again" in err
     assert "failed" not in out
