@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
-from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
+from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
 from mirage_dask.run.events import (
     Announcer,
     ExposureDone,
@@ -22,15 +22,12 @@ from mirage_dask.run.events import (
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
 from mirage_dask.run.ways import Way, check_way, chosen_way
-from mirage_dask.store.commits import Commit
+from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import Failure, SimulationStore
 
 if TYPE_CHECKING:
     from distributed import Client
-
-LEAST_RATIO = 4
-"""A run is refused when not even data compressed so well would fit on the disk."""
 
 
 def run_plan(
@@ -106,14 +103,24 @@ def run_plan(
         way = stack.enter_context(
             chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
         )
-        estimate = estimate_run(loaded, rows, threads=way.threads_each, store_url=os.fspath(store_url))
+        outlook, finished = look_ahead(loaded, store_url, rows)
+        if outlook.differs and not update:
+            raise StoreError(
+                f"{outlook.store_url} holds the simulation of another plan; choose another place, or update it "
+                f"(--update, update=True), which would do this: {'; '.join(outlook.lines)}."
+            )
+        estimate = estimate_run(
+            loaded, rows, threads=way.threads_each, store_url=outlook.store_url, finished=finished
+        )
         check_memory(estimate, way.memory_limit)
+        check_disk(estimate, outlook.store_url, replaced_bytes(loaded, outlook.store_url, rows, finished))
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
-        return _Ledger(store, rows, on_error, Announcer(subscribers)).run(way, estimate, retries)
+        ledger = _Ledger(store, rows, finished, on_error, Announcer(subscribers))
+        return ledger.run(way, estimate, outlook, retries)
 
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
@@ -129,28 +136,24 @@ def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Sub
 class _Ledger:
     """The books of one run, kept on the client: what is done, what failed, what is still missing."""
 
-    def __init__(self, store: SimulationStore, rows: list[int], on_error: str, announce: Announcer):
+    def __init__(
+        self, store: SimulationStore, rows: list[int], done: Finished, on_error: str, announce: Announcer
+    ):
         self.store, self.rows, self.on_error, self.announce = store, rows, on_error, announce
-        self.done: dict[int, dict[int, Commit]] = store.survey()
+        self.done = done
         self.missing = {row: store.plan.grid(row).count - len(self.done[row]) for row in rows}
         self.failures: list[Failure] = []
         self.tiles = self.raw_bytes = self.stored_bytes = 0
 
-    def run(self, way: Way, estimate: RunEstimate, retries: int) -> RunReport:
+    def run(self, way: Way, estimate: RunEstimate, outlook: Outlook, retries: int) -> RunReport:
         """Execute what is missing and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
         in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
-        if (
-            estimate.free_bytes is not None
-            and (estimate.raw_bytes - in_store) / LEAST_RATIO > estimate.free_bytes
-        ):
-            raise StoreError(
-                f"{self.store.url} has {estimate.free_bytes / 1e9:,.1f} GB free; about "
-                f"{estimate.stored_bytes / 1e9:,.1f} GB are needed. Choose another place, or select fewer exposures."
-            )
         self.announce(
-            RunStarted(self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate)
+            RunStarted(
+                self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, outlook
+            )
         )
         segments, per_block = segments_to_do(plan, self.rows, self.done, threads=way.threads)
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)

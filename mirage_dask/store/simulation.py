@@ -404,6 +404,18 @@ def _attributes(plan: Plan) -> dict[str, Any]:
     return {"mirage_dask": {"format": layout.FORMAT, "plan": plan.digest, "exposures": len(plan)}}
 
 
+def plan_of_store(url: str) -> str | None:
+    """Return the digest of the plan that a store was made from; None when there is no store.
+
+    Raises
+    ------
+    StoreError
+        If it is a Zarr store of something else, or cannot be read.
+    """
+    attributes = _root_attributes(files.normal_url(url))
+    return None if attributes is None else str(attributes["plan"])
+
+
 def _root_attributes(url: str) -> dict[str, Any] | None:
     """Return what the root says about its plan; None when there is no store."""
     try:
