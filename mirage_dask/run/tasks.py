@@ -33,6 +33,9 @@ TASK_SAMPLES = 42_000_000
 MOST_BLOCKS = 50_000
 """Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
 
+MOST_SEGMENTS = 400_000
+"""Segments in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+
 Segments = npt.NDArray[Any]
 
 
@@ -98,8 +101,13 @@ def segments_to_do(
                 start = k
     segments = np.array(found, SEGMENT)
     average = max(total // max(len(segments), 1), 1)
-    per_block = max(target // average, -(-len(segments) // MOST_BLOCKS), 1)
-    return segments, int(per_block)
+    return segments, int(max(target // average, 1))
+
+
+def windows(segments: Segments, per_block: int) -> list[Segments]:
+    """Split a run into parts that are submitted one after the other, for a scheduler holds only so many tasks well."""
+    most = max(min(MOST_BLOCKS, MOST_SEGMENTS // per_block), 1) * per_block
+    return [segments[start : start + most] for start in range(0, len(segments), most)]
 
 
 def _tile_samples(plan: Plan, row: int) -> int:

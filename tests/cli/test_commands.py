@@ -94,11 +94,39 @@ def test_plan(capsys, cache_directory):
     words = dict(line.split(maxsplit=1) for line in out.splitlines() if line[0] != " ")
     assert words["exposures"] == "28"
     assert words["references"].startswith("builtin: ")
-    out, _ = run(capsys, "plan", *GIVEN, "--json")
+    assert "measured on 3 tiles here" in words["CPU"]
+    assert "free" not in words["raw"]
+    out, _ = run(capsys, "plan", *GIVEN, "--json", "--no-measure", "--workers", "64")
     plan = json.loads(out)
     assert plan["exposures"] == 28
+    assert plan["statuses"] == {"ready": 28, "unsupported": 0}
+    assert (plan["workers"], plan["measured_tiles"], plan["submissions"]) == (64, 0, 1)
+    assert 28 <= plan["tasks"] <= 400
+    assert 1000 < plan["graph_bytes"] < 100_000
+    assert 64 * plan["seconds"] == pytest.approx(plan["cpu_seconds"])
     assert plan["raw_bytes"] > 6e8
     assert set(plan["references"].values()) == {"builtin"}
+
+
+@pytest.mark.slow
+def test_plan_of_a_store_says_what_will_be_made_again(capsys, store, tmp_path):
+    out, _ = run(capsys, "plan", *GIVEN, "--out", str(store), "--no-measure")
+    assert "in the store: 2 of " in out
+    assert "GB free" in out
+    text = Path(GIVEN[2]).read_text().replace("seed: 42", "seed: 8")
+    for name in ("stars.cat", "galaxies.cat"):
+        text = text.replace(name, str(Path(PROPOSAL).with_name(name)))
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(text)
+    other = ["plan", PROPOSAL, "--settings", str(settings), "--out", str(store), "--no-measure"]
+    out, _ = run(capsys, *other, "--select", SMALL)
+    assert "2 exposures changed" in out
+    assert "again: seed changed" in out
+    out, err = run(
+        capsys, "simulate", *other[1:4], "--out", str(store), "--select", SMALL, "--serial", "--quiet", code=2
+    )
+    assert "another plan" in err
+    assert "seed changed" in err
 
 
 @pytest.mark.slow

@@ -58,6 +58,18 @@ def test_run_on_a_client(fake, client, plan, tmp_path, how):
     check(report.store_url, plan)
 
 
+def test_a_run_in_windows_on_a_client(fake, client, plan, tmp_path, monkeypatch):
+    """The scheduler holds one submission and the beginning of the next, never all."""
+    monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 2)
+    names = []
+    persist = client.persist
+    monkeypatch.setattr(client, "persist", lambda array: names.append(array.name) or persist(array))
+    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    assert report.ok
+    assert len(names) == len(set(names)) == 3
+    check(report.store_url, plan)
+
+
 def test_local_processes_when_asked_for(fake, plan, tmp_path):
     with dask.config.set(PRELOAD):
         report = run_plan(plan, tmp_path / "s.zarr", workers=1, memory="1GB")

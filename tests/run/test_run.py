@@ -18,8 +18,9 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors import graph_size
 from mirage_dask.run.report import RunError
-from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, segments_to_do
+from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.simulation import SimulationStore
 
@@ -190,11 +191,6 @@ def test_tasks_cover_what_is_missing(plan, small_tiles):
 
 def test_tasks_of_a_large_proposal(tmp_path):
     """12,160 full frames of 5 groups: a task is a second of work, and the graph is small."""
-    import pickle
-
-    from mirage_dask.run.executors import task_array
-    from mirage_dask.run.tasks import RunHandle
-
     names = [make_spec(i, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 12161)]
     plan = small_plan(tmp_path / "plan", names)
     segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=200)
@@ -202,11 +198,33 @@ def test_tasks_of_a_large_proposal(tmp_path):
     assert -(-len(segments) // per_block) <= MOST_BLOCKS
     assert (len(segments), per_block) == (12160, 2)  # 8 tiles of 2.6 million samples each
     began = time.process_time()
-    array = task_array(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
-    size = len(pickle.dumps(array.__dask_graph__()))
-    assert len(dict(array.__dask_graph__())) <= 100_000
+    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    assert size.tasks <= 100_000
+    assert size.submissions == 1
+    assert size.graph_bytes < 10_000_000
     assert time.process_time() - began < 10
-    assert size < 10_000_000
+
+
+@pytest.mark.parametrize("per_block", [1, 50])
+def test_windows_of_a_very_large_run(per_block):
+    """Half a million segments: each submission stays below the limits, and together they are the run."""
+    segments = np.zeros(500_000, SEGMENT)
+    segments["row"] = np.arange(len(segments))
+    parts = windows(segments, per_block)
+    assert np.array_equal(np.concatenate(parts), segments)
+    assert all(len(part) % per_block == 0 for part in parts[:-1])
+    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    assert size.submissions == len(parts) > 1
+    assert size.tasks / size.submissions <= 100_000
+    assert size.graph_bytes < 10_000_000
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_a_run_in_windows(fake, plan, tmp_path, small_tiles, monkeypatch, scheduler):
+    monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 3)
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler)
+    assert report.ok
+    assert same(contents(report.store_url), expected(plan))
 
 
 # ------------------------------------------------------------------------------------------------ interrupted
