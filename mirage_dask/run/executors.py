@@ -113,6 +113,8 @@ def run_distributed(
     """
     from distributed import as_completed, futures_of
 
+    from mirage_dask.run.warm import warmed
+
     handle = replace(handle, own_process=True)
     waiting = deque(enumerate(windows(segments, per_block)))
     low = min(MOST_BLOCKS, -(-len(segments) // per_block)) // 10
@@ -129,8 +131,8 @@ def run_distributed(
         return futures
 
     try:
-        arriving = as_completed(submit(), with_results=True, raise_errors=False)
-        with _workers_watched(client, held) as deserted:
+        with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
+            arriving = as_completed(submit(), with_results=True, raise_errors=False)
             for future, results in arriving:
                 block = blocks.pop(str(future.key))
                 if future.status == "error":

@@ -115,12 +115,13 @@ def _tile_samples(plan: Plan, row: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _open(store_url: str, plan_digest: str) -> SimulationStore:
+def open_store(store_url: str, plan_digest: str) -> SimulationStore:
+    """Open a store in a worker, once per process."""
     return SimulationStore(store_url, load_plan(files.join(store_url, "plan"), plan_digest))
 
 
 @lru_cache(maxsize=1)
-def _settle() -> None:
+def settle() -> None:
     """Set up a worker process: dask has the threads, zarr gets few of its own."""
     import zarr
 
@@ -132,7 +133,7 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
     for tile in range(first, stop):
         began = time.perf_counter()
         try:
-            store = _open(handle.store_url, handle.plan_digest)
+            store = open_store(handle.store_url, handle.plan_digest)
         except StoreError as error:
             yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
             return
@@ -186,7 +187,7 @@ def _line(error: BaseException) -> str:
 def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
     """Run the segments of one dask task; returns an object array of `TileResult`."""
     if handle.own_process:
-        _settle()
+        settle()
     results: list[TileResult] = []
     for row, first, stop in block.tolist():
         results.extend(run_segment(row, first, stop, handle))
