@@ -11,6 +11,7 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -132,21 +133,14 @@ def run_distributed(
 
     try:
         with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
-            arriving = as_completed(submit(), with_results=True, raise_errors=False)
-            for future, results in arriving:
-                block = blocks.pop(str(future.key))
-                if future.status == "error":
-                    results = _given_up(block, future.exception())
-                elif future.status != "finished":
-                    what = (
-                        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
-                        if deserted.is_set()
-                        else "The dask scheduler was lost or cancelled the run"
-                    )
-                    raise RunError(f"{what}; what is committed is kept: the same command resumes it.")
-                for result in results:
-                    on_result(result)
-                held.pop(str(future.key)).release()
+            arriving = as_completed(submit(), loop=client.loop)
+            for batch in arriving.batches():
+                for key, results in _results(client, batch, deserted).items():
+                    block = blocks.pop(key)
+                    error = held[key].exception() if results is None else None
+                    for result in _given_up(block, error) if results is None else results:
+                        on_result(result)
+                    held.pop(key).release()
                 if waiting and len(held) <= low:
                     arriving.update(submit())
     except BaseException:
@@ -181,6 +175,34 @@ def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading
         yield deserted
     finally:
         over.set()
+
+
+def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
+    """Fetch what futures that are over hold; None for a task that dask has given up.
+
+    They are fetched here and not by `as_completed`, whose task for a future dies unheard when the scheduler is lost while
+    it fetches. A result that was lost with its worker is made again.
+
+    Raises
+    ------
+    RunError
+        If the scheduler is gone or has forgotten the run.
+    """
+    what = (
+        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
+        if deserted.is_set()
+        else "The dask scheduler was lost or cancelled the run"
+    )
+    lost = RunError(f"{what}; what is committed is kept: the same command resumes it.")
+    if any(future.status in ("cancelled", "lost") for future in batch):
+        raise lost
+    try:
+        found: dict[str, Any] = client.gather({str(f.key): f for f in batch}, errors="skip")
+    except (OSError, CancelledError, TimeoutError) as error:
+        raise lost from error
+    if any(found[str(f.key)] is None and f.status != "error" for f in batch):
+        raise lost
+    return found
 
 
 def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:
