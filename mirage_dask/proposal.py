@@ -13,6 +13,7 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -137,14 +138,37 @@ class PlanSummary:
     """Detector exposures that will be simulated."""
     unsupported: int
     """Rows of the table that cannot be simulated; the column `reason` says why."""
+    statuses: dict[str, int]
+    """Rows of the table by what becomes of them; with a store, by what it holds of them: done, partial, changed, new."""
     tiles: int
-    """Tasks: each computes and writes one tile."""
+    """Units of computing and writing."""
+    tiles_left: int
+    """Of those, not in the store yet."""
+    tasks: int
+    """What dask is given: a task makes a few tiles."""
+    graph_bytes: int
+    """The graph as it is sent to the scheduler, measured; the largest where a run is submitted in parts."""
+    submissions: int
+    """Parts in which it is submitted: one, unless it has more tasks than a scheduler holds well."""
     raw_bytes: int
     stored_bytes: int
     """Expected size of the store."""
+    free_bytes: int | None
+    """Free space there; None when it is not known, or no store was named."""
     memory: int
     """Most memory of a process with one thread, bytes."""
+    thread_memory: int
+    """Of that, what each further thread adds."""
     cpu_seconds: float
+    """For the tiles left, on this machine if `measured_tiles` is not 0."""
+    measured_tiles: int
+    """How many tiles were computed to learn what one costs."""
+    workers: int
+    """Workers, of one thread each, that `seconds` is for."""
+    seconds: float
+    """Wall time that so many workers need, if they have a core each."""
+    changes: tuple[str, ...]
+    """What a run into the store keeps and makes again, and why."""
     references: dict[str, str]
     """Where each kind of reference data comes from."""
     url: str
@@ -270,23 +294,85 @@ class Proposal:
         plan: Plan = self.__dict__["_plan"]
         return plan
 
-    def plan(self, *, progress: Progress | None = None) -> PlanSummary:
-        """Say how large the simulation is: exposures, tiles, bytes, memory, time, and where references come from."""
-        from mirage_dask.run.estimate import estimate_run
+    def plan(
+        self,
+        out: str | os.PathLike[str] | None = None,
+        *,
+        select: str | Iterable[str] | None = None,
+        workers: int | None = None,
+        measure: bool = True,
+        progress: Progress | None = None,
+    ) -> PlanSummary:
+        """Say how large a simulation is before it runs: exposures, tasks, bytes, memory, time, where references come from.
+
+        Parameters
+        ----------
+        out
+            The store, if it is known: says what it holds already, what would be made again and why, and its free disk.
+        select
+            Names, or a pandas query over the table.
+        workers
+            Say how long so many workers take; default one per processor of this machine.
+        measure
+            Compute up to three tiles here to learn what they cost; else the time follows from another machine's figures.
+        progress
+            Called with (what is being done, how many are done, how many there are).
+
+        Raises
+        ------
+        InputError
+            If the selection cannot be used.
+        StoreError
+            If something else than a simulation lies at `out`.
+        """
+        from mirage_dask.run.estimate import estimate_run, measure_tiles
+        from mirage_dask.run.executors import graph_size
+        from mirage_dask.run.tasks import RunHandle, segments_to_do
+        from mirage_dask.run.ways import processors
+        from mirage_dask.store.outlook import look_ahead
 
         plan = self.prepare(progress=progress)
-        size = estimate_run(plan)
+        rows = plan.select(select)
+        outlook, finished = (None, {}) if out is None else look_ahead(plan, out, rows)
+        count = workers or processors()
+        segments, per_block = segments_to_do(plan, rows, finished, threads=count)
+        graph = graph_size(segments, per_block, RunHandle(str(out or plan.url), plan.digest, time.time_ns()))
+        measured = None
+        if measure and len(segments):
+            if progress is not None:
+                progress("measuring a tile", 0, 1)
+            measured = measure_tiles(plan, segments["row"].tolist())
+        size = estimate_run(
+            plan,
+            rows,
+            finished=finished,
+            measured=measured,
+            store_url=None if out is None else os.fspath(out),
+        )
+        unsupported = len(self.table) - len(plan)
+        statuses = {"ready": len(rows)} if outlook is None else dict(outlook.exposures)
         sources: dict[str, str] = {}
         for use in plan.info["provenance"]["references"]:
             sources.setdefault(use["type"], use["source"])
         return PlanSummary(
             exposures=size.exposures,
-            unsupported=len(self.table) - size.exposures,
+            unsupported=unsupported,
+            statuses={**statuses, "unsupported": unsupported},
             tiles=size.tiles,
+            tiles_left=size.tiles_left,
+            tasks=graph.tasks,
+            graph_bytes=graph.graph_bytes,
+            submissions=graph.submissions,
             raw_bytes=size.raw_bytes,
             stored_bytes=size.stored_bytes,
+            free_bytes=size.free_bytes,
             memory=size.peak_bytes,
+            thread_memory=size.thread_bytes,
             cpu_seconds=size.cpu_seconds,
+            measured_tiles=0 if measured is None else measured.tiles,
+            workers=count,
+            seconds=size.cpu_seconds / count,
+            changes=() if outlook is None else tuple(outlook.lines),
             references=dict(sorted(sources.items())),
             url=plan.url,
         )

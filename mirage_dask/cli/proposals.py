@@ -16,6 +16,7 @@ from mirage_dask.cli.arguments import (
     add_json,
     add_proposal,
     add_select,
+    count,
     open_given,
 )
 from mirage_dask.cli.console import (
@@ -82,15 +83,28 @@ def add(commands: Any) -> None:
         commands,
         "plan",
         "say how large a simulation will be, before it runs",
-        "Check everything a simulation needs and say how large it will be: exposures, raw bytes, tasks, memory per "
-        "worker, and where each kind of reference data comes from. Nothing is simulated.",
+        "Check everything a simulation needs and say how large it will be: exposures, tasks, raw and stored bytes, memory "
+        "per worker, time from a few tiles measured here, and where each kind of reference data comes from. With --out also "
+        "what that store holds, what a run would make again and why, and whether its disk is large enough. Nothing is "
+        "written there.",
         """
         mirage-dask plan my.aptx --settings my.yaml
+        mirage-dask plan my.aptx --settings my.yaml --out my.zarr --workers 64
         mirage-dask plan my.aptx --settings my.yaml --json | jq .raw_bytes
         """,
         show_plan,
     )
     add_proposal(plan)
+    plan.add_argument(
+        "--out", metavar="STORE.zarr", help="the store that will be written, or is there already"
+    )
+    add_select(plan)
+    plan.add_argument(
+        "--workers", metavar="N", type=count, help="say how long N workers take (default: one per processor)"
+    )
+    plan.add_argument(
+        "--no-measure", action="store_true", help="compute no tile: the time is that of another machine"
+    )
     add_json(plan)
 
     simulate = add_command(
@@ -236,7 +250,13 @@ def show_plan(arguments: argparse.Namespace) -> int:
     """Print the plan of a proposal."""
     proposal = open_given(arguments)
     with progress_bar() as progress:
-        plan = proposal.plan(progress=progress)
+        plan = proposal.plan(
+            arguments.out,
+            select=arguments.select,
+            workers=arguments.workers,
+            measure=not arguments.no_measure,
+            progress=progress,
+        )
     if arguments.json:
         say_json(plan)
     else:
@@ -251,12 +271,27 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
         sources.setdefault(source, []).append(kind)
     references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
     left_out = f", {plan.unsupported:,} more cannot be simulated" if plan.unsupported else ""
+    parts = f", in {plan.submissions:,} submissions" if plan.submissions > 1 else ""
+    left = f", {plan.tiles_left:,} to make" if plan.tiles_left != plan.tiles else ""
+    free = "" if plan.free_bytes is None else f"; {size(plan.free_bytes)} free"
+    how = (
+        f"measured on {plan.measured_tiles} tile{'s' if plan.measured_tiles > 1 else ''} here"
+        if plan.measured_tiles
+        else "not measured here"
+    )
+    many = "s" if plan.workers > 1 else ""
     return [
         ("exposures", f"{plan.exposures:,}{left_out}"),
-        ("tiles", f"{plan.tiles:,}"),
-        ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store"),
-        ("memory", f"at most {size(plan.memory)} in a process of one thread"),
-        ("CPU time", f"about {duration(plan.cpu_seconds)}"),
+        *([("store", "\n".join(plan.changes))] if plan.changes else []),
+        ("tiles", f"{plan.tiles:,}{left}"),
+        ("tasks", f"{plan.tasks:,}, a graph of {size(plan.graph_bytes)}{parts}"),
+        ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store{free}"),
+        (
+            "memory",
+            f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each more",
+        ),
+        ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
+        ("time", f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each"),
         ("references", "\n".join(references)),
         ("plan", plan.url),
     ]

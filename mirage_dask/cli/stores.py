@@ -1,4 +1,4 @@
-"""Commands that start from a store: status, export."""
+"""Commands that start from a store: status, verify, export."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ import argparse
 import os
 from typing import Any
 
-from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select
-from mirage_dask.cli.console import say, say_json, say_pairs, say_table, size, tell, tell_failure
+from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select, count
+from mirage_dask.cli.console import (
+    complain,
+    duration,
+    progress_bar,
+    say,
+    say_json,
+    say_pairs,
+    say_table,
+    size,
+    tell,
+    tell_failure,
+)
 from mirage_dask.cli.proposals import check_scheduler
 from mirage_dask.errors import InputError
 
@@ -18,10 +29,11 @@ def add(commands: Any) -> None:
         commands,
         "status",
         "say what of a store is done, and what failed",
-        "Say how much of a store is done, and name the exposures that failed with the reason. --retry-failed simulates "
-        "them again.",
+        "Say how much of a store is done, and name the exposures that failed with the reason; --traceback says where in "
+        "the code each failed. --retry-failed simulates them again, here or on a cluster.",
         """
         mirage-dask status my.zarr
+        mirage-dask status my.zarr --traceback
         mirage-dask status my.zarr --json | jq '.[] | select(.status == "failed") | .name'
         mirage-dask status my.zarr --retry-failed --workers 4
         """,
@@ -29,8 +41,32 @@ def add(commands: Any) -> None:
     )
     status.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
     status.add_argument("--retry-failed", action="store_true", help="simulate again what failed")
+    status.add_argument("--traceback", action="store_true", help="show the traceback of each failed exposure")
     add_cluster(status)
     add_json(status)
+
+    verify = add_command(
+        commands,
+        "verify",
+        "compute tiles of a store again and compare",
+        "Compute finished tiles of a store again, from its own plan and nothing else, and compare every value with what "
+        "is stored. Exposures that differ are named, with exit code 1. --checksums only reads the tiles: it finds damaged "
+        "files, not wrong values.",
+        """
+        mirage-dask verify my.zarr --sample 20
+        mirage-dask verify my.zarr --select "observation == 2" --workers 4
+        mirage-dask verify my.zarr --checksums
+        """,
+        verify_tiles,
+    )
+    verify.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
+    verify.add_argument(
+        "--sample", metavar="N", type=count, help="at most N tiles, spread evenly (default: all)"
+    )
+    verify.add_argument("--checksums", action="store_true", help="compare checksums, compute nothing")
+    add_select(verify)
+    add_cluster(verify)
+    add_json(verify)
 
     export = add_command(
         commands,
@@ -78,6 +114,9 @@ def show_status(arguments: argparse.Namespace) -> int:
     )
     if len(failed):
         say_table(["failed", "reason"], failed[["name", "reason"]].itertuples(index=False, name=None))
+    if arguments.traceback:
+        for name, trace in failed[["name", "traceback"]].itertuples(index=False, name=None):
+            say(f"\n{name}\n{trace or 'no traceback: the worker died'}".rstrip())
     return 1 if len(failed) else 0
 
 
@@ -100,6 +139,45 @@ def simulate_again(store: Any, names: list[str], arguments: argparse.Namespace) 
 
 STATUS_COLUMNS = ("name", "status", "reason", "tiles", "tiles_done", "raw_bytes", "stored_bytes", "traceback")
 STATUSES = ("done", "partial", "ready", "failed", "unsupported")
+
+
+def verify_tiles(arguments: argparse.Namespace) -> int:
+    """Compare tiles, and name what is not right."""
+    from mirage_dask import __version__
+    from mirage_dask.run.verify import verify_store
+
+    check_scheduler(arguments.scheduler)
+    with progress_bar() as progress:
+        found = verify_store(
+            arguments.store,
+            sample=arguments.sample,
+            select=arguments.select,
+            checksums=arguments.checksums,
+            client=arguments.scheduler,
+            workers=arguments.workers,
+            memory=arguments.memory,
+            scheduler="serial" if arguments.serial else None,
+            progress=progress,
+        )
+    if arguments.json:
+        say_json(found)
+    else:
+        for damage in found.damages:
+            say(f"{damage.exposure}, tile {damage.tile}: {damage.problem}")
+    what = "have the checksums they were written with" if arguments.checksums else "are what the plan gives"
+    good = found.checked - len(found.damages)
+    tell(
+        f"{good:,} of {found.checked:,} tiles {what}; {found.tiles:,} are finished in all "
+        f"({duration(found.seconds)})"
+    )
+    if found.damages:
+        other = (
+            f", which version {found.made_by} made (this is {__version__})"
+            if found.made_by != __version__
+            else ""
+        )
+        complain(f"{len(found.exposures):,} exposures of {found.store_url}{other} are not right.")
+    return 0 if found.ok else 1
 
 
 def export_files(arguments: argparse.Namespace) -> int:

@@ -12,14 +12,19 @@ the kernels are compiled in the same process, 587 MB when they come from their c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from mirage_dask.errors import InputError
+from mirage_dask import lazy
+from mirage_dask.errors import InputError, StoreError
 from mirage_dask.reference.plane_store import CACHE
 from mirage_dask.store import files
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.layout import encode_tile
+from mirage_dask.store.outlook import raw_bytes
 from mirage_dask.store.plan import Plan
 
 PROCESS_BYTES = 520_000_000
@@ -34,8 +39,8 @@ PIXEL_BYTES = 240
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
 
-STORED_FRACTION = 0.5
-"""Stored bytes per raw byte (see `store.layout`)."""
+STORED_FRACTIONS = {1: 0.83, 2: 0.56, 5: 0.44, 10: 0.42}
+"""Stored bytes per raw byte by the number of groups (see `store.layout`); the number below counts for those between."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +55,89 @@ class RunEstimate:
     """Threads per process."""
     peak_bytes: int
     """Projected peak memory of one process."""
+    thread_bytes: int
+    """Of that, what each thread adds."""
+    tiles_left: int
+    """Tiles that are not in the store yet."""
+    stored_bytes_left: int
+    """What they will take in the store."""
     cpu_seconds: float
+    """To make them."""
     free_bytes: int | None
     """Free space at the store; None when that is not known."""
 
     def __str__(self) -> str:
         free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:,.1f} GB free)"
         many = "s" if self.threads > 1 else ""
+        left = "" if self.tiles_left == self.tiles else f" ({self.tiles_left} to make)"
         return (
-            f"{self.exposures} exposures, {self.tiles} tiles, {self.raw_bytes / 1e9:,.2f} GB raw, about "
+            f"{self.exposures} exposures, {self.tiles} tiles{left}, {self.raw_bytes / 1e9:,.2f} GB raw, about "
             f"{self.stored_bytes / 1e9:,.2f} GB in the store{free}; at most {self.peak_bytes / 1e6:,.0f} MB of memory "
             f"in each process of {self.threads} thread{many}; about {self.cpu_seconds:,.0f} CPU seconds."
         )
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What tiles of a plan cost on this machine."""
+
+    tiles: int
+    """How many were measured."""
+    sample_seconds: float
+    """CPU seconds per pixel and group, computing and encoding."""
+    stored_fraction: float
+    """Stored bytes per raw byte."""
+
+
+def measure_tiles(
+    plan: Plan, rows: Iterable[int] | None = None, *, most: int = 3, patience: float = 20.0
+) -> Measured | None:
+    """Compute a few tiles of a plan in this process and encode them, to learn what they cost.
+
+    Parameters
+    ----------
+    rows
+        Exposures to choose from, evenly; default all.
+    most
+        How many tiles.
+    patience
+        Begin no other tile after so many seconds.
+
+    Returns
+    -------
+    Measured or None
+        None when no tile could be computed; the run itself will say why.
+    """
+    chosen = list(range(len(plan)) if rows is None else rows)
+    began = time.monotonic()
+    samples = stored = count = 0
+    seconds = 0.0
+    for row in dict.fromkeys(chosen[int(k)] for k in np.linspace(0, len(chosen) - 1, min(most, len(chosen)))):
+        if count and time.monotonic() - began > patience:
+            break
+        grid = plan.grid(row)
+        try:
+            # Another tile first: kernels are compiled and references opened once per process, not once per tile.
+            lazy.simulate(plan, row, grid.window(0), "raw")
+            start = time.process_time()
+            tile = lazy.simulate(plan, row, grid.window(grid.count // 2), "raw")
+            stored += len(encode_tile(grid, tile))
+        except Exception:
+            continue
+        seconds += time.process_time() - start
+        samples += tile.size
+        count += 1
+    return Measured(count, seconds / samples, stored / (2 * samples)) if count else None
+
+
 def estimate_run(
-    plan: Plan, rows: Iterable[int] | None = None, *, threads: int = 1, store_url: str | None = None
+    plan: Plan,
+    rows: Iterable[int] | None = None,
+    *,
+    threads: int = 1,
+    store_url: str | None = None,
+    finished: Mapping[int, Mapping[int, Commit]] | None = None,
+    measured: Measured | None = None,
 ) -> RunEstimate:
     """Estimate a run.
 
@@ -79,21 +151,39 @@ def estimate_run(
         Threads that compute side by side in one process.
     store_url
         Where the store is or will be, for its free space.
+    finished
+        {row: tiles} that are in the store already.
+    measured
+        What tiles cost; default what they cost where the constants were set.
     """
-    chosen = np.arange(len(plan)) if rows is None else np.fromiter(rows, int)
-    grids = [plan.grid(int(row)) for row in chosen]
-    samples = sum(int(np.prod(grid.shape)) for grid in grids)
+    chosen = list(range(len(plan))) if rows is None else [int(row) for row in rows]
+    grids = [plan.grid(row) for row in chosen]
+    done = [(finished or {}).get(row, {}) for row in chosen]
+    raw = [2 * int(np.prod(grid.shape)) for grid in grids]
+    left = [raw_bytes(plan, row, tiles) for row, tiles in zip(chosen, done, strict=True)]
+    ratios = [
+        stored_fraction(grid.shape[1]) if measured is None else measured.stored_fraction for grid in grids
+    ]
+    cost = SAMPLE_SECONDS if measured is None else measured.sample_seconds
     working = max((_working_bytes(grid.tile) for grid in set(grids)), default=0)
     return RunEstimate(
         exposures=len(grids),
         tiles=sum(grid.count for grid in grids),
-        raw_bytes=2 * samples,
-        stored_bytes=int(2 * samples * STORED_FRACTION),
+        raw_bytes=sum(raw),
+        stored_bytes=int(np.dot(raw, ratios)) if raw else 0,
         threads=threads,
         peak_bytes=PROCESS_BYTES + CACHE.limit + threads * working,
-        cpu_seconds=samples * SAMPLE_SECONDS,
+        thread_bytes=working,
+        tiles_left=sum(grid.count - len(tiles) for grid, tiles in zip(grids, done, strict=True)),
+        stored_bytes_left=int(np.dot(left, ratios)) if left else 0,
+        cpu_seconds=sum(left) / 2 * cost,
         free_bytes=None if store_url is None else files.free_bytes(files.normal_url(store_url)),
     )
+
+
+def stored_fraction(groups: int) -> float:
+    """Return the stored bytes per raw byte to be expected of ramps of so many groups."""
+    return STORED_FRACTIONS[max(n for n in STORED_FRACTIONS if n <= max(groups, 1))]
 
 
 def _working_bytes(tile: tuple[int, int, int, int]) -> int:
@@ -112,10 +202,39 @@ def check_memory(estimate: RunEstimate, limit: int | None) -> None:
     Raises
     ------
     InputError
-        If the projected peak is larger; says which limit would do.
+        If the projected peak is larger; says which limit, or how many threads, would do.
     """
-    if limit and estimate.peak_bytes > limit:
-        raise InputError(
-            f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {estimate.threads} thread(s) but is "
-            f"limited to {limit / 1e6:,.0f} MB; give each worker more memory or fewer threads."
-        )
+    if not limit or estimate.peak_bytes <= limit:
+        return
+    base = estimate.peak_bytes - estimate.threads * estimate.thread_bytes
+    fitting = (limit - base) // estimate.thread_bytes if estimate.thread_bytes else 0
+    fewer = f", or {fitting} thread{'s' if fitting > 1 else ''} in each" if fitting > 0 else ""
+    raise InputError(
+        f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {estimate.threads} thread(s) but is "
+        f"limited to {limit / 1e6:,.0f} MB; give each worker more memory (at least "
+        f"{-(-estimate.peak_bytes // 10**6):,} MB){fewer}."
+    )
+
+
+def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0) -> None:
+    """Refuse a run for which the disk is too small.
+
+    Parameters
+    ----------
+    store_url
+        The store.
+    replaced
+        Bytes there that the run writes anew.
+
+    Raises
+    ------
+    StoreError
+        If what is to be made takes more than the free space.
+    """
+    if estimate.free_bytes is None or estimate.stored_bytes_left <= estimate.free_bytes + replaced:
+        return
+    need, free = estimate.stored_bytes_left / 1e9, (estimate.free_bytes + replaced) / 1e9
+    raise StoreError(
+        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to be made need about "
+        f"{need:,.2f} GB. Choose another place, free {need - free:,.2f} GB, or select fewer exposures."
+    )

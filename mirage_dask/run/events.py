@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.report import RunReport
+from mirage_dask.store.outlook import Outlook
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class RunStarted:
     raw_bytes_done: int
     """Of that, in the store already."""
     estimate: RunEstimate
+    outlook: Outlook
+    """What of a store that is there is kept, and what is made again, and why."""
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, suppress
-from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
-from mirage_dask.run import executors
-from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
+from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
 from mirage_dask.run.events import (
     Announcer,
     ExposureDone,
@@ -23,16 +20,14 @@ from mirage_dask.run.events import (
     TileFailed,
 )
 from mirage_dask.run.report import RunError, RunReport
-from mirage_dask.run.tasks import RunHandle, Segments, TileResult, segments_to_do
-from mirage_dask.store.commits import Commit
+from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.ways import Way, check_way, chosen_way
+from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import Failure, SimulationStore
 
 if TYPE_CHECKING:
     from distributed import Client
-
-LEAST_RATIO = 4
-"""A run is refused when not even data compressed so well would fit on the disk."""
 
 
 def run_plan(
@@ -97,93 +92,35 @@ def run_plan(
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
-    _check(client, workers, memory, scheduler, threads, on_error)
+    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+    if on_error not in ("record", "raise"):
+        problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
+    if problems:
+        raise InputError(problems)
     loaded = plan if isinstance(plan, Plan) else load_plan(plan)
     rows = loaded.select(select)
     with ExitStack() as stack:
-        if client is None and workers is None and scheduler is None:
-            client = _active_client()
-        chosen = stack.enter_context(executors.connected(client, workers, memory))
-        how = _how(chosen, scheduler, threads)
-        estimate = estimate_run(loaded, rows, threads=how.threads_each, store_url=os.fspath(store_url))
-        check_memory(estimate, how.memory_limit)
+        way = stack.enter_context(
+            chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+        )
+        outlook, finished = look_ahead(loaded, store_url, rows)
+        if outlook.differs and not update:
+            raise StoreError(
+                f"{outlook.store_url} holds the simulation of another plan; choose another place, or update it "
+                f"(--update, update=True), which would do this: {'; '.join(outlook.lines)}."
+            )
+        estimate = estimate_run(
+            loaded, rows, threads=way.threads_each, store_url=outlook.store_url, finished=finished
+        )
+        check_memory(estimate, way.memory_limit)
+        check_disk(estimate, outlook.store_url, replaced_bytes(loaded, outlook.store_url, rows, finished))
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
-        return _Ledger(store, rows, on_error, Announcer(subscribers)).run(how, estimate, retries)
-
-
-@dataclass(frozen=True)
-class _How:
-    """An executor and what it has."""
-
-    execute: Callable[[Segments, int, RunHandle, executors.OnResult], None]
-    threads: int
-    """In all processes."""
-    threads_each: int
-    """In one process."""
-    memory_limit: int | None
-    """Bytes of one process."""
-
-
-def _how(client: Client | None, scheduler: str | None, threads: int | None) -> _How:
-    if client is not None:
-        total, each, limit = executors.client_resources(client)
-        return _How(partial(executors.run_distributed, client=client), total, each, limit)
-    if scheduler == "serial":
-        return _How(executors.run_serial, 1, 1, None)
-    count = threads or _processors()
-    return _How(partial(executors.run_threads, threads=count), count, count, None)
-
-
-def _processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
-
-
-def _active_client() -> Client | None:
-    """Return the dask client that the user's session works with, if there is one."""
-    from distributed import get_client
-
-    try:
-        return get_client()
-    except ValueError:
-        return None
-
-
-def _check(
-    client: Client | str | None,
-    workers: int | None,
-    memory: str | int | None,
-    scheduler: str | None,
-    threads: int | None,
-    on_error: str,
-) -> None:
-    problems = []
-    ways = {"client": client, "workers": workers, "scheduler": scheduler}
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) > 1:
-        problems.append(f"{' and '.join(given)} exclude each other; give one of them.")
-    if scheduler not in (None, "serial", "threads"):
-        problems.append(
-            f"scheduler must be 'serial' or 'threads', not {scheduler!r}; an address goes into client."
-        )
-    if workers is not None and workers < 1:
-        problems.append(f"workers must be at least 1, not {workers}.")
-    if memory is not None and workers is None:
-        problems.append("memory limits the processes that workers=N starts; give workers too.")
-    if threads is not None and (
-        threads < 1 or scheduler not in (None, "threads") or client is not None or workers
-    ):
-        problems.append("threads, at least 1, goes with scheduler='threads' only.")
-    if on_error not in ("record", "raise"):
-        problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
-    if problems:
-        raise InputError(problems)
+        ledger = _Ledger(store, rows, finished, on_error, Announcer(subscribers))
+        return ledger.run(way, estimate, outlook, retries)
 
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
@@ -199,34 +136,30 @@ def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Sub
 class _Ledger:
     """The books of one run, kept on the client: what is done, what failed, what is still missing."""
 
-    def __init__(self, store: SimulationStore, rows: list[int], on_error: str, announce: Announcer):
+    def __init__(
+        self, store: SimulationStore, rows: list[int], done: Finished, on_error: str, announce: Announcer
+    ):
         self.store, self.rows, self.on_error, self.announce = store, rows, on_error, announce
-        self.done: dict[int, dict[int, Commit]] = store.survey()
+        self.done = done
         self.missing = {row: store.plan.grid(row).count - len(self.done[row]) for row in rows}
         self.failures: list[Failure] = []
         self.tiles = self.raw_bytes = self.stored_bytes = 0
 
-    def run(self, how: _How, estimate: RunEstimate, retries: int) -> RunReport:
+    def run(self, way: Way, estimate: RunEstimate, outlook: Outlook, retries: int) -> RunReport:
         """Execute what is missing and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
         in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
-        if (
-            estimate.free_bytes is not None
-            and (estimate.raw_bytes - in_store) / LEAST_RATIO > estimate.free_bytes
-        ):
-            raise StoreError(
-                f"{self.store.url} has {estimate.free_bytes / 1e9:,.1f} GB free; about "
-                f"{estimate.stored_bytes / 1e9:,.1f} GB are needed. Choose another place, or select fewer exposures."
-            )
         self.announce(
-            RunStarted(self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate)
+            RunStarted(
+                self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, outlook
+            )
         )
-        segments, per_block = segments_to_do(plan, self.rows, self.done, threads=how.threads)
+        segments, per_block = segments_to_do(plan, self.rows, self.done, threads=way.threads)
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(segments):
-                how.execute(segments, per_block, handle, self.book)
+                way.execute(segments, per_block, handle, self.book)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
                 self.store.finish(self.done, self.failures)

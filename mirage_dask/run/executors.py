@@ -7,10 +7,13 @@ What a pixel is does not depend on the executor.
 from __future__ import annotations
 
 import logging
+import pickle
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dask
@@ -20,7 +23,15 @@ from dask.callbacks import Callback
 
 from mirage_dask.errors import InputError
 from mirage_dask.run.report import RunError
-from mirage_dask.run.tasks import RunHandle, Segments, TileResult, run_block, run_segment
+from mirage_dask.run.tasks import (
+    MOST_BLOCKS,
+    RunHandle,
+    Segments,
+    TileResult,
+    run_block,
+    run_segment,
+    windows,
+)
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,12 +50,34 @@ def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result
             on_result(result)
 
 
-def task_array(segments: Segments, per_block: int, handle: RunHandle) -> da.Array:
-    """Return the whole run as one dask array with a task per `per_block` segments; values are `TileResult` objects."""
-    index = da.from_array(segments, chunks=per_block, name=f"mirage-segments-{handle.run}")
+def task_array(segments: Segments, per_block: int, handle: RunHandle, window: int = 0) -> da.Array:
+    """Return one submission as a dask array with a task per `per_block` segments; values are `TileResult` objects."""
+    name = f"{handle.run}-{window}"
+    index = da.from_array(segments, chunks=per_block, name=f"mirage-segments-{name}")
     return da.map_blocks(
-        run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{handle.run}"
+        run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{name}"
     )
+
+
+@dataclass(frozen=True)
+class GraphSize:
+    """What dask is given for a run."""
+
+    tasks: int
+    """In all submissions."""
+    graph_bytes: int
+    """Largest submission as it is pickled."""
+    submissions: int
+
+
+def graph_size(segments: Segments, per_block: int, handle: RunHandle) -> GraphSize:
+    """Measure the graph of a run without running it."""
+    parts = windows(segments, per_block)
+    graphs = [task_array(part, per_block, handle).__dask_graph__() for part in parts[:1]]
+    most = max((len(pickle.dumps(graph)) for graph in graphs), default=0)
+    per_part = [-(-len(part) // per_block) for part in parts]
+    each = len(dict(graphs[0])) / per_part[0] if parts else 0
+    return GraphSize(round(each * sum(per_part)), most, len(parts))
 
 
 def run_threads(
@@ -63,13 +96,16 @@ def run_threads(
                     on_result(result)
 
     with Callback(posttask=finished), dask.config.set(scheduler="threads", num_workers=threads):
-        task_array(segments, per_block, handle).compute()
+        for number, part in enumerate(windows(segments, per_block)):
+            task_array(part, per_block, handle, number).compute()
 
 
 def run_distributed(
     segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
 ) -> None:
     """Run on a dask client; a task that dask gives up on (its worker died again and again) counts as failed.
+
+    A run of more tasks than a scheduler holds well is submitted in windows, the next one before the last has run dry.
 
     Raises
     ------
@@ -78,33 +114,42 @@ def run_distributed(
     """
     from distributed import as_completed, futures_of
 
+    from mirage_dask.run.warm import warmed
+
     handle = replace(handle, own_process=True)
-    array = client.persist(task_array(segments, per_block, handle))
-    futures = futures_of(array)
-    del array
+    waiting = deque(enumerate(windows(segments, per_block)))
+    low = min(MOST_BLOCKS, -(-len(segments) // per_block)) // 10
+    held: dict[str, Any] = {}
+    blocks: dict[str, Segments] = {}
+
+    def submit() -> list[Any]:
+        number, part = waiting.popleft()
+        futures: list[Any] = futures_of(client.persist(task_array(part, per_block, handle, number)))
+        for future in futures:
+            at = per_block * int(future.key[-1])
+            held[str(future.key)] = future
+            blocks[str(future.key)] = part[at : at + per_block]
+        return futures
+
     try:
-        with _workers_watched(client, futures) as deserted:
-            for future, results in as_completed(futures, with_results=True, raise_errors=False):
-                if future.status == "error":
-                    at = per_block * int(future.key[-1])
-                    results = _given_up(segments[at : at + per_block], future.exception())
-                elif future.status != "finished":
-                    what = (
-                        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
-                        if deserted.is_set()
-                        else "The dask scheduler was lost or cancelled the run"
-                    )
-                    raise RunError(f"{what}; what is committed is kept: the same command resumes it.")
-                for result in results:
-                    on_result(result)
-                future.release()
+        with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
+            arriving = as_completed(submit(), loop=client.loop)
+            for batch in arriving.batches():
+                for key, results in _results(client, batch, deserted).items():
+                    block = blocks.pop(key)
+                    error = held[key].exception() if results is None else None
+                    for result in _given_up(block, error) if results is None else results:
+                        on_result(result)
+                    held.pop(key).release()
+                if waiting and len(held) <= low:
+                    arriving.update(submit())
     except BaseException:
-        client.cancel(futures, force=True)
+        client.cancel(list(held.values()), force=True)
         raise
 
 
 @contextmanager
-def _workers_watched(client: Client, futures: list[Any]) -> Iterator[threading.Event]:
+def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading.Event]:
     """Cancel the futures when a local cluster stays without workers, and say so by the event.
 
     Workers of other clusters may come back after hours in a queue; those of a local cluster that could not be restarted
@@ -122,7 +167,7 @@ def _workers_watched(client: Client, futures: list[Any]) -> Iterator[threading.E
             workers = client.scheduler_info(n_workers=-1)["workers"]
             without = 0.0 if workers else without + WATCH_SECONDS
         deserted.set()
-        client.cancel(futures, force=True)
+        client.cancel(list(held.values()), force=True)
 
     if isinstance(client.cluster, LocalCluster):
         threading.Thread(target=watch, name="mirage_dask worker watch", daemon=True).start()
@@ -130,6 +175,34 @@ def _workers_watched(client: Client, futures: list[Any]) -> Iterator[threading.E
         yield deserted
     finally:
         over.set()
+
+
+def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
+    """Fetch what futures that are over hold; None for a task that dask has given up.
+
+    They are fetched here and not by `as_completed`, whose task for a future dies unheard when the scheduler is lost while
+    it fetches. A result that was lost with its worker is made again.
+
+    Raises
+    ------
+    RunError
+        If the scheduler is gone or has forgotten the run.
+    """
+    what = (
+        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
+        if deserted.is_set()
+        else "The dask scheduler was lost or cancelled the run"
+    )
+    lost = RunError(f"{what}; what is committed is kept: the same command resumes it.")
+    if any(future.status in ("cancelled", "lost") for future in batch):
+        raise lost
+    try:
+        found: dict[str, Any] = client.gather({str(f.key): f for f in batch}, errors="skip")
+    except (OSError, CancelledError, TimeoutError) as error:
+        raise lost from error
+    if any(found[str(f.key)] is None and f.status != "error" for f in batch):
+        raise lost
+    return found
 
 
 def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:

@@ -47,7 +47,8 @@ class TerminalProgress:
         match event:
             case RunStarted():
                 self._exposures, self._done = event.exposures, event.exposures_done
-                self._say(str(event.estimate), "dim")
+                for line in (str(event.estimate), *event.outlook.lines):
+                    self._say(line, "dim")
                 fields: dict[str, Any] = self._fields(event.raw_bytes_done, 0.0)
                 self._task = self._progress.add_task(
                     "", total=event.raw_bytes, completed=event.raw_bytes_done, **fields

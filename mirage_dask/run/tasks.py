@@ -33,6 +33,9 @@ TASK_SAMPLES = 42_000_000
 MOST_BLOCKS = 50_000
 """Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
 
+MOST_SEGMENTS = 400_000
+"""Segments in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+
 Segments = npt.NDArray[Any]
 
 
@@ -47,6 +50,8 @@ class RunHandle:
     retries: int = 2
     own_process: bool = False
     """The process belongs to dask: its settings may be changed."""
+    check: bool = False
+    """Nothing is written: what is stored is compared with what is computed."""
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,13 @@ def segments_to_do(
                 start = k
     segments = np.array(found, SEGMENT)
     average = max(total // max(len(segments), 1), 1)
-    per_block = max(target // average, -(-len(segments) // MOST_BLOCKS), 1)
-    return segments, int(per_block)
+    return segments, int(max(target // average, 1))
+
+
+def windows(segments: Segments, per_block: int) -> list[Segments]:
+    """Split a run into parts that are submitted one after the other, for a scheduler holds only so many tasks well."""
+    most = max(min(MOST_BLOCKS, MOST_SEGMENTS // per_block), 1) * per_block
+    return [segments[start : start + most] for start in range(0, len(segments), most)]
 
 
 def _tile_samples(plan: Plan, row: int) -> int:
@@ -105,12 +115,13 @@ def _tile_samples(plan: Plan, row: int) -> int:
 
 
 @lru_cache(maxsize=8)
-def _open(store_url: str, plan_digest: str) -> SimulationStore:
+def open_store(store_url: str, plan_digest: str) -> SimulationStore:
+    """Open a store in a worker, once per process."""
     return SimulationStore(store_url, load_plan(files.join(store_url, "plan"), plan_digest))
 
 
 @lru_cache(maxsize=1)
-def _settle() -> None:
+def settle() -> None:
     """Set up a worker process: dask has the threads, zarr gets few of its own."""
     import zarr
 
@@ -118,11 +129,11 @@ def _settle() -> None:
 
 
 def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
-    """Simulate and write the tiles of a segment; yields a result for each."""
+    """Simulate and write (or check) the tiles of a segment; yields a result for each."""
     for tile in range(first, stop):
         began = time.perf_counter()
         try:
-            store = _open(handle.store_url, handle.plan_digest)
+            store = open_store(handle.store_url, handle.plan_digest)
         except StoreError as error:
             yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
             return
@@ -134,6 +145,11 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
             yield TileResult(
                 row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
             )
+            continue
+        if handle.check:
+            record = store.commits(row).get(tile)
+            problem = store.problem(row, tile, record, values)
+            yield TileResult(row, tile, time.perf_counter() - began, record, problem)
             continue
         try:
             commit = store.write_tile(row, tile, values)
@@ -171,7 +187,7 @@ def _line(error: BaseException) -> str:
 def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
     """Run the segments of one dask task; returns an object array of `TileResult`."""
     if handle.own_process:
-        _settle()
+        settle()
     results: list[TileResult] = []
     for row, first, stop in block.tolist():
         results.extend(run_segment(row, first, stop, handle))

@@ -18,6 +18,7 @@ import io
 import json
 import os
 import tempfile
+import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
@@ -110,7 +111,7 @@ class _Table:
                 values = {f.name: archive[f.name] for f in fields(cls)}  # type: ignore[arg-type]
         except FileNotFoundError:
             raise StoreError(f"There is no source table {target}; plan the simulation again.") from None
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise StoreError(
                 f"The source table {target} is damaged ({error}); plan the simulation again."
             ) from error

@@ -21,6 +21,7 @@ documents are made by zarr once per shape and written as bytes: 12,160 groups ta
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -48,11 +49,14 @@ BLOCK_BYTES = 128 * 1024
 _KEYS = {"name": "default", "separator": "."}
 """Chunk files lie flat in the array's directory: one directory less per row of tiles."""
 
+_QUIET = threading.RLock()
+"""Filters of warnings belong to the process: two threads that set and restore them would undo each other."""
+
 
 @contextmanager
 def quiet() -> Iterator[None]:
     """Silence zarr's remark that the Delta codec comes from numcodecs, which every zarr-python installs."""
-    with warnings.catch_warnings():
+    with _QUIET, warnings.catch_warnings():
         warnings.filterwarnings(
             "ignore", message="Numcodecs codecs are not in the Zarr version 3 specification"
         )

@@ -234,36 +234,74 @@ class SimulationStore:
                     f"{path} cannot be opened ({error}); simulate the exposure again."
                 ) from error
 
+    def sample(
+        self, rows: Iterable[int] | None = None, *, most: int | None = None
+    ) -> list[tuple[int, int, Commit]]:
+        """Return (row, tile, record) of finished tiles, in order.
+
+        Parameters
+        ----------
+        rows
+            Exposures to look at; default all.
+        most
+            Return at most so many, spread evenly over all of them.
+        """
+        done = [
+            (row, tile, commit) for row, tiles in self.survey(rows).items() for tile, commit in tiles.items()
+        ]
+        if most is not None and most < len(done):
+            done = [done[int(k)] for k in np.linspace(0, len(done) - 1, max(most, 1))]
+        return done
+
     def verify(self, rows: Iterable[int] | None = None, *, sample: int | None = None) -> list[Damage]:
-        """Read finished tiles back and compare their checksums.
+        """Read finished tiles back and compare them with the checksums in their commit records.
+
+        It finds what happened to the files since they were written. `run.verify` computes tiles again, and so finds
+        too what was computed otherwise than it would be now.
 
         Parameters
         ----------
         rows
             Exposures to check; default all.
         sample
-            Check only about this many tiles, spread evenly over all of them.
+            Check at most this many tiles, spread evenly over all of them.
         """
-        done = [
-            (row, tile, commit) for row, tiles in self.survey(rows).items() for tile, commit in tiles.items()
+        found = [
+            (row, tile, self.problem(row, tile, commit))
+            for row, tile, commit in self.sample(rows, most=sample)
         ]
-        if sample is not None and sample < len(done):
-            done = [done[int(k)] for k in np.linspace(0, len(done) - 1, max(sample, 1))]
-        damages = []
-        for row, tile, commit in done:
-            name = self.plan.names[row]
-            window = self.plan.grid(row).window(tile)
-            where = tuple(
-                slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns)
-            )
-            try:
-                if checksum(self.raw(name)[where]) != commit.checksum:
-                    damages.append(
-                        Damage(name, tile, "pixel values differ from the checksum in its commit record")
-                    )
-            except Exception as error:  # whatever zarr or a codec makes of damaged bytes
-                damages.append(Damage(name, tile, f"cannot be read: {error}"))
-        return damages
+        return [Damage(self.plan.names[row], tile, problem) for row, tile, problem in found if problem]
+
+    def problem(
+        self, row: int, tile: int, commit: Commit | None, values: npt.NDArray[np.uint16] | None = None
+    ) -> str:
+        """Say what is wrong with a stored tile, or return an empty string.
+
+        Parameters
+        ----------
+        commit
+            Its record.
+        values
+            What it should hold; without, only the checksum is compared.
+        """
+        if commit is None:
+            return "is not complete any more"
+        window = self.plan.grid(row).window(tile)
+        where = tuple(slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns))
+        try:
+            stored = self.raw(self.plan.names[row])[where]
+        except Exception as error:  # whatever zarr or a codec makes of damaged bytes
+            return f"cannot be read: {error}"
+        if checksum(stored) != commit.checksum:
+            return "pixel values differ from the checksum in its commit record"
+        if values is None or np.array_equal(stored, values):
+            return ""
+        different = np.argwhere(stored != values)
+        i, g, y, x = (int(v) + s.start for v, s in zip(different[0], where, strict=True))
+        return (
+            f"{len(different):,} of {values.size:,} values differ from what is computed now, the first at integration "
+            f"{i}, group {g}, y {y}, x {x}"
+        )
 
     # ------------------------------------------------------------------------------------------------ status
 
@@ -364,6 +402,18 @@ _FAILED = ("name", "status", "reason", "traceback", "digest")
 
 def _attributes(plan: Plan) -> dict[str, Any]:
     return {"mirage_dask": {"format": layout.FORMAT, "plan": plan.digest, "exposures": len(plan)}}
+
+
+def plan_of_store(url: str) -> str | None:
+    """Return the digest of the plan that a store was made from; None when there is no store.
+
+    Raises
+    ------
+    StoreError
+        If it is a Zarr store of something else, or cannot be read.
+    """
+    attributes = _root_attributes(files.normal_url(url))
+    return None if attributes is None else str(attributes["plan"])
 
 
 def _root_attributes(url: str) -> dict[str, Any] | None:

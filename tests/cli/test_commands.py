@@ -94,11 +94,39 @@ def test_plan(capsys, cache_directory):
     words = dict(line.split(maxsplit=1) for line in out.splitlines() if line[0] != " ")
     assert words["exposures"] == "28"
     assert words["references"].startswith("builtin: ")
-    out, _ = run(capsys, "plan", *GIVEN, "--json")
+    assert "measured on 3 tiles here" in words["CPU"]
+    assert "free" not in words["raw"]
+    out, _ = run(capsys, "plan", *GIVEN, "--json", "--no-measure", "--workers", "64")
     plan = json.loads(out)
     assert plan["exposures"] == 28
+    assert plan["statuses"] == {"ready": 28, "unsupported": 0}
+    assert (plan["workers"], plan["measured_tiles"], plan["submissions"]) == (64, 0, 1)
+    assert 28 <= plan["tasks"] <= 400
+    assert 1000 < plan["graph_bytes"] < 100_000
+    assert 64 * plan["seconds"] == pytest.approx(plan["cpu_seconds"])
     assert plan["raw_bytes"] > 6e8
     assert set(plan["references"].values()) == {"builtin"}
+
+
+@pytest.mark.slow
+def test_plan_of_a_store_says_what_will_be_made_again(capsys, store, tmp_path):
+    out, _ = run(capsys, "plan", *GIVEN, "--out", str(store), "--no-measure")
+    assert "in the store: 2 of " in out
+    assert "GB free" in out
+    text = Path(GIVEN[2]).read_text().replace("seed: 42", "seed: 8")
+    for name in ("stars.cat", "galaxies.cat"):
+        text = text.replace(name, str(Path(PROPOSAL).with_name(name)))
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(text)
+    other = ["plan", PROPOSAL, "--settings", str(settings), "--out", str(store), "--no-measure"]
+    out, _ = run(capsys, *other, "--select", SMALL)
+    assert "2 exposures changed" in out
+    assert "again: seed changed" in out
+    out, err = run(
+        capsys, "simulate", *other[1:4], "--out", str(store), "--select", SMALL, "--serial", "--quiet", code=2
+    )
+    assert "another plan" in err
+    assert "seed changed" in err
 
 
 @pytest.mark.slow
@@ -117,6 +145,12 @@ def test_status(capsys, store):
     out, _ = run(capsys, "status", str(store), "--json")
     done = [row["name"] for row in json.loads(out) if row["status"] == "done"]
     assert FIRST in done
+
+
+@pytest.mark.slow
+def test_verify(capsys, store):
+    _, err = run(capsys, "verify", str(store), "--sample", "1", "--serial")
+    assert "1 of 1 tiles are what the plan gives; 2 are finished in all" in err
 
 
 @pytest.mark.slow
@@ -174,6 +208,10 @@ def test_failures_are_named_and_retried(capsys, store, tmp_path, monkeypatch):
         out, _ = run(capsys, "status", str(broken), code=1)
         assert FIRST in out
         assert "a kernel that fails" in out
+        assert "Traceback" not in out
+        out, _ = run(capsys, "status", str(broken), "--traceback", code=1)
+        assert out.count("Traceback (most recent call last)") == 2
+        assert out.rstrip().endswith("ArithmeticError: a kernel that fails")
     out, err = run(capsys, "status", str(broken), "--retry-failed", "--serial")
     assert "simulating 2 failed exposures again" in err
     assert "failed" not in out

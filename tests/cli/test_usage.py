@@ -18,7 +18,7 @@ from mirage_dask.cli.console import duration, plain, say_pairs, say_table, size
 from mirage_dask.cli.proposals import check_scheduler, selected
 from mirage_dask.errors import InputError, StoreError
 
-COMMANDS = ("exposures", "plan", "simulate", "status", "export", "show", "reference", "demo")
+COMMANDS = ("exposures", "plan", "simulate", "status", "verify", "export", "show", "reference", "demo")
 
 
 def test_every_command_teaches_by_examples(capsys):

@@ -15,6 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from mirage_dask.scene.sources import PointSources
+
 calls: list[tuple[str, Any, tuple[str, ...]]] = []
 
 
@@ -42,6 +44,8 @@ def simulate_window(
     calls.append((spec.name, window, tuple(want)))
     if spec.background < 0:
         raise ValueError(f"poisoned exposure {spec.name}")
+    if spec.point_sources:
+        PointSources.load(f"{references.url}/sources", spec.point_sources)
     if spec.background >= 1000:  # slow enough to be killed half-way
         time.sleep(0.02)
     key = int(dataclasses.replace(spec, replaced=()).digest[:15], 16)

@@ -8,7 +8,6 @@ import time
 
 import dask
 import distributed
-import fake_exposure
 import numpy as np
 import pytest
 from small_plans import small_plan, small_specs
@@ -32,6 +31,12 @@ def client():
         distributed.Client(cluster) as found,
     ):
         yield found
+
+
+def forget_calls(client):
+    client.run(
+        lambda: __import__("fake_exposure").calls.clear()
+    )  # of the worker: a method would take its list along
 
 
 def expected(plan):
@@ -58,6 +63,34 @@ def test_run_on_a_client(fake, client, plan, tmp_path, how):
     check(report.store_url, plan)
 
 
+def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path):
+    forget_calls(client)
+    plugins = client.run(lambda dask_worker: list(dask_worker.plugins))
+    run_plan(plan, tmp_path / "s.zarr", client=client)
+    (asked,) = client.run(lambda: list(__import__("fake_exposure").calls)).values()
+    assert len(asked) == 6
+    assert asked[0][1].shape == (1, 1, 4, 64)
+    assert client.run(lambda dask_worker: list(dask_worker.plugins)) == plugins
+
+
+def test_a_worker_that_cannot_be_warmed_says_so_by_its_tasks(fake, client, tmp_path):
+    plan = small_plan(tmp_path / "plan", [dataclasses.replace(s, background=-1.0) for s in small_specs()[:1]])
+    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    assert "poisoned exposure" in report.failures[0].error
+
+
+def test_a_run_in_windows_on_a_client(fake, client, plan, tmp_path, monkeypatch):
+    """The scheduler holds one submission and the beginning of the next, never all."""
+    monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 2)
+    names = []
+    persist = client.persist
+    monkeypatch.setattr(client, "persist", lambda array: names.append(array.name) or persist(array))
+    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    assert report.ok
+    assert len(names) == len(set(names)) == 3
+    check(report.store_url, plan)
+
+
 def test_local_processes_when_asked_for(fake, plan, tmp_path):
     with dask.config.set(PRELOAD):
         report = run_plan(plan, tmp_path / "s.zarr", workers=1, memory="1GB")
@@ -81,7 +114,7 @@ def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch)
         """A plan that workers cannot see."""
         import mirage_dask.run.tasks as tasks
 
-        tasks._open.cache_clear()
+        tasks.open_store.cache_clear()
 
         def missing(*arguments):
             raise StoreError("There is no plan at /nowhere; check that every worker sees that file system.")
@@ -98,7 +131,7 @@ def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch)
 
 def test_slices_are_pushed_down_on_a_cluster(fake, client, plan):
     exposure = lazy.exposure_dataset(plan, plan.names[2])
-    client.run(fake_exposure.calls.clear)
+    forget_calls(client)
     cut = exposure.raw[0, 2, 10:20, 30:40].compute()
     asked = client.run(lambda: [w for _, w, _ in __import__("fake_exposure").calls])
     (windows,) = asked.values()

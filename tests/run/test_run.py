@@ -18,8 +18,10 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors import graph_size
 from mirage_dask.run.report import RunError
-from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, segments_to_do
+from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
+from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.simulation import SimulationStore
 
 
@@ -189,11 +191,6 @@ def test_tasks_cover_what_is_missing(plan, small_tiles):
 
 def test_tasks_of_a_large_proposal(tmp_path):
     """12,160 full frames of 5 groups: a task is a second of work, and the graph is small."""
-    import pickle
-
-    from mirage_dask.run.executors import task_array
-    from mirage_dask.run.tasks import RunHandle
-
     names = [make_spec(i, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 12161)]
     plan = small_plan(tmp_path / "plan", names)
     segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=200)
@@ -201,11 +198,33 @@ def test_tasks_of_a_large_proposal(tmp_path):
     assert -(-len(segments) // per_block) <= MOST_BLOCKS
     assert (len(segments), per_block) == (12160, 2)  # 8 tiles of 2.6 million samples each
     began = time.process_time()
-    array = task_array(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
-    size = len(pickle.dumps(array.__dask_graph__()))
-    assert len(dict(array.__dask_graph__())) <= 100_000
+    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    assert size.tasks <= 100_000
+    assert size.submissions == 1
+    assert size.graph_bytes < 10_000_000
     assert time.process_time() - began < 10
-    assert size < 10_000_000
+
+
+@pytest.mark.parametrize("per_block", [1, 50])
+def test_windows_of_a_very_large_run(per_block):
+    """Half a million segments: each submission stays below the limits, and together they are the run."""
+    segments = np.zeros(500_000, SEGMENT)
+    segments["row"] = np.arange(len(segments))
+    parts = windows(segments, per_block)
+    assert np.array_equal(np.concatenate(parts), segments)
+    assert all(len(part) % per_block == 0 for part in parts[:-1])
+    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    assert size.submissions == len(parts) > 1
+    assert size.tasks / size.submissions <= 100_000
+    assert size.graph_bytes < 10_000_000
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_a_run_in_windows(fake, plan, tmp_path, small_tiles, monkeypatch, scheduler):
+    monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 3)
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler)
+    assert report.ok
+    assert same(contents(report.store_url), expected(plan))
 
 
 # ------------------------------------------------------------------------------------------------ interrupted
@@ -314,7 +333,7 @@ def small_disk(tmp_path):
 def test_full_disk(fake, tmp_path, small_disk, monkeypatch, scheduler):
     plan = large_plan(tmp_path)
     url = small_disk / "s.zarr"
-    monkeypatch.setattr("mirage_dask.run.execute.LEAST_RATIO", 100)  # not refused beforehand
+    monkeypatch.setattr("mirage_dask.run.execute.check_disk", lambda *_: None)  # not refused beforehand
     with pytest.raises(StoreError, match=r"Cannot write .*: the disk is full; free some space"):
         run_plan(plan, url, scheduler=scheduler)
     assert not list(Path(url).rglob("*.partial"))
@@ -334,5 +353,80 @@ def test_read_only_disk(fake, plan, small_disk):
 
 def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.store.files.free_bytes", lambda url: 1000)
-    with pytest.raises(StoreError, match="GB free"):
+    with pytest.raises(
+        StoreError, match=r"0\.00 GB free, and the 5 tiles to be made need about .* Choose another"
+    ):
         run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
+    """A store that fills its disk is updated in place."""
+    run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
+    monkeypatch.setattr("mirage_dask.store.files.free_bytes", lambda url: 0)
+    assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").skipped == 5
+    monkeypatch.setattr("mirage_dask.run.estimate.STORED_FRACTIONS", {1: 0.4})
+    other = small_plan(tmp_path / "other", [dataclasses.replace(s, seed=43) for s in small_specs()])
+    assert run_plan(other, tmp_path / "s.zarr", scheduler="serial", update=True).tiles == 5
+
+
+# ------------------------------------------------------------------------------------------- changed settings
+
+
+def modified(url):
+    return {p.relative_to(url).as_posix(): p.stat().st_mtime_ns for p in Path(url).glob("jw*/*/c.*")}
+
+
+def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_path, small_tiles):
+    """It is said before it is done, refused unless asked for, and leaves every other file as it was."""
+    specs = [make_spec(n, observation=n) for n in range(1, 11)]
+    plan = small_plan(tmp_path / "plan", specs)
+    url = str(tmp_path / "s.zarr")
+    tiles_each = plan.grid(0).count
+    run_plan(plan, url, scheduler="threads")
+    before = modified(url)
+    assert len(before) == 2 * 10 * tiles_each
+    changed = [dataclasses.replace(s, cosmic_ray_rate=5e-5) if s.observation == 3 else s for s in specs]
+    other = small_plan(tmp_path / "other", changed)
+
+    outlook, _ = look_ahead(other, url)
+    assert outlook.exposures == {"done": 9, "partial": 0, "changed": 1, "new": 0}
+    assert (outlook.tiles_done, outlook.tiles_left) == (9 * tiles_each, tiles_each)
+    again = f"observation 3: 1 exposure ({tiles_each} tiles) again: cosmic rays changed"
+    assert again in str(outlook)
+    with pytest.raises(StoreError, match="another plan") as refused:
+        run_plan(other, url, scheduler="threads")
+    assert again in str(refused.value)
+    assert modified(url) == before
+
+    events = []
+    report = run_plan(other, url, scheduler="threads", update=True, progress=events.append)
+    assert str(events[0].outlook) == str(outlook)
+    assert report.tiles == tiles_each
+    after = modified(url)
+    assert after.keys() == before.keys()
+    assert {name.split("/")[0] for name in after if after[name] != before[name]} == {specs[2].name}
+    assert sum(after[name] != before[name] for name in after) == 2 * tiles_each  # shards and their records
+    assert same(contents(url), expected(other))
+
+
+def test_what_changed_is_said_in_words(fake, plan, tmp_path):
+    url = tmp_path / "s.zarr"
+    run_plan(plan, url, scheduler="serial")
+    assert look_ahead(plan, tmp_path / "nowhere.zarr")[0].lines == []
+    assert look_ahead(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
+    first, second, *rest = small_specs()
+    specs = [
+        dataclasses.replace(first, pack="another", background=2.0),
+        dataclasses.replace(second, ngroups=7),
+        make_spec(9, "NRCB1"),
+        *rest[1:],
+    ]
+    outlook, _ = look_ahead(small_plan(tmp_path / "other", specs), url)
+    assert (
+        outlook.lines[0]
+        == "in the store: 2 of 5 tiles; 2 exposures done, 2 exposures changed, 1 exposure new"
+    )
+    assert any("background, reference data changed" in line for line in outlook.lines)
+    assert any("groups changed" in line for line in outlook.lines)
+    assert "1 exposure of the store are not in this plan" in outlook.lines[-1]

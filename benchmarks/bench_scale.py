@@ -1,0 +1,114 @@
+"""A proposal in the shape of COSMOS-Web, 12,160 full frames of 5 groups: its plan, its graph, and a run to the end.
+
+The run has kernels that compute and write nothing, so that what it costs is dask, the books and the commit records' bytes
+alone: what the machinery adds to a task, and what client and scheduler hold at the end.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from measure import Measurement, cpu_seconds, peak_megabytes
+
+from mirage_dask.apt import exposure_table, read_proposal
+from mirage_dask.run.executors import graph_size
+from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.plan import Plan, save_plan
+from mirage_dask.store.simulation import SimulationStore
+
+WORKERS = 2
+
+
+def large_table(folder: Path) -> pd.DataFrame:
+    """Return the exposure table of bench_proposal's mosaic."""
+    from bench_proposal import large_proposal
+
+    return exposure_table(read_proposal(large_proposal(folder, 2)))
+
+
+def large_plan(folder: Path, table: pd.DataFrame) -> Plan:
+    """Write a plan of that table: specs that name no sources and no pack, for kernels that need none."""
+    specs = [
+        ExposureSpec(
+            name=row["name"], program=row["program"], observation=row["observation"], visit=row["visit"],
+            exposure=row["exposure"], tile=row["tile"], dither=row["dither"], detector=row["detector"],
+            filter=row["filter"], pupil=row["pupil"], nints=1, ngroups=5, nframes=1, groupgap=0, tframe=10.7, x0=0, y0=0,
+            nx=2048, ny=2048, fast_axis=row["fast_axis"], slow_axis=row["slow_axis"], amplifiers=4,
+            attitude=tuple(np.eye(3).ravel().tolist()), background=0.1, cosmic_ray_library="", cosmic_ray_rate=0.0,
+            effects=(), seed=42, pack="none",
+        )
+        for row in table.to_dict("records")
+    ]  # fmt: skip
+    return save_plan(folder / "plan", table, specs)
+
+
+def do_nothing() -> None:
+    """Let tiles in this process cost nothing."""
+    import mirage_dask.run.tasks as tasks
+
+    def run_segment(row: int, first: int, stop: int, _handle: RunHandle) -> Any:
+        for tile in range(first, stop):
+            yield TileResult(row, tile, 0.0, Commit(1, row, tile, 0, 4_000_000))
+
+    tasks.run_segment = run_segment
+
+
+def measure() -> list[Measurement]:
+    """Return seconds, bytes and memory of planning and of an empty run."""
+    import distributed
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        start = time.process_time()
+        table = large_table(folder)
+        plan = large_plan(folder, table)
+        segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=64)
+        handle = RunHandle(str(folder / "s.zarr"), plan.digest, 1)
+        size = graph_size(segments, per_block, handle)
+        planned = time.process_time() - start
+        found = [
+            Measurement(f"plan {len(plan):,} exposures, proposal to graph", planned, "s", 60.0),
+            Measurement("peak memory of that", peak_megabytes(), "MB", 2000.0),
+            Measurement("tasks", size.tasks, "", 100_000),
+            Measurement("graph, pickled", size.graph_bytes / 1e6, "MB", 10.0),
+        ]
+        store = folder / "s.zarr"
+        found += [
+            Measurement(
+                "create the store",
+                cpu_seconds(lambda: SimulationStore.create(store, plan), repeats=1, warm_up=False),
+                "s",
+            ),
+            Measurement("look what is done", cpu_seconds(lambda: look_ahead(plan, store), repeats=1), "s"),
+        ]
+
+        from mirage_dask.run import executors
+
+        # Smaller tasks than a run here would have: as many as 64 threads get.
+        with (
+            distributed.LocalCluster(
+                n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0", silence_logs=50
+            ) as cluster,
+            distributed.Client(cluster) as client,
+        ):
+            client.run(do_nothing)
+            before, wall, cpu = peak_megabytes(), time.monotonic(), time.process_time()
+            results: list[TileResult] = []
+            executors.run_distributed(segments, per_block, handle, results.append, client=client)
+            wall, cpu = time.monotonic() - wall, time.process_time() - cpu
+            assert len(results) == 8 * len(plan)
+            tasks = -(-len(segments) // per_block)
+            found += [
+                Measurement(f"empty run of {len(results):,} tiles, wall", wall, "s"),
+                Measurement("client and scheduler, CPU per task", 1e3 * cpu / tasks, "ms", 5.0),
+                Measurement("client and scheduler, memory it adds", peak_megabytes() - before, "MB", 500.0),
+            ]
+    return found

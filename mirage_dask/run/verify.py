@@ -1,0 +1,147 @@
+"""Does a store hold what its own plan gives? Finished tiles are computed again and compared, value by value.
+
+Nothing but the store is read: its plan holds specs, sources and references. A checksum (`SimulationStore.verify`) tells
+whether a file changed since it was written; only this tells whether it was written right, by another machine or version.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.run.tasks import SEGMENT, TASK_SAMPLES, RunHandle, TileResult
+from mirage_dask.run.ways import Way, check_way, chosen_way
+from mirage_dask.store.simulation import Damage, SimulationStore
+
+if TYPE_CHECKING:
+    import os
+
+    from distributed import Client
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of a check."""
+
+    store_url: str
+    made_by: str
+    """Version of mirage_dask that made the plan."""
+    tiles: int
+    """Finished tiles of the selected exposures."""
+    checked: int
+    """Of those, how many were compared."""
+    damages: tuple[Damage, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every tile that was checked is right."""
+        return not self.damages
+
+    @property
+    def exposures(self) -> tuple[str, ...]:
+        """Names of exposures with a tile that is not right, each once."""
+        return tuple(dict.fromkeys(damage.exposure for damage in self.damages))
+
+
+def verify_store(
+    store: SimulationStore | str | os.PathLike[str],
+    *,
+    sample: int | None = None,
+    select: str | Iterable[str] | None = None,
+    checksums: bool = False,
+    client: Client | str | None = None,
+    workers: int | None = None,
+    memory: str | int | None = None,
+    scheduler: str | None = None,
+    threads: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Verification:
+    """Compute finished tiles of a store again, from the store alone, and compare.
+
+    Parameters
+    ----------
+    store
+        The store or its URL.
+    sample
+        Check at most this many tiles, spread evenly over all; default every tile.
+    select
+        Names, or a pandas query over the exposure table; default all exposures.
+    checksums
+        Only read the tiles and compare their checksums: fast, and finds damaged files.
+    client, workers, memory, scheduler, threads
+        Where it is computed, as for `run_plan`.
+    progress
+        Called with (what is being done, how many are done, how many there are).
+
+    Raises
+    ------
+    InputError
+        If arguments contradict each other, or there is no finished tile to check.
+    StoreError
+        If there is no store, or workers cannot read it.
+    """
+    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+    if sample is not None and sample < 1:
+        problems.append(f"sample must be at least 1 tile, not {sample}.")
+    if problems:
+        raise InputError(problems)
+    store = store if isinstance(store, SimulationStore) else SimulationStore.open(store)
+    began = time.monotonic()
+    rows = store.plan.select(select)
+    done = store.sample(rows)
+    if not done:
+        raise InputError(f"{store.url} holds no finished tile to check; run mirage-dask simulate first.")
+    chosen = done if sample is None else store.sample(rows, most=sample)
+    found: list[Damage] = []
+
+    def book(row: int, tile: int, problem: str, number: int) -> None:
+        if problem:
+            found.append(Damage(store.plan.names[row], tile, problem))
+        if progress is not None:
+            progress("tiles compared", number, len(chosen))
+
+    if checksums:
+        for number, (row, tile, commit) in enumerate(chosen, 1):
+            book(row, tile, store.problem(row, tile, commit), number)
+    else:
+        with chosen_way(
+            client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
+        ) as way:
+            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, book)
+    return Verification(
+        store_url=store.url,
+        made_by=str(store.plan.info.get("versions", {}).get("mirage_dask", "unknown")),
+        tiles=len(done),
+        checked=len(chosen),
+        damages=tuple(sorted(found, key=lambda d: (store.plan.row(d.exposure), d.tile))),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _compute_again(
+    store: SimulationStore,
+    chosen: list[tuple[int, int]],
+    way: Way,
+    book: Callable[[int, int, str, int], None],
+) -> None:
+    segments = np.array([(row, tile, tile + 1) for row, tile in chosen], SEGMENT)
+    largest = max(int(np.prod(store.plan.grid(row).tile)) for row in {row for row, _ in chosen})
+    per_block = max(1, min(TASK_SAMPLES // largest, len(segments) // (4 * way.threads)))
+    handle = RunHandle(store.url, store.plan.digest, time.time_ns(), check=True)
+    count = 0
+
+    def on_result(result: TileResult) -> None:
+        nonlocal count
+        if result.fatal:
+            raise StoreError(result.error)
+        count += 1
+        failed = f"cannot be computed: {result.error}" if result.trace else result.error
+        book(result.row, result.tile, failed, count)
+
+    way.execute(segments, per_block, handle, on_result)

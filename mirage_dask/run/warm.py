@@ -1,0 +1,84 @@
+"""A worker plugin: kernels compiled and references opened before the first task, also on workers that join later.
+
+Numba compiles, or loads from its cache, for seconds under a lock. Without the plugin all threads of a new worker wait for
+that inside their first tasks; with it the worker joins when it is ready.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from distributed import WorkerPlugin
+
+from mirage_dask import lazy
+from mirage_dask.run.tasks import RunHandle, open_store, settle
+from mirage_dask.spec import Window
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+LINES = 4
+"""Lines along the slow axis of the window that is computed."""
+
+logger = logging.getLogger(__name__)
+
+
+def warm(handle: RunHandle, row: int) -> None:
+    """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
+    settle()
+    plan = open_store(handle.store_url, handle.plan_digest).plan
+    _, _, ny, nx = plan.shape(row)
+    rows, columns = (
+        ((0, min(LINES, ny)), (0, nx))
+        if plan.spec(row).fast_axis in (-1, 1)
+        else (
+            (0, ny),
+            (0, min(LINES, nx)),
+        )
+    )
+    lazy.simulate(plan, row, Window((0, 1), (0, 1), rows, columns), "raw")
+
+
+class WarmWorker(WorkerPlugin):
+    """Warms each worker of a client for one run.
+
+    Parameters
+    ----------
+    handle
+        The run.
+    row
+        An exposure of it.
+    """
+
+    idempotent = True
+
+    def __init__(self, handle: RunHandle, row: int):
+        self.handle = handle
+        self.row = row
+        self.name = f"mirage-warm-{handle.run}"
+
+    async def setup(self, worker: Any) -> None:
+        """Warm in a thread, so that the worker goes on answering its scheduler."""
+        try:
+            await asyncio.to_thread(warm, self.handle, self.row)
+        except Exception as error:  # the first task will meet it too, and it is recorded there
+            logger.info("%s was not warmed: %r", worker.address, error)
+
+
+@contextmanager
+def warmed(client: Client, handle: RunHandle, row: int) -> Iterator[None]:
+    """Warm the workers of a client now, and those that join, until the block ends."""
+    plugin = WarmWorker(handle, row)
+    client.register_plugin(plugin)
+    try:
+        yield
+    finally:
+        if client.status == "running":
+            try:
+                client.unregister_worker_plugin(plugin.name)
+            except Exception as error:  # the scheduler may be gone
+                logger.info("%s was not taken back: %r", plugin.name, error)

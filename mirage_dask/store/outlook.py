@@ -1,0 +1,200 @@
+"""What a run into a store will find and do, said before it does it: what is done, what is missing, what changed and why.
+
+Whether a tile is done follows from its commit record (see `simulation`). Why one is made again follows from the plan that
+lies in the store: the fields in which its spec differs from the new one.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from mirage_dask.errors import StoreError
+from mirage_dask.spec import ExposureSpec
+from mirage_dask.store import files
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.simulation import SimulationStore, plan_of_store
+
+WORDS = {
+    "cosmic_ray_library": "cosmic rays",
+    "cosmic_ray_rate": "cosmic rays",
+    "point_sources": "point sources",
+    "galaxies": "galaxies",
+    "attitude": "pointing",
+    "pack": "reference data",
+    "replaced": "replaced pieces",
+    "nints": "integrations",
+    "ngroups": "groups",
+    **dict.fromkeys(("nframes", "groupgap", "tframe"), "readout pattern"),
+    **dict.fromkeys(("x0", "y0", "nx", "ny", "amplifiers"), "subarray"),
+}
+"""How people call a field of `ExposureSpec`, where not by its name."""
+
+STATES = ("done", "partial", "changed", "new")
+
+
+@dataclass(frozen=True)
+class Change:
+    """Exposures of one observation that are simulated again, for one reason."""
+
+    observation: int
+    exposures: tuple[str, ...]
+    tiles: int
+    what: tuple[str, ...]
+    """What differs from the plan in the store."""
+
+    def __str__(self) -> str:
+        return (
+            f"observation {self.observation}: {_number(len(self.exposures), 'exposure')} "
+            f"({_number(self.tiles, 'tile')}) again: {', '.join(self.what)} changed"
+        )
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a run will do with the selected exposures."""
+
+    store_url: str
+    differs: bool
+    """Whether the store was made from another plan."""
+    exposures: Mapping[str, int]
+    """How many are done, partial (some tiles are), changed (made for another spec), new."""
+    tiles_done: int
+    tiles_left: int
+    raw_bytes_left: int
+    changes: tuple[Change, ...]
+    dropped: int
+    """Exposures in the store that the new plan does not hold; their data stay, and are no longer part of it."""
+
+    @property
+    def lines(self) -> list[str]:
+        """The same in words, one sentence each; none for a store that is not there yet."""
+        if not (self.tiles_done or self.changes or self.dropped):
+            return []
+        found = [
+            f"in the store: {self.tiles_done:,} of {_number(self.tiles_done + self.tiles_left, 'tile')}; "
+            + ", ".join(f"{_number(n, 'exposure')} {state}" for state, n in self.exposures.items() if n)
+        ]
+        found += [str(change) for change in self.changes]
+        if self.dropped:
+            found.append(
+                f"{_number(self.dropped, 'exposure')} of the store are not in this plan and stay as they are"
+            )
+        return found
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+Finished = dict[int, dict[int, Commit]]
+
+
+def look_ahead(
+    plan: Plan, store_url: str | os.PathLike[str], rows: Iterable[int] | None = None
+) -> tuple[Outlook, Finished]:
+    """Say what running a plan into a store would do; nothing is written.
+
+    Parameters
+    ----------
+    plan
+        What is to be simulated.
+    store_url
+        The store; it need not be there.
+    rows
+        Exposures to simulate; default all of the plan.
+
+    Returns
+    -------
+    outlook, finished
+        The second is {row: {tile: record}} of all exposures of the plan, as `SimulationStore.survey` gives it.
+
+    Raises
+    ------
+    StoreError
+        If something else lies there, or it cannot be read.
+    """
+    url = files.normal_url(store_url)
+    chosen = list(range(len(plan)) if rows is None else rows)
+    digest = plan_of_store(url)
+    finished: Finished = (
+        {row: {} for row in range(len(plan))} if digest is None else SimulationStore(url, plan).survey()
+    )
+    old = _old_plan(url, digest) if digest not in (None, plan.digest) else None
+    before = {} if old is None else dict(zip(old.names, range(len(old)), strict=True))
+    counts = dict.fromkeys(STATES, 0)
+    again: dict[tuple[int, tuple[str, ...]], list[int]] = {}
+    left = {row: plan.grid(row).count - len(finished[row]) for row in chosen}
+    for row in chosen:
+        was = before.get(plan.names[row])
+        if not left[row]:
+            state = "done"
+        elif (
+            old is not None
+            and was is not None
+            and old.digests[was] != plan.digests[row]
+            and _has_data(url, old, was)
+        ):
+            state = "changed"
+            spec = plan.spec(row)
+            again.setdefault((spec.observation, _difference(old.spec(was), spec)), []).append(row)
+        else:
+            state = "partial" if finished[row] else "new"
+        counts[state] += 1
+    outlook = Outlook(
+        store_url=url,
+        differs=digest not in (None, plan.digest),
+        exposures=counts,
+        tiles_done=sum(len(finished[row]) for row in chosen),
+        tiles_left=sum(left.values()),
+        raw_bytes_left=sum(raw_bytes(plan, row, finished[row]) for row in chosen),
+        changes=tuple(
+            Change(observation, tuple(plan.names[r] for r in found), sum(left[r] for r in found), what)
+            for (observation, what), found in sorted(again.items())
+        ),
+        dropped=len(set(before) - set(plan.names)),
+    )
+    return outlook, finished
+
+
+def raw_bytes(plan: Plan, row: int, finished: Iterable[int]) -> int:
+    """Return the bytes of raw data of an exposure's tiles that are not finished."""
+    grid = plan.grid(row)
+    done = sum(int(np.prod(grid.window(tile).shape)) for tile in finished)
+    return 2 * (int(np.prod(grid.shape)) - done)
+
+
+def replaced_bytes(plan: Plan, store_url: str, rows: Iterable[int], finished: Finished) -> int:
+    """Return the bytes of shards that a run will write anew: room that it gives back."""
+    total = 0
+    for row in rows:
+        if len(finished[row]) < plan.grid(row).count:
+            sizes = files.list_sizes(files.join(files.normal_url(store_url), plan.names[row], "raw"))
+            shards = sum(size for name, size in sizes.items() if name.startswith("c."))
+            total += shards - sum(commit.size for commit in finished[row].values())
+    return total
+
+
+def _old_plan(url: str, digest: str | None) -> Plan | None:
+    try:
+        return load_plan(files.join(url, "plan"), digest)
+    except StoreError:  # the store was being updated when it was left
+        return None
+
+
+def _has_data(url: str, old: Plan, row: int) -> bool:
+    return any(name.startswith("c.") for name in files.list_sizes(files.join(url, old.names[row], "raw")))
+
+
+def _difference(old: ExposureSpec, new: ExposureSpec) -> tuple[str, ...]:
+    """Return what of a spec changed, in words; 'values of this version' when the code did."""
+    changed = [f.name for f in fields(ExposureSpec) if getattr(old, f.name) != getattr(new, f.name)]
+    words = [WORDS.get(name, name.replace("_", " ")) for name in changed]
+    return tuple(dict.fromkeys(words)) or ("the version's values",)

@@ -1,0 +1,114 @@
+"""Seeded disasters: workers and schedulers are killed, the disk is full once, a source table is damaged. The same command,
+given again, ends with the bits of a run that nothing disturbed, and the damaged exposure is recorded.
+
+MIRAGE_DASK_CHAOS is the number of seeds; `make nightly` has ten.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from functools import partial
+from pathlib import Path
+
+import chaos_cluster
+import numpy as np
+import pytest
+from small_plans import make_spec, small_plan
+
+import mirage_dask.store.tiles as tiles
+from mirage_dask.errors import StoreError
+from mirage_dask.run.events import TileDone
+from mirage_dask.run.execute import run_plan
+from mirage_dask.run.report import RunError
+from mirage_dask.scene.sources import PointSources
+from mirage_dask.store.simulation import SimulationStore
+
+SEEDS = int(os.environ.get("MIRAGE_DASK_CHAOS", "2"))
+EXPOSURES = 10
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    monkeypatch.setattr(tiles, "TILE_BYTES", chaos_cluster.TILE_BYTES)
+    tiles.tile_grid.cache_clear()
+    yield
+    tiles.tile_grid.cache_clear()
+
+
+def stars(number):
+    """A source table that differs between exposures."""
+    empty = {f.name: np.zeros(0) for f in dataclasses.fields(PointSources)}
+    return PointSources(**{**empty, "index": np.array([number])})
+
+
+def checksums(store):
+    return {
+        store.plan.names[row]: {tile: commit.checksum for tile, commit in found.items()}
+        for row, found in store.survey().items()
+    }
+
+
+class Disasters:
+    """A subscriber that strikes once so many tiles are done."""
+
+    def __init__(self, strikes):
+        self.strikes = sorted(strikes, key=lambda strike: strike[0])
+        self.tiles = 0
+
+    def __call__(self, event):
+        self.tiles += isinstance(event, TileDone)
+        while self.strikes and self.tiles >= self.strikes[0][0]:
+            self.strikes.pop(0)[1]()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_disasters_do_not_change_a_bit(fake, tmp_path, small_tiles, monkeypatch, seed):
+    rng = np.random.default_rng(seed)
+    url, flag = str(tmp_path / "chaos.zarr"), tmp_path / "the disk is full"
+    keys = [stars(n).save(tmp_path / "plan" / "sources") for n in range(EXPOSURES)]
+    specs = [make_spec(n + 1, background=1000.0, point_sources=keys[n]) for n in range(EXPOSURES)]
+    plan = small_plan(tmp_path / "plan", specs)
+    monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
+    undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
+    wanted = checksums(SimulationStore.open(undisturbed.store_url))
+
+    ill = int(rng.integers(EXPOSURES))
+    name, table = specs[ill].name, Path(plan.url, "sources", f"{keys[ill]}.npz")
+    healthy = table.read_bytes()
+    table.unlink()  # it may be linked into the other store
+    table.write_bytes(healthy[: len(healthy) // 2])
+
+    def attempt(cluster, *strikes):
+        return run_plan(plan, url, client=cluster.address, progress=[Disasters(strikes)])
+
+    def some():
+        return int(rng.integers(1, 20))
+
+    with (
+        chaos_cluster.ChaosCluster(flag) as cluster,
+        pytest.raises(RunError, match="what is committed is kept"),
+    ):
+        attempt(cluster, (some(), cluster.kill_scheduler))
+    with chaos_cluster.ChaosCluster(flag) as cluster:
+        with pytest.raises(StoreError, match="the disk is full"):
+            attempt(cluster, (some(), flag.touch))
+        kills = [(some(), partial(cluster.kill_worker, int(rng.integers(2)))) for _ in range(2)]
+        report = attempt(cluster, *kills)
+    assert report.failed == (name,)
+    assert 0 < report.tiles < undisturbed.tiles
+
+    store = SimulationStore.open(url)
+    row = store.status().set_index("name").loc[name]
+    assert row["status"] == "failed"
+    assert f"The source table {store.plan.url}/sources/{keys[ill]}.npz is damaged" in row["reason"]
+    assert "Traceback (most recent call last)" in row["traceback"]
+    assert checksums(store) == {**wanted, name: {}}
+    assert store.verify() == []
+
+    mended = Path(store.plan.url, "sources", table.name)
+    mended.unlink()
+    mended.write_bytes(healthy)
+    assert run_plan(plan, url, scheduler="threads", select=[name]).ok
+    assert checksums(store) == wanted
+    assert set(store.status()["status"]) == {"done", "unsupported"}
