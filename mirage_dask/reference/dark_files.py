@@ -6,10 +6,10 @@ The layout that Mirage documents, under the directory in MIRAGE_DATA:
     niriss/darks/raw/*uncal.fits                  niriss/darks/linearized/*linear_dark_prep_object.fits
     fgs/darks/raw/*_497_*.fits (GUIDER1)          fgs/darks/linearized/*_498_*.fits (GUIDER2)
 
-A *raw* dark is a Level-1b file: extension SCI, counts as they were read, (integration, group, y, x), 2048 x 2048 pixels in the
-science frame. A *linearized* one went through the pipeline up to the linearity step: SCI holds linear counts above bias,
-SBANDREFPIX what superbias and reference pixels took away, frame by frame, ZEROFRAME and ZEROSBANDREFPIX the first frame of
-each. Both are read frame by frame (RAPID, NISRAPID, FGSRAPID) as a rule.
+A *raw* dark is a Level-1b file: extension SCI, counts as they were read, (integration, group, y, x), 2048 x 2048
+pixels in the science frame. A *linearized* one went through the pipeline up to the linearity step: SCI holds linear
+counts above bias, SBANDREFPIX what superbias and reference pixels took away, frame by frame, ZEROFRAME and
+ZEROSBANDREFPIX the first frame of each. Both are read frame by frame (RAPID, NISRAPID, FGSRAPID) as a rule.
 
 How a caller uses darks
 -----------------------
@@ -196,9 +196,10 @@ def describe_dark(path: str | Path, detector: str, *, kind: str = "linearized") 
 def _describe(path: str, detector: str, kind: str, size: int, mtime: int) -> DarkFile:
     del mtime  # part of the cache's key only
     with reading(path), fits.open(path, memmap=False) as hdus:
-        headers = {hdu.name: hdu.header for hdu in reversed(hdus)}  # of several of one name the first
-        shapes = {hdu.name: hdu.shape for hdu in hdus if hasattr(hdu, "shape")}
-        end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in hdus)
+        found = list(hdus)  # reads to the end of the file: here truncation shows
+        headers = {hdu.name: hdu.header for hdu in reversed(found)}  # of several of one name the first
+        shapes = {hdu.name: hdu.shape for hdu in reversed(found) if hasattr(hdu, "shape")}
+        end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in found)
         primary = dict(hdus[0].header)
     if end > size:
         broken(Path(path), f"it is cut short ({size} of {end} bytes)", remedy=REMEDY)

@@ -2,37 +2,41 @@ r"""The dark ramp of an exposure from files: an array (integration, group, y, x)
 
 What it stands for
 ------------------
-The piece `dark` of an exposure is linear and contains the bias (`mirage_dask.detector.dark`). Of a frame f of a file it is
+The piece `dark` of an exposure is linear and contains the bias (`mirage_dask.detector.dark`). Of a frame f of a file
+it is
 
 .. math:: D_f = S_f + B_f
 
 with S the linear signal and B what superbias and reference pixels contribute.
 
-*Linearized file*: S = SCI, B = SBANDREFPIX, frame by frame. With ``bias="pack"`` the static part of B is exchanged for the
-superbias of the simulation, :math:`B_f - \langle B \rangle_f + B_\text{pack}`: to be used when the pack's superbias is not the
-one with which the file was linearized, as the built-in one never is.
+*Linearized file*: S = SCI, B = SBANDREFPIX, frame by frame. With ``bias="pack"`` the static part of B is exchanged
+for the superbias of the simulation, :math:`B_f - \langle B \rangle_f + B_\text{pack}`: to be used when the pack's
+superbias is not the one with which the file was linearized, as the built-in one never is.
 
-*Raw file*: the steps by which Mirage's dark preparation has the pipeline remove what is not linear signal, and their return:
-superbias, reference pixels, linearity. With R the counts and r the mean of the reference pixels of the frame, output and parity
-of the column, above the superbias,
+*Raw file*: the steps by which Mirage's dark preparation has the pipeline remove what is not linear signal, and their
+return: superbias, reference pixels, linearity. With R the counts and r the mean of the reference pixels of the frame,
+output and parity of the column, above the superbias,
 
 .. math:: x_f = \min(R_f - B_\text{pack} - r_f, x_\text{sat}), \qquad D_f = B_\text{pack} + r_f + L(x_f)
 
-(L: the linearity polynomial of the pack). The reference pixels matter in the argument of L only, where an error e of r changes D
-by e (1 - L'), so that the four rows at each end of the slow axis do, without the smoothed columns at the sides. Saturated counts stay
-at the saturation level (the pipeline leaves them uncorrected, which would place them below it). Without a pack D = R.
-Sources: Mirage, `dark/dark_prep.py` (order of steps); JWST pipeline documentation, steps superbias, refpix, linearity.
+(L: the linearity polynomial of the pack). The reference pixels matter in the argument of L only, where an error e of
+r changes D by e (1 - L'), so that the four rows at each end of the slow axis do, without the smoothed columns at the
+sides. Saturated counts stay at the saturation level (the pipeline leaves them uncorrected, which would place them
+below it). Without a pack D = R. Sources: Mirage, `dark/dark_prep.py` (order of steps); JWST pipeline documentation,
+steps superbias, refpix, linearity.
 
 From frames to groups
 ---------------------
-Group g is the mean, in double precision, of the frames g (n + d) ... g (n + d) + n - 1 of a file that was read frame by frame
-(n = NFRAMES, d = GROUPGAP). A file with the pattern of the exposure is taken group by group; others are refused.
+Group g is the mean, in double precision, of the frames g (n + d) ... g (n + d) + n - 1 of a file that was read frame
+by frame (n = NFRAMES, d = GROUPGAP). A file with the pattern of the exposure is taken group by group; others are
+refused.
 
 Integrations, and the choice of files
 -------------------------------------
-The ramps of all files (a file may hold several integrations) are put into an order that is drawn for the exposure: a shuffle by
-Philox under a key of the exposure's identity and seed. Integration i uses ramp i of it; every file may be drawn. When there are
-more integrations than ramps, or with ``vary=True``, an integration is a *variation* of its ramp, see below.
+The ramps of all files (a file may hold several integrations) are put into an order that is drawn for the exposure: a
+shuffle by Philox under a key of the exposure's identity and seed. Integration i uses ramp i of it; every file may be
+drawn. When there are more integrations than ramps, or with ``vary=True``, an integration is a *variation* of its
+ramp, see below.
 
 Longer than the file, and variations
 ------------------------------------
@@ -40,21 +44,22 @@ Each pixel of a ramp is taken apart,
 
 .. math:: D_f = c + s f + J_f + \rho_f
 
-J: the sum of the jumps up to f (cosmic rays, telegraph noise: increments more than 5 sigma from the mean one, both found by repeated
-clipping at 4 sigma; ramps of less than about 20 frames have too few increments for that), c and s: least squares through D - J.
-Beyond the last frame the ramp goes on with its own c, s and the last J, and with the noise rho of the next ramp in the order, or
-its own, backwards in time; further on of the next one forwards, and so on. No cosmic ray is seen twice, and the read noise of no frame
-enters twice. (Mirage adds the ramp to its own last frame: jumps come again, and the noise of that frame is in all later ones.)
+J: the sum of the jumps up to f (cosmic rays, telegraph noise), c + s f the line through D - J (`dark_decomposition`
+has the thresholds). Beyond the last frame the ramp goes on with its own c, s and the last J, and with the
+noise rho of the next ramp in the order, or its own, backwards in time; further on of the next one forwards, and so
+on. No cosmic ray is seen twice, and the read noise of no frame enters twice. (Mirage adds the ramp to its own last
+frame: jumps come again, and the noise of that frame is in all later ones.)
 
-A *variation* keeps c and s and takes the noise from a drawn frame of the ramp on, with the rows mirrored along the slow axis or
-not, without the jumps: so the noise of exposures that share a file differs, fixed patterns stay where they are. What they still share is the
-noise of the fitted slope, :math:`\sigma \sqrt{12 / N^3}` per frame for N frames.
+A *variation* keeps c and s and takes the noise from a drawn frame of the ramp on, with the rows mirrored along the
+slow axis or not, without the jumps: so the noise of exposures that share a file differs, fixed patterns stay where
+they are. What they still share is the noise of the fitted slope, :math:`\sigma \sqrt{12 / N^3}` per frame for N
+frames.
 
 Subarrays
 ---------
-They are cut from the full frame. Its frames last longer: where s is more than 5 sigma from zero, the current in excess,
-:math:`s\,(1 - t_\text{exposure}/t_\text{file})\,(f + 1)`, is subtracted, and the jumps, too many by the same ratio, are left out (Mirage
-keeps both). The shot noise of hot pixels remains that of the longer frames.
+They are cut from the full frame. Its frames last longer: where s is more than 5 sigma from zero, the current in
+excess, :math:`s\,(1 - t_\text{exposure}/t_\text{file})\,(f + 1)`, is subtracted, and the jumps, too many by the same
+ratio, are left out (Mirage keeps both). The shot noise of hot pixels remains that of the longer frames.
 
 Not modelled: the resets between integrations, drifts from one integration to the next, a jump's own shot noise.
 """
@@ -78,6 +83,7 @@ from mirage_dask.caching import ByteCache
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments.orientation import Orientation, Span
 from mirage_dask.reference.dark_calibration import RawCalibration
+from mirage_dask.reference.dark_decomposition import decompose
 from mirage_dask.reference.dark_files import DarkFile, check_alike, dark_files, describe_dark
 from mirage_dask.reference.dark_store import BLOCK, ConvertedDark, convert_dark
 from mirage_dask.reference.reading import broken
@@ -85,9 +91,6 @@ from mirage_dask.spec import ExposureSpec
 
 LAYOUT = 1
 """Raised whenever the same exposure and files give other numbers than before."""
-CLIP, JUMP, SIGNIFICANT = 4.0, 5.0, 5.0
-"""Standard deviations: clipping of increments, a jump, a slope that is not noise."""
-_ROUNDS = 3
 BIASES = ("file", "pack")
 CACHE = ByteCache(128 * 2**20)
 """Groups of blocks of 64 x 64 pixels: a window is computed in strips that are narrower than a block."""
@@ -117,8 +120,8 @@ class Variation:
 class DarkRamp:
     """Array (integration, group, y, x) of float32 [DN], computed from converted files when it is indexed.
 
-    Small and picklable: it names files, which every worker must be able to open. Two ramps with one `digest` hold the same values.
-    Made by `dark_ramp`.
+    Small and picklable: it names files, which every worker must be able to open. Two ramps with one `digest` hold the
+    same values. Made by `dark_ramp`.
     """
 
     shape: tuple[int, int, int, int]
@@ -183,6 +186,8 @@ class DarkRamp:
 
     def zero_frame(self, integration: int, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Compute a window of the first frame of an integration: (y, x) [DN], science pixels of the exposure.
+
+        Of files with a pattern it is their ZEROFRAME + ZEROSBANDREFPIX, without variation.
 
         Raises
         ------
@@ -274,18 +279,18 @@ class DarkRamp:
     ) -> Doubles:
         """Return the noise of `frames` frames: of the own ramp, then of others, every second one backwards."""
         offset, mirrored = (variation.offset, variation.mirrored) if variation else (0, False)
-        length, count = len(own), len(self.takes)
+        count, filled, lap, start = len(self.takes), 0, 0, offset
         out = np.empty((self.frames, *own.shape[1:]))
-        position = offset
-        while position < offset + self.frames:
-            lap, start = divmod(position, length)
+        while filled < self.frames:
             take = self.takes[(integration + lap) % count]
             part = own if lap == 0 and not mirrored else self._noise_of(take, mirrored, rows, columns)
             if lap % 2:
                 part = part[::-1]
-            taken = min(length - start, offset + self.frames - position)
-            out[position - offset : position - offset + taken] = part[start : start + taken]
-            position += taken
+            taken = part[start : start + self.frames - filled]
+            out[filled : filled + len(taken)] = taken
+            filled, lap = filled + len(taken), lap + 1
+            # A single ramp turns round without seeing its end frame twice.
+            start = 1 if count == 1 and len(part) > 1 else 0
         return out
 
     def _noise_of(self, take: Take, mirrored: bool, rows: Span, columns: Span) -> Doubles:
@@ -300,85 +305,30 @@ class DarkRamp:
     def _linear(self, take: Take, rows: Span, columns: Span) -> Doubles:
         """Return a block of a file as linear counts with bias: (frame, y, x) [DN]."""
         window = (take.integration, slice(None), slice(*rows), slice(*columns))
-        signal = take.dark.read("SCI", *window).astype(np.float64)
+        signal = _finite(take.dark.read("SCI", *window))
         place = (
             (rows[0] + self.origin[0], rows[1] + self.origin[0]),
             (columns[0] + self.origin[1], columns[1] + self.origin[1]),
         )
         if self.kind == "linearized":
-            bias = _finite(take.dark.read("SBANDREFPIX", *window).astype(np.float64))
+            bias = _finite(take.dark.read("SBANDREFPIX", *window))
             if self.bias == "pack" and self.calibration is not None:
                 bias += self.calibration.superbias(*place) - bias.sum(axis=0) / len(bias)
-            return _finite(signal) + bias
-        signal = _finite(signal) + take.dark.offset
+            bias += signal
+            return bias
+        signal += take.dark.offset
         if self.calibration is None:
             return signal
         means = take.dark.reference_means(take.integration) if take.dark.referenced else None
         return self.calibration.linearized(signal, means, *place)
 
 
-@dataclass(frozen=True, eq=False)
-class Decomposition:
-    """A ramp of N frames taken apart: ``intercept + slope f + jumps + noise``, DN."""
-
-    intercept: Doubles
-    """(y, x)."""
-    slope: Doubles
-    """(y, x), per frame."""
-    certain_slope: Doubles
-    """The slope where it is more than 5 sigma from zero, else zero."""
-    jumps: Doubles
-    """(frame, y, x), the sum of the jumps up to each frame."""
-    noise: Doubles
-    """(frame, y, x)."""
-
-
-def decompose(ramp: Doubles) -> Decomposition:
-    """Take a ramp apart; each pixel by itself, see the head of this module.
-
-    Parameters
-    ----------
-    ramp
-        (frame, y, x), DN.
-    """
-    length = len(ramp)
-    jumps = np.zeros_like(ramp)
-    if length > 2:
-        steps = np.diff(ramp, axis=0)
-        kept = np.ones(steps.shape, bool)
-        for _ in range(_ROUNDS):
-            mean, sigma = _moments(steps, kept)
-            kept = np.abs(steps - mean) <= CLIP * sigma
-        mean, sigma = _moments(steps, kept)
-        found = np.where(np.abs(steps - mean) > JUMP * sigma, steps - mean, 0.0)
-        np.cumsum(found, axis=0, out=jumps[1:])
-    clean = ramp - jumps
-    time = np.arange(length) - (length - 1) / 2
-    centre = clean.sum(axis=0) / length
-    spread = float((time**2).sum())
-    slope = np.zeros_like(centre)
-    for t, frame in zip(time, clean, strict=True):  # no library product: the same bits on every machine
-        slope += t * (frame - centre)
-    slope /= max(spread, 1.0)
-    noise = clean - centre
-    for t, frame in zip(time, noise, strict=True):
-        frame -= slope * t
-    sigma_slope = np.sqrt((noise**2).sum(axis=0) / max(length - 2, 1) / max(spread, 1.0))
-    certain = np.where(np.abs(slope) > SIGNIFICANT * sigma_slope, slope, 0.0)
-    return Decomposition(centre + slope * time[0], slope, certain, jumps, noise)
-
-
-def _moments(steps: Doubles, kept: NDArray[np.bool_]) -> tuple[Doubles, Doubles]:
-    """Return mean and standard deviation along the first axis of what is kept; the latter above rounding errors."""
-    count = np.maximum(kept.sum(axis=0), 1)
-    mean = np.where(kept, steps, 0.0).sum(axis=0) / count
-    variance = np.where(kept, (steps - mean) ** 2, 0.0).sum(axis=0) / count
-    return mean, np.sqrt(variance) + 1e-9 * (1.0 + np.abs(mean))
-
-
-def _finite(values: Doubles) -> Doubles:
-    """Return values with zero for what is not a number or infinite."""
-    return values if np.isfinite(values).all() else np.where(np.isfinite(values), values, 0.0)
+def _finite(values: NDArray[Any]) -> Doubles:
+    """Return a copy in double precision, with zero for what is not a number or infinite."""
+    copy = values.astype(np.float64)
+    if not np.isfinite(values).all():
+        copy[~np.isfinite(values)] = 0.0
+    return copy
 
 
 def _cover(span: Span, corner: int, size: int) -> Iterator[tuple[Span, slice, slice]]:
@@ -465,7 +415,9 @@ def dark_ramp(
             f"The bias of darks {bias!r} must be 'file', or 'pack' for linearized darks with pack_url given."
         )
     paths = (
-        [Path(p) for p in files] if files is not None else dark_files(mirage_data, spec.detector, kind=kind)
+        [Path(p) for p in files]
+        if files is not None
+        else dark_files(Path(mirage_data), spec.detector, kind=kind)
     )
     if not paths:
         raise InputError(f"The list of darks for {spec.name} is empty; name one file at least.")
@@ -477,12 +429,12 @@ def dark_ramp(
     nframes, groupgap = _pattern(spec, first)
     pool = [(dark, integration) for dark in darks for integration in range(dark.shape[0])]
     order = shuffled(spec, len(pool))
+    shortest = min(dark.shape[1] for dark in darks)
     variations = tuple(
-        _variation(spec, i, first.shape[1], anywhere=i < len(pool)) if vary or i >= len(pool) else None
+        _variation(spec, i, shortest, anywhere=i < len(pool)) if vary or i >= len(pool) else None
         for i in range(spec.nints)
     )
     needed = (spec.ngroups - 1) * (nframes + groupgap) + nframes
-    shortest = min(dark.shape[1] for dark in darks)
     laps = max(((v.offset if v else 0) + needed - 1) // shortest for v in variations)
     used = [pool[i] for i in order[: spec.nints + laps]]
     converted = {dark.path: convert_dark(dark) for dark, _ in used}

@@ -5,11 +5,12 @@
 
     SCI, SBANDREFPIX            (integration, frame, y, x), type of number and values of the file
     ZEROFRAME, ZEROSBANDREFPIX  (integration, y, x), if the file has them
-    reference                   (integration, frame, output, parity) float64, raw darks of the full frame: see `reference_means`
+    reference                   (integration, frame, output, parity) raw darks of the full frame: see `reference_means`
 
-A chunk holds up to 128 frames of 64 x 64 pixels; a shard is a band of 64 rows. The key follows from the file's size, time of
-change and both its ends: a file that changes is converted again (what was made of the old one can be deleted by hand). A
-conversion appears under its name when it is complete; a second process that wants the same one waits for the first.
+A chunk holds up to 128 frames of 64 x 64 pixels; a shard is a band of 64 rows. The key follows from the file's size,
+time of change and both its ends: a file that changes is converted again (what was made of the old one can be deleted
+by hand). A conversion appears under its name when it is complete; a second process that wants the same one waits for
+the first.
 """
 
 from __future__ import annotations
@@ -309,7 +310,7 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     block = min(BLOCK, ny), min(BLOCK, nx)
     across = -(-nx // block[1]) * block[1]
     size = np.dtype(dtype).itemsize
-    shuffle = "bitshuffle" if np.dtype(dtype).kind in "iu" else "shuffle"
+    shuffle: Any = "bitshuffle" if np.dtype(dtype).kind in "iu" else "shuffle"
     return group.create_array(
         name,
         shape=shape,
