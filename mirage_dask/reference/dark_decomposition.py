@@ -2,7 +2,8 @@ r"""A dark ramp taken apart, pixel by pixel: ``D_f = c + s f + J_f + noise_f``.
 
 J is the sum of the jumps up to frame f. The increments of a ramp are clipped three times at 4 sigma; a jump is one
 that is more than 5 sigma from the mean of what remains, and its height is the difference. N increments can lie
-:math:`\sqrt{N - 1}` sigma from their mean at most, so that ramps of less than about 20 frames show none. c and s are the least-squares line through D - J.
+:math:`\sqrt{N - 1}` sigma from their mean at most, so that ramps of less than about 20 frames show none. c and s are
+the least-squares line through D - J.
 
 Not modelled: drifts that are not linear in time; they are part of the noise.
 """

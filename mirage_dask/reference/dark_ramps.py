@@ -283,7 +283,8 @@ class DarkRamp:
         out = np.empty((self.frames, *own.shape[1:]))
         while filled < self.frames:
             take = self.takes[(integration + lap) % count]
-            part = own if lap == 0 and not mirrored else self._noise_of(take, mirrored, rows, columns)
+            same = take == self.takes[integration % count] and not mirrored
+            part = own if same else self._noise_of(take, mirrored, rows, columns)
             if lap % 2:
                 part = part[::-1]
             taken = part[start : start + self.frames - filled]

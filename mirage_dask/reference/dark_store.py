@@ -310,7 +310,8 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     block = min(BLOCK, ny), min(BLOCK, nx)
     across = -(-nx // block[1]) * block[1]
     size = np.dtype(dtype).itemsize
-    shuffle: Any = "bitshuffle" if np.dtype(dtype).kind in "iu" else "shuffle"
+    # Measured on noise: ratio as good as zstd's, decoding two to four times as fast.
+    blosc = BloscCodec(typesize=size, cname="lz4", clevel=5, shuffle="bitshuffle")
     return group.create_array(
         name,
         shape=shape,
@@ -318,7 +319,7 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         shards=(*leading, block[0], across),
         dtype=dtype,
         filters=None,
-        compressors=[BloscCodec(typesize=size, cname="zstd", clevel=1, shuffle=shuffle), Crc32cCodec()],
+        compressors=[blosc, Crc32cCodec()],
         attributes={"units": "DN"},
     )
 
