@@ -1,9 +1,9 @@
 r"""A dark ramp taken apart, pixel by pixel: ``D_f = c + s f + J_f + noise_f``.
 
 J is the sum of the jumps up to frame f. The increments of a ramp are clipped three times at 4 sigma; a jump is one
-that is more than 5 sigma from the mean of what remains, and its height is the difference. N increments can lie
-:math:`\sqrt{N - 1}` sigma from their mean at most, so that ramps of less than about 20 frames show none. c and s are
-the least-squares line through D - J.
+that is more than 5 sigma from the mean of what remains. N increments can lie :math:`\sqrt{N - 1}` sigma from their
+mean at most, so that ramps of less than about 20 frames show none. c, s and the heights of the jumps are fitted
+together by least squares: one slope, and one level for each part of the ramp between jumps.
 
 Not modelled: drifts that are not linear in time; they are part of the noise.
 """
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inline, kernel
 
 CLIP, JUMP, SIGNIFICANT = 4.0, 5.0, 5.0
 """Standard deviations: clipping of increments, a jump, a slope that is not noise."""
@@ -59,14 +59,10 @@ def decompose(ramp: Doubles) -> Decomposition:
 
 @kernel
 def _take_apart(ramp: Any, intercept: Any, slope: Any, certain: Any, jumps: Any, noise: Any) -> None:
-    """Fill the results, see `Decomposition`; rows of pixels are the inner loops, so that they become vector code."""
+    """Fill the results, see `Decomposition`; in the clipping, rows of pixels are the inner loops: vector code."""
     length, rows, n = ramp.shape
     kept = np.empty((max(length - 1, 1), n))
     count, mean, sigma, total = np.empty(n), np.empty(n), np.empty(n), np.empty(n)
-    spread = 0.0
-    for f in range(length):
-        t = f - 0.5 * (length - 1)
-        spread += t * t
     for r in range(rows):
         # The spread of the increments, without the jumps.
         kept[:] = 1.0
@@ -91,34 +87,56 @@ def _take_apart(ramp: Any, intercept: Any, slope: Any, certain: Any, jumps: Any,
                     for i in range(n):
                         d = ramp[f, r, i] - ramp[f - 1, r, i] - mean[i]
                         kept[f - 1, i] = 1.0 if abs(d) <= CLIP * sigma[i] else 0.0
-        # The jumps, and the line through what is left.
-        for i in range(n):
-            jumps[0, r, i] = 0.0
-            noise[0, r, i] = ramp[0, r, i]
-            total[i] = ramp[0, r, i]
         for f in range(1, length):
             for i in range(n):
                 d = ramp[f, r, i] - ramp[f - 1, r, i] - mean[i]
-                jumps[f, r, i] = jumps[f - 1, r, i] + (d if abs(d) > JUMP * sigma[i] else 0.0)
-                noise[f, r, i] = ramp[f, r, i] - jumps[f, r, i]
-                total[i] += noise[f, r, i]
+                kept[f - 1, i] = 1.0 if abs(d) <= JUMP * sigma[i] else 0.0
         for i in range(n):
-            mean[i] = total[i] / length
-            slope[r, i] = 0.0
-            total[i] = 0.0
-        for f in range(length):
-            t = f - 0.5 * (length - 1)
-            for i in range(n):
-                noise[f, r, i] -= mean[i]
-                slope[r, i] += t * noise[f, r, i]
-        for i in range(n):
-            slope[r, i] /= max(spread, 1.0)
-        for f in range(length):
-            t = f - 0.5 * (length - 1)
-            for i in range(n):
-                noise[f, r, i] -= slope[r, i] * t
-                total[i] += noise[f, r, i] * noise[f, r, i]
-        for i in range(n):
-            error = np.sqrt(total[i] / max(length - 2.0, 1.0) / max(spread, 1.0))
-            certain[r, i] = slope[r, i] if abs(slope[r, i]) > SIGNIFICANT * error else 0.0
-            intercept[r, i] = mean[i] - 0.5 * (length - 1) * slope[r, i]
+            _fit(
+                ramp[:, r, i],
+                kept[:, i],
+                slope[r, i : i + 1],
+                certain[r, i : i + 1],
+                jumps[:, r, i],
+                noise[:, r, i],
+            )
+            intercept[r, i] = ramp[0, r, i] - noise[0, r, i]
+
+
+@inline
+def _fit(ramp: Any, kept: Any, slope: Any, certain: Any, jumps: Any, noise: Any) -> None:
+    """Fit the ramp of one pixel: a common slope, and a level for each part between jumps."""
+    length = ramp.size
+    above = below = 0.0
+    start = 0
+    parts = 0
+    for f in range(1, length + 1):
+        if f < length and kept[f - 1] > 0.5:
+            continue
+        middle = 0.5 * (start + f - 1)
+        parts += 1
+        for k in range(start, f):
+            above += (k - middle) * (ramp[k] - ramp[start])
+            below += (k - middle) * (k - middle)
+        start = f
+    rate = above / below if below > 0.0 else 0.0
+    squares = 0.0
+    first = 0.0
+    start = 0
+    for f in range(1, length + 1):
+        if f < length and kept[f - 1] > 0.5:
+            continue
+        level = 0.0
+        for k in range(start, f):
+            level += ramp[k] - rate * k
+        level /= f - start
+        if start == 0:
+            first = level
+        for k in range(start, f):
+            jumps[k] = level - first
+            noise[k] = ramp[k] - rate * k - level
+            squares += noise[k] * noise[k]
+        start = f
+    slope[0] = rate
+    error = np.sqrt(squares / max(length - 1.0 - parts, 1.0) / below) if below > 0.0 else 0.0
+    certain[0] = rate if abs(rate) > SIGNIFICANT * error else 0.0

@@ -197,8 +197,8 @@ def _describe(path: str, detector: str, kind: str, size: int, mtime: int) -> Dar
     del mtime  # part of the cache's key only
     with reading(path), fits.open(path, memmap=False) as hdus:
         found = list(hdus)  # reads to the end of the file: here truncation shows
-        headers = {hdu.name: hdu.header for hdu in reversed(found)}  # of several of one name the first
-        shapes = {hdu.name: hdu.shape for hdu in reversed(found) if hasattr(hdu, "shape")}
+        headers = {name: hdus[name].header for name in dict.fromkeys(hdu.name for hdu in found)}
+        shapes = {name: getattr(hdus[name], "shape", ()) for name in headers}
         end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in found)
         primary = dict(hdus[0].header)
     if end > size:

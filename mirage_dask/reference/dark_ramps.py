@@ -44,8 +44,8 @@ Each pixel of a ramp is taken apart,
 
 .. math:: D_f = c + s f + J_f + \rho_f
 
-J: the sum of the jumps up to f (cosmic rays, telegraph noise), c + s f the line through D - J (`dark_decomposition`
-has the thresholds). Beyond the last frame the ramp goes on with its own c, s and the last J, and with the
+J: the sum of the jumps up to f (cosmic rays, telegraph noise), c + s f the line through D - J (how they
+are found: `dark_decomposition`). Beyond the last frame the ramp goes on with its own c, s and the last J, and with the
 noise rho of the next ramp in the order, or its own, backwards in time; further on of the next one forwards, and so
 on. No cosmic ray is seen twice, and the read noise of no frame enters twice. (Mirage adds the ramp to its own last
 frame: jumps come again, and the noise of that frame is in all later ones.)
