@@ -10,6 +10,7 @@ Not modelled: drifts that are not linear in time; they are part of the noise.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,8 +19,10 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 
-CLIP, JUMP, SIGNIFICANT = 4.0, 5.0, 5.0
-"""Standard deviations: clipping of increments, a jump, a slope that is not noise."""
+CLIP, JUMP = 4.0, 5.0
+"""Standard deviations: clipping of increments, a jump."""
+OUTSTANDING = 5.0
+"""Standard deviations by which a pixel's current stands out."""
 ROUNDS = 3
 """How often increments are clipped."""
 
@@ -34,8 +37,8 @@ class Decomposition:
     """(y, x)."""
     slope: Doubles
     """(y, x), per frame."""
-    certain_slope: Doubles
-    """(y, x), the slope where it is more than 5 sigma from zero, else zero."""
+    error: Doubles
+    """(y, x), standard deviation of the slope."""
     jumps: Doubles
     """(frame, y, x), the sum of the jumps up to each frame."""
     noise: Doubles
@@ -51,14 +54,42 @@ def decompose(ramp: Doubles) -> Decomposition:
         (frame, y, x), DN; finite.
     """
     image = ramp.shape[1:]
-    intercept, slope, certain = np.empty(image), np.empty(image), np.empty(image)
+    intercept, slope, error = np.empty(image), np.empty(image), np.empty(image)
     jumps, noise = np.empty(ramp.shape), np.empty(ramp.shape)
-    _take_apart(np.ascontiguousarray(ramp), intercept, slope, certain, jumps, noise)
-    return Decomposition(intercept, slope, certain, jumps, noise)
+    _take_apart(np.ascontiguousarray(ramp), intercept, slope, error, jumps, noise)
+    return Decomposition(intercept, slope, error, jumps, noise)
+
+
+def steady_current(slope: Doubles, error: Doubles, groups: NDArray[np.bool_]) -> Doubles:
+    """Return the current that is expected to go on: what stands out of the noise, elsewhere the mean.
+
+    The slope of one short ramp is mostly noise; continued, it would be noise that grows with time.
+
+    Parameters
+    ----------
+    slope, error
+        (y, x), per frame.
+    groups
+        (y, x), True for reference pixels, which have a mean of their own.
+
+    Returns
+    -------
+    ndarray
+        (y, x): the slope where it is more than 5 sigma from the median of its group, else the mean of the others.
+    """
+    out = slope.copy()
+    for group in (groups, ~groups):
+        if group.any():
+            own, sigma = slope[group], error[group]
+            quiet = np.abs(own - np.median(own)) <= OUTSTANDING * sigma
+            if quiet.any():
+                own[quiet] = math.fsum(own[quiet].tolist()) / np.count_nonzero(quiet)
+            out[group] = own
+    return out
 
 
 @kernel
-def _take_apart(ramp: Any, intercept: Any, slope: Any, certain: Any, jumps: Any, noise: Any) -> None:
+def _take_apart(ramp: Any, intercept: Any, slope: Any, error: Any, jumps: Any, noise: Any) -> None:
     """Fill the results, see `Decomposition`; in the clipping, rows of pixels are the inner loops: vector code."""
     length, rows, n = ramp.shape
     kept = np.empty((max(length - 1, 1), n))
@@ -96,7 +127,7 @@ def _take_apart(ramp: Any, intercept: Any, slope: Any, certain: Any, jumps: Any,
                 ramp[:, r, i],
                 kept[:, i],
                 slope[r, i : i + 1],
-                certain[r, i : i + 1],
+                error[r, i : i + 1],
                 jumps[:, r, i],
                 noise[:, r, i],
             )
@@ -104,7 +135,7 @@ def _take_apart(ramp: Any, intercept: Any, slope: Any, certain: Any, jumps: Any,
 
 
 @inline
-def _fit(ramp: Any, kept: Any, slope: Any, certain: Any, jumps: Any, noise: Any) -> None:
+def _fit(ramp: Any, kept: Any, slope: Any, error: Any, jumps: Any, noise: Any) -> None:
     """Fit the ramp of one pixel: a common slope, and a level for each part between jumps."""
     length = ramp.size
     above = below = 0.0
@@ -138,5 +169,4 @@ def _fit(ramp: Any, kept: Any, slope: Any, certain: Any, jumps: Any, noise: Any)
             squares += noise[k] * noise[k]
         start = f
     slope[0] = rate
-    error = np.sqrt(squares / max(length - 1.0 - parts, 1.0) / below) if below > 0.0 else 0.0
-    certain[0] = rate if abs(rate) > SIGNIFICANT * error else 0.0
+    error[0] = np.sqrt(squares / max(length - 1.0 - parts, 1.0) / below) if below > 0.0 else 0.0

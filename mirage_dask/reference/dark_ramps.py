@@ -44,22 +44,24 @@ Each pixel of a ramp is taken apart,
 
 .. math:: D_f = c + s f + J_f + \rho_f
 
-J: the sum of the jumps up to f (cosmic rays, telegraph noise), c + s f the line through D - J (how they
-are found: `dark_decomposition`). Beyond the last frame the ramp goes on with its own c, s and the last J, and with the
-noise rho of the next ramp in the order, or its own, backwards in time; further on of the next one forwards, and so
-on. No cosmic ray is seen twice, and the read noise of no frame enters twice. (Mirage adds the ramp to its own last
-frame: jumps come again, and the noise of that frame is in all later ones.)
+J: the sum of the jumps up to f (cosmic rays, telegraph noise), c + s f the line through D - J (how they are found:
+`dark_decomposition`). The *steady current* of a pixel is s where it stands out of the noise by 5 sigma, else the mean
+of its neighbours in a block of 64 x 64 pixels: the slope of one ramp is mostly noise, which must not be continued.
 
-A *variation* keeps c and s and takes the noise from a drawn frame of the ramp on, with the rows mirrored along the
-slow axis or not, without the jumps: so the noise of exposures that share a file differs, fixed patterns stay where
-they are. What they still share is the noise of the fitted slope, :math:`\sigma \sqrt{12 / N^3}` per frame for N
-frames.
+Beyond the last frame the ramp goes on with its level, the steady current and the last J, and with the noise rho of
+the next ramp in the order, or its own, backwards in time; further on of the next one forwards, and so on. No cosmic
+ray is seen twice, and the read noise of no frame enters twice. (Mirage adds the ramp to its own last frame: jumps
+come again, and the noise of that frame is in all later ones.)
+
+A *variation* keeps the level and the steady current and takes the noise from a drawn frame of the ramp on, with the
+rows mirrored along the slow axis or not, without the jumps: so the noise of exposures that share a file differs,
+fixed patterns and hot pixels stay where they are. The noise of a hot pixel may then come from a quiet one.
 
 Subarrays
 ---------
-They are cut from the full frame. Its frames last longer: where s is more than 5 sigma from zero, the current in
-excess, :math:`s\,(1 - t_\text{exposure}/t_\text{file})\,(f + 1)`, is subtracted, and the jumps, too many by the same
-ratio, are left out (Mirage keeps both). The shot noise of hot pixels remains that of the longer frames.
+They are cut from the full frame. Its frames last longer: the steady current in excess,
+:math:`s\,(1 - t_\text{exposure}/t_\text{file})\,(f + 1)`, is subtracted, and the jumps, too many by the same ratio,
+are left out (Mirage keeps both). The shot noise of hot pixels remains that of the longer frames.
 
 Not modelled: the resets between integrations, drifts from one integration to the next, a jump's own shot noise.
 """
@@ -81,9 +83,10 @@ from numpy.typing import NDArray
 
 from mirage_dask.caching import ByteCache
 from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation, Span
 from mirage_dask.reference.dark_calibration import RawCalibration
-from mirage_dask.reference.dark_decomposition import decompose
+from mirage_dask.reference.dark_decomposition import decompose, steady_current
 from mirage_dask.reference.dark_files import DarkFile, check_alike, dark_files, describe_dark
 from mirage_dask.reference.dark_store import BLOCK, ConvertedDark, convert_dark
 from mirage_dask.reference.reading import broken
@@ -124,6 +127,8 @@ class DarkRamp:
     same values. Made by `dark_ramp`.
     """
 
+    detector: str
+    """'NRCB5'."""
     shape: tuple[int, int, int, int]
     """(integration, group, y, x) of the exposure, science frame."""
     corner: tuple[int, int]
@@ -258,21 +263,34 @@ class DarkRamp:
         if variation is None and not slower and length >= self.frames:
             return own
         parts = decompose(own)
+        current = steady_current(parts.slope, parts.error, self._border(rows, columns))
+        noise = self._noise(integration, parts.noise, variation, rows, columns)
         frame = np.arange(self.frames, dtype=np.float64)[:, None, None]
-        out = np.asarray(parts.intercept + parts.slope * frame)
-        if slower:
-            out -= parts.certain_slope * (1.0 - self.frame_ratio) * (frame + 1.0)
-        if variation is None:
-            noise = self._noise(integration, parts.noise, None, rows, columns)
-            if not slower:
-                known = min(length, self.frames)
-                out[known:] += parts.jumps[-1] + noise[known:]
-                out[:known] = own[:known]
-                return out
-        else:
-            noise = self._noise(integration, parts.noise, variation, rows, columns)
+        # The line with the steady current meets the fitted one in the middle of the ramp.
+        level = parts.intercept + (parts.slope - current) * ((length - 1) / 2)
+        out = np.asarray(level + current * frame)
         out += noise
+        if variation is None:
+            known = min(length, self.frames)
+            if slower:
+                out[:known] = own[:known] - parts.jumps[:known]
+            else:
+                out[:known] = own[:known]
+                out[known:] += parts.jumps[-1]
+        if slower:
+            out -= current * (1.0 - self.frame_ratio) * (frame + 1.0)
         return out
+
+    def _border(self, rows: Span, columns: Span) -> NDArray[np.bool_]:
+        """Return which pixels of a block are reference pixels."""
+        own = get_detector(self.detector)
+        width, size = own.reference_pixels, own.size
+        y, x = (
+            np.arange(low + first, high + first)
+            for (low, high), first in zip((rows, columns), self.origin, strict=True)
+        )
+        inside = ((y >= width) & (y < size - width))[:, None] & ((x >= width) & (x < size - width))
+        return np.asarray(~inside)
 
     def _noise(
         self, integration: int, own: Doubles, variation: Variation | None, rows: Span, columns: Span
@@ -440,6 +458,7 @@ def dark_ramp(
     used = [pool[i] for i in order[: spec.nints + laps]]
     converted = {dark.path: convert_dark(dark) for dark, _ in used}
     return DarkRamp(
+        detector=first.detector,
         shape=spec.shape,
         corner=corner,
         origin=first.corner,

@@ -225,9 +225,9 @@ def _write(dark: DarkFile, path: Path) -> None:
             slabs = _slabs(dark, hdus[name])
             array = None
             for (integration, frames, rows), slab in slabs:
-                if array is None:
-                    array = _create(group, name, dark.shape, slab.dtype)
                 with _about_disk():
+                    if array is None:
+                        array = _create(group, name, dark.shape, slab.dtype)
                     array[integration, frames, rows, :] = slab
                 digest.update(np.ascontiguousarray(slab, slab.dtype.newbyteorder("<")).data)
                 if slab.dtype.kind == "i":
