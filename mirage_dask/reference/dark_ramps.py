@@ -172,6 +172,28 @@ class DarkRamp:
         text = json.dumps([LAYOUT, about], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, strings and lists, ready for JSON: what a plan keeps of it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> DarkRamp:
+        """Inverse of `to_dict`."""
+        parts = dict(values)
+        parts["shape"], parts["corner"], parts["origin"] = (
+            tuple(parts[name]) for name in ("shape", "corner", "origin")
+        )
+        parts["takes"] = tuple(
+            Take(
+                ConvertedDark(**(take["dark"] | {"shape": tuple(take["dark"]["shape"])})), take["integration"]
+            )
+            for take in parts["takes"]
+        )
+        parts["variations"] = tuple(None if v is None else Variation(**v) for v in parts["variations"])
+        if parts["calibration"] is not None:
+            parts["calibration"] = RawCalibration(**parts["calibration"])
+        return cls(**parts)
+
     @property
     def files(self) -> tuple[str, ...]:
         """Converted files that it reads, in order of use."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +45,9 @@ def test_raw_counts_become_linear_again(tmp_path):
     assert abs(difference.mean()) < 0.05
     # Saturated pixels stay at their level instead of falling below it.
     above = (out["raw"][window] >= limit + 5) & (limit < 65_000)
-    assert (found[above] >= 0.98 * wanted[above] - 3000).all()
+    well = np.broadcast_to(science(references.pack, "full_well", spec)[960:1216], above.shape)
+    assert above.any()
+    assert (found[above] > 0.9 * well[above]).all()
     # Simulating with it, in the dark, gives the raw counts back.
     dark = simulate_window(
         spec, references, Window((0, 1), (0, 2), (1000, 1064), (0, 2048)),
@@ -51,15 +55,16 @@ def test_raw_counts_become_linear_again(tmp_path):
     )["raw"]  # fmt: skip
     same = below[:, 40:104]
     assert np.abs(dark[0].astype(int) - out["raw"][0, :, 1000:1064].astype(int))[same].max() <= 1
+    shutil.rmtree(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two full-frame darks of 3 frames."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A full-frame dark of 2 frames."""
     root = tmp_path_factory.mktemp("full")
-    for number in (1, 2):
-        write_linearized(root, frames=3, size=(2048, 2048), number=number)
-    return root
+    write_linearized(root, frames=2, size=(2048, 2048))
+    yield root
+    shutil.rmtree(root)  # pytest keeps the folders of three sessions
 
 
 def test_the_piece_of_a_subarray(folder):
