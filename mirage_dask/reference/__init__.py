@@ -4,6 +4,7 @@
     builtin_cache    making the built-in CRDS cache
     lookup           asking CRDS; `calibrate.env` for the pipeline
     pack             what workers read
+    dark_ramps       darks of MIRAGE_DATA as the ramps of exposures
     locations        where things lie
 
 Nothing is imported here: workers read packs only, and builders import much more.

@@ -1,0 +1,92 @@
+"""Darks from files as the piece `dark` of an exposure: raw counts made linear again, and the ramp in the simulation."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dark_examples import write_linearized, write_raw
+from simulated import FULL_SW, SUBARRAY_LW, example_plan, exposure
+
+from mirage_dask.exposure import simulate_window
+from mirage_dask.reference.dark_ramps import dark_ramp
+from mirage_dask.spec import Window
+
+
+def science(pack, name: str, spec) -> np.ndarray:
+    """A plane of a pack, full frame, in the science frame."""
+    plane = pack.plane(name, slice(0, 2048), slice(0, 2048))
+    return plane[:: -1 if spec.slow_axis < 0 else 1, :: -1 if spec.fast_axis < 0 else 1]
+
+
+def test_raw_counts_become_linear_again(tmp_path):
+    """Raw counts of a simulated exposure, bright and partly saturated, taken for a dark: its linear counts come back."""
+    spec, references = exposure(FULL_SW)
+    spec = replace(spec, ngroups=2, nframes=1, groupgap=0, nints=1, cosmic_ray_library="")
+    light = np.broadcast_to(np.linspace(0.0, 12_000.0, 2048, dtype=np.float32), (2048, 2048))
+    out = simulate_window(
+        spec, references, Window.whole(spec), want=("raw", "linear", "dark"), replaced={"seed": light}
+    )
+    write_raw(tmp_path, spec.detector, out["raw"])
+    ramp = dark_ramp(spec, tmp_path, kind="raw", pack_url=example_plan().url)
+    window = np.s_[0, :, 960:1216, :]
+    found = ramp[window] - science(references.pack, "superbias", spec)[960:1216]
+    wanted = out["linear"][window]
+    limit = science(references.pack, "saturation", spec)[960:1216]
+    below = (out["raw"][window] < limit - 5) & (out["raw"][window] > 0)
+    assert 0.3 < below.mean() < 0.99
+    assert wanted[below].max() > 40_000
+    difference = (found - wanted)[below]
+    assert np.abs(difference).max() < 3.0
+    assert abs(difference.mean()) < 0.05
+    # Saturated pixels stay at their level instead of falling below it.
+    above = (out["raw"][window] >= limit + 5) & (limit < 65_000)
+    well = np.broadcast_to(science(references.pack, "full_well", spec)[960:1216], above.shape)
+    assert above.any()
+    assert (found[above] > 0.9 * well[above]).all()
+    # Simulating with it, in the dark, gives the raw counts back.
+    dark = simulate_window(
+        spec, references, Window((0, 1), (0, 2), (1000, 1064), (0, 2048)),
+        replaced={"seed": np.zeros((2048, 2048), np.float32), "dark": ramp},
+    )["raw"]  # fmt: skip
+    same = below[:, 40:104]
+    assert np.abs(dark[0].astype(int) - out["raw"][0, :, 1000:1064].astype(int))[same].max() <= 1
+    shutil.rmtree(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A full-frame dark of 2 frames."""
+    root = tmp_path_factory.mktemp("full")
+    write_linearized(root, frames=2, size=(2048, 2048))
+    yield root
+    shutil.rmtree(root)  # pytest keeps the folders of three sessions
+
+
+def test_the_piece_of_a_subarray(folder):
+    spec, references = exposure(SUBARRAY_LW)
+    dark = dark_ramp(spec, folder)
+    assert dark.shape == spec.shape
+    window = Window((0, 1), (0, spec.ngroups), (10, 60), (5, 105))
+    got = simulate_window(spec, references, window, want=("dark", "raw"), replaced={"dark": dark})
+    np.testing.assert_array_equal(got["dark"], dark[:1, :, 10:60, 5:105])
+    part = Window((0, 1), (1, 2), (20, 30), (15, 25))
+    alone = simulate_window(spec, references, part, want=("raw",), replaced={"dark": dark})
+    np.testing.assert_array_equal(alone["raw"], got["raw"][:, 1:2, 10:20, 10:20])
+
+
+def test_the_static_bias_of_the_pack(folder):
+    spec, references = exposure(SUBARRAY_LW)
+    own = dark_ramp(spec, folder)[0]
+    exchanged = dark_ramp(spec, folder, pack_url=example_plan().url, bias="pack")[0]
+    superbias = science(references.pack, "superbias", spec)[
+        spec.y0 : spec.y0 + spec.ny, spec.x0 : spec.x0 + spec.nx
+    ]
+    shift = exchanged - own
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=0.01)
+    assert np.abs(exchanged[0] - superbias).max() < 60
+    assert np.abs(own[0] - superbias).max() > 500
