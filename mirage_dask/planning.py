@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Hashable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,11 @@ from mirage_dask.compiled import source_digest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
 from mirage_dask.pointing import attitude_matrix
+from mirage_dask.reference.dark_ramps import dark_ramp
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
+from mirage_dask.reference.sources import CRDS, mirage_data
 from mirage_dask.scene import (
     LEVELS,
     Catalog,
@@ -37,6 +40,7 @@ from mirage_dask.scene import (
 )
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
 from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
@@ -79,7 +83,7 @@ def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the columns of one row; empty ones where the settings say nothing of an exposure that is only listed."""
     empty: dict[str, Any] = dict.fromkeys((*CATALOG_TYPES, "background", "cosmic_ray_library"), "")
     empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "effects": "", "seed": settings.seed}
-    empty["references"] = " ".join(settings.references)
+    empty |= {"references": " ".join(settings.references), "darks": settings.darks}
     if row["instrument"] not in SIMULATED_INSTRUMENTS:
         return empty
     try:
@@ -137,7 +141,11 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
     references = _prepare(ready, url, progress)
-    specs = [_spec(row, references, sources, url) for row in ready.to_dict("records")]
+    specs = []
+    for done, row in enumerate(ready.to_dict("records")):
+        if progress is not None and row["darks"] != "model":
+            progress(f"darks of {row['detector']}", done, len(ready))
+        specs.append(_with_dark(_spec(row, references, sources, url), row, url))
     return save_plan(
         url,
         table,
@@ -173,7 +181,8 @@ def _key(table: pd.DataFrame, settings: Settings) -> str:
     digest = hashlib.blake2b(digest_size=8)
     places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
-    told = repr([settings.to_dict(), places if set(table["references"]) != {"builtin"} else ""])
+    outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
+    told = repr([settings.to_dict(), places if outside else ""])
     for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
     for path in sorted(own):
@@ -219,6 +228,17 @@ def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
         for kind, path, catalog, uses in _catalogs(ready)
         for use in uses
     }
+
+
+def _with_dark(spec: ExposureSpec, row: dict[str, Any], url: str) -> ExposureSpec:
+    """Return a spec whose dark comes from the files of MIRAGE_DATA, where the row says so."""
+    kind = str(row["darks"])
+    if kind == "model":
+        return spec
+    # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
+    exchanged = kind == "linearized" and CRDS not in row["references"].split()
+    ramp = dark_ramp(spec, mirage_data(), kind=kind, pack_url=url, bias="pack" if exchanged else "file")
+    return replace(spec, replaced=(("dark", write_dark_ramp(url, ramp)),))
 
 
 def _spec(

@@ -38,11 +38,13 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "cosmic_ray_scale": float,
     "references": str,
     "overrides": str,
+    "darks": str,
     "effects": str,
     "seed": int,
 }
-"""Columns that settings add: the path of each type of catalog, empty for none; the level or DN/s of the background; empty
-for no cosmic rays; sources of reference data; {CRDS type: file} as JSON; names of the effects that are on; seed."""
+"""Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; library of
+cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; what darks are made of; names of the
+effects that are on; seed."""
 
 DEFAULT_COSMIC_RAYS = CosmicRays()
 
@@ -63,6 +65,8 @@ class Settings:
     references: tuple[str, ...] = ("builtin",)
     """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
     reffile_overrides: tuple[OverrideEntry, ...] = ()
+    darks: str = "model"
+    """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA."""
     effects: Effects = field(default_factory=Effects)
     seed: int = 42
     given: tuple[str, ...] = field(default=(), compare=False)
@@ -197,6 +201,7 @@ class Settings:
             "use_dateobs_for_background": self.use_dateobs_for_background,
             "references": list(self.references),
             "reffile_overrides": _override_dict(self.reffile_overrides),
+            "darks": self.darks,
             "effects": asdict(self.effects),
             "seed": self.seed,
         }

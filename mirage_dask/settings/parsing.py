@@ -25,6 +25,7 @@ CHANNELS = {"sw": "SHORT", "lw": "LONG"}
 LEVELS = ("low", "medium", "high", "date")
 REFERENCES = ("builtin", "crds", "mirage_data")
 REFERENCE_ALIASES = {"crds_full_name": "crds", "crds_full_names": "crds"}
+DARKS = ("model", "linearized", "raw")
 OFF = ("none", "off", "no", "false")
 
 
@@ -184,6 +185,14 @@ def parse_reference_defaults(value: Any, problems: Problems) -> tuple[str, ...]:
     return ("crds",)
 
 
+def parse_darks(value: Any, problems: Problems) -> str:
+    """Return what darks are made of: the noise model, or files of MIRAGE_DATA."""
+    text = str(value).strip().lower()
+    if text not in DARKS:
+        problems.not_allowed("darks", value, DARKS)
+    return text
+
+
 def parse_flag(key: str, value: Any, problems: Problems) -> bool:
     """Return true or false."""
     if not isinstance(value, bool):
@@ -210,13 +219,11 @@ PARSERS: dict[str, Callable[[Any, Problems], Any]] = {
     "references": parse_references,
     "reffile_defaults": parse_reference_defaults,
     "reffile_overrides": parse_overrides,
+    "darks": parse_darks,
     "effects": parse_effects,
     "seed": parse_seed,
 }
 """The keys of the settings."""
 
-FUTURE = (
-    "psf_paths",
-    "darks",
-)
+FUTURE = ("psf_paths",)
 """Keys that are known and refused unless they ask for nothing."""

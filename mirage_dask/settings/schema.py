@@ -7,7 +7,7 @@ from typing import Any
 
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.overrides import CRDS_TYPES, NESTING
-from mirage_dask.settings.parsing import LEVELS, REFERENCE_ALIASES, REFERENCES
+from mirage_dask.settings.parsing import DARKS, LEVELS, REFERENCE_ALIASES, REFERENCES
 from mirage_dask.settings.problems import INSTRUMENTS
 from mirage_dask.settings.records import Effects
 
@@ -82,6 +82,7 @@ def json_schema() -> dict[str, Any]:
             "propertyNames": {"enum": list(INSTRUMENTS)},
             "additionalProperties": {"type": "object", "propertyNames": {"enum": [*NESTING, *CRDS_TYPES]}},
         },
+        "darks": {"description": "the noise model, or files of MIRAGE_DATA", "enum": list(DARKS)},
         "effects": {
             "description": "names of effects that are off, or {name: true or false}",
             "anyOf": [

@@ -309,6 +309,7 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
         "cosmic_ray_scale": scale,
         "references": own.text("references", "builtin"),
         "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
+        "darks": own.text("darks", "model"),
         "effects": own.text("effects", " ".join(effects.names)),
         "seed": own.whole("seed", signals.whole("poissonseed", 42)),
     }

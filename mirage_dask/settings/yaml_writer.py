@@ -67,6 +67,7 @@ OWN_COLUMNS = (
     "seed",
     "references",
     "overrides",
+    "darks",
 )
 """Columns of the table that stand in the section of our own."""
 

@@ -4,11 +4,16 @@ A spec records replaced pieces as (piece, key). A key without a slash is a conte
 `PLAN/pieces/<key>`. Any other key is `<URL>#<hash>`: a Zarr array that the user keeps, referenced and not copied; with
 other values it has another key, so that a later run does not take its old results for current ones. The kernel reads
 window and halo from either.
+
+A dark from files (`mirage_dask.reference.dark_ramps`) is computed when it is read: its key is `ramp-<digest>`, and
+`PLAN/pieces/ramp-<digest>.json` says of which converted files and how.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import uuid
 from collections.abc import Iterator
 from functools import lru_cache
@@ -18,10 +23,12 @@ import numpy as np
 import zarr
 
 from mirage_dask.errors import StoreError
+from mirage_dask.reference.dark_ramps import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import files, layout
 from mirage_dask.store.tiles import TileGrid, grid_of
 
+_RAMP = "ramp-"
 PIECES = ("cosmic_rays", "dark", "seed")
 
 
@@ -94,6 +101,36 @@ def write_piece(plan_url: str, spec: ExposureSpec, piece: str, values: Any) -> s
     return keep_piece(plan_url, url)
 
 
+def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
+    """Write what a dark from files is made of, and return its key.
+
+    Raises
+    ------
+    StoreError
+        If the plan directory cannot be written.
+    """
+    key = f"{_RAMP}{ramp.digest}"
+    url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
+    with files.store_errors(url):
+        files.write_bytes(url, json.dumps(ramp.to_dict(), sort_keys=True).encode())
+    return key
+
+
+@lru_cache(maxsize=64)
+def _open_ramp(plan_url: str, key: str) -> DarkRamp:
+    url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
+    try:
+        ramp = DarkRamp.from_dict(json.loads(files.read_bytes(url)))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"The dark of an exposure cannot be read at {url} ({error}); plan it again."
+        ) from error
+    if ramp.calibration is None:
+        return ramp
+    # Packs lie beside the pieces, wherever the plan was copied to.
+    return dataclasses.replace(ramp, calibration=dataclasses.replace(ramp.calibration, url=plan_url))
+
+
 def reference_piece(array: zarr.Array[Any]) -> str | None:
     """Return the key of a Zarr array that stays where it is; None when no other process could open it."""
     url = str(array.store_path)
@@ -136,14 +173,17 @@ def open_pieces(spec: ExposureSpec, plan_url: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        piece -> Zarr array of the whole exposure, science orientation; read windows from it.
+        piece -> array of the whole exposure, science orientation (Zarr, or computed from files); read windows from it.
 
     Raises
     ------
     StoreError
         If one is missing.
     """
-    return {piece: _open(_location(plan_url, key)) for piece, key in spec.replaced}
+    return {
+        piece: _open_ramp(plan_url, key) if key.startswith(_RAMP) else _open(_location(plan_url, key))
+        for piece, key in spec.replaced
+    }
 
 
 def _location(plan_url: str, key: str) -> str:

@@ -12,9 +12,16 @@ import pytest
 from dark_examples import write_linearized, write_raw
 from simulated import FULL_SW, SUBARRAY_LW, example_plan, exposure
 
+import mirage_dask as md
+from mirage_dask.errors import ReferenceFileError
 from mirage_dask.exposure import simulate_window
+from mirage_dask.lazy import simulate
+from mirage_dask.planning import make_plan
 from mirage_dask.reference.dark_ramps import dark_ramp
+from mirage_dask.run.execute import run_plan
+from mirage_dask.settings import load_settings
 from mirage_dask.spec import Window
+from mirage_dask.store.simulation import SimulationStore
 
 
 def science(pack, name: str, spec) -> np.ndarray:
@@ -77,6 +84,29 @@ def test_the_piece_of_a_subarray(folder):
     part = Window((0, 1), (1, 2), (20, 30), (15, 25))
     alone = simulate_window(spec, references, part, want=("raw",), replaced={"dark": dark})
     np.testing.assert_array_equal(alone["raw"], got["raw"][:, 1:2, 10:20, 10:20])
+
+
+def test_darks_are_a_setting(folder, monkeypatch, tmp_path):
+    """From the settings to the store: every way computes the dark of the files, and no file is as clear."""
+    monkeypatch.setenv("MIRAGE_DATA", str(folder))
+    source = md.example_proposal()
+    table = md.open_proposal(source, settings=source.with_name("settings.yaml"), darks="linearized").table
+    assert set(table.darks) == {"linearized"}
+    table = table[table.name == SUBARRAY_LW]
+    plan = make_plan(table, load_settings(darks="linearized"))
+    spec = plan.spec(0)
+    assert spec.replaced[0][0] == "dark"
+    direct = dark_ramp(spec, folder, pack_url=plan.url, bias="pack")
+    window = Window((0, 1), (2, 3), (100, 120), (50, 80))
+    found = simulate(plan, 0, window, "dark")
+    np.testing.assert_array_equal(found, direct[0:1, 2:3, 100:120, 50:80])
+    run_plan(plan, str(tmp_path / "store.zarr"), scheduler="serial", progress=False)
+    stored = SimulationStore.open(str(tmp_path / "store.zarr"))
+    raw = simulate(plan, 0, Window.whole(spec), "raw")
+    np.testing.assert_array_equal(stored.raw(SUBARRAY_LW)[...], raw)
+    monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
+    with pytest.raises(ReferenceFileError, match="darks"):
+        make_plan(table, load_settings(darks="linearized", seed=2))
 
 
 def test_the_static_bias_of_the_pack(folder):

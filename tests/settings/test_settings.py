@@ -286,7 +286,7 @@ def test_effects():
         ({"seed": 2**63}, "is no whole number"),
         ({"reffile_defaults": "crdz"}, "reffile_defaults: 'crdz' is not allowed; did you mean 'crds'"),
         ({"reffile_overrides": {"gain": {}}}, "reffile_overrides.gain: 'gain' is not allowed"),
-        ({"darks": "linearized"}, "darks: it is not supported yet"),
+        ({"darks": "linear"}, "darks: 'linear' is not allowed; did you mean 'linearized'"),
         ({"use_dateobs_for_background": "yes"}, "'yes' is neither true nor false"),
         ({"parameter_defaults": 3}, "parameter_defaults: 3 is not understood"),
         ({"parameter_defaults": {"seed": -1}}, "seed: -1"),
