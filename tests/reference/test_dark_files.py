@@ -528,14 +528,17 @@ def test_one_sentence_for_a_bad_file(tmp_path, how, words):
     assert "\n" not in str(problem.value)
 
 
-def test_a_damaged_conversion_is_noticed(tmp_path):
+@pytest.mark.parametrize("how", ["overwritten", "missing", "cut"])
+def test_a_damaged_conversion_is_noticed(tmp_path, how):
     made = write_linearized(tmp_path, frames=4)
     ramp = dark_ramp(exposure(), tmp_path)
     shards = [p for p in (Path(ramp.files[0]) / "SCI").rglob("*") if p.is_file() and p.name != "zarr.json"]
     for shard in shards:
         content = bytearray(shard.read_bytes())
         content[100:200] = bytes(100)
-        shard.write_bytes(content)
+        shard.unlink()
+        if how != "missing":
+            shard.write_bytes(content if how == "overwritten" else content[:500])
     with pytest.raises(ReferenceFileError, match=r"cannot be read .* converted again"):
         ramp[0]
     assert made.path.exists()
