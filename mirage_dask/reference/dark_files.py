@@ -132,13 +132,12 @@ def dark_files(mirage_data: str | Path, detector: str, *, kind: str = "linearize
     if found:
         return found
     packed = [name for name in names if Path(name).match(pattern + ".gz")]
-    instrument = get_detector(detector).instrument.lower()
     if packed:
         remedy = f"unpack {packed[0]} and the others there (gunzip)"
     else:
         remedy = (
-            f"download them (mirage-dask reference download --instrument {instrument} --dark-type {kind}), "
-            "set MIRAGE_DATA to the directory that has them, or use the noise model"
+            "download them (mirage-dask reference download), set MIRAGE_DATA to the directory that has them, or use the "
+            "noise model"
         )
     raise ReferenceFileError(
         f"There are no {kind} darks of {get_detector(detector).name}: {folder} has no file {pattern}; {remedy}."

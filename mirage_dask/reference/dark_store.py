@@ -106,6 +106,8 @@ class ConvertedDark:
     def _get(self, name: str, window: tuple[Any, ...]) -> NDArray[Any]:
         try:
             values = np.asarray(_open(self.path)[name][window])
+            if values.size and _is_unwritten(values):
+                raise ValueError("chunks are missing")
         except Exception as error:  # zarr's codecs raise many kinds
             text = (str(error).strip().splitlines() or [""])[0][:200]
             raise ReferenceFileError(
@@ -113,6 +115,20 @@ class ConvertedDark:
                 "so that the dark is converted again."
             ) from error
         return values
+
+
+def _fill_value(dtype: Any) -> Any:
+    """Return what stands for chunks that are not there: nothing that fills a block of a real dark."""
+    kind = np.dtype(dtype)
+    return np.iinfo(kind).max if kind.kind in "iu" else kind.type(np.nan)
+
+
+def _is_unwritten(values: NDArray[Any]) -> bool:
+    """Return whether a window holds the fill value only."""
+    fill = _fill_value(values.dtype)
+    if values.dtype.kind in "iu":
+        return bool(values.flat[0] == fill and (values == fill).all())
+    return bool(np.isnan(values.flat[0]) and np.isnan(values).all())
 
 
 @lru_cache(maxsize=64)
@@ -262,7 +278,7 @@ def _write(dark: DarkFile, path: Path) -> None:
 
 
 _CONFIG = {"array.write_empty_chunks": True}
-"""A chunk of zeros is written like any other: no value, -0.0 among them, is replaced by a default."""
+"""Every chunk is written, whatever it holds: one that is missing is a damage."""
 
 
 class _DiskError(ReferenceFileError):
@@ -305,7 +321,9 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     """Create an array whose last two axes are pixels and the one before, of four, frames."""
     ny, nx = shape[-2:]
     if name == "reference":
-        return group.create_array(name, shape=shape, chunks=(1, *shape[1:]), dtype=dtype)
+        return group.create_array(
+            name, shape=shape, chunks=(1, *shape[1:]), dtype=dtype, fill_value=_fill_value(dtype)
+        )
     leading = (1, min(shape[1], FRAMES)) if len(shape) == 4 else (1,)
     block = min(BLOCK, ny), min(BLOCK, nx)
     across = -(-nx // block[1]) * block[1]
@@ -318,6 +336,7 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
         chunks=(*leading, *block),
         shards=(*leading, block[0], across),
         dtype=dtype,
+        fill_value=_fill_value(dtype),
         filters=None,
         compressors=[blosc, Crc32cCodec()],
         attributes={"units": "DN"},
