@@ -27,7 +27,7 @@ from mirage_dask.store.simulation import SimulationStore
 def science(pack, name: str, spec) -> np.ndarray:
     """A plane of a pack, full frame, in the science frame."""
     plane = pack.plane(name, slice(0, 2048), slice(0, 2048))
-    return plane[:: -1 if spec.slow_axis < 0 else 1, :: -1 if spec.fast_axis < 0 else 1]
+    return plane[..., :: -1 if spec.slow_axis < 0 else 1, :: -1 if spec.fast_axis < 0 else 1]
 
 
 def test_raw_counts_become_linear_again(tmp_path):
