@@ -18,7 +18,7 @@ from measure import Measurement
 
 import mirage_dask as md
 from mirage_dask.run.estimate import estimate_run
-from mirage_dask.run.events import ExposureDone
+from mirage_dask.run.events import ExposureDone, TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.store.plan import Plan, copy_plan, save_plan
 
@@ -61,10 +61,14 @@ def spilled(dask_worker: Any) -> int:
 def timed(plan: Plan, store: Path, workers: int, select: list[str]) -> dict[str, Any]:
     """Run exposures on so many processes of one thread, which are warm, and return what was measured."""
     ends: list[float] = []
+    busy = 0.0
 
     def listen(event: Any) -> None:
+        nonlocal busy
         if isinstance(event, ExposureDone):
             ends.append(time.monotonic())
+        elif isinstance(event, TileDone):
+            busy += event.seconds
 
     with (
         distributed.LocalCluster(
@@ -85,6 +89,7 @@ def timed(plan: Plan, store: Path, workers: int, select: list[str]) -> dict[str,
         rates = [tenth / (ends[tenth] - ends[0]), tenth / (ends[-1] - ends[-1 - tenth])]
         return {
             "wall": wall,
+            "busy": busy / (workers * wall),
             "cpu": sum(after[w][0] - before[w][0] for w in after),
             "peak": max(peak for _, peak in after.values()),
             "spilled": sum(client.run(spilled).values()),
@@ -110,6 +115,7 @@ def measure() -> list[Measurement]:
         Measurement("peak memory of a worker", long["peak"] / 1e6, "MB", projected / 1e6),
         Measurement("projection over peak", projected / long["peak"], "x", 2.0),
         Measurement("results spilled", long["spilled"], "", 0),
+        Measurement("workers in tiles, of wall time", 100 * long["busy"], "%", 85, more_is_better=True),
         Measurement("use of two cores", 100 * long["cpu"] / (2 * long["wall"]), "%", 85, more_is_better=True),
         Measurement(
             "last tenth over first, exposures per second", long["steady"], "x", 0.9, more_is_better=True

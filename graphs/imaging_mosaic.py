@@ -51,9 +51,10 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"raw {dict(raw.sizes)}: {raw.nbytes / 1e9:.2f} GB, {tasks:,} tasks, {pickled(raw):.0f} kB pickled"
         )
-    plan = proposal.plan()
+    plan = proposal.plan(arguments.out, workers=arguments.workers)
     print(
-        f"{plan.exposures} exposures, {plan.tiles} tiles; at most {plan.memory / 1e6:.0f} MB in a process of one thread"
+        f"{plan.exposures} exposures, {plan.tiles} tiles in {plan.tasks} tasks; at most {plan.memory / 1e6:.0f} MB in a "
+        f"process of one thread; about {plan.seconds:.0f} s with {plan.workers} workers"
     )
 
     picture = save(

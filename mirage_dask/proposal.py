@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from mirage_dask.run.report import RunReport
+    from mirage_dask.run.verify import Verification
     from mirage_dask.store.plan import Plan
     from mirage_dask.store.simulation import SimulationStore
 
@@ -491,6 +492,29 @@ class Simulation:
         from mirage_dask.lazy import MirageDaskEntrypoint
 
         return xr.open_dataset(self.url, engine=MirageDaskEntrypoint, exposure=name, chunks={})
+
+    def verify(
+        self, *, sample: int | None = None, select: str | Iterable[str] | None = None, **where: Any
+    ) -> Verification:
+        """Compute finished tiles again, from the plan in the store, and compare every value.
+
+        Parameters
+        ----------
+        sample
+            At most this many tiles, spread evenly; default all.
+        select
+            Names, or a pandas query over the table.
+        **where
+            Where it is computed: client, workers, memory, scheduler, as for `run_plan`.
+
+        Raises
+        ------
+        InputError
+            If there is no finished tile, or `where` cannot be.
+        """
+        from mirage_dask.run.verify import verify_store
+
+        return verify_store(self.store, sample=sample, select=select, **where)
 
     def export(
         self,

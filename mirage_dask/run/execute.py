@@ -74,7 +74,7 @@ def run_plan(
     retries
         How often a tile is tried again after an operating-system error, such as a network file system that hiccups.
     update
-        Accept a store of another plan and simulate again what changed.
+        Accept a store of another plan and simulate again what changed; without, the refusal says what that would be.
     progress
         True for a display in the terminal, or subscribers that are called with events (see `run.events`).
 
@@ -88,7 +88,7 @@ def run_plan(
         If arguments contradict each other, the selection is empty, nothing answers at the address, or a worker's memory
         limit is below what the run needs.
     StoreError
-        If the store cannot be created or written (disk full, read-only, another plan).
+        If the store cannot be created or written (read-only, another plan), or its disk is full or will be.
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """

@@ -135,7 +135,11 @@ def run_distributed(
         with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
             arriving = as_completed(submit(), loop=client.loop)
             for batch in arriving.batches():
-                for key, results in _results(client, batch, deserted).items():
+                # Results that went with their worker are made again, and come again.
+                gone = {future.key for future in batch if future.status in ("lost", "pending")}
+                arriving.update([future for future in batch if future.key in gone])
+                there = [future for future in batch if future.key not in gone]
+                for key, results in _results(client, there, deserted).items():
                     block = blocks.pop(key)
                     error = held[key].exception() if results is None else None
                     for result in _given_up(block, error) if results is None else results:
@@ -181,7 +185,7 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     """Fetch what futures that are over hold; None for a task that dask has given up.
 
     They are fetched here and not by `as_completed`, whose task for a future dies unheard when the scheduler is lost while
-    it fetches. A result that was lost with its worker is made again.
+    it fetches.
 
     Raises
     ------
@@ -194,7 +198,7 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
         else "The dask scheduler was lost or cancelled the run"
     )
     lost = RunError(f"{what}; what is committed is kept: the same command resumes it.")
-    if any(future.status in ("cancelled", "lost") for future in batch):
+    if any(future.status == "cancelled" for future in batch):
         raise lost
     try:
         found: dict[str, Any] = client.gather({str(f.key): f for f in batch}, errors="skip")

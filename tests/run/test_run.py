@@ -16,6 +16,7 @@ from small_plans import make_spec, small_plan, small_specs
 import mirage_dask.store.tiles as tiles
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
+from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors import graph_size
@@ -191,6 +192,7 @@ def test_tasks_cover_what_is_missing(plan, small_tiles):
 
 def test_tasks_of_a_large_proposal(tmp_path):
     """12,160 full frames of 5 groups: a task is a second of work, and the graph is small."""
+    started = time.process_time()
     names = [make_spec(i, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 12161)]
     plan = small_plan(tmp_path / "plan", names)
     segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=200)
@@ -203,6 +205,8 @@ def test_tasks_of_a_large_proposal(tmp_path):
     assert size.submissions == 1
     assert size.graph_bytes < 10_000_000
     assert time.process_time() - began < 10
+    assert estimate_run(plan).tiles == look_ahead(plan, tmp_path / "s.zarr")[0].tiles_left == 8 * 12160
+    assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("per_block", [1, 50])

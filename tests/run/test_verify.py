@@ -8,7 +8,7 @@ import shutil
 import fake_exposure
 import pytest
 
-from mirage_dask import cli
+from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.verify import verify_store
@@ -77,6 +77,7 @@ def test_samples_and_selections(store):
     assert verify_store(store, sample=3, scheduler="serial").checked == 3
     assert verify_store(store, sample=30, scheduler="serial").checked == 5
     assert verify_store(store, select="observation == 2", scheduler="serial").tiles == 2
+    assert open_simulation(store.url).verify(sample=2, scheduler="serial").checked == 2
     with pytest.raises(InputError, match="at least 1 tile"):
         verify_store(store, sample=0)
 
