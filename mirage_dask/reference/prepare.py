@@ -145,10 +145,14 @@ def _build_libraries(
 
 
 def _overrides(record: Mapping[str, Any]) -> dict[str, FoundFile]:
-    """Return the user's own files of an exposure by type."""
+    """Return the user's own files of an exposure by type, of the types that the simulation reads."""
     text = str(record.get("overrides", ""))
     given = json.loads(text) if text else {}
-    return {kind: FoundFile(Path(path), "override", "") for kind, path in given.items()}
+    return {
+        kind: FoundFile(Path(path), "override", "")
+        for kind, path in given.items()
+        if kind in SIMULATION_TYPES
+    }
 
 
 def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

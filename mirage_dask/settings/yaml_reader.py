@@ -32,7 +32,10 @@ from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_valu
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
 from mirage_dask.pointing import aperture, attitude_matrix
+from mirage_dask.settings.catalogs import file_path
 from mirage_dask.settings.model import SETTINGS_COLUMNS
+from mirage_dask.settings.overrides import NESTING
+from mirage_dask.settings.parsing import DARKS, REFERENCES
 from mirage_dask.settings.problems import Problems, is_nothing
 from mirage_dask.settings.records import Effects
 from mirage_dask.settings.yaml_values import YamlValues
@@ -220,8 +223,8 @@ def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, Expos
         instrument,
         mode=mode,
         readpatt=readout.checked("readpatt", lambda text: get_readout(instrument, text).name, ""),
-        ngroup=readout.whole("ngroup"),
-        nint=readout.whole("nint"),
+        ngroup=readout.whole("ngroup", lowest=1),
+        nint=readout.whole("nint", lowest=1),
     )
     name = readout.text("array_name")
     amplifiers = readout.whole("namp", 0)
@@ -295,9 +298,11 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
     if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
         level = "date"
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
-    named = own.text("overrides", "")
-    if named:
-        overrides = json.loads(named) | overrides
+    named = {kind: path for kind, path in own.mapping("overrides").items() if kind not in overrides}
+    for kind, path in named.items():
+        if kind not in NESTING:
+            own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
+        overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
     if scale == 0.0:
@@ -307,10 +312,10 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
         "background": str(level),
         "cosmic_ray_library": library,
         "cosmic_ray_scale": scale,
-        "references": own.text("references", "builtin"),
+        "references": own.words("references", REFERENCES, "builtin"),
         "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
-        "darks": own.text("darks", "model"),
-        "effects": own.text("effects", " ".join(effects.names)),
+        "darks": own.words("darks", DARKS, "model"),
+        "effects": own.words("effects", Effects().names, " ".join(effects.names)),
         "seed": own.whole("seed", signals.whole("poissonseed", 42)),
     }
 

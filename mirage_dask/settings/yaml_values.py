@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mirage_dask.errors import InputError
@@ -99,15 +100,35 @@ class YamlValues:
             self.report(key, str(error))
             return default
 
-    def whole(self, key: str, default: Any = _MISSING) -> int:
-        """Return a whole number of zero or more, which may be a text of digits."""
+    def words(self, key: str, allowed: Sequence[str], default: str) -> str:
+        """Return words with blanks between them, each of them allowed."""
+        found = self.text(key, default).split()
+        for word in found:
+            if word not in allowed:
+                self.problems.not_allowed(f"{self.name}:{key}", word, allowed)
+        return " ".join(found)
+
+    def mapping(self, key: str) -> dict[str, str]:
+        """Return the texts of a JSON object, {} where there is none."""
+        text = self.text(key, "")
+        try:
+            found = json.loads(text) if text else {}
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+            self.report(key, f"expected {{type: file}} as JSON, not {text[:60]!r}")
+            return {}
+        return found
+
+    def whole(self, key: str, default: Any = _MISSING, *, lowest: int = 0) -> int:
+        """Return a whole number of `lowest` or more, which may be a text of digits."""
         value = self._get(key, default)
         if isinstance(value, str) and value.strip().isdecimal():
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**63:
+        if isinstance(value, bool) or not isinstance(value, int) or not lowest <= value < 2**63:
             if value is not None:
-                self.report(key, f"expected a whole number of 0 or more, not {value!r}")
-            return 0 if default is _MISSING else int(default)
+                self.report(key, f"expected a whole number of {lowest} or more, not {value!r}")
+            return lowest if default is _MISSING else int(default)
         return value
 
     def number(self, key: str, default: Any = _MISSING) -> float:

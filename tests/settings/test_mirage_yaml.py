@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -215,7 +216,8 @@ def test_unused_keys_are_listed(tmp_path):
             {"Readout:readpatt": "RAPIDD"},
             "Readout:readpatt: NIRCAM has no readout pattern 'RAPIDD'; did you mean",
         ),
-        ({"Readout:ngroup": -1}, "Readout:ngroup: expected a whole number of 0 or more, not -1"),
+        ({"Readout:ngroup": -1}, "Readout:ngroup: expected a whole number of 1 or more, not -1"),
+        ({"Readout:nint": 0}, "Readout:nint: expected a whole number of 1 or more, not 0"),
         ({"Readout:filter": "F999W"}, "Readout:filter: "),
         ({"Inst:mode": "imagin"}, "Inst:mode: 'imagin' is not allowed; did you mean 'imaging'"),
         ({"Telescope:ra": "north"}, "Telescope:ra: expected a number, not 'north'"),
@@ -239,6 +241,67 @@ def test_mistakes_are_named(tmp_path, changes, words):
     (problem,) = caught.value.problems
     assert problem.startswith(f"{path}: {words}")
     assert problem[-1] in ".?"
+
+
+JUNK = (
+    None,
+    "",
+    -1,
+    0,
+    10**30,
+    math.inf,
+    math.nan,
+    True,
+    [],
+    {},
+    "x",
+    "{",
+    "[1]",
+    '{"a": 1}',
+    "99999",
+    "2021-13-45",
+)
+
+
+def test_any_value_is_an_input_error_or_an_exposure(tmp_path):
+    """Every key of a written file, our own section too, with values that belong elsewhere."""
+    values = exposure_yaml(example().table.iloc[-1])
+    path = tmp_path / "junk.yaml"
+    refused = 0
+    for section in values:
+        for i, key in enumerate(values[section]):
+            for junk in JUNK[i % 3 :: 3]:
+                changed = values | {section: values[section] | {key: junk}}
+                path.write_text(yaml.safe_dump(changed), encoding="utf-8")
+                try:
+                    md.open_yaml(path)
+                except InputError:
+                    refused += 1
+    assert refused > 100
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("overrides", "[1]", "mirage_dask:overrides: expected {type: file} as JSON, not '[1]'"),
+        (
+            "overrides",
+            '{"gian": "a.fits"}',
+            "mirage_dask:overrides: 'gian' is not allowed; did you mean 'gain'",
+        ),
+        ("references", "builtin crdz", "mirage_dask:references: 'crdz' is not allowed; did you mean 'crds'"),
+        ("darks", "real", "mirage_dask:darks: 'real' is not allowed"),
+        ("effects", "ipc flatt", "mirage_dask:effects: 'flatt' is not allowed; did you mean 'flat'"),
+    ],
+)
+def test_mistakes_in_our_section(tmp_path, key, value, words):
+    values = exposure_yaml(example().table.iloc[-1])
+    values[OWN_SECTION][key] = value
+    path = tmp_path / "own.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        read_yaml(path)
+    assert words in caught.value.problems[0]
 
 
 def test_no_yaml(tmp_path):
