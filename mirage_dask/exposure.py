@@ -171,16 +171,19 @@ def _seed(
     """Return the scene in a box of the exposure's science pixels, e-/s."""
     if "seed" in given:
         return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
-    frame = _Frame(spec)
-    area = frame.science(references.pack.plane("area", *_slices(frame.box(rows, columns))))
-    return seed_window(
+    frame, pack = _Frame(spec), references.pack
+    box = _slices(frame.box(rows, columns))
+    seed = seed_window(
         references.scene,
-        references.pack.psf,
+        pack.psf,
         x=slice(spec.x0 + columns[0], spec.x0 + columns[1]),
         y=slice(spec.y0 + rows[0], spec.y0 + rows[1]),
         background=spec.background,
-        area=area,
+        area=frame.science(pack.plane("area", *box)),
     )
+    if "transmission" in pack.names:
+        seed *= frame.science(pack.plane("transmission", *box))
+    return seed
 
 
 @dataclass(frozen=True)

@@ -74,15 +74,16 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         if values not in found:
             found[values] = _settings_values(dict(zip(ROW_COLUMNS, values, strict=False)), settings)
         rows.append(found[values])
-    columns = SETTINGS_COLUMNS
-    added = as_table(rows, columns)
+    added = as_table(rows, SETTINGS_COLUMNS)
+    ours = table["instrument"].isin(SIMULATED_INSTRUMENTS).to_numpy()
+    added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
     return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
 
 
 def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
     """Return the columns of one row; empty ones where the settings say nothing of an exposure that is only listed."""
     empty: dict[str, Any] = dict.fromkeys((*CATALOG_TYPES, "background", "cosmic_ray_library"), "")
-    empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "effects": "", "seed": settings.seed}
+    empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "psf_path": "", "effects": "", "seed": settings.seed}
     empty |= {"references": " ".join(settings.references), "darks": settings.darks}
     if row["instrument"] not in SIMULATED_INSTRUMENTS:
         return empty
@@ -181,6 +182,7 @@ def _key(table: pd.DataFrame, settings: Settings) -> str:
     digest = hashlib.blake2b(digest_size=8)
     places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
+    own |= {str(path) for folder in set(table["psf_path"]) if folder for path in Path(folder).rglob("*.fits")}
     outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
     told = repr([settings.to_dict(), places if outside else ""])
     for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):

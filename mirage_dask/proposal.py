@@ -62,8 +62,8 @@ def open_proposal(
     strict
         Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
     **arguments
-        Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references, effects, seed.
-        They win over the file.
+        Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
+        reffile_overrides, psf_paths, darks, effects, seed. They win over the file.
 
     Raises
     ------

@@ -122,7 +122,7 @@ class SimInput:
             With every problem of the proposal, its settings and what was set here.
         """
         self._check()
-        settings = self.settings | {"references": self._references()}
+        settings = self.settings | {"references": self._references(), "psf_paths": self.psf_paths}
         proposal: Proposal = open_proposal(
             _expanded(self.input_xml),
             pointing=None if self.pointing_file is None else _expanded(self.pointing_file),
@@ -161,7 +161,6 @@ class SimInput:
                 f"reffile_defaults: {self.reffile_defaults!r} is not allowed; allowed: {allowed}."
             )
         unchanged = {
-            "psf_paths": None,
             "psfwfe": "predicted",
             "psfwfegroup": 0,
             "resets_bet_ints": 1,

@@ -12,11 +12,21 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.reference.cosmic_rays import cosmic_ray_files
 from mirage_dask.reference.locations import mirage_data_directory
-from mirage_dask.reference.lookup import SIMULATION_TYPES
-from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
-from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, mirage_data, search_files
+from mirage_dask.reference.lookup import OVERRIDE_TYPES
+from mirage_dask.reference.psf_files import library_folder
+from mirage_dask.reference.sources import (
+    BUILTIN,
+    CRDS,
+    MIRAGE_DATA,
+    OVERRIDE,
+    find_psf_files,
+    mirage_data,
+    psf_library,
+    search_files,
+)
 
 THERE, TO_BE_MADE, MISSING = "there", "made when needed", "missing"
+OPTICS = ("detector", "filter", "pupil")
 SELECTION = ("detector", "filter", "pupil", "subarray", "readpatt")
 
 
@@ -50,7 +60,15 @@ def check_references(records: Iterable[Mapping[str, Any]]) -> list[FileUse]:
     groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         if record["status"] == "ready":
-            keys = (*SELECTION, "exp_type", "namp", "references", "overrides", "cosmic_ray_library")
+            keys = (
+                *SELECTION,
+                "exp_type",
+                "namp",
+                "references",
+                "overrides",
+                "psf_path",
+                "cosmic_ray_library",
+            )
             day = str(record["start_time"])[:10] if CRDS in record["references"].split() else ""
             groups.setdefault((*(str(record[k]) for k in keys), day), []).append(record)
     uses: list[FileUse] = []
@@ -72,16 +90,19 @@ def _uses(members: list[list[Mapping[str, Any]]], sources: Sequence[str]) -> lis
             uses.append(FileUse(selection, kind, file, source, state, len(group), problem))
 
         own = json.loads(record["overrides"]) if record["overrides"] else {}
-        for kind in SIMULATION_TYPES:
+        for kind in OVERRIDE_TYPES:
             if kind in own:
                 there = Path(own[kind]).is_file()
-                add(kind, Path(own[kind]).name, "override", THERE if there else MISSING)
+                add(kind, Path(own[kind]).name, OVERRIDE, THERE if there else MISSING)
             elif kind in found[i]:
                 file = found[i][kind]
                 add(kind, file.path.name, file.source, THERE if file.path.is_file() else TO_BE_MADE)
             elif (i, kind) in missing:
                 add(kind, "", "", MISSING, missing[i, kind])
-        add("psf", *_library(sources, lambda root, record=record: _psf(root, record)))
+        if record["psf_path"]:
+            add("psf", *_own_psf(record))
+        else:
+            add("psf", *_library(sources, lambda root, record=record: _psf(root, record)))
         if library := record["cosmic_ray_library"]:
             add(
                 f"cosmic_rays {library}",
@@ -104,16 +125,17 @@ def _library(sources: Sequence[str], find: Any) -> tuple[str, str, str, str]:
 
 
 def _psf(root: Path, record: Mapping[str, Any]) -> str:
-    spec = get_detector(record["detector"])
-    instrument = spec.instrument.lower()
-    core, _ = find_library(
-        library_folder(root, instrument),
-        detector=psf_detector(spec.name),
-        filter=record["filter"],
-        pupil=record["pupil"],
-        instrument=instrument,
-    )
-    return core.name
+    folder = library_folder(root, get_detector(record["detector"]).instrument)
+    return find_psf_files(folder, **{name: record[name] for name in OPTICS}).core.name
+
+
+def _own_psf(record: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Return (file, source, state, problem) of the library in the user's own folder."""
+    optics = {name: record[name] for name in OPTICS}
+    try:
+        return psf_library((), **optics, folder=record["psf_path"])[0].core.name, OVERRIDE, THERE, ""
+    except ReferenceFileError as error:
+        return "", "", MISSING, str(error)
 
 
 def _cosmic_rays(root: Path, record: Mapping[str, Any]) -> str:

@@ -35,7 +35,10 @@ SIMULATION_TYPES = (
     "photom",
     "distortion",
 )
-"""Types that the simulation reads."""
+"""Types that the simulation reads, and asks CRDS for."""
+
+OVERRIDE_TYPES = (*SIMULATION_TYPES, "transmission")
+"""Types that a user's own file may have; CRDS knows no transmission."""
 
 PIPELINE_TYPES = tuple(KEYS)
 """Types that the built-in set holds: what the simulation and the pipeline read."""

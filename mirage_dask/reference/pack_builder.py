@@ -12,7 +12,7 @@ from mirage_dask.instruments import Detector
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.reference.pack import PACK_FORMAT, ReferenceFiles, as_float_list, digest
 from mirage_dask.reference.plane_store import PlaneStore
-from mirage_dask.reference.planes import PLANE_INPUTS, PlaneMaker
+from mirage_dask.reference.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
 from mirage_dask.reference.reading import broken, file_digest, read_distortion, read_image, read_photom
 
 _SQUARE_ARCSECOND = (np.pi / 180.0 / 3600.0) ** 2
@@ -48,7 +48,11 @@ class PackBuilder:
             known = str(self.store.read_json(inputs)["pack"])
             if self._complete(known):
                 return known
-        planes = {name: self._plane(name) for name in PLANE_INPUTS}
+        planes = {
+            name: self._plane(name)
+            for name in PLANE_INPUTS
+            if name not in OPTIONAL_PLANES or name in self.files.paths
+        }
         meta = self._meta()
         parts: dict[str, Any] = {}
         for part, (kind, paths) in self._parts().items():

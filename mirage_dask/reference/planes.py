@@ -16,6 +16,7 @@ the full-frame detector.
     saturation      raw DN
     area            relative pixel area; 1 where undefined
     mask            standard flags
+    transmission    fraction of the light of the sky that reaches the pixel; only with a file of the user's own
 
 The factor 1.04: the observatory sets the saturation level where the ramp starts to bend, below the hard stop.
 """
@@ -34,7 +35,7 @@ from numpy.typing import NDArray
 from mirage_dask.instruments import Detector, frame_time
 from mirage_dask.reference.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.quality import flag
-from mirage_dask.reference.reading import ReferenceImage, broken, read_image, read_ramp
+from mirage_dask.reference.reading import ReferenceImage, broken, read_image, read_ramp, read_transmission
 
 HARD_STOP = 1.04
 """Where a ramp stops, in units of the saturation level above bias."""
@@ -55,8 +56,12 @@ PLANE_INPUTS: dict[str, tuple[str, ...]] = {
     "saturation": ("saturation",),
     "area": ("area",),
     "mask": ("mask",),
+    "transmission": ("transmission",),
 }
 """Which reference types each plane depends on."""
+
+OPTIONAL_PLANES = ("transmission",)
+"""Planes of packs that were made from a file of that type; the observatory has none."""
 
 
 MOST_COEFFICIENTS = 7
@@ -257,6 +262,10 @@ class PlaneMaker:
     def full_well(self) -> NDArray[np.float32]:
         """Linear DN above bias."""
         return self._linearity[1]
+
+    def transmission(self) -> NDArray[np.float32]:
+        """Fraction of the light; there is a file of it."""
+        return read_transmission(self.files["transmission"], size=self.detector.size)
 
     def ipc(self) -> NDArray[np.float64]:
         """3 x 3 kernel by which charge appears in neighbours, detector orientation, sum 1.

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.reference.locations import cache_directory
-from mirage_dask.reference.lookup import SIMULATION_TYPES
+from mirage_dask.reference.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.pack import ReferenceFiles, build_pack, copy_pack
 from mirage_dask.reference.reading import file_digest
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,
+    OVERRIDE,
     FoundFile,
     cosmic_ray_library_files,
     find_files,
@@ -32,7 +33,8 @@ Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how many are done, how many there are)."""
 
 COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
-"""Columns of the exposure table that decide on reference files, with `overrides`: {type: file} as JSON, or empty."""
+"""Columns of the exposure table that decide on reference files, with `overrides`, {type: file}
+as JSON, and `psf_path`, a folder, both empty for none."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ def prepare_references(
             *(record[c] for c in COLUMNS if c not in ("name", "start_time")),
             str(record["start_time"])[:day],
             record.get("overrides", ""),
+            record.get("psf_path", ""),
             libraries,
         )
         groups.setdefault(key, []).append(record)
@@ -129,9 +132,10 @@ def _build_libraries(
     jobs: dict[str, Callable[[], object]] = {}
     for record in records:
         detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
-        jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
-            psf_library, sources, detector=detector, filter=filter_, pupil=pupil
-        )
+        if not record.get("psf_path"):
+            jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
+                psf_library, sources, detector=detector, filter=filter_, pupil=pupil
+            )
         for library in _libraries(record, given):
             jobs[f"cosmic rays {library} of {detector}"] = partial(
                 cosmic_ray_library_files, sources, detector=detector, library=library
@@ -145,20 +149,16 @@ def _build_libraries(
 
 
 def _overrides(record: Mapping[str, Any]) -> dict[str, FoundFile]:
-    """Return the user's own files of an exposure by type, of the types that the simulation reads."""
+    """Return the user's own files of an exposure by type."""
     text = str(record.get("overrides", ""))
     given = json.loads(text) if text else {}
-    return {
-        kind: FoundFile(Path(path), "override", "")
-        for kind, path in given.items()
-        if kind in SIMULATION_TYPES
-    }
+    return {kind: FoundFile(Path(path), OVERRIDE, "") for kind, path in given.items()}
 
 
 def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     table: Any = rows
     if hasattr(table, "to_dict"):
-        columns = [c for c in (*COLUMNS, "overrides", "status") if c in table.columns]
+        columns = [c for c in (*COLUMNS, "overrides", "psf_path", "status") if c in table.columns]
         table = table[columns].to_dict("records")
     return [row for row in table if row.get("status", "ready") == "ready"]
 
@@ -178,7 +178,9 @@ def _files(
 ) -> tuple[ReferenceFiles, list[tuple[str, FoundFile]]]:
     """Return the files that make the pack of an exposure, and (use, file) of everything for the provenance."""
     detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
-    psf, psf_source = psf_library(sources, detector=detector, filter=filter_, pupil=pupil)
+    psf, psf_source = psf_library(
+        sources, detector=detector, filter=filter_, pupil=pupil, folder=str(record.get("psf_path", ""))
+    )
     used = list(found.items())
     used += [("psf", FoundFile(path, psf_source, "")) for path in psf if path is not None]
     rays: dict[str, tuple[Path, ...]] = {}
@@ -187,7 +189,7 @@ def _files(
         rays[library] = tuple(paths)
         used += [(f"cosmic_rays {library}", FoundFile(path, source, "")) for path in paths]
     files = ReferenceFiles(
-        paths={kind: found[kind].path for kind in SIMULATION_TYPES if kind in found},
+        paths={kind: found[kind].path for kind in OVERRIDE_TYPES if kind in found},
         filter=filter_,
         pupil=pupil,
         subarray=str(record["subarray"]),

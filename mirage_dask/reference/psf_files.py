@@ -86,7 +86,7 @@ def matching_files(
     pupil: str = "CLEAR",
     instrument: str = "nircam",
     wavefront: str = "predicted",
-    realization: int = 0,
+    realization: int | str = 0,
 ) -> tuple[list[Path], list[Path]]:
     """Return the files named like a core, and like wings, of one detector and filter (see `find_library`)."""
     stem = library_stem(instrument, detector, filter, pupil)
@@ -103,7 +103,7 @@ def find_library(
     pupil: str = "CLEAR",
     instrument: str = "nircam",
     wavefront: str = "predicted",
-    realization: int = 0,
+    realization: int | str = 0,
 ) -> tuple[Path, Path | None]:
     """Find the core and the wings of one detector and filter by their names.
 
@@ -112,7 +112,7 @@ def find_library(
     folder
         A gridded_psf_library folder; the wings are looked for in its folder psf_wings.
     wavefront, realization
-        'predicted' or 'requirements', and the number of the wavefront realization.
+        'predicted' or 'requirements', and the number of the wavefront realization; '*' for any.
 
     Returns
     -------
@@ -134,7 +134,7 @@ def find_library(
     )
     if len(cores) == 1 and len(wings) <= 1:
         return cores[0], wings[0] if wings else None
-    wanted = f"{detector} {filter} {pupil}, {wavefront} wavefront, realization {realization}"
+    wanted = f"{detector} {filter} {pupil}, wavefront {wavefront}, realization {realization}"
     if not cores:
         stem = library_stem(instrument, detector, filter, pupil)
         raise ReferenceFileError(

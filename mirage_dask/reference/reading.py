@@ -190,6 +190,48 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
     return float(factors[0])
 
 
+def read_transmission(path: Path, *, size: int) -> NDArray[np.float32]:
+    """Return the fraction of light that reaches each pixel of the full frame, from a file as Mirage's.
+
+    Its first image is taken, in the primary HDU or an extension. One that is larger than the detector says with
+    NOMXSTRT and NOMYSTRT at which of its pixels (0-based x, y) the detector begins.
+
+    Parameters
+    ----------
+    size
+        Pixels along a side of the detector.
+
+    Returns
+    -------
+    (size, size) float32.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is damaged, holds no image, does not cover the detector, or has values that are no fraction.
+    """
+    try:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            _strict()
+            images = [hdu for hdu in hdus if hdu.is_image and len(hdu.shape) == 2]
+            header = {**hdus[0].header, **images[0].header} if images else {}
+            values = np.asarray(images[0].data, dtype=np.float32) if images else np.empty((0, 0), np.float32)
+            x, y = int(header.get("NOMXSTRT", 0)), int(header.get("NOMYSTRT", 0))
+    except FileNotFoundError:
+        broken(Path(path), "there is no such file")
+    except Exception as error:
+        broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
+    if not values.size:
+        broken(Path(path), "it has no image with 2 axes")
+    found = values[y : y + size, x : x + size] if x >= 0 and y >= 0 else values[:0]
+    if found.shape != (size, size):
+        what = f"its image of {values.shape[1]} x {values.shape[0]} pixels does not cover the {size} x {size} of the"
+        broken(Path(path), f"{what} detector from pixel ({x}, {y}) on (NOMXSTRT, NOMYSTRT)")
+    if not (np.isfinite(found) & (found >= 0)).all():
+        broken(Path(path), "some values are negative or not finite, which no transmission is")
+    return np.ascontiguousarray(found)
+
+
 def read_distortion(path: Path) -> Callable[[Any, Any], tuple[Any, Any]]:
     """Return the map of a distortion file, 0-based full-frame science pixels -> V2, V3 in arcsec.
 

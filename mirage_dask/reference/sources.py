@@ -26,6 +26,8 @@ from mirage_dask.reference.psf_builder import PsfPaths, build_psf_library
 from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
+OVERRIDE = "override"
+"""The source of the user's own files."""
 Progress = Callable[[str, int, int], None]
 
 
@@ -153,26 +155,56 @@ def search_files(
     return found, {key: reason for key, reason in missing.items() if key[1] not in settled[key[0]]}
 
 
-def psf_library(sources: Sequence[str], *, detector: str, filter: str, pupil: str) -> tuple[PsfPaths, str]:
-    """Return the PSF library of one detector and filter, and the source it comes from."""
+def psf_library(
+    sources: Sequence[str], *, detector: str, filter: str, pupil: str, folder: str = ""
+) -> tuple[PsfPaths, str]:
+    """Return the PSF library of one detector and filter, and the source it comes from.
+
+    Parameters
+    ----------
+    folder
+        The user's own, which goes before all sources; its library may be of any wavefront and realization.
+
+    Raises
+    ------
+    ReferenceFileError
+        If no source has it, or the user's folder has none or several.
+    """
+    optics = {"detector": detector, "filter": filter, "pupil": pupil}
+    if folder:
+        return find_psf_files(folder, **optics, wavefront="*", realization="*"), OVERRIDE
 
     def given() -> PsfPaths:
-        spec = get_detector(detector)
-        folder = library_folder(mirage_data(), spec.instrument.lower())
-        return PsfPaths(
-            *find_library(
-                folder,
-                detector=psf_detector(spec.name),
-                filter=filter,
-                pupil=pupil,
-                instrument=spec.instrument.lower(),
-            )
-        )
+        return find_psf_files(library_folder(mirage_data(), get_detector(detector).instrument), **optics)
 
     def built() -> PsfPaths:
-        return build_psf_library(mirage_data_directory(), detector=detector, filter=filter, pupil=pupil)
+        return build_psf_library(mirage_data_directory(), **optics)
 
     return _first(sources, given, built)
+
+
+def find_psf_files(
+    folder: str | Path,
+    *,
+    detector: str,
+    filter: str,
+    pupil: str,
+    wavefront: str = "predicted",
+    realization: int | str = 0,
+) -> PsfPaths:
+    """Return the PSF library of one detector and filter in a folder; see `psf_files.find_library`."""
+    spec = get_detector(detector)
+    return PsfPaths(
+        *find_library(
+            folder,
+            detector=psf_detector(spec.name),
+            filter=filter,
+            pupil=pupil,
+            instrument=spec.instrument.lower(),
+            wavefront=wavefront,
+            realization=realization,
+        )
+    )
 
 
 def cosmic_ray_library_files(

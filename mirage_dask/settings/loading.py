@@ -11,11 +11,11 @@ import yaml
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings.model import Settings
-from mirage_dask.settings.parsing import FUTURE, PARSERS
+from mirage_dask.settings.parsing import PARSERS
 from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**22
-KEYS = (*PARSERS, *FUTURE, "parameter_defaults")
+KEYS = (*PARSERS, "parameter_defaults")
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,13 +75,6 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
     return values
 
 
-def _refuse_future(key: str, value: Any, problems: Problems) -> None:
-    """Refuse a key that is not supported yet, unless it asks for nothing."""
-    if value in (None, False, "") or value == {} or value == [] or str(value).strip().lower() == "none":
-        return
-    problems.add(key, "it is not supported yet; remove the key")
-
-
 def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
     """Parse the values of one source; an entry of None counts as not given."""
     parsed: dict[str, Any] = {}
@@ -90,8 +83,6 @@ def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
         if name in PARSERS:
             if value is not None:
                 parsed[name] = PARSERS[name](value, problems)
-        elif name in FUTURE:
-            _refuse_future(name, value, problems)
         elif name == "parameter_defaults":
             if isinstance(value, Mapping):
                 parsed = _parse(value, problems) | parsed

@@ -10,6 +10,7 @@ from typing import Any
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.settings.catalogs import CATALOG_TYPES, catalog_types
 from mirage_dask.settings.overrides import IMAGING, NESTING, OverrideEntry
+from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
 from mirage_dask.settings.records import (
     Background,
     BackgroundEntry,
@@ -38,13 +39,14 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "cosmic_ray_scale": float,
     "references": str,
     "overrides": str,
+    "psf_path": str,
     "darks": str,
     "effects": str,
     "seed": int,
 }
 """Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; library of
-cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; what darks are made of; names of the
-effects that are on; seed."""
+cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own PSFs, empty for
+none; what darks are made of; names of the effects that are on; seed."""
 
 DEFAULT_COSMIC_RAYS = CosmicRays()
 
@@ -65,6 +67,8 @@ class Settings:
     references: tuple[str, ...] = ("builtin",)
     """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
     reffile_overrides: tuple[OverrideEntry, ...] = ()
+    psf_paths: PsfPaths = ""
+    """Folders of the user's own PSF libraries: one, one for each observation, or one for each exposure specification."""
     darks: str = "model"
     """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA."""
     effects: Effects = field(default_factory=Effects)
@@ -111,6 +115,10 @@ class Settings:
             effects=replace(self.effects, cosmic_rays=cosmic_rays is not None),
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
         )
+
+    def psf_folders(self, table: Any) -> list[str]:
+        """Return the folder of PSFs of each row of the exposure table; see `settings.psf_paths`."""
+        return psf_folders(table, self.psf_paths, place=self._place)
 
     @property
     def _place(self) -> str:
@@ -160,7 +168,7 @@ class Settings:
         groups = [("background", named)]
         groups += [
             (name, set(value))
-            for name in ("roll_angle", "dates", "cosmic_rays")
+            for name in ("roll_angle", "dates", "cosmic_rays", "psf_paths")
             if isinstance(value := getattr(self, name), dict)
         ]
         for name, given in groups:
@@ -201,6 +209,7 @@ class Settings:
             "use_dateobs_for_background": self.use_dateobs_for_background,
             "references": list(self.references),
             "reffile_overrides": _override_dict(self.reffile_overrides),
+            "psf_paths": self.psf_paths,
             "darks": self.darks,
             "effects": asdict(self.effects),
             "seed": self.seed,

@@ -19,6 +19,7 @@ from mirage_dask.settings.problems import (
     observation_number,
     per_observation,
 )
+from mirage_dask.settings.psf_paths import parse_psf_paths
 from mirage_dask.settings.records import BackgroundEntry, CosmicRays, Effects, make_cosmic_rays
 
 CHANNELS = {"sw": "SHORT", "lw": "LONG"}
@@ -219,11 +220,9 @@ PARSERS: dict[str, Callable[[Any, Problems], Any]] = {
     "references": parse_references,
     "reffile_defaults": parse_reference_defaults,
     "reffile_overrides": parse_overrides,
+    "psf_paths": parse_psf_paths,
     "darks": parse_darks,
     "effects": parse_effects,
     "seed": parse_seed,
 }
 """The keys of the settings."""
-
-FUTURE = ("psf_paths",)
-"""Keys that are known and refused unless they ask for nothing."""

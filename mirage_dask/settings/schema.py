@@ -82,6 +82,10 @@ def json_schema() -> dict[str, Any]:
             "propertyNames": {"enum": list(INSTRUMENTS)},
             "additionalProperties": {"type": "object", "propertyNames": {"enum": [*NESTING, *CRDS_TYPES]}},
         },
+        "psf_paths": {
+            "description": "folders of your own PSF libraries; of a list, one for each exposure specification of APT",
+            **_per_observation({"type": ["string", "null", "array"], "items": {"type": "string"}}),
+        },
         "darks": {"description": "the noise model, or files of MIRAGE_DATA", "enum": list(DARKS)},
         "effects": {
             "description": "names of effects that are off, or {name: true or false}",

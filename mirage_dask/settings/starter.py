@@ -32,6 +32,9 @@ cosmic_rays: {{library: SUNMAX, scale: 1.0}}
 references: builtin
 reffile_overrides: {{}}
 
+# Folder of PSF libraries of your own; one, or one for each observation.
+psf_paths: null
+
 # model (noise of its own for every exposure), or linearized or raw darks of MIRAGE_DATA.
 darks: model
 

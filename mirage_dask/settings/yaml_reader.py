@@ -165,7 +165,7 @@ def _row(values: YamlValues) -> dict[str, Any]:
         "tile": own.whole("tile", 1),
         "dither": own.whole("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
     }
-    row |= _settings(values, own)
+    row |= _settings(values, own, row["instrument"])
     row |= _status(values, row, reading)
     return row
 
@@ -290,7 +290,7 @@ def _attitude(pointing: Mapping[str, float], roll: float) -> Any:
     return attitude_matrix(p["ra_pointing"], p["dec_pointing"], p["v2"], p["v3"], roll)
 
 
-def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
+def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str, Any]:
     """Return catalogs, background, cosmic rays, overrides, effects and seed."""
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
     row: dict[str, Any] = {kind: signals.file(key) for kind, key in CATALOG_KEYS.items()}
@@ -303,6 +303,7 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
         if kind not in NESTING:
             own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
         overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)
+    usual = f"{instrument.lower()}/gridded_psf_library"
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
     if scale == 0.0:
@@ -314,6 +315,7 @@ def _settings(values: YamlValues, own: YamlValues) -> dict[str, Any]:
         "cosmic_ray_scale": scale,
         "references": own.words("references", REFERENCES, "builtin"),
         "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
+        "psf_path": signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
         "darks": own.words("darks", DARKS, "model"),
         "effects": own.words("effects", Effects().names, " ".join(effects.names)),
         "seed": own.whole("seed", signals.whole("poissonseed", 42)),

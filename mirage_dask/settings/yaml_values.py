@@ -6,11 +6,13 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings.catalogs import file_path
 from mirage_dask.settings.problems import Problems, is_nothing
+from mirage_dask.settings.psf_paths import folder_path
 
 LEVELS = ("low", "medium", "high")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)")
@@ -181,3 +183,10 @@ class YamlValues:
         if value is None or str(value).strip().lower() == "crds":
             return ""
         return file_path(value, f"{self.name}:{key}", self.problems)
+
+    def folder(self, key: str, *, usual: str | None = None) -> str:
+        """Return the path of a folder that is there; empty for None, and for one that ends as the usual one does."""
+        value = self._get(key, None)
+        if usual and isinstance(value, str) and PurePath(value).as_posix().lower().endswith(usual):
+            return ""
+        return folder_path(value, f"{self.name}:{key}", self.problems)

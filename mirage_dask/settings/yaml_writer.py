@@ -67,6 +67,7 @@ OWN_COLUMNS = (
     "seed",
     "references",
     "overrides",
+    "psf_path",
     "darks",
 )
 """Columns of the table that stand in the section of our own."""
@@ -185,7 +186,7 @@ def _signal_section(row: Mapping[str, Any], data: str) -> dict[str, Any]:
         "gridded_psf_library_row_padding": 4,
         "psf_wing_threshold_file": _CONFIG,
         "add_psf_wings": True,
-        "psfpath": f"{data}/gridded_psf_library",
+        "psfpath": row["psf_path"] or f"{data}/gridded_psf_library",
         "psfwfe": "predicted",
         "psfwfegroup": 0,
         "galaxyListFile": catalogs["galaxyListFile"],

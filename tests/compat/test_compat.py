@@ -116,9 +116,10 @@ def test_arguments_reach_the_exposures(tmp_path):
         ({"reffile_defaults": "crd"}, {}, ["reffile_defaults: 'crd' is not allowed"]),
         (
             {},
-            {"psf_paths": "psf", "psfwfegroup": 2},
-            ["psf_paths: 'psf'", "psfwfegroup: 2 is not supported yet"],
+            {"psfwfe": "requirements", "psfwfegroup": 2},
+            ["psfwfe: 'requirements' is not supported yet", "psfwfegroup: 2 is not supported yet"],
         ),
+        ({}, {"psf_paths": "psf"}, ["psf_paths: there is no folder"]),
         ({"background": "lo"}, {}, ["background: 'lo' is not allowed"]),
     ],
 )

@@ -471,6 +471,7 @@ keys = st.sampled_from(
             "effects",
             "seed",
             "darks",
+            "psf_paths",
         ],
         "x",
     ]
