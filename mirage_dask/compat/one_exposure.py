@@ -14,6 +14,9 @@ import yaml
 from mirage_dask.errors import InputError
 from mirage_dask.proposal import Proposal, open_yaml
 from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.run.export import computed_pixels
+from mirage_dask.run.ways import processors
+from mirage_dask.spec import Window
 from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
 
 if TYPE_CHECKING:
@@ -84,8 +87,15 @@ class OneExposure:
         folder = Path(str(self.output.get("directory") or "."))
         folder.mkdir(parents=True, exist_ok=True)
         plan = self.proposal.prepare()
-        spec = plan.spec(plan.row(self.row["name"]))
+        row = plan.row(self.row["name"])
+        spec = plan.spec(row)
         path = folder / uncal_name(self.row["name"])
-        raw = np.ascontiguousarray(dataset["raw"].values)
+
+        def compute(window: Window) -> npt.NDArray[Any]:
+            box = (window.integrations, window.groups, window.rows, window.columns)
+            part = dataset["raw"][tuple(slice(*side) for side in box)]
+            return np.asarray(part.compute(scheduler="synchronous").values)
+
+        raw = computed_pixels(compute, plan.grid(row).windows(), threads=processors())
         write_uncal(path, raw, spec, plan.table_row(self.row["name"]), provenance_cards(plan, spec))
         return path
