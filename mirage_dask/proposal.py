@@ -525,7 +525,7 @@ class Simulation:
         overwrite: bool = False,
         **where: Any,
     ) -> list[Path]:
-        """Write uncal FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
+        """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
 
         Parameters
         ----------
@@ -534,7 +534,7 @@ class Simulation:
         select
             Names, or a pandas query over the table; default all that are done.
         datatype
-            'raw'; linear files are not written yet.
+            'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
             Write files again that are there.
         **where
@@ -543,14 +543,12 @@ class Simulation:
         Raises
         ------
         InputError
-            If an exposure is not complete, or linear files are asked for.
+            If an exposure is not complete.
         """
         from mirage_dask.reference.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
         from mirage_dask.run.export import export_store
 
-        if datatype != "raw":
-            raise InputError(f"Files of datatype {datatype!r} cannot be written yet; use 'raw'.")
         chosen = select
         if chosen is None:
             table = self.table
@@ -564,6 +562,7 @@ class Simulation:
             self.store,
             directory,
             select=chosen,
+            datatype=datatype,
             overwrite=overwrite,
             calibrate_env=lambda: calibrate_env(cache),
             **where,

@@ -86,6 +86,13 @@ def add(commands: Any) -> None:
     export.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
     export.add_argument("directory", metavar="DIR", help="folder for the files; made if it is not there")
     add_select(export)
+    export.add_argument(
+        "--datatype",
+        choices=("raw", "linear", "both"),
+        default="raw",
+        help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
+        "non-linearity), or both",
+    )
     export.add_argument("--overwrite", action="store_true", help="write files again that are there and valid")
     add_cluster(export)
     add_json(export)
@@ -198,6 +205,7 @@ def export_files(arguments: argparse.Namespace) -> int:
             store,
             arguments.directory,
             select=chosen,
+            datatype=arguments.datatype,
             overwrite=arguments.overwrite,
             calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
             client=arguments.scheduler,

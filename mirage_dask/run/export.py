@@ -15,20 +15,23 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.run.tasks import SEGMENT, RunHandle, TileResult, error_line, open_store
+from mirage_dask.exposure import mask_plane, open_references, saturation_level
+from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
 from mirage_dask.run.ways import check_way, chosen_way
 from mirage_dask.spec import Window
 from mirage_dask.store import files
+from mirage_dask.store.linear import linear_name, write_linear
+from mirage_dask.store.plan import Plan
 from mirage_dask.store.provisional import sweep
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.uncal import (
-    Pixels,
     is_current,
     provenance_cards,
     stored_pixels,
@@ -38,6 +41,15 @@ from mirage_dask.store.uncal import (
 
 if TYPE_CHECKING:
     from distributed import Client
+
+Values = TypeVar("Values")
+
+DATATYPES = {"raw": ("raw",), "linear": ("linear",), "both": ("raw", "linear")}
+"""The files that are made of an exposure, by what is asked for."""
+
+FILE_NAMES = {"raw": uncal_name, "linear": linear_name}
+PIXEL_BYTES = {"raw": 2, "linear": 5}
+"""Bytes of a file per pixel and group."""
 
 CALIBRATE_FILE = "calibrate.env"
 
@@ -79,6 +91,8 @@ class ExportHandle(RunHandle):
 
     directory: str = ""
     overwrite: bool = False
+    datatypes: tuple[str, ...] = ("raw",)
+    """Files of an exposure are numbered in this order."""
 
     def results(self, row: int, first: int, stop: int) -> Iterator[FileResult]:
         """Write files of an exposure."""
@@ -86,7 +100,7 @@ class ExportHandle(RunHandle):
             began = time.perf_counter()
             error, trace, fatal, outcome, size = "", "", False, "failed", 0
             try:
-                outcome, size = self._write(row)
+                outcome, size = self._write(row, self.datatypes[number])
             except InputError as problem:
                 error = str(problem)
             except StoreError as problem:  # the directory cannot be written: no other file would fare better
@@ -98,10 +112,10 @@ class ExportHandle(RunHandle):
             seconds = time.perf_counter() - began
             yield FileResult(row, number, seconds, None, error, trace, fatal, outcome=outcome, size=size)
 
-    def _write(self, row: int) -> tuple[str, int]:
-        store = open_store(self.store_url, self.plan_digest)
-        spec = store.plan.spec(row)
-        path = Path(self.directory) / uncal_name(spec.name)
+    def _write(self, row: int, datatype: str) -> tuple[str, int]:
+        plan = open_store(self.store_url, self.plan_digest).plan
+        spec = plan.spec(row)
+        path = Path(self.directory) / FILE_NAMES[datatype](spec.name)
         if not path.parent.is_dir():
             raise StoreError(
                 f"A worker on {platform.node()} finds no directory {self.directory}; export to one that all workers see, "
@@ -109,20 +123,43 @@ class ExportHandle(RunHandle):
             )
         if not self.overwrite and is_current(path, spec):
             return "skipped", 0
-        cards = provenance_cards(store.plan, spec)
-        write_uncal(path, stored_pixels(store, row), spec, store.plan.table_row(spec.name), cards)
+        about = spec, plan.table_row(spec.name), provenance_cards(plan, spec)
+        if datatype == "raw":
+            write_uncal(path, stored_pixels(SimulationStore(self.store_url, plan), row), *about)
+        else:
+            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).windows())
+            write_linear(path, pixels, linear_mask(plan, row), *about)
         return "written", path.stat().st_size
 
     def warm(self, row: int) -> None:
-        """Import what takes seconds, and open the store."""
+        """Import what takes seconds, and open the store; compile what computes linear ramps."""
         from stdatamodels.jwst import datamodels  # noqa: F401
 
+        if "linear" in self.datatypes:
+            super().warm(row)
         open_store(self.store_url, self.plan_digest).plan.spec(row)
 
 
+def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Return what computes the linear ramp of an exposure in a window, with the level of saturation there."""
+    spec = plan.spec(row)
+
+    def compute(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        pack = open_references(spec, plan.url).pack
+        return lazy.simulate(plan, row, window, "linear"), saturation_level(spec, pack, window)
+
+    return compute
+
+
+def linear_mask(plan: Plan, row: int) -> npt.NDArray[np.uint32]:
+    """Return the data-quality flags of the pixels of an exposure, uint32 (y, x)."""
+    spec = plan.spec(row)
+    return mask_plane(spec, open_references(spec, plan.url).pack)
+
+
 def computed_pixels(
-    compute: Callable[[Window], npt.NDArray[Any]], windows: Iterable[Window], *, threads: int = 1
-) -> Pixels:
+    compute: Callable[[Window], Values], windows: Iterable[Window], *, threads: int = 1
+) -> Iterator[tuple[Window, Values]]:
     """Yield windows and what is computed for them, in order, a few ahead in threads of this process.
 
     Parameters
@@ -135,7 +172,7 @@ def computed_pixels(
         How many are computed at a time; as many more may wait to be written.
     """
     with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[Window, Future[npt.NDArray[Any]]]] = deque()
+        waiting: deque[tuple[Window, Future[Values]]] = deque()
         for window in windows:
             waiting.append((window, pool.submit(compute, window)))
             if len(waiting) > threads:
@@ -154,6 +191,7 @@ def export_store(
     directory: str | os.PathLike[str],
     *,
     select: str | Iterable[str] | None = None,
+    datatype: str = "raw",
     overwrite: bool = False,
     calibrate_env: Callable[[], str] | None = None,
     client: Client | str | None = None,
@@ -163,7 +201,7 @@ def export_store(
     threads: int | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> ExportReport:
-    """Write the Level-1b files of exposures that are complete in a store.
+    """Write the FITS files of exposures of a store.
 
     Files that are whole and made from the same specs are left alone, so that an export that was stopped is finished by
     calling this again. Two exports may write into one directory at the same time.
@@ -176,6 +214,9 @@ def export_store(
         Local directory, which all workers see; made if needed.
     select
         Names, or a pandas query over the exposure table; default every exposure of the plan.
+    datatype
+        'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
+        `store.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
     overwrite
         Write files again that are there and valid.
     calibrate_env
@@ -203,6 +244,8 @@ def export_store(
         If the scheduler is lost.
     """
     problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+    if datatype not in DATATYPES:
+        problems.append(f"datatype must be one of {', '.join(DATATYPES)}, not {datatype!r}.")
     if problems:
         raise InputError(problems)
     began = time.monotonic()
@@ -218,9 +261,19 @@ def export_store(
     sweep(Path(target))
     if calibrate_env is not None:
         files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
-    books = _Books(store, target, rows, progress)
-    handle = ExportHandle(store.url, store.plan.digest, time.time_ns(), directory=target, overwrite=overwrite)
-    segments = np.array([(row, 0, 1) for row in rows], SEGMENT)
+    datatypes = DATATYPES[datatype]
+    handle = ExportHandle(
+        store.url,
+        store.plan.digest,
+        time.time_ns(),
+        directory=target,
+        overwrite=overwrite,
+        datatypes=datatypes,
+    )
+    segments = np.array(
+        [(row, number, number + 1) for number in range(len(datatypes)) for row in rows], SEGMENT
+    )
+    books = _Books(store, handle, segments, progress)
     try:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
@@ -239,13 +292,17 @@ class _Books:
     def __init__(
         self,
         store: SimulationStore,
-        directory: str,
-        rows: list[int],
+        handle: ExportHandle,
+        segments: Segments,
         progress: Callable[[str, int, int], None] | None,
     ):
-        self.store, self.directory, self.progress = store, Path(directory), progress
-        self.sizes = {row: 2 * int(np.prod(store.plan.shape(row), dtype=np.int64)) for row in rows}
-        self.results: dict[int, FileResult] = {}
+        self.store, self.handle, self.progress = store, handle, progress
+        self.sizes = {
+            (row, number): PIXEL_BYTES[handle.datatypes[number]]
+            * int(np.prod(store.plan.shape(row), dtype=np.int64))
+            for row, number, _ in segments.tolist()
+        }
+        self.results: dict[tuple[int, int], FileResult] = {}
         self.bytes_done = 0
 
     def book(self, result: TileResult) -> None:
@@ -258,12 +315,13 @@ class _Books:
         """
         if not isinstance(result, FileResult):  # dask has given the task up
             result = FileResult(result.row, result.tile, 0.0, None, result.error)
-        path = self._path(result.row)
+        file = result.row, result.tile
+        path = self._path(file)
         if result.outcome == "written" and not path.exists():
             error = f"a worker wrote {path} on a disk that this machine does not see; export to one that both see."
-            result = FileResult(result.row, result.tile, result.seconds, None, error)
-        self.results[result.row] = result
-        self.bytes_done += self.sizes[result.row]
+            result = FileResult(*file, result.seconds, None, error)
+        self.results[file] = result
+        self.bytes_done += self.sizes[file]
         if self.progress is not None:
             text = f"{len(self.results):,} of {len(self.sizes):,} files"
             self.progress(text, self.bytes_done, sum(self.sizes.values()))
@@ -272,27 +330,34 @@ class _Books:
 
     def give_up(self, reason: str) -> None:
         """Enter all other files as failed, but those that are there already."""
-        for row in self.sizes.keys() - self.results.keys():
-            if is_current(self._path(row), self.store.plan.spec(row)):
-                self.results[row] = FileResult(row, 0, 0.0, None, outcome="skipped")
+        for file in self.sizes.keys() - self.results.keys():
+            if is_current(self._path(file), self.store.plan.spec(file[0])):
+                self.results[file] = FileResult(*file, 0.0, None, outcome="skipped")
             else:
-                self.results[row] = FileResult(row, 0, 0.0, None, f"not written, because: {reason}")
+                self.results[file] = FileResult(*file, 0.0, None, f"not written, because: {reason}")
 
-    def _path(self, row: int) -> Path:
-        return self.directory / uncal_name(self.store.plan.names[row])
+    def _path(self, file: tuple[int, int]) -> Path:
+        row, number = file
+        name = FILE_NAMES[self.handle.datatypes[number]](self.store.plan.names[row])
+        return Path(self.handle.directory) / name
 
     def report(self, seconds: float) -> ExportReport:
         """Return the outcome, in the order of the selection."""
-        found = [self.results[row] for row in self.sizes]
 
         def names(outcome: str) -> tuple[str, ...]:
-            return tuple(self._path(result.row).name for result in found if result.outcome == outcome)
+            return tuple(
+                self._path(file).name for file in self.sizes if self.results[file].outcome == outcome
+            )
 
         return ExportReport(
-            directory=str(self.directory),
+            directory=self.handle.directory,
             written=names("written"),
             skipped=names("skipped"),
-            failed=tuple((self.store.plan.names[r.row], r.error) for r in found if r.outcome == "failed"),
-            bytes_written=sum(result.size for result in found),
+            failed=tuple(
+                (self.store.plan.names[row], self.results[row, number].error)
+                for row, number in self.sizes
+                if self.results[row, number].outcome == "failed"
+            ),
+            bytes_written=sum(result.size for result in self.results.values()),
             seconds=seconds,
         )

@@ -1,14 +1,13 @@
 """Level-1b FITS files (`_uncal.fits`) from a store, as the stock jwst pipeline takes them.
 
 The pipeline's own data model makes the headers, so that keywords stand where it looks for them; pixels stream into the file
-a tile at a time (see `ramp_files`), so that memory does not grow with the exposure. A file appears under its name only when
+a tile at a time (see `ramp_models`), so that memory does not grow with the exposure. A file appears under its name only when
 it is complete; the keyword MDSPEC carries the digest of the spec, by which a later export leaves it alone. Segments are NOT
 written.
 """
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,16 +15,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.errors import InputError, MirageDaskError
+from mirage_dask.errors import InputError
 from mirage_dask.spec import ExposureSpec, Window
-from mirage_dask.store import files
 from mirage_dask.store.headers import keyword_values
-from mirage_dask.store.layout import quiet
 from mirage_dask.store.plan import Plan
-from mirage_dask.store.provisional import provisional
-from mirage_dask.store.ramp_files import RampFile, hollow, read_headers
+from mirage_dask.store.ramp_files import hollow, read_headers
+from mirage_dask.store.ramp_models import write_ramp
 from mirage_dask.store.simulation import SimulationStore
-from mirage_dask.store.times import group_table, integration_table, start_time
 
 Pixels = Iterable[tuple[Window, npt.NDArray[Any]]]
 """Windows and the values in them; together they cover an exposure."""
@@ -125,44 +121,6 @@ def write_uncal(
     StoreError
         If the file cannot be written.
     """
-    with files.store_errors(str(path)), provisional(path) as place:
-        hdus = _hdus(place, spec, row, cards)
-        with RampFile.laid_out(place, hdus) as file:
-            for window, values in raw:
-                file.write("SCI", window, values)
-
-
-def _hdus(path: Path, spec: ExposureSpec, row: Any, cards: Iterable[tuple[str, Any, str]]) -> Any:
-    """Return the HDUs of a file, its pixels hollow, as the data model would save them."""
-    try:
-        from stdatamodels import fits_support
-        from stdatamodels.jwst.datamodels import Level1bModel
-    except ImportError as error:
-        raise InputError(
-            "Writing Level-1b files needs the package stdatamodels; install it with: pip install stdatamodels."
-        ) from error
-    values = keyword_values(row, spec)
-    start = start_time(row["start_time"], spec.name)
-    towards = float(row["ra_ref"]), float(row["dec_ref"])
-    refused = {}
-    # Models change the process's filters of warnings, as `quiet` does: one thread at a time.
-    with quiet(), Level1bModel(hollow(spec.shape, np.uint16), strict_validation=True) as model:
-        for key, value in values.items():
-            try:
-                model[key] = value
-            except MirageDaskError:
-                raise
-            except Exception as error:  # what its schema says of a value that it refuses
-                refused[key] = (
-                    str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-                )
-        model.group = group_table(spec, start, *towards)
-        model.int_times = integration_table(spec, start, *towards)
-        model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
-        model.on_save(str(path))
-        hdus = fits_support.to_fits(model.instance, model.schema)
-    for key, reason in refused.items():
-        warnings.warn(
-            f"{spec.name}: {key} = {values[key]!r} is left out of the FITS header: {reason}", stacklevel=3
-        )
-    return hdus
+    arrays = {"data": hollow(spec.shape, np.uint16)}
+    pixels = (("SCI", window, values) for window, values in raw)
+    write_ramp(path, "Level1bModel", arrays, pixels, keyword_values(row, spec), spec, row, cards)
