@@ -217,6 +217,46 @@ class _Frame:
         return (y_low - y0, y_high - y0), (x_low - x0, x_high - x0)
 
 
+def mask_plane(spec: ExposureSpec, pack: ReferencePack) -> NDArray[np.uint32]:
+    """Return the standard data-quality flags of the pixels of an exposure, (y, x)."""
+    frame = _Frame(spec)
+    rows, columns = frame.box((0, spec.ny), (0, spec.nx))
+    return np.array(frame.science(pack.plane("mask", slice(*rows), slice(*columns))))
+
+
+def saturation_level(spec: ExposureSpec, pack: ReferencePack, window: Window) -> Floats:
+    """Return the linear signal above which the calibration pipeline would call a pixel saturated.
+
+    It is f(saturation - superbias), with f the linearity correction, and the full well where f does not hold so far.
+
+    Parameters
+    ----------
+    spec, pack
+        The exposure and its references.
+    window
+        Only rows and columns count.
+
+    Returns
+    -------
+    ndarray
+        DN, (y, x); infinite when saturation is not simulated.
+    """
+    frame = _Frame(spec)
+    box = _slices(frame.box(window.rows, window.columns))
+    if "saturation" not in spec.effects:
+        return np.full(window.shape[2:], np.inf, np.float32)
+    measured = pack.plane("saturation", *box) - (
+        pack.plane("superbias", *box) if "bias" in spec.effects else 0
+    )
+    full_well = pack.plane("full_well", *box)
+    linear = measured
+    if "nonlinearity" in spec.effects:
+        linear = np.zeros_like(measured)
+        for coefficient in pack.plane("linearity", *box)[::-1]:
+            linear = linear * measured + coefficient
+    return frame.science(np.where((linear > 0) & (linear <= full_well), linear, full_well))
+
+
 def _slices(box: tuple[Span, Span]) -> tuple[slice, slice]:
     return slice(*box[0]), slice(*box[1])
 

@@ -523,8 +523,9 @@ class Simulation:
         select: str | Iterable[str] | None = None,
         datatype: str = "raw",
         overwrite: bool = False,
+        **where: Any,
     ) -> list[Path]:
-        """Write uncal FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
+        """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
 
         Parameters
         ----------
@@ -533,21 +534,21 @@ class Simulation:
         select
             Names, or a pandas query over the table; default all that are done.
         datatype
-            'raw'; linear files are not written yet.
+            'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
             Write files again that are there.
+        **where
+            Where it is done: client, workers, memory, scheduler, as for `run_plan`.
 
         Raises
         ------
         InputError
-            If an exposure is not complete, or linear files are asked for.
+            If an exposure is not complete.
         """
         from mirage_dask.reference.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
-        from mirage_dask.store.uncal import export_uncal
+        from mirage_dask.run.export import export_store
 
-        if datatype != "raw":
-            raise InputError(f"Files of datatype {datatype!r} cannot be written yet; use 'raw'.")
         chosen = select
         if chosen is None:
             table = self.table
@@ -557,15 +558,17 @@ class Simulation:
                     f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
                 )
         cache = cache_of(self.store.plan.info["provenance"]["references"])
-        report = export_uncal(
+        report = export_store(
             self.store,
             directory,
             select=chosen,
+            datatype=datatype,
             overwrite=overwrite,
             calibrate_env=lambda: calibrate_env(cache),
+            **where,
         )
         if report.failed:
-            raise InputError([problem for _, problem in report.failed])
+            raise InputError(dict.fromkeys(problem for _, problem in report.failed))
         return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
 
     def __repr__(self) -> str:

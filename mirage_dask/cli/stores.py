@@ -11,6 +11,7 @@ from mirage_dask.cli.console import (
     complain,
     duration,
     progress_bar,
+    progress_bytes,
     say,
     say_json,
     say_pairs,
@@ -73,9 +74,10 @@ def add(commands: Any) -> None:
         "export",
         "write FITS files for the JWST pipeline",
         "Write the exposures of a store as Level-1b FITS files (_uncal.fits) that the JWST pipeline takes, with a "
-        "calibrate.env that makes the pipeline use the reference files of the simulation.",
+        "calibrate.env that makes the pipeline use the reference files of the simulation. Files that are there already, "
+        "made from the same specs, are left alone: the same command finishes an export that was stopped.",
         """
-        mirage-dask export my.zarr uncal/
+        mirage-dask export my.zarr uncal/ --workers 4
         mirage-dask export my.zarr uncal/ --select "filter == 'F444W'"
         set -a; source uncal/calibrate.env; strun calwebb_detector1 uncal/jw…_uncal.fits
         """,
@@ -84,7 +86,15 @@ def add(commands: Any) -> None:
     export.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
     export.add_argument("directory", metavar="DIR", help="folder for the files; made if it is not there")
     add_select(export)
+    export.add_argument(
+        "--datatype",
+        choices=("raw", "linear", "both"),
+        default="raw",
+        help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
+        "non-linearity), or both",
+    )
     export.add_argument("--overwrite", action="store_true", help="write files again that are there and valid")
+    add_cluster(export)
     add_json(export)
 
 
@@ -184,18 +194,26 @@ def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
     from mirage_dask.reference.lookup import calibrate_env
     from mirage_dask.reference.sources import cache_of
+    from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore
-    from mirage_dask.store.uncal import export_uncal
 
+    check_scheduler(arguments.scheduler)
     store = SimulationStore.open(arguments.store)
     chosen: str | list[str] = arguments.select or _done(store)
-    report = export_uncal(
-        store,
-        arguments.directory,
-        select=chosen,
-        overwrite=arguments.overwrite,
-        calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
-    )
+    with progress_bytes() as progress:
+        report = export_store(
+            store,
+            arguments.directory,
+            select=chosen,
+            datatype=arguments.datatype,
+            overwrite=arguments.overwrite,
+            calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
+            client=arguments.scheduler,
+            workers=arguments.workers,
+            memory=arguments.memory,
+            scheduler="serial" if arguments.serial else None,
+            progress=progress,
+        )
     if arguments.json:
         say_json(report)
     else:
@@ -204,7 +222,8 @@ def export_files(arguments: argparse.Namespace) -> int:
     for name, reason in report.failed:
         tell_failure(name, reason)
     there = f", {len(report.skipped):,} were there already" if report.skipped else ""
-    tell(f"wrote {len(report.written):,} files to {report.directory}{there}")
+    what = f"{size(report.bytes_written)} in {duration(report.seconds)}"
+    tell(f"wrote {len(report.written):,} files to {report.directory} ({what}){there}")
     return 0 if report.ok else 1
 
 

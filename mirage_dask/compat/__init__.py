@@ -15,7 +15,7 @@ same for a whole proposal at once. What differs from Mirage:
 - `reffile_defaults` 'crds' and 'crds_full_name' mean the CRDS cache at CRDS_PATH; where that is not set, the built-in
   reference files are used, and a line says so;
 - darks are the noise model, whatever `use_linearized_darks` says: independent in every exposure;
-- only raw files are written, also where datatype asks for linear ones, and a note says so;
+- linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
 - there is no segmentation map.
 """
 

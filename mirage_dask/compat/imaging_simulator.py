@@ -1,4 +1,4 @@
-"""`mirage.imaging_simulator`: one imaging exposure of one detector, from its YAML file to the raw FITS file."""
+"""`mirage.imaging_simulator`: one imaging exposure of one detector, from its YAML file to its FITS files."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ class ImgSim:
     ):
         self.paramfile, self.override_dark, self.offline = paramfile, override_dark, offline
         self.output_file: Path | None = None
-        """Path of the raw file, after `create`."""
+        """Path of the raw file, after `create`; of the linear one where only that is asked for."""
 
     def create(self) -> None:
-        """Simulate and write the raw file.
+        """Simulate and write what the YAML file asks for: raw, linear or both.
 
         Raises
         ------

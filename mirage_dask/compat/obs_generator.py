@@ -1,4 +1,4 @@
-"""`mirage.ramp_generator.obs_generator`: the third of Mirage's three stages, the raw ramp from scene and dark."""
+"""`mirage.ramp_generator.obs_generator`: the third of Mirage's three stages, the ramp from scene and dark."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mirage_dask.compat.one_exposure import OneExposure
 
 
 class Observation:
-    """Put a scene and a dark together and write the raw file.
+    """Put a scene and a dark together and write the files.
 
     Attributes
     ----------
@@ -24,7 +24,7 @@ class Observation:
     segmap, seedheader
         Accepted; nothing depends on them.
     output_file : Path
-        Of the raw file, after `create`.
+        Of the raw file, after `create`; of the linear one where only that is asked for.
     """
 
     def __init__(self, offline: bool = False):
@@ -37,7 +37,7 @@ class Observation:
         self.output_file: Path | None = None
 
     def create(self) -> None:
-        """Make the ramp and write the raw file."""
+        """Make the ramp and write what the YAML file asks for: raw, linear or both."""
         exposure = OneExposure(self.paramfile)
         pieces = {}
         if self.seed is not None:

@@ -1,9 +1,9 @@
-"""One YAML file as Mirage's simulators take it: its exposure, lazy, and the raw file of it."""
+"""One YAML file as Mirage's simulators take it: its exposure, lazy, and the files of it."""
 
 from __future__ import annotations
 
 import sys
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,13 @@ import numpy.typing as npt
 import yaml
 
 from mirage_dask.errors import InputError
+from mirage_dask.exposure import mask_plane, open_references, saturation_level
 from mirage_dask.proposal import Proposal, open_yaml
 from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.run.export import computed_pixels
+from mirage_dask.run.ways import processors
+from mirage_dask.spec import Window
+from mirage_dask.store.linear import linear_name, write_linear
 from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
 
 if TYPE_CHECKING:
@@ -76,16 +81,33 @@ class OneExposure:
         return self.proposal.exposure(self.row["name"], **pieces)
 
     def write(self, dataset: xr.Dataset) -> Path:
-        """Compute the raw ramp, write it where the file says, and return the path."""
-        if "raw" not in str(self.output.get("datatype", "raw")):
-            tell_once("files of datatype 'linear' are not written yet; the raw one is written instead.")
-        elif "linear" in str(self.output.get("datatype", "")):
-            tell_once("files of datatype 'linear' are not written yet, raw ones are.")
+        """Write the ramps that the file asks for, raw, linear or both; return the path, of the raw one if it is made."""
+        asked = str(self.output.get("datatype") or "raw")
         folder = Path(str(self.output.get("directory") or "."))
         folder.mkdir(parents=True, exist_ok=True)
         plan = self.proposal.prepare()
-        spec = plan.spec(plan.row(self.row["name"]))
-        path = folder / uncal_name(self.row["name"])
-        raw = np.ascontiguousarray(dataset["raw"].values)
-        write_uncal(path, raw, spec, plan.table_row(self.row["name"]), provenance_cards(plan, spec))
-        return path
+        name = self.row["name"]
+        row = plan.row(name)
+        spec = plan.spec(row)
+        pack = open_references(spec, plan.url).pack
+        about = spec, plan.table_row(name), provenance_cards(plan, spec)
+
+        def compute(variable: str, window: Window) -> npt.NDArray[Any]:
+            box = (window.integrations, window.groups, window.rows, window.columns)
+            part = dataset[variable][tuple(slice(*side) for side in box)]
+            return np.asarray(part.compute(scheduler="synchronous").values)
+
+        def linear(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+            return compute("linear", window), saturation_level(spec, pack, window)
+
+        written = []
+        if "raw" in asked or "linear" not in asked:
+            written.append(folder / uncal_name(name))
+            windows = plan.grid(row).windows()
+            raw = computed_pixels(partial(compute, "raw"), windows, threads=processors())
+            write_uncal(written[-1], raw, *about)
+        if "linear" in asked:
+            written.append(folder / linear_name(name))
+            ramp = computed_pixels(linear, plan.grid(row).windows(), threads=processors())
+            write_linear(written[-1], ramp, mask_plane(spec, pack), *about)
+        return written[0]

@@ -29,7 +29,6 @@ from mirage_dask.run.tasks import (
     Segments,
     TileResult,
     run_block,
-    run_segment,
     windows,
 )
 
@@ -46,7 +45,7 @@ WATCH_SECONDS = 5.0
 def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
     """Run all tiles one after the other in this thread, without dask."""
     for row, first, stop in segments.tolist():
-        for result in run_segment(row, first, stop, handle):
+        for result in handle.results(row, first, stop):
             on_result(result)
 
 

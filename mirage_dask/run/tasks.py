@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from mirage_dask import lazy
 from mirage_dask.errors import StoreError
+from mirage_dask.spec import Window
 from mirage_dask.store import files
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
@@ -36,6 +37,9 @@ MOST_BLOCKS = 50_000
 MOST_SEGMENTS = 400_000
 """Segments in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
 
+WARM_LINES = 4
+"""Lines along the slow axis of the window that warms a worker."""
+
 Segments = npt.NDArray[Any]
 
 
@@ -52,6 +56,21 @@ class RunHandle:
     """The process belongs to dask: its settings may be changed."""
     check: bool = False
     """Nothing is written: what is stored is compared with what is computed."""
+
+    def results(self, row: int, first: int, stop: int) -> Iterator[TileResult]:
+        """Do the work of a segment; yields a result for each of its tiles."""
+        return run_segment(row, first, stop, self)
+
+    def warm(self, row: int) -> None:
+        """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
+        plan = open_store(self.store_url, self.plan_digest).plan
+        _, _, ny, nx = plan.shape(row)
+        rows, columns = (ny, nx)
+        if plan.spec(row).fast_axis in (-1, 1):
+            rows = min(WARM_LINES, ny)
+        else:
+            columns = min(WARM_LINES, nx)
+        lazy.simulate(plan, row, Window((0, 1), (0, 1), (0, rows), (0, columns)), "raw")
 
 
 @dataclass(frozen=True)
@@ -143,7 +162,7 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
             Exception
         ) as error:  # whatever it is, it concerns this exposure: recorded, and the rest goes on
             yield TileResult(
-                row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
+                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
             )
             continue
         if handle.check:
@@ -158,7 +177,7 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
             return
         except Exception as error:
             yield TileResult(
-                row, tile, time.perf_counter() - began, None, _line(error), traceback.format_exc()
+                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
             )
             continue
         yield TileResult(row, tile, time.perf_counter() - began, commit)
@@ -180,7 +199,8 @@ def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> An
     raise AssertionError("unreachable")
 
 
-def _line(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
+    """Return an error as one line: its type and what it says."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
@@ -190,7 +210,7 @@ def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
         settle()
     results: list[TileResult] = []
     for row, first, stop in block.tolist():
-        results.extend(run_segment(row, first, stop, handle))
+        results.extend(handle.results(row, first, stop))
         if results and results[-1].fatal:
             break
     found = np.empty(len(results), object)

@@ -14,33 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin
 
-from mirage_dask import lazy
-from mirage_dask.run.tasks import RunHandle, open_store, settle
-from mirage_dask.spec import Window
+from mirage_dask.run.tasks import RunHandle, settle
 
 if TYPE_CHECKING:
     from distributed import Client
 
-LINES = 4
-"""Lines along the slow axis of the window that is computed."""
-
 logger = logging.getLogger(__name__)
-
-
-def warm(handle: RunHandle, row: int) -> None:
-    """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
-    settle()
-    plan = open_store(handle.store_url, handle.plan_digest).plan
-    _, _, ny, nx = plan.shape(row)
-    rows, columns = (
-        ((0, min(LINES, ny)), (0, nx))
-        if plan.spec(row).fast_axis in (-1, 1)
-        else (
-            (0, ny),
-            (0, min(LINES, nx)),
-        )
-    )
-    lazy.simulate(plan, row, Window((0, 1), (0, 1), rows, columns), "raw")
 
 
 class WarmWorker(WorkerPlugin):
@@ -64,9 +43,13 @@ class WarmWorker(WorkerPlugin):
     async def setup(self, worker: Any) -> None:
         """Warm in a thread, so that the worker goes on answering its scheduler."""
         try:
-            await asyncio.to_thread(warm, self.handle, self.row)
+            await asyncio.to_thread(self._warm)
         except Exception as error:  # the first task will meet it too, and it is recorded there
             logger.info("%s was not warmed: %r", worker.address, error)
+
+    def _warm(self) -> None:
+        settle()
+        self.handle.warm(self.row)
 
 
 @contextmanager

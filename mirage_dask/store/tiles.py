@@ -21,6 +21,9 @@ TILE_BYTES = 8 * 2**20
 INNER_BYTES = 3 * 2**19
 """Largest inner chunk, bytes of uint16: 3 to 5 ms to read, and few enough that zarr's cost per chunk stays small."""
 
+BAND_BYTES = 2**25
+"""Largest band, bytes of uint16, where tiles are not whole along x."""
+
 SMALLEST_INNER = 64
 """Inner chunks are not cut to fewer pixels along an axis."""
 
@@ -80,6 +83,24 @@ class TileGrid:
     def windows(self) -> Iterator[Window]:
         """Yield the boxes of all tiles in order."""
         return (self.window(number) for number in range(self.count))
+
+    def bands(self) -> Iterator[Window]:
+        """Yield boxes, whole along x, that cover the exposure in the order of a C array.
+
+        They are the tiles where those are whole along x. Else a band lies across a row of tiles and is as high as their
+        inner chunks, so that each of these is read once; lower, where a band would not fit into `BAND_BYTES`.
+        """
+        if self.counts[2] == 1:
+            yield from self.windows()
+            return
+        i, g, ny, nx = self.tile[0], *self.shape[1:]
+        height = self.inner[2]
+        while height > 1 and 2 * i * g * height * nx > BAND_BYTES:
+            height //= _smallest_factor(height)
+        for first in range(0, self.shape[0], i):
+            for y in range(0, ny, height):
+                integrations = first, min(first + i, self.shape[0])
+                yield Window(integrations, (0, g), (y, min(y + height, ny)), (0, nx))
 
     @cached_property
     def inner(self) -> Shape4:

@@ -1,49 +1,30 @@
 """Level-1b FITS files (`_uncal.fits`) from a store, as the stock jwst pipeline takes them.
 
-Files are made by the pipeline's own data model, so that keywords stand where it looks for them. A file appears under its
-name only when it is complete; the keyword MDSPEC carries the digest of the spec, by which a later export leaves it alone.
-An exposure is held in memory as a whole while it is written (84 MB for 10 full frames); segments are NOT written.
+The pipeline's own data model makes the headers, so that keywords stand where it looks for them; pixels stream into the file
+a tile at a time (see `ramp_models`), so that memory does not grow with the exposure. A file appears under its name only when
+it is complete; the keyword MDSPEC carries the digest of the spec, by which a later export leaves it alone. Segments are NOT
+written.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import uuid
-import warnings
-from collections.abc import Callable, Iterable
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.errors import InputError, MirageDaskError
-from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import files
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask.errors import InputError
+from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.headers import keyword_values
 from mirage_dask.store.plan import Plan
+from mirage_dask.store.ramp_files import hollow, read_headers
+from mirage_dask.store.ramp_models import write_ramp
 from mirage_dask.store.simulation import SimulationStore
-from mirage_dask.store.times import group_table, integration_table, start_time
 
-CALIBRATE_FILE = "calibrate.env"
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """The outcome of an export."""
-
-    directory: str
-    written: tuple[str, ...]
-    """File names."""
-    skipped: tuple[str, ...]
-    """Files that were there already, made from the same specs."""
-    failed: tuple[tuple[str, str], ...]
-    """(exposure, reason)."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether every selected exposure has its file."""
-        return not self.failed
+Pixels = Iterable[tuple[Window, npt.NDArray[Any]]]
+"""Windows and the values in them; together they cover an exposure."""
 
 
 def uncal_name(exposure: str) -> str:
@@ -51,93 +32,32 @@ def uncal_name(exposure: str) -> str:
     return f"{exposure}_uncal.fits"
 
 
-def export_uncal(
-    store: SimulationStore | str | os.PathLike[str],
-    directory: str | os.PathLike[str],
-    *,
-    select: str | Iterable[str] | None = None,
-    overwrite: bool = False,
-    calibrate_env: Callable[[], str] | None = None,
-    progress: Callable[[str, str], None] | None = None,
-) -> ExportReport:
-    """Write the Level-1b files of exposures that are complete in a store.
-
-    Parameters
-    ----------
-    store
-        The store or its URL.
-    directory
-        Local directory; made if needed.
-    select
-        Names, or a pandas query over the exposure table; default every exposure of the plan.
-    overwrite
-        Write files again that are there and valid.
-    calibrate_env
-        Gives the text of `calibrate.env`, with which the pipeline finds the references of the simulation; written beside
-        the files.
-    progress
-        Called with (file name, 'written' | 'skipped' | 'failed') after each exposure.
-
-    Returns
-    -------
-    ExportReport
-        Exposures that are not complete, or whose table row cannot make a header, are in `failed`.
+def stored_pixels(store: SimulationStore, row: int) -> Pixels:
+    """Return the raw ramp of an exposure from a store, in windows of at most `BAND_BYTES`, in the order of a file.
 
     Raises
     ------
     InputError
-        If the selection holds nothing, or the directory is not local.
-    StoreError
-        If the directory cannot be written.
+        If the exposure is not complete, or a tile cannot be read.
     """
-    store = store if isinstance(store, SimulationStore) else SimulationStore.open(store)
-    target = files.normal_url(directory)
-    if not files.is_local(target):
+    name, grid = store.plan.names[row], store.plan.grid(row)
+    if (done := len(store.commits(row))) < grid.count:
         raise InputError(
-            f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
+            f"{name} is not complete in {store.url} ({done} of {grid.count} tiles); simulate it first."
         )
-    rows = store.plan.select(select)
-    with files.store_errors(target):
-        os.makedirs(target, exist_ok=True)
-    _sweep(Path(target))
-    if calibrate_env is not None:
-        files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
-    found: dict[str, list[Any]] = {"written": [], "skipped": [], "failed": []}
-    for row in rows:
-        spec = store.plan.spec(row)
-        name = uncal_name(spec.name)
+    return _read(store, name, store.raw(name), grid.bands())
+
+
+def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]) -> Iterator[Any]:
+    for window in windows:
+        box = tuple(slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns))
         try:
-            outcome, entry = _export_one(store, row, spec, Path(target) / name, overwrite), name
-        except InputError as error:
-            outcome, entry = "failed", (spec.name, str(error))  # type: ignore[assignment]
-        found[outcome].append(entry)
-        if progress is not None:
-            progress(name, outcome)
-    return ExportReport(target, *(tuple(found[key]) for key in ("written", "skipped", "failed")))
-
-
-def _sweep(directory: Path) -> None:
-    """Remove what a killed export left behind."""
-    for left in directory.glob(".exporting-*"):
-        shutil.rmtree(left, ignore_errors=True)
-
-
-def _export_one(store: SimulationStore, row: int, spec: ExposureSpec, path: Path, overwrite: bool) -> str:
-    if not overwrite and is_current(path, spec):
-        return "skipped"
-    if not store.is_done(row):
-        done, count = len(store.commits(row)), store.plan.grid(row).count
-        raise InputError(
-            f"{spec.name} is not complete in {store.url} ({done} of {count} tiles); simulate it first."
-        )
-    write_uncal(
-        path,
-        store.raw(spec.name)[...],
-        spec,
-        store.plan.table_row(spec.name),
-        provenance_cards(store.plan, spec),
-    )
-    return "written"
+            values = raw[box]
+        except Exception as error:  # whatever zarr or a codec makes of damaged bytes
+            raise InputError(
+                f"{name} cannot be read from {store.url} ({' '.join(str(error).split())}); simulate it again."
+            ) from error
+        yield window, values
 
 
 def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[tuple[str, Any, str]]:
@@ -160,20 +80,21 @@ def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[tuple[str, Any, str
 
 def is_current(path: Path, spec: ExposureSpec) -> bool:
     """Say whether a file is whole and was made from this very spec."""
-    from astropy.io import fits
-
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=True) as hdus:
-            warnings.simplefilter("error")  # astropy warns of a truncated file
-            whole = hdus["SCI"].shape == spec.shape and "ASDF" in hdus
-            return bool(whole and hdus[0].header.get("MDSPEC") == spec.digest)
-    except (OSError, KeyError, ValueError, TypeError, Warning):
+        headers = read_headers(path)
+    except OSError:
         return False
+    if headers is None or headers[0].get("MDSPEC") != spec.digest or headers[-1].get("EXTNAME") != "ASDF":
+        return False
+    shapes = [
+        tuple(h.get(f"NAXIS{axis}") for axis in (4, 3, 2, 1)) for h in headers if h.get("EXTNAME") == "SCI"
+    ]
+    return shapes == [spec.shape]
 
 
 def write_uncal(
     path: Path,
-    raw: Any,
+    raw: Pixels,
     spec: ExposureSpec,
     row: Any,
     cards: Iterable[tuple[str, Any, str]] = (),
@@ -185,7 +106,7 @@ def write_uncal(
     path
         Where; the directory exists.
     raw
-        uint16 (integration, group, y, x).
+        uint16 (integration, group, y, x), window by window.
     spec
         The exposure.
     row
@@ -200,42 +121,6 @@ def write_uncal(
     StoreError
         If the file cannot be written.
     """
-    try:
-        from stdatamodels.jwst.datamodels import Level1bModel
-    except ImportError as error:
-        raise InputError(
-            "Writing Level-1b files needs the package stdatamodels; install it with: pip install 'mirage_dask[jwst]'."
-        ) from error
-    values = keyword_values(row, spec)
-    start = start_time(row["start_time"], spec.name)
-    towards = float(row["ra_ref"]), float(row["dec_ref"])
-    place = path.parent / f".exporting-{uuid.uuid4().hex}"
-    # The data model writes the name of the file into it, so the provisional file has the final name, in a directory aside.
-    with files.store_errors(str(path)):
-        try:
-            place.mkdir()
-            with Level1bModel(raw) as model:
-                for key, value in values.items():
-                    _set(model, key, value, spec.name)
-                model.group = group_table(spec, start, *towards)
-                model.int_times = integration_table(spec, start, *towards)
-                model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
-                model.save(str(place / path.name), overwrite=True)
-            os.replace(place / path.name, path)
-        finally:
-            with suppress(OSError):
-                shutil.rmtree(place)
-
-
-def _set(model: Any, key: str, value: Any, exposure: str) -> None:
-    """Set a value of a data model; one that its schema refuses is left out with a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            model[key] = value
-            return
-        except MirageDaskError:
-            raise
-        except Exception as error:  # stdatamodels warns of invalid values, and then does not set them
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-    warnings.warn(f"{exposure}: {key} = {value!r} is left out of the FITS header: {reason}", stacklevel=2)
+    arrays = {"data": hollow(spec.shape, np.uint16)}
+    pixels = (("SCI", window, values) for window, values in raw)
+    write_ramp(path, "Level1bModel", arrays, pixels, keyword_values(row, spec), spec, row, cards)

@@ -69,6 +69,12 @@ def test_generate_and_simulate(tmp_path, capsys, monkeypatch):
         assert hdus["SCI"].data.shape == (2, 8, 400, 400)
         assert hdus[0].header["FILTER"] == "F150W"
     path.unlink()
+    with fits.open(path.with_name(path.name.replace("_uncal", "_linear"))) as hdus:
+        assert hdus["SCI"].data.shape == raw.shape
+        assert np.isfinite(hdus["SCI"].data).all()
+        means = hdus["SCI"].data[:, :, 8:-8, 8:-8].mean(axis=(2, 3))
+        assert np.abs(means[:, 0]).max() < 100  # DN: no bias
+        assert (means[:, -1] > means[:, 0]).all()
 
     scene = catalog_seed_image.Catalog_seed()
     scene.paramfile = sim.paramfile

@@ -4,49 +4,28 @@ from __future__ import annotations
 
 import re
 import warnings
-from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
-from small_plans import make_spec, table_of
+from real_stores import pixels_of, real_exposure, real_store, small_tiles, windows_of
+from small_plans import make_spec
 
-from mirage_dask.errors import InputError, StoreError
-from mirage_dask.pointing import aperture, attitude_matrix, reference_point
+from mirage_dask.errors import InputError
+from mirage_dask.run.export import export_store
+from mirage_dask.store import tiles
 from mirage_dask.store.headers import keyword_values, name_parts
-from mirage_dask.store.plan import save_plan
-from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.tiles import tile_grid
 from mirage_dask.store.times import barycentric, exposure_times, group_table, integration_table, start_time
-from mirage_dask.store.uncal import export_uncal, is_current, uncal_name
-
-
-def exposure(number=1, detector="NRCB1", name="SUB160", **changes):
-    """A real aperture under a real attitude: spec and table."""
-    place = aperture(f"{detector}_{name}")
-    attitude = attitude_matrix(53.16, -27.8, place.v2_ref, place.v3_ref, 37.5)
-    ra, dec, roll = reference_point(attitude, place)
-    spec = make_spec(
-        number, detector, attitude=tuple(attitude.ravel().tolist()), nx=place.nx, ny=place.ny, x0=place.x0, y0=place.y0,
-        **changes,
-    )  # fmt: skip
-    table = table_of([spec], aperture=place.name, subarray=name, ra_ref=ra, dec_ref=dec, roll_ref=roll)
-    return spec, table
-
-
-def values_of(spec):
-    return np.random.default_rng(5).integers(0, 65536, spec.shape).astype("u2")
+from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
 
 
 @pytest.fixture
 def store(tmp_path):
-    spec, table = exposure()
-    store = SimulationStore.create(tmp_path / "s.zarr", save_plan(tmp_path / "plan", table, [spec]))
-    values = values_of(spec)
-    for tile, w in enumerate(store.plan.grid(0).windows()):
-        store.write_tile(0, tile, values[slice(*w.integrations), :, slice(*w.rows), slice(*w.columns)])
-    return store
+    return real_store(tmp_path / "s.zarr", [real_exposure()])
 
 
 NEEDED = re.findall(
@@ -67,7 +46,7 @@ NEEDED = re.findall(
 def test_file_has_the_data_and_every_keyword(store, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
-        report = export_uncal(store, tmp_path / "fits", calibrate_env=lambda: "export CRDS_PATH=/somewhere\n")
+        report = export_store(store, tmp_path / "fits", calibrate_env=lambda: "export CRDS_PATH=/somewhere\n")
     assert report.ok
     (name,) = report.written
     spec = store.plan.spec(0)
@@ -78,7 +57,7 @@ def test_file_has_the_data_and_every_keyword(store, tmp_path):
         header = hdus[1].header.copy()
         header.update(hdus[0].header)
         assert [key for key in NEEDED if key not in header] == []
-        assert np.array_equal(hdus["SCI"].data, values_of(spec))
+        assert np.array_equal(hdus["SCI"].data, pixels_of(spec))
         assert hdus["SCI"].data.dtype == np.uint16
     assert header["PROGRAM"] == "42424"
     assert header["OBS_ID"] == "V42424001001P0000000002101"
@@ -89,10 +68,71 @@ def test_file_has_the_data_and_every_keyword(store, tmp_path):
     assert header["MDSPEC"] == spec.digest
 
 
+def saved_by_the_model(path, spec, row, cards):
+    """The judge: the same exposure, whole in memory, saved by the pipeline's data model itself."""
+    from stdatamodels.jwst.datamodels import Level1bModel
+
+    start = start_time(row["start_time"], spec.name)
+    towards = float(row["ra_ref"]), float(row["dec_ref"])
+    path.parent.mkdir()
+    with Level1bModel(pixels_of(spec)) as model:
+        for key, value in keyword_values(row, spec).items():
+            model[key] = value
+        model.group = group_table(spec, start, *towards)
+        model.int_times = integration_table(spec, start, *towards)
+        model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
+        model.save(str(path))
+
+
+@pytest.fixture
+def one_moment(monkeypatch):
+    """Let it be one moment for ever: files carry the date of their making."""
+    moment = Time("2026-01-02T03:04:05.678")
+    monkeypatch.setattr("stdatamodels.jwst.datamodels.model_base.Time", SimpleNamespace(now=lambda: moment))
+
+
+@pytest.mark.parametrize("tile_bytes", [2**23, 2**16, 2**14])
+@pytest.mark.parametrize(
+    ("detector", "aperture_name", "changes"),
+    [
+        ("NRCB1", "SUB160", {}),  # several integrations, or rows of one, in a tile
+        ("NIS", "SUB64", {"fast_axis": -2, "slow_axis": -1}),  # columns
+        ("NRCB1", "SUB160", {"nints": 1, "ngroups": 1}),
+    ],
+)
+def test_a_streamed_file_is_what_the_data_model_saves(
+    tmp_path, monkeypatch, one_moment, detector, aperture_name, changes, tile_bytes
+):
+    with small_tiles(tile_bytes):
+        store = real_store(tmp_path / "s.zarr", [real_exposure(1, detector, aperture_name, **changes)])
+        spec = store.plan.spec(0)
+        monkeypatch.setattr(tiles, "BAND_BYTES", tile_bytes)
+        assert export_store(store, tmp_path / "fits").ok
+    path = tmp_path / "fits" / uncal_name(spec.name)
+    judge = tmp_path / "judge" / path.name
+    saved_by_the_model(judge, spec, store.plan.table_row(spec.name), provenance_cards(store.plan, spec))
+    with fits.open(path) as hdus, fits.open(judge) as expected:
+        hdus.verify("exception")
+        assert [str(hdu.header) for hdu in hdus] == [str(hdu.header) for hdu in expected]
+    assert path.read_bytes() == judge.read_bytes()
+
+
+def test_bands_cover_columns_in_the_order_of_the_file():
+    grid = tile_grid((3, 50, 2048, 2048), 2)
+    assert grid.counts[2] > 1
+    bands = list(grid.bands())
+    assert {band.columns for band in bands} == {(0, 2048)}
+    assert [(b.integrations[0], b.rows[0]) for b in bands] == sorted(
+        (b.integrations[0], b.rows[0]) for b in bands
+    )
+    assert sum(np.prod(band.shape) for band in bands) == np.prod(grid.shape)
+    assert max(2 * np.prod(band.shape) for band in bands) <= tiles.BAND_BYTES
+
+
 def test_the_data_model_opens_it(store, tmp_path):
     from stdatamodels.jwst import datamodels
 
-    export_uncal(store, tmp_path / "fits")
+    export_store(store, tmp_path / "fits")
     with datamodels.open(tmp_path / "fits" / uncal_name(store.plan.names[0])) as model:
         assert isinstance(model, datamodels.Level1bModel)
         assert model.meta.exposure.type == "NRC_IMAGE"
@@ -108,7 +148,7 @@ def test_the_data_model_opens_it(store, tmp_path):
 def test_wcs_agrees_with_the_siaf(detector):
     import pysiaf
 
-    spec, table = exposure(detector=detector, name="FULL")
+    spec, table = real_exposure(detector=detector, name="FULL")
     values = keyword_values(table.iloc[0].to_dict(), spec)
     wcs = WCS(naxis=2)
     wcs.wcs.crpix = values["meta.wcsinfo.crpix1"], values["meta.wcsinfo.crpix2"]
@@ -175,65 +215,16 @@ def test_barycentric_times():
     assert np.abs(helio - by_sun).max() * 86400 < 6
 
 
-def test_export_is_resumed(store, tmp_path):
-    target = tmp_path / "fits"
-    spec = store.plan.spec(0)
-    path = target / uncal_name(spec.name)
-    first = export_uncal(store, target)
-    when = path.stat().st_mtime_ns
-    again = export_uncal(store, target)
-    assert (first.skipped, again.written, again.skipped) == ((), (), first.written)
-    assert path.stat().st_mtime_ns == when
-    assert export_uncal(store, target, overwrite=True).written == first.written
-    with path.open("r+b") as file:
-        file.truncate(100_000)
-    assert not is_current(path, spec)
-    left = target / ".exporting-abc"
-    left.mkdir()
-    seen = []
-    assert export_uncal(store, target, progress=lambda *a: seen.append(a)).written == first.written
-    assert seen == [(path.name, "written")]
-    assert is_current(path, spec)
-    assert not left.exists()
-    assert sorted(p.name for p in target.iterdir()) == [path.name]
-    assert not is_current(path, make_spec())  # of another spec
-
-
-def test_what_is_not_complete_is_not_exported(store, tmp_path):
-    (Path(store.url) / store.plan.names[0] / "commit" / "c.0.0").unlink()
-    report = export_uncal(store.url, tmp_path / "fits")
-    assert not report.ok
-    ((name, reason),) = report.failed
-    assert (name, "0 of 1 tiles" in reason) == (store.plan.names[0], True)
-    assert list((tmp_path / "fits").iterdir()) == []
-
-
-def test_a_write_that_fails_leaves_nothing(store, tmp_path, monkeypatch):
-    import os
-
-    def full(*arguments):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(StoreError, match="the disk is full"):
-        export_uncal(store, tmp_path / "fits")
-    assert list((tmp_path / "fits").iterdir()) == []
-    with pytest.raises(InputError, match="local directory"):
-        export_uncal(store, "s3://bucket/fits")
-
-
 def test_values_that_the_schema_refuses_are_left_out_loudly(tmp_path):
-    spec, table = exposure()
+    spec, table = real_exposure()
     row = table.assign(primary_dither_type="ODDLY").iloc[0].to_dict()
-    from mirage_dask.store.uncal import write_uncal
-
     with pytest.warns(UserWarning, match="meta.dither.primary_type = 'ODDLY' is left out"):
-        write_uncal(tmp_path / "x_uncal.fits", values_of(spec), spec, row)
+        write_uncal(tmp_path / "x_uncal.fits", windows_of(spec), spec, row)
     assert "PATTTYPE" not in fits.getheader(tmp_path / "x_uncal.fits")
 
 
 def test_rows_that_make_no_header():
-    spec, table = exposure()
+    spec, table = real_exposure()
     row = table.iloc[0].to_dict()
     with pytest.raises(InputError, match="gives no readpatt, start_time"):
         keyword_values({**row, "readpatt": "", "start_time": None}, spec)
@@ -245,6 +236,6 @@ def test_rows_that_make_no_header():
 
 
 def test_other_alphabets_become_question_marks():
-    spec, table = exposure()
+    spec, table = real_exposure()
     values = keyword_values({**table.iloc[0].to_dict(), "pi": "Å. Ångström"}, spec)
     assert values["meta.program.pi_name"] == "?. ?ngstr?m"

@@ -1,0 +1,383 @@
+"""FITS files out of a store: a task per file, on any dask client, in threads or in a plain loop.
+
+Files do not depend on each other. Each appears under its name only when it is whole, so that an export that was stopped goes
+on where it was. What travels back is a `FileResult` per file.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask import lazy
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.exposure import mask_plane, open_references, saturation_level
+from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
+from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
+from mirage_dask.run.ways import check_way, chosen_way
+from mirage_dask.spec import Window
+from mirage_dask.store import files
+from mirage_dask.store.linear import linear_name, write_linear
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.provisional import sweep
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.uncal import (
+    is_current,
+    provenance_cards,
+    stored_pixels,
+    uncal_name,
+    write_uncal,
+)
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+Values = TypeVar("Values")
+
+DATATYPES = {"raw": ("raw",), "linear": ("linear",), "both": ("raw", "linear")}
+"""The files that are made of an exposure, by what is asked for."""
+
+FILE_NAMES = {"raw": uncal_name, "linear": linear_name}
+PIXEL_BYTES = {"raw": 2, "linear": 5}
+"""Bytes of a file per pixel and group."""
+
+PROCESS_BYTES = 430_000_000
+"""What a process holds that writes raw files (measured: 390 MB) ..."""
+THREAD_BYTES = 100_000_000
+"""... and what each of its threads adds at most, whatever the size of the files (measured: 50 to 80 MB)."""
+
+CALIBRATE_FILE = "calibrate.env"
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """The outcome of an export."""
+
+    directory: str
+    written: tuple[str, ...]
+    """File names."""
+    skipped: tuple[str, ...]
+    """Files that were there already, made from the same specs."""
+    failed: tuple[tuple[str, str], ...]
+    """(exposure, reason)."""
+    bytes_written: int
+    """Size of the files written."""
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every selected exposure has its file."""
+        return not self.failed
+
+
+@dataclass(frozen=True)
+class FileResult(TileResult):
+    """What became of a file; its exposure is in `row`, an error in `error`."""
+
+    outcome: str = "failed"
+    """'written', 'skipped' or 'failed'."""
+    size: int = 0
+    """Bytes written."""
+
+
+@dataclass(frozen=True)
+class ExportHandle(RunHandle):
+    """What every task of an export carries."""
+
+    directory: str = ""
+    overwrite: bool = False
+    datatypes: tuple[str, ...] = ("raw",)
+    """Files of an exposure are numbered in this order."""
+
+    def results(self, row: int, first: int, stop: int) -> Iterator[FileResult]:
+        """Write files of an exposure."""
+        for number in range(first, stop):
+            began = time.perf_counter()
+            error, trace, fatal, outcome, size = "", "", False, "failed", 0
+            try:
+                outcome, size = self._write(row, self.datatypes[number])
+            except InputError as problem:
+                error = str(problem)
+            except StoreError as problem:  # the directory cannot be written: no other file would fare better
+                error, trace, fatal = str(problem), traceback.format_exc(), True
+            except (
+                Exception
+            ) as problem:  # whatever it is, it concerns this file: recorded, and the rest goes on
+                error, trace = error_line(problem), traceback.format_exc()
+            seconds = time.perf_counter() - began
+            yield FileResult(row, number, seconds, None, error, trace, fatal, outcome=outcome, size=size)
+
+    def _write(self, row: int, datatype: str) -> tuple[str, int]:
+        plan = open_store(self.store_url, self.plan_digest).plan
+        spec = plan.spec(row)
+        path = Path(self.directory) / FILE_NAMES[datatype](spec.name)
+        if not path.parent.is_dir():
+            raise StoreError(
+                f"A worker on {platform.node()} finds no directory {self.directory}; export to one that all workers see, "
+                "or without them."
+            )
+        if not self.overwrite and is_current(path, spec):
+            return "skipped", 0
+        about = spec, plan.table_row(spec.name), provenance_cards(plan, spec)
+        if datatype == "raw":
+            write_uncal(path, stored_pixels(SimulationStore(self.store_url, plan), row), *about)
+        else:
+            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).windows())
+            write_linear(path, pixels, linear_mask(plan, row), *about)
+        return "written", path.stat().st_size
+
+    def warm(self, row: int) -> None:
+        """Import what takes seconds, and open the store; compile what computes linear ramps."""
+        from stdatamodels.jwst import datamodels  # noqa: F401
+
+        if "linear" in self.datatypes:
+            super().warm(row)
+        open_store(self.store_url, self.plan_digest).plan.spec(row)
+
+
+def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
+    """Return what computes the linear ramp of an exposure in a window, with the level of saturation there."""
+    spec = plan.spec(row)
+
+    def compute(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        pack = open_references(spec, plan.url).pack
+        return lazy.simulate(plan, row, window, "linear"), saturation_level(spec, pack, window)
+
+    return compute
+
+
+def linear_mask(plan: Plan, row: int) -> npt.NDArray[np.uint32]:
+    """Return the data-quality flags of the pixels of an exposure, uint32 (y, x)."""
+    spec = plan.spec(row)
+    return mask_plane(spec, open_references(spec, plan.url).pack)
+
+
+def computed_pixels(
+    compute: Callable[[Window], Values], windows: Iterable[Window], *, threads: int = 1
+) -> Iterator[tuple[Window, Values]]:
+    """Yield windows and what is computed for them, in order, a few ahead in threads of this process.
+
+    Parameters
+    ----------
+    compute
+        Gives the values of a window.
+    windows
+        Where.
+    threads
+        How many are computed at a time; as many more may wait to be written.
+    """
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[tuple[Window, Future[Values]]] = deque()
+        for window in windows:
+            waiting.append((window, pool.submit(compute, window)))
+            if len(waiting) > threads:
+                first, values = waiting.popleft()
+                yield first, values.result()
+        for window, values in waiting:
+            yield window, values.result()
+
+
+class _Stop(Exception):
+    """No file can be written any more, for the reason of the exposure that it names."""
+
+
+def export_store(
+    store: SimulationStore | str | os.PathLike[str],
+    directory: str | os.PathLike[str],
+    *,
+    select: str | Iterable[str] | None = None,
+    datatype: str = "raw",
+    overwrite: bool = False,
+    calibrate_env: Callable[[], str] | None = None,
+    client: Client | str | None = None,
+    workers: int | None = None,
+    memory: str | int | None = None,
+    scheduler: str | None = None,
+    threads: int | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> ExportReport:
+    """Write the FITS files of exposures of a store.
+
+    Files that are whole and made from the same specs are left alone, so that an export that was stopped is finished by
+    calling this again. Two exports may write into one directory at the same time.
+
+    Parameters
+    ----------
+    store
+        The store or its URL.
+    directory
+        Local directory, which all workers see; made if needed.
+    select
+        Names, or a pandas query over the exposure table; default every exposure of the plan.
+    datatype
+        'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
+        `store.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
+    overwrite
+        Write files again that are there and valid.
+    calibrate_env
+        Gives the text of `calibrate.env`, with which the pipeline finds the references of the simulation; written beside
+        the files.
+    client, workers, memory, scheduler, threads
+        Where it is done, as for `run_plan`; the unit of work is a file. A process needs 430 MB and 100 MB per
+        thread for raw files of any size, for linear ones what a run needs.
+    progress
+        Called after each file with (how many files are done, as text; bytes of them; bytes of all).
+
+    Returns
+    -------
+    ExportReport
+        Exposures that are not complete, or whose table row cannot make a header, are in `failed`. So is the rest when the
+        directory cannot be written any more (disk full).
+
+    Raises
+    ------
+    InputError
+        If arguments contradict each other, the selection holds nothing, the directory is not local, or a worker's memory
+        limit is below what it needs.
+    StoreError
+        If there is no store, or the directory cannot be made.
+    RunError
+        If the scheduler is lost.
+    """
+    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+    if datatype not in DATATYPES:
+        problems.append(f"datatype must be one of {', '.join(DATATYPES)}, not {datatype!r}.")
+    if problems:
+        raise InputError(problems)
+    began = time.monotonic()
+    store = store if isinstance(store, SimulationStore) else SimulationStore.open(store)
+    target = files.normal_url(directory)
+    if not files.is_local(target):
+        raise InputError(
+            f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
+        )
+    rows = store.plan.select(select)
+    with files.store_errors(target):
+        os.makedirs(target, exist_ok=True)
+    sweep(Path(target))
+    if calibrate_env is not None:
+        files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
+    datatypes = DATATYPES[datatype]
+    handle = ExportHandle(
+        store.url,
+        store.plan.digest,
+        time.time_ns(),
+        directory=target,
+        overwrite=overwrite,
+        datatypes=datatypes,
+    )
+    segments = np.array(
+        [(row, number, number + 1) for number in range(len(datatypes)) for row in rows], SEGMENT
+    )
+    books = _Books(store, handle, segments, progress)
+    try:
+        with chosen_way(
+            client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
+        ) as way:
+            check_memory(_estimate(store.plan, rows, datatypes, way.threads_each), way.memory_limit)
+            way.execute(segments, 1, handle, books.book)
+    except _Stop as stop:
+        books.give_up(str(stop))
+    finally:
+        sweep(Path(target))
+    return books.report(time.monotonic() - began)
+
+
+def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:
+    """Return the estimate of a run with the memory that an export needs."""
+    computing = estimate_run(plan, rows, threads=threads)
+    if "linear" in datatypes:  # two windows of float32, one computed ahead, besides what computing takes
+        ahead = 8 * max(int(np.prod(plan.grid(row).tile)) for row in rows)
+        each, base = computing.thread_bytes + ahead, computing.peak_bytes - threads * computing.thread_bytes
+    else:
+        each, base = THREAD_BYTES, PROCESS_BYTES
+    return replace(computing, thread_bytes=each, peak_bytes=base + threads * each)
+
+
+class _Books:
+    """What is done, kept on the client."""
+
+    def __init__(
+        self,
+        store: SimulationStore,
+        handle: ExportHandle,
+        segments: Segments,
+        progress: Callable[[str, int, int], None] | None,
+    ):
+        self.store, self.handle, self.progress = store, handle, progress
+        self.sizes = {
+            (row, number): PIXEL_BYTES[handle.datatypes[number]]
+            * int(np.prod(store.plan.shape(row), dtype=np.int64))
+            for row, number, _ in segments.tolist()
+        }
+        self.results: dict[tuple[int, int], FileResult] = {}
+        self.bytes_done = 0
+
+    def book(self, result: TileResult) -> None:
+        """Enter what became of a file.
+
+        Raises
+        ------
+        _Stop
+            If no other file can be written either.
+        """
+        if not isinstance(result, FileResult):  # dask has given the task up
+            result = FileResult(result.row, result.tile, 0.0, None, result.error)
+        file = result.row, result.tile
+        path = self._path(file)
+        if result.outcome == "written" and not path.exists():
+            error = f"a worker wrote {path} on a disk that this machine does not see; export to one that both see."
+            result = FileResult(*file, result.seconds, None, error)
+        self.results[file] = result
+        self.bytes_done += self.sizes[file]
+        if self.progress is not None:
+            text = f"{len(self.results):,} of {len(self.sizes):,} files"
+            self.progress(text, self.bytes_done, sum(self.sizes.values()))
+        if result.fatal:
+            raise _Stop(self.store.plan.names[result.row])
+
+    def give_up(self, exposure: str) -> None:
+        """Enter all other files as failed for the reason of one exposure, but those that are there already."""
+        reason = f"not written, for the same reason as {exposure}."
+        for file in self.sizes.keys() - self.results.keys():
+            if is_current(self._path(file), self.store.plan.spec(file[0])):
+                self.results[file] = FileResult(*file, 0.0, None, outcome="skipped")
+            else:
+                self.results[file] = FileResult(*file, 0.0, None, reason)
+
+    def _path(self, file: tuple[int, int]) -> Path:
+        row, number = file
+        name = FILE_NAMES[self.handle.datatypes[number]](self.store.plan.names[row])
+        return Path(self.handle.directory) / name
+
+    def report(self, seconds: float) -> ExportReport:
+        """Return the outcome, in the order of the selection."""
+
+        def names(outcome: str) -> tuple[str, ...]:
+            return tuple(
+                self._path(file).name for file in self.sizes if self.results[file].outcome == outcome
+            )
+
+        return ExportReport(
+            directory=self.handle.directory,
+            written=names("written"),
+            skipped=names("skipped"),
+            failed=tuple(
+                (self.store.plan.names[row], self.results[row, number].error)
+                for row, number in self.sizes
+                if self.results[row, number].outcome == "failed"
+            ),
+            bytes_written=sum(result.size for result in self.results.values()),
+            seconds=seconds,
+        )

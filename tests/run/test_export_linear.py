@@ -1,0 +1,146 @@
+"""Linear ramps as files: the pixels are those of the plan, the layout that of the pipeline's RampModel."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.time import Time
+
+from mirage_dask import cli
+from mirage_dask.errors import InputError
+from mirage_dask.exposure import mask_plane, open_references, saturation_level, simulate_window
+from mirage_dask.instruments.orientation import Orientation
+from mirage_dask.lazy import VirtualArray
+from mirage_dask.reference.pack import detector_slices
+from mirage_dask.reference.quality import FLAGS
+from mirage_dask.run.export import export_store
+from mirage_dask.spec import Window
+from mirage_dask.store.headers import keyword_values
+from mirage_dask.store.linear import DONE, linear_name, saturation_flags
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.times import group_table, integration_table, start_time
+from mirage_dask.store.uncal import provenance_cards, uncal_name
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import other_instruments
+import simulated
+from real_stores import small_tiles
+
+
+@pytest.fixture(scope="module", params=["NRCB1", "NIS"])
+def case(request, tmp_path_factory):
+    """An empty store of small exposures, and the name of one; one is read in rows, one in columns."""
+    if request.param == "NIS":
+        proposal, opened = other_instruments.small()
+        plan, name = proposal.prepare(), opened["NIS"].spec.name
+    else:
+        plan, name = simulated.example_plan(), simulated.SUBARRAY_SW
+    url = tmp_path_factory.mktemp("linear") / "s.zarr"
+    return SimulationStore.create(url, plan, rows=[plan.row(name)]), name
+
+
+def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
+    from stdatamodels.jwst.datamodels import RampModel
+
+    moment = Time("2026-01-02T03:04:05.678")
+    monkeypatch.setattr("stdatamodels.jwst.datamodels.model_base.Time", SimpleNamespace(now=lambda: moment))
+    store, name = case
+    plan, row = store.plan, store.plan.row(name)
+    spec, about = plan.spec(row), plan.table_row(name)
+    with small_tiles(2**16):
+        assert plan.grid(row).count > 1
+        report = export_store(store, tmp_path / "fits", select=[name], datatype="linear", scheduler="serial")
+    assert (report.written, report.failed) == ((linear_name(name),), ())
+    linear = VirtualArray(plan.url, plan.digest, "linear", row)[...]
+    pack = open_references(spec, plan.url).pack
+    level = saturation_level(spec, pack, Window.whole(spec))
+    start = start_time(about["start_time"], name)
+    towards = float(about["ra_ref"]), float(about["dec_ref"])
+    with RampModel(linear, pixeldq=mask_plane(spec, pack), groupdq=saturation_flags(linear, level)) as model:
+        for key, value in keyword_values(about, spec).items():
+            model[key] = value
+        for step in DONE:
+            model[f"meta.cal_step.{step}"] = "COMPLETE"
+        model.group = group_table(spec, start, *towards)
+        model.int_times = integration_table(spec, start, *towards)
+        cards = provenance_cards(plan, spec)
+        model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
+        (tmp_path / "judge").mkdir()
+        model.save(str(tmp_path / "judge" / linear_name(name)))
+    path = tmp_path / "fits" / linear_name(name)
+    assert path.read_bytes() == (tmp_path / "judge" / path.name).read_bytes()
+    with fits.open(path) as hdus:
+        hdus.verify("exception")
+        names = ["PRIMARY", "SCI", "PIXELDQ", "GROUPDQ", "GROUP", "INT_TIMES", "ASDF"]
+        assert [hdu.name for hdu in hdus] == names
+        assert (hdus[0].header["DATAMODL"], hdus[0].header["S_LINEAR"]) == ("RampModel", "COMPLETE")
+    with RampModel(path) as model:
+        assert model.data.dtype.newbyteorder("=") == np.float32
+        assert np.array_equal(model.data, linear)
+    again = export_store(store, tmp_path / "fits", select=[name], datatype="linear", scheduler="serial")
+    assert again.skipped == report.written
+
+
+def test_saturated_from_then_on():
+    linear = np.array([10, 30, 20, 40, 9, 50], np.float32).reshape(2, 3, 1, 1)
+    level = np.full((1, 1), 30, np.float32)
+    assert saturation_flags(linear, level).ravel().tolist() == [0, 2, 2, 2, 2, 2]
+    assert saturation_flags(linear, level + np.inf).sum() == 0
+    assert saturation_flags(linear, level).dtype == np.uint8
+
+
+def test_the_level_is_where_raw_counts_reach_saturation(case):
+    """The pipeline compares raw counts with the saturation file; the flags of a linear ramp say the same of it."""
+    store, name = case
+    planned = store.plan.spec(store.plan.row(name))
+    references = open_references(planned, store.plan.url)
+    full_at = 0.7 * planned.ngroups * planned.tgroup  # s
+    spec = replace(
+        planned,
+        background=60_000 * references.pack.meta["mean_gain"] / full_at,
+        effects=("saturation", "nonlinearity", "bias"),
+    )
+    window = Window((0, 1), (0, spec.ngroups), (8, 56), (8, 56))
+    found = simulate_window(spec, references, window, want=("linear", "raw"))
+    flags = saturation_flags(found["linear"], saturation_level(spec, references.pack, window))
+    rows, columns = detector_slices(
+        slice(*window.rows), slice(*window.columns), x0=spec.x0, y0=spec.y0,
+        fast_axis=spec.fast_axis, slow_axis=spec.slow_axis,
+    )  # fmt: skip
+    plane = references.pack.plane("saturation", rows, columns)
+    saturation = Orientation(spec.fast_axis, spec.slow_axis).science(plane)
+    by_raw = np.logical_or.accumulate(found["raw"] >= saturation, axis=1)
+    assert 0.05 < by_raw.mean() < 0.95
+    assert (by_raw == (flags > 0)).mean() > 0.999  # raw counts are whole numbers
+
+
+def test_the_mask_stands_in_pixeldq(case):
+    store, name = case
+    spec = store.plan.spec(store.plan.row(name))
+    mask = mask_plane(spec, open_references(spec, store.plan.url).pack)
+    assert (mask.shape, mask.dtype) == ((spec.ny, spec.nx), np.uint32)
+    if spec.x0 == 0:
+        assert (mask[:, :4] & FLAGS["REFERENCE_PIXEL"]).all()
+    if spec.y0 + spec.ny == 2048:
+        assert (mask[-4:] & FLAGS["REFERENCE_PIXEL"]).all()
+
+
+def test_both(case, tmp_path, capsys):
+    store, name = case
+    row = store.plan.row(name)
+    for tile, window in enumerate(store.plan.grid(row).windows()):
+        store.write_tile(row, tile, np.zeros(window.shape, np.uint16))
+    words = ["export", store.url, str(tmp_path), "--datatype", "both", "--workers", "1"]
+    assert cli.main(words) == 0
+    out, err = capsys.readouterr()
+    assert [Path(line).name for line in out.splitlines()] == sorted([uncal_name(name), linear_name(name)])
+    assert "wrote 2 files" in err
+    with pytest.raises(InputError, match="datatype must be one of raw, linear, both, not 'cooked'"):
+        export_store(store, tmp_path, datatype="cooked")
