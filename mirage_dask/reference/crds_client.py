@@ -62,18 +62,18 @@ def ask_context(cache: CrdsCache) -> str:
     word = os.environ.get("CRDS_CONTEXT", "").strip()
     config = cache.root / _CONFIG
     if not cache.server and not (word and config.is_file()):
-        what = f"{config} cannot be read" if config.is_file() else f"there is no {config}"
-        raise UnavailableError(f"{cache.root} is no CRDS cache (CRDS_PATH), for {what}, and {cache.offline}")
+        raise UnavailableError(f"{_no_cache(config)}, and {cache.offline}")
     with environment(cache, online=bool(cache.server)):
         from crds.core.exceptions import CrdsError
         from crds.core.heavy_client import get_config_info, get_context_name
 
-        if cache.server:
-            info = _contact(cache)
         try:
+            info = _contact(cache) if cache.server else {}
             context = str(get_context_name("jwst", None if word else "latest"))
             if cache.server:
                 info = dict(get_config_info("jwst"))
+        except UnavailableError as error:
+            raise UnavailableError(f"{_no_cache(config)}, and {error}") from error
         except (CrdsError, AssertionError, AttributeError, LookupError, SystemExit) as error:
             asked = f"CRDS_CONTEXT is {word!r}, which is no context" if word else "the context cannot be told"
             raise UnavailableError(f"{asked}: {_reason(error)}") from error
@@ -82,8 +82,13 @@ def ask_context(cache: CrdsCache) -> str:
     return context
 
 
+def _no_cache(config: Path) -> str:
+    what = f"{config} cannot be used" if config.is_file() else f"there is no {config}"
+    return f"{config.parents[2]}: it is no CRDS cache (CRDS_PATH) that names a context, for {what}"
+
+
 def missing_rules(cache: CrdsCache) -> list[str]:
-    """Return the rules of the context that the cache lacks: the context, instruments that it names, types that these name."""
+    """Return the rules that the cache lacks: the context, the instruments that it names, the types that these name."""
     folder = cache.root / "mappings" / "jwst"
     missing, level = [], [cache.context]
     for below in (r"'([\w.-]+\.imap)'", r"'([\w.-]+\.rmap)'", ""):
@@ -275,7 +280,7 @@ def _client(cache: CrdsCache, known: Mapping[str, Any], job: _Download) -> Any:
 
     timeout = config.get_client_timeout_seconds()
 
-    class Client(api.FileCacher):  # type: ignore[misc]
+    class Client(api.FileCacher):
         def download_core(self, name: str, localpath: str) -> None:
             Path(localpath).unlink(missing_ok=True)
             super().download_core(name, localpath)

@@ -306,7 +306,7 @@ def unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache
     remedy = (
         "the built-in references do not cover it: check the exposure, or use `references: crds`"
         if cache.source == "builtin"
-        else "use another context (CRDS_CONTEXT), give the file under reffile_overrides, or write references: [crds, builtin]"
+        else "give the file under reffile_overrides, write references: [crds, builtin], or use another CRDS_CONTEXT"
     )
     own = keys_of(kind, header["META.INSTRUMENT.NAME"]) if kind in KEYS else ()
     asked = parameters(header, own if cache.source == "builtin" else None)

@@ -1,7 +1,7 @@
 """Writing the reference files of exposures into their rows, by full path: what Mirage does for `crds_full_name`.
 
-A row that names its files is simulated from exactly these, whatever the context has become since, and asks CRDS nothing. Types
-that the observatory says are not needed are written down as such, and so is the context that all this is from.
+A row that names its files is simulated from exactly these, whatever the context has become since, and asks CRDS nothing.
+Types that the observatory says are not needed are written down as such, and so is the context that all this is from.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where reference data come from: the built-in set, the observatory's CRDS, MIRAGE_DATA; the first that has a file wins.
 
 *builtin* makes what it lacks. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it
-(`mirage_dask.reference.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is an
-error, unless a source that comes later has it. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
+(`mirage_dask.reference.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is
+an error, unless a source that comes later has it. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
 MIRAGE_DATA. The network is used for crds alone, and only for what is missing.
 """
 
@@ -178,11 +178,12 @@ def search_files(
             cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache(progress)
             answers = recommend(questions, cache=cache, types=types, tolerant=True)
         except ReferenceFileError as error:
-            problem = _unusable(error, questions) if isinstance(error, UnavailableError) else str(error)
-            if name == names[-1]:
-                raise ReferenceFileError(problem) from error
-            _LOG.warning("%s\nInstead of it, these references are used: %s.", problem, names[-1])
-            continue
+            if name != names[-1]:
+                _LOG.warning("CRDS is left out: %s; what it would have comes from %s.", error, names[-1])
+                continue
+            if isinstance(error, UnavailableError):
+                raise ReferenceFileError(_unusable(error, questions)) from error
+            raise
         lacking: dict[str, list[tuple[int, str]]] = {}
         asked = {i: header for i, (_, header) in zip(places, questions, strict=True)}
         for i, answer in zip(places, answers, strict=True):
