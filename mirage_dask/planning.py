@@ -28,7 +28,7 @@ from mirage_dask.reference.dark_ramps import dark_ramp
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.reference.sources import CRDS, mirage_data
+from mirage_dask.reference.sources import CRDS, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
     Catalog,
@@ -53,6 +53,9 @@ SAME_NUMBERS = (
 """Columns of the table that a spec has under the same name."""
 
 SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
+
+LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
+"""Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
 
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
@@ -110,6 +113,18 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
             f"its catalog of type {kind} is not simulated yet",
         ]
     return table
+
+
+def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
+    uses = [CRDS in str(sources).split() for sources in table["references"]]
+    early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
+    if early.empty:
+        return ()
+    return (
+        f"{len(early)} exposures start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
+        f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
+    )
 
 
 def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | None = None) -> Plan:
@@ -179,7 +194,8 @@ def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> Prepar
 def _key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
-    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
+    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "MIRAGE_DATA")]
+    places.append(context_in_use(table[table["status"] == "ready"].to_dict("records")))
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
     outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
     told = repr([settings.to_dict(), places if outside else ""])

@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
-from mirage_dask.planning import Progress, add_settings, make_plan, refuse_catalogs
+from mirage_dask.planning import Progress, add_settings, launch_notes, make_plan, refuse_catalogs
 from mirage_dask.pointing import roll_warning
+from mirage_dask.reference.pinning import pin_files
 from mirage_dask.settings import Settings, load_settings, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -225,21 +226,10 @@ class Proposal:
     def notes(self) -> tuple[str, ...]:
         """What was found odd and does not stop anything; one sentence each.
 
-        Where the user gave both date and roll, that includes observations that JWST could not point so on that day.
+        Where the user gave both date and roll, that includes observations that JWST could not point so on that day; with the
+        observatory's CRDS, exposures before the launch.
         """
-        return (*self.file.notes, *self._roll_notes)
-
-    @cached_property
-    def _roll_notes(self) -> tuple[str, ...]:
-        if not {"roll_angle", "dates"} <= set(self.settings.given):
-            return ()
-        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
-        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
-        notes = []
-        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
-            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
-                notes.append(f"observation {number}: {warning}")
-        return tuple(notes)
+        return (*self.file.notes, *self._roll_notes, *launch_notes(self.table))
 
     @property
     def mismatches(self) -> pd.DataFrame:
@@ -255,8 +245,11 @@ class Proposal:
         *,
         datatype: str = "linear, raw",
         simdata_directory: str = "./",
+        progress: Progress | None = None,
     ) -> list[Path]:
         """Write one YAML file for each detector exposure, as Mirage's generator does; return their paths.
+
+        With reference files by `crds_full_name` these are looked up (and fetched) now, and the files name them.
 
         Parameters
         ----------
@@ -266,13 +259,35 @@ class Proposal:
             'linear', 'raw' or 'linear, raw', for the key Output:datatype.
         simdata_directory
             For the key Output:directory.
+        progress
+            Called with (what is being done, how many are done, how many there are).
 
         Raises
         ------
         InputError
             If there is nothing to write, or the folder cannot be written.
+        ReferenceFileError
+            If the names of reference files are to be written, and one cannot be had.
         """
-        return write_yaml(self.table, folder, datatype=datatype, directory=simdata_directory)
+        table = self.with_full_names(self.table, progress=progress)
+        return write_yaml(table, folder, datatype=datatype, directory=simdata_directory)
+
+    def with_full_names(self, table: pd.DataFrame, *, progress: Progress | None = None) -> pd.DataFrame:
+        """Return rows of the table with their reference files by full path where the settings ask for `crds_full_name`.
+
+        Parameters
+        ----------
+        table
+            The table, or rows of it.
+        progress
+            Called with (what is being done, how many are done, how many there are).
+
+        Raises
+        ------
+        ReferenceFileError
+            If a file cannot be had.
+        """
+        return pin_files(table, progress=progress) if self.settings.full_names else table
 
     def prepare(self, *, progress: Progress | None = None) -> Plan:
         """Resolve catalogs and references and return the plan; done once, and found again in the cache.

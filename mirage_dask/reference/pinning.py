@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.reference.lookup import SIMULATION_TYPES
 from mirage_dask.reference.prepare import same_files
-from mirage_dask.reference.sources import CONTEXT, NOT_NEEDED, Progress, asks_observatory, find_files
+from mirage_dask.reference.sources import CRDS, Progress, asks_observatory, find_files
+from mirage_dask.settings.yaml_writer import CONTEXT, NOT_NEEDED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +51,7 @@ def pin_files(table: pd.DataFrame, *, progress: Progress | None = None) -> pd.Da
         ):
             names = {kind: str(file.path) for kind, file in found.items() if kind in SIMULATION_TYPES}
             names |= json.loads(record["overrides"]) if record["overrides"] else {}
-            context = next((file.context for file in found.values() if file.source == "crds"), "")
+            context = next((file.context for file in found.values() if file.source == CRDS), "")
             named = dict.fromkeys(SIMULATION_TYPES, NOT_NEEDED) | names | {CONTEXT: context}
             pinned[labels] = json.dumps(named, sort_keys=True)
     return table.assign(overrides=pinned)

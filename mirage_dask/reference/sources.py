@@ -33,15 +33,13 @@ from mirage_dask.reference.lookup import (
     recommend,
     unanswered,
 )
-from mirage_dask.reference.observatory import crds_path, observatory_cache
+from mirage_dask.reference.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.psf_builder import PsfPaths, build_psf_library
 from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
+from mirage_dask.settings.yaml_writer import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"
-NOT_NEEDED = "N/A"
-CONTEXT = "context"
-"""Key beside the types of an exposure's own files: the CRDS context that named them."""
 WAYS_OUT = (
     "give the file under reffile_overrides, or write references: [crds, builtin], which makes it "
     "(`mirage-dask reference build` does so beforehand)"
@@ -109,6 +107,19 @@ def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
 def asks_observatory(record: Mapping[str, Any]) -> bool:
     """Return whether CRDS is to be asked for a file of an exposure: it is a source, and not every type is settled."""
     return CRDS in str(record["references"]).split() and not set(SIMULATION_TYPES) <= set(own_files(record))
+
+
+def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return the context that CRDS will be asked in for exposures; empty when it will not be, or cannot be.
+
+    Which context that is may have to be asked of the server; nothing else is fetched.
+    """
+    if not any(asks_observatory(record) for record in records):
+        return ""
+    try:
+        return observatory_context().context
+    except UnavailableError:  # looking for the files tells, or goes on to the next source
+        return ""
 
 
 def find_files(
