@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
@@ -44,6 +45,8 @@ from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
+
+_LOG = logging.getLogger(__name__)
 
 SAME_TEXT = ("name", "detector", "filter", "pupil")
 SAME_NUMBERS = (
@@ -148,6 +151,8 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     StoreError
         If the cache cannot be written.
     """
+    for note in launch_notes(table):
+        _LOG.warning("%s", note)
     url = str(cache_directory() / "plans" / _key(table, settings))
     try:
         return load_plan(url)

@@ -231,6 +231,18 @@ class Proposal:
         """
         return (*self.file.notes, *self._roll_notes, *launch_notes(self.table))
 
+    @cached_property
+    def _roll_notes(self) -> tuple[str, ...]:
+        if not {"roll_angle", "dates"} <= set(self.settings.given):
+            return ()
+        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
+        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
+        notes = []
+        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
+            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
+                notes.append(f"observation {number}: {warning}")
+        return tuple(notes)
+
     @property
     def mismatches(self) -> pd.DataFrame:
         """Where XML and pointing report disagree: observation, visit (0: all of it), expected, found."""
