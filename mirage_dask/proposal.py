@@ -281,25 +281,8 @@ class Proposal:
         ReferenceFileError
             If the names of reference files are to be written, and one cannot be had.
         """
-        table = self.with_full_names(self.table, progress=progress)
+        table = pin_files(self.table, progress=progress) if self.settings.full_names else self.table
         return write_yaml(table, folder, datatype=datatype, directory=simdata_directory)
-
-    def with_full_names(self, table: pd.DataFrame, *, progress: Progress | None = None) -> pd.DataFrame:
-        """Return rows of the table with their reference files by full path where the settings ask for `crds_full_name`.
-
-        Parameters
-        ----------
-        table
-            The table, or rows of it.
-        progress
-            Called with (what is being done, how many are done, how many there are).
-
-        Raises
-        ------
-        ReferenceFileError
-            If a file cannot be had.
-        """
-        return pin_files(table, progress=progress) if self.settings.full_names else table
 
     def prepare(self, *, progress: Progress | None = None) -> Plan:
         """Resolve catalogs and references and return the plan; done once, and found again in the cache.

@@ -130,11 +130,14 @@ def print_schema(arguments: argparse.Namespace) -> int:
 
 def write_files(arguments: argparse.Namespace) -> int:
     """Run `yaml`."""
+    from mirage_dask.reference.pinning import pin_files
     from mirage_dask.settings import write_yaml
 
     proposal = open_given(arguments)
-    with progress_bar() as progress:
-        table = proposal.with_full_names(selected(proposal.table, arguments.select), progress=progress)
+    table = selected(proposal.table, arguments.select)
+    if proposal.settings.full_names:
+        with progress_bar() as progress:
+            table = pin_files(table, progress=progress)
     written = write_yaml(table, arguments.out, datatype=arguments.datatype, directory=arguments.simdata)
     say(f"{len(written)} YAML files in {arguments.out}")
     if left := len(table) - len(written):

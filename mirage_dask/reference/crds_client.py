@@ -249,7 +249,8 @@ class _Download:
                     self.stop.set()
                 if 400 <= getattr(cause, "code", 0) < 500:
                     return why
-                self.stop.wait(0.2 * attempt)
+                if attempt < ATTEMPTS:
+                    self.stop.wait(0.2 * attempt)
             except OSError as error:
                 return f"{self.files[name].parent} cannot be written ({error.strerror or error})"
             except ReferenceFileError as error:
