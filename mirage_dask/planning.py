@@ -120,7 +120,7 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
 
 def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
-    uses = [CRDS in str(sources).split() for sources in table["references"]]
+    uses = table["references"].map(lambda sources: CRDS in str(sources).split()).astype(bool)
     early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
     if early.empty:
         return ()

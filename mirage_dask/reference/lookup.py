@@ -319,4 +319,8 @@ def parameters(header: Mapping[str, str], keys: Iterable[str] | None = None) -> 
     return ", ".join(f"{_LABELS.get(key, key.rsplit('.', 1)[-1])} {header.get(key)}" for key in chosen)
 
 
-_LABELS = {"META.INSTRUMENT.NAME": "INSTRUMENT", "META.SUBARRAY.NAME": "SUBARRAY"}
+_LABELS = {
+    "META.INSTRUMENT.NAME": "INSTRUMENT",
+    "META.SUBARRAY.NAME": "SUBARRAY",
+    "META.EXPOSURE.TYPE": "EXP_TYPE",
+}
