@@ -200,7 +200,8 @@ def _key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
     places = [os.environ.get(name, "") for name in ("CRDS_PATH", "MIRAGE_DATA")]
-    places.append(context_in_use(table[table["status"] == "ready"].to_dict("records")))
+    asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
+    places.append(context_in_use(asking.drop_duplicates().to_dict("records")))
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
     outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
     told = repr([settings.to_dict(), places if outside else ""])

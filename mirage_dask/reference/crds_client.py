@@ -7,7 +7,7 @@
 crds gives a file its final name and looks at size and checksum afterwards, and whoever comes next takes a damaged one for
 whole. So every file is downloaded and verified under another name beside its place, and renamed when it is right. crds sets
 no time limit to a download, and an hour to a question; here both have `mirage_dask.reference.lookup.TIMEOUT`, or
-CRDS_CLIENT_TIMEOUT_SECONDS. A server that did not answer is not asked again for a minute.
+CRDS_CLIENT_TIMEOUT_SECONDS. A server that did not answer is not asked again at once.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +36,10 @@ AT_ONCE = 4
 """Files that are downloaded at the same time."""
 ATTEMPTS = 3
 """How often a download that breaks off or arrives damaged is tried."""
+ABANDONED = 3600.0
+"""Seconds after which a partial file that does not grow belongs to nobody."""
 CHUNK = 1 << 20
-FORGIVEN = 60.0
+FORGIVEN = 10.0
 """Seconds after which a server that did not answer is asked again."""
 
 _FILE_NAME = re.compile(r"[\w-][\w.-]*")
@@ -65,21 +67,24 @@ def ask_context(cache: CrdsCache) -> str:
         raise UnavailableError(f"{_no_cache(config)}, and {cache.offline}")
     with environment(cache, online=bool(cache.server)):
         from crds.core.exceptions import CrdsError
-        from crds.core.heavy_client import get_config_info, get_context_name
+        from crds.core.heavy_client import get_context_name
 
         try:
             info = _contact(cache) if cache.server else {}
             context = str(get_context_name("jwst", None if word else "latest"))
-            if cache.server:
-                info = dict(get_config_info("jwst"))
         except UnavailableError as error:
             raise UnavailableError(f"{_no_cache(config)}, and {error}") from error
         except (CrdsError, AssertionError, AttributeError, LookupError, SystemExit) as error:
             asked = f"CRDS_CONTEXT is {word!r}, which is no context" if word else "the context cannot be told"
             raise UnavailableError(f"{asked}: {_reason(error)}") from error
     if cache.server:
-        write_atomically(config, lambda path: path.write_text(repr(info), encoding="utf-8"), remedy=_REMEDY)
+        _remember(config, info)
     return context
+
+
+def _remember(config: Path, info: Mapping[str, Any]) -> None:
+    """Write what the server says of itself into the cache, where crds looks for it when there is no server."""
+    write_atomically(config, lambda path: path.write_text(repr(info), encoding="utf-8"), remedy=_REMEDY)
 
 
 def _no_cache(config: Path) -> str:
@@ -161,7 +166,9 @@ def _connected(cache: CrdsCache) -> Iterator[None]:
     """Hold the cache for this process and have the server's answer; a second process waits, and finds what was fetched."""
     place = hashlib.sha256(str(cache.root).encode()).hexdigest()[:16]
     with locked(cache_directory() / "locks" / f"crds-{place}"), environment(cache, online=True):
-        _contact(cache)
+        info = _contact(cache)
+        if not (cache.root / _CONFIG).is_file():
+            _remember(cache.root / _CONFIG, info)
         yield
 
 
@@ -180,7 +187,9 @@ def _contact(cache: CrdsCache) -> dict[str, Any]:
     if not why or time.monotonic() - since > FORGIVEN:
         _silent.pop(cache.server, None)
         try:
-            return dict(api.get_server_info())
+            info = dict(api.get_server_info())
+            api.get_download_metadata()  # sizes and checksums are part of it
+            return info
         except (CrdsError, OSError, AttributeError, TypeError, ValueError, LookupError) as error:
             why = _reason(error)
             _silent[cache.server] = time.monotonic(), why
@@ -196,6 +205,8 @@ def _fetch(
     pending = {name: path for name, path in pending.items() if name not in reasons}
     if not pending:
         return reasons
+    for path in pending.values():
+        _sweep(path)
     job = _Download(cache, pending, what, progress)
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="crds") as pool:
         try:
@@ -206,6 +217,15 @@ def _fetch(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return reasons
+
+
+def _sweep(path: Path) -> None:
+    """Remove what a killed download of a file has left beside its place."""
+    for name in (f".{path.stem}-*", f".tmp_.{path.stem}-*"):
+        for left in path.parent.glob(name):
+            with suppress(OSError):
+                if time.time() - left.stat().st_mtime > ABANDONED:
+                    left.unlink()
 
 
 class _Download:

@@ -30,6 +30,12 @@ from mirage_dask.reference.lookup import LOCK, CrdsCache
 DEFAULT_PATH = "~/crds_cache"
 DEFAULT_SERVER = "https://jwst-crds.stsci.edu"
 
+_DIVIDED = [
+    f"CRDS_{name}{single}"
+    for name in ("PATH", "MAPPATH", "REFPATH", "CFGPATH")
+    for single in ("", "_SINGLE")
+    if name + single != "PATH"
+]
 _NAME = re.compile(r"[\w-]+\.pmap")
 _TRUE = ("1", "true", "t")
 
@@ -46,9 +52,10 @@ def observatory_context() -> CrdsCache:
     Raises
     ------
     UnavailableError
-        If neither the environment nor the cache nor the server names a context.
+        If neither the environment nor the cache nor the server names a context, or crds is set up as it cannot be used here.
     """
     with LOCK:
+        _refuse_other_setups()
         root = crds_path()
         server, offline = _server()
         cache = CrdsCache(root, "", "crds", server=server, offline=offline, flat=_is_flat(root))
@@ -80,6 +87,16 @@ def observatory_cache(progress: Progress | None = None) -> CrdsCache:
                 f"the CRDS cache {cache.root} (CRDS_PATH) does not hold {cache.context}, and {reason}"
             )
     return cache
+
+
+def _refuse_other_setups() -> None:
+    """Raise an error for a cache whose parts lie in several places, and for one in Amazon's S3."""
+    asked = [name for name in _DIVIDED if os.environ.get(name)]
+    asked += ["CRDS_S3_ENABLED"] if os.environ.get("CRDS_S3_ENABLED", "").strip().lower() in _TRUE else []
+    if asked:
+        raise UnavailableError(
+            f"{', '.join(asked)} cannot be followed here: unset it, and let CRDS_PATH name the cache"
+        )
 
 
 def _server() -> tuple[str, str]:

@@ -125,6 +125,9 @@ def test_what_the_context_is(site, cache, monkeypatch):
     monkeypatch.setenv("CRDS_CONTEXT", "jwst-2022-01-01T00:00:00")
     assert observatory_context().context == CONTEXT
     assert site.asked[-1] == "get_context_by_date"
+    for word in ("build", "jwst-build", "jwst-latest", "jwst-operational", "jwst-edit"):
+        monkeypatch.setenv("CRDS_CONTEXT", word)
+        assert observatory_context().context == CONTEXT
     for word, remedy in (
         ("newest", "CRDS_CONTEXT is 'newest', which is no context"),
         ("jwst_9.pmap", "jwst_9"),
@@ -136,6 +139,16 @@ def test_what_the_context_is(site, cache, monkeypatch):
     monkeypatch.setenv("CRDS_READONLY_CACHE", "1")
     monkeypatch.setenv("CRDS_CONTEXT", "latest")
     assert observatory_context().context == CONTEXT
+
+
+def test_an_empty_cache_and_a_given_context(site, cache, monkeypatch):
+    site.context = LATER
+    monkeypatch.setenv("CRDS_CONTEXT", CONTEXT)
+    (found,) = find_files([EXPOSURE], ["crds"])
+    assert (found["gain"].path.name, found["gain"].context) == (GAIN, CONTEXT)
+    monkeypatch.setenv("CRDS_CONTEXT", LATER)
+    (found,) = find_files([EXPOSURE], ["crds"])
+    assert (found["gain"].path.name, found["gain"].context) == (LATER_GAIN, LATER)
 
 
 @pytest.mark.parametrize("fault", [broken_off, truncated, reset, damaged, overloaded])
@@ -292,6 +305,14 @@ def test_defaults(monkeypatch, tmp_path):
     assert DEFAULT_SERVER == "https://jwst-crds.stsci.edu"
 
 
+@pytest.mark.parametrize(("name", "value"), [("CRDS_REFPATH", "/elsewhere"), ("CRDS_S3_ENABLED", "true")])
+def test_what_cannot_be_followed_is_said(site, cache, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ReferenceFileError, match=f"{name} cannot be followed here: unset it"):
+        find_files([EXPOSURE], ["crds"])
+    assert site.asked == []
+
+
 def test_a_flat_cache(site, cache, monkeypatch):
     """Where all files lie in one folder, they are looked for and put there."""
     (cache / "config/jwst").mkdir(parents=True)
@@ -364,8 +385,12 @@ def test_a_killed_process_leaves_no_half_file(site, cache, monkeypatch):
     site.done.set()
     assert GAIN in site.asked
     assert not (cache / "references/jwst/nircam" / GAIN).exists()
+    for name in left_over(cache):
+        (path,) = cache.rglob(name)
+        os.utime(path, (0, 0))
     (found,) = find_files([EXPOSURE], ["crds"])
     assert found["gain"].path.read_bytes() == site.references[GAIN]
+    assert not [name for name in left_over(cache) if "gain" in name]
 
 
 def test_two_processes_fetch_each_file_once(site, cache):
