@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,19 @@ def ask_context(cache: CrdsCache) -> str:
 
         try:
             info = _contact(cache) if cache.server else {}
-            context = str(get_context_name("jwst", None if word else "latest"))
+            newest = info.get("latest_context") or info.get("operational_context", "")
+            context = str(get_context_name("jwst") if word else newest)
         except UnavailableError as error:
+            if word and config.is_file():  # what the cache remembers may translate it
+                return ask_context(replace(cache, server="", offline=str(error)))
             raise UnavailableError(f"{_no_cache(config)}, and {error}") from error
         except (CrdsError, AssertionError, AttributeError, LookupError, SystemExit) as error:
-            asked = f"CRDS_CONTEXT is {word!r}, which is no context" if word else "the context cannot be told"
+            asked = (
+                f"CRDS_CONTEXT is {word!r}, which gives no context" if word else "the context cannot be told"
+            )
             raise UnavailableError(f"{asked}: {_reason(error)}") from error
+    if not context:
+        raise UnavailableError(f"the server {shown(cache.server)} (CRDS_SERVER_URL) names no context")
     if cache.server:
         _remember(config, info)
     return context

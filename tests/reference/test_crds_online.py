@@ -129,13 +129,22 @@ def test_what_the_context_is(site, cache, monkeypatch):
         monkeypatch.setenv("CRDS_CONTEXT", word)
         assert observatory_context().context == CONTEXT
     for word, remedy in (
-        ("newest", "CRDS_CONTEXT is 'newest', which is no context"),
+        ("newest", "CRDS_CONTEXT is 'newest', which gives no context"),
         ("jwst_9.pmap", "jwst_9"),
     ):
         monkeypatch.setenv("CRDS_CONTEXT", word)
         with pytest.raises(ReferenceFileError, match=remedy):
             find_files([EXPOSURE], ["crds"])
     # Without a network, what the cache remembers is the latest.
+    monkeypatch.setenv("CRDS_CONTEXT", "latest")
+    with monkeypatch.context() as changed:
+        changed.setenv("CRDS_SERVER_URL", "http://localhost:9")
+        assert observatory_context().context == CONTEXT
+        changed.setenv("CRDS_CONTEXT", "jwst-2022-01-01T00:00:00")
+        with pytest.raises(
+            ReferenceFileError, match="CRDS_CONTEXT is 'jwst-2022-01-01T00:00:00', which gives no context"
+        ):
+            observatory_context()
     monkeypatch.setenv("CRDS_READONLY_CACHE", "1")
     monkeypatch.setenv("CRDS_CONTEXT", "latest")
     assert observatory_context().context == CONTEXT
