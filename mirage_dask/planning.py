@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
@@ -28,7 +29,7 @@ from mirage_dask.reference.dark_ramps import dark_ramp
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.reference.sources import CRDS, mirage_data
+from mirage_dask.reference.sources import CRDS, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
     Catalog,
@@ -45,6 +46,8 @@ from mirage_dask.store.plan import Plan, load_plan, save_plan
 
 Progress = Callable[[str, int, int], None]
 
+_LOG = logging.getLogger(__name__)
+
 SAME_TEXT = ("name", "detector", "filter", "pupil")
 SAME_NUMBERS = (
     *("program", "observation", "visit", "exposure", "tile", "dither"),
@@ -53,6 +56,9 @@ SAME_NUMBERS = (
 """Columns of the table that a spec has under the same name."""
 
 SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
+
+LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
+"""Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
 
 MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
@@ -113,6 +119,18 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
+def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
+    uses = table["references"].map(lambda sources: CRDS in str(sources).split()).astype(bool)
+    early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
+    if early.empty:
+        return ()
+    return (
+        f"{len(early)} exposures start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
+        f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
+    )
+
+
 def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | None = None) -> Plan:
     """Resolve everything and write the plan into the cache of this machine, or find it there.
 
@@ -134,6 +152,8 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     StoreError
         If the cache cannot be written.
     """
+    for note in launch_notes(table):
+        _LOG.warning("%s", note)
     url = str(cache_directory() / "plans" / _key(table, settings))
     try:
         return load_plan(url)
@@ -180,7 +200,9 @@ def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> Prepar
 def _key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
-    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "CRDS_CONTEXT", "MIRAGE_DATA")]
+    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "MIRAGE_DATA")]
+    asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
+    places.append(context_in_use(asking.drop_duplicates().to_dict("records")))
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
     own |= {str(path) for folder in set(table["psf_path"]) if folder for path in Path(folder).rglob("*.fits")}
     outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}

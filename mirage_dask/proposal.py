@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
-from mirage_dask.planning import Progress, add_settings, make_plan, refuse_catalogs
+from mirage_dask.planning import Progress, add_settings, launch_notes, make_plan, refuse_catalogs
 from mirage_dask.pointing import roll_warning
+from mirage_dask.reference.pinning import pin_files
 from mirage_dask.settings import Settings, load_settings, read_yaml, write_yaml
 
 if TYPE_CHECKING:
@@ -225,9 +226,10 @@ class Proposal:
     def notes(self) -> tuple[str, ...]:
         """What was found odd and does not stop anything; one sentence each.
 
-        Where the user gave both date and roll, that includes observations that JWST could not point so on that day.
+        Where the user gave both date and roll, that includes observations that JWST could not point so on that day; with the
+        observatory's CRDS, exposures before the launch.
         """
-        return (*self.file.notes, *self._roll_notes)
+        return (*self.file.notes, *self._roll_notes, *launch_notes(self.table))
 
     @cached_property
     def _roll_notes(self) -> tuple[str, ...]:
@@ -255,8 +257,11 @@ class Proposal:
         *,
         datatype: str = "linear, raw",
         simdata_directory: str = "./",
+        progress: Progress | None = None,
     ) -> list[Path]:
         """Write one YAML file for each detector exposure, as Mirage's generator does; return their paths.
+
+        With reference files by `crds_full_name` these are looked up (and fetched) now, and the files name them.
 
         Parameters
         ----------
@@ -266,13 +271,18 @@ class Proposal:
             'linear', 'raw' or 'linear, raw', for the key Output:datatype.
         simdata_directory
             For the key Output:directory.
+        progress
+            Called with (what is being done, how many are done, how many there are).
 
         Raises
         ------
         InputError
             If there is nothing to write, or the folder cannot be written.
+        ReferenceFileError
+            If the names of reference files are to be written, and one cannot be had.
         """
-        return write_yaml(self.table, folder, datatype=datatype, directory=simdata_directory)
+        table = pin_files(self.table, progress=progress) if self.settings.full_names else self.table
+        return write_yaml(table, folder, datatype=datatype, directory=simdata_directory)
 
     def prepare(self, *, progress: Progress | None = None) -> Plan:
         """Resolve catalogs and references and return the plan; done once, and found again in the cache.

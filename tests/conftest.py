@@ -33,6 +33,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 # What the machine happens to have set must not decide what a test sees.
 for name in [n for n in os.environ if n.startswith("CRDS_") or n == "MIRAGE_DATA"]:
     del os.environ[name]
+# A test that wants a CRDS server starts its own.
+os.environ["CRDS_SERVER_URL"] = "https://crds-serverless-mode.stsci.edu"
 
 settings.register_profile(
     "deterministic",

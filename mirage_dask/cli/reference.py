@@ -79,7 +79,7 @@ def _add_check(actions: Any) -> None:
         "check",
         "list the reference files a proposal will use",
         "List every reference file that the exposures of a proposal will use, where it comes from, and what is missing. "
-        "Nothing is made or fetched. The exit code is 1 when something is missing.",
+        "No file is made or fetched, but for rules that a CRDS cache lacks. The exit code is 1 when something is missing.",
         """
         mirage-dask reference check my.aptx
         mirage-dask reference check my.aptx --settings my.yaml --json

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_proposal, add_select, open_given
-from mirage_dask.cli.console import say, say_json, tell
+from mirage_dask.cli.console import progress_bar, say, say_json, tell
 from mirage_dask.cli.proposals import selected, tell_notes
 from mirage_dask.errors import InputError
 
@@ -130,10 +130,14 @@ def print_schema(arguments: argparse.Namespace) -> int:
 
 def write_files(arguments: argparse.Namespace) -> int:
     """Run `yaml`."""
+    from mirage_dask.reference.pinning import pin_files
     from mirage_dask.settings import write_yaml
 
     proposal = open_given(arguments)
     table = selected(proposal.table, arguments.select)
+    if proposal.settings.full_names:
+        with progress_bar() as progress:
+            table = pin_files(table, progress=progress)
     written = write_yaml(table, arguments.out, datatype=arguments.datatype, directory=arguments.simdata)
     say(f"{len(written)} YAML files in {arguments.out}")
     if left := len(table) - len(written):

@@ -12,8 +12,8 @@
 These modules are thin: each call is one of `mirage_dask.open_proposal`, `open_yaml` and what they return, which do the
 same for a whole proposal at once. What differs from Mirage:
 
-- `reffile_defaults` 'crds' and 'crds_full_name' mean the CRDS cache at CRDS_PATH; where that is not set, the built-in
-  reference files are used, and a line says so;
+- `reffile_defaults` 'crds', the default, means CRDS where CRDS_PATH is set or ~/crds_cache is there; elsewhere the built-in
+  reference files are used, and a line says so. 'crds_full_name' means CRDS everywhere;
 - darks are the noise model, whatever `use_linearized_darks` says: independent in every exposure;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
 - there is no segmentation map.

@@ -10,6 +10,7 @@ from typing import Any
 from mirage_dask.compat.one_exposure import tell, tell_once
 from mirage_dask.errors import InputError
 from mirage_dask.proposal import Proposal, open_proposal
+from mirage_dask.reference.observatory import crds_path
 
 REFERENCE_DEFAULTS = ("crds", "crds_full_name", "crds_full_names", "builtin")
 
@@ -24,7 +25,7 @@ class SimInput:
     datatype
         'linear', 'raw' or 'linear, raw', for the key Output:datatype.
     reffile_defaults
-        'crds', 'crds_full_name' (or crds_full_names), 'builtin'.
+        'crds', 'crds_full_name' (or crds_full_names: the YAML files name the files), 'builtin'.
     reffile_overrides, catalogs, cosmic_rays, background, roll_angle, dates
         As the settings of the same names; see docs/settings.md.
     dateobs_for_background, use_dateobs_for_background
@@ -122,7 +123,7 @@ class SimInput:
             With every problem of the proposal, its settings and what was set here.
         """
         self._check()
-        settings = self.settings | {"references": self._references(), "psf_paths": self.psf_paths}
+        settings = self.settings | self._references() | {"psf_paths": self.psf_paths}
         proposal: Proposal = open_proposal(
             _expanded(self.input_xml),
             pointing=None if self.pointing_file is None else _expanded(self.pointing_file),
@@ -142,14 +143,17 @@ class SimInput:
             for note in proposal.notes:
                 tell(note)
 
-    def _references(self) -> str:
-        if self.reffile_defaults != "builtin" and os.environ.get("CRDS_PATH"):
-            return "crds"
-        if self.reffile_defaults != "builtin":
+    def _references(self) -> dict[str, str]:
+        """Return the settings of reference files; Mirage's default asks for CRDS where somebody has set that up."""
+        if self.reffile_defaults == "crds" and not (os.environ.get("CRDS_PATH") or crds_path().is_dir()):
             tell_once(
-                f"reffile_defaults {self.reffile_defaults!r}: CRDS_PATH is not set; the built-in reference files are used."
+                "reffile_defaults 'crds': CRDS_PATH is not set; the built-in reference files are used (crds_full_name uses "
+                f"CRDS, in {crds_path()})."
             )
-        return "builtin"
+            return {"references": "builtin"}
+        if self.reffile_defaults == "builtin":
+            return {"references": "builtin"}
+        return {"reffile_defaults": self.reffile_defaults}
 
     def _check(self) -> None:
         problems = []

@@ -1,8 +1,10 @@
-"""Which reference file each exposure will use, where it comes from, and what is missing; nothing is made or fetched."""
+"""Which reference file each exposure will use, where it comes from, and what is missing; no file is made or fetched.
+
+Only rules of CRDS that a cache lacks are fetched: without them nobody knows which files there are.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,11 +23,12 @@ from mirage_dask.reference.sources import (
     OVERRIDE,
     find_psf_files,
     mirage_data,
+    own_files,
     psf_library,
     search_files,
 )
 
-THERE, TO_BE_MADE, MISSING = "there", "made when needed", "missing"
+THERE, TO_BE_MADE, TO_BE_FETCHED, MISSING = "there", "made when needed", "fetched when needed", "missing"
 OPTICS = ("detector", "filter", "pupil")
 SELECTION = ("detector", "filter", "pupil", "subarray", "readpatt")
 
@@ -43,7 +46,7 @@ class FileUse:
     source: str
     """'builtin', 'crds', 'mirage_data' or 'override'; empty when it is missing."""
     state: str
-    """'there', 'made when needed' or 'missing'."""
+    """'there', 'made when needed', 'fetched when needed' or 'missing'."""
     exposures: int
     problem: str = ""
     """Why it is missing, with the remedy."""
@@ -89,14 +92,16 @@ def _uses(members: list[list[Mapping[str, Any]]], sources: Sequence[str]) -> lis
                 selection: str = selection) -> None:  # fmt: skip
             uses.append(FileUse(selection, kind, file, source, state, len(group), problem))
 
-        own = json.loads(record["overrides"]) if record["overrides"] else {}
+        own = own_files(record)
         for kind in OVERRIDE_TYPES:
             if kind in own:
-                there = Path(own[kind]).is_file()
-                add(kind, Path(own[kind]).name, OVERRIDE, THERE if there else MISSING)
+                given = own[kind]
+                if given is not None:
+                    add(kind, given.path.name, given.source, THERE if given.path.is_file() else MISSING)
             elif kind in found[i]:
                 file = found[i][kind]
-                add(kind, file.path.name, file.source, THERE if file.path.is_file() else TO_BE_MADE)
+                state = THERE if file.path.is_file() else TO_BE_FETCHED if file.source == CRDS else TO_BE_MADE
+                add(kind, file.path.name, file.source, state)
             elif (i, kind) in missing:
                 add(kind, "", "", MISSING, missing[i, kind])
         if record["psf_path"]:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,10 +18,10 @@ from mirage_dask.reference.reading import file_digest
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,
-    OVERRIDE,
     FoundFile,
     cosmic_ray_library_files,
     find_files,
+    own_files,
     psf_library,
 )
 
@@ -83,18 +82,10 @@ def prepare_references(
     """
     records = _records(rows)
     sources = tuple(sources)
-    # Exposures that differ in time only ask the same question, of the observatory's files only if on the same day.
-    day = 10 if CRDS in sources else 0
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
-        libraries = _libraries(record, cosmic_ray_libraries)
-        key = (
-            *(record[c] for c in COLUMNS if c not in ("name", "start_time")),
-            str(record["start_time"])[:day],
-            record.get("overrides", ""),
-            record.get("psf_path", ""),
-            libraries,
-        )
+        own_psf = str(record.get("psf_path", ""))
+        key = (*same_files(record, sources), own_psf, _libraries(record, cosmic_ray_libraries))
         groups.setdefault(key, []).append(record)
     # Detectors together, so that what they share is computed once and forgotten early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
@@ -111,7 +102,7 @@ def prepare_references(
         selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
-        found = answer | _overrides(record)
+        found = answer | {kind: file for kind, file in own_files(record).items() if file is not None}
         files, used = _files(record, found, _libraries(record, cosmic_ray_libraries), sources)
         pack = build_pack(files, str(record["detector"]), home, memo=memo)
         copy_pack(home, pack, destination_url)
@@ -120,6 +111,14 @@ def prepare_references(
     if progress is not None and members:
         progress("references", len(members), len(members))
     return PreparedReferences(packs, provenance)
+
+
+def same_files(record: Mapping[str, Any], sources: Sequence[str]) -> tuple[Any, ...]:
+    """Return what an exposure's CRDS files follow from: exposures that agree in it have the same files."""
+    # Exposures that differ in time only ask the same question, of the observatory's files only if on the same day.
+    day = 10 if CRDS in sources else 0
+    columns = [record[c] for c in COLUMNS if c not in ("name", "start_time")]
+    return (*columns, str(record["start_time"])[:day], record.get("overrides", ""))
 
 
 def _build_libraries(
@@ -146,13 +145,6 @@ def _build_libraries(
             if progress is not None:
                 progress(name, done, len(running))
             future.result()
-
-
-def _overrides(record: Mapping[str, Any]) -> dict[str, FoundFile]:
-    """Return the user's own files of an exposure by type."""
-    text = str(record.get("overrides", ""))
-    given = json.loads(text) if text else {}
-    return {kind: FoundFile(Path(path), OVERRIDE, "") for kind, path in given.items()}
 
 
 def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

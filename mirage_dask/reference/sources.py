@@ -1,17 +1,19 @@
 """Where reference data come from: the built-in set, the observatory's CRDS, MIRAGE_DATA; the first that has a file wins.
 
-*builtin* makes what it lacks. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it: CRDS_PATH (or
-~/crds_cache), with CRDS_CONTEXT or else the context that its configuration names. *mirage_data* are the libraries of PSFs
-and cosmic rays in the directory MIRAGE_DATA. Nothing here goes to the network: what the cache of CRDS lacks is an error with
-the command that fetches it, unless a source that comes later has it.
+*builtin* makes what it lacks. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it
+(`mirage_dask.reference.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is
+an error, unless a source that comes later has it. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
+MIRAGE_DATA. The network is used for crds alone, and only for what is missing.
 """
 
 from __future__ import annotations
 
-import ast
+import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +22,33 @@ from mirage_dask.instruments import get_detector
 from mirage_dask.reference.builtin_cache import build_files
 from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
 from mirage_dask.reference.cosmic_rays import cosmic_ray_files
+from mirage_dask.reference.crds_client import UnavailableError, fetch_files
 from mirage_dask.reference.locations import mirage_data_directory
-from mirage_dask.reference.lookup import PIPELINE_TYPES, SIMULATION_TYPES, CrdsCache, question, recommend
+from mirage_dask.reference.lookup import (
+    OVERRIDE_TYPES,
+    PIPELINE_TYPES,
+    SIMULATION_TYPES,
+    CrdsCache,
+    parameters,
+    question,
+    recommend,
+    unanswered,
+)
+from mirage_dask.reference.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.psf_builder import PsfPaths, build_psf_library
 from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
+from mirage_dask.settings.yaml_writer import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"
 """The source of the user's own files."""
+WAYS_OUT = (
+    "give the file under reffile_overrides, or write references: [crds, builtin], which makes it "
+    "(`mirage-dask reference build` does so beforehand)"
+)
 Progress = Callable[[str, int, int], None]
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,41 +62,12 @@ class FoundFile:
     """CRDS context that named it; empty for others."""
 
 
-def _crds_path() -> Path:
-    return Path(os.environ.get("CRDS_PATH") or "~/crds_cache").expanduser()
-
-
-def observatory_cache() -> CrdsCache:
-    """Return the CRDS cache of this machine.
-
-    Raises
-    ------
-    ReferenceFileError
-        If there is none, or it does not say which context is in use.
-    """
-    root = _crds_path()
-    remedy = "fill it with `crds sync --contexts CONTEXT --fetch-references`, or write references: builtin"
-    context = os.environ.get("CRDS_CONTEXT", "")
-    if not context:
-        config = root / "config" / "jwst" / "server_config"
-        try:
-            values = ast.literal_eval(config.read_text(encoding="utf-8"))
-            context = str(values.get("operational_context") or values["latest_context"])
-        except (OSError, ValueError, SyntaxError, KeyError, AttributeError, MemoryError, RecursionError):
-            raise ReferenceFileError(
-                f"{root}: it is no CRDS cache (CRDS_PATH), for {config} cannot be read; {remedy}."
-            ) from None
-    if not (root / "mappings" / "jwst" / context).is_file():
-        raise ReferenceFileError(f"{root}: the CRDS cache (CRDS_PATH) does not hold {context}; {remedy}.")
-    return CrdsCache(root, context, CRDS)
-
-
 def cache_of(provenance: Iterable[Mapping[str, str]]) -> CrdsCache:
     """Return the CRDS cache that most of a plan's reference files came from, with the context that named them."""
     contexts = [row["context"] for row in provenance if row["source"] == CRDS]
     if not contexts:
         return CrdsCache.builtin()
-    return CrdsCache(_crds_path(), contexts[0], CRDS)
+    return CrdsCache(crds_path(), contexts[0], CRDS)
 
 
 def mirage_data() -> Path:
@@ -96,24 +87,63 @@ def mirage_data() -> Path:
     return Path(given).expanduser()
 
 
+def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
+    """Return the files that an exposure names itself by type, None for a type that it does not need.
+
+    They are the user's own, or those that `mirage_dask.reference.pinning` has written into its row, which also names the
+    context they are from.
+    """
+    text = str(record.get("overrides", "") or "")
+    given: dict[str, str] = json.loads(text) if text else {}
+    context = given.pop(CONTEXT, "")
+    cache = crds_path() if context else None
+    found: dict[str, FoundFile | None] = {}
+    for kind, name in given.items():
+        if kind in OVERRIDE_TYPES:
+            observed = cache is not None and cache in Path(name).parents
+            file = FoundFile(Path(name), CRDS if observed else OVERRIDE, context if observed else "")
+            found[kind] = None if name == NOT_NEEDED else file
+    return found
+
+
+def asks_observatory(record: Mapping[str, Any]) -> bool:
+    """Return whether CRDS is to be asked for a file of an exposure: it is a source, and not every type is settled."""
+    return CRDS in str(record["references"]).split() and not set(SIMULATION_TYPES) <= set(own_files(record))
+
+
+def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
+    """Return the context that CRDS will be asked in for exposures; empty when it will not be, or cannot be.
+
+    Which context that is may have to be asked of the server; nothing else is fetched.
+    """
+    if not any(asks_observatory(record) for record in records):
+        return ""
+    try:
+        return observatory_context().context
+    except UnavailableError:  # looking for the files tells, or goes on to the next source
+        return ""
+
+
 def find_files(
     records: Sequence[Mapping[str, Any]], sources: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, FoundFile]]:
-    """Return the CRDS files of each exposure by type; built-in ones that are missing are made.
+    """Return the CRDS files of each exposure by type; built-in ones that are missing are made, the observatory's fetched.
 
     Parameters
     ----------
     records
-        Rows of the exposure table.
+        Rows of the exposure table. Types that a row settles itself (`own_files`) are left out.
     sources
         Names of `SOURCES`, the first that has a file wins.
 
     Raises
     ------
     ReferenceFileError
-        With everything that no source has: exposure, type, file, cache, remedy.
+        With everything that no source has: exposure, type, what was asked, file, cache, remedy.
     """
-    found, missing = search_files(records, sources)
+    found, missing = search_files(
+        records, sources, obtain=partial(fetch_files, progress=progress), progress=progress
+    )
     if missing:
         raise ReferenceFileError("\n".join(dict.fromkeys(missing.values())))
     built = [file.path.name for files in found for file in files.values() if file.source == BUILTIN]
@@ -122,37 +152,89 @@ def find_files(
     return found
 
 
+def promise_files(cache: CrdsCache, names: Iterable[str]) -> dict[str, str]:
+    """Fetch nothing: return why files will not be fetched when they are needed."""
+    return {} if cache.server else dict.fromkeys(names, cache.offline)
+
+
 def search_files(
-    records: Sequence[Mapping[str, Any]], sources: Sequence[str]
+    records: Sequence[Mapping[str, Any]],
+    sources: Sequence[str],
+    *,
+    obtain: Callable[[CrdsCache, list[str]], dict[str, str]] = promise_files,
+    progress: Progress | None = None,
 ) -> tuple[list[dict[str, FoundFile]], dict[tuple[int, str], str]]:
     """Return the CRDS files of each exposure by type, and why some have none, by (place of the exposure, type).
 
-    Nothing is made: files of the built-in set may not be there yet.
+    Nothing is made: files of the built-in set may not be there yet. Rules of the observatory that are missing are fetched.
+
+    Parameters
+    ----------
+    obtain
+        Called with a cache and the names of files that it lacks; returns why some cannot be had.
     """
     found: list[dict[str, FoundFile]] = [{} for _ in records]
-    settled: list[set[str]] = [set() for _ in records]
     missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]
+    own = [set(own_files(record)) for record in records]
+    # Whoever overrides a built-in file still has it made, for the pipeline that calibrates with the built-in cache.
+    settled = [set(kinds) if CRDS in names else set() for kinds in own]
     for name in names:
-        cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache()
+        places = [
+            i for i, kinds in enumerate(settled) if name == BUILTIN or not set(SIMULATION_TYPES) <= kinds
+        ]
+        if not places:
+            continue
+        questions = [(str(records[i]["name"]), question(records[i])) for i in places]
         types = PIPELINE_TYPES if name == BUILTIN else SIMULATION_TYPES
-        questions = [(str(r["name"]), question(r)) for r in records]
-        answers = recommend(questions, cache=cache, types=types, tolerant=name != names[-1])
-        for i, answer in enumerate(answers):
+        try:
+            cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache(progress)
+            answers = recommend(questions, cache=cache, types=types, tolerant=True)
+        except ReferenceFileError as error:
+            if name != names[-1]:
+                _LOG.warning("CRDS is left out: %s; what it would have comes from %s.", error, names[-1])
+                continue
+            if isinstance(error, UnavailableError):
+                raise ReferenceFileError(_unusable(error, questions)) from error
+            raise
+        lacking: dict[str, list[tuple[int, str]]] = {}
+        asked = {i: header for i, (_, header) in zip(places, questions, strict=True)}
+        for i, answer in zip(places, answers, strict=True):
             for kind, file in answer.items():
-                if kind in settled[i] or not file:
+                if kind in settled[i]:
                     continue
-                if file == "N/A" or name == BUILTIN or cache.path(file).is_file():
+                if not file:
+                    missing[i, kind] = unanswered(str(records[i]["name"]), kind, asked[i], cache)
+                elif file == NOT_NEEDED:
                     settled[i].add(kind)
-                    if file != "N/A":
-                        found[i][kind] = FoundFile(cache.path(file), name, cache.context)
-                elif kind in SIMULATION_TYPES:
+                elif name == BUILTIN or cache.path(file).is_file():
+                    settled[i].add(kind)
+                    found[i][kind] = FoundFile(cache.path(file), name, cache.context)
+                else:
+                    lacking.setdefault(file, []).append((i, kind))
+        reasons = obtain(cache, list(lacking)) if lacking else {}
+        for file, uses in lacking.items():
+            for i, kind in uses:
+                if file in reasons:
                     missing[i, kind] = (
-                        f"{records[i]['name']}: the CRDS cache {cache.root} does not hold {file} ({kind}); fetch it with "
-                        f"`crds sync --contexts {cache.context} --fetch-references`, give it under reffile_overrides, or "
-                        "write references: [crds, builtin]."
+                        f"{records[i]['name']}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
+                        f"{parameters(asked[i])}; {cache.context}), and {reasons[file]}; {WAYS_OUT}."
                     )
-    return found, {key: reason for key, reason in missing.items() if key[1] not in settled[key[0]]}
+                else:
+                    settled[i].add(kind)
+                    found[i][kind] = FoundFile(cache.path(file), name, cache.context)
+        if reasons and name != names[-1]:
+            _LOG.warning("CRDS: %s", "; ".join(f"{file}: {why}" for file, why in reasons.items()))
+    return found, {
+        key: reason for key, reason in missing.items() if key[1] not in settled[key[0]] | own[key[0]]
+    }
+
+
+def _unusable(error: UnavailableError, questions: Sequence[tuple[str, Mapping[str, str]]]) -> str:
+    """Return the sentence that CRDS cannot be asked for exposures."""
+    name, header = questions[0]
+    more = f" and {len(questions) - 1} others" if len(questions) > 1 else ""
+    return f"{name}{more}: {', '.join(SIMULATION_TYPES)} for {parameters(header)} cannot be looked up: {error}; {WAYS_OUT}."
 
 
 def psf_library(

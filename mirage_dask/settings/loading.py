@@ -11,7 +11,7 @@ import yaml
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings.model import Settings
-from mirage_dask.settings.parsing import PARSERS
+from mirage_dask.settings.parsing import FULL_NAMES, PARSERS
 from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**22
@@ -128,7 +128,11 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None, **argume
     if first.found or second.found:
         raise InputError(first.found + second.found)
     # Mirage's name for a choice of ours, which goes before it.
-    defaults = parsed.pop("reffile_defaults", None)
-    if defaults is not None:
+    defaults = parsed.pop("reffile_defaults", ())
+    if defaults:
         parsed.setdefault("references", defaults)
-    return Settings(**parsed, given=tuple(sorted(parsed)), source=first.source)
+    references = parsed.get("references", ())
+    full_names = FULL_NAMES in (*references, *defaults)
+    if references:
+        parsed["references"] = tuple(dict.fromkeys("crds" if n == FULL_NAMES else n for n in references))
+    return Settings(**parsed, full_names=full_names, given=tuple(sorted(parsed)), source=first.source)

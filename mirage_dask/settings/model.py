@@ -66,6 +66,8 @@ class Settings:
     """Background levels are what the sky is on the day of the exposure; numbers stay what they are."""
     references: tuple[str, ...] = ("builtin",)
     """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
+    full_names: bool = False
+    """Write the names of the observatory's files into YAML files, instead of the word crds."""
     reffile_overrides: tuple[OverrideEntry, ...] = ()
     psf_paths: PsfPaths = ""
     """Folders of the user's own PSF libraries: one, one for each observation, or one for each exposure specification."""
@@ -208,6 +210,7 @@ class Settings:
             "cosmic_rays": _plain(self.cosmic_rays, lambda c: asdict(c) if c else False),
             "use_dateobs_for_background": self.use_dateobs_for_background,
             "references": list(self.references),
+            "reffile_defaults": "crds_full_name" if self.full_names else None,
             "reffile_overrides": _override_dict(self.reffile_overrides),
             "psf_paths": self.psf_paths,
             "darks": self.darks,

@@ -25,7 +25,9 @@ from mirage_dask.settings.records import BackgroundEntry, CosmicRays, Effects, m
 CHANNELS = {"sw": "SHORT", "lw": "LONG"}
 LEVELS = ("low", "medium", "high", "date")
 REFERENCES = ("builtin", "crds", "mirage_data")
-REFERENCE_ALIASES = {"crds_full_name": "crds", "crds_full_names": "crds"}
+FULL_NAMES = "crds_full_name"
+"""Mirage's word for crds with the names of the files written into the YAML."""
+REFERENCE_ALIASES = {FULL_NAMES: FULL_NAMES, "crds_full_names": FULL_NAMES}
 DARKS = ("model", "linearized", "raw")
 OFF = ("none", "off", "no", "false")
 
@@ -161,12 +163,12 @@ def parse_effects(value: Any, problems: Problems) -> Effects:
 
 
 def parse_references(value: Any, problems: Problems) -> tuple[str, ...]:
-    """Return where reference data come from: one source or several, the first that has a file wins."""
+    """Return where reference data come from: one source or several, the first that has a file wins; or `FULL_NAMES`."""
     names = [value] if isinstance(value, str) else value if isinstance(value, Sequence) else [value]
     found: list[str] = []
     for name in names:
         text = REFERENCE_ALIASES.get(str(name).strip().lower(), str(name).strip().lower())
-        if text not in REFERENCES:
+        if text not in (*REFERENCES, FULL_NAMES):
             problems.not_allowed("references", name, REFERENCES)
         elif text not in found:
             found.append(text)
@@ -179,11 +181,11 @@ def parse_references(value: Any, problems: Problems) -> tuple[str, ...]:
 
 
 def parse_reference_defaults(value: Any, problems: Problems) -> tuple[str, ...]:
-    """Return the sources that Mirage's key means: 'crds' or 'crds_full_name', both the observatory's CRDS."""
+    """Return the sources that Mirage's key means: 'crds' or `FULL_NAMES`, both the observatory's CRDS."""
     text = str(value).strip().lower()
     if text not in REFERENCE_ALIASES and text != "crds":
         problems.not_allowed("reffile_defaults", value, ("crds", *REFERENCE_ALIASES))
-    return ("crds",)
+    return (REFERENCE_ALIASES.get(text, "crds"),)
 
 
 def parse_darks(value: Any, problems: Problems) -> str:

@@ -39,7 +39,7 @@ from mirage_dask.settings.parsing import DARKS, REFERENCES
 from mirage_dask.settings.problems import Problems, is_nothing
 from mirage_dask.settings.records import Effects
 from mirage_dask.settings.yaml_values import YamlValues
-from mirage_dask.settings.yaml_writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
+from mirage_dask.settings.yaml_writer import CATALOG_KEYS, CONTEXT, NOT_NEEDED, OWN_SECTION, REFERENCE_KEYS
 
 MAX_BYTES = 2**20
 WITHOUT_EFFECT: dict[str, Any] = {
@@ -298,8 +298,15 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
     if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
         level = "date"
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
-    named = {kind: path for kind, path in own.mapping("overrides").items() if kind not in overrides}
+    # Of a type that Mirage has a key for, that key decides: it may have been edited.
+    edited = {kind for key, kind in REFERENCE_KEYS.items() if files.text(key, "").lower() == "crds"}
+    named = {
+        kind: path for kind, path in own.mapping("overrides").items() if kind not in {*overrides, *edited}
+    }
     for kind, path in named.items():
+        if kind == CONTEXT or path == NOT_NEEDED:
+            overrides[kind] = path
+            continue
         if kind not in NESTING:
             own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
         overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)

@@ -9,6 +9,7 @@ exceptions:
 - Output:sequence_id is the exposure's own, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
   observation with coordinated parallels;
 - Output:program_number is the number; Mirage's zeros in front make it an octal one;
+- a file that CRDS says is not needed is None, also where all names are written out (`crds_full_name`);
 - Output:PI_Name is empty where the proposal names nobody.
 """
 
@@ -71,6 +72,11 @@ OWN_COLUMNS = (
     "darks",
 )
 """Columns of the table that stand in the section of our own."""
+
+NOT_NEEDED = "N/A"
+"""In place of a file: the observatory says that none is needed."""
+CONTEXT = "context"
+"""Key beside the types in the column `overrides`: the CRDS context that all of its files are from."""
 
 _CONFIG = "config"
 _COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
@@ -148,7 +154,10 @@ def _intermediate_aperture(row: Mapping[str, Any]) -> str:
 
 def _reference_section(row: Mapping[str, Any]) -> dict[str, Any]:
     given = json.loads(row["overrides"]) if row["overrides"] else {}
-    files = {key: given.get(kind, "crds") for key, kind in REFERENCE_KEYS.items()}
+    # A row that names all its files leaves nothing to be looked up.
+    rest = "None" if CONTEXT in given else "crds"
+    files = {key: given.get(kind, rest) for key, kind in REFERENCE_KEYS.items()}
+    files = {key: "None" if file == NOT_NEEDED else file for key, file in files.items()}
     return {
         "dark": "None",
         "linearized_darkfile": "None",

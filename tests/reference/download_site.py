@@ -172,7 +172,7 @@ class Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request, client_address):
@@ -182,7 +182,7 @@ class _Server(ThreadingHTTPServer):
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
     handler = type("SiteHandler", (Handler,), {"site": site})
-    server = _Server(("127.0.0.1", 0), handler)
+    server = Server(("127.0.0.1", 0), handler)
     site.url = f"http://127.0.0.1:{server.server_address[1]}/"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()

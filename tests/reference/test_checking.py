@@ -27,13 +27,16 @@ def test_example(tmp_path):
     assert not [u for u in uses if u.state == MISSING]
 
 
-def test_command(capsys, monkeypatch, tmp_path):
+def test_command(capsys, caplog, monkeypatch, tmp_path):
     assert main(["reference", "check", str(md.example_proposal()), "--json"]) == 0
     assert {row["source"] for row in json.loads(capsys.readouterr().out)} == {"builtin"}
     settings = tmp_path / "settings.yaml"
     settings.write_text("references: [mirage_data, crds, builtin]\n")
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
     monkeypatch.setenv("CRDS_PATH", str(tmp_path / "none"))
+    assert main(["reference", "check", str(md.example_proposal()), "--settings", str(settings)]) == 0
+    assert "it is no CRDS cache" in caplog.text
+    settings.write_text("references: [mirage_data, crds]\n")
     assert main(["reference", "check", str(md.example_proposal()), "--settings", str(settings)]) != 0
     assert "it is no CRDS cache" in capsys.readouterr().err
 
