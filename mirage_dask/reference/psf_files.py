@@ -37,6 +37,8 @@ Mirage's are): through a filter of the filter wheel, zero points count what is b
 
 _DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
 _PUPILS = {"NRM": "MASK_NRM"}
+_OPEN = ("", "CLEAR", "CLEARP")
+"""Pupils that webbpsf takes by itself."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +136,9 @@ def find_library(
     )
     if len(cores) == 1 and len(wings) <= 1:
         return cores[0], wings[0] if wings else None
-    wanted = f"{detector} {filter} {pupil}, wavefront {wavefront}, realization {realization}"
+    wanted = f"{detector} {filter} {pupil}, {wavefront} wavefront, realization {realization}".replace(
+        "*", "any"
+    )
     if not cores:
         stem = library_stem(instrument, detector, filter, pupil)
         raise ReferenceFileError(
@@ -145,6 +149,46 @@ def find_library(
     raise ReferenceFileError(
         f"{folder} holds several PSF files for {wanted}: {', '.join(p.name for p in several)}; keep one of them"
     )
+
+
+def find_own_library(
+    folder: str | Path, *, detector: str, filter: str, pupil: str, instrument: str
+) -> tuple[Path, Path | None]:
+    """Find the core and the wings of one detector and filter in a folder of the user's own.
+
+    Names are those of MIRAGE_DATA, of any wavefront and realization; or what `psf_grid` of webbpsf and stpsf writes,
+    <inst>_<det>_<filter>_fovp<n>_samp<s>_npsf<k>.fits, where the keyword PUPIL says what stands in the pupil.
+
+    Raises
+    ------
+    ReferenceFileError
+        If there is none, or more than one.
+    """
+    first, second = blocking_filter(instrument, filter, pupil)
+    bandpass = second if re.match(r"F\d", second) else first or "FGS"
+    stem = "_".join((instrument, psf_detector(detector), bandpass)).lower()
+    allowed = _OPEN if second in (bandpass, *_OPEN) else (second,)
+    names = sorted(Path(folder).glob(f"{stem}_fovp*_samp*_npsf*.fits"))
+    plain = [path for path in names if "realization" not in path.name and _pupil(path) in allowed]
+    if len(plain) == 1:
+        return plain[0], None
+    return find_library(
+        folder,
+        detector=detector,
+        filter=filter,
+        pupil=pupil,
+        instrument=instrument,
+        wavefront="*",
+        realization="*",
+    )
+
+
+def _pupil(path: Path) -> str:
+    """Return what the header says of the pupil; empty where it says nothing."""
+    try:
+        return str(fits.getval(path, "PUPIL")).strip().upper()
+    except (OSError, KeyError, IndexError):
+        return ""
 
 
 def read_core(path: str | Path) -> CoreFile:

@@ -36,7 +36,7 @@ from mirage_dask.reference.lookup import (
 )
 from mirage_dask.reference.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.psf_builder import PsfPaths, build_psf_library
-from mirage_dask.reference.psf_files import find_library, library_folder, psf_detector
+from mirage_dask.reference.psf_files import find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.settings.yaml_writer import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
@@ -245,7 +245,7 @@ def psf_library(
     Parameters
     ----------
     folder
-        The user's own, which goes before all sources; its library may be of any wavefront and realization.
+        The user's own, which goes before all sources; see `psf_files.find_own_library`.
 
     Raises
     ------
@@ -254,7 +254,9 @@ def psf_library(
     """
     optics = {"detector": detector, "filter": filter, "pupil": pupil}
     if folder:
-        return find_psf_files(folder, **optics, wavefront="*", realization="*"), OVERRIDE
+        instrument = get_detector(detector).instrument.lower()
+        own = optics | {"detector": psf_detector(detector), "instrument": instrument}
+        return PsfPaths(*find_own_library(folder, **own)), OVERRIDE
 
     def given() -> PsfPaths:
         return find_psf_files(library_folder(mirage_data(), get_detector(detector).instrument), **optics)
@@ -265,16 +267,8 @@ def psf_library(
     return _first(sources, given, built)
 
 
-def find_psf_files(
-    folder: str | Path,
-    *,
-    detector: str,
-    filter: str,
-    pupil: str,
-    wavefront: str = "predicted",
-    realization: int | str = 0,
-) -> PsfPaths:
-    """Return the PSF library of one detector and filter in a folder; see `psf_files.find_library`."""
+def find_psf_files(folder: str | Path, *, detector: str, filter: str, pupil: str) -> PsfPaths:
+    """Return the PSF library of one detector and filter in a folder of MIRAGE_DATA; see `psf_files.find_library`."""
     spec = get_detector(detector)
     return PsfPaths(
         *find_library(
@@ -283,8 +277,6 @@ def find_psf_files(
             filter=filter,
             pupil=pupil,
             instrument=spec.instrument.lower(),
-            wavefront=wavefront,
-            realization=realization,
         )
     )
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 
 import numpy as np
 import pytest
+import scipy.stats
 from astropy.io import fits
 
 from mirage_dask.errors import InputError, ReferenceFileError
@@ -61,6 +63,55 @@ def test_charge_of_a_hit():
     assert 3e3 < median < 9e3
     assert 1.5e4 < high < 1.5e5
     assert charge.mean() > 1.5 * median
+
+
+@cache
+def many():
+    """Total charge, e-, and length along the detector, pixels, of 20,000 hits in short-wave material."""
+    spec = get_detector("NRCB1")
+    image = np.concatenate([stamps("SUNMIN", spec, i, count=10_000) for i in range(2)]).astype(float)
+    total, axis = image.sum(axis=(1, 2)), np.arange(21) - 10
+    x, y = (image.sum(axis=1) @ axis) / total, (image.sum(axis=2) @ axis) / total
+    xx = (image.sum(axis=1) @ axis**2) / total - x**2
+    yy = (image.sum(axis=2) @ axis**2) / total - y**2
+    xy = np.einsum("nyx,y,x->n", image, axis, axis) / total - x * y
+    # Of an even track of length L the variance along it is L^2 / 12 more than across.
+    return total, np.sqrt(12 * np.hypot(xx - yy, 2 * xy))
+
+
+@pytest.mark.parametrize("pixels", [2, 3, 4, 6])
+def test_lengths_of_tracks(pixels):
+    """Isotropic tracks through a layer t: t^2 / (t^2 + L^2) are longer than L along the detector, 4.7 % at 2 pixels."""
+    _, length = many()
+    expected = 8.0**2 / (8.0**2 + (18.0 * pixels) ** 2)
+    sigma = np.sqrt(expected / len(length))
+    assert np.mean(length > pixels) == pytest.approx(expected, abs=3 * sigma + 0.03 * expected)
+
+
+def test_distribution_of_charge():
+    """Against Landau's loss in scipy's Moyal distribution, drawn here from the docstring's formulas.
+
+    Knock-on electrons come on top of it: they are rare in the weak hits.
+    """
+    rng = np.random.default_rng(1)
+    count, mass = 400_000, 0.938272
+    energy = np.geomspace(0.03, 100, 4000)
+    outside = energy + 0.45  # GV of solar modulation: the energy before the heliosphere
+    rigidity = np.sqrt(outside * (outside + 2 * mass))
+    flux = rigidity**-2.78 / (1 + 0.4866 * rigidity**-2.51) * energy * (energy + 2 * mass) / rigidity**2
+    below = np.concatenate([[0], np.cumsum((flux[1:] + flux[:-1]) * np.diff(energy))])
+    gamma = 1 + np.interp(rng.random(count), below / below[-1], energy) / mass
+    beta2, momentum2 = 1 - gamma**-2, gamma**2 - 1
+    charge2 = rng.choice([1, 4, 49], count, p=[0.9, 0.09, 0.01])
+    path = 8 / np.sqrt(rng.random(count))
+    xi = 46.6 * charge2 * path / beta2
+    density = np.maximum(np.log(momentum2 / 1.6**2), 0)
+    probable = xi * (np.log(2 * 511e3 * momentum2 / 540) + np.log(xi / 540) + 0.2 - beta2 - density)
+    loss = scipy.stats.moyal.rvs(probable, xi, random_state=rng) / get_detector("NRCB1").pair_energy
+    total, _ = many()
+    for percent, tolerance in ((5, 0.03), (10, 0.03), (25, 0.03), (50, 0.08)):
+        assert np.percentile(total, percent) == pytest.approx(np.percentile(loss, percent), rel=tolerance)
+    assert 1 < np.percentile(total, 90) / np.percentile(loss, 90) < 1.5
 
 
 def test_libraries_differ_in_spectrum():

@@ -37,7 +37,13 @@ from mirage_dask.reference.prepare import prepare_references
 from mirage_dask.reference.sources import find_files
 
 GAIN = "jwst_nircam_gain_nrcb1.fits"
-ROW = EXPOSURE | {"references": "crds", "overrides": "", "status": "ready", "cosmic_ray_library": ""}
+ROW = EXPOSURE | {
+    "references": "crds",
+    "overrides": "",
+    "psf_path": "",
+    "status": "ready",
+    "cosmic_ray_library": "",
+}
 
 
 def names_of(exposure: dict[str, object]) -> dict[str, str]:

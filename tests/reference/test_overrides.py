@@ -326,7 +326,8 @@ def test_what_is_no_transmission(tmp_path, image, words):
 # -- PSF libraries ---------------------------------------------------------------------------------------------------
 
 
-def test_a_folder_of_psfs_goes_before_all_sources(tmp_path):
+@pytest.mark.parametrize("naming", ["mirage", "stpsf"])
+def test_a_folder_of_psfs_goes_before_all_sources(tmp_path, naming):
     builtin()
     optics = {name: EXPOSURE[name] for name in ("detector", "filter", "pupil")}
     there, source = psf_library(["builtin"], **optics)
@@ -335,6 +336,8 @@ def test_a_folder_of_psfs_goes_before_all_sources(tmp_path):
     with fits.open(there.core) as hdus:
         hdus[0].data = hdus[0].data[:, ::-1].copy()
         hdus.writeto(own)
+    if naming == "stpsf":  # what psf_grid writes
+        own = own.rename(tmp_path / "nircam_nrcb1_f150w_fovp71_samp4_npsf4.fits")
     rows = [EXPOSURE | {"psf_path": str(tmp_path)}, EXPOSURE | {"name": "jw99001001001_01101_00009_nrcb1"}]
     url = str(tmp_path / "plan")
     prepared = prepare_references(rows, destination_url=url)

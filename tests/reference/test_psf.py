@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.psf import PsfLibrary, spline_weights
-from mirage_dask.reference.psf_files import CoreFile, find_library, read_core, read_wings
+from mirage_dask.reference.psf_files import CoreFile, find_library, find_own_library, read_core, read_wings
 
 OVERSAMPLING, FIELD, WINGS = 4, 41, 101
 PLACES = [(0.0, 0.0), (2047.0, 0.0), (0.0, 2047.0), (2047.0, 2047.0)]  # (x, y)
@@ -360,3 +360,29 @@ def test_files_are_found_by_their_names(files, tmp_path):
         (tmp_path / f"nircam_nrcb5_f444w_clear_{name}_npsf4_predicted_realization0.fits").touch()
     with pytest.raises(ReferenceFileError, match="several PSF files"):
         find_library(tmp_path, detector="NRCB5", filter="F444W")
+
+
+@pytest.mark.parametrize(
+    ("optics", "name", "keyword"),
+    [
+        (("nircam", "NRCA5", "F444W", "CLEAR"), "nircam_nrca5_f444w_fovp101_samp4_npsf16.fits", ""),
+        (("nircam", "NRCA1", "F150W2", "F162M"), "nircam_nrca1_f162m_fovp101_samp4_npsf16.fits", ""),
+        (("nircam", "NRCA1", "F212N", "WLP8"), "nircam_nrca1_f212n_fovp101_samp4_npsf16.fits", "WLP8"),
+        (("niriss", "NIS", "CLEAR", "F200W"), "niriss_nis_f200w_fovp101_samp4_npsf16.fits", ""),
+        (("niriss", "NIS", "F480M", "CLEARP"), "niriss_nis_f480m_fovp101_samp4_npsf16.fits", "CLEARP"),
+        (("niriss", "NIS", "F480M", "NRM"), "niriss_nis_f480m_fovp101_samp4_npsf16.fits", "MASK_NRM"),
+        (("fgs", "GUIDER2", "", ""), "fgs_fgs2_fgs_fovp101_samp4_npsf16.fits", ""),
+    ],
+)
+def test_names_that_psf_grid_writes(tmp_path, optics, name, keyword):
+    """The pupil is told by the header alone: a library for another one is not taken."""
+    instrument, detector, filter, pupil = optics
+    asked = {"instrument": instrument, "detector": detector, "filter": filter, "pupil": pupil}
+    hdu = fits.PrimaryHDU()
+    if keyword:
+        hdu.header["PUPIL"] = keyword
+    hdu.writeto(tmp_path / name)
+    assert find_own_library(tmp_path, **asked) == (tmp_path / name, None)
+    fits.setval(tmp_path / name, "PUPIL", value="WLM8")
+    with pytest.raises(ReferenceFileError, match="holds no PSF library"):
+        find_own_library(tmp_path, **asked)

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import dask
 
-TILE_BYTES = 4096
-
 
 def _scheduler(port: int) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -29,11 +27,11 @@ def _scheduler(port: int) -> None:
     asyncio.run(run())
 
 
-def _worker(address: str, flag: str) -> None:
+def _worker(address: str, flag: str, fake: bool, tile_bytes: int) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     from distributed import Worker
 
-    prepare(flag)
+    prepare(flag, fake, tile_bytes)
 
     async def run() -> None:
         async with Worker(address, nthreads=1, memory_limit=0, dashboard=False, death_timeout=20) as worker:
@@ -42,15 +40,16 @@ def _worker(address: str, flag: str) -> None:
     asyncio.run(run())
 
 
-def prepare(flag: str) -> None:
-    """Let this process have small tiles, a cheap simulation, and a disk that is full once when the flag is there."""
+def prepare(flag: str, fake: bool, tile_bytes: int) -> None:
+    """Let this process have small tiles, a fake simulation if wanted, and a disk that is full once if the flag is there."""
     import fake_exposure
 
     import mirage_dask.store.tiles as tiles
 
-    tiles.TILE_BYTES = TILE_BYTES
+    tiles.TILE_BYTES = tile_bytes
     tiles.tile_grid.cache_clear()
-    fake_exposure.install()
+    if fake:
+        fake_exposure.install()
     write = Path.write_bytes
 
     def write_or_fail(self: Path, content: bytes) -> int:
@@ -67,10 +66,10 @@ def prepare(flag: str) -> None:
 class ChaosCluster:
     """One scheduler and some workers; a context manager that leaves nothing running."""
 
-    def __init__(self, flag: Path, workers: int = 2):
+    def __init__(self, flag: Path, *, fake: bool, tile_bytes: int, workers: int = 2):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["distributed", "mirage_dask.run.execute", "fake_exposure"])
-        self._flag = str(flag)
+        self._about = str(flag), fake, tile_bytes
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
@@ -79,7 +78,7 @@ class ChaosCluster:
         while not self._answers(port):
             self._scheduler.join(0.05)
             assert self._scheduler.is_alive()
-        self._workers = [self._start(_worker, self.address, self._flag) for _ in range(workers)]
+        self._workers = [self._start(_worker, self.address, *self._about) for _ in range(workers)]
 
     def _start(self, target, *arguments):
         process = self._context.Process(target=target, args=arguments, daemon=True)
@@ -94,7 +93,7 @@ class ChaosCluster:
     def kill_worker(self, number: int) -> None:
         """Kill a worker at once (SIGKILL); another one joins."""
         self._workers[number].kill()
-        self._workers[number] = self._start(_worker, self.address, self._flag)
+        self._workers[number] = self._start(_worker, self.address, *self._about)
 
     def kill_scheduler(self) -> None:
         """Kill the scheduler at once."""

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +20,13 @@ import numpy as np
 import pytest
 from small_plans import make_spec, small_plan
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from simulated import SUBARRAY_SW, example_plan
+
 import mirage_dask.store.tiles as tiles
 from mirage_dask.errors import StoreError
+from mirage_dask.reference.pack import copy_pack
 from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
@@ -28,18 +37,44 @@ SEEDS = int(os.environ.get("MIRAGE_DASK_CHAOS", "2"))
 EXPOSURES = 10
 
 
-@pytest.fixture
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "TILE_BYTES", chaos_cluster.TILE_BYTES)
-    tiles.tile_grid.cache_clear()
-    yield
-    tiles.tile_grid.cache_clear()
-
-
 def stars(number):
     """A source table that differs between exposures."""
     empty = {f.name: np.zeros(0) for f in dataclasses.fields(PointSources)}
     return PointSources(**{**empty, "index": np.array([number])})
+
+
+def fake_plan(folder):
+    """Exposures that are computed as hashes."""
+    keys = [stars(n).save(folder / "sources") for n in range(EXPOSURES)]
+    specs = [make_spec(n + 1, background=1000.0, point_sources=keys[n]) for n in range(EXPOSURES)]
+    return small_plan(folder, specs)
+
+
+def real_plan(folder):
+    """Subarrays of the example, each in an observation of its own and with stars of its own brightness."""
+    plan = example_plan()
+    spec = plan.spec(plan.row(SUBARRAY_SW))
+    copy_pack(plan.url, spec.pack, str(folder))
+    shutil.copytree(f"{plan.url}/sources", folder / "sources")
+    found = PointSources.load(f"{plan.url}/sources", spec.point_sources)
+    specs = []
+    for n in range(1, EXPOSURES + 1):
+        own = dataclasses.replace(found, flux=found.flux * (1 + n / 100)).save(folder / "sources")
+        name = spec.name.replace("jw99001002", f"jw99001{n:03d}")
+        specs.append(dataclasses.replace(spec, name=name, observation=n, point_sources=own))
+    return small_plan(folder, specs)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is run."""
+
+    plan: Callable
+    fake: bool
+    tile_bytes: int
+
+
+CASES = {"fake": Case(fake_plan, True, 4096), "real": Case(real_plan, False, 2**18)}
 
 
 def checksums(store):
@@ -62,19 +97,31 @@ class Disasters:
             self.strikes.pop(0)[1]()
 
 
+@pytest.fixture(params=CASES)
+def case(request, monkeypatch):
+    """A case whose tiles are small."""
+    found = CASES[request.param]
+    if found.fake:
+        request.getfixturevalue("fake")
+    monkeypatch.setattr(tiles, "TILE_BYTES", found.tile_bytes)
+    tiles.tile_grid.cache_clear()
+    yield found
+    tiles.tile_grid.cache_clear()
+
+
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_disasters_do_not_change_a_bit(fake, tmp_path, small_tiles, monkeypatch, seed):
+def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     rng = np.random.default_rng(seed)
     url, flag = str(tmp_path / "chaos.zarr"), tmp_path / "the disk is full"
-    keys = [stars(n).save(tmp_path / "plan" / "sources") for n in range(EXPOSURES)]
-    specs = [make_spec(n + 1, background=1000.0, point_sources=keys[n]) for n in range(EXPOSURES)]
-    plan = small_plan(tmp_path / "plan", specs)
+    plan = case.plan(tmp_path / "plan")
+    specs = [plan.spec(row) for row in range(len(plan))]
+    cluster_of = partial(chaos_cluster.ChaosCluster, flag, fake=case.fake, tile_bytes=case.tile_bytes)
     monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
     undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
     wanted = checksums(SimulationStore.open(undisturbed.store_url))
 
     ill = int(rng.integers(EXPOSURES))
-    name, table = specs[ill].name, Path(plan.url, "sources", f"{keys[ill]}.npz")
+    name, table = specs[ill].name, Path(plan.url, "sources", f"{specs[ill].point_sources}.npz")
     healthy = table.read_bytes()
     table.unlink()  # it may be linked into the other store
     table.write_bytes(healthy[: len(healthy) // 2])
@@ -86,11 +133,11 @@ def test_disasters_do_not_change_a_bit(fake, tmp_path, small_tiles, monkeypatch,
         return int(rng.integers(1, 20))
 
     with (
-        chaos_cluster.ChaosCluster(flag) as cluster,
+        cluster_of() as cluster,
         pytest.raises(RunError, match="what is committed is kept"),
     ):
         attempt(cluster, (some(), cluster.kill_scheduler))
-    with chaos_cluster.ChaosCluster(flag) as cluster:
+    with cluster_of() as cluster:
         with pytest.raises(StoreError, match="the disk is full"):
             attempt(cluster, (some(), flag.touch))
         kills = [(some(), partial(cluster.kill_worker, int(rng.integers(2)))) for _ in range(2)]
@@ -101,7 +148,7 @@ def test_disasters_do_not_change_a_bit(fake, tmp_path, small_tiles, monkeypatch,
     store = SimulationStore.open(url)
     row = store.status().set_index("name").loc[name]
     assert row["status"] == "failed"
-    assert f"The source table {store.plan.url}/sources/{keys[ill]}.npz is damaged" in row["reason"]
+    assert f"The source table {store.plan.url}/sources/{table.name} is damaged" in row["reason"]
     assert "Traceback (most recent call last)" in row["traceback"]
     assert checksums(store) == {**wanted, name: {}}
     assert store.verify() == []
