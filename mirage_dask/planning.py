@@ -256,12 +256,14 @@ def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
 
 def _with_dark(spec: ExposureSpec, row: dict[str, Any], url: str) -> ExposureSpec:
     """Return a spec whose dark comes from the files of MIRAGE_DATA, where the row says so."""
-    kind = str(row["darks"])
+    kind, _, varied = str(row["darks"]).partition("_")
     if kind == "model":
         return spec
     # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
     exchanged = kind == "linearized" and CRDS not in row["references"].split()
-    ramp = dark_ramp(spec, mirage_data(), kind=kind, pack_url=url, bias="pack" if exchanged else "file")
+    ramp = dark_ramp(
+        spec, mirage_data(), kind=kind, pack_url=url, bias="pack" if exchanged else "file", vary=bool(varied)
+    )
     return replace(spec, replaced=(("dark", write_dark_ramp(url, ramp)),))
 
 

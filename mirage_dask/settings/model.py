@@ -72,7 +72,8 @@ class Settings:
     psf_paths: PsfPaths = ""
     """Folders of the user's own PSF libraries: one, one for each observation, or one for each exposure specification."""
     darks: str = "model"
-    """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA."""
+    """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA; with '_varied' the noise
+    of exposures that share a file differs."""
     effects: Effects = field(default_factory=Effects)
     seed: int = 42
     given: tuple[str, ...] = field(default=(), compare=False)

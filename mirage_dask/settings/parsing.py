@@ -28,7 +28,7 @@ REFERENCES = ("builtin", "crds", "mirage_data")
 FULL_NAMES = "crds_full_name"
 """Mirage's word for crds with the names of the files written into the YAML."""
 REFERENCE_ALIASES = {FULL_NAMES: FULL_NAMES, "crds_full_names": FULL_NAMES}
-DARKS = ("model", "linearized", "raw")
+DARKS = ("model", "linearized", "raw", "linearized_varied", "raw_varied")
 OFF = ("none", "off", "no", "false")
 
 

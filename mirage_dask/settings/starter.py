@@ -35,7 +35,8 @@ reffile_overrides: {{}}
 # Folder of PSF libraries of your own; one, or one for each observation.
 psf_paths: null
 
-# model (noise of its own for every exposure), or linearized or raw darks of MIRAGE_DATA.
+# model (noise of its own for every exposure), or linearized or raw darks of MIRAGE_DATA (linearized_varied, raw_varied: the
+# noise of exposures that share a file differs).
 darks: model
 
 # Names of effects that are off.

@@ -129,6 +129,10 @@ def test_darks_are_a_setting(folder, monkeypatch, tmp_path):
     stored = SimulationStore.open(str(tmp_path / "store.zarr"))
     raw = simulate(plan, 0, Window.whole(spec), "raw")
     np.testing.assert_array_equal(stored.raw(SUBARRAY_LW)[...], raw)
+    other = make_plan(table.assign(darks="linearized_varied"), load_settings(darks="linearized_varied"))
+    varied = dark_ramp(spec, folder, pack_url=plan.url, bias="pack", vary=True)
+    np.testing.assert_array_equal(simulate(other, 0, window, "dark"), varied[0:1, 2:3, 100:120, 50:80])
+    assert other.spec(0).replaced != spec.replaced
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
     with pytest.raises(ReferenceFileError, match="darks"):
         make_plan(table, load_settings(darks="linearized", seed=2))
