@@ -104,6 +104,15 @@ def add_select(parser: Parser) -> None:
     )
 
 
+def add_tile_bytes(parser: Parser) -> None:
+    """Add --tile-bytes."""
+    parser.add_argument(
+        "--tile-bytes",
+        metavar="SIZE",
+        help="largest tile, such as 2MiB: less memory per thread, more files (default: 8MiB, or the tiles of the store)",
+    )
+
+
 def add_json(parser: Parser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="write JSON to stdout")

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
-from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
+from mirage_dask.run.estimate import RunEstimate, check_disk, estimate_run
 from mirage_dask.run.events import (
     Announcer,
     ExposureDone,
@@ -21,6 +21,7 @@ from mirage_dask.run.events import (
 )
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.tiling import check_memory, tiled
 from mirage_dask.run.ways import Way, check_way, chosen_way
 from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
@@ -43,6 +44,7 @@ def run_plan(
     on_error: str = "record",
     retries: int = 2,
     update: bool = False,
+    tile_bytes: str | int | None = None,
     progress: bool | Subscriber | Iterable[Subscriber] = False,
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
@@ -75,6 +77,9 @@ def run_plan(
         How often a tile is tried again after an operating-system error, such as a network file system that hiccups.
     update
         Accept a store of another plan and simulate again what changed; without, the refusal says what that would be.
+    tile_bytes
+        Largest tile, bytes of raw data, such as "2MiB": smaller tiles need less memory per thread and make more files.
+        Default 8 MiB, or the tiles of a store that is there, which keeps them. No value depends on it.
     progress
         True for a display in the terminal, or subscribers that are called with events (see `run.events`).
 
@@ -88,7 +93,7 @@ def run_plan(
         If arguments contradict each other, the selection is empty, nothing answers at the address, or a worker's memory
         limit is below what the run needs.
     StoreError
-        If the store cannot be created or written (read-only, another plan), or its disk is full or will be.
+        If the store cannot be created or written (read-only, another plan, other tiles), or its disk is full or will be.
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
@@ -97,7 +102,7 @@ def run_plan(
         problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
     if problems:
         raise InputError(problems)
-    loaded = plan if isinstance(plan, Plan) else load_plan(plan)
+    loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), store_url, tile_bytes)
     rows = loaded.select(select)
     with ExitStack() as stack:
         way = stack.enter_context(
@@ -112,7 +117,7 @@ def run_plan(
         estimate = estimate_run(
             loaded, rows, threads=way.threads_each, store_url=outlook.store_url, finished=finished
         )
-        check_memory(estimate, way.memory_limit)
+        check_memory(estimate, way.memory_limit, loaded, rows, store_exists=outlook.exists)
         check_disk(estimate, outlook.store_url, replaced_bytes(loaded, outlook.store_url, rows, finished))
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s

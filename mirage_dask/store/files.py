@@ -214,18 +214,18 @@ def move(source: str, target: str) -> None:
             fs.mv(path, filesystem(target)[1], recursive=True)
 
 
-def copy_tree(source: str, target: str, *, last: str = "") -> None:
-    """Copy all files of a directory that the target lacks; the file named `last` comes at the end, always.
+def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
+    """Copy all files of a directory that the target lacks, except the one named `leave_out`.
 
     Between local directories files are linked where that is possible: content-addressed files never change.
     """
     fs, root = filesystem(source)
     names = [path[len(root.rstrip("/")) + 1 :] for path in fs.find(root)]
-    for name in sorted(names, key=lambda name: (name == last, name)):
+    for name in sorted(names):
         here, there = join(source, name), join(target, name)
-        if name != last and exists(there):
+        if name == leave_out or exists(there):
             continue
-        if is_local(source) and is_local(target) and name != last:
+        if is_local(source) and is_local(target):
             with store_errors(there):
                 os.makedirs(os.path.dirname(there), exist_ok=True)
                 try:

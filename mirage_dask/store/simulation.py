@@ -23,6 +23,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store import files, layout
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
+from mirage_dask.store.tiles import TILE_BYTES
 
 CONSOLIDATED_EXPOSURES = 1000
 """Stores of at most this many exposures get consolidated metadata; a larger document costs more to open than it saves."""
@@ -401,7 +402,13 @@ _FAILED = ("name", "status", "reason", "traceback", "digest")
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:
-    return {"mirage_dask": {"format": layout.FORMAT, "plan": plan.digest, "exposures": len(plan)}}
+    mine = {
+        "format": layout.FORMAT,
+        "plan": plan.digest,
+        "exposures": len(plan),
+        "tile_bytes": plan.tile_bytes,
+    }
+    return {"mirage_dask": mine}
 
 
 def plan_of_store(url: str) -> str | None:
@@ -414,6 +421,18 @@ def plan_of_store(url: str) -> str | None:
     """
     attributes = _root_attributes(files.normal_url(url))
     return None if attributes is None else str(attributes["plan"])
+
+
+def tile_bytes_of_store(url: str) -> int | None:
+    """Return the size of the tiles of a store; None when there is no store.
+
+    Raises
+    ------
+    StoreError
+        If it is a Zarr store of something else, or cannot be read.
+    """
+    attributes = _root_attributes(files.normal_url(url))
+    return None if attributes is None else int(attributes.get("tile_bytes", TILE_BYTES))
 
 
 def _root_attributes(url: str) -> dict[str, Any] | None:

@@ -12,8 +12,6 @@ from pathlib import Path
 
 import dask
 
-TILE_BYTES = 4096
-
 
 def _scheduler(port: int) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -43,13 +41,9 @@ def _worker(address: str, flag: str) -> None:
 
 
 def prepare(flag: str) -> None:
-    """Let this process have small tiles, a cheap simulation, and a disk that is full once when the flag is there."""
+    """Let this process have a cheap simulation, and a disk that is full once when the flag is there."""
     import fake_exposure
 
-    import mirage_dask.store.tiles as tiles
-
-    tiles.TILE_BYTES = TILE_BYTES
-    tiles.tile_grid.cache_clear()
     fake_exposure.install()
     write = Path.write_bytes
 

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from small_plans import make_spec, small_plan
 
-import mirage_dask.store.tiles as tiles
 from mirage_dask.errors import StoreError
 from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
@@ -28,12 +27,7 @@ SEEDS = int(os.environ.get("MIRAGE_DASK_CHAOS", "2"))
 EXPOSURES = 10
 
 
-@pytest.fixture
-def small_tiles(monkeypatch):
-    monkeypatch.setattr(tiles, "TILE_BYTES", chaos_cluster.TILE_BYTES)
-    tiles.tile_grid.cache_clear()
-    yield
-    tiles.tile_grid.cache_clear()
+TILE_BYTES = 4096
 
 
 def stars(number):
@@ -63,12 +57,12 @@ class Disasters:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-def test_disasters_do_not_change_a_bit(fake, tmp_path, small_tiles, monkeypatch, seed):
+def test_disasters_do_not_change_a_bit(fake, tmp_path, monkeypatch, seed):
     rng = np.random.default_rng(seed)
     url, flag = str(tmp_path / "chaos.zarr"), tmp_path / "the disk is full"
     keys = [stars(n).save(tmp_path / "plan" / "sources") for n in range(EXPOSURES)]
     specs = [make_spec(n + 1, background=1000.0, point_sources=keys[n]) for n in range(EXPOSURES)]
-    plan = small_plan(tmp_path / "plan", specs)
+    plan = small_plan(tmp_path / "plan", specs).with_tile_bytes(TILE_BYTES)
     monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
     undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
     wanted = checksums(SimulationStore.open(undisturbed.store_url))

@@ -10,12 +10,13 @@ import dask
 import distributed
 import numpy as np
 import pytest
-from small_plans import small_plan, small_specs
+from small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run import execute, executors
+from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
 from mirage_dask.store.simulation import SimulationStore
@@ -103,6 +104,19 @@ def test_too_little_memory_is_refused(fake, plan, tmp_path):
         run_plan(plan, tmp_path / "s.zarr", workers=1, memory="200MB")
 
 
+def test_smaller_tiles_fit_into_less_memory(fake, tmp_path):
+    """What the refusal names is enough."""
+    plan = small_plan(tmp_path / "plan", [make_spec(1, nx=2048, ny=2048, x0=0, y0=0, nints=1)])
+    need = estimate_run(plan)
+    way = {"workers": 1, "memory": need.peak_bytes - need.thread_bytes // 2}
+    with pytest.raises(InputError) as refused:
+        run_plan(plan, tmp_path / "s.zarr", **way)
+    named = str(refused.value).rsplit(" ", 1)[1].rstrip(").")
+    assert named == "4MiB"
+    with dask.config.set(PRELOAD):
+        assert run_plan(plan, tmp_path / "s.zarr", tile_bytes=named, **way).tiles == 8
+
+
 def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch):
     specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
     plan = small_plan(tmp_path / "plan", specs)
@@ -161,7 +175,7 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
         cluster.scale(0)
         while alone.scheduler_info(n_workers=-1)["workers"]:
             time.sleep(0.1)
-        monkeypatch.setattr(execute, "check_memory", lambda *_: None)
+        monkeypatch.setattr(execute, "check_memory", lambda *_, **__: None)
         with pytest.raises(RunError, match="no worker for 2 s; what is committed is kept"):
             run_plan(plan, tmp_path / "s.zarr", client=alone)
 

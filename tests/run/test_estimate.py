@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,10 @@ from rich.console import Console
 from small_plans import make_spec, small_plan, table_of
 
 from mirage_dask.errors import InputError
-from mirage_dask.run.estimate import check_memory, estimate_run
+from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.progress import TerminalProgress
+from mirage_dask.run.tiling import binary_size, check_memory, size_of_tiles
 from mirage_dask.store.plan import save_plan
 
 
@@ -46,11 +48,31 @@ def test_memory_does_not_grow_with_exposures_groups_or_integrations(tmp_path):
 
 
 def test_a_limit_below_the_peak_is_refused(plan):
-    found = estimate_run(plan)
-    check_memory(found, None)
-    check_memory(found, 4_000_000_000)
-    with pytest.raises(InputError, match="limited to 100 MB"):
-        check_memory(found, 100_000_000)
+    found, rows = estimate_run(plan), range(len(plan))
+    check_memory(found, None, plan, rows)
+    check_memory(found, 4_000_000_000, plan, rows)
+    with pytest.raises(
+        InputError, match=r"limited to 100 MB; give each worker more memory \(at least \d+ MB\)\.$"
+    ):
+        check_memory(found, 100_000_000, plan, rows)
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
+    specs = [frame(), frame(2, ngroups=20), frame(3, nints=30, nx=64, ny=64)]
+    plan, rows = save_plan(tmp_path / "plan", table_of(specs), specs), range(3)
+    found = estimate_run(plan, threads=threads)
+    limit = found.peak_bytes - threads * found.thread_bytes + threads * found.thread_bytes // 3
+    with pytest.raises(InputError) as refused:
+        check_memory(found, limit, plan, rows)
+    assert ("1 thread in each" in str(refused.value)) == (threads == 4)
+    named = size_of_tiles(re.search(r"--tile-bytes (\w+)\)\.$", str(refused.value))[1])
+    check_memory(estimate_run(plan.with_tile_bytes(named), threads=threads), limit, plan, rows)
+    assert estimate_run(plan.with_tile_bytes(2 * named), threads=threads).peak_bytes > limit
+    with pytest.raises(
+        InputError, match=f"--tile-bytes {binary_size(named)}.* and another place, for a store keeps"
+    ):
+        check_memory(found, limit, plan, rows, store_exists=True)
 
 
 MEASURED = """

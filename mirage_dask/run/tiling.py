@@ -1,0 +1,137 @@
+"""Which tiles a run has: those of the store, those that were asked for, and those that would fit a worker.
+
+A tile is a task's unit of memory and a file of the store. Smaller ones need less memory per thread and make more files; no
+value depends on them. A store keeps the tiles that it was begun with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from dask.utils import parse_bytes
+
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.run.estimate import RunEstimate, thread_bytes
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import tile_bytes_of_store
+
+
+def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str | int | None) -> Plan:
+    """Return a plan in the tiles that a run into a store will have.
+
+    Parameters
+    ----------
+    plan
+        What is to be simulated.
+    store_url
+        The store, which need not be there; None when it is not known.
+    tile_bytes
+        What was asked for: bytes of raw data of the largest tile, or a text such as "2MiB". None takes the tiles of the
+        store, or those of the plan for a new one.
+
+    Raises
+    ------
+    InputError
+        If `tile_bytes` is no size.
+    StoreError
+        If the store has other tiles, or cannot be read.
+    """
+    wanted = None if tile_bytes is None else size_of_tiles(tile_bytes)
+    there = None if store_url is None else tile_bytes_of_store(os.fspath(store_url))
+    if wanted is not None and there is not None and wanted != there:
+        raise StoreError(
+            f"{store_url} has tiles of {binary_size(there)}, not {binary_size(wanted)}; they are its files and keep their "
+            "size. Go on with them (leave tile_bytes, --tile-bytes, out), or choose another place."
+        )
+    return plan.with_tile_bytes(there or wanted or plan.tile_bytes)
+
+
+def size_of_tiles(value: str | int) -> int:
+    """Return a size of tiles in bytes.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        size = int(parse_bytes(value))
+    except (ValueError, TypeError):
+        size = 0
+    if size < 1:
+        raise InputError(f"tile_bytes must be a size such as '2MiB' or a number of bytes, not {value!r}.")
+    return size
+
+
+def binary_size(count: int) -> str:
+    """Return a size as `tile_bytes` takes it, exactly: 2MiB."""
+    for unit, name in ((2**20, "MiB"), (2**10, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit}{name}"
+    return f"{count}B"
+
+
+def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:
+    """Return the largest size of tiles, the plan's halved again and again, with which a thread stays within its room.
+
+    Parameters
+    ----------
+    plan, rows
+        What is to be simulated.
+    room
+        Bytes that a thread may add to its process.
+
+    Returns
+    -------
+    int or None
+        None when even tiles of one line are too large.
+    """
+    examples = list({plan.grid(row): row for row in rows}.values())
+    smaller = plan
+    while thread_bytes(smaller, examples) > room:
+        if smaller.tile_bytes == 1:
+            return None
+        smaller = smaller.with_tile_bytes(smaller.tile_bytes // 2)
+    return smaller.tile_bytes
+
+
+def check_memory(
+    estimate: RunEstimate, limit: int | None, plan: Plan, rows: Iterable[int], *, store_exists: bool = False
+) -> None:
+    """Refuse a run whose processes would outgrow their limit.
+
+    Parameters
+    ----------
+    estimate
+        Of that run.
+    limit
+        Bytes that a process may use; None or 0 when there is no limit.
+    plan, rows
+        What is to be simulated.
+    store_exists
+        The store is there, so that its tiles cannot be others.
+
+    Raises
+    ------
+    InputError
+        If the projected peak is larger; says which limit, how many threads, or which tiles would do.
+    """
+    if not limit or estimate.peak_bytes <= limit:
+        return
+    base = estimate.peak_bytes - estimate.threads * estimate.thread_bytes
+    remedies = [f"give each worker more memory (at least {-(-estimate.peak_bytes // 10**6):,} MB)"]
+    fitting = (limit - base) // estimate.thread_bytes if estimate.thread_bytes else 0
+    if fitting > 0:
+        remedies.append(f"{fitting} thread{'s' if fitting > 1 else ''} in each")
+    tiles = fitting_tile_bytes(plan, rows, (limit - base) // estimate.threads)
+    if tiles is not None:
+        size, place = (
+            binary_size(tiles),
+            " and another place, for a store keeps its tiles" if store_exists else "",
+        )
+        remedies.append(f"choose smaller tiles (tile_bytes='{size}', --tile-bytes {size}){place}")
+    raise InputError(
+        f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {estimate.threads} thread(s) but is "
+        f"limited to {limit / 1e6:,.0f} MB; {', or '.join(remedies)}."
+    )
