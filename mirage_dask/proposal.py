@@ -443,7 +443,7 @@ class Proposal:
         tile_bytes
             Largest tile, bytes of raw data, such as "2MiB" (default 8 MiB, or that of the store): less memory, more files.
         progress
-            True for a display in the terminal, or a subscriber of run events.
+            True for a display in the notebook or terminal, or a subscriber of run events.
         """
         from mirage_dask.run.execute import run_plan
 

@@ -19,6 +19,7 @@ from mirage_dask.run.events import (
     TileDone,
     TileFailed,
 )
+from mirage_dask.run.memory import memory_watched
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
 from mirage_dask.run.tiling import check_memory, tiled
@@ -81,7 +82,7 @@ def run_plan(
         Largest tile, bytes of raw data, such as "2MiB": smaller tiles need less memory per thread and make more files.
         Default 8 MiB, or the tiles of a store that is there, which keeps them. No value depends on it.
     progress
-        True for a display in the terminal, or subscribers that are called with events (see `run.events`).
+        True for a display in the notebook or terminal, or subscribers that are called with events (see `run.events`).
 
     Returns
     -------
@@ -130,9 +131,10 @@ def run_plan(
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
     if progress is True:
+        from mirage_dask.run.notebook import NotebookProgress, in_notebook
         from mirage_dask.run.progress import TerminalProgress
 
-        return [TerminalProgress()]
+        return [NotebookProgress() if in_notebook() else TerminalProgress()]
     if not progress:
         return []
     return [progress] if callable(progress) else list(progress)
@@ -164,7 +166,8 @@ class _Ledger:
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(segments):
-                way.execute(segments, per_block, handle, self.book)
+                with memory_watched(way.memory, self.announce):
+                    way.execute(segments, per_block, handle, self.book)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
                 self.store.finish(self.done, self.failures)

@@ -19,6 +19,7 @@ from mirage_dask.run import execute, executors
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
+from mirage_dask.run.ways import chosen_way
 from mirage_dask.store.simulation import SimulationStore
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
@@ -72,6 +73,14 @@ def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path
     assert len(asked) == 6
     assert asked[0][1].shape == (1, 1, 4, 64)
     assert client.run(lambda dask_worker: list(dask_worker.plugins)) == plugins
+
+
+def test_memory_of_a_real_worker(client):
+    with chosen_way(client=client) as way:
+        used = way.memory()
+    ((address, worker),) = client.scheduler_info()["workers"].items()
+    assert (used.worker, used.limit) == (address, worker["memory_limit"])
+    assert 1e7 < used.bytes < used.limit
 
 
 def test_a_worker_that_cannot_be_warmed_says_so_by_its_tasks(fake, client, tmp_path):
