@@ -421,6 +421,7 @@ class Proposal:
         update: bool = False,
         tile_bytes: str | int | None = None,
         progress: Any = True,
+        performance_report: str | os.PathLike[str] | None = None,
     ) -> RunReport:
         """Simulate into one Zarr store; what is in it already is not done again.
 
@@ -444,6 +445,8 @@ class Proposal:
             Largest tile, bytes of raw data, such as "2MiB" (default 8 MiB, or that of the store): less memory, more files.
         progress
             True for a display in the notebook or terminal, or a subscriber of run events.
+        performance_report
+            Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
         from mirage_dask.run.execute import run_plan
 
@@ -459,6 +462,7 @@ class Proposal:
             update=update,
             tile_bytes=tile_bytes,
             progress=progress,
+            performance_report=performance_report,
         )
 
     def __repr__(self) -> str:

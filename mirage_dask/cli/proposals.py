@@ -137,6 +137,11 @@ def add(commands: Any) -> None:
         action="store_true",
         help="accept a store of another plan: what changed is simulated again",
     )
+    simulate.add_argument(
+        "--performance-report",
+        metavar="FILE.html",
+        help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
+    )
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_cluster(simulate)
     add_json(simulate)
@@ -319,6 +324,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         update=arguments.update,
         tile_bytes=arguments.tile_bytes,
         progress=not (arguments.quiet or arguments.json),
+        performance_report=arguments.performance_report,
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)
 

@@ -20,6 +20,7 @@ from mirage_dask.run.events import (
     TileFailed,
 )
 from mirage_dask.run.memory import memory_watched
+from mirage_dask.run.performance import check_report, performance_reported
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
 from mirage_dask.run.tiling import check_memory, tiled
@@ -47,6 +48,7 @@ def run_plan(
     update: bool = False,
     tile_bytes: str | int | None = None,
     progress: bool | Subscriber | Iterable[Subscriber] = False,
+    performance_report: str | os.PathLike[str] | None = None,
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
 
@@ -83,6 +85,9 @@ def run_plan(
         Default 8 MiB, or the tiles of a store that is there, which keeps them. No value depends on it.
     progress
         True for a display in the notebook or terminal, or subscribers that are called with events (see `run.events`).
+    performance_report
+        Write dask's report of the run (task stream, profiles) into this HTML file. Needs a client or workers, and bokeh
+        where the scheduler runs.
 
     Returns
     -------
@@ -91,8 +96,8 @@ def run_plan(
     Raises
     ------
     InputError
-        If arguments contradict each other, the selection is empty, nothing answers at the address, or a worker's memory
-        limit is below what the run needs.
+        If arguments contradict each other, the selection is empty, nothing answers at the address, a worker's memory
+        limit is below what the run needs, or a performance report cannot be made.
     StoreError
         If the store cannot be created or written (read-only, another plan, other tiles), or its disk is full or will be.
     RunError
@@ -109,6 +114,7 @@ def run_plan(
         way = stack.enter_context(
             chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
         )
+        check_report(way.client, performance_report)
         outlook, finished = look_ahead(loaded, store_url, rows)
         if outlook.differs and not update:
             raise StoreError(
@@ -124,6 +130,7 @@ def run_plan(
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
+        stack.enter_context(performance_reported(way.client, performance_report))
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
         ledger = _Ledger(store, rows, finished, on_error, Announcer(subscribers))
         return ledger.run(way, estimate, outlook, retries)

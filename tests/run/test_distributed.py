@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import time
+from importlib.metadata import PackageNotFoundError
 
 import dask
 import distributed
@@ -73,6 +74,42 @@ def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path
     assert len(asked) == 6
     assert asked[0][1].shape == (1, 1, 4, 64)
     assert client.run(lambda dask_worker: list(dask_worker.plugins)) == plugins
+
+
+def test_a_performance_report(fake, client, plan, tmp_path):
+    pytest.importorskip("bokeh")
+    address = client.scheduler.address  # a client that is nobody's default
+    assert run_plan(plan, tmp_path / "s.zarr", client=address, performance_report=tmp_path / "run.html").ok
+    assert "Dask Performance Report" in (tmp_path / "run.html").read_text()
+
+
+def test_a_performance_report_that_cannot_be_is_refused(fake, client, plan, tmp_path, monkeypatch):
+    def run(path, **way):
+        run_plan(plan, tmp_path / "s.zarr", performance_report=path, **way)
+
+    with pytest.raises(InputError, match=r"made by a dask scheduler; run on a client .*workers=N"):
+        run(tmp_path / "run.html", scheduler="serial")
+    with pytest.raises(InputError, match="in a folder that you may write to"):
+        run(tmp_path / "nowhere" / "run.html", client=client)
+
+    def absent(function, name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(client, "run_on_scheduler", absent)
+    with pytest.raises(InputError, match=r"bokeh, which is not installed .* mirage_dask\[dashboard\]"):
+        run(tmp_path / "run.html", client=client)
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_a_report_that_fails_in_the_end_does_not_fail_the_run(fake, client, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("mirage_dask.run.execute.check_report", lambda *_: None)
+
+    def fail(self, *_):
+        raise OSError("no scheduler")
+
+    monkeypatch.setattr(distributed.performance_report, "__exit__", fail)
+    with pytest.warns(UserWarning, match=r"run\.html was not written: OSError"):
+        assert run_plan(plan, tmp_path / "s.zarr", client=client, performance_report=tmp_path / "run.html").ok
 
 
 def test_memory_of_a_real_worker(client):
