@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import time
+import types
 from importlib.metadata import PackageNotFoundError
 
 import dask
@@ -18,6 +19,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run import execute, executors
 from mirage_dask.run.estimate import estimate_run
+from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
 from mirage_dask.run.ways import chosen_way
@@ -96,7 +98,7 @@ def test_a_performance_report_that_cannot_be_is_refused(fake, client, plan, tmp_
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(client, "run_on_scheduler", absent)
-    with pytest.raises(InputError, match=r"bokeh, which is not installed .* mirage_dask\[dashboard\]"):
+    with pytest.raises(InputError, match=r"bokeh, which is not installed .*mirage_dask\[dashboard\]"):
         run(tmp_path / "run.html", client=client)
     assert not (tmp_path / "s.zarr").exists()
 
@@ -224,6 +226,55 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
         monkeypatch.setattr(execute, "check_memory", lambda *_, **__: None)
         with pytest.raises(RunError, match="no worker for 2 s; what is committed is kept"):
             run_plan(plan, tmp_path / "s.zarr", client=alone)
+
+
+def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
+    """It begins with none, which is not taken for its death, and changes its mind while the run goes on."""
+    monkeypatch.setattr(executors, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(executors, "WATCH_SECONDS", 0.1)
+    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, background=5000.0) for s in small_specs()])
+    with (
+        dask.config.set(PRELOAD),
+        distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        adapt = {"interval": "100ms", "wait_count": 1, "target_duration": "50ms"}
+        cluster.adapt(minimum=0, maximum=1, **adapt)
+        assert not cluster.workers
+        tiles = []
+
+        def subscriber(event):
+            if not isinstance(event, TileDone):
+                return
+            tiles.append(event.tile)
+            if len(tiles) == 2:
+                cluster.adapt(minimum=2, maximum=2, **adapt)
+                client.wait_for_workers(2, timeout=60)
+            elif len(tiles) == 30:
+                cluster.adapt(minimum=0, maximum=1, **adapt)
+
+        report = run_plan(slow, tmp_path / "s.zarr", client=client, tile_bytes=4096, progress=subscriber)
+    assert report.ok
+    assert report.tiles == len(tiles) > 40
+    check(report.store_url, slow)
+
+
+def test_tasks_are_enough_for_the_workers_to_come():
+    class Client:
+        cluster = None
+
+        def scheduler_info(self, n_workers):
+            return {"workers": {}}
+
+    class Adaptive:
+        state, maximum = "running", 200
+
+    empty = Client()
+    assert executors.client_resources(empty) == (executors.THREADS_TO_COME, 1, None)
+    empty.cluster = types.SimpleNamespace(_adaptive=Adaptive())
+    assert executors.client_resources(empty) == (200, 1, None)
+    Adaptive.maximum = float("inf")
+    assert executors.client_resources(empty)[0] == executors.THREADS_TO_COME
 
 
 def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
