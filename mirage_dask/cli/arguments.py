@@ -118,7 +118,7 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="write JSON to stdout")
 
 
-def add_cluster(parser: Parser) -> None:
+def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add the ways to run: on a cluster that exists, on one made for this run, or in this process."""
     group = parser.add_argument_group("where it runs (default: in threads of this process)")
     where = group.add_mutually_exclusive_group()
