@@ -23,6 +23,7 @@ from mirage_dask.run.executors import graph_size
 from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
 from mirage_dask.run.verify import verify_store
+from mirage_dask.store.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
@@ -307,6 +308,58 @@ def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
     assert undisturbed.tiles - written <= report.tiles < undisturbed.tiles  # only what was missing
     assert same(contents(url), contents(undisturbed.store_url))
     assert SimulationStore.open(url).verify() == []
+
+
+def leave_partial(path, age):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = path.with_name(f"{path.name}.0123456789abcdef.partial")
+    left.write_bytes(b"half of a ti")
+    then = time.time() - age
+    os.utime(left, (then, then))
+    return left
+
+
+def test_what_killed_writers_left_goes_when_a_run_begins(fake, plan, tmp_path):
+    """Also beside finished tiles; never what may have a writer, nor files of others."""
+    url = tmp_path / "s.zarr"
+    run_plan(plan, url, scheduler="serial", select="observation == 2")
+    done, new = (url / plan.names[row] for row in (plan.select("observation == 2")[0], 0))
+    old, young = 2 * ABANDONED_SECONDS, ABANDONED_SECONDS / 2
+    places = [
+        "zarr.json",
+        "plan/plan.json",
+        "plan/packs/a.bin",
+        *(g / "raw/c.0.0.0.0" for g in (done, new)),
+        done / "commit/c.0.0",
+    ]
+    dead = [leave_partial(url / place, old) for place in places]
+    alive = [leave_partial(url / place, young) for place in ("exposures.parquet", new / "raw/c.0.0.1.0")]
+    other = done / "raw" / "notes.txt"
+    other.write_text("mine")
+    os.utime(other, (0, 0))
+    assert run_plan(plan, url, scheduler="serial").ok
+    assert [path for path in dead if path.exists()] == []
+    assert all(path.exists() for path in alive)
+    assert other.exists()
+    assert sorted(url.rglob("*.partial")) == sorted(alive)
+    assert same(contents(url), expected(plan))
+
+
+def test_a_writer_that_stood_still_writes_again(tmp_path, monkeypatch):
+    """Another run took its file for abandoned."""
+    write, swept = Path.write_bytes, []
+
+    def write_and_sleep(self, content):
+        write(self, content)
+        if not swept:
+            os.utime(self, (0, 0))
+            swept.append(remove_abandoned(str(tmp_path)))
+        return len(content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_and_sleep)
+    write_bytes(str(tmp_path / "shard"), b"whole")
+    assert swept == [1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shard": b"whole"}
 
 
 def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
