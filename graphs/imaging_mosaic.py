@@ -18,6 +18,7 @@ from pathlib import Path
 import cloudpickle
 
 from mirage_dask import example_proposal, open_proposal
+from mirage_dask.cli.arguments import add_cluster
 from mirage_dask.errors import MirageDaskError
 from mirage_dask.report import draw_footprint
 from mirage_dask.report.sources import catalog_sources
@@ -35,9 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", default="imaging_mosaic.zarr")
     parser.add_argument("--png", default="imaging_mosaic.png")
-    parser.add_argument("--scheduler", help="address of a running Dask scheduler")
-    parser.add_argument("--workers", type=int, help="start this many processes here")
-    parser.add_argument("--memory", help="limit of each of them, such as 2GB")
+    add_cluster(parser)
     arguments = parser.parse_args(argv)
 
     beside = arguments.proposal.with_name("settings.yaml")
@@ -63,11 +62,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     print(f"footprint: {picture}")
 
-    if not (arguments.scheduler or arguments.workers):
+    if not (arguments.scheduler or arguments.workers or arguments.serial):
         print("Nothing was simulated; --workers N or --scheduler ADDRESS runs it.")
         return 0
     report = proposal.simulate(
-        arguments.out, client=arguments.scheduler, workers=arguments.workers, memory=arguments.memory
+        arguments.out,
+        client=arguments.scheduler,
+        workers=arguments.workers,
+        memory=arguments.memory,
+        serial=arguments.serial,
     )
     print(f"store: {report.store_url}")
     return 0 if report.ok else 1

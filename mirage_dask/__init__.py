@@ -29,9 +29,16 @@ __all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open
 _HOMES = dict.fromkeys(("Proposal", "open_proposal", "open_simulation", "open_yaml"), "mirage_dask.proposal")
 
 
-def example_proposal() -> Path:
-    """Return the path of the example proposal, an APT file with its pointing report, catalogs and settings beside it."""
-    return Path(__file__).parent / "examples" / "mosaic_2x2.xml"
+def example_proposal(name: str = "mosaic_2x2") -> Path:
+    """Return the path of an example proposal, an APT file with its pointing report, catalogs and settings beside it.
+
+    Parameters
+    ----------
+    name
+        'mosaic_2x2': a mosaic and a subarray with NIRCam; 'three_instruments': NIRCam with NIRISS in parallel, and FGS.
+    """
+    folder = Path(__file__).parent / "examples"
+    return next(path for path in (folder / f"{name}.xml", folder / name / f"{name}.xml") if path.exists())
 
 
 def __getattr__(name: str) -> Any:

@@ -144,6 +144,8 @@ class PlanSummary:
     """Rows of the table by what becomes of them; with a store, by what it holds of them: done, partial, changed, new."""
     tiles: int
     """Units of computing and writing."""
+    tile_bytes: int
+    """Largest of them, bytes of raw data."""
     tiles_left: int
     """Of those, not in the store yet."""
     tasks: int
@@ -311,6 +313,7 @@ class Proposal:
         *,
         select: str | Iterable[str] | None = None,
         workers: int | None = None,
+        tile_bytes: str | int | None = None,
         measure: bool = True,
         progress: Progress | None = None,
     ) -> PlanSummary:
@@ -324,6 +327,8 @@ class Proposal:
             Names, or a pandas query over the table.
         workers
             Say how long so many workers take; default one per processor of this machine.
+        tile_bytes
+            Largest tile, as for `simulate`.
         measure
             Compute up to three tiles here to learn what they cost; else the time follows from another machine's figures.
         progress
@@ -339,10 +344,11 @@ class Proposal:
         from mirage_dask.run.estimate import estimate_run, measure_tiles
         from mirage_dask.run.executors import graph_size
         from mirage_dask.run.tasks import RunHandle, segments_to_do
+        from mirage_dask.run.tiling import tiled
         from mirage_dask.run.ways import processors
         from mirage_dask.store.outlook import look_ahead
 
-        plan = self.prepare(progress=progress)
+        plan = tiled(self.prepare(progress=progress), out, tile_bytes)
         rows = plan.select(select)
         outlook, finished = (None, {}) if out is None else look_ahead(plan, out, rows)
         count = workers or processors()
@@ -370,6 +376,7 @@ class Proposal:
             unsupported=unsupported,
             statuses={**statuses, "unsupported": unsupported},
             tiles=size.tiles,
+            tile_bytes=plan.tile_bytes,
             tiles_left=size.tiles_left,
             tasks=graph.tasks,
             graph_bytes=graph.graph_bytes,
@@ -422,7 +429,9 @@ class Proposal:
         select: str | Iterable[str] | None = None,
         on_error: str = "record",
         update: bool = False,
+        tile_bytes: str | int | None = None,
         progress: Any = True,
+        performance_report: str | os.PathLike[str] | None = None,
     ) -> RunReport:
         """Simulate into one Zarr store; what is in it already is not done again.
 
@@ -442,8 +451,12 @@ class Proposal:
             'record' keeps the traceback of an exposure that fails and goes on; 'raise' stops.
         update
             Accept a store of another plan: what changed is simulated again.
+        tile_bytes
+            Largest tile, bytes of raw data, such as "2MiB" (default 8 MiB, or that of the store): less memory, more files.
         progress
-            True for a display in the terminal, or a subscriber of run events.
+            True for a display in the notebook or terminal, or a subscriber of run events.
+        performance_report
+            Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
         from mirage_dask.run.execute import run_plan
 
@@ -457,7 +470,9 @@ class Proposal:
             select=select,
             on_error=on_error,
             update=update,
+            tile_bytes=tile_bytes,
             progress=progress,
+            performance_report=performance_report,
         )
 
     def __repr__(self) -> str:

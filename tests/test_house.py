@@ -190,4 +190,4 @@ def test_graph_recipes_build_without_running(recipe, cache_directory, tmp_path):
     assert run.returncode == 0, run.stderr
     assert "tasks" in run.stdout
     assert "Nothing was simulated" in run.stdout
-    assert [p.suffix for p in tmp_path.iterdir()] == [".png"]
+    assert {p.suffix for p in tmp_path.iterdir()} <= {".png"}

@@ -104,12 +104,21 @@ def add_select(parser: Parser) -> None:
     )
 
 
+def add_tile_bytes(parser: Parser) -> None:
+    """Add --tile-bytes."""
+    parser.add_argument(
+        "--tile-bytes",
+        metavar="SIZE",
+        help="largest tile, such as 2MiB: less memory per thread, more files (default: 8MiB, or the tiles of the store)",
+    )
+
+
 def add_json(parser: Parser) -> None:
     """Add --json."""
     parser.add_argument("--json", action="store_true", help="write JSON to stdout")
 
 
-def add_cluster(parser: Parser) -> None:
+def add_cluster(parser: argparse.ArgumentParser) -> None:
     """Add the ways to run: on a cluster that exists, on one made for this run, or in this process."""
     group = parser.add_argument_group("where it runs (default: in threads of this process)")
     where = group.add_mutually_exclusive_group()

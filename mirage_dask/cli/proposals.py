@@ -16,6 +16,7 @@ from mirage_dask.cli.arguments import (
     add_json,
     add_proposal,
     add_select,
+    add_tile_bytes,
     count,
     open_given,
 )
@@ -99,6 +100,7 @@ def add(commands: Any) -> None:
         "--out", metavar="STORE.zarr", help="the store that will be written, or is there already"
     )
     add_select(plan)
+    add_tile_bytes(plan)
     plan.add_argument(
         "--workers", metavar="N", type=count, help="say how long N workers take (default: one per processor)"
     )
@@ -126,6 +128,7 @@ def add(commands: Any) -> None:
         "--out", metavar="STORE.zarr", required=True, help="the store: a folder or an fsspec URL"
     )
     add_select(simulate)
+    add_tile_bytes(simulate)
     simulate.add_argument(
         "--seed", metavar="N", type=int, help="another realisation of all noise (default 42)"
     )
@@ -133,6 +136,11 @@ def add(commands: Any) -> None:
         "--update",
         action="store_true",
         help="accept a store of another plan: what changed is simulated again",
+    )
+    simulate.add_argument(
+        "--performance-report",
+        metavar="FILE.html",
+        help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
     )
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_cluster(simulate)
@@ -254,6 +262,7 @@ def show_plan(arguments: argparse.Namespace) -> int:
             arguments.out,
             select=arguments.select,
             workers=arguments.workers,
+            tile_bytes=arguments.tile_bytes,
             measure=not arguments.no_measure,
             progress=progress,
         )
@@ -283,7 +292,7 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
     return [
         ("exposures", f"{plan.exposures:,}{left_out}"),
         *([("store", "\n".join(plan.changes))] if plan.changes else []),
-        ("tiles", f"{plan.tiles:,}{left}"),
+        ("tiles", f"{plan.tiles:,} of at most {size(plan.tile_bytes)}{left}"),
         ("tasks", f"{plan.tasks:,}, a graph of {size(plan.graph_bytes)}{parts}"),
         ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store{free}"),
         (
@@ -313,7 +322,9 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         serial=arguments.serial,
         select=arguments.select,
         update=arguments.update,
+        tile_bytes=arguments.tile_bytes,
         progress=not (arguments.quiet or arguments.json),
+        performance_report=arguments.performance_report,
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)
 

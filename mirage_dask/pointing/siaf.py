@@ -71,6 +71,8 @@ class Aperture:
 
 _IMPORTING = threading.RLock()
 """Two threads that build reference files may want pysiaf at once; a module half imported is in `sys.modules` already."""
+_TRANSFORMING = threading.Lock()
+"""pysiaf makes astropy polynomials for each call, and those of one class share a dictionary while they are made."""
 
 
 def _no_network(*_args: Any, **_kwargs: Any) -> None:
@@ -218,11 +220,13 @@ def siaf_model(name: str) -> tuple[Model, Model]:
     dx, dy = (1.0 - d for d in _place(entry)[1])
 
     def forward(x: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
-        v2, v3 = entry.sci_to_tel(np.asarray(x, float) + dx, np.asarray(y, float) + dy)
+        with _TRANSFORMING:
+            v2, v3 = entry.sci_to_tel(np.asarray(x, float) + dx, np.asarray(y, float) + dy)
         return np.asarray(v2, float), np.asarray(v3, float)
 
     def inverse(v2: npt.ArrayLike, v3: npt.ArrayLike) -> tuple[Floats, Floats]:
-        x, y = entry.tel_to_sci(np.asarray(v2, float), np.asarray(v3, float))
+        with _TRANSFORMING:
+            x, y = entry.tel_to_sci(np.asarray(v2, float), np.asarray(v3, float))
         return np.asarray(x, float) - dx, np.asarray(y, float) - dy
 
     return forward, inverse

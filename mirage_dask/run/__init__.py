@@ -7,6 +7,9 @@
 `estimate`  size, memory and time, stated before anything starts
 `warm`      kernels compiled and references opened on each worker before its first task
 `verify`    tiles computed again and compared with a store
-`events`    what subscribers hear; `progress` shows it in a terminal
+`tiling`    which tiles a run has, and which would fit a worker
+`events`    what subscribers hear; `tally` counts it, `progress` shows it in a terminal, `notebook` in a notebook
+`performance` dask's own report of a run, on request
+`memory`    what workers use, while the run goes on
 `report`    what a run returns
 """

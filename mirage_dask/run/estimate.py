@@ -13,7 +13,7 @@ the kernels are compiled in the same process, 587 MB when they come from their c
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,7 +165,7 @@ def estimate_run(
         stored_fraction(grid.shape[1]) if measured is None else measured.stored_fraction for grid in grids
     ]
     cost = SAMPLE_SECONDS if measured is None else measured.sample_seconds
-    working = max((_working_bytes(grid.tile) for grid in set(grids)), default=0)
+    working = thread_bytes(plan, chosen)
     return RunEstimate(
         exposures=len(grids),
         tiles=sum(grid.count for grid in grids),
@@ -186,33 +186,43 @@ def stored_fraction(groups: int) -> float:
     return STORED_FRACTIONS[max(n for n in STORED_FRACTIONS if n <= max(groups, 1))]
 
 
-def _working_bytes(tile: tuple[int, int, int, int]) -> int:
-    integrations, groups, ny, nx = tile
-    return ny * nx * (SAMPLE_BYTES * integrations * groups + PIXEL_BYTES)
+def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
+    """Return what a thread needs for the largest tile of some exposures."""
+    tiles = {plan.grid(row).tile for row in rows}
+    return max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in tiles), default=0)
 
 
-def check_memory(estimate: RunEstimate, limit: int | None) -> None:
+def check_memory(
+    estimate: RunEstimate, limit: int | None, other_remedy: Callable[[int], str] = lambda _room: ""
+) -> None:
     """Refuse a run whose processes would outgrow their limit.
 
     Parameters
     ----------
+    estimate
+        Of that run.
     limit
         Bytes that a process may use; None or 0 when there is no limit.
+    other_remedy
+        Called with the bytes that a thread may add: names one more way out, or none.
 
     Raises
     ------
     InputError
-        If the projected peak is larger; says which limit, or how many threads, would do.
+        If the projected peak is larger; says which limit, how many threads, or what else would do.
     """
     if not limit or estimate.peak_bytes <= limit:
         return
     base = estimate.peak_bytes - estimate.threads * estimate.thread_bytes
+    remedies = [f"give each worker more memory (at least {-(-estimate.peak_bytes // 10**6):,} MB)"]
     fitting = (limit - base) // estimate.thread_bytes if estimate.thread_bytes else 0
-    fewer = f", or {fitting} thread{'s' if fitting > 1 else ''} in each" if fitting > 0 else ""
+    if fitting > 0:
+        remedies.append(f"{fitting} thread{'s' if fitting > 1 else ''} in each")
+    if other := other_remedy((limit - base) // estimate.threads):
+        remedies.append(other)
     raise InputError(
         f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {estimate.threads} thread(s) but is "
-        f"limited to {limit / 1e6:,.0f} MB; give each worker more memory (at least "
-        f"{-(-estimate.peak_bytes // 10**6):,} MB){fewer}."
+        f"limited to {limit / 1e6:,.0f} MB; {', or '.join(remedies)}."
     )
 
 

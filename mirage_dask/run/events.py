@@ -1,11 +1,13 @@
 """What happens during a run, as values that subscribers are called with.
 
-A subscriber is any callable of one event. It runs on the client between two results, so it should be quick; one that raises
-is dropped with a warning, for a broken display must not end a long run.
+A subscriber is any callable of one event. It runs on the client between two results (`MemoryUsed` also meanwhile, in another
+thread, but never two events at a time), so it should be quick. One that raises is dropped with a warning, for a broken
+display must not end a long run.
 """
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -63,29 +65,42 @@ class ExposureDone:
 
 
 @dataclass(frozen=True)
+class MemoryUsed:
+    """Every second or so: the memory of the worker that is nearest to its limit."""
+
+    worker: str
+    """Its address; empty for this process."""
+    bytes: int
+    limit: int | None
+    """None when there is no limit."""
+
+
+@dataclass(frozen=True)
 class RunFinished:
     """After the last tile, with the status merged into the store's table."""
 
     report: RunReport
 
 
-Event = RunStarted | TileDone | TileFailed | ExposureDone | RunFinished
+Event = RunStarted | TileDone | TileFailed | ExposureDone | MemoryUsed | RunFinished
 Subscriber = Callable[[Event], None]
 
 
 class Announcer:
-    """Calls subscribers in order."""
+    """Calls subscribers in order, one event at a time."""
 
     def __init__(self, subscribers: Iterable[Subscriber]):
         self._subscribers = list(subscribers)
+        self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Tell every subscriber; drop one that raises."""
-        for subscriber in list(self._subscribers):
-            try:
-                subscriber(event)
-            except Exception as error:
-                self._subscribers.remove(subscriber)
-                warnings.warn(
-                    f"{subscriber!r} is no longer told of progress: it raised {error!r}", stacklevel=2
-                )
+        with self._lock:
+            for subscriber in list(self._subscribers):
+                try:
+                    subscriber(event)
+                except Exception as error:
+                    self._subscribers.remove(subscriber)
+                    warnings.warn(
+                        f"{subscriber!r} is no longer told of progress: it raised {error!r}", stacklevel=2
+                    )

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
@@ -19,8 +20,11 @@ from mirage_dask.run.events import (
     TileDone,
     TileFailed,
 )
+from mirage_dask.run.memory import memory_watched
+from mirage_dask.run.performance import check_report, performance_reported
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.run.ways import Way, check_way, chosen_way
 from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
@@ -43,7 +47,9 @@ def run_plan(
     on_error: str = "record",
     retries: int = 2,
     update: bool = False,
+    tile_bytes: str | int | None = None,
     progress: bool | Subscriber | Iterable[Subscriber] = False,
+    performance_report: str | os.PathLike[str] | None = None,
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
 
@@ -75,8 +81,14 @@ def run_plan(
         How often a tile is tried again after an operating-system error, such as a network file system that hiccups.
     update
         Accept a store of another plan and simulate again what changed; without, the refusal says what that would be.
+    tile_bytes
+        Largest tile, bytes of raw data, such as "2MiB": smaller tiles need less memory per thread and make more files.
+        Default 8 MiB, or the tiles of a store that is there, which keeps them. No value depends on it.
     progress
-        True for a display in the terminal, or subscribers that are called with events (see `run.events`).
+        True for a display in the notebook or terminal, or subscribers that are called with events (see `run.events`).
+    performance_report
+        Write dask's report of the run (task stream, profiles) into this HTML file. Needs a client or workers, and bokeh
+        where the scheduler runs.
 
     Returns
     -------
@@ -85,10 +97,10 @@ def run_plan(
     Raises
     ------
     InputError
-        If arguments contradict each other, the selection is empty, nothing answers at the address, or a worker's memory
-        limit is below what the run needs.
+        If arguments contradict each other, the selection is empty, nothing answers at the address, a worker's memory
+        limit is below what the run needs, or a performance report cannot be made.
     StoreError
-        If the store cannot be created or written (read-only, another plan), or its disk is full or will be.
+        If the store cannot be created or written (read-only, another plan, other tiles), or its disk is full or will be.
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
@@ -97,12 +109,13 @@ def run_plan(
         problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
     if problems:
         raise InputError(problems)
-    loaded = plan if isinstance(plan, Plan) else load_plan(plan)
+    loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), store_url, tile_bytes)
     rows = loaded.select(select)
     with ExitStack() as stack:
         way = stack.enter_context(
             chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
         )
+        check_report(way.client, performance_report)
         outlook, finished = look_ahead(loaded, store_url, rows)
         if outlook.differs and not update:
             raise StoreError(
@@ -112,12 +125,14 @@ def run_plan(
         estimate = estimate_run(
             loaded, rows, threads=way.threads_each, store_url=outlook.store_url, finished=finished
         )
-        check_memory(estimate, way.memory_limit)
+        remedy = partial(smaller_tiles, loaded, rows, store_exists=outlook.exists)
+        check_memory(estimate, way.memory_limit, remedy)
         check_disk(estimate, outlook.store_url, replaced_bytes(loaded, outlook.store_url, rows, finished))
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
+        stack.enter_context(performance_reported(way.client, performance_report))
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
         ledger = _Ledger(store, rows, finished, on_error, Announcer(subscribers))
         return ledger.run(way, estimate, outlook, retries)
@@ -125,9 +140,10 @@ def run_plan(
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
     if progress is True:
+        from mirage_dask.run.notebook import NotebookProgress, in_notebook
         from mirage_dask.run.progress import TerminalProgress
 
-        return [TerminalProgress()]
+        return [NotebookProgress() if in_notebook() else TerminalProgress()]
     if not progress:
         return []
     return [progress] if callable(progress) else list(progress)
@@ -159,7 +175,8 @@ class _Ledger:
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(segments):
-                way.execute(segments, per_block, handle, self.book)
+                with memory_watched(way.memory, self.announce):
+                    way.execute(segments, per_block, handle, self.book)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
                 self.store.finish(self.done, self.failures)

@@ -40,6 +40,8 @@ CONNECT_SECONDS = 5.0
 WORKERLESS_SECONDS = 120.0
 """How long a run waits for a worker of a local cluster to come back."""
 WATCH_SECONDS = 5.0
+THREADS_TO_COME = 64
+"""Tasks are cut for so many threads where no worker is there yet."""
 
 
 def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
@@ -155,8 +157,8 @@ def run_distributed(
 def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading.Event]:
     """Cancel the futures when a local cluster stays without workers, and say so by the event.
 
-    Workers of other clusters may come back after hours in a queue; those of a local cluster that could not be restarted
-    never do, and the run would wait for ever.
+    Workers of other clusters may come back after hours in a queue, and those of an adaptive one when there is work; those of
+    a local cluster that could not be restarted never do, and the run would wait for ever.
     """
     from distributed import LocalCluster
 
@@ -168,7 +170,7 @@ def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading
             if over.wait(WATCH_SECONDS):
                 return
             workers = client.scheduler_info(n_workers=-1)["workers"]
-            without = 0.0 if workers else without + WATCH_SECONDS
+            without = 0.0 if workers or _most_adaptive_workers(client.cluster) else without + WATCH_SECONDS
         deserted.set()
         client.cancel(list(held.values()), force=True)
 
@@ -178,6 +180,13 @@ def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading
         yield deserted
     finally:
         over.set()
+
+
+def _most_adaptive_workers(cluster: Any) -> float:
+    """Return how many workers a cluster may start by itself when there is work; 0 for one that starts none."""
+    adaptive = getattr(cluster, "_adaptive", None)  # what `Cluster.adapt` made; there is no public way to ask
+    running = getattr(adaptive, "state", "stopped") in ("starting", "running")
+    return float(adaptive.maximum) if adaptive is not None and running else 0.0
 
 
 def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
@@ -275,8 +284,13 @@ def _short(error: BaseException) -> str:
 
 
 def client_resources(client: Client) -> tuple[int, int, int | None]:
-    """Return (threads in all, most threads of a worker, smallest memory limit of a worker) of a client's workers now."""
+    """Return (threads in all, most threads of a worker, smallest memory limit of a worker) of a client.
+
+    Threads in all are at least those of the workers that an adaptive cluster may start, so that there are tasks for them.
+    """
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     limits = [w["memory_limit"] for w in workers if w.get("memory_limit")]
     threads = [w["nthreads"] for w in workers]
-    return sum(threads) or 1, max(threads, default=1), min(limits, default=None)
+    most = _most_adaptive_workers(client.cluster)
+    expected = int(most) * max(threads, default=1) if most < float("inf") else 0
+    return max(sum(threads), expected) or THREADS_TO_COME, max(threads, default=1), min(limits, default=None)

@@ -1,4 +1,4 @@
-"""A run in the terminal: exposures, bytes, rate, time left. Written to stderr; stdout is for data."""
+"""A run in the terminal: exposures, bytes, rate, memory, time left. Written to stderr; stdout is for data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from mirage_dask.run.events import Event, ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
+from mirage_dask.run.events import Event, RunFinished, RunStarted, TileFailed
+from mirage_dask.run.tally import Tally
 
 
 class TerminalProgress:
@@ -24,6 +25,7 @@ class TerminalProgress:
             BarColumn(),
             TextColumn("{task.fields[size]}"),
             TextColumn("{task.fields[rate]}"),
+            TextColumn("{task.fields[memory]}"),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
@@ -31,7 +33,7 @@ class TerminalProgress:
             disable=not self.console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._exposures = self._done = self._failed = 0
+        self._tally = Tally()
 
     def __enter__(self) -> TerminalProgress:
         self._progress.start()
@@ -44,41 +46,24 @@ class TerminalProgress:
 
     def __call__(self, event: Event) -> None:
         """Show an event."""
+        self._tally(event)
         match event:
             case RunStarted():
-                self._exposures, self._done = event.exposures, event.exposures_done
                 for line in (str(event.estimate), *event.outlook.lines):
                     self._say(line, "dim")
-                fields: dict[str, Any] = self._fields(event.raw_bytes_done, 0.0)
-                self._task = self._progress.add_task(
-                    "", total=event.raw_bytes, completed=event.raw_bytes_done, **fields
-                )
-            case TileDone():
-                self._advance(event.raw_bytes)
+                self._task = self._progress.add_task("", total=event.raw_bytes, **self._fields())
             case TileFailed():
                 self._say(f"{event.exposure}, tile {event.tile}: {event.error}", "red")
-            case ExposureDone():
-                self._done += not event.failed
-                self._failed += event.failed
-                self._advance(0)
-            case RunFinished():
-                self._progress.stop()
-                self._say(str(event.report), "none")
+        if self._task is not None:
+            self._progress.update(self._task, completed=self._tally.raw_bytes_done, **self._fields())
+        if isinstance(event, RunFinished):
+            self._progress.stop()
+            self._say(str(event.report), "none")
 
     def _say(self, text: str, style: str) -> None:
         self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
-    def _advance(self, size: int) -> None:
-        if self._task is None:
-            return
-        self._progress.advance(self._task, size)
-        task = self._progress.tasks[self._task]
-        self._progress.update(self._task, **self._fields(int(task.completed), task.speed or 0.0))
-
-    def _fields(self, size: int, speed: float) -> dict[str, Any]:
-        failed = f", {self._failed} failed" if self._failed else ""
-        return {
-            "exposures": f"{self._done}/{self._exposures} exposures{failed}",
-            "size": f"{size / 1e6:,.0f} MB raw",
-            "rate": f"{speed / 1e6:,.0f} MB/s",
-        }
+    def _fields(self) -> dict[str, Any]:
+        tally = self._tally
+        texts = (tally.exposures_text, tally.size_text, tally.rate_text, tally.memory_text)
+        return dict(zip(("exposures", "size", "rate", "memory"), texts, strict=True))

@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mirage_dask.run import executors
+from mirage_dask.run.events import MemoryUsed
+from mirage_dask.run.memory import memory_of_process, memory_of_workers
 from mirage_dask.run.tasks import RunHandle, Segments
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ class Way:
     """In one process."""
     memory_limit: int | None
     """Bytes of one process; None when there is no limit."""
+    memory: Callable[[], MemoryUsed | None]
+    """Says what the worker nearest to its limit uses now."""
+    client: Client | None = None
 
 
 @contextmanager
@@ -50,12 +55,19 @@ def chosen_way(
     with executors.connected(client, workers, memory) as found:
         if found is not None:
             total, each, limit = executors.client_resources(found)
-            yield Way(partial(executors.run_distributed, client=found), total, each, limit)
+            yield Way(
+                partial(executors.run_distributed, client=found),
+                total,
+                each,
+                limit,
+                partial(memory_of_workers, found),
+                found,
+            )
         elif scheduler == "serial":
-            yield Way(executors.run_serial, 1, 1, None)
+            yield Way(executors.run_serial, 1, 1, None, memory_of_process)
         else:
             count = threads or processors()
-            yield Way(partial(executors.run_threads, threads=count), count, count, None)
+            yield Way(partial(executors.run_threads, threads=count), count, count, None, memory_of_process)
 
 
 def check_way(

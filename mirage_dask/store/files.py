@@ -11,7 +11,7 @@ import errno
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +35,13 @@ _REMEDIES = {
     errno.ENOTDIR: "a file stands where a directory is needed; choose another place",
     errno.EEXIST: "a file stands where a directory is needed; choose another place",
 }
+
+
+PARTIAL = ".partial"
+"""How files end that are being written; they get their names when they are whole."""
+
+ABANDONED_SECONDS = 3600.0
+"""After so long without a change such a file has no writer: a tile takes a second."""
 
 
 @contextmanager
@@ -153,18 +160,31 @@ def write_bytes(url: str, content: bytes | memoryview) -> None:
 
 
 def _write_local(path: str, content: bytes | memoryview) -> None:
-    temporary = Path(f"{path}.{uuid.uuid4().hex}.partial")
-    try:
+    def write(temporary: Path) -> None:
         try:
             temporary.write_bytes(content)
         except FileNotFoundError:  # cheaper than asking for the directory every time
             temporary.parent.mkdir(parents=True, exist_ok=True)
             temporary.write_bytes(content)
-        os.replace(temporary, path)
-    except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
-        raise
+
+    _write_beside(path, write)
+
+
+def _write_beside(path: str, write: Callable[[Path], object]) -> None:
+    """Let a function write a file beside its place, and rename it."""
+    for attempt in range(3):
+        temporary = Path(f"{path}.{uuid.uuid4().hex}{PARTIAL}")
+        try:
+            write(temporary)
+            os.replace(temporary, path)
+        except BaseException as error:
+            with suppress(OSError):
+                temporary.unlink()
+            # This process stood still for so long that another one took the file for abandoned.
+            if isinstance(error, FileNotFoundError) and attempt < 2:
+                continue
+            raise
+        return
 
 
 def write_many(contents: Mapping[str, bytes]) -> None:
@@ -214,18 +234,18 @@ def move(source: str, target: str) -> None:
             fs.mv(path, filesystem(target)[1], recursive=True)
 
 
-def copy_tree(source: str, target: str, *, last: str = "") -> None:
-    """Copy all files of a directory that the target lacks; the file named `last` comes at the end, always.
+def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
+    """Copy all files of a directory that the target lacks, except the one named `leave_out`.
 
     Between local directories files are linked where that is possible: content-addressed files never change.
     """
     fs, root = filesystem(source)
     names = [path[len(root.rstrip("/")) + 1 :] for path in fs.find(root)]
-    for name in sorted(names, key=lambda name: (name == last, name)):
+    for name in sorted(names):
         here, there = join(source, name), join(target, name)
-        if name != last and exists(there):
+        if name == leave_out or name.endswith(PARTIAL) or exists(there):
             continue
-        if is_local(source) and is_local(target) and name != last:
+        if is_local(source) and is_local(target):
             with store_errors(there):
                 os.makedirs(os.path.dirname(there), exist_ok=True)
                 try:
@@ -239,14 +259,32 @@ def copy_tree(source: str, target: str, *, last: str = "") -> None:
 
 
 def _copy_local(source: str, target: str) -> None:
-    temporary = f"{target}.{uuid.uuid4().hex}.partial"
-    try:
-        shutil.copyfile(source, temporary)
-        os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+    _write_beside(target, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def remove_abandoned(directory: str) -> int:
+    """Remove what killed writers left in a local directory, not in those below; return how many files.
+
+    A file counts as abandoned when nothing was written to it for `ABANDONED_SECONDS` by the clock of its file system. Were
+    its writer still alive (suspended, say), it would write the file again.
+    """
+    found = [name for name in list_sizes(directory) if name.endswith(PARTIAL)] if is_local(directory) else []
+    if not found:
+        return 0
+    removed = 0
+    with suppress(OSError):  # a directory that cannot be written is met by the run itself
+        clock = Path(directory, f"{uuid.uuid4().hex}{PARTIAL}")
+        clock.touch()
+        try:
+            now = clock.stat().st_mtime
+        finally:
+            clock.unlink()
+        for name in found:
+            with suppress(FileNotFoundError):  # renamed or removed meanwhile
+                if now - os.stat(join(directory, name)).st_mtime > ABANDONED_SECONDS:
+                    os.unlink(join(directory, name))
+                    removed += 1
+    return removed
 
 
 def free_bytes(url: str) -> int | None:

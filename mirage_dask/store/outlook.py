@@ -59,6 +59,8 @@ class Outlook:
     """What a run will do with the selected exposures."""
 
     store_url: str
+    exists: bool
+    """Whether there is a store."""
     differs: bool
     """Whether the store was made from another plan."""
     exposures: Mapping[str, int]
@@ -150,6 +152,7 @@ def look_ahead(
         counts[state] += 1
     outlook = Outlook(
         store_url=url,
+        exists=digest is not None,
         differs=digest not in (None, plan.digest),
         exposures=counts,
         tiles_done=sum(len(finished[row]) for row in chosen),

@@ -2,8 +2,8 @@
 
 A plan is a directory at any fsspec URL:
 
-    plan.json          format, digest, seed, settings, provenance, software versions; written last, so that a directory
-                       without it is no plan
+    plan.json          format, digest, seed, size of tiles, settings, provenance, software versions; written last, so that
+                       a directory without it is no plan
     specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
     exposures.parquet  the exposure table, also with the rows that cannot be simulated
     sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
@@ -34,7 +34,7 @@ import pyarrow.parquet as pq
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import files
-from mirage_dask.store.tiles import Shape4, TileGrid, tile_grid
+from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
 
 if TYPE_CHECKING:
     import os
@@ -55,11 +55,13 @@ class Stack:
     """(integration, group, y, x) of each exposure."""
     fast_axis: int
     """1 or 2: |FASTAXIS|."""
+    tile_bytes: int = TILE_BYTES
+    """Of the plan."""
 
     @property
     def grid(self) -> TileGrid:
         """The tiles of each exposure."""
-        return tile_grid(self.shape, self.fast_axis)
+        return tile_grid(self.shape, self.fast_axis, self.tile_bytes)
 
     def __len__(self) -> int:
         return self.stop - self.start
@@ -73,7 +75,9 @@ class Plan:
     url : str
         Where it lies.
     digest : str
-        Hash of all specs and the table, 32 hex digits.
+        Hash of all specs, the table and the size of tiles, 32 hex digits.
+    tile_bytes : int
+        Largest tile, bytes of raw data (see `store.tiles`).
     info : dict
         Content of plan.json.
     names : tuple of str
@@ -85,7 +89,9 @@ class Plan:
     def __init__(self, url: str, info: Mapping[str, Any], specs: pa.Table):
         self.url = url
         self.digest = str(info["digest"])
+        self.tile_bytes = int(info.get("tile_bytes", TILE_BYTES))
         self.info = dict(info)
+        self._specs = specs
         self.names: tuple[str, ...] = tuple(specs["name"].to_pylist())
         self.digests: tuple[str, ...] = tuple(specs["digest"].to_pylist())
         self._texts = specs["spec"]
@@ -128,7 +134,26 @@ class Plan:
 
     def grid(self, row: int) -> TileGrid:
         """Return the tiles of a row without parsing its spec."""
-        return tile_grid(self.shape(row), int(self._shapes[row, 4]))
+        return tile_grid(self.shape(row), int(self._shapes[row, 4]), self.tile_bytes)
+
+    def with_tile_bytes(self, tile_bytes: int) -> Plan:
+        """Return the same plan cut into other tiles: another digest, for another store; the same values.
+
+        It exists only in this process until `copy_plan` writes it.
+
+        Parameters
+        ----------
+        tile_bytes
+            Largest tile, bytes of raw data.
+        """
+        if tile_bytes == self.tile_bytes:
+            return self
+        content = str(self.info.get("content", self.digest))
+        # The usual size leaves the digest as it is: stores that know no size are of that one.
+        tiled = hashlib.blake2b(f"{content} {tile_bytes}".encode(), digest_size=16).hexdigest()
+        digest = content if tile_bytes == TILE_BYTES else tiled
+        info = {**self.info, "digest": digest, "content": content, "tile_bytes": tile_bytes}
+        return Plan(self.url, info, self._specs)
 
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
@@ -137,7 +162,9 @@ class Plan:
             return ()
         borders = np.flatnonzero((np.diff(self._shapes, axis=0) != 0).any(axis=1)) + 1
         edges = [0, *borders.tolist(), len(self)]
-        return tuple(Stack(a, b, self.shape(a), int(self._shapes[a, 4])) for a, b in pairwise(edges))
+        return tuple(
+            Stack(a, b, self.shape(a), int(self._shapes[a, 4]), self.tile_bytes) for a, b in pairwise(edges)
+        )
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -268,6 +295,8 @@ def save_plan(
     info = {
         "format": FORMAT,
         "digest": digest.hexdigest(),
+        "content": digest.hexdigest(),
+        "tile_bytes": TILE_BYTES,
         "exposures": len(ordered),
         "seeds": sorted({spec.seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -365,7 +394,9 @@ def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
     """
     url = files.normal_url(url)
     if url != plan.url:
-        for name in (SPECS_FILE, TABLE_FILE, PLAN_FILE):
+        for name in (PLAN_FILE, SPECS_FILE, TABLE_FILE):
             files.remove(files.join(url, name))
-        files.copy_tree(plan.url, url, last=PLAN_FILE)
+        files.copy_tree(plan.url, url, leave_out=PLAN_FILE)
+    if url != plan.url or _read_info(url)["digest"] != plan.digest:  # the same plan in other tiles
+        files.write_bytes(files.join(url, PLAN_FILE), json.dumps(plan.info, indent=1).encode())
     return load_plan(url, plan.digest)

@@ -8,6 +8,7 @@ record says; nothing else is ever read as a result.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,9 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store import files, layout
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
+from mirage_dask.store.tiles import TILE_BYTES
+
+logger = logging.getLogger(__name__)
 
 CONSOLIDATED_EXPOSURES = 1000
 """Stores of at most this many exposures get consolidated metadata; a larger document costs more to open than it saves."""
@@ -128,8 +132,25 @@ class SimulationStore:
         files.write_bytes(files.join(url, "zarr.json"), layout.group_metadata(_attributes(plan)))
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
-        store._make_groups(range(len(plan)) if rows is None else rows, fresh=attributes is None)
+        chosen = list(range(len(plan)) if rows is None else rows)
+        store._make_groups(chosen, fresh=attributes is None)
+        if attributes is not None:
+            store._sweep(chosen)
         return store
+
+    def _sweep(self, rows: Iterable[int]) -> None:
+        """Remove what writers that were killed have left."""
+        groups = [files.join(self.url, self.plan.names[row]) for row in rows]
+        plan = (
+            [where for where, _, _ in os.walk(files.join(self.url, "plan"))]
+            if files.is_local(self.url)
+            else []
+        )
+        places = [self.url, *plan, *groups]
+        places += [files.join(group, array) for group in groups for array in ("raw", "commit")]
+        count = sum(files.remove_abandoned(place) for place in places)
+        if count:
+            logger.info("%s: removed %d files that killed writers had left", self.url, count)
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
         wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
@@ -401,7 +422,13 @@ _FAILED = ("name", "status", "reason", "traceback", "digest")
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:
-    return {"mirage_dask": {"format": layout.FORMAT, "plan": plan.digest, "exposures": len(plan)}}
+    mine = {
+        "format": layout.FORMAT,
+        "plan": plan.digest,
+        "exposures": len(plan),
+        "tile_bytes": plan.tile_bytes,
+    }
+    return {"mirage_dask": mine}
 
 
 def plan_of_store(url: str) -> str | None:
@@ -414,6 +441,18 @@ def plan_of_store(url: str) -> str | None:
     """
     attributes = _root_attributes(files.normal_url(url))
     return None if attributes is None else str(attributes["plan"])
+
+
+def tile_bytes_of_store(url: str) -> int | None:
+    """Return the size of the tiles of a store; None when there is no store.
+
+    Raises
+    ------
+    StoreError
+        If it is a Zarr store of something else, or cannot be read.
+    """
+    attributes = _root_attributes(files.normal_url(url))
+    return None if attributes is None else int(attributes.get("tile_bytes", TILE_BYTES))
 
 
 def _root_attributes(url: str) -> dict[str, Any] | None:

@@ -1,9 +1,10 @@
 """How an exposure is cut into tiles: the units in which it is computed, written and resumed.
 
 A tile holds all groups and is whole along the fast axis (1/f noise, reference pixels and crosstalk are), so that a kernel
-never needs its neighbours' values. It holds at most `TILE_BYTES` of raw data: rows follow the number of groups, a power of
-two that divides the frame; short integrations are taken several at a time. Memory therefore does not grow with
-groups, frames or integrations. In the store a tile is a shard; `inner` is the chunk inside it, the unit of reading.
+never needs its neighbours' values. It holds at most `TILE_BYTES` of raw data, or what the plan says instead: rows follow
+the number of groups, a power of two that divides the frame; short integrations are taken several at a time. Memory
+therefore does not grow with groups, frames or integrations. In the store a tile is a shard; `inner` is the chunk inside it,
+the unit of reading. No value depends on the tiles.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from functools import cached_property, lru_cache
 from mirage_dask.spec import ExposureSpec, Window
 
 TILE_BYTES = 8 * 2**20
-"""Largest tile, bytes of uint16. A frame with very many groups may exceed it at one row."""
+"""Largest tile where a plan says nothing else, bytes of uint16. A frame with very many groups may exceed it at one row."""
 
 INNER_BYTES = 3 * 2**19
 """Largest inner chunk, bytes of uint16: 3 to 5 ms to read, and few enough that zarr's cost per chunk stays small."""
@@ -129,7 +130,7 @@ def _power_of_two_at_most(number: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def tile_grid(shape: Shape4, fast_axis: int = 1) -> TileGrid:
+def tile_grid(shape: Shape4, fast_axis: int = 1, tile_bytes: int = TILE_BYTES) -> TileGrid:
     """Cut an exposure into tiles.
 
     Parameters
@@ -138,16 +139,18 @@ def tile_grid(shape: Shape4, fast_axis: int = 1) -> TileGrid:
         (integration, group, y, x).
     fast_axis
         JWST FASTAXIS: +-1 keeps rows (x) whole, +-2 keeps columns (y) whole.
+    tile_bytes
+        Largest tile, bytes of uint16; a tile is one line along the fast axis at least.
     """
     integrations, groups, ny, nx = shape
     frame = 2 * groups * ny * nx
-    if frame <= TILE_BYTES:
-        several = min(integrations, TILE_BYTES // frame)
+    if frame <= tile_bytes:
+        several = min(integrations, tile_bytes // frame)
         if several < integrations:
             several = _power_of_two_at_most(several)
         return TileGrid(shape, (several, groups, ny, nx))
     fast, slow = (nx, ny) if abs(fast_axis) == 1 else (ny, nx)
-    wanted = _power_of_two_at_most(TILE_BYTES // (2 * groups * fast))
+    wanted = _power_of_two_at_most(tile_bytes // (2 * groups * fast))
     lines = math.gcd(slow, wanted)
     return TileGrid(shape, (1, groups, lines, fast) if abs(fast_axis) == 1 else (1, groups, fast, lines))
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from mirage_dask import example_proposal, open_proposal
 from mirage_dask.apt import COLUMNS, exposure_table, read_proposal
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import (
@@ -118,13 +119,15 @@ def test_catalogs_cover_the_proposal(table):
             assert np.sort(apart, axis=1)[:, 1].min() > 2.9
 
 
-def test_files_are_what_the_script_writes(root, tmp_path):
-    script = root / "examples" / "make_mosaic_2x2.py"
+@pytest.mark.parametrize("name", ["mosaic_2x2", "three_instruments"])
+def test_files_are_what_the_script_writes(root, tmp_path, monkeypatch, name):
+    script = root / "examples" / f"make_{name}.py"
     if not script.is_file():
         pytest.skip("the script is not part of an installation")
+    monkeypatch.syspath_prepend(script.parent)
     runpy.run_path(str(script))["write"](tmp_path)
     number = re.compile(r"[+-]?\d+\.\d+")
-    for shipped in sorted(EXAMPLES.glob("*.*")):
+    for shipped in sorted(example_proposal(name).parent.glob("*.*")):
         if shipped.suffix not in (".xml", ".pointing", ".cat", ".yaml"):
             continue
         ours, theirs = (p.read_text() for p in (tmp_path / shipped.name, shipped))
@@ -133,6 +136,25 @@ def test_files_are_what_the_script_writes(root, tmp_path):
         else:  # another SIAF moves the apertures a little
             assert number.sub("#", ours.replace(prd_version(), "PRDOPSSOC-075")) == number.sub("#", theirs)
         assert shipped.stat().st_size < 50_000
+
+
+def test_three_instruments():
+    """The parallel looks beside the prime at the same time; there are stars on all detectors; JWST may point so."""
+    source = example_proposal("three_instruments")
+    proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
+    table = proposal.table
+    assert table.groupby("instrument").size().to_dict() == {"FGS": 1, "NIRCAM": 5, "NIRISS": 1}
+    assert set(table["status"]) == {"ready"}
+    assert proposal.notes == ()
+    assert len(proposal.mismatches) == 0
+    first = table[table["observation"] == 1]
+    assert first["start_time"].nunique() == 1
+    stars = np.loadtxt(source.with_name("stars.cat"), skiprows=3)
+    for row in table.itertuples():
+        matrix = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
+        view = SkyProjection.of(matrix, distortion_from_siaf(row.aperture))
+        xy = view.pixels(radec_to_unit(stars[:, 1], stars[:, 2])) - [row.x0, row.y0]
+        assert ((xy >= 0) & (xy < [row.nx, row.ny])).all(axis=1).sum() >= 5
 
 
 def test_settings_for_each_observation():

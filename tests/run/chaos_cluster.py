@@ -27,11 +27,11 @@ def _scheduler(port: int) -> None:
     asyncio.run(run())
 
 
-def _worker(address: str, flag: str, fake: bool, tile_bytes: int) -> None:
+def _worker(address: str, flag: str, fake: bool) -> None:
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     from distributed import Worker
 
-    prepare(flag, fake, tile_bytes)
+    prepare(flag, fake)
 
     async def run() -> None:
         async with Worker(address, nthreads=1, memory_limit=0, dashboard=False, death_timeout=20) as worker:
@@ -40,14 +40,10 @@ def _worker(address: str, flag: str, fake: bool, tile_bytes: int) -> None:
     asyncio.run(run())
 
 
-def prepare(flag: str, fake: bool, tile_bytes: int) -> None:
-    """Let this process have small tiles, a fake simulation if wanted, and a disk that is full once if the flag is there."""
+def prepare(flag: str, fake: bool) -> None:
+    """Let this process have a fake simulation if wanted, and a disk that is full once if the flag is there."""
     import fake_exposure
 
-    import mirage_dask.store.tiles as tiles
-
-    tiles.TILE_BYTES = tile_bytes
-    tiles.tile_grid.cache_clear()
     if fake:
         fake_exposure.install()
     write = Path.write_bytes
@@ -66,10 +62,10 @@ def prepare(flag: str, fake: bool, tile_bytes: int) -> None:
 class ChaosCluster:
     """One scheduler and some workers; a context manager that leaves nothing running."""
 
-    def __init__(self, flag: Path, *, fake: bool, tile_bytes: int, workers: int = 2):
+    def __init__(self, flag: Path, *, fake: bool, workers: int = 2):
         self._context = multiprocessing.get_context("forkserver")
         self._context.set_forkserver_preload(["distributed", "mirage_dask.run.execute", "fake_exposure"])
-        self._about = str(flag), fake, tile_bytes
+        self._about = str(flag), fake
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

@@ -47,7 +47,7 @@ def simulate_window(
     if spec.point_sources:
         PointSources.load(f"{references.url}/sources", spec.point_sources)
     if spec.background >= 1000:  # slow enough to be killed half-way
-        time.sleep(0.02)
+        time.sleep(spec.background / 50_000)
     key = int(dataclasses.replace(spec, replaced=()).digest[:15], 16)
     replaced = replaced or {}
     (i0, i1), (g0, g1), (y0, y1), (x0, x1) = window.integrations, window.groups, window.rows, window.columns

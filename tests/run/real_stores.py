@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from small_plans import make_spec, table_of
 
 from mirage_dask.pointing import aperture, attitude_matrix, reference_point
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import tiles
 from mirage_dask.store.plan import save_plan
 from mirage_dask.store.simulation import SimulationStore
-from mirage_dask.store.tiles import grid_of
+from mirage_dask.store.tiles import TILE_BYTES, grid_of
 
 INSTRUMENTS = {
     "NRC": {},
@@ -52,27 +50,18 @@ def windows_of(spec: ExposureSpec) -> Iterator[Any]:
         yield w, values[slice(*w.integrations), slice(*w.groups), slice(*w.rows), slice(*w.columns)]
 
 
-def real_store(url: Path, exposures: list[tuple[ExposureSpec, pd.DataFrame]]) -> SimulationStore:
+def real_store(
+    url: Path, exposures: list[tuple[ExposureSpec, pd.DataFrame]], tile_bytes: int = TILE_BYTES
+) -> SimulationStore:
     """A store in which all these exposures are complete."""
     table = pd.concat([rows for _, rows in exposures], ignore_index=True)
     plan = save_plan(
         url.with_suffix(".plan"), table, [spec for spec, _ in exposures], provenance={"references": []}
     )
-    store = SimulationStore.create(url, plan)
+    store = SimulationStore.create(url, plan.with_tile_bytes(tile_bytes))
     for row in range(len(store.plan)):
-        for tile, (_, values) in enumerate(windows_of(store.plan.spec(row))):
-            store.write_tile(row, tile, values)
+        values = pixels_of(store.plan.spec(row))
+        for tile, w in enumerate(store.plan.grid(row).windows()):
+            box = (w.integrations, w.groups, w.rows, w.columns)
+            store.write_tile(row, tile, values[tuple(slice(*side) for side in box)])
     return store
-
-
-@contextmanager
-def small_tiles(size: int) -> Iterator[None]:
-    """Let tiles have at most so many bytes."""
-    before = tiles.TILE_BYTES
-    tiles.TILE_BYTES = size
-    tiles.tile_grid.cache_clear()
-    try:
-        yield
-    finally:
-        tiles.TILE_BYTES = before
-        tiles.tile_grid.cache_clear()

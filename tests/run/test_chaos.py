@@ -24,7 +24,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from simulated import SUBARRAY_SW, example_plan
 
-import mirage_dask.store.tiles as tiles
 from mirage_dask.errors import StoreError
 from mirage_dask.reference.pack import copy_pack
 from mirage_dask.run.events import TileDone
@@ -98,24 +97,21 @@ class Disasters:
 
 
 @pytest.fixture(params=CASES)
-def case(request, monkeypatch):
-    """A case whose tiles are small."""
+def case(request):
+    """A case, computed by its kernels in this process too."""
     found = CASES[request.param]
     if found.fake:
         request.getfixturevalue("fake")
-    monkeypatch.setattr(tiles, "TILE_BYTES", found.tile_bytes)
-    tiles.tile_grid.cache_clear()
-    yield found
-    tiles.tile_grid.cache_clear()
+    return found
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     rng = np.random.default_rng(seed)
     url, flag = str(tmp_path / "chaos.zarr"), tmp_path / "the disk is full"
-    plan = case.plan(tmp_path / "plan")
+    plan = case.plan(tmp_path / "plan").with_tile_bytes(case.tile_bytes)
     specs = [plan.spec(row) for row in range(len(plan))]
-    cluster_of = partial(chaos_cluster.ChaosCluster, flag, fake=case.fake, tile_bytes=case.tile_bytes)
+    cluster_of = partial(chaos_cluster.ChaosCluster, flag, fake=case.fake)
     monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
     undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
     wanted = checksums(SimulationStore.open(undisturbed.store_url))

@@ -5,19 +5,24 @@ from __future__ import annotations
 import dataclasses
 import pickle
 import time
+import types
+from importlib.metadata import PackageNotFoundError
 
 import dask
 import distributed
 import numpy as np
 import pytest
-from small_plans import small_plan, small_specs
+from small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run import execute, executors
+from mirage_dask.run.estimate import estimate_run
+from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
+from mirage_dask.run.ways import chosen_way
 from mirage_dask.store.simulation import SimulationStore
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
@@ -73,6 +78,50 @@ def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path
     assert client.run(lambda dask_worker: list(dask_worker.plugins)) == plugins
 
 
+def test_a_performance_report(fake, client, plan, tmp_path):
+    pytest.importorskip("bokeh")
+    address = client.scheduler.address  # a client that is nobody's default
+    assert run_plan(plan, tmp_path / "s.zarr", client=address, performance_report=tmp_path / "run.html").ok
+    assert "Dask Performance Report" in (tmp_path / "run.html").read_text()
+
+
+def test_a_performance_report_that_cannot_be_is_refused(fake, client, plan, tmp_path, monkeypatch):
+    def run(path, **way):
+        run_plan(plan, tmp_path / "s.zarr", performance_report=path, **way)
+
+    with pytest.raises(InputError, match=r"made by a dask scheduler; run on a client .*workers=N"):
+        run(tmp_path / "run.html", scheduler="serial")
+    with pytest.raises(InputError, match="in a folder that you may write to"):
+        run(tmp_path / "nowhere" / "run.html", client=client)
+
+    def absent(function, name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(client, "run_on_scheduler", absent)
+    with pytest.raises(InputError, match=r"bokeh, which is not installed .*mirage_dask\[dashboard\]"):
+        run(tmp_path / "run.html", client=client)
+    assert not (tmp_path / "s.zarr").exists()
+
+
+def test_a_report_that_fails_in_the_end_does_not_fail_the_run(fake, client, plan, tmp_path, monkeypatch):
+    monkeypatch.setattr("mirage_dask.run.execute.check_report", lambda *_: None)
+
+    def fail(self, *_):
+        raise OSError("no scheduler")
+
+    monkeypatch.setattr(distributed.performance_report, "__exit__", fail)
+    with pytest.warns(UserWarning, match=r"run\.html was not written: OSError"):
+        assert run_plan(plan, tmp_path / "s.zarr", client=client, performance_report=tmp_path / "run.html").ok
+
+
+def test_memory_of_a_real_worker(client):
+    with chosen_way(client=client) as way:
+        used = way.memory()
+    ((address, worker),) = client.scheduler_info()["workers"].items()
+    assert (used.worker, used.limit) == (address, worker["memory_limit"])
+    assert 1e7 < used.bytes < used.limit
+
+
 def test_a_worker_that_cannot_be_warmed_says_so_by_its_tasks(fake, client, tmp_path):
     plan = small_plan(tmp_path / "plan", [dataclasses.replace(s, background=-1.0) for s in small_specs()[:1]])
     report = run_plan(plan, tmp_path / "s.zarr", client=client)
@@ -101,6 +150,19 @@ def test_local_processes_when_asked_for(fake, plan, tmp_path):
 def test_too_little_memory_is_refused(fake, plan, tmp_path):
     with pytest.raises(InputError, match="give each worker more memory"):
         run_plan(plan, tmp_path / "s.zarr", workers=1, memory="200MB")
+
+
+def test_smaller_tiles_fit_into_less_memory(fake, tmp_path):
+    """What the refusal names is enough."""
+    plan = small_plan(tmp_path / "plan", [make_spec(1, nx=2048, ny=2048, x0=0, y0=0, nints=1)])
+    need = estimate_run(plan)
+    way = {"workers": 1, "memory": need.peak_bytes - need.thread_bytes // 2}
+    with pytest.raises(InputError) as refused:
+        run_plan(plan, tmp_path / "s.zarr", **way)
+    named = str(refused.value).rsplit(" ", 1)[1].rstrip(").")
+    assert named == "4MiB"
+    with dask.config.set(PRELOAD):
+        assert run_plan(plan, tmp_path / "s.zarr", tile_bytes=named, **way).tiles == 8
 
 
 def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch):
@@ -161,9 +223,58 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
         cluster.scale(0)
         while alone.scheduler_info(n_workers=-1)["workers"]:
             time.sleep(0.1)
-        monkeypatch.setattr(execute, "check_memory", lambda *_: None)
+        monkeypatch.setattr(execute, "check_memory", lambda *_, **__: None)
         with pytest.raises(RunError, match="no worker for 2 s; what is committed is kept"):
             run_plan(plan, tmp_path / "s.zarr", client=alone)
+
+
+def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
+    """It begins with none, which is not taken for its death, and changes its mind while the run goes on."""
+    monkeypatch.setattr(executors, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(executors, "WATCH_SECONDS", 0.1)
+    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, background=5000.0) for s in small_specs()])
+    with (
+        dask.config.set(PRELOAD),
+        distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        adapt = {"interval": "100ms", "wait_count": 1, "target_duration": "50ms"}
+        cluster.adapt(minimum=0, maximum=1, **adapt)
+        assert not cluster.workers
+        tiles = []
+
+        def subscriber(event):
+            if not isinstance(event, TileDone):
+                return
+            tiles.append(event.tile)
+            if len(tiles) == 2:
+                cluster.adapt(minimum=2, maximum=2, **adapt)
+                client.wait_for_workers(2, timeout=60)
+            elif len(tiles) == 30:
+                cluster.adapt(minimum=0, maximum=1, **adapt)
+
+        report = run_plan(slow, tmp_path / "s.zarr", client=client, tile_bytes=4096, progress=subscriber)
+    assert report.ok
+    assert report.tiles == len(tiles) > 40
+    check(report.store_url, slow)
+
+
+def test_tasks_are_enough_for_the_workers_to_come():
+    class Client:
+        cluster = None
+
+        def scheduler_info(self, n_workers):
+            return {"workers": {}}
+
+    class Adaptive:
+        state, maximum = "running", 200
+
+    empty = Client()
+    assert executors.client_resources(empty) == (executors.THREADS_TO_COME, 1, None)
+    empty.cluster = types.SimpleNamespace(_adaptive=Adaptive())
+    assert executors.client_resources(empty) == (200, 1, None)
+    Adaptive.maximum = float("inf")
+    assert executors.client_resources(empty)[0] == executors.THREADS_TO_COME
 
 
 def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):

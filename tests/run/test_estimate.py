@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.estimate import check_memory, estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.progress import TerminalProgress
+from mirage_dask.run.tiling import binary_size, size_of_tiles, smaller_tiles
 from mirage_dask.store.plan import save_plan
 
 
@@ -49,8 +52,29 @@ def test_a_limit_below_the_peak_is_refused(plan):
     found = estimate_run(plan)
     check_memory(found, None)
     check_memory(found, 4_000_000_000)
-    with pytest.raises(InputError, match="limited to 100 MB"):
-        check_memory(found, 100_000_000)
+    with pytest.raises(
+        InputError, match=r"limited to 100 MB; give each worker more memory \(at least \d+ MB\)\.$"
+    ):
+        check_memory(found, 100_000_000, partial(smaller_tiles, plan, range(len(plan)), store_exists=False))
+
+
+@pytest.mark.parametrize("threads", [1, 4])
+def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
+    specs = [frame(), frame(2, ngroups=20), frame(3, nints=30, nx=64, ny=64)]
+    plan, rows = save_plan(tmp_path / "plan", table_of(specs), specs), range(3)
+    found = estimate_run(plan, threads=threads)
+    limit = found.peak_bytes - threads * found.thread_bytes + threads * found.thread_bytes // 3
+    remedy = partial(smaller_tiles, plan, rows)
+    with pytest.raises(InputError) as refused:
+        check_memory(found, limit, partial(remedy, store_exists=False))
+    assert ("1 thread in each" in str(refused.value)) == (threads == 4)
+    named = size_of_tiles(re.search(r"--tile-bytes (\w+)\)\.$", str(refused.value))[1])
+    check_memory(estimate_run(plan.with_tile_bytes(named), threads=threads), limit)
+    assert estimate_run(plan.with_tile_bytes(2 * named), threads=threads).peak_bytes > limit
+    with pytest.raises(
+        InputError, match=f"--tile-bytes {binary_size(named)}.* and another place, for a store keeps"
+    ):
+        check_memory(found, limit, partial(remedy, store_exists=True))
 
 
 MEASURED = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -13,7 +14,6 @@ import numpy as np
 import pytest
 from small_plans import make_spec, small_plan, small_specs
 
-import mirage_dask.store.tiles as tiles
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
 from mirage_dask.run.estimate import estimate_run
@@ -22,17 +22,14 @@ from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors import graph_size
 from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
+from mirage_dask.run.verify import verify_store
+from mirage_dask.store.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
 from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
 
-
-@pytest.fixture
-def small_tiles(monkeypatch):
-    """Let the small exposures have several tiles each; plans made before or after have them."""
-    monkeypatch.setattr(tiles, "TILE_BYTES", 4096)
-    tiles.tile_grid.cache_clear()
-    yield
-    tiles.tile_grid.cache_clear()
+SMALL = 4096
+"""Bytes of a tile, so that the small exposures have several."""
 
 
 def contents(url):
@@ -58,16 +55,55 @@ def test_content_does_not_depend_on_executor(fake, plan, tmp_path, scheduler):
 
 
 @pytest.mark.parametrize("size", [2048, 4096, 9000, 20000])
-def test_content_does_not_depend_on_tiles(fake, plan, tmp_path, monkeypatch, size):
-    whole = expected(plan)
-    monkeypatch.setattr(tiles, "TILE_BYTES", size)
-    tiles.tile_grid.cache_clear()
-    try:
-        report = run_plan(plan, tmp_path / "s.zarr", scheduler="threads", threads=2)
-        assert report.tiles > 5
-        assert same(contents(report.store_url), whole)
-    finally:
-        tiles.tile_grid.cache_clear()
+def test_content_does_not_depend_on_tiles(fake, plan, tmp_path, size):
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler="threads", threads=2, tile_bytes=size)
+    assert report.tiles > 5
+    assert same(contents(report.store_url), expected(plan))
+    assert verify_store(report.store_url, scheduler="serial").checked == report.tiles
+
+
+@pytest.mark.parametrize("scheduler", ["serial", "threads"])
+def test_a_store_keeps_its_tiles(fake, plan, tmp_path, scheduler):
+    """A run goes on with them, an update too; other ones are refused."""
+    url = tmp_path / "s.zarr"
+    first = run_plan(plan, url, scheduler=scheduler, tile_bytes="4KiB", select="observation == 2")
+    whole = run_plan(plan, tmp_path / "whole.zarr", scheduler=scheduler, tile_bytes=4096)
+    assert SimulationStore.open(url).plan.tile_bytes == 4096
+    with pytest.raises(
+        StoreError, match=r"has tiles of 4KiB, not 9000B; .* Go on with them .* another place"
+    ):
+        run_plan(plan, url, scheduler=scheduler, tile_bytes=9000)
+    rest = run_plan(plan, url, scheduler=scheduler)
+    assert (rest.skipped, rest.tiles) == (2, whole.tiles - first.tiles)
+    assert run_plan(plan, url, scheduler=scheduler, tile_bytes="4KiB").tiles == 0
+    assert same(contents(url), expected(plan))
+    other = small_plan(
+        tmp_path / "other", [dataclasses.replace(s, seed=s.observation) for s in small_specs()]
+    )
+    with pytest.raises(StoreError, match="another plan"):
+        run_plan(other, url, scheduler=scheduler)
+    assert run_plan(other, url, scheduler=scheduler, update=True).tiles == whole.tiles
+    assert SimulationStore.open(url).plan.tile_bytes == 4096
+    assert same(contents(url), expected(other))
+
+
+def test_a_store_made_before_tiles_had_a_size(fake, plan, tmp_path):
+    url = tmp_path / "s.zarr"
+    run_plan(plan, url, scheduler="serial", select="observation == 2")
+    for path, part in ((url / "zarr.json", "attributes"), (url / "plan/plan.json", None)):
+        document = json.loads(path.read_text())
+        for key in ("content", "tile_bytes"):
+            (document[part]["mirage_dask"] if part else document).pop(key, None)
+        path.write_text(json.dumps(document))
+    load_plan.__globals__["_load"].cache_clear()
+    assert run_plan(plan, url, scheduler="serial").skipped == 2
+
+
+def test_a_plan_that_lies_in_its_store(fake, tmp_path):
+    plan = small_plan(tmp_path / "s.zarr" / "plan")
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler="serial", tile_bytes=4096)
+    assert report.tiles > 5
+    assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").skipped == 5
 
 
 def test_a_second_run_has_nothing_to_do(fake, plan, tmp_path):
@@ -160,6 +196,8 @@ def test_a_broken_display_does_not_end_the_run(fake, plan, tmp_path):
         ({"workers": 0}, "at least 1"),
         ({"memory": "2GB"}, "give workers too"),
         ({"scheduler": "serial", "threads": 2}, "goes with scheduler='threads'"),
+        ({"tile_bytes": "many"}, "'2MiB' or a number of bytes, not 'many'"),
+        ({"tile_bytes": 0}, "not 0"),
         ({"on_error": "ignore"}, "'record' or 'raise'"),
         ({"select": "nonsense =="}, "pandas query"),
         ({"client": "tcp://127.0.0.1:9"}, "No dask scheduler answers"),
@@ -181,7 +219,8 @@ def covered(segments):
     return [(row, tile) for row, first, stop in segments.tolist() for tile in range(first, stop)]
 
 
-def test_tasks_cover_what_is_missing(plan, small_tiles):
+def test_tasks_cover_what_is_missing(plan):
+    plan = plan.with_tile_bytes(SMALL)
     done = {2: {0: object(), 3: object()}}
     segments, per_block = segments_to_do(plan, [0, 2, 4], done, threads=2)
     wanted = [(r, t) for r in (0, 2, 4) for t in range(plan.grid(r).count) if t not in done.get(r, {})]
@@ -224,9 +263,9 @@ def test_windows_of_a_very_large_run(per_block):
 
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
-def test_a_run_in_windows(fake, plan, tmp_path, small_tiles, monkeypatch, scheduler):
+def test_a_run_in_windows(fake, plan, tmp_path, monkeypatch, scheduler):
     monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 3)
-    report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler)
+    report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler, tile_bytes=SMALL)
     assert report.ok
     assert same(contents(report.store_url), expected(plan))
 
@@ -236,21 +275,21 @@ def test_a_run_in_windows(fake, plan, tmp_path, small_tiles, monkeypatch, schedu
 KILLED = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import mirage_dask.store.tiles as tiles
-tiles.TILE_BYTES = 4096
 import fake_exposure
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
 print("started", flush=True)
-run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4])
+run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4], tile_bytes=4096)
 """
 
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
-def test_killed_and_resumed_is_undisturbed(fake, tmp_path, small_tiles, scheduler):
+def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
     specs = [dataclasses.replace(s, background=1000.0) for s in small_specs()]  # slow
     plan = small_plan(tmp_path / "plan", specs)
-    undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4)
+    undisturbed = run_plan(
+        plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4, tile_bytes=SMALL
+    )
     url = str(tmp_path / "killed.zarr")
     command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), plan.url, url, scheduler]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
@@ -269,6 +308,58 @@ def test_killed_and_resumed_is_undisturbed(fake, tmp_path, small_tiles, schedule
     assert undisturbed.tiles - written <= report.tiles < undisturbed.tiles  # only what was missing
     assert same(contents(url), contents(undisturbed.store_url))
     assert SimulationStore.open(url).verify() == []
+
+
+def leave_partial(path, age):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    left = path.with_name(f"{path.name}.0123456789abcdef.partial")
+    left.write_bytes(b"half of a ti")
+    then = time.time() - age
+    os.utime(left, (then, then))
+    return left
+
+
+def test_what_killed_writers_left_goes_when_a_run_begins(fake, plan, tmp_path):
+    """Also beside finished tiles; never what may have a writer, nor files of others."""
+    url = tmp_path / "s.zarr"
+    run_plan(plan, url, scheduler="serial", select="observation == 2")
+    done, new = (url / plan.names[row] for row in (plan.select("observation == 2")[0], 0))
+    old, young = 2 * ABANDONED_SECONDS, ABANDONED_SECONDS / 2
+    places = [
+        "zarr.json",
+        "plan/plan.json",
+        "plan/packs/a.bin",
+        *(g / "raw/c.0.0.0.0" for g in (done, new)),
+        done / "commit/c.0.0",
+    ]
+    dead = [leave_partial(url / place, old) for place in places]
+    alive = [leave_partial(url / place, young) for place in ("exposures.parquet", new / "raw/c.0.0.1.0")]
+    other = done / "raw" / "notes.txt"
+    other.write_text("mine")
+    os.utime(other, (0, 0))
+    assert run_plan(plan, url, scheduler="serial").ok
+    assert [path for path in dead if path.exists()] == []
+    assert all(path.exists() for path in alive)
+    assert other.exists()
+    assert sorted(url.rglob("*.partial")) == sorted(alive)
+    assert same(contents(url), expected(plan))
+
+
+def test_a_writer_that_stood_still_writes_again(tmp_path, monkeypatch):
+    """Another run took its file for abandoned."""
+    write, swept = Path.write_bytes, []
+
+    def write_and_sleep(self, content):
+        write(self, content)
+        if not swept:
+            os.utime(self, (0, 0))
+            swept.append(remove_abandoned(str(tmp_path)))
+        return len(content)
+
+    monkeypatch.setattr(Path, "write_bytes", write_and_sleep)
+    write_bytes(str(tmp_path / "shard"), b"whole")
+    assert swept == [1]
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shard": b"whole"}
 
 
 def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
@@ -381,17 +472,18 @@ def modified(url):
     return {p.relative_to(url).as_posix(): p.stat().st_mtime_ns for p in Path(url).glob("jw*/*/c.*")}
 
 
-def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_path, small_tiles):
+def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_path):
     """It is said before it is done, refused unless asked for, and leaves every other file as it was."""
     specs = [make_spec(n, observation=n) for n in range(1, 11)]
-    plan = small_plan(tmp_path / "plan", specs)
+    plan = small_plan(tmp_path / "plan", specs).with_tile_bytes(SMALL)
     url = str(tmp_path / "s.zarr")
     tiles_each = plan.grid(0).count
     run_plan(plan, url, scheduler="threads")
     before = modified(url)
     assert len(before) == 2 * 10 * tiles_each
     changed = [dataclasses.replace(s, cosmic_ray_rate=5e-5) if s.observation == 3 else s for s in specs]
-    other = small_plan(tmp_path / "other", changed)
+    changed_plan = small_plan(tmp_path / "other", changed)
+    other = changed_plan.with_tile_bytes(SMALL)
 
     outlook, _ = look_ahead(other, url)
     assert outlook.exposures == {"done": 9, "partial": 0, "changed": 1, "new": 0}
@@ -411,7 +503,7 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
     assert after.keys() == before.keys()
     assert {name.split("/")[0] for name in after if after[name] != before[name]} == {specs[2].name}
     assert sum(after[name] != before[name] for name in after) == 2 * tiles_each  # shards and their records
-    assert same(contents(url), expected(other))
+    assert same(contents(url), expected(changed_plan))
 
 
 def test_what_changed_is_said_in_words(fake, plan, tmp_path):

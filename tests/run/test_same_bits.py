@@ -12,7 +12,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, example_plan, whole
 
-import mirage_dask.store.tiles as tiles
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store.simulation import SimulationStore
@@ -42,15 +41,11 @@ def test_every_way_to_run(wanted, tmp_path, way):
 
 
 @pytest.mark.parametrize("size", [2**16, 2**18, 2**24])
-def test_every_size_of_tile(wanted, tmp_path, monkeypatch, size):
-    monkeypatch.setattr(tiles, "TILE_BYTES", size)
-    tiles.tile_grid.cache_clear()
-    try:
-        report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, scheduler="threads", threads=2)
-        assert report.tiles == {2**16: 200, 2**18: 100, 2**24: 2}[size]
-        assert sums(report.store_url) == wanted
-    finally:
-        tiles.tile_grid.cache_clear()
+def test_every_size_of_tile(wanted, tmp_path, size):
+    way = {"scheduler": "threads", "threads": 2, "tile_bytes": size}
+    report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, **way)
+    assert report.tiles == {2**16: 200, 2**18: 100, 2**24: 2}[size]
+    assert sums(report.store_url) == wanted
 
 
 EXPRESSIONS = """

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 from astropy.time import Time
 from astropy.wcs import WCS
-from real_stores import pixels_of, real_exposure, real_store, small_tiles, windows_of
+from real_stores import pixels_of, real_exposure, real_store, windows_of
 from small_plans import make_spec
 
 from mirage_dask.errors import InputError
@@ -103,11 +103,11 @@ def one_moment(monkeypatch):
 def test_a_streamed_file_is_what_the_data_model_saves(
     tmp_path, monkeypatch, one_moment, detector, aperture_name, changes, tile_bytes
 ):
-    with small_tiles(tile_bytes):
-        store = real_store(tmp_path / "s.zarr", [real_exposure(1, detector, aperture_name, **changes)])
-        spec = store.plan.spec(0)
-        monkeypatch.setattr(tiles, "BAND_BYTES", tile_bytes)
-        assert export_store(store, tmp_path / "fits").ok
+    exposure = real_exposure(1, detector, aperture_name, **changes)
+    store = real_store(tmp_path / "s.zarr", [exposure], tile_bytes)
+    spec = store.plan.spec(0)
+    monkeypatch.setattr(tiles, "BAND_BYTES", tile_bytes)
+    assert export_store(store, tmp_path / "fits").ok
     path = tmp_path / "fits" / uncal_name(spec.name)
     judge = tmp_path / "judge" / path.name
     saved_by_the_model(judge, spec, store.plan.table_row(spec.name), provenance_cards(store.plan, spec))

@@ -1,0 +1,116 @@
+"""Which tiles a run has: those of the store, those that were asked for, and those that would fit a worker.
+
+A tile is a task's unit of memory and a file of the store. Smaller ones need less memory per thread and make more files; no
+value depends on them. A store keeps the tiles that it was begun with.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from dask.utils import parse_bytes
+
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.run.estimate import thread_bytes
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import tile_bytes_of_store
+
+
+def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str | int | None) -> Plan:
+    """Return a plan in the tiles that a run into a store will have.
+
+    Parameters
+    ----------
+    plan
+        What is to be simulated.
+    store_url
+        The store, which need not be there; None when it is not known.
+    tile_bytes
+        What was asked for: bytes of raw data of the largest tile, or a text such as "2MiB". None takes the tiles of the
+        store, or those of the plan for a new one.
+
+    Raises
+    ------
+    InputError
+        If `tile_bytes` is no size.
+    StoreError
+        If the store has other tiles, or cannot be read.
+    """
+    wanted = None if tile_bytes is None else size_of_tiles(tile_bytes)
+    there = None if store_url is None else tile_bytes_of_store(os.fspath(store_url))
+    if wanted is not None and there is not None and wanted != there:
+        raise StoreError(
+            f"{store_url} has tiles of {binary_size(there)}, not {binary_size(wanted)}; they are its files and keep their "
+            "size. Go on with them (leave tile_bytes, --tile-bytes, out), or choose another place."
+        )
+    return plan.with_tile_bytes(there or wanted or plan.tile_bytes)
+
+
+def size_of_tiles(value: str | int) -> int:
+    """Return a size of tiles in bytes.
+
+    Raises
+    ------
+    InputError
+        If it is none.
+    """
+    try:
+        size = int(parse_bytes(value))
+    except (ValueError, TypeError):
+        size = 0
+    if size < 1:
+        raise InputError(f"tile_bytes must be a size such as '2MiB' or a number of bytes, not {value!r}.")
+    return size
+
+
+def binary_size(count: int) -> str:
+    """Return a size as `tile_bytes` takes it, exactly: 2MiB."""
+    for unit, name in ((2**20, "MiB"), (2**10, "KiB")):
+        if count % unit == 0:
+            return f"{count // unit}{name}"
+    return f"{count}B"
+
+
+def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:
+    """Return the largest size of tiles, the plan's halved again and again, with which a thread stays within its room.
+
+    Parameters
+    ----------
+    plan, rows
+        What is to be simulated.
+    room
+        Bytes that a thread may add to its process.
+
+    Returns
+    -------
+    int or None
+        None when even tiles of one line are too large.
+    """
+    examples = list({plan.grid(row): row for row in rows}.values())
+    smaller = plan
+    while thread_bytes(smaller, examples) > room:
+        if smaller.tile_bytes == 1:
+            return None
+        smaller = smaller.with_tile_bytes(smaller.tile_bytes // 2)
+    return smaller.tile_bytes
+
+
+def smaller_tiles(plan: Plan, rows: Iterable[int], room: int, *, store_exists: bool) -> str:
+    """Say which smaller tiles would do; empty when none would.
+
+    Parameters
+    ----------
+    plan, rows
+        What is to be simulated.
+    room
+        Bytes that a thread may add to its process.
+    store_exists
+        The store is there, so that its tiles cannot be others.
+    """
+    tiles = fitting_tile_bytes(plan, rows, room)
+    if tiles is None:
+        return ""
+    place = " and another place, for a store keeps its tiles" if store_exists else ""
+    size = binary_size(tiles)
+    return f"choose smaller tiles (tile_bytes='{size}', --tile-bytes {size}){place}"
