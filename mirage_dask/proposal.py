@@ -13,9 +13,8 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from mirage_dask.run.report import RunReport
+    from mirage_dask.run.summary import PlanSummary
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.plan import Plan
     from mirage_dask.store.simulation import SimulationStore
@@ -130,62 +130,6 @@ def open_simulation(store: str | os.PathLike[str]) -> Simulation:
     from mirage_dask.store.simulation import SimulationStore
 
     return Simulation(SimulationStore.open(store))
-
-
-@dataclass(frozen=True, repr=False)
-class PlanSummary:
-    """How large a simulation is, before it runs."""
-
-    exposures: int
-    """Detector exposures that will be simulated."""
-    unsupported: int
-    """Rows of the table that cannot be simulated; the column `reason` says why."""
-    statuses: dict[str, int]
-    """Rows of the table by what becomes of them; with a store, by what it holds of them: done, partial, changed, new."""
-    tiles: int
-    """Units of computing and writing."""
-    tile_bytes: int
-    """Largest of them, bytes of raw data."""
-    tiles_left: int
-    """Of those, not in the store yet."""
-    tasks: int
-    """What dask is given: a task makes a few tiles."""
-    graph_bytes: int
-    """The graph as it is sent to the scheduler, measured; the largest where a run is submitted in parts."""
-    submissions: int
-    """Parts in which it is submitted: one, unless it has more tasks than a scheduler holds well."""
-    raw_bytes: int
-    stored_bytes: int
-    """Expected size of the store."""
-    free_bytes: int | None
-    """Free space there; None when it is not known, or no store was named."""
-    memory: int
-    """Most memory of a process with one thread, bytes."""
-    thread_memory: int
-    """Of that, what each further thread adds."""
-    cpu_seconds: float
-    """For the tiles left, on this machine if `measured_tiles` is not 0."""
-    measured_tiles: int
-    """How many tiles were computed to learn what one costs."""
-    workers: int
-    """Workers, of one thread each, that `seconds` is for."""
-    seconds: float
-    """Wall time that so many workers need, if they have a core each."""
-    changes: tuple[str, ...]
-    """What a run into the store keeps and makes again, and why."""
-    references: dict[str, str]
-    """Where each kind of reference data comes from."""
-    url: str
-    """Where the plan lies."""
-
-    def __repr__(self) -> str:
-        more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
-        sources = ", ".join(sorted(set(self.references.values()))) or "none"
-        return (
-            f"<Plan of {self.exposures} exposures{more} in {self.tiles} tiles: {self.raw_bytes / 1e9:,.2f} GB raw, about "
-            f"{self.stored_bytes / 1e9:,.2f} GB in the store, at most {self.memory / 1e6:,.0f} MB in a process of one "
-            f"thread, about {self.cpu_seconds:,.0f} CPU seconds; references: {sources}>"
-        )
 
 
 class Proposal:
@@ -341,58 +285,17 @@ class Proposal:
         StoreError
             If something else than a simulation lies at `out`.
         """
-        from mirage_dask.run.estimate import estimate_run, measure_tiles
-        from mirage_dask.run.executors import graph_size
-        from mirage_dask.run.tasks import RunHandle, segments_to_do
-        from mirage_dask.run.tiling import tiled
-        from mirage_dask.run.ways import processors
-        from mirage_dask.store.outlook import look_ahead
+        from mirage_dask.run.summary import summarise
 
-        plan = tiled(self.prepare(progress=progress), out, tile_bytes)
-        rows = plan.select(select)
-        outlook, finished = (None, {}) if out is None else look_ahead(plan, out, rows)
-        count = workers or processors()
-        segments, per_block = segments_to_do(plan, rows, finished, threads=count)
-        graph = graph_size(segments, per_block, RunHandle(str(out or plan.url), plan.digest, time.time_ns()))
-        measured = None
-        if measure and len(segments):
-            if progress is not None:
-                progress("measuring a tile", 0, 1)
-            measured = measure_tiles(plan, segments["row"].tolist())
-        size = estimate_run(
-            plan,
-            rows,
-            finished=finished,
-            measured=measured,
-            store_url=None if out is None else os.fspath(out),
-        )
-        unsupported = len(self.table) - len(plan)
-        statuses = {"ready": len(rows)} if outlook is None else dict(outlook.exposures)
-        sources: dict[str, str] = {}
-        for use in plan.info["provenance"]["references"]:
-            sources.setdefault(use["type"], use["source"])
-        return PlanSummary(
-            exposures=size.exposures,
-            unsupported=unsupported,
-            statuses={**statuses, "unsupported": unsupported},
-            tiles=size.tiles,
-            tile_bytes=plan.tile_bytes,
-            tiles_left=size.tiles_left,
-            tasks=graph.tasks,
-            graph_bytes=graph.graph_bytes,
-            submissions=graph.submissions,
-            raw_bytes=size.raw_bytes,
-            stored_bytes=size.stored_bytes,
-            free_bytes=size.free_bytes,
-            memory=size.peak_bytes,
-            thread_memory=size.thread_bytes,
-            cpu_seconds=size.cpu_seconds,
-            measured_tiles=0 if measured is None else measured.tiles,
-            workers=count,
-            seconds=size.cpu_seconds / count,
-            changes=() if outlook is None else tuple(outlook.lines),
-            references=dict(sorted(sources.items())),
-            url=plan.url,
+        return summarise(
+            self.prepare(progress=progress),
+            out,
+            unsupported=int((self.table["status"] != "ready").sum()),
+            select=select,
+            workers=workers,
+            tile_bytes=tile_bytes,
+            measure=measure,
+            progress=progress,
         )
 
     @property

@@ -36,7 +36,7 @@ from mirage_dask.errors import InputError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mirage_dask.proposal import PlanSummary
+    from mirage_dask.run.summary import PlanSummary
 
 SHOWN_COLUMNS = (
     "name",
