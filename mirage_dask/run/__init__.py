@@ -12,6 +12,7 @@
 `tiling`    which tiles a run has, and which would fit a worker
 `events`    what subscribers hear; `tally` counts it, `progress` shows it in a terminal, `notebook` in a notebook
 `performance` dask's own report of a run, on request
+`workers`   what a scheduler knows of its workers
 `memory`    what workers use, while the run goes on
 `report`    what a run returns
 """

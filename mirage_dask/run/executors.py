@@ -31,6 +31,7 @@ from mirage_dask.run.tasks import (
     run_block,
     windows,
 )
+from mirage_dask.run.workers import known_workers
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -169,7 +170,7 @@ def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading
         while without < WORKERLESS_SECONDS:
             if over.wait(WATCH_SECONDS):
                 return
-            workers = client.scheduler_info(n_workers=-1)["workers"]
+            workers = known_workers(client)
             without = 0.0 if workers or _most_adaptive_workers(client.cluster) else without + WATCH_SECONDS
         deserted.set()
         client.cancel(list(held.values()), force=True)
@@ -288,7 +289,7 @@ def client_resources(client: Client) -> tuple[int, int, int | None]:
 
     Threads in all are at least those of the workers that an adaptive cluster may start, so that there are tasks for them.
     """
-    workers = client.scheduler_info(n_workers=-1)["workers"].values()
+    workers = known_workers(client).values()
     limits = [w["memory_limit"] for w in workers if w.get("memory_limit")]
     threads = [w["nthreads"] for w in workers]
     most = _most_adaptive_workers(client.cluster)

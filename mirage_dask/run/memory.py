@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from mirage_dask.run.events import MemoryUsed
+from mirage_dask.run.workers import known_workers
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -39,7 +40,7 @@ def memory_of_workers(client: Client) -> MemoryUsed | None:
         None when there is no worker, or none has told its memory yet.
     """
     found = []
-    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
+    for address, worker in known_workers(client).items():
         used, limit = int(worker.get("metrics", {}).get("memory", 0)), worker.get("memory_limit") or None
         if used:
             found.append((used / limit if limit else 0.0, used, str(address), limit))

@@ -23,6 +23,7 @@ from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
 from mirage_dask.run.ways import chosen_way
+from mirage_dask.run.workers import known_workers
 from mirage_dask.store.simulation import SimulationStore
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
@@ -313,3 +314,18 @@ def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
     assert report.done >= 3
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").ok
     check(report.store_url, plan)
+
+
+def test_workers_that_a_refresh_has_hidden_are_asked_for_again():
+    """dask's own refresh, every two seconds, puts a record without workers where the answer was."""
+
+    class Refreshed:
+        answers = iter(
+            [{"n_workers": 1, "workers": {}}, {"n_workers": 1, "workers": {"tcp://a": {"nthreads": 2}}}]
+        )
+
+        def scheduler_info(self, n_workers):
+            assert n_workers == -1
+            return next(self.answers)
+
+    assert known_workers(Refreshed()) == {"tcp://a": {"nthreads": 2}}
