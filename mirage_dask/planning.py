@@ -29,7 +29,7 @@ from mirage_dask.reference.dark_ramps import dark_ramp
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.reference.sources import CRDS, context_in_use, mirage_data
+from mirage_dask.reference.sources import CRDS, MIRAGE_DATA, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
     Catalog,
@@ -154,7 +154,7 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     """
     for note in launch_notes(table):
         _LOG.warning("%s", note)
-    url = str(cache_directory() / "plans" / _key(table, settings))
+    url = str(cache_directory() / "plans" / plan_key(table, settings))
     try:
         return load_plan(url)
     except StoreError:
@@ -197,14 +197,19 @@ def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> Prepar
     return PreparedReferences(packs, provenance)
 
 
-def _key(table: pd.DataFrame, settings: Settings) -> str:
+def plan_key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
     places = [os.environ.get(name, "") for name in ("CRDS_PATH", "MIRAGE_DATA")]
     asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
     places.append(context_in_use(asking.drop_duplicates().to_dict("records")))
     own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
-    own |= {str(path) for folder in set(table["psf_path"]) if folder for path in Path(folder).rglob("*.fits")}
+    folders = {folder for folder in set(table["psf_path"]) if folder}
+    if any(MIRAGE_DATA in names.split() for names in set(table["references"])) or set(table["darks"]) != {
+        "model"
+    }:
+        folders |= {os.environ.get("MIRAGE_DATA", "")} - {""}
+    own |= {str(path) for folder in folders for path in Path(folder).expanduser().rglob("*.fits")}
     outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
     told = repr([settings.to_dict(), places if outside else ""])
     for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
