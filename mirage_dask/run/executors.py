@@ -190,6 +190,15 @@ def _most_adaptive_workers(cluster: Any) -> float:
     return float(adaptive.maximum) if adaptive is not None and running else 0.0
 
 
+def _limit_to_come(cluster: Any) -> list[int]:
+    """Return the memory limit that a cluster will give to its workers, in a list; an empty one where it cannot be told."""
+    spec = getattr(cluster, "new_spec", None) or {}
+    try:
+        return [int(dask.utils.parse_bytes(spec["options"]["memory_limit"]))]
+    except (KeyError, TypeError, ValueError):  # other kinds of clusters; 'auto', a fraction
+        return []
+
+
 def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
     """Fetch what futures that are over hold; None for a task that dask has given up.
 
@@ -290,7 +299,7 @@ def client_resources(client: Client) -> tuple[int, int, int | None]:
     Threads in all are at least those of the workers that an adaptive cluster may start, so that there are tasks for them.
     """
     workers = known_workers(client).values()
-    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")]
+    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")] or _limit_to_come(client.cluster)
     threads = [w["nthreads"] for w in workers]
     most = _most_adaptive_workers(client.cluster)
     expected = int(most) * max(threads, default=1) if most < float("inf") else 0

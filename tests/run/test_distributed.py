@@ -260,6 +260,17 @@ def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
     check(report.store_url, slow)
 
 
+def test_memory_of_workers_to_come_is_checked(fake, plan, tmp_path):
+    options = {"n_workers": 0, "threads_per_worker": 1, "memory_limit": "300MB", "dashboard_address": None}
+    with (
+        distributed.LocalCluster(**options) as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+    ):
+        cluster.adapt(minimum=0, maximum=2)
+        with pytest.raises(InputError, match="is limited to 300 MB"):
+            run_plan(plan, tmp_path / "s.zarr", client=client)
+
+
 def test_tasks_are_enough_for_the_workers_to_come():
     class Client:
         cluster = None
