@@ -359,9 +359,15 @@ seed: 42
 """
 
 
+def write_texts(folder: Path, texts: dict[str, str]) -> None:
+    """Write files by their names, the same bytes on every system."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+
+
 def write(folder: Path) -> None:
     """Write all files of the example."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "mosaic_2x2.xml": proposal_xml(),
         "mosaic_2x2.pointing": pointing_report(),
@@ -369,8 +375,7 @@ def write(folder: Path) -> None:
         "galaxies.cat": galaxy_catalog(),
         "settings.yaml": SETTINGS,
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    write_texts(folder, texts)
 
 
 if __name__ == "__main__":

@@ -202,15 +202,13 @@ def star_catalog() -> str:
 
 def write(folder: Path) -> None:
     """Write all files of the example."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts = {
         "three_instruments.xml": proposal_xml(),
         "three_instruments.pointing": pointing_report(),
         "stars.cat": star_catalog(),
         "settings.yaml": SETTINGS,
     }
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    mosaic.write_texts(folder, texts)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ def _seed(
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> Floats:
-    """Return the scene in a box of the exposure's science pixels, e-/s."""
+    """Return the scene in a box of the exposure's science pixels, behind the user's transmission if there is one, e-/s."""
     if "seed" in given:
         return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
     frame, pack = _Frame(spec), references.pack

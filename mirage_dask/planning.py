@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Hashable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -29,7 +30,7 @@ from mirage_dask.reference.dark_ramps import dark_ramp
 from mirage_dask.reference.locations import builtin_version, cache_directory
 from mirage_dask.reference.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
-from mirage_dask.reference.sources import CRDS, MIRAGE_DATA, context_in_use, mirage_data
+from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
     Catalog,
@@ -155,10 +156,8 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     for note in launch_notes(table):
         _LOG.warning("%s", note)
     url = str(cache_directory() / "plans" / plan_key(table, settings))
-    try:
+    with suppress(StoreError):  # not planned yet, or not to its end
         return load_plan(url)
-    except StoreError:
-        pass  # not planned yet, or not to its end
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
     references = _prepare(ready, url, progress)
@@ -200,25 +199,34 @@ def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> Prepar
 def plan_key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
-    places = [os.environ.get(name, "") for name in ("CRDS_PATH", "MIRAGE_DATA")]
-    asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
-    places.append(context_in_use(asking.drop_duplicates().to_dict("records")))
-    own = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
-    folders = {folder for folder in set(table["psf_path"]) if folder}
-    if any(MIRAGE_DATA in names.split() for names in set(table["references"])) or set(table["darks"]) != {
-        "model"
-    }:
-        folders |= {os.environ.get("MIRAGE_DATA", "")} - {""}
-    own |= {str(path) for folder in folders for path in Path(folder).expanduser().rglob("*.fits")}
-    outside = set(table["references"]) != {"builtin"} or set(table["darks"]) != {"model"}
-    told = repr([settings.to_dict(), places if outside else ""])
+    told = repr([settings.to_dict(), _places(table)])
     for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
-    for path in sorted(own):
+    for path in sorted(_files_given(table)):
         digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")
     for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
         digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
     return digest.hexdigest()
+
+
+def _places(table: pd.DataFrame) -> list[str]:
+    """Return where reference data lie that are not built in, and the context of CRDS; nothing where all are built in."""
+    if set(table["references"]) == {BUILTIN} and set(table["darks"]) == {"model"}:
+        return []
+    asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
+    context = context_in_use(asking.drop_duplicates().to_dict("records"))
+    return [os.environ.get("CRDS_PATH", ""), os.environ.get("MIRAGE_DATA", ""), context]
+
+
+def _files_given(table: pd.DataFrame) -> set[str]:
+    """Return the files that a plan may be made of and that somebody may exchange: overrides, PSFs, MIRAGE_DATA."""
+    given = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
+    folders = set(table["psf_path"])
+    sources = {name for names in set(table["references"]) for name in names.split()}
+    if MIRAGE_DATA in sources or set(table["darks"]) != {"model"}:
+        folders.add(os.environ.get("MIRAGE_DATA", ""))
+    found = (Path(folder).expanduser().rglob("*.fits") for folder in folders if folder)
+    return given | {str(path) for files in found for path in files}
 
 
 def check_catalogs(table: pd.DataFrame) -> None:

@@ -128,6 +128,16 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--memory", metavar="SIZE", help="memory limit of each of the N workers, such as 2GB")
 
 
+def where(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return what `add_cluster` was told, as `run_plan`, `verify_store` and `export_store` take it."""
+    return {
+        "client": arguments.scheduler,
+        "workers": arguments.workers,
+        "memory": arguments.memory,
+        "scheduler": "serial" if arguments.serial else None,
+    }
+
+
 def count(text: str) -> int:
     """Parse a positive whole number."""
     value = int(text) if text.isdigit() else 0

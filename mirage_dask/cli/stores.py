@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select, count
+from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select, count, where
 from mirage_dask.cli.console import (
     complain,
     duration,
@@ -138,12 +138,9 @@ def simulate_again(store: Any, names: list[str], arguments: argparse.Namespace) 
     run_plan(
         store.plan,
         store.url,
-        client=arguments.scheduler,
-        workers=arguments.workers,
-        memory=arguments.memory,
-        scheduler="serial" if arguments.serial else None,
         select=names,
         progress=not arguments.json,
+        **where(arguments),
     )
 
 
@@ -163,11 +160,8 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             sample=arguments.sample,
             select=arguments.select,
             checksums=arguments.checksums,
-            client=arguments.scheduler,
-            workers=arguments.workers,
-            memory=arguments.memory,
-            scheduler="serial" if arguments.serial else None,
             progress=progress,
+            **where(arguments),
         )
     if arguments.json:
         say_json(found)
@@ -208,11 +202,8 @@ def export_files(arguments: argparse.Namespace) -> int:
             datatype=arguments.datatype,
             overwrite=arguments.overwrite,
             calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
-            client=arguments.scheduler,
-            workers=arguments.workers,
-            memory=arguments.memory,
-            scheduler="serial" if arguments.serial else None,
             progress=progress,
+            **where(arguments),
         )
     if arguments.json:
         say_json(report)

@@ -145,10 +145,7 @@ def find_library(
             f"{folder} holds no PSF library for {wanted} ({stem}_fovp*_samp*_npsf*_{wavefront}_realization{realization}"
             ".fits); put one there or use the built-in references"
         )
-    several = cores if len(cores) > 1 else wings
-    raise ReferenceFileError(
-        f"{folder} holds several PSF files for {wanted}: {', '.join(p.name for p in several)}; keep one of them"
-    )
+    raise _several(folder, wanted, cores if len(cores) > 1 else wings)
 
 
 def find_own_library(
@@ -172,6 +169,8 @@ def find_own_library(
     plain = [path for path in names if "realization" not in path.name and _pupil(path) in allowed]
     if len(plain) == 1:
         return plain[0], None
+    if plain:
+        raise _several(folder, f"{detector} {filter} {pupil}", plain)
     return find_library(
         folder,
         detector=detector,
@@ -181,6 +180,11 @@ def find_own_library(
         wavefront="*",
         realization="*",
     )
+
+
+def _several(folder: str | Path, wanted: str, paths: list[Path]) -> ReferenceFileError:
+    names = ", ".join(path.name for path in paths)
+    return ReferenceFileError(f"{folder} holds several PSF files for {wanted}: {names}; keep one of them")
 
 
 def _pupil(path: Path) -> str:

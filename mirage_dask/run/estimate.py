@@ -101,7 +101,7 @@ def measure_tiles(
     most
         How many tiles.
     patience
-        Begin no other tile after so many seconds.
+        Begin no other tile so many seconds after the first, whose time is that of compiling the kernels, too.
 
     Returns
     -------
@@ -127,6 +127,8 @@ def measure_tiles(
         seconds += time.process_time() - start
         samples += tile.size
         count += 1
+        if count == 1:
+            began = time.monotonic()
     return Measured(count, seconds / samples, stored / (2 * samples)) if count else None
 
 
