@@ -17,8 +17,8 @@ import distributed
 from measure import Measurement
 
 import mirage_dask as md
+from mirage_dask.run.display.events import ExposureDone, TileDone
 from mirage_dask.run.estimate import estimate_run
-from mirage_dask.run.events import ExposureDone, TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.store.plan import Plan, copy_plan, save_plan
 

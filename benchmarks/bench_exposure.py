@@ -130,7 +130,7 @@ def measure_graph(folder: Path) -> list[Measurement]:
 
 def measure() -> list[Measurement]:
     """Measure in a folder that is removed afterwards, on the file system of the cache."""
-    from mirage_dask.reference.locations import cache_directory
+    from mirage_dask.io.locations import cache_directory
 
     cache_directory().mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=cache_directory()) as folder:

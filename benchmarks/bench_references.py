@@ -38,9 +38,9 @@ def measure() -> list[Measurement]:
 
 def _measured(cache: Path) -> list[Measurement]:
     import mirage_dask as md
-    from mirage_dask.reference.pack import ReferencePack
-    from mirage_dask.reference.plane_store import CACHE
-    from mirage_dask.reference.planes import PLANE_INPUTS
+    from mirage_dask.reference.packs.pack import ReferencePack
+    from mirage_dask.reference.packs.plane_store import CACHE
+    from mirage_dask.reference.packs.planes import PLANE_INPUTS
 
     proposal = md.open_proposal(
         md.example_proposal(), settings=md.example_proposal().with_name("settings.yaml")

@@ -19,7 +19,7 @@ from measure import Measurement, cpu_seconds, peak_megabytes
 import mirage_dask as md
 from mirage_dask.apt import exposure_table, read_proposal
 from mirage_dask.planning import make_plan
-from mirage_dask.run.executors import graph_size
+from mirage_dask.run.executors.distributed import graph_size
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
@@ -107,7 +107,7 @@ def measure() -> list[Measurement]:
             Measurement("look what is done", cpu_seconds(lambda: look_ahead(plan, store), repeats=1), "s"),
         ]
 
-        from mirage_dask.run import executors
+        from mirage_dask.run.executors import distributed
 
         # Smaller tasks than a run here would have: as many as 64 threads get.
         with (
@@ -119,7 +119,7 @@ def measure() -> list[Measurement]:
             client.run(do_nothing)
             before, wall, cpu = peak_megabytes(), time.monotonic(), time.process_time()
             results: list[TileResult] = []
-            executors.run_distributed(segments, per_block, handle, results.append, client=client)
+            distributed.run_distributed(segments, per_block, handle, results.append, client=client)
             wall, cpu = time.monotonic() - wall, time.process_time() - cpu
             assert len(results) == 8 * len(plan)
             tasks = -(-len(segments) // per_block)

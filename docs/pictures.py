@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from mirage_dask.cli.demo import pictures
+from mirage_dask.plot.style import save
 from mirage_dask.proposal import open_simulation
-from mirage_dask.report.style import save
 
 ROOT = Path(__file__).resolve().parent.parent
 

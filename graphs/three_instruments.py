@@ -17,9 +17,9 @@ from pathlib import Path
 from mirage_dask import example_proposal, open_proposal
 from mirage_dask.cli.arguments import add_cluster
 from mirage_dask.errors import MirageDaskError
-from mirage_dask.report import draw_footprint
-from mirage_dask.report.sources import catalog_sources
-from mirage_dask.report.style import save
+from mirage_dask.plot import draw_footprint
+from mirage_dask.plot.sources import catalog_sources
+from mirage_dask.plot.style import save
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -25,10 +25,11 @@ import zarr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
-from mirage_dask import exposure
 from mirage_dask.errors import InputError
+from mirage_dask.exposure import simulate as exposure
+from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec, Window
-from mirage_dask.store import files, pieces
+from mirage_dask.store import pieces
 from mirage_dask.store.layout import DIMENSIONS
 from mirage_dask.store.plan import Plan, Stack, load_plan
 from mirage_dask.store.simulation import SimulationStore

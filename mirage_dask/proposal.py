@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
+from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.planning import Progress, add_settings, launch_notes, make_plan, refuse_catalogs
 from mirage_dask.pointing import roll_warning
 from mirage_dask.reference.pinning import pin_files
-from mirage_dask.settings import Settings, load_settings, read_yaml, write_yaml
+from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -473,7 +474,7 @@ class Simulation:
         InputError
             If an exposure is not complete.
         """
-        from mirage_dask.reference.lookup import calibrate_env
+        from mirage_dask.reference.crds.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
         from mirage_dask.run.export import export_store
 

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 
 import mirage_dask as md
-from mirage_dask.exposure import References, open_references, simulate_window
+from mirage_dask.exposure.simulate import References, open_references, simulate_window
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
 

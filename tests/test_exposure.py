@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from simulated import FULL_SW, SUBARRAY_LW, SUBARRAY_SW, checksum, exposure, whole
 
-from mirage_dask.exposure import PIECES, VARIABLES, simulate_window
+from mirage_dask.exposure.simulate import PIECES, VARIABLES, simulate_window
 from mirage_dask.spec import Window
 
 NAMES = (SUBARRAY_SW, SUBARRAY_LW)
@@ -148,7 +148,7 @@ CHECK = """
 import sys
 sys.path.insert(0, {tests!r})
 from simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, exposure
-from mirage_dask.exposure import VARIABLES, simulate_window
+from mirage_dask.exposure.simulate import VARIABLES, simulate_window
 from mirage_dask.spec import Window
 for name in (SUBARRAY_SW, SUBARRAY_LW):
     spec, references = exposure(name)
@@ -180,7 +180,7 @@ def test_another_processors_instructions_give_the_same_bits():
 def test_kernels_compile_where_nothing_can_be_written(tmp_path):
     script = (
         "import numpy as np\n"
-        "from mirage_dask.detector.philox import philox_row\n"
+        "from mirage_dask.detector.random.philox import philox_row\n"
         "words = np.empty((4, 8), np.uint32)\n"
         "philox_row(np.uint32(1), np.uint32(2), 0, 0, 0, 0, 0, 8, *words)\n"
         "print(words[0, 0])"

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from simulated import SUBARRAY_LW, SUBARRAY_SW, example_plan, exposure
 
-from mirage_dask.exposure import open_references, simulate_window
+from mirage_dask.exposure.simulate import open_references, simulate_window
 from mirage_dask.instruments import get_detector
 from mirage_dask.spec import ExposureSpec, Window
 

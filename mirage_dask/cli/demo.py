@@ -41,8 +41,8 @@ def add(commands: Any) -> None:
 def run_demo(arguments: argparse.Namespace) -> int:
     """Go all the way with the example, telling each step."""
     from mirage_dask import example_proposal
+    from mirage_dask.plot.style import save
     from mirage_dask.proposal import open_proposal, open_simulation
-    from mirage_dask.report.style import save
 
     start = time.monotonic()
     folder, source = Path(arguments.directory), example_proposal()
@@ -80,8 +80,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
 
 def pictures(simulation: Simulation) -> dict[str, Figure]:
     """Draw the example: where it points, what falls on a detector, one raw exposure, the mosaic."""
-    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
-    from mirage_dask.report.sources import catalog_sources
+    from mirage_dask.plot import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
+    from mirage_dask.plot.sources import catalog_sources
 
     table = simulation.table
     field = table[table["subarray"] == "FULL"]

@@ -65,8 +65,8 @@ def add(actions: Any) -> None:
 
 def download(arguments: argparse.Namespace) -> int:
     """Download what is asked and print the line that sets MIRAGE_DATA."""
-    from mirage_dask.reference.download import DownloadError, download_reffiles
-    from mirage_dask.reference.fetching import Patience
+    from mirage_dask.download.http import Patience
+    from mirage_dask.download.mirage_data import DownloadError, download_reffiles
 
     start = time.monotonic()
     try:

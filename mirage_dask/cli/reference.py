@@ -111,7 +111,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def build(arguments: argparse.Namespace) -> int:
     """Build the built-in set for what is asked and print where it lies."""
-    from mirage_dask.reference.locations import crds_directory
+    from mirage_dask.reference.builtin.locations import crds_directory
 
     start = time.monotonic()
     with progress_bar() as progress:
@@ -127,10 +127,10 @@ def build(arguments: argparse.Namespace) -> int:
 def _build_named(arguments: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
     """Build every named filter for each named detector that has it."""
     from mirage_dask.instruments import get_detector
-    from mirage_dask.reference.builtin_cache import build_cache
-    from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
-    from mirage_dask.reference.locations import mirage_data_directory
-    from mirage_dask.reference.psf_builder import build_psf_library
+    from mirage_dask.reference.builtin.cache import build_cache
+    from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
+    from mirage_dask.reference.builtin.locations import mirage_data_directory
+    from mirage_dask.reference.builtin.psf import build_psf_library
 
     if not arguments.detectors:
         raise InputError("Name a PROPOSAL, or --detectors and --filters.")

@@ -130,8 +130,8 @@ def print_schema(arguments: argparse.Namespace) -> int:
 
 def write_files(arguments: argparse.Namespace) -> int:
     """Run `yaml`."""
+    from mirage_dask.mirage_yaml import write_yaml
     from mirage_dask.reference.pinning import pin_files
-    from mirage_dask.settings import write_yaml
 
     proposal = open_given(arguments)
     table = selected(proposal.table, arguments.select)

@@ -48,9 +48,9 @@ def add(commands: Any) -> None:
 
 def draw(arguments: argparse.Namespace) -> int:
     """Draw one picture and print its path."""
-    from mirage_dask.report import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
-    from mirage_dask.report.sources import catalog_sources
-    from mirage_dask.report.style import save
+    from mirage_dask.plot import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
+    from mirage_dask.plot.sources import catalog_sources
+    from mirage_dask.plot.style import save
 
     what = arguments.what or ("exposure" if arguments.exposure else "footprint")
     source = open_source(arguments)

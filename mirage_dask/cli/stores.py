@@ -186,7 +186,7 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
 
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
-    from mirage_dask.reference.lookup import calibrate_env
+    from mirage_dask.reference.crds.lookup import calibrate_env
     from mirage_dask.reference.sources import cache_of
     from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore

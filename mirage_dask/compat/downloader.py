@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mirage_dask.compat.one_exposure import tell
-from mirage_dask.reference import download
+from mirage_dask.download import mirage_data
 
 
 def download_reffiles(
@@ -22,8 +22,8 @@ def download_reffiles(
     *,
     psf_version: str = "gridded",
 ) -> None:
-    """Download and unpack: `mirage_dask.reference.download.download_reffiles` with its arguments in Mirage's order."""
-    report = download.download_reffiles(
+    """Download and unpack: `mirage_dask.download.mirage_data.download_reffiles` with its arguments in Mirage's order."""
+    report = mirage_data.download_reffiles(
         directory,
         instrument,
         psf_version=psf_version,

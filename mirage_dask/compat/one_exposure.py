@@ -12,14 +12,14 @@ import numpy.typing as npt
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.exposure import mask_plane, open_references, saturation_level
+from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level
+from mirage_dask.fits.linear import linear_name, write_linear
+from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
 from mirage_dask.proposal import Proposal, open_yaml
-from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.run.executors.choice import processors
 from mirage_dask.run.export import computed_pixels
-from mirage_dask.run.ways import processors
 from mirage_dask.spec import Window
-from mirage_dask.store.linear import linear_name, write_linear
-from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
 
 if TYPE_CHECKING:
     import xarray as xr

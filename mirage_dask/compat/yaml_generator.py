@@ -10,7 +10,7 @@ from typing import Any
 from mirage_dask.compat.one_exposure import tell, tell_once
 from mirage_dask.errors import InputError
 from mirage_dask.proposal import Proposal, open_proposal
-from mirage_dask.reference.observatory import crds_path
+from mirage_dask.reference.crds.observatory import crds_path
 
 REFERENCE_DEFAULTS = ("crds", "crds_full_name", "crds_full_names", "builtin")
 

@@ -18,8 +18,8 @@ from numba import float32 as f4
 from numba import int64, uint32, uint64
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.detector.philox import philox
-from mirage_dask.detector.poisson import poisson
+from mirage_dask.detector.random.philox import philox
+from mirage_dask.detector.random.poisson import poisson
 
 TILE_ROWS = 64
 TILE_COLUMNS = 512

@@ -18,10 +18,10 @@ import numpy as np
 from numba import float32 as f4
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.keys import SLOT_DARK, SLOT_RESET
-from mirage_dask.detector.normal import normal_row
-from mirage_dask.detector.philox import philox_row
-from mirage_dask.detector.poisson import SPARSE, draw_sparse_row, prepare_sparse_row
+from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET
+from mirage_dask.detector.random.normal import normal_row
+from mirage_dask.detector.random.philox import philox_row
+from mirage_dask.detector.random.poisson import SPARSE, draw_sparse_row, prepare_sparse_row
 
 
 @kernel

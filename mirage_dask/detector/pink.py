@@ -29,8 +29,8 @@ from numba import float32 as f4
 from numba import uint32
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.detector.normal import normal
-from mirage_dask.detector.philox import philox
+from mirage_dask.detector.random.normal import normal
+from mirage_dask.detector.random.philox import philox
 
 NODE = 16
 """Pixels over which the noise is constant."""

@@ -25,11 +25,11 @@ from numba import int32
 
 from mirage_dask.compiled import kernel
 from mirage_dask.detector.ipc import ipc_row
-from mirage_dask.detector.keys import SLOT_PHOTONS
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row
 from mirage_dask.detector.nonlinearity import prepare_row as prepare_inverse_row
-from mirage_dask.detector.philox import philox_row
-from mirage_dask.detector.poisson import FEW, draw_row, prepare_row
+from mirage_dask.detector.random.keys import SLOT_PHOTONS
+from mirage_dask.detector.random.philox import philox_row
+from mirage_dask.detector.random.poisson import FEW, draw_row, prepare_row
 
 HIGHEST = 65535.0
 

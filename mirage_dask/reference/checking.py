@@ -12,10 +12,10 @@ from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference.cosmic_rays import cosmic_ray_files
-from mirage_dask.reference.locations import mirage_data_directory
-from mirage_dask.reference.lookup import OVERRIDE_TYPES
-from mirage_dask.reference.psf_files import library_folder
+from mirage_dask.psf.files import library_folder
+from mirage_dask.reference.builtin.locations import mirage_data_directory
+from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
+from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.instruments import cosmic_ray_library
-from mirage_dask.reference.locations import cache_directory
-from mirage_dask.reference.lookup import OVERRIDE_TYPES
-from mirage_dask.reference.pack import ReferenceFiles, build_pack, copy_pack
-from mirage_dask.reference.reading import file_digest
+from mirage_dask.io.locations import cache_directory
+from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
+from mirage_dask.reference.files.reading import file_digest
+from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack, copy_pack
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,

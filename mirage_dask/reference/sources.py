@@ -1,7 +1,7 @@
 """Where reference data come from: the built-in set, the observatory's CRDS, MIRAGE_DATA; the first that has a file wins.
 
 *builtin* makes what it lacks. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it
-(`mirage_dask.reference.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is
+(`reference.crds.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is
 an error, unless a source that comes later has it. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
 MIRAGE_DATA. The network is used for crds alone, and only for what is missing.
 """
@@ -19,12 +19,13 @@ from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference.builtin_cache import build_files
-from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library
-from mirage_dask.reference.cosmic_rays import cosmic_ray_files
-from mirage_dask.reference.crds_client import UnavailableError, fetch_files
-from mirage_dask.reference.locations import mirage_data_directory
-from mirage_dask.reference.lookup import (
+from mirage_dask.psf.files import find_library, find_own_library, library_folder, psf_detector
+from mirage_dask.reference.builtin.cache import build_files
+from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
+from mirage_dask.reference.builtin.locations import mirage_data_directory
+from mirage_dask.reference.builtin.psf import PsfPaths, build_psf_library
+from mirage_dask.reference.crds.client import UnavailableError, fetch_files
+from mirage_dask.reference.crds.lookup import (
     OVERRIDE_TYPES,
     PIPELINE_TYPES,
     SIMULATION_TYPES,
@@ -34,10 +35,9 @@ from mirage_dask.reference.lookup import (
     recommend,
     unanswered,
 )
-from mirage_dask.reference.observatory import crds_path, observatory_cache, observatory_context
-from mirage_dask.reference.psf_builder import PsfPaths, build_psf_library
-from mirage_dask.reference.psf_files import find_library, find_own_library, library_folder, psf_detector
-from mirage_dask.settings.yaml_writer import CONTEXT, NOT_NEEDED
+from mirage_dask.reference.crds.observatory import crds_path, observatory_cache, observatory_context
+from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
+from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"

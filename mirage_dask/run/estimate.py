@@ -20,8 +20,8 @@ import numpy as np
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.reference.plane_store import CACHE
-from mirage_dask.store import files
+from mirage_dask.io import files
+from mirage_dask.reference.packs.plane_store import CACHE
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.layout import encode_tile
 from mirage_dask.store.outlook import raw_bytes

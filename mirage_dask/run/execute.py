@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
-from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
-from mirage_dask.run.events import (
+from mirage_dask.run.display.events import (
     Announcer,
     ExposureDone,
     RunFinished,
@@ -20,12 +19,13 @@ from mirage_dask.run.events import (
     TileDone,
     TileFailed,
 )
-from mirage_dask.run.memory import memory_watched
-from mirage_dask.run.performance import check_report, performance_reported
+from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
+from mirage_dask.run.executors.choice import Way, check_way, chosen_way
+from mirage_dask.run.executors.memory import memory_watched
+from mirage_dask.run.executors.performance import check_report, performance_reported
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
 from mirage_dask.run.tiling import smaller_tiles, tiled
-from mirage_dask.run.ways import Way, check_way, chosen_way
 from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import Failure, SimulationStore
@@ -140,8 +140,8 @@ def run_plan(
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
     if progress is True:
-        from mirage_dask.run.notebook import NotebookProgress, in_notebook
-        from mirage_dask.run.progress import TerminalProgress
+        from mirage_dask.run.display.notebook import NotebookProgress, in_notebook
+        from mirage_dask.run.display.terminal import TerminalProgress
 
         return [NotebookProgress() if in_notebook() else TerminalProgress()]
     if not progress:

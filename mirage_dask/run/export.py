@@ -22,23 +22,23 @@ import numpy.typing as npt
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.exposure import mask_plane, open_references, saturation_level
-from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
-from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
-from mirage_dask.run.ways import check_way, chosen_way
-from mirage_dask.spec import Window
-from mirage_dask.store import files
-from mirage_dask.store.linear import linear_name, write_linear
-from mirage_dask.store.plan import Plan
-from mirage_dask.store.provisional import sweep
-from mirage_dask.store.simulation import SimulationStore
-from mirage_dask.store.uncal import (
+from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level
+from mirage_dask.fits.linear import linear_name, write_linear
+from mirage_dask.fits.uncal import (
     is_current,
     provenance_cards,
     stored_pixels,
     uncal_name,
     write_uncal,
 )
+from mirage_dask.io import files
+from mirage_dask.io.provisional import sweep
+from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
+from mirage_dask.run.executors.choice import check_way, chosen_way
+from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
+from mirage_dask.spec import Window
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
     from distributed import Client

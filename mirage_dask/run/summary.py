@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from mirage_dask.run.estimate import estimate_run, measure_tiles
-from mirage_dask.run.executors import graph_size
+from mirage_dask.run.executors.choice import processors
+from mirage_dask.run.executors.distributed import graph_size
 from mirage_dask.run.tasks import RunHandle, segments_to_do
 from mirage_dask.run.tiling import tiled
-from mirage_dask.run.ways import processors
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.plan import Plan
 

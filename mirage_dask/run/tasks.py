@@ -19,8 +19,8 @@ import numpy.typing as npt
 
 from mirage_dask import lazy
 from mirage_dask.errors import StoreError
+from mirage_dask.io import files
 from mirage_dask.spec import Window
-from mirage_dask.store import files
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore

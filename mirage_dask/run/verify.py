@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.run.executors.choice import Way, check_way, chosen_way
 from mirage_dask.run.tasks import SEGMENT, TASK_SAMPLES, RunHandle, TileResult
-from mirage_dask.run.ways import Way, check_way, chosen_way
 from mirage_dask.store.simulation import Damage, SimulationStore
 
 if TYPE_CHECKING:

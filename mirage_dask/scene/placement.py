@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.pointing import SkyProjection
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.scene.galaxies import PlacedGalaxies, place
-from mirage_dask.scene.points import THRESHOLD, star_half_width
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, place
 from mirage_dask.scene.sources import Galaxies, PointSources
+from mirage_dask.scene.stars import THRESHOLD, star_half_width
 
 Floats = NDArray[np.float64]
 STEP = 1.0 * np.pi / 180.0 / 3600.0

@@ -16,10 +16,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.scene.galaxies import add_galaxies
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.galaxies.stamps import add_galaxies
 from mirage_dask.scene.placement import SceneSources
-from mirage_dask.scene.points import add_points
+from mirage_dask.scene.stars import add_points
 
 
 def seed_window(

@@ -30,8 +30,8 @@ from numpy.typing import NDArray
 from mirage_dask.errors import StoreError
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import radec_to_unit
-from mirage_dask.scene import sersic
 from mirage_dask.scene.catalogs import Catalog
+from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
 
 Floats = NDArray[np.float64]

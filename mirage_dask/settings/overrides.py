@@ -15,6 +15,11 @@ from mirage_dask.instruments import detectors_of, optical_elements, readout_name
 from mirage_dask.settings.catalogs import file_path
 from mirage_dask.settings.problems import INSTRUMENTS, Problems, is_nothing
 
+NOT_NEEDED = "N/A"
+"""In place of a file: the observatory says that none is needed."""
+CONTEXT = "context"
+"""Key beside the types in the column `overrides`: the CRDS context that all of its files are from."""
+
 CRDS_TYPES = {"badpixmask": "mask", "pixelflat": "flat", "astrometric": "distortion", "pixelareamap": "area"}
 """What CRDS calls the types that Mirage calls otherwise."""
 

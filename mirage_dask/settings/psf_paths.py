@@ -3,7 +3,7 @@
 Three shapes: one folder; {observation: folder}, where observations that are not named take the PSFs of `references`; or,
 as Mirage's attribute of this name, a list with one folder for each exposure specification of the proposal, in APT's
 order, all its dithers and detectors together. A folder holds gridded libraries in the names of webbpsf, stpsf or Mirage,
-with wings in its folder `psf_wings` or without; see `mirage_dask.reference.psf_files`.
+with wings in its folder `psf_wings` or without; see `mirage_dask.psf.files`.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 
 from mirage_dask.errors import StoreError
+from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import files
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore, plan_of_store

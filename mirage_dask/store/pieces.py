@@ -5,7 +5,7 @@ A spec records replaced pieces as (piece, key). A key without a slash is a conte
 other values it has another key, so that a later run does not take its old results for current ones. The kernel reads
 window and halo from either.
 
-A dark from files (`mirage_dask.reference.dark_ramps`) is computed when it is read: its key is `ramp-<digest>`, and
+A dark from files (`mirage_dask.reference.darks.ramp`) is computed when it is read: its key is `ramp-<digest>`, and
 `PLAN/pieces/ramp-<digest>.json` says of which converted files and how.
 """
 
@@ -23,9 +23,10 @@ import numpy as np
 import zarr
 
 from mirage_dask.errors import StoreError
-from mirage_dask.reference.dark_ramps import DarkRamp
+from mirage_dask.io import files
+from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import files, layout
+from mirage_dask.store import layout
 from mirage_dask.store.tiles import TileGrid, grid_of
 
 _RAMP = "ramp-"

@@ -32,8 +32,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError, nearest
+from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import files
 from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
 
 if TYPE_CHECKING:

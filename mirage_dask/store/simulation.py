@@ -21,7 +21,8 @@ import pandas as pd
 import zarr
 
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.store import files, layout
+from mirage_dask.io import files
+from mirage_dask.store import layout
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
 from mirage_dask.store.tiles import TILE_BYTES

@@ -198,7 +198,7 @@ def test_failures_are_named_and_retried(capsys, store, tmp_path, monkeypatch):
         raise ArithmeticError("a kernel that fails")
 
     with monkeypatch.context() as patch:
-        patch.setattr("mirage_dask.exposure.simulate_window", fail)
+        patch.setattr("mirage_dask.exposure.simulate.simulate_window", fail)
         out, err = run(
             capsys, "simulate", *GIVEN, "--out", str(broken), "--select", SMALL, "--serial", "--quiet", code=1
         )

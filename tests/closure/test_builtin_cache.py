@@ -12,9 +12,16 @@ import pytest
 
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.pointing import aperture
-from mirage_dask.reference.builtin_cache import build_files
-from mirage_dask.reference.lookup import PIPELINE_TYPES, CrdsCache, calibrate_env, paths, question, recommend
-from mirage_dask.reference.planes import PlaneMaker
+from mirage_dask.reference.builtin.cache import build_files
+from mirage_dask.reference.crds.lookup import (
+    PIPELINE_TYPES,
+    CrdsCache,
+    calibrate_env,
+    paths,
+    question,
+    recommend,
+)
+from mirage_dask.reference.packs.planes import PlaneMaker
 
 pytestmark = pytest.mark.closure
 

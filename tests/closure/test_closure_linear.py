@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import mirage_dask as md
-from mirage_dask.reference.lookup import calibrate_env
+from mirage_dask.reference.crds.lookup import calibrate_env
 
 pytestmark = pytest.mark.closure
 

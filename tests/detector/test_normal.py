@@ -7,7 +7,7 @@ from scipy import stats
 from words import random_words
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.normal import normal, normal_row
+from mirage_dask.detector.random.normal import normal, normal_row
 
 
 @kernel

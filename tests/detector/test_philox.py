@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.keys import exposure_keys
-from mirage_dask.detector.philox import philox, philox_row
+from mirage_dask.detector.random.keys import exposure_keys
+from mirage_dask.detector.random.philox import philox, philox_row
 
 
 @kernel

@@ -11,10 +11,10 @@ import numpy as np
 
 from mirage_dask.detector.cosmic_rays import cosmic_ray_groups
 from mirage_dask.detector.dark import dark_groups
-from mirage_dask.detector.keys import exposure_keys
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.pink import pink_rows
 from mirage_dask.detector.ramp import ramp_groups
+from mirage_dask.detector.random.keys import exposure_keys
 
 PINNED = {
     "cosmic rays": "eaeb96fec341093b",

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from words import random_words
 
-from mirage_dask.detector.poisson import (
+from mirage_dask.detector.random.poisson import (
     FEW,
     SPARSE,
     draw,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mirage_dask.detector.philox import philox_row
+from mirage_dask.detector.random.philox import philox_row
 
 
 def random_words(count: int, *, key: int = 7) -> np.ndarray:

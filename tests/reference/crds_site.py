@@ -20,8 +20,8 @@ from crds.client.proxy import crds_encode
 from download_site import Handler as DownloadHandler
 from download_site import Server
 
-from mirage_dask.reference.crds_rules import CONTEXT, rules
-from mirage_dask.reference.lookup import CrdsCache
+from mirage_dask.reference.builtin.rules import CONTEXT, rules
+from mirage_dask.reference.crds.lookup import CrdsCache
 
 LATER = "jwst_0002.pmap"
 LATER_GAIN = "jwst_nircam_gain_later.fits"

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.io import fits
 
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference.dark_files import dark_folder
+from mirage_dask.reference.darks.files import dark_folder
 from mirage_dask.spec import ExposureSpec
 
 TFRAME = 10.73677

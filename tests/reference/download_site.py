@@ -18,8 +18,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 from astropy.io import fits
 
-from mirage_dask.reference.download_catalogue import Archive
-from mirage_dask.reference.fetching import Patience
+from mirage_dask.download.catalogue import Archive
+from mirage_dask.download.http import Patience
 
 SOON = Patience(attempts=3, backoff=0.01, timeout=2.0)
 DARK = "nircam/darks/linearized/A1/dark_a1.fits.gz"

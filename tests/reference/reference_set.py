@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.reference.builtin_cache import build_files
-from mirage_dask.reference.lookup import PIPELINE_TYPES, CrdsCache, paths, question, recommend
+from mirage_dask.reference.builtin.cache import build_files
+from mirage_dask.reference.crds.lookup import PIPELINE_TYPES, CrdsCache, paths, question, recommend
 
 EXPOSURE: dict[str, Any] = {
     "name": "jw00001001001_02101_00001_nrcb1",

@@ -8,7 +8,7 @@ import mirage_dask as md
 from mirage_dask.cli import main
 from mirage_dask.errors import InputError
 from mirage_dask.reference.checking import MISSING, check_references
-from mirage_dask.reference.lookup import SIMULATION_TYPES
+from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
 
 
 def test_example(tmp_path):

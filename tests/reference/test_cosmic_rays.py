@@ -12,9 +12,10 @@ from astropy.io import fits
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference import cosmic_ray_builder, cosmic_rays
-from mirage_dask.reference.cosmic_ray_builder import build_cosmic_ray_library, stamps
-from mirage_dask.reference.cosmic_rays import (
+from mirage_dask.reference.builtin import cosmic_rays as builder
+from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library, stamps
+from mirage_dask.reference.files import cosmic_rays
+from mirage_dask.reference.files.cosmic_rays import (
     CosmicRayTemplates,
     cosmic_ray_files,
     read_cosmic_rays,
@@ -188,8 +189,8 @@ def test_any_reader_finds_the_stamps_in_extension_1(files):
 
 def test_whole_files_are_kept_and_others_made(files, tmp_path, monkeypatch):
     made = []
-    original = cosmic_ray_builder.stamps
-    monkeypatch.setattr(cosmic_ray_builder, "stamps", lambda *a: made.append(a[2]) or original(*a))
+    original = builder.stamps
+    monkeypatch.setattr(builder, "stamps", lambda *a: made.append(a[2]) or original(*a))
     for source, target in zip(
         files, cosmic_ray_files(tmp_path, detector="B1", library="SUNMIN"), strict=True
     ):

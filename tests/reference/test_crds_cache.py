@@ -16,10 +16,10 @@ from reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import detectors_of, get_detector, get_zeropoint, instruments
-from mirage_dask.reference.builtin_cache import build_cache, build_files, reference_path
-from mirage_dask.reference.crds_rules import CONTEXT, KEYS, recipes, rules, write_rules
-from mirage_dask.reference.detector_maps import DetectorMaps
-from mirage_dask.reference.lookup import (
+from mirage_dask.reference.builtin.cache import build_cache, build_files, reference_path
+from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.rules import CONTEXT, KEYS, recipes, rules, write_rules
+from mirage_dask.reference.crds.lookup import (
     PIPELINE_TYPES,
     SIMULATION_TYPES,
     CrdsCache,
@@ -29,7 +29,7 @@ from mirage_dask.reference.lookup import (
     question,
     recommend,
 )
-from mirage_dask.reference.reading import read_photom
+from mirage_dask.reference.files.reading import read_photom
 
 
 @pytest.fixture
@@ -281,7 +281,7 @@ def test_same_bytes_everywhere(tmp_path):
     """What one process builds alone and two build at once are the same files, whole, and nothing else is left."""
     alone, together = tmp_path / "alone", tmp_path / "together"
     build_files(alone, FEW)
-    code = f"from mirage_dask.reference.builtin_cache import build_files; build_files({str(together)!r}, {FEW!r})"
+    code = f"from mirage_dask.reference.builtin.cache import build_files; build_files({str(together)!r}, {FEW!r})"
     running = [
         subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) for _ in range(2)
     ]
@@ -306,7 +306,7 @@ def test_building_keeps_what_is_there(tmp_path):
 def test_a_cache_by_names(tmp_path, monkeypatch):
     made: list[str] = []
     monkeypatch.setattr(
-        "mirage_dask.reference.builtin_cache.build_files", lambda root, names, progress: made.extend(names)
+        "mirage_dask.reference.builtin.cache.build_files", lambda root, names, progress: made.extend(names)
     )
     build_cache(tmp_path, detectors=["NRCB1", "NRCB5"], optics=[("F150W", "CLEAR"), ("F444W", "CLEAR")],
                 readouts=[("SUB160", "RAPID")])  # fmt: skip

@@ -17,14 +17,14 @@ import mirage_dask as md
 from mirage_dask.cli import main
 from mirage_dask.compat import yaml_generator
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.mirage_yaml.writer import REFERENCE_KEYS
 from mirage_dask.proposal import Proposal
-from mirage_dask.reference import crds_client
-from mirage_dask.reference.crds_rules import CONTEXT
-from mirage_dask.reference.lookup import SIMULATION_TYPES, calibrate_env
-from mirage_dask.reference.reading import file_digest
+from mirage_dask.reference.builtin.rules import CONTEXT
+from mirage_dask.reference.crds import client
+from mirage_dask.reference.crds.lookup import SIMULATION_TYPES, calibrate_env
+from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.sources import cache_of, find_files
 from mirage_dask.run.execute import run_plan
-from mirage_dask.settings.yaml_writer import REFERENCE_KEYS
 from mirage_dask.store.plan import Plan
 
 GAIN = "jwst_nircam_gain_nrcb1.fits"
@@ -58,7 +58,7 @@ def site(files):
 
 @pytest.fixture
 def cache(site, tmp_path, monkeypatch) -> Path:
-    crds_client._silent.clear()
+    client._silent.clear()
     monkeypatch.setenv("CRDS_PATH", str(tmp_path / "crds"))
     monkeypatch.setenv("CRDS_SERVER_URL", site.url)
     return tmp_path / "crds"

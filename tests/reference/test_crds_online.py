@@ -27,12 +27,12 @@ from crds_site import (
 from reference_set import EXPOSURE
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.reference import crds_client
+from mirage_dask.reference.builtin.rules import CONTEXT
 from mirage_dask.reference.checking import TO_BE_FETCHED, check_references
-from mirage_dask.reference.crds_client import missing_rules
-from mirage_dask.reference.crds_rules import CONTEXT
-from mirage_dask.reference.lookup import SIMULATION_TYPES, CrdsCache, environment, question, recommend
-from mirage_dask.reference.observatory import DEFAULT_SERVER, observatory_cache, observatory_context
+from mirage_dask.reference.crds import client
+from mirage_dask.reference.crds.client import missing_rules
+from mirage_dask.reference.crds.lookup import SIMULATION_TYPES, CrdsCache, environment, question, recommend
+from mirage_dask.reference.crds.observatory import DEFAULT_SERVER, observatory_cache, observatory_context
 from mirage_dask.reference.prepare import prepare_references
 from mirage_dask.reference.sources import find_files
 
@@ -61,7 +61,7 @@ def site():
 @pytest.fixture
 def cache(site, tmp_path, monkeypatch) -> Path:
     """An empty cache that is connected to the server."""
-    crds_client._silent.clear()
+    client._silent.clear()
     monkeypatch.setenv("CRDS_PATH", str(tmp_path / "crds"))
     monkeypatch.setenv("CRDS_SERVER_URL", site.url)
     monkeypatch.setenv("CRDS_CLIENT_TIMEOUT_SECONDS", "2")

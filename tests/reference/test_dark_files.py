@@ -22,11 +22,11 @@ from hypothesis import strategies as st
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments.readouts import get_readout, readout_names
-from mirage_dask.reference import dark_store
-from mirage_dask.reference.dark_decomposition import decompose
-from mirage_dask.reference.dark_files import dark_files, describe_dark
-from mirage_dask.reference.dark_ramps import CACHE, DarkRamp, dark_ramp, shuffled
-from mirage_dask.reference.dark_store import convert_dark
+from mirage_dask.reference.darks import converted
+from mirage_dask.reference.darks.converted import convert_dark
+from mirage_dask.reference.darks.decomposition import decompose
+from mirage_dask.reference.darks.files import dark_files, describe_dark
+from mirage_dask.reference.darks.ramp import CACHE, DarkRamp, dark_ramp, shuffled
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def five(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[Path, Mad
     return root, {dark.path: dark for dark in made}
 
 
-def convert(path: Path, detector: str = "NRCB5", kind: str = "linearized") -> dark_store.ConvertedDark:
+def convert(path: Path, detector: str = "NRCB5", kind: str = "linearized") -> converted.ConvertedDark:
     return convert_dark(describe_dark(path, detector, kind=kind))
 
 
@@ -166,13 +166,13 @@ def test_full_disk(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(dark_store, "_create", full)
+        patch.setattr(converted, "_create", full)
         with pytest.raises(ReferenceFileError, match=r"No space left on device.*free some space"):
             convert(made.path)
     assert not [p for p in (made.path.parent / "converted").rglob("*") if p.name == "zarr.json"]
     with monkeypatch.context() as patch:
-        usage = dark_store.shutil.disk_usage(tmp_path)._replace(free=10)
-        patch.setattr(dark_store.shutil, "disk_usage", lambda path: usage)
+        usage = converted.shutil.disk_usage(tmp_path)._replace(free=10)
+        patch.setattr(converted.shutil, "disk_usage", lambda path: usage)
         with pytest.raises(ReferenceFileError, match=r"has 0\.0 GB free of the .* needed"):
             convert(made.path)
     assert convert(made.path).shape == (1, 3, NY, NX)
@@ -180,8 +180,8 @@ def test_full_disk(tmp_path, monkeypatch):
 
 CONVERT = """
 import sys
-from mirage_dask.reference.dark_files import describe_dark
-from mirage_dask.reference.dark_store import convert_dark
+from mirage_dask.reference.darks.files import describe_dark
+from mirage_dask.reference.darks.converted import convert_dark
 sys.stdin.readline()
 dark = convert_dark(describe_dark(sys.argv[1], "NRCB5"))
 print(dark.path, dark.digest)

@@ -27,16 +27,16 @@ from download_site import (
 
 from mirage_dask import cli
 from mirage_dask.cli import console
-from mirage_dask.errors import InputError
-from mirage_dask.reference import download_catalogue, fetching
-from mirage_dask.reference.download import (
+from mirage_dask.download import catalogue, http
+from mirage_dask.download.archives import is_whole_fits
+from mirage_dask.download.catalogue import BASE_URL, archives, base_address, select_archives
+from mirage_dask.download.mirage_data import (
     DownloadError,
     download_archives,
     download_reffiles,
     space_needed,
 )
-from mirage_dask.reference.download_catalogue import BASE_URL, archives, base_address, select_archives
-from mirage_dask.reference.obtaining import is_whole_fits
+from mirage_dask.errors import InputError
 
 MEMBERS = {f"mirage_data/nircam/cosmic_ray_library/{i}.fits": noise(2000, i) for i in range(3)}
 
@@ -191,7 +191,7 @@ def test_path_that_is_a_file(tmp_path):
 
 
 def test_bad_numbers(tmp_path):
-    for wrong in ({"parallel": 0}, {"patience": fetching.Patience(attempts=0)}):
+    for wrong in ({"parallel": 0}, {"patience": http.Patience(attempts=0)}):
         with pytest.raises(InputError, match="at least 1"):
             download_archives(tmp_path, [dark_archive()], **wrong)
 
@@ -360,8 +360,8 @@ def test_as_many_at_once_as_asked(site, tmp_path):
 
 
 def test_server_that_refuses_head(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(fetching, "CHUNK", 4096)
-    monkeypatch.setattr("mirage_dask.reference.download.remote_size", lambda url, timeout: None)
+    monkeypatch.setattr(http, "CHUNK", 4096)
+    monkeypatch.setattr("mirage_dask.download.mirage_data.remote_size", lambda url, timeout: None)
     told = []
     get(site, tmp_path, progress=lambda *args: told.append(args))
     sizes = sum(len(content) for content in site.files.values())
@@ -403,7 +403,7 @@ def test_reminder_is_a_line_for_the_shell(site, tmp_path):
 @pytest.fixture
 def small(site, monkeypatch):
     """The command line, with a table of two archives and the server of this test."""
-    monkeypatch.setattr(download_catalogue, "archives", lambda: (dark_archive(), library_archive()))
+    monkeypatch.setattr(catalogue, "archives", lambda: (dark_archive(), library_archive()))
     monkeypatch.setenv("MIRAGE_DASK_DOWNLOAD_URL", site.url)
     return site
 

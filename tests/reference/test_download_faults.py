@@ -17,9 +17,9 @@ import numpy as np
 import pytest
 from download_site import DARK, SOON, Site, dark_archive, fits_file, noise, packed, serving
 
-from mirage_dask.reference import download, fetching
-from mirage_dask.reference.download import DownloadError, download_archives
-from mirage_dask.reference.remote_files import stated_digests
+from mirage_dask.download import http, mirage_data
+from mirage_dask.download.mirage_data import DownloadError, download_archives
+from mirage_dask.download.remote import stated_digests
 
 
 def dark(seed):
@@ -209,7 +209,7 @@ FATAL = {
 def test_fatal(site, tmp_path, fault, reason):
     site.always = fault
     site.ranges = reason != "tried 3 times in a row"
-    patience = fetching.Patience(attempts=3, backoff=0.01, timeout=0.3)
+    patience = http.Patience(attempts=3, backoff=0.01, timeout=0.3)
     with pytest.raises(DownloadError) as caught:
         get(site, tmp_path, patience=patience)
     (problem,) = caught.value.problems
@@ -229,7 +229,7 @@ def test_what_is_missing_is_asked_for(site, tmp_path):
     first, second = site.gets()
     assert first is None
     start = int(second.removeprefix("bytes=").removesuffix("-"))
-    assert HALF - fetching.CHUNK <= start <= HALF
+    assert HALF - http.CHUNK <= start <= HALF
     assert start > 0
 
 
@@ -333,7 +333,7 @@ def test_disk_full(site, tmp_path, monkeypatch, step):
 
 def test_disk_too_small_is_said_before(site, tmp_path, monkeypatch):
     usage = type("Usage", (), {"free": 1000})()
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda place: usage)
+    monkeypatch.setattr(mirage_data.shutil, "disk_usage", lambda place: usage)
     with pytest.raises(
         DownloadError, match=r"0.0 GB free, and these 1 files need about 0.0 GB; free some space"
     ):
@@ -364,7 +364,7 @@ def test_no_server(tmp_path):
 
 
 def test_server_that_vanishes_is_not_tried_for_every_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(download, "remote_size", lambda url, timeout: 100)
+    monkeypatch.setattr(mirage_data, "remote_size", lambda url, timeout: 100)
     archives = [dark_archive(path=f"nircam/darks/linearized/A1/{i}.fits.gz") for i in range(20)]
     start = time.monotonic()
     with pytest.raises(DownloadError) as caught:
@@ -411,8 +411,10 @@ STEPS = """
 import os, pathlib, shutil, sys
 sys.path.insert(0, {tests!r})
 from download_site import SOON, dark_archive
-from mirage_dask.reference import remote_files, unpacking, fetching
-from mirage_dask.reference.download import download_archives
+from mirage_dask.download import remote
+from mirage_dask.download import unpacking
+from mirage_dask.download import http
+from mirage_dask.download.mirage_data import download_archives
 import requests, astropy.io.fits
 
 def get(path, base):
@@ -476,7 +478,7 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from download_site import SOON, dark_archive
-from mirage_dask.reference.download import download_archives
+from mirage_dask.download.mirage_data import download_archives
 download_archives({path!r}, [dark_archive()], base_url={url!r}, patience=SOON)
 """
 
@@ -503,7 +505,7 @@ def test_killed_in_the_middle_then_resumed(site, tmp_path):
     site.always = stall
     process = run(site, tmp_path)
     part = tmp_path / "mirage_downloads/dark_a1.fits.gz.part"
-    wait_for(lambda: part.exists() and part.stat().st_size >= HALF - fetching.CHUNK)
+    wait_for(lambda: part.exists() and part.stat().st_size >= HALF - http.CHUNK)
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stderr.close()

@@ -20,9 +20,9 @@ from download_site import (
     tar_of,
 )
 
-from mirage_dask.reference import unpacking
-from mirage_dask.reference.download import DownloadError, download_archives
-from mirage_dask.reference.unpacking import DamagedArchiveError, install, unpack
+from mirage_dask.download import unpacking
+from mirage_dask.download.mirage_data import DownloadError, download_archives
+from mirage_dask.download.unpacking import DamagedArchiveError, install, unpack
 
 FOLDER = "mirage_data/nircam/cosmic_ray_library"
 GOOD = {f"{FOLDER}/a.fits": noise(5000), f"{FOLDER}/deep/b.fits": noise(3000, 2), f"{FOLDER}/empty": b""}

@@ -17,11 +17,11 @@ import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.reference.checking import check_references
-from mirage_dask.reference.lookup import OVERRIDE_TYPES, lookup
-from mirage_dask.reference.pack import ReferencePack
-from mirage_dask.reference.planes import PLANE_INPUTS
+from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES, lookup
+from mirage_dask.reference.files.reading import read_transmission
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.reference.packs.planes import PLANE_INPUTS
 from mirage_dask.reference.prepare import prepare_references
-from mirage_dask.reference.reading import read_transmission
 from mirage_dask.reference.sources import psf_library
 from mirage_dask.settings import load_settings
 

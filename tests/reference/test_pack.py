@@ -16,15 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_set import EXPOSURE, builtin
 
-from mirage_dask.caching import ByteCache
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
+from mirage_dask.io.byte_cache import ByteCache
 from mirage_dask.pointing import Distortion, aperture
-from mirage_dask.reference import plane_store
-from mirage_dask.reference.lookup import SIMULATION_TYPES
-from mirage_dask.reference.pack import ReferenceFiles, ReferencePack, build_pack, copy_pack, detector_slices
-from mirage_dask.reference.plane_store import PlaneStore
-from mirage_dask.reference.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker, to_detector
+from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
+from mirage_dask.reference.packs import plane_store
+from mirage_dask.reference.packs.pack import (
+    ReferenceFiles,
+    ReferencePack,
+    build_pack,
+    copy_pack,
+    detector_slices,
+)
+from mirage_dask.reference.packs.plane_store import PlaneStore
+from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker, to_detector
 
 NRCB1 = get_detector("NRCB1")
 
@@ -116,7 +122,7 @@ def test_meta(pack, maker):
 
 
 def test_distortion_closes_with_the_file(pack, maker):
-    from mirage_dask.reference.reading import read_distortion
+    from mirage_dask.reference.files.reading import read_distortion
 
     assert isinstance(pack.distortion, Distortion)
     x, y = np.array([0.0, 1023.5, 2047.0, 40.0]), np.array([0.0, 800.0, 2047.0, 1900.0])
@@ -165,7 +171,7 @@ def test_two_processes(tmp_path):
     gain = str(builtin()[1]["gain"])
     code = (
         "from pathlib import Path\n"
-        "from mirage_dask.reference.pack import ReferenceFiles, build_pack\n"
+        "from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack\n"
         f"files = ReferenceFiles(paths={{'gain': Path({gain!r})}}, filter='F150W', pupil='CLEAR')\n"
         f"print(build_pack(files, 'NRCB1', {str(tmp_path)!r}))\n"
     )

@@ -19,14 +19,14 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import full_frame, siaf_model
-from mirage_dask.reference.aperture_corrections import aperture_corrections, measure
-from mirage_dask.reference.asdf_files import forward_model
-from mirage_dask.reference.crds_rules import optics_of
-from mirage_dask.reference.detector_maps import DetectorMaps
-from mirage_dask.reference.ipc_kernels import convolve, inverse_kernel, ipc_kernel
-from mirage_dask.reference.planes import HARD_STOP, MOST_COEFFICIENTS, PlaneMaker, to_detector
-from mirage_dask.reference.quality import FLAGS, NAMES, definitions, to_standard
-from mirage_dask.reference.reading import read_distortion, read_image, read_photom, read_ramp
+from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections, measure
+from mirage_dask.reference.builtin.asdf_files import forward_model
+from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.rules import optics_of
+from mirage_dask.reference.files.ipc_kernels import convolve, inverse_kernel, ipc_kernel
+from mirage_dask.reference.files.quality import FLAGS, NAMES, definitions, to_standard
+from mirage_dask.reference.files.reading import read_distortion, read_image, read_photom, read_ramp
+from mirage_dask.reference.packs.planes import HARD_STOP, MOST_COEFFICIENTS, PlaneMaker, to_detector
 
 NRCB1 = get_detector("NRCB1")
 ACTIVE = np.s_[4:-4, 4:-4]

@@ -8,7 +8,7 @@ import pytest
 from reference_set import EXPOSURE
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.reference.pack import ReferencePack
+from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import prepare_references
 
 

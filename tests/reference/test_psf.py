@@ -9,8 +9,8 @@ import pytest
 from astropy.io import fits
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.reference.psf import PsfLibrary, spline_weights
-from mirage_dask.reference.psf_files import CoreFile, find_library, find_own_library, read_core, read_wings
+from mirage_dask.psf.files import CoreFile, find_library, find_own_library, read_core, read_wings
+from mirage_dask.psf.library import PsfLibrary, spline_weights
 
 OVERSAMPLING, FIELD, WINGS = 4, 41, 101
 PLACES = [(0.0, 0.0), (2047.0, 0.0), (0.0, 2047.0), (2047.0, 2047.0)]  # (x, y)

@@ -9,11 +9,11 @@ from scipy import fft, ndimage
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint, optical_elements
-from mirage_dask.reference import psf_builder, psf_optics
-from mirage_dask.reference.crds_rules import optics_of
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.reference.psf_builder import build_psf_library, encircled_energy, passband, wavelengths
-from mirage_dask.reference.psf_files import find_library, library_folder, read_core, read_wings
+from mirage_dask.psf.files import find_library, library_folder, read_core, read_wings
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.reference.builtin import psf, psf_optics
+from mirage_dask.reference.builtin.psf import build_psf_library, encircled_energy, passband, wavelengths
+from mirage_dask.reference.builtin.rules import optics_of
 
 SHORT, LONG = (
     {"detector": "NRCB1", "filter": "F212N"},
@@ -183,9 +183,9 @@ def test_names_and_places_are_those_of_mirage_data(root, short, long):
     ],
 )
 def test_libraries_of_other_instruments(tmp_path, monkeypatch, detector, filter, pupil, stem, header):
-    monkeypatch.setattr(psf_builder, "FIELD_PIXELS", 33)  # quicker
-    monkeypatch.setattr(psf_builder, "WINGS_PIXELS", 103)
-    monkeypatch.setattr(psf_builder, "wavelengths", lambda *_, **__: np.array([4.3e-6]))
+    monkeypatch.setattr(psf, "FIELD_PIXELS", 33)  # quicker
+    monkeypatch.setattr(psf, "WINGS_PIXELS", 103)
+    monkeypatch.setattr(psf, "wavelengths", lambda *_, **__: np.array([4.3e-6]))
     paths = build_psf_library(tmp_path, detector=detector, filter=filter, pupil=pupil)
     folder = tmp_path / header[0].lower() / "gridded_psf_library"
     assert paths.core == folder / f"{stem}_fovp33_samp4_npsf4_predicted_realization0.fits"
@@ -354,8 +354,8 @@ def test_every_filter_has_a_bandpass():
             pivot, width = passband(element.name)
             assert 0.6 < pivot < 5
             assert 0.005 < width / pivot < 0.8
-    assert passband("F150W2", "F164N") == psf_builder.bandpasses("NIRCAM")["F164N"]
-    assert passband("F444W", "GRISMR") == psf_builder.bandpasses("NIRCAM")["F444W"]
+    assert passband("F150W2", "F164N") == psf.bandpasses("NIRCAM")["F164N"]
+    assert passband("F444W", "GRISMR") == psf.bandpasses("NIRCAM")["F444W"]
 
 
 def test_unknown_filter_or_detector_is_refused(tmp_path):

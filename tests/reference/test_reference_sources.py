@@ -10,9 +10,9 @@ import pytest
 from reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.reference.crds_rules import CONTEXT
-from mirage_dask.reference.locations import crds_directory, mirage_data_directory
-from mirage_dask.reference.lookup import CrdsCache, calibrate_env
+from mirage_dask.reference.builtin.locations import crds_directory, mirage_data_directory
+from mirage_dask.reference.builtin.rules import CONTEXT
+from mirage_dask.reference.crds.lookup import CrdsCache, calibrate_env
 from mirage_dask.reference.prepare import prepare_references
 from mirage_dask.reference.sources import (
     cache_of,

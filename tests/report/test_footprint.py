@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirage_dask.errors import InputError
-from mirage_dask.report import draw_footprint
-from mirage_dask.report.footprint import corners, detector_names, middle, tangent
-from mirage_dask.report.style import band_colour, passband, save, wavelength
+from mirage_dask.plot import draw_footprint
+from mirage_dask.plot.footprint import corners, detector_names, middle, tangent
+from mirage_dask.plot.style import band_colour, passband, save, wavelength
 
 
 def square(ra: float, dec: float, half: float = 0.01) -> str:

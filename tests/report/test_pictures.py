@@ -8,10 +8,10 @@ import pytest
 import xarray as xr
 
 from mirage_dask.errors import InputError
-from mirage_dask.report import coadd, draw_exposure, draw_mosaic, draw_scene
-from mirage_dask.report.exposure import group_times
-from mirage_dask.report.mosaic import colours, rate_image
-from mirage_dask.report.style import blocks, stretch
+from mirage_dask.plot import coadd, draw_exposure, draw_mosaic, draw_scene
+from mirage_dask.plot.exposure import group_times
+from mirage_dask.plot.mosaic import colours, rate_image
+from mirage_dask.plot.style import blocks, stretch
 
 SIDE, GROUPS = 96, 6
 SCALE = 0.06

@@ -1,4 +1,4 @@
-"""A cheap stand-in for `mirage_dask.exposure`: every value is a hash of its coordinates and of the spec.
+"""A cheap stand-in for `mirage_dask.exposure.simulate`: every value is a hash of its coordinates and of the spec.
 
 `install` puts it where the package looks for the real one, also in worker processes (as a dask preload module). It keeps
 the contract: a value depends on nothing but spec and coordinates; raw follows from seed, dark and cosmic rays, with a halo.
@@ -83,10 +83,10 @@ def install(monkeypatch: Any = None) -> None:
     """Take the place of the real simulation in this process; with pytest's monkeypatch, for one test."""
     calls.clear()
     try:
-        module = importlib.import_module("mirage_dask.exposure")
+        module = importlib.import_module("mirage_dask.exposure.simulate")
     except ModuleNotFoundError:
-        module = types.ModuleType("mirage_dask.exposure")
-        sys.modules["mirage_dask.exposure"] = module
+        module = types.ModuleType("mirage_dask.exposure.simulate")
+        sys.modules["mirage_dask.exposure.simulate"] = module
         importlib.import_module("mirage_dask").exposure = module  # type: ignore[attr-defined]
     for name, function in (("simulate_window", simulate_window), ("open_references", open_references)):
         if monkeypatch is None:

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from simulated import SUBARRAY_SW, example_plan
 
 from mirage_dask.errors import StoreError
-from mirage_dask.reference.pack import copy_pack
-from mirage_dask.run.events import TileDone
+from mirage_dask.reference.packs.pack import copy_pack
+from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.report import RunError
 from mirage_dask.scene.sources import PointSources

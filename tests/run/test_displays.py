@@ -10,8 +10,7 @@ import psutil
 import pytest
 from rich.console import Console
 
-from mirage_dask.run.estimate import RunEstimate
-from mirage_dask.run.events import (
+from mirage_dask.run.display.events import (
     ExposureDone,
     MemoryUsed,
     RunFinished,
@@ -19,12 +18,13 @@ from mirage_dask.run.events import (
     TileDone,
     TileFailed,
 )
+from mirage_dask.run.display.notebook import SHORTEST, NotebookProgress, in_notebook
+from mirage_dask.run.display.tally import RATE_SECONDS, Tally
+from mirage_dask.run.display.terminal import TerminalProgress
+from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.execute import run_plan
-from mirage_dask.run.memory import memory_of_process, memory_of_workers, memory_watched
-from mirage_dask.run.notebook import SHORTEST, NotebookProgress, in_notebook
-from mirage_dask.run.progress import TerminalProgress
+from mirage_dask.run.executors.memory import memory_of_process, memory_of_workers, memory_watched
 from mirage_dask.run.report import RunReport
-from mirage_dask.run.tally import RATE_SECONDS, Tally
 from mirage_dask.store.outlook import Outlook
 from mirage_dask.store.simulation import Failure
 
@@ -147,7 +147,7 @@ def test_the_worker_nearest_to_its_limit():
 def test_a_run_tells_its_memory(fake, plan, tmp_path, monkeypatch, scheduler):
     told, simulate = threading.Event(), fake.simulate_window
     monkeypatch.setattr(
-        "mirage_dask.exposure.simulate_window", lambda *a, **k: told.wait(20) and simulate(*a, **k)
+        "mirage_dask.exposure.simulate.simulate_window", lambda *a, **k: told.wait(20) and simulate(*a, **k)
     )
     events = []
 
@@ -235,7 +235,7 @@ import sys
 sys.path.insert(0, {folder!r})
 import fake_exposure
 fake_exposure.install()
-from mirage_dask import exposure
+from mirage_dask.exposure import simulate as exposure
 from mirage_dask.run.execute import run_plan
 simulate = exposure.simulate_window
 def fail_one(spec, *arguments, **keywords):

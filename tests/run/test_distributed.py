@@ -17,13 +17,14 @@ from small_plans import make_spec, small_plan, small_specs
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.lazy import VirtualArray
-from mirage_dask.run import execute, executors
+from mirage_dask.run import execute
+from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.estimate import estimate_run
-from mirage_dask.run.events import TileDone
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors import distributed as executor
+from mirage_dask.run.executors.choice import chosen_way
+from mirage_dask.run.executors.workers import known_workers
 from mirage_dask.run.report import RunError
-from mirage_dask.run.ways import chosen_way
-from mirage_dask.run.workers import known_workers
 from mirage_dask.store.simulation import SimulationStore
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
@@ -213,8 +214,8 @@ def test_a_replaced_piece_is_written_by_the_workers(fake, client, plan):
 
 
 def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path, monkeypatch):
-    monkeypatch.setattr(executors, "WORKERLESS_SECONDS", 2.0)
-    monkeypatch.setattr(executors, "WATCH_SECONDS", 0.5)
+    monkeypatch.setattr(executor, "WORKERLESS_SECONDS", 2.0)
+    monkeypatch.setattr(executor, "WATCH_SECONDS", 0.5)
     with (
         distributed.LocalCluster(
             n_workers=1, threads_per_worker=1, processes=False, dashboard_address=":0"
@@ -231,8 +232,8 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
 
 def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
     """It begins with none, which is not taken for its death, and changes its mind while the run goes on."""
-    monkeypatch.setattr(executors, "WORKERLESS_SECONDS", 0.2)
-    monkeypatch.setattr(executors, "WATCH_SECONDS", 0.1)
+    monkeypatch.setattr(executor, "WORKERLESS_SECONDS", 0.2)
+    monkeypatch.setattr(executor, "WATCH_SECONDS", 0.1)
     slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, background=5000.0) for s in small_specs()])
     with (
         dask.config.set(PRELOAD),
@@ -282,11 +283,11 @@ def test_tasks_are_enough_for_the_workers_to_come():
         state, maximum = "running", 200
 
     empty = Client()
-    assert executors.client_resources(empty) == (executors.THREADS_TO_COME, 1, None)
+    assert executor.client_resources(empty) == (executor.THREADS_TO_COME, 1, None)
     empty.cluster = types.SimpleNamespace(_adaptive=Adaptive())
-    assert executors.client_resources(empty) == (200, 1, None)
+    assert executor.client_resources(empty) == (200, 1, None)
     Adaptive.maximum = float("inf")
-    assert executors.client_resources(empty)[0] == executors.THREADS_TO_COME
+    assert executor.client_resources(empty)[0] == executor.THREADS_TO_COME
 
 
 def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
@@ -295,7 +296,7 @@ def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
     def lethal():
         import os
 
-        from mirage_dask import exposure
+        from mirage_dask.exposure import simulate as exposure
 
         simulate = exposure.simulate_window
 

@@ -15,9 +15,9 @@ from rich.console import Console
 from small_plans import make_spec, small_plan, table_of
 
 from mirage_dask.errors import InputError
+from mirage_dask.run.display.terminal import TerminalProgress
 from mirage_dask.run.estimate import check_memory, estimate_run
 from mirage_dask.run.execute import run_plan
-from mirage_dask.run.progress import TerminalProgress
 from mirage_dask.run.tiling import binary_size, size_of_tiles, smaller_tiles
 from mirage_dask.store.plan import save_plan
 

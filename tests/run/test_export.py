@@ -18,9 +18,10 @@ from real_stores import pixels_of, real_exposure, real_store
 
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.fits import ramp_files
+from mirage_dask.fits.uncal import is_current, uncal_name
+from mirage_dask.io import provisional
 from mirage_dask.run.export import export_store
-from mirage_dask.store import provisional, ramp_files
-from mirage_dask.store.uncal import is_current, uncal_name
 
 FULL_DISK = OSError(28, "No space left on device")
 
@@ -132,7 +133,7 @@ def test_what_is_not_complete_or_damaged_is_not_exported(tmp_path):
 SLOW = """
     import sys, time
     from mirage_dask.run.export import export_store
-    from mirage_dask.store.ramp_files import RampFile
+    from mirage_dask.fits.ramp_files import RampFile
 
     write = RampFile.write
 

@@ -15,15 +15,15 @@ import pytest
 from small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
 from mirage_dask.lazy import VirtualArray
+from mirage_dask.run.display.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.estimate import estimate_run
-from mirage_dask.run.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.execute import run_plan
-from mirage_dask.run.executors import graph_size
+from mirage_dask.run.executors.distributed import graph_size
 from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
 from mirage_dask.run.verify import verify_store
-from mirage_dask.store.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
@@ -447,7 +447,7 @@ def test_read_only_disk(fake, plan, small_disk):
 
 
 def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
-    monkeypatch.setattr("mirage_dask.store.files.free_bytes", lambda url: 1000)
+    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 1000)
     with pytest.raises(
         StoreError, match=r"0\.00 GB free, and the 5 tiles to be made need about .* Choose another"
     ):
@@ -458,7 +458,7 @@ def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monke
 def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
     """A store that fills its disk is updated in place."""
     run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
-    monkeypatch.setattr("mirage_dask.store.files.free_bytes", lambda url: 0)
+    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 0)
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").skipped == 5
     monkeypatch.setattr("mirage_dask.run.estimate.STORED_FRACTIONS", {1: 0.4})
     other = small_plan(tmp_path / "other", [dataclasses.replace(s, seed=43) for s in small_specs()])

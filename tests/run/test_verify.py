@@ -61,7 +61,7 @@ def test_damaged_files_and_specs_that_cannot_be_computed(store, fake, monkeypatc
     def fail(*_, **__):
         raise ArithmeticError("no kernel")
 
-    monkeypatch.setattr("mirage_dask.exposure.simulate_window", fail)
+    monkeypatch.setattr("mirage_dask.exposure.simulate.simulate_window", fail)
     found = verify_store(store, scheduler="serial", sample=2)
     assert found.checked == 2
     assert {d.problem for d in found.damages} == {"cannot be computed: ArithmeticError: no kernel"}

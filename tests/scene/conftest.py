@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.reference.psf_files import CoreFile
+from mirage_dask.psf.files import CoreFile
+from mirage_dask.psf.library import PsfLibrary
 
 OVERSAMPLING = 4
 CORE_PIXELS = 31

@@ -4,7 +4,7 @@ import pytest
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_detector, get_zeropoint
-from mirage_dask.scene.background import background_rate, ecliptic_latitude, surface_brightness
+from mirage_dask.scene.sky.background import background_rate, ecliptic_latitude, surface_brightness
 
 OPTICS = ("NRCB5", "F444W", "CLEAR")
 

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from scipy import special
 from scipy.signal import fftconvolve
 
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.reference.psf_files import CoreFile
-from mirage_dask.scene import sersic
-from mirage_dask.scene.convolution import transform_size
-from mirage_dask.scene.galaxies import add_galaxies, place, split, stamps
+from mirage_dask.psf.files import CoreFile
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.galaxies import sersic
+from mirage_dask.scene.galaxies.convolution import transform_size
+from mirage_dask.scene.galaxies.stamps import add_galaxies, place, split, stamps
 
 
 def make(x, y, flux, radius, ratio, angle, index, *, threshold=5e-4):
@@ -109,7 +109,7 @@ def test_subpixel_centre(psf):
 
 
 def test_a_point_like_galaxy_is_a_star(psf):
-    from mirage_dask.scene.points import add_points
+    from mirage_dask.scene.stars import add_points
 
     box = (980, 1021, 980, 1021)
     galaxy = draw(make(1000.37, 999.81, 1.0, 0.003, 1.0, 0.0, 1.0, threshold=1e-9), psf, box)

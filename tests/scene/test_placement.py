@@ -6,7 +6,7 @@ import pytest
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf, unit_to_radec
 from mirage_dask.scene import galaxies, point_sources, project_scene, read_catalog
-from mirage_dask.scene.points import THRESHOLD
+from mirage_dask.scene.stars import THRESHOLD
 
 OPTICS = ("NRCB5", "F444W", "CLEAR")
 FULL = (0, 2048, 0, 2048)

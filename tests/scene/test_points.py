@@ -6,9 +6,9 @@ from conftest import core_samples, star_light
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.reference.psf_files import CoreFile
-from mirage_dask.scene.points import LEAST_ENERGY, THRESHOLD, add_points, star_half_width
+from mirage_dask.psf.files import CoreFile
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.stars import LEAST_ENERGY, THRESHOLD, add_points, star_half_width
 
 
 def draw(psf, x, y, flux, half, *, box=(0, 2048, 0, 2048)):

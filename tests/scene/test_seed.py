@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
-from mirage_dask.reference.psf import PsfLibrary
-from mirage_dask.scene import Galaxies, PointSources, project_scene, seed_window, sersic
-from mirage_dask.scene.galaxies import stamps
+from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene import Galaxies, PointSources, project_scene, seed_window
+from mirage_dask.scene.galaxies import sersic
+from mirage_dask.scene.galaxies.stamps import stamps
 from mirage_dask.scene.sources import north_and_east
 
 BOUNDS = (700, 900, 300, 480)
@@ -110,7 +111,7 @@ def test_windows_that_cannot_be(scene, psf):
 CHILD = """
 import hashlib, pickle, sys
 from mirage_dask.pointing import SkyProjection
-from mirage_dask.reference.psf import PsfLibrary
+from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene import project_scene, seed_window
 with open(sys.argv[1], "rb") as stream:
     projection, arrays, meta, tables, bounds = pickle.load(stream)

@@ -5,7 +5,8 @@ import pytest
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.scene import Galaxies, PointSources, galaxies, point_sources, read_catalog, sersic
+from mirage_dask.scene import Galaxies, PointSources, galaxies, point_sources, read_catalog
+from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
 
 OPTICS = ("NRCB1", "F200W", "CLEAR")

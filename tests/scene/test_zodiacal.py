@@ -15,10 +15,10 @@ import pytest
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import visibility_at
-from mirage_dask.scene import background_tool
-from mirage_dask.scene.background import background_rate, brightness_on, surface_brightness
-from mirage_dask.scene.background_tool import tool_brightness
-from mirage_dask.scene.zodiacal import scattered_light, thermal_glow, zodiacal_place
+from mirage_dask.scene.sky import background_tool
+from mirage_dask.scene.sky.background import background_rate, brightness_on, surface_brightness
+from mirage_dask.scene.sky.background_tool import tool_brightness
+from mirage_dask.scene.sky.zodiacal import scattered_light, thermal_glow, zodiacal_place
 
 SETTINGS = Path(__file__).parents[2] / "docs/settings.md"
 BENCHMARK = 261.6833, -73.3322

@@ -13,8 +13,8 @@ from simulated import example_plan
 
 import mirage_dask as md
 from mirage_dask.errors import InputError
-from mirage_dask.settings import read_yaml, write_yaml
-from mirage_dask.settings.yaml_writer import OWN_SECTION, can_be_written, exposure_yaml
+from mirage_dask.mirage_yaml import read_yaml, write_yaml
+from mirage_dask.mirage_yaml.writer import OWN_SECTION, can_be_written, exposure_yaml
 
 GOLDEN_SETTINGS = {
     "roll_angle": 37.5,
@@ -130,7 +130,7 @@ def test_keys_and_values_are_mirages(shared, tmp_path, name):
 
 def test_files_of_mirage_open(shared):
     """The four files as Mirage wrote them, but for catalogs that are not on this machine."""
-    from mirage_dask.settings.yaml_reader import WITHOUT_EFFECT
+    from mirage_dask.mirage_yaml.reader import WITHOUT_EFFECT
 
     with pytest.raises(InputError) as caught:
         read_yaml(shared / "golden" / "yaml")

@@ -15,12 +15,12 @@ from real_stores import pixels_of, real_exposure, real_store, windows_of
 from small_plans import make_spec
 
 from mirage_dask.errors import InputError
+from mirage_dask.fits.headers import keyword_values, name_parts
+from mirage_dask.fits.times import barycentric, exposure_times, group_table, integration_table, start_time
+from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
 from mirage_dask.run.export import export_store
 from mirage_dask.store import tiles
-from mirage_dask.store.headers import keyword_values, name_parts
 from mirage_dask.store.tiles import tile_grid
-from mirage_dask.store.times import barycentric, exposure_times, group_table, integration_table, start_time
-from mirage_dask.store.uncal import provenance_cards, uncal_name, write_uncal
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""MIRAGE_DATA from the network: the catalogue of archives, resumable downloads, safe unpacking."""

@@ -1,0 +1,1 @@
+"""One exposure, or any window of it, as plain arrays."""

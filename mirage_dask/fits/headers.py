@@ -1,0 +1,271 @@
+"""FITS keywords of an exposure, by the paths that JWST data models give them.
+
+What a keyword means is fixed by the JWST keyword dictionary; values come from the exposure table, the spec and the SIAF. Not
+written, because nothing here knows them: guide stars, ephemeris, engineering data.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.errors import InputError
+from mirage_dask.fits.times import exposure_times, start_time
+from mirage_dask.instruments import get_detector, optical_elements
+from mirage_dask.pointing import Aperture, aperture, roll_at, unit_to_radec
+from mirage_dask.spec import ExposureSpec
+
+_NAME = re.compile(
+    r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})_"
+    r"(?P<visit_group>\w{2})(?P<sequence>\w)(?P<activity>\w{2})_(?P<exposure>\d{5})"
+)
+_TIME_SERIES = ("NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS")
+SAMPLE_MICROSECONDS = 10.0
+
+
+def name_parts(name: str) -> dict[str, str]:
+    """Split a root name into program, observation, visit, visit_group, sequence, activity and exposure, as strings.
+
+    Raises
+    ------
+    InputError
+        If it is no JWST root name.
+    """
+    match = _NAME.match(name)
+    if match is None:
+        raise InputError(
+            f"{name!r} is no JWST root name; it should look like jw42424001001_02101_00001_nrcb5. Make the plan with "
+            "such names."
+        )
+    return match.groupdict()
+
+
+def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    """Return {data model path: value} of everything but provenance.
+
+    Parameters
+    ----------
+    row
+        The exposure's row of the exposure table.
+    spec
+        Its spec.
+
+    Raises
+    ------
+    InputError
+        If the row lacks what a header needs, or the SIAF has no such aperture.
+    """
+    needed = (
+        "instrument",
+        "exp_type",
+        "readpatt",
+        "aperture",
+        "subarray",
+        "start_time",
+        "ra_ref",
+        "dec_ref",
+        "roll_ref",
+    )
+    missing = [key for key in needed if _absent(row.get(key))]
+    if missing:
+        raise InputError(
+            f"The exposure table gives no {', '.join(missing)} for {spec.name}; make the plan again."
+        )
+    values = {
+        **_program(row, spec),
+        **_instrument(row, spec),
+        **_timing(row, spec),
+        **_dither(row),
+        **_pointing(row, spec),
+    }
+    return {path: value for path, value in values.items() if not _absent(value)}
+
+
+def _absent(value: Any) -> bool:
+    return value is None or value == "" or (isinstance(value, float) and not np.isfinite(value))
+
+
+def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    n = name_parts(spec.name)
+    visit = n["program"] + n["observation"] + n["visit"]
+    prime = n["sequence"] == "1"
+    return {
+        "meta.telescope": "JWST",
+        "meta.program.title": _ascii(row.get("title")),
+        "meta.program.pi_name": _ascii(row.get("pi")),
+        "meta.program.category": _ascii(row.get("category")),
+        "meta.program.sub_category": "UNKNOWN",
+        "meta.program.continuation_id": 0,
+        "meta.observation.obs_id": f"V{visit}P00000000{n['visit_group']}{n['sequence']}{n['activity']}",
+        "meta.observation.visit_id": visit,
+        "meta.observation.program_number": n["program"],
+        "meta.observation.observation_number": n["observation"],
+        "meta.observation.visit_number": n["visit"],
+        "meta.observation.visit_group": n["visit_group"],
+        "meta.observation.sequence_id": n["sequence"],
+        "meta.observation.activity_id": n["activity"],
+        "meta.observation.exposure_number": n["exposure"],
+        "meta.observation.template": _ascii(row.get("template")),
+        "meta.observation.observation_label": _ascii(row.get("label")),
+        "meta.visit.type": "PRIME_TARGETED_FIXED",
+        "meta.visit.tsovisit": row["exp_type"] in _TIME_SERIES,
+        "meta.visit.engdb_pointing_quality": "PLANNED",
+        "meta.target.proposer_name": _ascii(row.get("target")).upper(),
+        "meta.target.catalog_name": "UNKNOWN",
+        "meta.target.type": "FIXED",
+        "meta.target.ra": row.get("target_ra"),
+        "meta.target.dec": row.get("target_dec"),
+        "meta.exposure.prime_parallel": "PRIME" if prime else "PARALLEL_COORDINATED",
+    }
+
+
+def _ascii(text: Any) -> str:
+    """Make a text fit for FITS: other characters are written as `?`."""
+    return "" if _absent(text) else str(text).encode("ascii", "replace").decode()
+
+
+def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    detector = get_detector(spec.detector)
+    angles = {(e.wheel, e.name): e.position for e in optical_elements(detector.instrument)}
+    return {
+        "meta.instrument.name": str(row["instrument"]).upper(),
+        "meta.instrument.detector": detector.fits_name,
+        "meta.instrument.module": detector.module,
+        "meta.instrument.channel": detector.channel,
+        "meta.instrument.filter": spec.filter,
+        "meta.instrument.pupil": spec.pupil,
+        "meta.instrument.filter_position": angles.get(("filter", spec.filter)),
+        "meta.instrument.pupil_position": angles.get(("pupil", spec.pupil)),
+        "meta.exposure.type": row["exp_type"],
+        "meta.exposure.readpatt": row["readpatt"],
+        "meta.exposure.noutputs": spec.amplifiers,
+        "meta.exposure.nints": spec.nints,
+        "meta.exposure.integration_start": 1,
+        "meta.exposure.integration_end": spec.nints,
+        "meta.exposure.ngroups": spec.ngroups,
+        "meta.exposure.nframes": spec.nframes,
+        "meta.exposure.frame_divisor": spec.nframes,
+        "meta.exposure.groupgap": spec.groupgap,
+        "meta.exposure.nresets_at_start": 1,
+        "meta.exposure.nresets_between_ints": 1,
+        "meta.exposure.zero_frame": False,
+        "meta.exposure.data_problem": False,
+        "meta.subarray.name": row["subarray"],
+        "meta.subarray.xstart": spec.x0 + 1,
+        "meta.subarray.ystart": spec.y0 + 1,
+        "meta.subarray.xsize": spec.nx,
+        "meta.subarray.ysize": spec.ny,
+        "meta.subarray.fastaxis": spec.fast_axis,
+        "meta.subarray.slowaxis": spec.slow_axis,
+    }
+
+
+def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    from astropy.time import TimeDelta
+
+    about = exposure_times(spec)
+    start = start_time(row["start_time"], spec.name)
+    end = start + TimeDelta(about.duration, format="sec")
+    middle = start + TimeDelta(about.duration / 2, format="sec")
+    start.precision = end.precision = 3
+    date, time = start.isot.split("T")
+    values: dict[str, Any] = {
+        "meta.time_sys": "UTC",
+        "meta.time_unit": "s",
+        "meta.observation.date": date,
+        "meta.observation.time": time,
+        "meta.observation.date_beg": start.isot,
+        "meta.observation.date_end": end.isot,
+        "meta.visit.start_time": f"{date} {time}",
+        "meta.exposure.sample_time": SAMPLE_MICROSECONDS,
+        "meta.exposure.frame_time": spec.tframe,
+        "meta.exposure.group_time": spec.tgroup,
+        "meta.exposure.integration_time": about.integration_time,
+        "meta.exposure.exposure_time": about.exposure_time,
+        "meta.exposure.effective_exposure_time": about.exposure_time,
+        "meta.exposure.duration": about.duration,
+        "meta.exposure.elapsed_exposure_time": about.duration,
+    }
+    for part, moment in (("start", start), ("mid", middle), ("end", end)):
+        values[f"meta.exposure.{part}_time"] = float(moment.mjd)
+        values[f"meta.exposure.{part}_time_mjd"] = float(moment.mjd)
+        values[f"meta.exposure.{part}_time_tdb"] = float(moment.tdb.mjd)
+    return values
+
+
+def _dither(row: Mapping[str, Any]) -> dict[str, Any]:
+    def number(key: str) -> int:
+        value = row.get(key)
+        return 1 if _absent(value) else int(value)  # type: ignore[arg-type]
+
+    primary, subpixel = number("total_primary"), number("total_subpix")
+    kind = _ascii(row.get("primary_dither_type")).upper() or "NONE"
+    return {
+        "meta.dither.primary_type": kind,
+        "meta.dither.primary_points": primary,
+        "meta.dither.position_number": (number("primary") - 1) * subpixel + number("subpix"),
+        "meta.dither.total_points": primary * subpixel,
+        "meta.dither.dither_points": primary * subpixel,
+        "meta.dither.pattern_size": "DEFAULT",
+        "meta.dither.subpixel_total_points": subpixel,
+        "meta.dither.subpixel_pattern": _ascii(row.get("subpix_type")).upper(),
+        "meta.dither.x_offset": row.get("xoffset"),
+        "meta.dither.y_offset": row.get("yoffset"),
+    }
+
+
+def _pointing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    attitude = np.array(spec.attitude, float).reshape(3, 3)
+    ra_v1, dec_v1 = (float(angle[0]) for angle in unit_to_radec(attitude[:1]))
+    place = aperture(str(row["aperture"]))
+    ra, dec, roll = float(row["ra_ref"]), float(row["dec_ref"]), float(row["roll_ref"])
+    return {
+        "meta.aperture.name": place.name,
+        "meta.aperture.pps_name": row.get("pps_aperture"),
+        "meta.aperture.position_angle": (roll + place.v3i_yang) % 360.0,
+        "meta.coordinates.reference_frame": "ICRS",
+        "meta.ephemeris.reference_frame": "EME2000",
+        "meta.pointing.ra_v1": ra_v1,
+        "meta.pointing.dec_v1": dec_v1,
+        "meta.pointing.pa_v3": roll_at(attitude, 0.0, 0.0),
+        "meta.wcsinfo.ra_ref": ra,
+        "meta.wcsinfo.dec_ref": dec,
+        "meta.wcsinfo.roll_ref": roll,
+        "meta.wcsinfo.v2_ref": place.v2_ref,
+        "meta.wcsinfo.v3_ref": place.v3_ref,
+        "meta.wcsinfo.vparity": place.vparity,
+        "meta.wcsinfo.v3yangle": place.v3i_yang,
+        "meta.wcsinfo.siaf_xref_sci": place.x_sci_ref,
+        "meta.wcsinfo.siaf_yref_sci": place.y_sci_ref,
+        "meta.wcsinfo.s_region": row.get("s_region"),
+        **_linear_wcs(place, ra, dec, roll),
+    }
+
+
+def _linear_wcs(place: Aperture, ra: float, dec: float, roll: float) -> dict[str, Any]:
+    """Return a tangent-plane WCS at the reference point; the pipeline puts its own distortion in its place.
+
+    As the pipeline's `calc_rotation_matrix`: the ideal y axis stands at PA roll - vparity * v3i_yang.
+    """
+    angle = np.radians(roll - place.vparity * place.v3i_yang)
+    cos, sin = float(np.cos(angle)), float(np.sin(angle))
+    return {
+        "meta.wcsinfo.wcsaxes": 2,
+        "meta.wcsinfo.crpix1": place.x_sci_ref,
+        "meta.wcsinfo.crpix2": place.y_sci_ref,
+        "meta.wcsinfo.crval1": ra,
+        "meta.wcsinfo.crval2": dec,
+        "meta.wcsinfo.ctype1": "RA---TAN",
+        "meta.wcsinfo.ctype2": "DEC--TAN",
+        "meta.wcsinfo.cunit1": "deg",
+        "meta.wcsinfo.cunit2": "deg",
+        "meta.wcsinfo.cdelt1": place.x_scale / 3600.0,
+        "meta.wcsinfo.cdelt2": place.y_scale / 3600.0,
+        "meta.wcsinfo.pc1_1": place.vparity * cos,
+        "meta.wcsinfo.pc1_2": sin,
+        "meta.wcsinfo.pc2_1": -place.vparity * sin,
+        "meta.wcsinfo.pc2_2": cos,
+    }

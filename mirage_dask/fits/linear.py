@@ -1,0 +1,102 @@
+"""Linear ramps (`_linear.fits`): what a perfect calibration up to the linearity correction would make of the raw ramp.
+
+The layout is that of the pipeline's RampModel, which calwebb_detector1 takes:
+
+    SCI       float32 DN (integration, group, y, x): light, cosmic rays and dark above the superbias, noise included
+    PIXELDQ   uint32 (y, x): standard flags of the mask
+    GROUPDQ   uint8 like SCI: SATURATED (2) from the group on in which the pipeline would call the raw pixel saturated
+    GROUP, INT_TIMES, ASDF  as in the raw file
+
+Data-quality initialisation, saturation, superbias and linearity count as done (S_DQINIT, S_SATURA, S_SUPERB, S_LINEAR). The
+pipeline does not look at these keywords, so skip the steps: `strun calwebb_detector1 FILE --steps.dq_init.skip=true
+--steps.saturation.skip=true --steps.superbias.skip=true --steps.linearity.skip=true`. 1/f noise and dark current
+are still in the ramp: reference pixel correction and dark subtraction apply. Unlike Mirage's, there is no ERR (the
+RampModel has none any more) and no zero frame. Signal above saturation is kept, flagged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.ramp_files import hollow
+from mirage_dask.fits.ramp_models import Card, write_ramp
+from mirage_dask.reference.files.quality import FLAGS
+from mirage_dask.spec import ExposureSpec, Window
+
+LinearPixels = Iterable[tuple[Window, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]
+"""Windows that hold all groups, with (linear ramp, DN, (integration, group, y, x); saturation level, DN, (y, x))."""
+
+DONE = ("dq_init", "saturation", "superbias", "linearity")
+"""Steps of the pipeline that a linear ramp has behind it."""
+
+
+def linear_name(exposure: str) -> str:
+    """Return the file name of an exposure."""
+    return f"{exposure}_linear.fits"
+
+
+def write_linear(
+    path: Path,
+    ramp: LinearPixels,
+    mask: npt.NDArray[np.uint32],
+    spec: ExposureSpec,
+    row: Mapping[str, Any],
+    cards: Iterable[Card] = (),
+) -> None:
+    """Write one linear file, whole or not at all.
+
+    Parameters
+    ----------
+    path
+        Where; the directory exists.
+    ramp
+        The ramp and the level of saturation, window by window.
+    mask
+        Standard data-quality flags, uint32 (y, x).
+    spec, row
+        The exposure and its row of the exposure table.
+    cards
+        (keyword, value, comment) put into the primary header besides the standard ones.
+
+    Raises
+    ------
+    InputError
+        If the row cannot make a header, or jwst's data models are not installed.
+    StoreError
+        If the file cannot be written.
+    """
+    arrays = {
+        "data": hollow(spec.shape, np.float32),
+        "pixeldq": mask,
+        "groupdq": hollow(spec.shape, np.uint8),
+    }
+    values = keyword_values(row, spec) | {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
+    write_ramp(path, "RampModel", arrays, _extensions(ramp), values, spec, row, cards)
+
+
+def _extensions(ramp: LinearPixels) -> Iterator[tuple[str, Window, npt.NDArray[Any]]]:
+    for window, (linear, level) in ramp:
+        yield "SCI", window, linear
+        yield "GROUPDQ", window, saturation_flags(linear, level)
+
+
+def saturation_flags(
+    linear: npt.NDArray[np.float32], level: npt.NDArray[np.float32]
+) -> npt.NDArray[np.uint8]:
+    """Return SATURATED from the first group on that reaches the level, 0 before.
+
+    Parameters
+    ----------
+    linear
+        DN, (integration, group, y, x).
+    level
+        DN, (y, x).
+    """
+    saturated: npt.NDArray[np.bool_] = np.logical_or.accumulate(linear >= level, axis=1)
+    return saturated.astype(np.uint8) * np.uint8(FLAGS["SATURATED"])

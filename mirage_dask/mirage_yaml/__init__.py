@@ -1,0 +1,6 @@
+"""Mirage's YAML files, one for each detector exposure: read and written."""
+
+from mirage_dask.mirage_yaml.reader import YamlProposal, read_yaml
+from mirage_dask.mirage_yaml.writer import write_yaml
+
+__all__ = ["YamlProposal", "read_yaml", "write_yaml"]

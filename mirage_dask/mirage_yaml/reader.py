@@ -1,0 +1,338 @@
+"""Read Mirage's YAML: a folder of files, one for each detector exposure, as an exposure table with its settings.
+
+Files that this package wrote give back the very rows they were written from: what Mirage has no key for stands in their
+section `mirage_dask`. Of Mirage's own files, and of those that were edited, Mirage's keys decide: the attitude follows from
+the aperture's position and PAV3 (Telescope), the scene from simSignals, the seed from simSignals:poissonseed.
+
+Reference files are the built-in ones, and a note says so, unless that section names others.
+
+Keys that are not used stay in their files and are listed, in `YamlProposal.ignored`; where one of them asks for physics
+that is not simulated, a note says so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mirage_dask.apt import COLUMNS, ExposureSpecification, Target
+from mirage_dask.apt.detectors import Reading
+from mirage_dask.apt.schedule import iso_time, parse_date
+from mirage_dask.apt.support import why_not
+from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
+from mirage_dask.mirage_yaml.values import YamlValues
+from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
+from mirage_dask.pointing import aperture, attitude_matrix
+from mirage_dask.settings.catalogs import file_path
+from mirage_dask.settings.model import SETTINGS_COLUMNS
+from mirage_dask.settings.overrides import CONTEXT, NESTING, NOT_NEEDED
+from mirage_dask.settings.parsing import DARKS, REFERENCES
+from mirage_dask.settings.problems import Problems, is_nothing
+from mirage_dask.settings.records import Effects
+
+MAX_BYTES = 2**20
+WITHOUT_EFFECT: dict[str, Any] = {
+    "Readout:resets_bet_ints": 1,
+    "Reffiles:dark": None,
+    "Reffiles:linearized_darkfile": None,
+    "Reffiles:illumflat": None,
+    "Reffiles:occult": None,
+    "simSignals:psfwfe": "predicted",
+    "simSignals:psfwfegroup": 0,
+    "simSignals:extendedscale": 1.0,
+    "simSignals:zodiacal": None,
+    "simSignals:scattered": None,
+    "simSignals:expand_catalog_for_segments": False,
+}
+"""Keys that Mirage acts on and this package does not, with the value that asks for nothing."""
+_NAME = re.compile(r"jw\d{11}_\d{5}_\d{5}_\w+")
+_MODES = ("imaging", "wfss", "ts_imaging", "ts_grism", "ami", "soss", "pom")
+
+
+@dataclass(frozen=True)
+class YamlProposal:
+    """What a folder of Mirage's YAML files says."""
+
+    path: str
+    table: pd.DataFrame
+    """Exposure table with its settings."""
+    ignored: dict[str, int]
+    """Keys that are not used, 'section:key', and in how many files they stand."""
+    notes: tuple[str, ...]
+    """What files ask for by these keys that is not done; one sentence each."""
+
+
+def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
+    """Read Mirage's YAML files.
+
+    Parameters
+    ----------
+    path
+        A folder with files \\*.yaml, or one such file.
+
+    Raises
+    ------
+    InputError
+        With every problem of every file: its section and key, the value and what is allowed. A file that is no exposure
+        (Mirage's observation list) is passed over.
+    """
+    place = Path(path)
+    files = sorted(place.glob("*.yaml")) if place.is_dir() else [place]
+    rows: list[tuple[int, dict[str, Any]]] = []
+    problems: list[str] = []
+    ignored: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    for file in files:
+        values = _load(file, problems)
+        if values is None:
+            continue
+        reader = YamlValues(values, Problems(str(file), file.resolve().parent))
+        row = _row(reader)
+        problems += reader.problems.found
+        rows.append((reader.section(OWN_SECTION, required=False).whole("order", 0), row))
+        unused = reader.unused()
+        ignored.update(list(unused))
+        if OWN_SECTION not in values:
+            asked["the observatory's CRDS (Reffiles: crds); the built-in reference files are used"] += 1
+        asked.update(
+            f"{key}: {unused[key]}, which has no effect here"
+            for key in WITHOUT_EFFECT
+            if _differs(unused, key)
+        )
+    names = Counter(row["name"] for _, row in rows)
+    problems += [f"{place}: {name} is there {count} times." for name, count in names.items() if count > 1]
+    if not rows and not problems:
+        problems.append(f"{place}: there is no YAML file of an exposure; give the folder of Mirage's files.")
+    if problems:
+        raise InputError(problems)
+    rows.sort(key=lambda entry: (entry[0], entry[1]["start_time"], entry[1]["name"]))
+    table = as_table([row for _, row in rows], COLUMNS | SETTINGS_COLUMNS)
+    notes = [f"{place}: {count} files ask for {text}." for text, count in asked.items()]
+    return YamlProposal(str(place), table, dict(sorted(ignored.items())), tuple(notes))
+
+
+def _differs(unused: Mapping[str, Any], key: str) -> bool:
+    """Return whether a key that is not used asks for something else than Mirage does by default."""
+    value = unused.get(key)
+    return not is_nothing(value) and value != WITHOUT_EFFECT[key]
+
+
+def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
+    """Return the contents of a file, None if it is no exposure or cannot be read."""
+    try:
+        with file.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it is larger than {MAX_BYTES >> 20} MB")
+        values = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except OSError as error:
+        problems.append(f"{file}: it cannot be read: {error.strerror or error}.")
+        return None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problems.append(f"{file}{line}: it is no YAML: {getattr(error, 'problem', None) or error}.")
+        return None
+    if not isinstance(values, Mapping) or "Inst" not in values:
+        return None
+    return values
+
+
+def _row(values: YamlValues) -> dict[str, Any]:
+    """Return one row of the exposure table; problems are collected in `values`."""
+    own = values.section(OWN_SECTION, required=False)
+    row = EMPTY_ROW | _output(values)
+    reading, specification = _reading(values, own)
+    if reading is not None:
+        row |= detector_values(specification, reading)
+        row |= {"exp_type": own.text("exp_type", row["exp_type"]), **_place(values, own, reading)}
+        row["pps_aperture"] = values.section("Readout").text("PPS_aperture", reading.aperture.name)
+    subpixel = row["total_subpix"]
+    row |= {
+        "template": own.text("template", ""),
+        "specification": own.whole("specification", 1),
+        "tile": own.whole("tile", 1),
+        "dither": own.whole("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
+    }
+    row |= _settings(values, own, row["instrument"])
+    row |= _status(values, row, reading)
+    return row
+
+
+def _output(values: YamlValues) -> dict[str, Any]:
+    """Return names, numbers and texts from section Output."""
+    output = values.section("Output")
+    file = output.text("file").removesuffix(".fits").removesuffix("_uncal")
+    if not _NAME.fullmatch(file):
+        output.report("file", f"expected jw…_uncal.fits, not {file!r}")
+    program = output.whole("program_number", 0)
+    if len(file) > 7 and file[2:7].isdigit():
+        program = int(file[2:7])  # Mirage's zeros in front of the number make it an octal one
+    date = f"{output.text('date_obs')}T{output.text('time_obs')}"
+    try:
+        start = iso_time(parse_date(date))
+    except InputError as error:
+        output.report("date_obs", str(error))
+        start = "2000-01-01T00:00:00.000"
+    return {
+        "name": file,
+        "program": program,
+        "observation": output.whole("observation_number"),
+        "visit": output.whole("visit_number"),
+        "visit_group": output.whole("visit_group", 1),
+        "sequence": output.whole("sequence_id", 1),
+        "activity": output.text("activity_id", "01"),
+        "exposure": output.whole("exposure_number"),
+        "target": output.label("target_name"),
+        "target_ra": output.number("target_ra", float("nan")),
+        "target_dec": output.number("target_dec", float("nan")),
+        "start_time": start,
+        "label": output.label("observation_label"),
+        "title": output.label("title"),
+        "pi": output.label("PI_Name"),
+        "category": output.text("Proposal_category", "GO"),
+        "science_category": output.label("Science_category"),
+        "primary_dither_type": output.label("primary_dither_type"),
+        "total_primary": output.whole("total_primary_dither_positions", 1),
+        "primary": output.whole("primary_dither_position", 1),
+        "subpix_type": output.label("subpix_dither_type"),
+        "total_subpix": output.whole("total_subpix_dither_positions", 1),
+        "subpix": output.whole("subpix_dither_position", 1),
+        "xoffset": output.number("xoffset", 0.0),
+        "yoffset": output.number("yoffset", 0.0),
+    }
+
+
+def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, ExposureSpecification]:
+    """Return what the detector reads; None after a problem."""
+    instrument = values.section("Inst").text("instrument").upper()
+    mode = values.section("Inst").choice("mode", _MODES, "imaging")
+    readout = values.section("Readout")
+    specification = ExposureSpecification(
+        instrument,
+        mode=mode,
+        readpatt=readout.checked("readpatt", lambda text: get_readout(instrument, text).name, ""),
+        ngroup=readout.whole("ngroup", lowest=1),
+        nint=readout.whole("nint", lowest=1),
+    )
+    name = readout.text("array_name")
+    amplifiers = readout.whole("namp", 0)
+    try:
+        place = aperture(name)
+        detector = get_detector(place.detector)
+        subarray = subarray_of(name)
+    except InputError as error:
+        readout.report("array_name", str(error))
+        return None, specification
+    if detector.instrument != instrument:
+        readout.report("array_name", f"{name} is no aperture of {instrument}")
+        return None, specification
+    if not specification.readpatt:
+        return None, specification
+    named = own.text("subarray", "") or subarray.name
+    reading = Reading(
+        detector,
+        place,
+        named,
+        amplifiers or subarray.amplifiers or detector.amplifiers,
+        *_optics(readout, instrument),
+        mode,
+    )
+    return reading, specification
+
+
+def _optics(readout: YamlValues, instrument: str) -> tuple[str, str]:
+    """Return (filter, pupil); the two may be in each other's place, and are both absent for FGS."""
+    filter, pupil = (readout.text(key, "").upper() for key in ("filter", "pupil"))
+    if instrument == "FGS" or not filter:
+        return "", ""
+    try:
+        return split_optics(f"{filter}/{pupil}", instrument=instrument)
+    except InputError as error:
+        try:
+            return split_optics(f"{pupil}/{filter}", instrument=instrument)
+        except InputError:
+            readout.report("filter", str(error))
+            return filter, pupil
+
+
+def _place(values: YamlValues, own: YamlValues, reading: Reading) -> dict[str, Any]:
+    """Return where the exposure points."""
+    telescope, place = values.section("Telescope"), reading.aperture
+    ra, dec, roll = telescope.angle("ra"), telescope.angle("dec"), telescope.number("rotation", 0.0)
+    pointing = {
+        "ra_pointing": own.number("ra_pointing", ra),
+        "dec_pointing": own.number("dec_pointing", dec),
+        "v2": own.number("v2", place.v2_ref),
+        "v3": own.number("v3", place.v3_ref),
+    }
+    sky = sky_values(_attitude(pointing, roll), place)
+    moved = max(abs(sky["dec_ref"] - dec), abs((sky["ra_ref"] - ra + 180) % 360 - 180)) * 3600
+    if moved > 1e-3:  # the file was edited: what a user of Mirage edits rules
+        pointing = {"ra_pointing": ra, "dec_pointing": dec, "v2": place.v2_ref, "v3": place.v3_ref}
+        sky = sky_values(_attitude(pointing, roll), place)
+    return {"pa_v3": roll, **pointing, **sky}
+
+
+def _attitude(pointing: Mapping[str, float], roll: float) -> Any:
+    p = pointing
+    return attitude_matrix(p["ra_pointing"], p["dec_pointing"], p["v2"], p["v3"], roll)
+
+
+def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str, Any]:
+    """Return catalogs, background, cosmic rays, overrides, effects and seed."""
+    signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
+    row: dict[str, Any] = {kind: signals.file(key) for kind, key in CATALOG_KEYS.items()}
+    level = signals.level("bkgdrate", "low")
+    if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
+        level = "date"
+    overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
+    # Of a type that Mirage has a key for, that key decides: it may have been edited.
+    edited = {kind for key, kind in REFERENCE_KEYS.items() if files.text(key, "").lower() == "crds"}
+    named = {
+        kind: path for kind, path in own.mapping("overrides").items() if kind not in {*overrides, *edited}
+    }
+    for kind, path in named.items():
+        if kind == CONTEXT or path == NOT_NEEDED:
+            overrides[kind] = path
+            continue
+        if kind not in NESTING:
+            own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
+        overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)
+    usual = f"{instrument.lower()}/gridded_psf_library"
+    library = rays.checked("library", cosmic_ray_library, "SUNMAX")
+    scale = rays.number("scale", 1.0)
+    if scale == 0.0:
+        library = ""
+    effects = Effects(cosmic_rays=bool(library))
+    return row | {
+        "background": str(level),
+        "cosmic_ray_library": library,
+        "cosmic_ray_scale": scale,
+        "references": own.words("references", REFERENCES, "builtin"),
+        "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
+        "psf_path": signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
+        "darks": own.words("darks", DARKS, "model"),
+        "effects": own.words("effects", Effects().names, " ".join(effects.names)),
+        "seed": own.whole("seed", signals.whole("poissonseed", 42)),
+    }
+
+
+def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
+    """Return whether the exposure can be simulated, and why not."""
+    moving = values.section("Telescope").text("tracking", "sidereal").lower() != "sidereal"
+    name = row["target"]
+    target = Target(1, name, row["target_ra"], row["target_dec"], moving)
+    reason = why_not(reading, target, name) if reading is not None else "it was not read"
+    return {"status": "unsupported" if reason else "ready", "reason": reason}

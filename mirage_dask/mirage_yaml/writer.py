@@ -1,0 +1,320 @@
+"""Write Mirage's YAML: one file for each detector exposure, with the sections and keys that its scripts know.
+
+Everything that Mirage's reader looks for is there. What this package needs beyond it, to make the very same exposure of the
+file again, stands in a section of its own, `mirage_dask`, which Mirage passes over. Written as Mirage writes it, with these
+exceptions:
+
+- tables that come with Mirage are named 'config', its word for its own, and directories follow MIRAGE_DATA;
+- cosmicRay:seed and simSignals:poissonseed are the proposal's seed, not two random numbers for each file;
+- Output:sequence_id is the exposure's own, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
+  observation with coordinated parallels;
+- Output:program_number is the number; Mirage's zeros in front make it an octal one;
+- a file that CRDS says is not needed is None, also where all names are written out (`crds_full_name`);
+- Output:PI_Name is empty where the proposal names nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from mirage_dask.errors import InputError
+from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
+
+DATATYPES = ("linear", "raw", "linear, raw")
+CATALOG_KEYS = {
+    "point_source": "pointsource",
+    "galaxy": "galaxyListFile",
+    "extended": "extended",
+    "moving_pointsource": "movingTargetList",
+    "moving_sersic": "movingTargetSersic",
+    "moving_extended": "movingTargetExtended",
+    "moving_target_to_track": "movingTargetToTrack",
+    "tso_imaging_catalog": "tso_imaging_catalog",
+    "tso_grism_catalog": "tso_grism_catalog",
+}
+"""Keys of simSignals by the type of catalog."""
+REFERENCE_KEYS = {
+    "badpixmask": "mask",
+    "superbias": "superbias",
+    "linearity": "linearity",
+    "saturation": "saturation",
+    "gain": "gain",
+    "pixelflat": "flat",
+    "astrometric": "distortion",
+    "photom": "photom",
+    "ipc": "ipc",
+    "transmission": "transmission",
+}
+"""CRDS types by the key of Reffiles."""
+OWN_SECTION = "mirage_dask"
+OWN_COLUMNS = (
+    "template",
+    "subarray",
+    "exp_type",
+    "specification",
+    "tile",
+    "dither",
+    "ra_pointing",
+    "dec_pointing",
+    "v2",
+    "v3",
+    "effects",
+    "seed",
+    "references",
+    "overrides",
+    "psf_path",
+    "darks",
+)
+"""Columns of the table that stand in the section of our own."""
+
+_CONFIG = "config"
+_COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
+
+
+def can_be_written(table: pd.DataFrame) -> pd.Series:
+    """Return which rows are exposures that Mirage's YAML can describe: of our detectors, and pointed somewhere."""
+    return (table["tframe"] > 0) & table["ra_ref"].notna()
+
+
+def exposure_yaml(
+    row: Mapping[str, Any], *, order: int = 0, datatype: str = "linear, raw", directory: str = "./"
+) -> dict[str, Any]:
+    """Return the YAML of one exposure as nested dictionaries.
+
+    Parameters
+    ----------
+    row
+        A row of the exposure table with its settings.
+    order
+        Place of the exposure in its proposal.
+    datatype
+        Output:datatype.
+    directory
+        Output:directory, where simulated data go.
+    """
+    instrument = str(row["instrument"])
+    data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
+    return {
+        "Inst": {"instrument": instrument, "mode": row["mode"], "use_JWST_pipeline": True},
+        "Readout": {
+            "readpatt": row["readpatt"],
+            "ngroup": int(row["ngroup"]),
+            "nint": int(row["nint"]),
+            "namp": int(row["namp"]),
+            "resets_bet_ints": 1,
+            "array_name": row["aperture"],
+            "intermediate_aperture": _intermediate_aperture(row),
+            "PPS_aperture": row["pps_aperture"],
+            "filter": row["filter"] or "None",
+            "pupil": row["pupil"] or "None",
+        },
+        "Reffiles": _reference_section(row),
+        "nonlin": {"limit": 60000.0, "accuracy": 1.0e-6, "maxiter": 10, "robberto": False},
+        "cosmicRay": {
+            "path": f"{data}/cosmic_ray_library",
+            "library": row["cosmic_ray_library"] or "SUNMAX",
+            "scale": float(row["cosmic_ray_scale"]),
+            "suffix": _COSMIC_RAY_SUFFIX[instrument].format(str(row["detector"]).removeprefix("NRC")),
+            "seed": int(row["seed"]),
+        },
+        "simSignals": _signal_section(row, data),
+        "Telescope": {
+            "ra": float(row["ra_ref"]),
+            "dec": float(row["dec_ref"]),
+            "rotation": float(row["pa_v3"]),
+            "tracking": "non-sidereal" if row["moving_target_to_track"] else "sidereal",
+        },
+        "Output": _output_section(row, datatype, directory),
+        OWN_SECTION: {"order": order} | {name: _plain(row[name]) for name in OWN_COLUMNS},
+    }
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _intermediate_aperture(row: Mapping[str, Any]) -> str:
+    """Return the long-wavelength aperture that a short-wavelength one of a grism time series is pointed by."""
+    if "GRISMTS" not in row["aperture"] or row["channel"] != "SHORT":
+        return "None"
+    long = "F444W" if row["pps_aperture"].endswith("F444W") else "F322W2"
+    return f"NRCA5_TAGRISMTS_SCI_{long}"
+
+
+def _reference_section(row: Mapping[str, Any]) -> dict[str, Any]:
+    given = json.loads(row["overrides"]) if row["overrides"] else {}
+    # A row that names all its files leaves nothing to be looked up.
+    rest = "None" if CONTEXT in given else "crds"
+    files = {key: given.get(kind, rest) for key, kind in REFERENCE_KEYS.items()}
+    files = {key: "None" if file == NOT_NEEDED else file for key, file in files.items()}
+    return {
+        "dark": "None",
+        "linearized_darkfile": "None",
+        **{name: files[name] for name in list(REFERENCE_KEYS)[:6]},
+        "illumflat": "None",
+        **{name: files[name] for name in list(REFERENCE_KEYS)[6:9]},
+        "invertIPC": True,
+        "occult": "None",
+        "transmission": files["transmission"],
+        **dict.fromkeys(
+            (
+                "subarray_defs",
+                "readpattdefs",
+                "crosstalk",
+                "filtpupilcombo",
+                "filter_wheel_positions",
+                "flux_cal",
+            ),
+            _CONFIG,
+        ),
+        "filter_throughput": _CONFIG,
+    }
+
+
+def _signal_section(row: Mapping[str, Any], data: str) -> dict[str, Any]:
+    catalogs = {key: row[kind] or "None" for kind, key in CATALOG_KEYS.items()}
+    level = row["background"]
+    by_date = level == "date"
+    if by_date or not level:
+        level = "low"
+    elif level not in ("low", "medium", "high"):
+        level = float(level)
+    return {
+        "pointsource": catalogs["pointsource"],
+        "gridded_psf_library_row_padding": 4,
+        "psf_wing_threshold_file": _CONFIG,
+        "add_psf_wings": True,
+        "psfpath": row["psf_path"] or f"{data}/gridded_psf_library",
+        "psfwfe": "predicted",
+        "psfwfegroup": 0,
+        "galaxyListFile": catalogs["galaxyListFile"],
+        "extended": catalogs["extended"],
+        "extendedscale": 1.0,
+        "extendedCenter": "1024,1024",
+        "PSFConvolveExtended": True,
+        **{key: catalogs[key] for key in list(CATALOG_KEYS.values())[3:]},
+        "zodiacal": "None",
+        "zodiscale": 1.0,
+        "scattered": "None",
+        "scatteredscale": 1.0,
+        "bkgdrate": level,
+        "poissonseed": int(row["seed"]),
+        "photonyield": True,
+        "pymethod": True,
+        "expand_catalog_for_segments": False,
+        "use_dateobs_for_background": by_date,
+        "signal_low_limit_for_segmap": 0.031,
+        "signal_low_limit_for_segmap_units": "ADU/sec",
+        "add_ghosts": True,
+        "PSFConvolveGhosts": False,
+    }
+
+
+def _output_section(row: Mapping[str, Any], datatype: str, directory: str) -> dict[str, Any]:
+    date, _, time = str(row["start_time"]).partition("T")
+    visit_id = f"{row['program']:05d}{row['observation']:03d}{row['visit']:03d}"
+    group, activity, sequence = f"{row['visit_group']:02d}", row["activity"], str(row["sequence"])
+    dispersed = str(row["pupil"]).startswith("GRISM") or str(row["filter"]).startswith("GR150")
+    return {
+        "directory": directory,
+        "file": f"{row['name']}_uncal.fits",
+        "datatype": datatype,
+        "format": "DMS",
+        "save_intermediates": False,
+        "grism_source_image": dispersed,
+        "unsigned": True,
+        "dmsOrient": True,
+        "program_number": int(row["program"]),
+        "title": row["title"],
+        "PI_Name": row["pi"],
+        "Proposal_category": row["category"],
+        "Science_category": row["science_category"],
+        "target_name": row["target"],
+        "target_ra": float(row["target_ra"]),
+        "target_dec": float(row["target_dec"]),
+        "observation_number": f"{row['observation']:03d}",
+        "observation_label": row["label"],
+        "visit_number": f"{row['visit']:03d}",
+        "visit_group": group,
+        "visit_id": visit_id,
+        "sequence_id": sequence,
+        "activity_id": activity,
+        "exposure_number": f"{row['exposure']:05d}",
+        "obs_id": f"V{visit_id}P00000000{group}{sequence}{activity}",
+        "date_obs": date,
+        "time_obs": time,
+        "primary_dither_type": row["primary_dither_type"] or "None",
+        "total_primary_dither_positions": int(row["total_primary"]),
+        "primary_dither_position": int(row["primary"]),
+        "subpix_dither_type": row["subpix_type"] or "None",
+        "total_subpix_dither_positions": int(row["total_subpix"]),
+        "subpix_dither_position": int(row["subpix"]),
+        "xoffset": float(row["xoffset"]),
+        "yoffset": float(row["yoffset"]),
+    }
+
+
+def yaml_text(values: Mapping[str, Any]) -> str:
+    """Return nested dictionaries as YAML, keys in their order."""
+    dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+    return str(yaml.dump(dict(values), Dumper=dumper, sort_keys=False, allow_unicode=True))
+
+
+def write_yaml(
+    table: pd.DataFrame,
+    folder: str | os.PathLike[str],
+    *,
+    datatype: str = "linear, raw",
+    directory: str = "./",
+) -> list[Path]:
+    """Write one YAML file for each row that Mirage's YAML can describe.
+
+    Parameters
+    ----------
+    table
+        Exposure table with its settings.
+    folder
+        Where the files go; made if it is not there.
+    datatype, directory
+        Output:datatype ('linear', 'raw' or 'linear, raw') and Output:directory of every file.
+
+    Returns
+    -------
+    list of Path
+        In the order of the table; the name of a file is that of the exposure.
+
+    Raises
+    ------
+    InputError
+        If no row can be written, the datatype is unknown, or the folder cannot be written.
+    """
+    if datatype not in DATATYPES:
+        raise InputError(f"datatype {datatype!r} is not allowed; allowed: {', '.join(map(repr, DATATYPES))}.")
+    rows = table[can_be_written(table)].to_dict("records")
+    if not rows:
+        raise InputError(
+            "No exposure of this proposal has a detector and a position that a YAML file could hold."
+        )
+    place = Path(folder)
+    written = []
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        for order, row in enumerate(rows):
+            path = place / f"{row['name']}.yaml"
+            partial = path.with_suffix(".yaml.part")
+            partial.write_text(
+                yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory)),
+                encoding="utf-8",
+            )
+            partial.replace(path)
+            written.append(path)
+    except OSError as error:
+        raise InputError(f"{folder}: the YAML files cannot be written: {error.strerror or error}.") from None
+    return written

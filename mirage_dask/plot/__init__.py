@@ -1,0 +1,14 @@
+"""Pictures of what was planned and what was simulated.
+
+Each `draw_…` returns a matplotlib figure that belongs to no global state: `figure.savefig("name.png")`, or the last line of
+a notebook cell. matplotlib is the extra `plot`; it is imported when the first picture is drawn.
+"""
+
+from __future__ import annotations
+
+from mirage_dask.plot.exposure import draw_exposure
+from mirage_dask.plot.footprint import draw_footprint
+from mirage_dask.plot.mosaic import Coadd, coadd, draw_mosaic
+from mirage_dask.plot.scene import draw_scene
+
+__all__ = ["Coadd", "coadd", "draw_exposure", "draw_footprint", "draw_mosaic", "draw_scene"]

@@ -1,0 +1,163 @@
+"""One raw exposure at a glance: the light collected, a bright pixel up the ramp, and a cut-out group by group."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.plot.scene import describe
+from mirage_dask.plot.style import (
+    ACCENT,
+    FAINT,
+    IMAGE_COLOURS,
+    INK,
+    blocks,
+    colour_bar,
+    new_figure,
+    stretch,
+    style,
+)
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+CUTOUTS = 6
+"""Groups shown in the strip."""
+BORDER = 4
+"""Reference pixels around a full frame."""
+NEARLY_FULL = 55_000
+"""Raw numbers above this are not taken for the bright pixel: its ramp would be flat."""
+
+
+def draw_exposure(
+    exposure: xr.Dataset, *, integration: int = 0, title: str | None = None, cutout: int = 72
+) -> Figure:
+    """Draw one integration of an exposure.
+
+    Only a few groups and one pixel's ramp are read, so a lazy exposure with hundreds of groups is drawn as soon as one
+    with ten.
+
+    Parameters
+    ----------
+    exposure
+        Dataset of one exposure with `raw`, uint16 DN over (integration, group, y, x), lazy or not.
+    integration
+        Which integration.
+    title
+        Default: the name of the exposure and its filter.
+    cutout
+        Side of the cut-outs in the strip, pixels.
+    """
+    raw = exposure["raw"]
+    ngroups = raw.sizes["group"]
+    groups, shown = _some_groups(raw, integration)
+    first = groups[0] if ngroups > 1 else np.float32(np.median(groups[0]))
+    light = groups[-1] - first
+    y, x = _bright_pixel(groups)
+    ramp = np.asarray(raw.isel(integration=integration, y=y, x=x).values, np.float64)
+
+    with style():
+        figure = new_figure(11.5, 7.6)
+        grid = figure.add_gridspec(2, 2, height_ratios=(2.6, 1.0), width_ratios=(1.35, 1.0))
+        whole = figure.add_subplot(grid[0, 0])
+        scale = stretch(light)
+        extent = (-0.5, light.shape[1] - 0.5, -0.5, light.shape[0] - 0.5)
+        picture = whole.imshow(blocks(light), norm=scale, cmap=IMAGE_COLOURS, extent=extent)
+        whole.plot(x, y, "s", ms=9, mfc="none", mec=ACCENT, mew=1.4)
+        whole.set_title(title if title is not None else describe(exposure), fontweight="bold")
+        whole.set_xlabel("x (pixel)")
+        whole.set_ylabel("y (pixel)")
+        label = "last group − first group (DN)" if ngroups > 1 else "only group − its median (DN)"
+        colour_bar(figure, picture, whole, label)
+        _draw_ramp(figure.add_subplot(grid[0, 1]), exposure, ramp, (y, x))
+        strip = grid[1, :].subgridspec(1, max(len(shown) - 1, 1), wspace=0.04)
+        _draw_strip(figure, strip, groups, shown, (y, x), cutout)
+    return figure
+
+
+def _some_groups(raw: xr.DataArray, integration: int) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
+    """Return the first group, the last one and a few between, (group, y, x), and their numbers from 0.
+
+    They are asked for by one slicing each: dask hands only the first down to what computes or reads the values.
+    """
+    last = raw.sizes["group"] - 1
+    step = max(1, -(-last // CUTOUTS))
+    numbers = np.arange(0, last + 1, step)
+    groups = np.asarray(raw.isel(integration=integration, group=slice(0, None, step)).values, np.float32)
+    if numbers[-1] != last:
+        final = np.asarray(raw.isel(integration=integration, group=slice(last, None)).values, np.float32)
+        groups, numbers = np.concatenate([groups, final]), np.append(numbers, last)
+    return groups, numbers
+
+
+def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
+    """Return (time or number of each group, axis label): the coordinate along `group` in seconds where there is one."""
+    count = exposure.sizes["group"]
+    for name, coordinate in exposure.coords.items():
+        if coordinate.dims == ("group",) and coordinate.attrs.get("units") == "s":
+            return np.asarray(coordinate.values, float), f"{str(name).replace('_', ' ')} (s)"
+    return np.arange(1.0, count + 1.0), "group"
+
+
+def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
+    """Return (y, x) of the pixel that grew most steadily without being nearly full, off the reference pixels.
+
+    Steadily: its smallest step between the groups counts, which a cosmic ray in one of them does not raise.
+    """
+    growth = np.diff(groups, axis=0).min(axis=0) if len(groups) > 1 else groups[0]
+    edge = BORDER if min(growth.shape) > 8 * BORDER else 0
+    inner = np.s_[edge : growth.shape[0] - edge, edge : growth.shape[1] - edge]
+    candidates = np.where(groups[-1][inner] < NEARLY_FULL, growth[inner], -np.inf)
+    y, x = np.unravel_index(int(candidates.argmax()), candidates.shape)
+    return int(y) + edge, int(x) + edge
+
+
+def _draw_ramp(ax: Axes, exposure: xr.Dataset, ramp: NDArray[np.float64], place: tuple[int, int]) -> None:
+    """Draw the ramp of one pixel, with the straight line through its first half: the gap is the non-linearity."""
+    times, label = group_times(exposure)
+    ax.plot(times, ramp, "o-", color=ACCENT, ms=5, lw=1.4)
+    half = max(2, len(times) // 2)
+    if len(times) > 2:
+        slope, zero = np.polyfit(times[:half], ramp[:half], 1)
+        ax.plot(
+            times,
+            zero + slope * times,
+            "--",
+            color=FAINT,
+            lw=1.1,
+            label="straight line through the first half",
+        )
+        ax.legend(loc="lower right")
+    ax.set_title(f"pixel x = {place[1]}, y = {place[0]}, up the ramp")
+    ax.set_xlabel(label)
+    ax.set_ylabel("raw (DN)")
+    ax.grid(True)
+
+
+def _draw_strip(
+    figure: Figure,
+    grid: object,
+    groups: NDArray[np.float32],
+    shown: NDArray[np.int_],
+    place: tuple[int, int],
+    side: int,
+) -> None:
+    """Draw the surroundings of the bright pixel in each group shown, the first group taken off."""
+    ny, nx = groups.shape[1:]
+    y0 = int(np.clip(place[0] - side // 2, 0, max(ny - side, 0)))
+    x0 = int(np.clip(place[1] - side // 2, 0, max(nx - side, 0)))
+    cuts = groups[:, y0 : y0 + side, x0 : x0 + side]
+    cuts = cuts[1:] - cuts[0] if len(cuts) > 1 else cuts - np.median(cuts)
+    numbers = shown[1:] if len(shown) > 1 else shown
+    scale = stretch(cuts[-1], bright=99.9)
+    for i, (cut, number) in enumerate(zip(cuts, numbers, strict=True)):
+        ax = figure.add_subplot(grid[0, i])  # type: ignore[index]
+        ax.imshow(cut, norm=scale, cmap=IMAGE_COLOURS, interpolation="nearest")
+        ax.set_xticks([])
+        ax.set_yticks([])
+        text = f"group {number + 1} − 1" if len(shown) > 1 else f"group {number + 1}"
+        ax.set_title(text, fontsize=10, color=INK)

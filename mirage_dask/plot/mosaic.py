@@ -1,0 +1,287 @@
+r"""A quick look at a whole store: every exposure's count rate, put together on the sky.
+
+The rate of a pixel is the median of its group differences, which a cosmic ray in one group does not move; where the
+ramp is saturated, what its first groups say. The median of each row of each output is taken off, which holds the sky and the
+1/f noise; single pixels far above all their neighbours (hot ones) are filled. A pixel's place follows from the four
+corners of S_REGION by bilinear interpolation in the tangent plane, good to a few detector pixels.
+
+This is for the eye. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between exposures,
+flux calibration; those are the JWST pipeline's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mirage_dask.errors import InputError
+from mirage_dask.plot.exposure import BORDER, group_times
+from mirage_dask.plot.footprint import Floats, corners, middle, tangent
+from mirage_dask.plot.style import INK, SKY, band_colour, new_figure, passband, stretch, style, wavelength
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.figure import Figure
+
+Image = NDArray[np.float32]
+
+NEARLY_FULL = 45_000
+"""Raw numbers above which a pixel counts as saturated at the end of its ramp."""
+FULL = 2048
+OUTPUT_COLUMNS = 512
+"""Columns of each of the four outputs of a full frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Coadd:
+    """Images of one field in one or more filters, on one grid: north up, east left."""
+
+    images: dict[str, Image]
+    """(ny, nx) DN/s by filter, from short to long wavelength; NaN where nothing was observed."""
+    centre: tuple[float, float]
+    """Right ascension and declination of the middle, degrees."""
+    extent: tuple[float, float, float, float]
+    """East at the left, east at the right, north at the bottom and at the top, arcsec from the centre."""
+    scale: float
+    """arcsec per pixel."""
+    exposures: int
+
+
+def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int = 900) -> Coadd:
+    """Put exposures together on the sky.
+
+    Parameters
+    ----------
+    table
+        Rows to use; needs name, s_region, filter, pupil.
+    read
+        Gives the dataset of an exposure by its name; its `raw` is read whole, one exposure at a time.
+    pixels
+        Length of the longer side of the images.
+
+    Raises
+    ------
+    InputError
+        If no row has a region on the sky.
+    """
+    used = table[table["s_region"].astype(str).str.startswith("POLYGON")]
+    if used.empty:
+        raise InputError(
+            "No exposure of this table has a region on the sky (s_region): nothing to put together."
+        )
+    sky = corners(used.set_index("name")["s_region"])
+    centre = middle(sky[..., 0], sky[..., 1])
+    east, north = tangent(sky[..., 0], sky[..., 1], centre)
+    west_edge, east_edge, south, top = east.min(), east.max(), north.min(), north.max()
+    scale = float(max(east_edge - west_edge, top - south) / pixels)
+    nx, ny = (int(np.ceil(side / scale)) for side in (east_edge - west_edge, top - south))
+
+    sums: dict[str, Floats] = {}
+    counts: dict[str, Floats] = {}
+    bands = [passband(f, p) for f, p in zip(used["filter"], used["pupil"], strict=True)]
+    for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
+        outline = np.stack([east[i], north[i]], axis=-1)
+        exposure = read(str(name))
+        pixels_along = exposure.sizes["x"]
+        pixel = float(np.hypot(*(outline[1] - outline[0]))) / pixels_along
+        rate = rate_image(exposure, squeeze=_squeeze(pixels_along, pixel, scale))
+        total = sums.setdefault(band, np.zeros(ny * nx))
+        count = counts.setdefault(band, np.zeros(ny * nx))
+        for values, e, n in _points(rate, outline, scale):
+            u, v = (east_edge - e) / scale, (n - south) / scale  # east grows to the left
+            inside = (u >= 0) & (u < nx) & (v >= 0) & (v < ny) & np.isfinite(values)
+            cell = v[inside].astype(np.int64) * nx + u[inside].astype(np.int64)
+            total += np.bincount(cell, weights=values[inside], minlength=ny * nx)
+            count += np.bincount(cell, minlength=ny * nx)
+    images = {}
+    for band in sorted(sums, key=lambda b: (wavelength(b), b)):
+        with np.errstate(invalid="ignore"):
+            images[band] = (sums[band] / counts[band]).reshape(ny, nx).astype(np.float32)
+    extent = (float(east_edge), float(east_edge - nx * scale), float(south), float(south + ny * scale))
+    return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used))
+
+
+def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
+    """Return the sky-subtracted count rate of an exposure's first integration.
+
+    Parameters
+    ----------
+    exposure
+        Dataset with `raw` (integration, group, y, x).
+    squeeze
+        Average this many pixels along the rows: rows stay apart, because 1/f noise differs from row to row.
+
+    Returns
+    -------
+    (ny, nx / squeeze) DN/s; NaN on the reference pixels of a full frame.
+    """
+    ramp = np.asarray(exposure["raw"].isel(integration=0).values)
+    times, _ = group_times(exposure)
+    if len(ramp) == 1:
+        rate = ramp[0].astype(np.float32)
+    else:
+        steps = np.diff(ramp.astype(np.float32), axis=0)
+        steps /= np.diff(times).astype(np.float32)[:, None, None]
+        rate = _bright_rates(ramp, times, steps, np.median(steps, axis=0))
+    ny, nx = rate.shape
+    rate = rate.reshape(ny, nx // squeeze, squeeze).mean(axis=2)
+    for columns in np.array_split(np.arange(nx // squeeze), max(1, nx // OUTPUT_COLUMNS)):
+        part = rate[:, columns[0] : columns[-1] + 1]
+        part -= np.median(part, axis=1, keepdims=True)
+    rate = _without_single_pixels(rate)
+    if (ny, nx) == (FULL, FULL):
+        edge = max(1, BORDER // squeeze)
+        rate[:BORDER] = rate[-BORDER:] = rate[:, :edge] = rate[:, -edge:] = np.nan
+    return rate
+
+
+def _bright_rates(ramp: Any, times: Floats, steps: Image, rate: Image) -> Image:
+    """Replace the rates of pixels that were full before the end, without taking cosmic rays for stars."""
+    from scipy.ndimage import binary_opening
+
+    # Light fills the first group as fast as the second; a hit fills one of them.
+    first = (ramp[0] - np.median(ramp[0])) / np.float32(times[0])
+    rate = np.where(ramp[-1] >= NEARLY_FULL, np.minimum(steps[0], first), rate)
+    # Full in the first group already: a star's core has at least three by three such pixels.
+    core = binary_opening(ramp[0] >= NEARLY_FULL, np.ones((3, 3)))
+    return np.where(core, first, rate)
+
+
+def _without_single_pixels(image: Image) -> Image:
+    """Lower pixels that stand alone, five times above noise and neighbours, to the brightest of the neighbours."""
+    from scipy.ndimage import maximum_filter
+
+    neighbours = maximum_filter(image, footprint=[[1, 1, 1], [1, 0, 1], [1, 1, 1]], mode="nearest")
+    noise = np.float32(1.4826 * np.median(np.abs(image)))
+    return np.where(image > 5.0 * np.maximum(neighbours, noise), neighbours, image)
+
+
+def _squeeze(nx: int, pixel: float, scale: float) -> int:
+    """Return how many pixels to average along a row so that they stay well below the pixels of the image."""
+    return next(n for n in (8, 4, 2, 1) if nx % n == 0 and n * pixel <= max(0.5 * scale, pixel))
+
+
+def _points(
+    rate: Image, outline: Floats, scale: float, rows: int = 256
+) -> Iterator[tuple[Image, Floats, Floats]]:
+    """Yield (values, east, north) of all pixels, a few rows at a time.
+
+    `outline` holds the (4, 2) corners in arcsec, counter-clockwise in pixels from the outer corner of pixel (0, 0).
+    Pixels not much smaller than those of the image are split, so that no holes are left between them.
+    """
+    ny, nx = rate.shape
+    kx, ky = (_split(np.hypot(*(outline[k] - outline[0])) / n, scale) for k, n in ((1, nx), (3, ny)))
+    s = ((np.arange(nx * kx) + 0.5) / (nx * kx))[None, :]
+    for start in range(0, ny, rows):
+        part = rate[start : start + rows]
+        t = ((np.arange(len(part) * ky) + 0.5) / ky + start)[:, None] / ny
+        east, north = (
+            (1 - t) * ((1 - s) * outline[0, k] + s * outline[1, k])
+            + t * ((1 - s) * outline[3, k] + s * outline[2, k])
+            for k in (0, 1)
+        )
+        yield part.repeat(ky, axis=0).repeat(kx, axis=1), east, north
+
+
+def _split(pixel: float, scale: float) -> int:
+    """Return into how many parts to cut the side of a pixel."""
+    return 1 if pixel < 0.6 * scale else int(np.ceil(1.6 * pixel / scale))
+
+
+def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8) -> Image:
+    """Combine several filters into a picture, (ny, nx, 3) in 0 to 1.
+
+    Each filter is scaled by its own noise and drawn in its own hue, short wavelengths blue, long ones red; the sum is
+    stretched by asinh in brightness alone, so that hues survive in bright sources (Lupton et al. 2004, PASP 116, 133).
+    Where a filter did not look, the mean of the others stands in: neutral, not a colour of its own.
+
+    Parameters
+    ----------
+    images
+        (ny, nx) by filter, from short to long wavelength; NaN where nothing was observed.
+    faint
+        The stretch is linear up to about this many times the noise.
+    smooth
+        Width (sigma) in pixels of a Gaussian that takes the grain off; 0 for none.
+    """
+    levels = []
+    for image in images.values():
+        values = _smoothed(image, smooth)
+        noise = 1.4826 * np.nanmedian(np.abs(values - np.nanmedian(values))) or 1.0
+        levels.append(values / noise)
+    stack = np.stack(levels)
+    seen = np.isfinite(stack)
+    others = np.where(seen, stack, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+    stack = np.clip(np.where(seen, stack, others), 0.0, None)
+    picture = np.einsum("bij,bc->ijc", stack, _hues(len(images)))
+    brightness = np.maximum(picture.mean(axis=-1), 1e-9)
+    top = max(float(np.percentile(brightness, 99.8)), 12.0 * faint)
+    picture *= (np.arcsinh(brightness / faint) / (np.arcsinh(top / faint) * brightness))[..., None]
+    return np.asarray(picture / np.maximum(picture.max(axis=-1, keepdims=True), 1.0), np.float32)
+
+
+def _smoothed(image: Image, width: float) -> Floats:
+    """Convolve with a Gaussian, weighing only what was observed."""
+    from scipy.ndimage import gaussian_filter
+
+    seen = np.isfinite(image)
+    light = gaussian_filter(np.where(seen, image, 0.0).astype(float), width)
+    weight = gaussian_filter(seen.astype(float), width)
+    return np.where(seen, light / np.where(seen, weight, 1.0), np.nan)
+
+
+def _hues(count: int) -> Floats:
+    """Return (count, 3) colours from blue to red that add up to white."""
+    if count == 1:
+        return np.ones((1, 3))
+    stops = np.array([[0.15, 0.45, 1.0], [0.5, 0.9, 0.55], [1.0, 0.45, 0.15]])
+    place = np.linspace(0.0, 2.0, count)
+    hues = np.stack([np.interp(place, [0.0, 1.0, 2.0], stops[:, k]) for k in range(3)], axis=1)
+    return hues / hues.sum(axis=0)
+
+
+def draw_mosaic(mosaic: Coadd, *, title: str | None = None) -> Figure:
+    """Draw a coadd: one filter in grey, several in colour, with the filters' names in their hues.
+
+    Parameters
+    ----------
+    mosaic
+        From `coadd`.
+    title
+        Default: the number of exposures.
+    """
+    with style():
+        size = 60.0 if max(np.abs(mosaic.extent)) > 120.0 else 1.0
+        unit = "′" if size == 60.0 else "″"
+        left, right, bottom, top = (side / size for side in mosaic.extent)
+        extent = (left, right, bottom, top)
+        aspect = (top - bottom) / abs(left - right)
+        figure = new_figure(9.0, float(np.clip(9.0 * aspect, 3.5, 11.0)))
+        ax = figure.add_subplot()
+        if len(mosaic.images) == 1:
+            image = next(iter(mosaic.images.values()))
+            ax.imshow(image, norm=stretch(image, bright=99.8), cmap="gray", extent=extent)
+        else:
+            covered = np.any([np.isfinite(image) for image in mosaic.images.values()], axis=0)
+            picture = colours(mosaic.images)
+            alpha = covered.astype(float)[..., None]
+            ax.imshow(np.concatenate([picture, alpha], axis=-1), extent=extent)
+        ax.set_facecolor(SKY)
+        ax.set_aspect("equal")
+        ax.set_xlabel(f"east of centre ({unit})")
+        ax.set_ylabel(f"north of centre ({unit})")
+        count = mosaic.exposures
+        default = f"{count:,} raw exposure{'s' * (count != 1)}, {mosaic.scale:.2f}″ per pixel"
+        ax.set_title(title if title is not None else default, fontweight="bold")
+        for i, band in enumerate(mosaic.images):
+            colour = band_colour(band) if len(mosaic.images) > 1 else INK
+            ax.text(
+                0.985 - 0.085 * (len(mosaic.images) - 1 - i), 0.975, band, color=colour, ha="right", va="top",
+                transform=ax.transAxes, fontweight="bold", fontsize=10,
+            )  # fmt: skip
+    return figure

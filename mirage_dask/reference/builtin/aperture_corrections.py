@@ -1,0 +1,117 @@
+"""How much of a star's light falls into a circle: the table that the pipeline's source catalogues are corrected with.
+
+The light within circles is that of the built-in PSFs, inter-pixel capacitance included, for the pipeline does not remove
+it (`psf_builder.encircled_energy`, middle of the first detector that has the filter). A second or so of computing for
+each of 80 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
+a test compares them with the PSFs. After a change of the optics write them again:
+
+    python -m mirage_dask.reference.builtin.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
+
+NOT modelled: differences between detectors and places, the colour of the star.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.instruments import get_detector, transmission
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.reference.builtin.psf import encircled_energy
+from mirage_dask.reference.builtin.rules import optics_of
+
+FRACTIONS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
+SKY_FRACTIONS = (0.92, 0.95)
+"""Fractions of the light within the edges of the sky annulus."""
+RADIUS_NAMES = tuple(f"r{round(100 * fraction)}" for fraction in FRACTIONS)
+_GRID = np.geomspace(0.2, 150.0, 140)
+_HEADER = """\
+# %ECSV 1.0
+# ---
+# datatype:
+# - {{name: instrument, datatype: string}}
+# - {{name: filter, datatype: string}}
+# - {{name: pupil, datatype: string}}
+{radii}
+# - {{name: skyin, datatype: float64, unit: pix, description: 'inner radius of the sky annulus'}}
+# - {{name: skyout, datatype: float64, unit: pix, description: 'outer radius of the sky annulus'}}
+# - {{name: sky, datatype: float64, unit: pix-2, description: 'light in the annulus over the square of its radii'}}
+# meta: !!omap
+# - comments:
+#   - 'Encircled energy of the built-in PSFs: python -m mirage_dask.reference.builtin.aperture_corrections'
+# schema: astropy-2.0
+"""
+
+
+def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
+    """Find the radii of one filter from its PSF; about a second.
+
+    Parameters
+    ----------
+    detector, filter, pupil
+        As for `psf_builder.build_psf_library`.
+
+    Returns
+    -------
+    dict
+        `RADIUS_NAMES`, skyin, skyout in pixels, and sky: the light in the annulus over (skyout^2 - skyin^2).
+
+    Raises
+    ------
+    ReferenceFileError, InputError
+        If there is no such detector or bandpass.
+    """
+    # Of the light that comes through: the photometric calibration counts what a mask stops.
+    energy = encircled_energy(_GRID, detector=detector, filter=filter, pupil=pupil)
+    energy = np.maximum.accumulate(energy / transmission(detector, pupil))
+    radii = np.interp(FRACTIONS, energy, _GRID)
+    inner, outer = (float(np.interp(fraction, energy, _GRID)) for fraction in SKY_FRACTIONS)
+    outer = max(outer, inner + 2.0)
+    light = np.diff(np.interp([inner, outer], _GRID, energy))[0]
+    values = dict(zip(RADIUS_NAMES, radii.tolist(), strict=True))
+    return values | {"skyin": inner, "skyout": outer, "sky": float(light) / (outer**2 - inner**2)}
+
+
+def aperture_corrections(instrument: str = "NIRCAM") -> NDArray[np.void]:
+    """Return the table APCORR of all optics of an instrument.
+
+    Radii and sky annuli in pixels, 1 / (fraction - sky's share of it).
+    The star's own light in the sky annulus is subtracted with the sky; the correction puts it back.
+    """
+    kind = [("filter", "S12"), ("pupil", "S15")]
+    kind += [(n, "f4") for n in ("eefraction", "radius", "apcorr", "skyin", "skyout")]
+    rows = []
+    for optics in read_table("aperture_corrections"):
+        if optics["instrument"] != instrument:
+            continue
+        inner, outer, sky = (float(optics[name]) for name in ("skyin", "skyout", "sky"))
+        for fraction, name in zip(FRACTIONS, RADIUS_NAMES, strict=True):
+            radius = float(optics[name])
+            correction = 1.0 / (fraction - sky * radius**2)
+            rows.append((optics["filter"], optics["pupil"], fraction, radius, correction, inner, outer))
+    return np.array(rows, dtype=kind)
+
+
+def _lines() -> Iterator[str]:
+    """Yield the file of radii, for all optics of all instruments."""
+    unit = "datatype: float64, unit: pix, description: 'radius of {} % of the light'"
+    radii = [f"# - {{name: {name}, {unit.format(name[1:])}}}" for name in RADIUS_NAMES]
+    yield _HEADER.format(radii="\n".join(radii)) + " ".join(
+        ("instrument", "filter", "pupil", *RADIUS_NAMES, "skyin", "skyout", "sky")
+    )
+    seen = set()
+    for detector, filter, pupil in optics_of():
+        optics = (get_detector(detector).instrument, filter, pupil)
+        if optics not in seen:
+            seen.add(optics)
+            values = measure(detector, filter, pupil)
+            yield " ".join(
+                (*(name or '""' for name in optics), *(f"{value:.5g}" for value in values.values()))
+            )
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{line}\n" for line in _lines())

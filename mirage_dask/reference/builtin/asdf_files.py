@@ -1,0 +1,152 @@
+"""The built-in reference files that are ASDF: distortion, filter offsets, offsets between magnitude systems.
+
+The distortion is the polynomial of the observatory's SIAF, detector pixel -> V2, V3. The way back in the file inverts
+exactly that (the SIAF's own inverse is a separate fit, off by up to 0.1 pixel in corners).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asdf
+import numpy as np
+from astropy.modeling import Model, models
+from astropy.table import Table
+
+from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
+from mirage_dask.pointing import (
+    Distortion,
+    aperture_polynomials,
+    distortion_from_model,
+    full_frame,
+    siaf_model,
+)
+from mirage_dask.reference.builtin.rules import Recipe, optics_of
+from mirage_dask.reference.files.fits_images import AUTHOR, USEAFTER
+
+
+def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
+    instrument: dict[str, Any] = {"name": recipe.instrument}
+    if recipe.detector:
+        detector = get_detector(recipe.detector)
+        # The pipeline's model wants to know for which pupils the file holds.
+        instrument |= {
+            "detector": detector.fits_name,
+            **({"module": detector.module} if detector.module else {}),
+            **({"channel": detector.channel} if detector.channel else {}),
+            **({"p_pupil": "ANY|"} if optical_elements(recipe.instrument) else {}),
+        }
+    return {
+        "telescope": "JWST",
+        "instrument": instrument,
+        "exposure": {"type": exp_type(recipe.instrument, "imaging")},
+        "reftype": recipe.kind,
+        "author": AUTHOR,
+        "pedigree": "DUMMY",
+        "description": description,
+        "useafter": USEAFTER,
+        "model_type": model,
+    }
+
+
+def _two(x: Model, y: Model) -> Model:
+    """Both polynomials of the same two inputs."""
+    return models.Mapping((0, 1, 0, 1)) | x & y
+
+
+def _polynomial(coefficients: dict[str, float], degree: int) -> Model:
+    return models.Polynomial2D(degree, **coefficients)
+
+
+@cache
+def forward_model(detector: str) -> Model:
+    """Return the SIAF's map of a detector, 0-based full-frame science pixels -> V2, V3 in arcsec, with its inverse."""
+    name = full_frame(detector).name
+    facts = aperture_polynomials(name)
+    angle = np.radians(facts["v3i_yang"])
+    parity = facts["vparity"]
+    ideal = {
+        (i, j): (cx, cy)
+        for (i, j, cx), (_, _, cy) in zip(facts["sci_to_idl_x"], facts["sci_to_idl_y"], strict=True)
+    }
+    v2 = {
+        f"c{i}_{j}": float(parity * x * np.cos(angle) + y * np.sin(angle)) for (i, j), (x, y) in ideal.items()
+    }
+    v3 = {
+        f"c{i}_{j}": float(-parity * x * np.sin(angle) + y * np.cos(angle))
+        for (i, j), (x, y) in ideal.items()
+    }
+    v2["c0_0"] += facts["v2_ref"]
+    v3["c0_0"] += facts["v3_ref"]
+    to_reference = models.Shift(1.0 - facts["x_sci_ref"]) & models.Shift(1.0 - facts["y_sci_ref"])
+    forward = to_reference | _two(_polynomial(v2, facts["degree"]), _polynomial(v3, facts["degree"]))
+    exact = distortion_from_model(siaf_model(name)[0], margin=200, orders=(6, 7, 8, 9), label=detector)
+    forward.inverse = _inverse_model(exact)
+    return forward
+
+
+def _inverse_model(distortion: Distortion) -> Model:
+    """V2, V3 -> pixels as an astropy model with the coefficients of a `Distortion`."""
+    degree = len(distortion.x) - 1
+    x, y = (
+        _polynomial({f"c{i}_{j}": c for i, row in enumerate(rows) for j, c in enumerate(row)}, degree)
+        for rows in (distortion.x, distortion.y)
+    )
+    to_origin = models.Shift(-distortion.v_centre[0]) & models.Shift(-distortion.v_centre[1])
+    affine = models.AffineTransformation2D(
+        matrix=np.reshape(distortion.affine, (2, 2)), translation=[0.0, 0.0]
+    )
+    scale, shift = models.Scale(distortion.half), models.Shift(distortion.centre)
+    return to_origin | affine | _two(x, y) | scale & scale.copy() | shift & shift.copy()
+
+
+def write_distortion(path: Path, recipe: Recipe) -> None:
+    """Write the distortion of one detector."""
+    meta = _meta(recipe, model="DistortionModel", description="Distortion of the SIAF, pixel to V2, V3")
+    meta |= {"input_units": "pixel", "output_units": "arcsec"}
+    _write(path, {"meta": meta, "model": forward_model(recipe.detector)})
+
+
+def write_filter_offsets(path: Path, recipe: Recipe) -> None:
+    """Write offsets of zero for all optics of a detector: the built-in telescope has perfect filters."""
+    meta = _meta(recipe, model="FilteroffsetModel", description="No shift between filters")
+    meta["input_units"] = "pixel"
+    pairs = sorted({(f, p) for _, f, p in optics_of(recipe.detector)})
+    offsets = [{"filter": f, "pupil": p, "column_offset": 0.0, "row_offset": 0.0} for f, p in pairs]
+    _write(path, {"meta": meta, "filters": offsets})
+
+
+def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
+    """Write AB minus Vega magnitude of all optics, from the zero points: mean over the detectors, or of each guider."""
+    wheels = bool(optical_elements(recipe.instrument))
+    offsets: dict[tuple[str, ...], list[float]] = {}
+    for detector, filter_, pupil in optics_of(instrument=recipe.instrument):
+        zero = get_zeropoint(detector, filter_, pupil)
+        ab = -2.5 * np.log10(zero.photfnu_e) - 48.6
+        key = (filter_, pupil) if wheels else (get_detector(detector).fits_name,)
+        offsets.setdefault(key, []).append(float(ab - zero.vegamag_e))
+    rows = [(*key, float(np.mean(values))) for key, values in sorted(offsets.items())]
+    columns = {"filter": "U12", "pupil": "U15"} if wheels else {"detector": "U12"}
+    columns["abvega_offset"] = "f4"
+    table = Table(rows=rows, names=list(columns), dtype=list(columns.values()))
+    meta = _meta(recipe, model="ABVegaOffsetModel", description="AB minus Vega magnitude of the zero points")
+    _write(path, {"meta": meta, "abvega_offset": table})
+
+
+def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
+    """Write the parameters of the pipeline's first stage: no IPC correction, as the observatory runs it.
+
+    The step stands before the superbias is subtracted, where it cannot work (spacetelescope/jwst 3859); the
+    observatory's parameter files switch it off.
+    """
+    meta = _meta(recipe, model="StepParsModel", description="As the observatory: no IPC correction")
+    meta |= {"date": USEAFTER, "origin": AUTHOR}
+    ipc = {"class": "jwst.ipc.IPCStep", "name": "ipc", "parameters": {"skip": True}}
+    pipeline = {"class": "jwst.pipeline.Detector1Pipeline", "name": "Detector1Pipeline", "parameters": {}}
+    _write(path, {"meta": meta, **pipeline, "steps": [ipc]})
+
+
+def _write(path: Path, tree: dict[str, Any]) -> None:
+    asdf.AsdfFile(tree).write_to(path)

@@ -1,0 +1,174 @@
+"""Making the built-in CRDS cache: what is asked for and not there yet, safely beside other processes."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.io.atomic import locked, write_atomically
+from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.fits_files import write_file
+from mirage_dask.reference.builtin.locations import crds_directory
+from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being made, how many are done, how many there are)."""
+
+
+def reference_path(root: Path, name: str) -> Path:
+    """Return where a reference file lies in a CRDS cache; its name says of which instrument it is."""
+    return root / "references" / "jwst" / name.split("_")[1] / name
+
+
+def build_cache(
+    root: str | Path | None = None,
+    *,
+    detectors: Iterable[str],
+    optics: Iterable[tuple[str, str]],
+    readouts: Iterable[tuple[str, str]] | None = None,
+    progress: Progress | None = None,
+) -> Path:
+    """Make the built-in CRDS cache for detectors, optics and readouts, or extend it; what is there is kept.
+
+    Parameters
+    ----------
+    root
+        Directory that CRDS_PATH will point at; default the built-in set of this machine.
+    detectors
+        Names such as 'NRCB5'.
+    optics
+        (filter, pupil) pairs; each is made for the detectors that have it (see `has_optics`).
+    readouts
+        (subarray, readout pattern) pairs: dark ramps are made for these, for detectors that have the subarray; by default
+        the full frame with the fastest pattern of each instrument.
+
+    Returns
+    -------
+    Path of the cache.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown.
+    ReferenceFileError
+        If the directory cannot be written.
+    """
+    chosen = [get_detector(name) for name in detectors]
+    pairs = list(optics)
+    for pair in pairs:
+        _check_optics(pair, chosen)
+    wanted_darks = list(readouts) if readouts is not None else [("FULL", name) for name in _fastest()]
+    names = []
+    for recipe in recipes().values():
+        if not recipe.detector:
+            if any(d.instrument == recipe.instrument for d in chosen):
+                names.append(recipe.name)
+            continue
+        detector = next((d for d in chosen if d.name == recipe.detector), None)
+        if detector is None:
+            continue
+        if recipe.kind == "flat":
+            pair = (recipe.filter, recipe.pupil)
+            if pair not in pairs or not has_optics(detector.name, *pair):
+                continue
+        elif recipe.kind == "dark" and (recipe.subarray, recipe.readpatt) not in wanted_darks:
+            continue
+        names.append(recipe.name)
+    return build_files(root, names, progress=progress)
+
+
+def _fastest() -> list[str]:
+    """Return the readout patterns that keep every frame: RAPID, NISRAPID, FGSRAPID."""
+    return [
+        row["name"] for row in read_table("readouts") if (int(row["nframes"]), int(row["groupgap"])) == (1, 0)
+    ]
+
+
+def _check_optics(pair: tuple[str, str], detectors: list[Detector]) -> None:
+    """Raise an error for optics that no detector of these instruments has."""
+    found = [d for owner in detectors for d in detectors_of(owner.instrument)]
+    if found and not any(has_optics(d.name, *pair) for d in found):
+        get_zeropoint(detectors[0].name, *pair)
+
+
+def build_files(root: str | Path | None, names: Iterable[str], *, progress: Progress | None = None) -> Path:
+    """Make reference files of the built-in set by their names; those that are there are kept.
+
+    Parameters
+    ----------
+    root
+        As for `build_cache`.
+    names
+        Names that the rules of the cache gave.
+
+    Returns
+    -------
+    Path of the cache.
+
+    Raises
+    ------
+    InputError
+        If the set has no file of that name.
+    ReferenceFileError
+        If the directory cannot be written.
+    """
+    directory = Path(root) if root is not None else crds_directory()
+    write_rules(directory)
+    by_owner: dict[tuple[str, str], list[Recipe]] = defaultdict(list)
+    for name in dict.fromkeys(names):
+        recipe = recipes().get(name)
+        if recipe is None:
+            hint = nearest(name, list(recipes())) or "."
+            raise InputError(f"The built-in references ({CONTEXT}) have no file {name!r}{hint}")
+        if not reference_path(directory, name).exists():
+            by_owner[recipe.instrument, recipe.detector].append(recipe)
+    report = _Report(progress, sum(len(members) for members in by_owner.values()))
+    # numpy and zlib let other threads run; more than two would mean a GB of maps at once.
+    with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
+        jobs = [pool.submit(_build, directory, *owner, by_owner[owner], report) for owner in sorted(by_owner)]
+        for job in jobs:
+            job.result()
+    report.finish()
+    return directory
+
+
+def _build(directory: Path, instrument: str, detector: str, members: list[Recipe], report: _Report) -> None:
+    """Make the missing files of one detector, or (without one) of the whole instrument."""
+    # One lock for each detector: two processes share the work of a new cache instead of doing it twice.
+    with locked(directory / "locks" / (detector or instrument)):
+        maps = DetectorMaps(get_detector(detector)) if detector else None
+        for recipe in members:
+            path = reference_path(directory, recipe.name)
+            report.start(recipe.name)
+            if not path.exists():  # another process may have been faster
+                write_atomically(path, partial(write_file, recipe=recipe, maps=maps))
+            report.end()
+
+
+class _Report:
+    """Progress of several threads."""
+
+    def __init__(self, progress: Progress | None, total: int):
+        self.progress, self.total, self.done = progress, total, 0
+        self._lock = threading.Lock()
+
+    def start(self, name: str) -> None:
+        with self._lock:
+            if self.progress is not None:
+                self.progress(name, self.done, self.total)
+
+    def end(self) -> None:
+        with self._lock:
+            self.done += 1
+
+    def finish(self) -> None:
+        if self.progress is not None and self.total:
+            self.progress("", self.total, self.total)

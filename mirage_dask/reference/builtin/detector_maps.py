@@ -1,0 +1,243 @@
+"""What a detector of the built-in set is like, pixel by pixel: gain, quantum efficiency, bias, dark current, defects.
+
+Mean values are those of the instrument tables; how they vary over the detector is invented, with the size and the kind
+of structure that H2RG detectors show: smooth large-scale patterns, steps between outputs, columns, and scatter from
+pixel to pixel. What belongs to rows, columns and outputs follows the axes along which the detector is read. Every map
+follows from the name of the detector alone (a counter-based generator keyed by detector, quantity and version), so two
+machines build the same files.
+
+Frame: full-frame science pixels, 0-based, [y, x], as reference files are stored.
+
+NOT modelled: clusters of bad pixels, RC and telegraph pixels, epoxy voids, dependence on bias voltage or temperature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.instruments import Detector
+from mirage_dask.reference.builtin.locations import BUILTIN_VERSION
+from mirage_dask.reference.files.ipc_kernels import convolve, ipc_kernel
+from mirage_dask.reference.files.quality import flag
+
+Plane = NDArray[np.float32]
+
+DEAD = 4e-4
+"""Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille, and the others are of the same kind."""
+LOW_QE = 6e-4
+HOT = 1.5e-3
+"""Fraction of hot pixels: dark current above `HOT_RATE`."""
+WARM = 5e-3
+HOT_RATE = 1.0
+"""e-/s: pixels with more dark current are flagged HOT and DO_NOT_USE."""
+WARM_RATE = 0.1
+HOTTEST = 300.0
+"""e-/s."""
+
+NONLINEARITY = (0.35, 0.25, 0.25, 0.15)
+"""Shape of the non-linearity: at the fraction u of full well, linear = measured (1 + A (0.35 u + 0.25 u^2 + …))."""
+
+REFERENCE_NOISE = 0.8
+"""Read noise of reference pixels over that of active ones (Rauscher 2015)."""
+
+
+def generator(*parts: str) -> np.random.Generator:
+    """Return the generator of one quantity: the same words give the same numbers everywhere."""
+    text = "/".join((f"mirage_dask builtin {BUILTIN_VERSION}", *parts))
+    key = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8")
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+class DetectorMaps:
+    """Maps of one detector, computed when first asked for.
+
+    Parameters
+    ----------
+    detector
+        Whose maps; supplies the mean values.
+    """
+
+    def __init__(self, detector: Detector):
+        self.detector = detector
+        self.size = detector.size
+
+    def _generator(self, *quantity: str) -> np.random.Generator:
+        return generator(self.detector.name, *quantity)
+
+    def _scatter(self, *quantity: str) -> Plane:
+        """Independent standard normal deviates, one per pixel."""
+        return self._generator("scatter", *quantity).standard_normal((self.size, self.size), dtype=np.float32)
+
+    def _smooth(self, *quantity: str, order: int = 4) -> Plane:
+        """A large-scale pattern with rms 1 and mean 0."""
+        amplitudes = self._generator("smooth", *quantity).standard_normal((order + 1, order + 1))
+        i, j = np.indices(amplitudes.shape)
+        amplitudes *= (i + j > 0) / (1.0 + i + j)
+        # The cosines are orthogonal on pixel centres; a wave along one axis has variance 1/2, along both 1/4.
+        variance = amplitudes**2 * np.where(i > 0, 0.5, 1.0) * np.where(j > 0, 0.5, 1.0)
+        position = (np.arange(self.size) + 0.5) / self.size
+        waves = np.cos(np.pi * np.outer(position, np.arange(order + 1)))
+        left = (waves @ amplitudes / np.sqrt(variance.sum())).astype(np.float32)
+        return left @ waves.astype(np.float32).T
+
+    def _per_output(self, *quantity: str) -> Plane:
+        """One standard normal deviate per output, for each pixel of a row as it is read."""
+        steps = self._generator("output", *quantity).standard_normal(self.detector.amplifiers)
+        return self._along_row(np.repeat(steps, self.size // self.detector.amplifiers).astype(np.float32))
+
+    def _along_row(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Spread (size,) values along the fast axis."""
+        return values[:, None] if self.detector.orientation.along_y else values[None, :]
+
+    def _across_rows(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Spread (size,) values along the slow axis."""
+        return values[None, :] if self.detector.orientation.along_y else values[:, None]
+
+    @cached_property
+    def active(self) -> NDArray[np.bool_]:
+        """True where light falls: everything but the border of reference pixels."""
+        border = self.detector.reference_pixels
+        inside = np.zeros((self.size, self.size), dtype=bool)
+        inside[border:-border, border:-border] = True
+        return inside
+
+    def _normalised(self, plane: Plane, mean: float, outside: float) -> Plane:
+        """Scale to a mean over the active pixels; the reference pixels get `outside`."""
+        scaled = plane * np.float32(mean / plane[self.active].mean(dtype=np.float64))
+        return np.where(self.active, scaled, np.float32(outside))
+
+    @cached_property
+    def gain(self) -> Plane:
+        """Gain, e-/DN."""
+        pattern = 1.0 + 0.012 * self._smooth("gain") + 0.006 * self._per_output("gain")
+        pattern = pattern + 0.01 * self._scatter("gain")
+        return self._normalised(pattern, self.detector.gain, self.detector.gain)
+
+    @cached_property
+    def _defects(self) -> Plane:
+        return self._generator("defects").random((self.size, self.size), dtype=np.float32)
+
+    @cached_property
+    def dead(self) -> NDArray[np.bool_]:
+        """Pixels that see no light."""
+        return (self._defects < DEAD) & self.active
+
+    @cached_property
+    def low_qe(self) -> NDArray[np.bool_]:
+        """Pixels that see half the light."""
+        return (self._defects >= DEAD) & (self._defects < DEAD + LOW_QE) & self.active
+
+    @cached_property
+    def _efficiency(self) -> Plane:
+        pattern = 1.0 + 0.02 * self._smooth("efficiency") + 0.015 * self._scatter("efficiency")
+        return np.where(self.low_qe, np.float32(0.5), np.float32(1.0)) * pattern
+
+    def efficiency(self, filter: str, pupil: str) -> Plane:
+        """Relative quantum efficiency in a filter: 1 on average over active pixels, 0 on dead and reference pixels."""
+        words = ("efficiency", filter, pupil)
+        pattern = self._efficiency * (1.0 + 0.006 * self._smooth(*words) + 0.003 * self._scatter(*words))
+        good = self.active & ~self.dead
+        pattern *= np.float32(1.0 / pattern[good].mean(dtype=np.float64))
+        return np.where(good, pattern, np.float32(0.0))
+
+    @cached_property
+    def dark_rate(self) -> Plane:
+        """Dark current with the hot pixels' charge coupled into their neighbours, e-/s; 0 on reference pixels."""
+        width = 0.5
+        rate = np.exp(np.float32(width) * self._scatter("dark") - np.float32(width**2 / 2))
+        rate *= np.float32(self.detector.dark_current) * (1.0 + 0.15 * self._smooth("dark"))
+        chance = self._generator("hot").random((self.size, self.size), dtype=np.float32)
+        hot, warm = chance < HOT, (chance >= HOT) & (chance < HOT + WARM)
+        # A power law: of all pixels hotter than r, one in eight is hotter than 10 r.
+        rate[hot] += np.minimum(HOT_RATE * (chance[hot] / HOT + 1e-6) ** -1.1, HOTTEST)
+        rate[warm] += WARM_RATE * (HOT_RATE / WARM_RATE) ** ((chance[warm] - HOT) / WARM)
+        rate[~self.active] = 0.0
+        coupled = convolve(rate, ipc_kernel(self.detector))
+        return np.where(self.active, coupled, 0.0).astype(np.float32)
+
+    @cached_property
+    def mask(self) -> NDArray[np.uint32]:
+        """Standard data-quality flags."""
+        flags = np.zeros((self.size, self.size), dtype=np.uint32)
+        flags[~self.active] |= flag("REFERENCE_PIXEL")
+        flags[self.dead] |= flag("DEAD", "DO_NOT_USE")
+        flags[self.low_qe] |= flag("LOW_QE")
+        flags[self.dark_rate > HOT_RATE] |= flag("HOT", "DO_NOT_USE")
+        flags[(self.dark_rate > WARM_RATE) & (self.dark_rate <= HOT_RATE)] |= flag("WARM")
+        return flags
+
+    @cached_property
+    def superbias(self) -> Plane:
+        """Signal right after reset, DN."""
+        level = 10_500.0 + 500.0 * self._generator("bias level").standard_normal()
+        columns = self._along_row(
+            self._generator("bias columns").standard_normal(self.size).astype(np.float32)
+        )
+        parity = self._along_row((np.arange(self.size) % 2 - 0.5).astype(np.float32))
+        odd_even = parity * (12.0 * self._per_output("bias parity"))
+        rows = self._across_rows(self._generator("bias rows").standard_normal(self.size).astype(np.float32))
+        position = self._across_rows(np.arange(self.size, dtype=np.float32))
+        first_read = position if self.detector.slow_axis > 0 else self.size - 1 - position
+        settling = -60.0 * np.exp(-first_read / 40.0)  # the first rows after reset have not settled
+        bias = level + 80.0 * self._smooth("bias") + 150.0 * self._per_output("bias")
+        bias = bias + 8.0 * columns + odd_even + 3.0 * rows + settling
+        scatter = np.where(self.active, np.float32(200.0), np.float32(60.0))
+        return np.clip(bias + scatter * self._scatter("bias"), 7_000.0, 14_000.0).astype(np.float32)
+
+    @cached_property
+    def read_noise(self) -> Plane:
+        """Standard deviation of a single read, DN."""
+        width = 0.08
+        noise = np.exp(np.float32(width) * self._scatter("read noise"))
+        noisy = self._generator("noisy").random((self.size, self.size), dtype=np.float32)
+        noise *= np.where(noisy < 0.004, 1.5 + noisy * (2.0 / 0.004), 1.0).astype(np.float32)
+        noise = self._normalised(noise, self.detector.read_noise, 0.0)
+        electrons = np.where(self.active, noise, np.float32(REFERENCE_NOISE * self.detector.read_noise))
+        return (electrons / self.gain).astype(np.float32)
+
+    @cached_property
+    def _strength(self) -> float:
+        """Non-linearity of the mean pixel at full well."""
+        return 0.05 + 0.006 * float(self._generator("linearity level").uniform(-1.0, 1.0))
+
+    @cached_property
+    def _measured_well(self) -> float:
+        """Measured DN above bias at which the mean pixel is full."""
+        return self.detector.full_well / self.detector.gain / (1.0 + self._strength)
+
+    @cached_property
+    def uncorrectable(self) -> NDArray[np.bool_]:
+        """Pixels whose non-linearity is not known."""
+        chance = self._generator("uncorrectable").random((self.size, self.size), dtype=np.float32)
+        return (chance < 2e-4) | ~self.active
+
+    def linearity(self) -> Plane:
+        """Coefficients c_k of linear DN = sum c_k DN^k, both above bias, shape (6, ny, nx).
+
+        All c_k are positive, so the curve rises everywhere and can be inverted. The two lowest orders vary from pixel to
+        pixel, the others are common to the detector (which also keeps the file small).
+        """
+        strength = self._strength * (
+            1.0 + 0.06 * self._smooth("linearity") + 0.08 * self._scatter("linearity")
+        )
+        coefficients = np.zeros((2 + len(NONLINEARITY), self.size, self.size), dtype=np.float32)
+        coefficients[1] = 1.0
+        for k, share in enumerate(NONLINEARITY):
+            part = np.maximum(strength, 0.0) if k < 2 else np.float32(self._strength)
+            coefficients[k + 2] = part * np.float32(share / self._measured_well ** (k + 1))
+        return coefficients
+
+    @cached_property
+    def saturation(self) -> Plane:
+        """Raw DN, bias included, at which a pixel is full; 65535 on reference pixels."""
+        well = 1.0 + 0.015 * self._smooth("well") + 0.01 * self._scatter("well")
+        # A pixel of higher gain fills at fewer DN: the well is a property of the pixel, not of the output.
+        measured = self._measured_well * well * (self.detector.gain / self.gain)
+        return np.where(self.active, np.minimum(self.superbias + measured, 65_000.0), 65_535.0).astype(
+            np.float32
+        )

@@ -1,0 +1,290 @@
+"""The built-in reference files that are FITS: which values each type holds, and under which convention.
+
+Flux closes as follows. Light that would give n electrons/s with a mean detector gives n QE in a pixel of relative
+quantum efficiency QE, and n QE / gain DN/s. The pipeline computes cal = DN/s / flat * photmjsr. With
+
+    flat     = QE * area * mean gain / gain
+    photmjsr = photfnu_e * mean gain / 1e-17 / PIXAR_SR     (photfnu_e: erg/s/cm2/Hz per e-/s; 1 MJy = 1e-17 in that unit)
+
+cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid angle of the pixel, whatever its gain
+and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and a uniform sky is uniform in cal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+from numpy.lib import recfunctions
+from numpy.typing import NDArray
+
+from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements, transmission
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.pointing import aperture, full_frame, siaf_model
+from mirage_dask.reference.builtin import asdf_files
+from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections
+from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.rules import Recipe, optics_of
+from mirage_dask.reference.files.fits_images import (
+    image_hdu,
+    primary_hdu,
+    quality_hdus,
+    subarray_cards,
+    write_fits,
+)
+from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
+from mirage_dask.reference.files.quality import flag
+
+MEGAJANSKY = 1e-17
+"""erg/s/cm2/Hz."""
+STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
+"""Square radians in a square arcsecond."""
+DARK_STEP = 2.0**-14
+"""DN; a power of two, so that the slope of a dark ramp is exact whatever its readout pattern."""
+_MODELS = {"NIRCAM": "NrcImg", "NIRISS": "NisImg", "FGS": "FgsImg"}
+"""How the pipeline's data models of photometric tables begin."""
+DARK_GROUPS = 2
+"""The pipeline extends a short dark along the slope of its last two groups, which is exact for a linear one."""
+
+
+def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None:
+    """Write one built-in reference file.
+
+    Parameters
+    ----------
+    recipe
+        Which file.
+    maps
+        Maps of its detector; None for files of the whole instrument.
+    """
+    if recipe.kind in _INSTRUMENT:
+        _INSTRUMENT[recipe.kind](path, recipe)
+    else:
+        assert maps is not None
+        _DETECTOR[recipe.kind](path, recipe, maps)
+
+
+def _primary(
+    recipe: Recipe, maps: DetectorMaps, model: str, description: str, **cards: Any
+) -> fits.PrimaryHDU:
+    detector, size = maps.detector, maps.size
+    placed = subarray_cards("GENERIC", 0, 0, size, size, fast=detector.fast_axis, slow=detector.slow_axis)
+    return primary_hdu(
+        kind=recipe.kind,
+        model=model,
+        instrument=recipe.instrument,
+        detector=detector.fits_name,
+        description=description,
+        cards=placed | cards,
+    )
+
+
+def _mask(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    write_fits(path, [_primary(recipe, maps, "MaskModel", "Bad pixels"), *quality_hdus(maps.mask)])
+
+
+def _superbias(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    image = image_hdu("SCI", maps.superbias, step=0.125, zero=10_500.0)
+    write_fits(path, [_primary(recipe, maps, "SuperBiasModel", "Signal after reset, DN", BUNIT="DN"), image])
+
+
+def _saturation(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    flags = np.where(maps.active, np.uint32(0), flag("NO_SAT_CHECK"))
+    image = image_hdu("SCI", maps.saturation, step=1.0, zero=32_768.0)
+    primary = _primary(recipe, maps, "SaturationModel", "Raw DN at saturation, bias included", BUNIT="DN")
+    write_fits(path, [primary, image, *quality_hdus(flags)])
+
+
+def _linearity(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    # Orders differ by factors of 1e4, so each tile gets its own step: an eighth of the scatter in it.
+    image = fits.CompImageHDU(
+        maps.linearity(),
+        name="COEFFS",
+        compression_type="RICE_1",
+        quantize_level=8,
+        quantize_method=-1,
+        tile_shape=(1, 32, maps.size),
+    )
+    flags = np.where(maps.uncorrectable, flag("NO_LIN_CORR"), np.uint32(0))
+    primary = _primary(recipe, maps, "LinearityModel", "Linear DN = sum c_k DN^k, bias subtracted")
+    write_fits(path, [primary, image, *quality_hdus(flags)])
+
+
+def _gain(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    image = image_hdu("SCI", maps.gain, step=2.0**-11, zero=2.0)
+    write_fits(path, [_primary(recipe, maps, "GainModel", "Gain, electrons/DN", BUNIT="ELECTRONS/DN"), image])
+
+
+def _readnoise(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    # The pipeline takes the noise of a difference of two reads.
+    image = image_hdu("SCI", maps.read_noise * np.float32(np.sqrt(2.0)), step=2.0**-8)
+    primary = _primary(recipe, maps, "ReadnoiseModel", "Noise of a correlated double sample, DN", BUNIT="DN")
+    write_fits(path, [primary, image])
+
+
+def _ipc(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    kernel = inverse_kernel(ipc_kernel(maps.detector)).astype(np.float32)
+    primary = _primary(recipe, maps, "IPCModel", "Kernel that removes inter-pixel capacitance")
+    write_fits(path, [primary, fits.ImageHDU(kernel, name="SCI")])
+
+
+def _dark(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    detector = maps.detector
+    row = next(
+        r for r in read_table("subarrays") if r["detector"] == detector.name and r["name"] == recipe.subarray
+    )
+    where = aperture(row["aperture"])
+    amplifiers = recipe.amplifiers or int(row["amplifiers"])
+    pattern = get_readout(recipe.instrument, recipe.readpatt)
+    box = np.s_[where.y0 : where.y0 + where.ny, where.x0 : where.x0 + where.nx]
+    time = frame_time(recipe.instrument, where.nx, where.ny, amplifiers)
+    per_frame = np.rint(maps.dark_rate[box] * (time / maps.gain[box]) / DARK_STEP) * DARK_STEP
+    # A group is the mean of its frames; frame k (from 1) has collected k frame times.
+    first = np.arange(DARK_GROUPS) * (pattern.nframes + pattern.groupgap)
+    frames = (first + (pattern.nframes + 1) / 2)[:, None, None]
+    image = image_hdu("SCI", frames * per_frame, step=DARK_STEP / 2)
+    cards = subarray_cards(
+        recipe.subarray,
+        where.x0,
+        where.y0,
+        where.nx,
+        where.ny,
+        fast=detector.fast_axis,
+        slow=detector.slow_axis,
+    )
+    cards |= {
+        "READPATT": pattern.name,
+        "NGROUPS": DARK_GROUPS,
+        "NFRAMES": pattern.nframes,
+        "GROUPGAP": pattern.groupgap,
+        "NOUTPUTS": amplifiers,
+        "TFRAME": time,
+        "AVDRKCUR": detector.dark_current,
+    }
+    primary = _primary(recipe, maps, "DarkModel", "Dark ramp, linear DN, bias subtracted", **cards)
+    write_fits(path, [primary, image, *quality_hdus(np.zeros((where.ny, where.nx), np.uint32))])
+
+
+@cache
+def pixel_area(detector: str) -> tuple[NDArray[np.float32], float]:
+    """Return (solid angle of each pixel over the nominal one, the nominal one in square arcseconds).
+
+    The solid angle is the determinant of the derivatives of V2, V3, times cos V3; the nominal one is the product of the
+    SIAF's pixel scales at the reference point.
+    """
+    facts = full_frame(detector)
+    forward, _ = siaf_model(facts.name)
+    nominal = facts.x_scale * facts.y_scale
+    # The derivatives are polynomials of low order: a coarse grid, interpolated exactly by Chebyshev fits.
+    nodes = np.cos(np.pi * (np.arange(24) + 0.5) / 24)
+    centre, half = (facts.nx - 1) / 2.0, facts.nx / 2.0
+    x, y = np.meshgrid(nodes * half + centre, nodes * half + centre)
+    h = 0.5
+    right, left = forward(x + h, y), forward(x - h, y)
+    up, down = forward(x, y + h), forward(x, y - h)
+    determinant = (right[0] - left[0]) * (up[1] - down[1]) - (up[0] - down[0]) * (right[1] - left[1])
+    area = np.abs(determinant) * np.cos(np.radians(forward(x, y)[1] / 3600.0)) / nominal
+    position = (np.arange(facts.nx) - centre) / half
+    basis = np.polynomial.chebyshev.chebvander(nodes, 10)
+    fitted = np.linalg.lstsq(basis, np.linalg.lstsq(basis, area, rcond=None)[0].T, rcond=None)[0].T
+    fine = np.polynomial.chebyshev.chebvander(position, 10)
+    return (fine @ fitted @ fine.T).astype(np.float32), nominal
+
+
+def _area(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    values, nominal = pixel_area(maps.detector.name)
+    cards = {"PIXAR_SR": nominal * STERADIAN, "PIXAR_A2": nominal}
+    image = image_hdu("SCI", values, step=2.0**-18, zero=1.0)
+    write_fits(
+        path, [_primary(recipe, maps, "PixelAreaModel", "Relative pixel area of the SIAF", **cards), image]
+    )
+
+
+def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    detector = maps.detector
+    facts = full_frame(detector.name)
+    nominal = facts.x_scale * facts.y_scale
+    solid_angle = nominal * STERADIAN
+    rows = []
+    for _, filter_, pupil in optics_of(detector.name):
+        zero = get_zeropoint(detector.name, filter_, pupil)
+        photfnu = zero.photfnu_e / transmission(detector.name, pupil)
+        rows.append((filter_, pupil, photfnu * detector.gain / MEGAJANSKY / solid_angle, 0.0))
+    kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
+    table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
+    cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}
+    model = f"{_MODELS[recipe.instrument]}PhotomModel"
+    write_fits(path, [_primary(recipe, maps, model, "MJy/sr per DN/s", **cards), table])
+
+
+def _of_wheels(table: NDArray[np.void], instrument: str) -> NDArray[np.void]:
+    """Return a table without the columns filter and pupil where the instrument has no wheels: so FGS has them."""
+    if optical_elements(instrument):
+        return table
+    kept = [name for name in table.dtype.names or () if name not in ("filter", "pupil")]
+    return recfunctions.repack_fields(table[kept])
+
+
+def _flat(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    area, _ = pixel_area(maps.detector.name)
+    efficiency = maps.efficiency(recipe.filter, recipe.pupil)
+    values = efficiency * area * (np.float32(maps.detector.gain) / maps.gain)
+    flags = np.zeros(values.shape, np.uint32)
+    flags[maps.dead] = flag("NO_FLAT_FIELD", "DO_NOT_USE", "DEAD")
+    flags[~maps.active] = flag("NO_FLAT_FIELD", "DO_NOT_USE")
+    values[~maps.active] = 1.0
+    cards = {"CHANNEL": maps.detector.channel, "FILTER": recipe.filter, "PUPIL": recipe.pupil}
+    primary = _primary(
+        recipe,
+        maps,
+        "FlatModel",
+        "QE x relative area x mean gain / gain",
+        **{key: value for key, value in cards.items() if value},
+    )
+    write_fits(path, [primary, image_hdu("SCI", values, step=2.0**-12, zero=1.0), *quality_hdus(flags)])
+
+
+def _distortion(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
+    asdf_files.write_distortion(path, recipe)
+
+
+def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
+    asdf_files.write_filter_offsets(path, recipe)
+
+
+def _apcorr(path: Path, recipe: Recipe) -> None:
+    primary = primary_hdu(
+        kind=recipe.kind,
+        model=f"{_MODELS[recipe.instrument]}ApcorrModel",
+        instrument=recipe.instrument,
+        detector=None,
+        description="Encircled energy of the built-in PSF",
+    )
+    table = _of_wheels(aperture_corrections(recipe.instrument), recipe.instrument)
+    write_fits(path, [primary, fits.BinTableHDU(table, name="APCORR")])
+
+
+_INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
+    "apcorr": _apcorr,
+    "abvegaoffset": asdf_files.write_magnitude_offsets,
+    "pars-detector1pipeline": asdf_files.write_detector1_parameters,
+}
+_DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
+    "mask": _mask,
+    "superbias": _superbias,
+    "saturation": _saturation,
+    "linearity": _linearity,
+    "gain": _gain,
+    "readnoise": _readnoise,
+    "ipc": _ipc,
+    "dark": _dark,
+    "area": _area,
+    "photom": _photom,
+    "flat": _flat,
+    "distortion": _distortion,
+    "filteroffset": _filteroffset,
+}

@@ -1,0 +1,54 @@
+"""Where the built-in references lie on this machine.
+
+    <cache>/builtin-<version>/crds         the built-in CRDS cache: mappings and reference files
+    <cache>/builtin-<version>/mirage_data  the built-in libraries, in the layout of MIRAGE_DATA
+
+`<cache>` is `mirage_dask.io.locations.cache_directory`. The version contains a hash of the instrument tables: when a gain or
+a zero point changes, a new set is built beside the old one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.io.locations import cache_directory
+
+BUILTIN_VERSION = 2
+"""Raised whenever the code that makes the built-in reference files changes what it makes."""
+
+TABLES = (
+    *("detectors", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
+    "aperture_corrections",
+)
+"""Tables of instruments that the set follows from."""
+
+
+@cache
+def builtin_version() -> str:
+    """Return the version of the built-in set, such as '1-5f0c33ab'."""
+    try:
+        siaf = version("pysiaf")  # the distortion comes from it
+    except PackageNotFoundError:
+        siaf = "none"
+    text = json.dumps([siaf, [read_table(name) for name in TABLES]], sort_keys=True)
+    return f"{BUILTIN_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+
+def builtin_directory() -> Path:
+    """Return the directory of the built-in set."""
+    return cache_directory() / f"builtin-{builtin_version()}"
+
+
+def crds_directory() -> Path:
+    """Return the root of the built-in CRDS cache: what CRDS_PATH points at."""
+    return builtin_directory() / "crds"
+
+
+def mirage_data_directory() -> Path:
+    """Return the root of the built-in libraries, laid out as MIRAGE_DATA."""
+    return builtin_directory() / "mirage_data"

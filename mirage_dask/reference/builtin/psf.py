@@ -1,0 +1,330 @@
+"""The built-in PSF library: gridded PSFs and PSF wings in the files and formats of MIRAGE_DATA.
+
+`mirage_dask.reference.builtin.psf_optics` has the optics; here are the grid of places and the two files of a
+detector and filter (`mirage_dask.psf.files` has their names and format). A library has 2 x 2 places (the
+corners of the detector), 4 samples per pixel and a field of 65 pixels; the wings are 301 pixels wide (and one more
+at each edge, which readers trim), in the middle of the detector. Weak lenses spread the light over more pixels and
+get a wider field.
+
+A plane sums to the energy in its field, not to 1: the light beyond is in the wings, and beyond 150 pixels it is
+lost. About 1 s of one core per place of a wide filter. The same call always writes the same file; a file that is
+there already, and whole, is kept, whoever made it.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from mirage_dask.errors import ReferenceFileError, nearest
+from mirage_dask.instruments import NAMES, Detector, get_detector, optical_elements
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.io.atomic import write_atomically
+from mirage_dask.psf.files import (
+    blocking_filter,
+    find_library,
+    library_folder,
+    library_stem,
+    matching_files,
+    psf_detector,
+    read_core,
+    read_wings,
+)
+from mirage_dask.reference.builtin import psf_optics as optics
+
+VERSION = 1
+OVERSAMPLING = 4
+FIELD_PIXELS = 65
+WEAK_LENS_FIELD_PIXELS = 201
+WINGS_PIXELS = 303
+"""Side of the wings as written; readers trim one pixel at each edge."""
+
+WEAK_LENSES = {"WLP4": 4.0, "WLP8": 8.0, "WLM8": -8.0}
+"""Waves of defocus at 2.12 micron from peak to valley (JWST User Documentation, NIRCam weak lenses)."""
+
+
+class PsfPaths(NamedTuple):
+    """The two files of one detector and filter."""
+
+    core: Path
+    wings: Path | None
+    """None: a library without wings that somebody else put there."""
+
+
+def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupil: str = "CLEAR") -> PsfPaths:
+    """Write the gridded PSFs and the wings of one detector and filter, unless they are there.
+
+    Parameters
+    ----------
+    directory
+        Root of a MIRAGE_DATA-shaped tree; made when it does not exist.
+    detector
+        'NRCB5' in any spelling.
+    filter, pupil
+        What stands in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'; NIRISS 'CLEAR', 'F090W';
+        '' for FGS. Grisms, coronagraphic masks and the other elements without a bandpass of their own count as CLEAR.
+
+    Returns
+    -------
+    The paths of core and wings.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the bandpass is not known, or the files cannot be written.
+    InputError
+        If there is no such detector.
+    """
+    spec = get_detector(detector)
+    filter, pupil = filter.strip().upper(), pupil.strip().upper()
+    wavelength, width = passband(filter, pupil, instrument=spec.instrument)
+    stop = _stop(pupil)
+    waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
+    field = WEAK_LENS_FIELD_PIXELS if waves else FIELD_PIXELS
+    paths = _paths(directory, spec, filter, pupil, field)
+    kept = _existing(paths, spec, filter, pupil)
+    if kept is not None:
+        return kept
+
+    pixel, blur = spec.pixel_scale, _blur(spec)
+    edge = float(spec.size - 1)
+
+    n = field * OVERSAMPLING
+    step = pixel / OVERSAMPLING
+    places = [(x, y) for y in (0.0, edge) for x in (0.0, edge)]
+    samples = np.empty((len(places), n, n), dtype=np.float32)
+    waveset = wavelengths(wavelength, width)
+    for index, (x, y) in enumerate(places):
+        error = _wavefront(
+            spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, stop=stop, pixel=pixel, blur=blur
+        )
+        # Samples are "per detector pixel", whatever the oversampling: what photutils calls an ePSF.
+        samples[index] = optics.images(error, waveset, count=n, step=step, pixel=pixel, blur=blur, stop=stop)
+
+    # Twice as many wavelengths for the wings: far out, few of them would show as a chain of separate speckles.
+    many = wavelengths(wavelength, width, density=2)
+    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
+    wings = optics.images(
+        error, many, count=WINGS_PIXELS, step=pixel, pixel=pixel, blur=blur, stop=stop
+    ).astype(np.float32)
+
+    header = _header(spec, filter, pupil, pixel)
+    # The wings first: where there is a core, there are its wings.
+    assert paths.wings is not None
+    _write(paths.wings, wings, {**header, **_sampling(WINGS_PIXELS, pixel, 1, many)})
+    grid = {
+        f"DET_YX{i}": (str((y, x)), f"(y, x) of PSF {i}, science frame, 0-based")
+        for i, (x, y) in enumerate(places)
+    }
+    number = {"NUM_PSFS": (len(places), "places on the detector")}
+    _write(
+        paths.core, samples, {**header, **_sampling(field, pixel, OVERSAMPLING, waveset), **grid, **number}
+    )
+    return paths
+
+
+def encircled_energy(
+    radius: NDArray[np.float64], *, detector: str, filter: str, pupil: str = "CLEAR", ipc: float | None = None
+) -> NDArray[np.float64]:
+    """Fraction of a star's light within circles on the detector: what the built-in PSFs give in aperture photometry.
+
+    Parameters
+    ----------
+    radius
+        (n,) detector pixels.
+    detector, filter, pupil
+        As for `build_psf_library`.
+    ipc
+        Coupling to each edge neighbour; default the detector's own, 0 for images without IPC.
+
+    Returns
+    -------
+    (n,) float64, in the middle of the detector, mean over sub-pixel positions. About 0.5 s.
+
+    Raises
+    ------
+    ReferenceFileError, InputError
+        As for `build_psf_library`.
+    """
+    spec = get_detector(detector)
+    filter, pupil = filter.strip().upper(), pupil.strip().upper()
+    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument))
+    stop = _stop(pupil)
+    waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
+    pixel, blur = spec.pixel_scale, _blur(spec)
+    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
+    few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
+    return optics.encircled_energy(
+        np.asarray(radius, dtype=np.float64) * pixel,
+        error,
+        few,
+        pixel=pixel,
+        blur=blur,
+        stop=stop,
+        ipc=spec.ipc if ipc is None else ipc,
+    )
+
+
+@cache
+def bandpasses(instrument: str) -> dict[str, tuple[float, float]]:
+    """Return pivot wavelength and bandwidth, micron, of the elements that have them, by name ('' for FGS)."""
+    rows = [r for r in read_table("bandpasses") if r["instrument"] == instrument.upper()]
+    return {r["element"]: (float(r["pivot"]), float(r["width"])) for r in rows}
+
+
+def passband(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> tuple[float, float]:
+    """Return the pivot wavelength and the bandwidth, micron, of what stands in the two wheels.
+
+    The narrower of the two counts: F164N in the pupil wheel together with F150W2 is F164N. Grisms, masks and clear
+    positions have none.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the filter wheel has no such position, or neither has a bandpass here.
+    """
+    table = bandpasses(instrument)
+    known = [table[name] for name in (filter, pupil) if name in table]
+    positions = {e.name for e in optical_elements(instrument) if e.wheel == "filter"} or {""}
+    if not known or filter not in positions:
+        raise ReferenceFileError(
+            f"the built-in set has no PSF for filter {filter!r} with pupil {pupil!r}"
+            f"{nearest(filter, list(table))}; give a library of your own with psf_paths"
+        )
+    return min(known, key=lambda band: band[1])
+
+
+def wavelengths(pivot: float, width: float, *, density: int = 1) -> NDArray[np.float64]:
+    """Return wavelengths (metres) that stand for a box of this pivot and width (micron), equal photons each.
+
+    One for a narrow band (below 3 %), 3 for a medium, 7 for a wide, 11 for a very wide one, times `density`.
+    """
+    relative = width / pivot
+    count = 1 if relative < 0.03 else density * (3 if relative < 0.15 else 7 if relative < 0.35 else 11)
+    return (pivot + width * ((np.arange(count) + 0.5) / count - 0.5)) * 1e-6
+
+
+def _stop(pupil: str) -> str:
+    """Return the element whose stop shapes the pupil; '' where the telescope alone does."""
+    return pupil if pupil in optics.STOPS else ""
+
+
+def _blur(spec: Detector) -> float:
+    """Return 1 sigma of jitter and charge diffusion together, arcsec."""
+    return float(np.hypot(optics.JITTER, spec.charge_diffusion))
+
+
+def _wavefront(
+    spec: Detector,
+    place: tuple[float, float],
+    waves: float,
+    waveset: NDArray[np.float64],
+    *,
+    stop: str,
+    pixel: float,
+    blur: float,
+) -> NDArray[np.float64]:
+    """Centred wavefront at a place of the detector, -1 to 1 in x and y."""
+    error = optics.wavefront(spec.name, spec.wavefront_rms, field=place)
+    few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
+    # Centred in focus: a weak lens is symmetric, and its broad image has no core to centre on.
+    error = optics.centred(error, few, pixel=pixel, blur=blur, stop=stop)
+    return error + optics.defocus(waves) if waves else error
+
+
+def _paths(directory: str | Path, spec: Detector, filter: str, pupil: str, field: int) -> PsfPaths:
+    folder = library_folder(directory, spec.instrument)
+    stem = library_stem(spec.instrument, spec.name, filter, pupil)
+    tail = "predicted_realization0.fits"
+    return PsfPaths(
+        folder / f"{stem}_fovp{field}_samp{OVERSAMPLING}_npsf4_{tail}",
+        folder / "psf_wings" / f"{stem}_fovp{WINGS_PIXELS}_samp1_{tail}",
+    )
+
+
+def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPaths | None:
+    """Return the files that are there and whole, None when they have to be written.
+
+    A file that this module wrote and that is damaged is written again; one that somebody else put there is theirs, so
+    its defect is raised.
+    """
+    assert own.wings is not None
+    names = matching_files(
+        own.core.parent, detector=spec.name, filter=filter, pupil=pupil, instrument=spec.instrument
+    )
+    if any(path not in own for found in names for path in found):
+        core, wings = find_library(
+            own.core.parent, detector=spec.name, filter=filter, pupil=pupil, instrument=spec.instrument
+        )
+        read_core(core)
+        if wings is not None:
+            read_wings(wings)
+        return PsfPaths(core, wings)
+    try:
+        read_core(own.core)
+        read_wings(own.wings)
+    except ReferenceFileError:
+        return None
+    # Files of an older version of this module are written again; a file without the keyword is somebody else's.
+    return own if all(fits.getval(path, "MDPSFVER") == VERSION for path in own if _ours(path)) else None
+
+
+def _ours(path: Path | None) -> bool:
+    return path is not None and "MDPSFVER" in fits.getheader(path)
+
+
+def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, tuple[Any, str]]:
+    """Keywords common to both files: what Mirage asks for, and what the PSFs were made of."""
+    first, second = blocking_filter(spec.instrument, filter, pupil)
+    header: dict[str, tuple[Any, str]] = {
+        "INSTRUME": (NAMES[spec.instrument], "instrument"),
+        "DETECTOR": (psf_detector(spec.name), "detector"),
+        "FILTER": (first, "filter wheel"),
+        "PUPIL": (second, "pupil wheel"),
+        "PUPILOPD": ("mirage_dask_predicted", "wavefront error"),
+        "OPD_FILE": ("mirage_dask_predicted", "wavefront error"),
+        "OPDSLICE": (0, "wavefront realization"),
+        "ORIGIN": ("mirage_dask", "built-in PSF library"),
+        "MDPSFVER": (VERSION, "version of the built-in PSFs"),
+        "PIXELSCL": (pixel, "[arcsec] detector pixel"),
+        "TEL_WFE": (spec.wavefront_rms * 1e9, "[nm] rms wavefront error, mid-field"),
+        "JITRTYPE": ("Gaussian convolution", "pointing jitter"),
+        "JITRSIGM": (optics.JITTER, "[arcsec] jitter, 1 sigma per axis"),
+        "CHDFTYPE": ("gaussian", "charge diffusion"),
+        "CHDFSIGM": (spec.charge_diffusion, "[arcsec] charge diffusion, 1 sigma per axis"),
+        "IPCINST": ("none", "IPC is not in these PSFs: the ramp has it"),
+        "NORMALIZ": ("exit_pupil", "1 = all light of the star in an infinite field"),
+    }
+    if second not in ("CLEAR", ""):
+        header["HIERARCH PUPIL_MASK"] = (second, "pupil wheel")
+    return header
+
+
+def _sampling(
+    field: int, pixel: float, oversampling: int, waveset: NDArray[np.float64]
+) -> dict[str, tuple[Any, str]]:
+    return {
+        "FOVPIXEL": (field, "field of view, detector pixels"),
+        "FOV": (field * pixel, "[arcsec] field of view"),
+        "OVERSAMP": (oversampling, "samples per detector pixel"),
+        "DET_SAMP": (oversampling, "samples per detector pixel"),
+        "NWAVES": (len(waveset), "wavelengths"),
+        "WAVELEN": (float(waveset.mean()), "[m] mean wavelength"),
+    }
+
+
+def _write(path: Path, samples: NDArray[np.float32], keywords: dict[str, tuple[Any, str]]) -> None:
+    """Write a cube into the primary HDU, or a plane into the extension DET_DIST."""
+    primary = fits.PrimaryHDU(samples if samples.ndim == 3 else None)
+    hdus = fits.HDUList([primary])
+    if samples.ndim == 2:
+        hdus.append(fits.ImageHDU(samples, name="DET_DIST"))
+    for hdu in hdus:
+        for key, card in keywords.items():
+            hdu.header[key] = card
+    write_atomically(path, lambda temporary: hdus.writeto(temporary, overwrite=True))

@@ -1,0 +1,395 @@
+r"""A JWST-like telescope: its pupil, its wavefront and the images they make.
+
+What is modelled
+----------------
+- The pupil: 18 hexagonal segments, 1.309 m between flats and 8.5 mm apart (6.6 m over the corners of the outer
+  ring), the missing central segment, behind which the secondary mirror hides, and the three struts, 0.12 m wide,
+  one of them vertical. Drawn by poppy. Dimensions: JWST pupil drawings as tabulated in stpsf (124fc9e,
+  constants.py). The hexagons give six bright spikes, the vertical strut two faint horizontal ones; those of the
+  other struts fall onto the hexagons'.
+- Stops of the pupil wheel of NIRISS. CLEARP: inside of 7.11 m, a disk of 1.016 m radius and three vanes 0.339 m
+  wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
+  are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes, 0.8 m between flats (Sivaramakrishnan et al. 2023, PASP
+  135, 015003; stpsf).
+- The wavefront error, fixed by names, never by a clock: residual piston, tip and tilt of each segment and polishing
+  errors of middle spatial frequency (one telescope for all detectors), low-order Zernike terms of the instrument
+  (one set for each detector), and a part of defocus, astigmatism and coma that is linear in the position on the
+  detector. Its rms stands in the table of detectors: typical of the observatory totals found in flight, not of one
+  day's measurement.
+- The blur of one exposure: pointing jitter (Gaussian, 1 mas in each axis: stpsf's in-flight 0.8 mas, rounded up for
+  the drift within an exposure) and charge diffusion (Gaussian, from the table of detectors), in addition the exact
+  integral over the square pixel.
+- The bandpass: a box, equal photons at a few wavelengths.
+
+The equation
+------------
+With the pupil field E = A exp(2 pi i W / lambda), the light per solid angle at the angle theta is
+
+    I(theta) = | sum over x of E(x) exp(-2 pi i x . theta / lambda) |^2  dx^2 / (lambda^2 sum A^2)
+
+which integrates to 1 over an infinite field. The sum is a matrix product for any grid of angles (Soummer et al.
+2007, Optics Express 15, 15935). The grid is fine enough for the highest frequency in I (a sample for lambda / 2 D),
+so that pixel and blur, multiplications by sinc(f p) and exp(-2 pi^2 sigma^2 f^2), are exact too: no light is lost
+between samples.
+
+Not modelled: geometric distortion and rotation of the PSF (1.2 degrees for GUIDER1, below 1 for the others), IPC (the
+ramp kernel applies it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the
+spectrum of the star.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import fft, special
+
+from mirage_dask.instruments import transmission
+from mirage_dask.reference.builtin.streams import stream
+
+PUPIL_PIXELS = 512
+PUPIL_SIZE = 6.64
+"""Metres spanned by the pupil array."""
+SEGMENT_FLAT_TO_FLAT, SEGMENT_GAP = 1.309, 0.0085
+STRUT_ANGLES = (0.0, 150.0, 210.0)
+"""Degrees counter-clockwise from +y."""
+STRUT_WIDTHS = (0.1189, 0.1224, 0.1224)
+CLEARP_RADIUS, CLEARP_DISK, CLEARP_VANE = (mm * 6.603464 / 39.0 for mm in (21.0, 6.0, 2.0))
+"""Metres on the primary mirror."""
+NRM_FLAT_TO_FLAT = 0.8
+NRM_HOLES = (
+    (0.0, -2.64), (-2.28631, 0.0), (2.28631, -1.32), (-2.28631, 1.32), (-1.14315, 1.98), (2.28631, 1.32), (1.14315, 1.98),
+)  # fmt: skip
+"""(x, y) of the holes' centres, metres on the primary mirror."""
+JITTER = 0.001
+"""arcsec, 1 sigma in each axis."""
+ARCSEC = np.pi / 180 / 3600
+
+# Shares of the wavefront error (rms, relative to each other; the sum is scaled to the detector's).
+_SEGMENTS, _POLISH, _ZERNIKES, _FIELD = 28.0, 28.0, 58.0, 16.0
+_WEIGHTS = np.array([1.0, 1.0, 1.0, 0.15, 0.15, 0.4, 0.4, 0.4])
+# Defocus, astigmatism (2), coma (2), trefoil (2), spherical. Little coma: telescope and cameras are aligned to remove
+# it, and it would make every way of measuring a centre give another answer.
+
+
+_LOCK = threading.RLock()
+"""Libraries are built in several threads: what all of them share is made by one, the others wait for it."""
+
+
+def pupil(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
+    """Transmission of the pupil, (pixels, pixels), 0 to 1, grey at the edges; drawn by poppy once per process."""
+    with _LOCK:
+        return _pupil(pixels)
+
+
+@cache
+def _pupil(pixels: int) -> NDArray[np.float64]:
+    import poppy  # slow to import, and only builders need it
+    from astropy import units
+
+    segments = poppy.MultiHexagonAperture(
+        rings=2, flattoflat=SEGMENT_FLAT_TO_FLAT * units.m, gap=SEGMENT_GAP * units.m, center=False
+    )
+    struts = poppy.AsymmetricSecondaryObscuration(
+        secondary_radius=0.3 * units.m,
+        support_angle=STRUT_ANGLES,
+        support_width=np.array(STRUT_WIDTHS) * units.m,
+    )
+    fine = poppy.CompoundAnalyticOptic([segments, struts]).sample(npix=2 * pixels, grid_size=PUPIL_SIZE)
+    grey = np.asarray(fine, dtype=np.float64).reshape(pixels, 2, pixels, 2).mean(axis=(1, 3))
+    grey.flags.writeable = False
+    return grey
+
+
+def stopped_pupil(pixels: int = PUPIL_PIXELS, stop: str = "") -> NDArray[np.float64]:
+    """Transmission of the pupil behind one of `STOPS`, (pixels, pixels); '' for the telescope's own."""
+    if not stop:
+        return pupil(pixels)
+    with _LOCK:
+        return _stopped(pixels, stop)
+
+
+@cache
+def _stopped(pixels: int, stop: str) -> NDArray[np.float64]:
+    # Drawn at four times the sampling, grey at the edges.
+    axis = (np.arange(4 * pixels) - (4 * pixels - 1) / 2) * PUPIL_SIZE / (4 * pixels)
+    fine = STOPS[stop](axis[None, :], axis[:, None]).astype(np.float64)
+    grey = pupil(pixels) * fine.reshape(pixels, 4, pixels, 4).mean(axis=(1, 3))
+    grey.flags.writeable = False
+    return grey
+
+
+def _clearp(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    radius = np.hypot(x, y)
+    open_ = (radius > CLEARP_DISK) & (radius < CLEARP_RADIUS)
+    for angle in np.radians((60.0, 180.0, 300.0)):
+        along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
+        open_ &= ~((along > 0) & (np.abs(across) < CLEARP_VANE / 2))
+    return open_
+
+
+def _nrm(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
+    open_ = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
+    for cx, cy in NRM_HOLES:
+        u, v = x - cx, y - cy
+        # Flats above and below, as the segments have them.
+        sides = (np.abs(v), np.abs(np.sqrt(0.75) * u + 0.5 * v), np.abs(np.sqrt(0.75) * u - 0.5 * v))
+        open_ |= np.max(np.broadcast_arrays(*sides), axis=0) < NRM_FLAT_TO_FLAT / 2
+    return open_
+
+
+STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]] = {
+    "CLEARP": _clearp,
+    "NRM": _nrm,
+}
+"""Where each stop of the pupil wheel of NIRISS lets light through, from (x, y) in metres on the primary mirror."""
+
+
+def _light(pixels: int, stop: str) -> float:
+    """Light that counts as 1: what comes through, or more where the zero points do not count what a mask stops."""
+    return float((stopped_pupil(pixels, stop) ** 2).sum()) / transmission("NIS", stop)
+
+
+@cache
+def coordinates(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
+    """Pupil coordinate of the pixel centres along one axis, in units of the pupil's half width."""
+    axis = (np.arange(pixels) - (pixels - 1) / 2) * 2 / pixels
+    axis.flags.writeable = False
+    return axis
+
+
+@cache
+def _telescope() -> NDArray[np.float64]:
+    """Wavefront error common to all detectors (metres, not scaled): segments and polishing."""
+    transmission, axis = pupil(), coordinates()
+    x, y = axis[None, :], axis[:, None]
+    random = stream("psf", "telescope")
+
+    spacing = (SEGMENT_FLAT_TO_FLAT + SEGMENT_GAP) * 2 / PUPIL_SIZE
+    # Two rings of a hexagonal lattice whose first neighbour is straight up, the centre left out.
+    steps = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if 0 < max(abs(i), abs(j), abs(i + j)) <= 2]
+    centres = [(spacing * np.sqrt(0.75) * i, spacing * (j + i / 2)) for i, j in steps]
+    nearest = np.argmin([(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in centres], axis=0)
+    segments = np.zeros_like(transmission)
+    for index, (cx, cy) in enumerate(centres):
+        piston, tip, tilt = random.standard_normal(3) * (1.0, 4.0, 4.0)
+        segments += np.where(nearest == index, piston + tip * (x - cx) + tilt * (y - cy), 0.0)
+
+    # Polishing: white noise shaped to a power of frequency^-2.5 between 6 and 90 cycles over the pupil.
+    frequency = np.hypot(*np.meshgrid(*[fft.fftfreq(PUPIL_PIXELS, 1 / PUPIL_PIXELS)] * 2))
+    shape = np.where((frequency >= 6) & (frequency <= 90), np.maximum(frequency, 1.0) ** -1.25, 0.0)
+    noise = random.standard_normal(transmission.shape)
+    polish = fft.ifft2(fft.fft2(noise) * shape).real
+    return _scaled(segments, _SEGMENTS) + _scaled(polish, _POLISH)
+
+
+@cache
+def _zernikes() -> NDArray[np.float64]:
+    """Noll terms 4 to 11 (defocus, astigmatism, coma, trefoil, spherical), (8, pixels, pixels)."""
+    from poppy import zernike
+
+    axis = coordinates()
+    radius, angle = np.hypot(axis[None, :], axis[:, None]), np.arctan2(axis[:, None], axis[None, :])
+    # poppy sets terms to zero outside the unit circle, and the corners of the outer ring touch it.
+    terms = [
+        zernike.zernike(*zernike.noll_indices(j), rho=radius, theta=angle, outside=0.0) for j in range(4, 12)
+    ]
+    return np.array(terms)
+
+
+def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
+    """Wavefront error of a detector at a place of its field.
+
+    Parameters
+    ----------
+    detector
+        'NRCB5': which instrument's path.
+    rms
+        In the middle of the field, m.
+    field
+        (x, y) on the detector, -1 to 1 from edge to edge.
+
+    Returns
+    -------
+    (pixels, pixels) metres; piston removed.
+    """
+    random = stream("psf", "instrument", detector)
+    with _LOCK:
+        terms, telescope = _zernikes(), _telescope()
+    fixed = np.tensordot(random.standard_normal(len(terms)) * _WEIGHTS, terms, axes=1)
+    slopes = random.standard_normal((2, 5))
+    varying = [np.tensordot(s * _WEIGHTS[:5], terms[:5], axes=1) for s in slopes]
+    middle = telescope + _scaled(fixed, _ZERNIKES)
+    whole = middle + sum(f * _scaled(v, _FIELD) for f, v in zip(field, varying, strict=True))
+    return (whole - _mean(whole)) * (rms / _rms(middle))
+
+
+def defocus(waves: float, *, wavelength: float = 2.12e-6) -> NDArray[np.float64]:
+    """Wavefront of a weak lens: `waves` from peak to valley over the pupil at `wavelength`, metres."""
+    with _LOCK:
+        return waves * wavelength * _zernikes()[0] / (2 * np.sqrt(3))
+
+
+def images(
+    error: NDArray[np.float64],
+    wavelengths: NDArray[np.float64],
+    *,
+    count: int,
+    step: float,
+    pixel: float,
+    blur: float,
+    stop: str = "",
+) -> NDArray[np.float64]:
+    """Light of a star in pixels whose centres form a square grid around it, mean over the wavelengths.
+
+    Parameters
+    ----------
+    error
+        Wavefront error, (pixels, pixels), metres.
+    wavelengths
+        Metres.
+    count, step
+        Samples along a side and their distance, arcsec. The star is in the middle: between two samples when `count`
+        is even.
+    pixel
+        Side of a pixel, arcsec: every sample is the integral over one pixel.
+    blur
+        1 sigma of the Gaussian blur in each axis, arcsec.
+    stop
+        One of `STOPS` in the pupil wheel; '' for none.
+
+    Returns
+    -------
+    (count, count) float64: fractions of the light that the zero points count: with NRM about a fifth.
+    """
+    finer = math.ceil(step * 2 * PUPIL_SIZE * ARCSEC / float(np.min(wavelengths)))
+    # The blur is done with mirrored edges; what they change stays in the margin.
+    margin = math.ceil(3 * pixel / step) * finer
+    n = (count - 1) * finer + 1 + 2 * margin
+    spacing = step / finer
+    angles = (np.arange(n) - (n - 1) / 2) * (spacing * ARCSEC)
+    transmission = stopped_pupil(len(error), stop)
+    metres = coordinates(len(error)) * (PUPIL_SIZE / 2)
+    measure = (PUPIL_SIZE / len(error)) ** 2 * (pixel * ARCSEC) ** 2 / _light(len(error), stop)
+    intensity = np.zeros((n, n))
+    for wavelength in np.asarray(wavelengths, dtype=np.float64):
+        transform = _phasor(np.outer(angles, metres) * (-2 * np.pi / wavelength))
+        field = transform @ (transmission * _phasor(error * (2 * np.pi / wavelength))) @ transform.T
+        intensity += (field.real**2 + field.imag**2) * (measure / wavelength**2)
+    frequency = np.arange(n) / (2 * n * spacing)
+    window = np.sinc(frequency * pixel) * np.exp(-2 * (np.pi * blur * frequency) ** 2)
+    spectrum = fft.dctn(intensity, type=2, norm="ortho", overwrite_x=True)
+    smooth = fft.idctn(spectrum * window * window[:, None], type=2, norm="ortho", overwrite_x=True)
+    return smooth[margin : n - margin : finer, margin : n - margin : finer] / len(wavelengths)
+
+
+def encircled_energy(
+    radius: NDArray[np.float64],
+    error: NDArray[np.float64],
+    wavelengths: NDArray[np.float64],
+    *,
+    pixel: float,
+    blur: float,
+    stop: str = "",
+    ipc: float = 0.0,
+) -> NDArray[np.float64]:
+    """Fraction of a star's light that aperture photometry on pixels finds within circles around it.
+
+    The star lies anywhere in its pixel (mean over the positions), and pixels on the rim count by the area inside, as with
+    the method "exact" of photutils. With the transfer function O, the sum over the frequencies k of O(k) R J1(2 pi k R) / k;
+    the square pixel enters twice, when the light is integrated and when the rim is cut.
+
+    Parameters
+    ----------
+    radius
+        (n,) arcsec.
+    error, wavelengths, pixel, blur, stop
+        As for `images`.
+    ipc
+        Fraction of a pixel's charge coupled to each of its four edge neighbours.
+
+    Returns
+    -------
+    (n,) float64.
+    """
+    n = len(error)
+    size, spacing = 2 * n, PUPIL_SIZE / n
+    lag_y, lag_x = fft.fftfreq(size, 1 / size)[:, None], np.arange(n)[None, :]
+    lag = np.hypot(lag_y, lag_x)
+    # The sum depends on |k| only: samples are gathered into rings a quarter of a sample wide.
+    ring = np.rint(4 * lag).astype(int)
+    twice = np.where(lag_x == 0, 1.0, 2.0)  # the half plane x < 0 mirrors the other
+    count = np.bincount(ring.ravel(), minlength=1)
+    mean_lag = np.bincount(ring.ravel(), lag.ravel()) / np.maximum(count, 1)
+    total = np.zeros(len(radius))
+    for wavelength in np.asarray(wavelengths, dtype=np.float64):
+        field = np.zeros((size, size), dtype=np.complex128)
+        field[:n, :n] = stopped_pupil(n, stop) * _phasor(error * (2 * np.pi / wavelength))
+        spectrum = fft.fft2(field, overwrite_x=True)
+        transfer = fft.rfft2(spectrum.real**2 + spectrum.imag**2)[:, :n].real
+        transfer /= transfer[0, 0]
+        step = spacing / wavelength * ARCSEC  # cycles per arcsec and lag
+        for cycles in (lag_y * step, lag_x * step):
+            transfer *= np.sinc(cycles * pixel) ** 2 * np.exp(-2 * (np.pi * blur * cycles) ** 2)
+        cosines = np.cos(2 * np.pi * lag_y * step * pixel) + np.cos(2 * np.pi * lag_x * step * pixel)
+        transfer *= 1 - 4 * ipc + 2 * ipc * cosines
+        weight = np.bincount(ring.ravel(), (transfer * twice).ravel()) * step**2
+        k = np.maximum(mean_lag * step, 1e-9)
+        total += (radius[:, None] * special.j1(2 * np.pi * np.outer(radius, k)) / k) @ weight
+    return total * transmission("NIS", stop) / len(wavelengths)
+
+
+def centred(
+    error: NDArray[np.float64],
+    wavelengths: NDArray[np.float64],
+    *,
+    pixel: float,
+    blur: float,
+    stop: str = "",
+) -> NDArray[np.float64]:
+    """Return the wavefront with the tilt that brings the star's light onto the origin.
+
+    A PSF with any coma has no single centre. This one is the first moment inside a Gaussian window of twice the
+    core's width that follows it: within 0.01 pixel of what a centroid over the core finds, and 0.03 of one over 11
+    x 11 pixels. Parameters as for `images`.
+    """
+    # Width of the pixel-integrated core: diffraction (FWHM 1.03 lambda / D), pixel and blur.
+    diffraction = 0.44 * float(np.mean(wavelengths)) / (6.5 * ARCSEC)
+    width = 2.0 * math.sqrt(diffraction**2 + pixel**2 / 12 + blur**2)
+    step = width / 5
+    image = images(error, wavelengths, count=51, step=step, pixel=pixel, blur=blur, stop=stop)
+    grid = (np.arange(51) - 25) * step
+    x = y = 0.0
+    for _ in range(50):
+        light = image * np.exp(-0.5 * (((grid - x) / width) ** 2 + ((grid[:, None] - y) / width) ** 2))
+        dx, dy = ((light.sum(axis=axis) @ grid) / light.sum() - c for axis, c in ((0, x), (1, y)))
+        x, y = x + float(dx), y + float(dy)
+        if max(abs(dx), abs(dy)) < 1e-4 * pixel:
+            break
+    axis = coordinates(len(error)) * (ARCSEC * PUPIL_SIZE / 2)
+    return error - x * axis[None, :] - y * axis[:, None]
+
+
+def _phasor(phase: NDArray[np.float64]) -> NDArray[np.complex128]:
+    """exp(i phase), without the slow complex exponential."""
+    out = np.empty(phase.shape, dtype=np.complex128)
+    np.cos(phase, out=out.real)
+    np.sin(phase, out=out.imag)
+    return out
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    weights = pupil(len(values))
+    return float((values * weights).sum() / weights.sum())
+
+
+def _rms(values: NDArray[np.float64]) -> float:
+    return float(np.sqrt(_mean((values - _mean(values)) ** 2)))
+
+
+def _scaled(values: NDArray[np.float64], rms: float) -> NDArray[np.float64]:
+    return values * (rms / _rms(values))

@@ -1,0 +1,244 @@
+"""The rules of the built-in CRDS cache: which file answers which question.
+
+All rules are written at once and never change within a version of the built-in set: they name every file that the set
+*can* hold, for all detectors, filters, subarrays and readout patterns in the instrument tables. The files themselves
+are made when a proposal first asks for them, as the observatory's own rules name files that are fetched when needed. So
+several processes may extend a cache at the same time, and one context name means the same files for ever.
+
+Format: CRDS mappings are Python literals; `sha1sum` is the hash of a mapping's text without the lines that contain
+that word. A match key 'N/A' matches anything, with the lowest weight.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+
+from mirage_dask.instruments import detectors_of, get_detector, instruments, optical_elements
+from mirage_dask.instruments.tables import read_table
+from mirage_dask.io.atomic import write_atomically
+
+CONTEXT = "jwst_0001.pmap"
+_USEAFTER = "1900-01-01 00:00:00"
+_DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
+_DETECTOR = "META.INSTRUMENT.DETECTOR"
+_INSTRUMENT = "META.INSTRUMENT.NAME"
+_WHEELS = ("META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL")
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "mask": (_DETECTOR,),
+    "superbias": (_DETECTOR,),
+    "linearity": (_DETECTOR,),
+    "saturation": (_DETECTOR,),
+    "gain": (_DETECTOR,),
+    "readnoise": (_DETECTOR,),
+    "ipc": (_DETECTOR,),
+    "area": (_DETECTOR,),
+    "photom": (_DETECTOR,),
+    "distortion": (_DETECTOR,),
+    "filteroffset": (_DETECTOR,),
+    "flat": (_DETECTOR, *_WHEELS),
+    "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
+    # A product of several detectors has the detector MULTIPLE: these must not depend on it.
+    "apcorr": (_INSTRUMENT,),
+    "abvegaoffset": (_INSTRUMENT,),
+    "pars-detector1pipeline": (_INSTRUMENT,),
+}
+"""What each type is chosen by (see `keys_of`); every other type is answered N/A."""
+
+ASDF = ("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline")
+
+
+def keys_of(kind: str, instrument: str) -> tuple[str, ...]:
+    """Return what a type of an instrument is chosen by: without wheels, FGS has no filter to choose by."""
+    return tuple(key for key in KEYS[kind] if key not in _WHEELS or optical_elements(instrument))
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What one built-in reference file is for; empty where it does not depend on it."""
+
+    kind: str
+    instrument: str
+    detector: str = ""
+    filter: str = ""
+    pupil: str = ""
+    subarray: str = ""
+    readpatt: str = ""
+    amplifiers: int = 0
+    """Outputs, only where an exposure may choose them."""
+
+    @property
+    def name(self) -> str:
+        """File name: jwst_<instrument>_<type>_<what it depends on>.<suffix>; CRDS finds the first two in it."""
+        words = (self.detector, self.filter, self.pupil, self.subarray, self.readpatt)
+        serial = "-".join(
+            [w.lower() for w in words if w] + ([f"{self.amplifiers}amp"] if self.amplifiers else [])
+        )
+        suffix = "asdf" if self.kind in ASDF else "fits"
+        return f"jwst_{self.instrument.lower()}_{self.kind}_{serial or 'all'}.{suffix}"
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """Values of `keys_of` in the spelling of CRDS."""
+        values = {
+            _INSTRUMENT: self.instrument,
+            _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
+            _WHEELS[0]: self.filter,
+            _WHEELS[1]: self.pupil,
+            "META.SUBARRAY.NAME": self.subarray,
+            "META.EXPOSURE.READPATT": self.readpatt,
+            # CRDS turns numbers into text as Python does with floats.
+            "META.EXPOSURE.NOUTPUTS": f"{float(self.amplifiers)}" if self.amplifiers else "N/A",
+        }
+        return tuple(values[key] for key in keys_of(self.kind, self.instrument))
+
+
+@cache
+def recipes() -> Mapping[str, Recipe]:
+    """Return every file of the built-in set by its name."""
+    made: list[Recipe] = []
+    for instrument in instruments():
+        made += [Recipe(kind, instrument) for kind, keys in KEYS.items() if keys == (_INSTRUMENT,)]
+        detectors = [d.name for d in detectors_of(instrument)]
+        single = [kind for kind, keys in KEYS.items() if keys == (_DETECTOR,)]
+        if not optical_elements(instrument):
+            single.remove("filteroffset")
+        made += [Recipe(kind, instrument, detector) for kind in single for detector in detectors]
+        made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
+        patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
+        for detector, subarray, amplifiers in _readouts(instrument):
+            made += [
+                Recipe("dark", instrument, detector, "", "", subarray, pattern, amplifiers)
+                for pattern in patterns
+            ]
+    return {recipe.name: recipe for recipe in made}
+
+
+@cache
+def optics_of(
+    detector: str | None = None, *, instrument: str | None = None
+) -> tuple[tuple[str, str, str], ...]:
+    """Return the (detector, filter, pupil) that have a zero point, of one detector, of one instrument or of all."""
+    wanted = {d.name for name in instruments() if instrument in (None, name) for d in detectors_of(name)}
+    found = [
+        (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in wanted
+    ]
+    found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens, pushed the other way
+    # The aperture mask, in the place of the clear pupil.
+    found += [(d, f, "NRM") for d, f, p in found if p == "CLEARP"]
+    return tuple(row for row in found if detector in (None, row[0]))
+
+
+def _readouts(instrument: str) -> list[tuple[str, str, int]]:
+    """Return (detector, subarray, outputs); outputs is 0 where the subarray fixes them."""
+    found: dict[tuple[str, str, int], None] = {}
+    for row in read_table("subarrays"):
+        if row["instrument"] == instrument and row["name"].isalnum() and row["name"] != "SOMETHING":
+            for outputs in (1, 4) if int(row["amplifiers"]) == 0 else (0,):
+                found[row["detector"], row["name"], outputs] = None
+    return list(found)
+
+
+def write_rules(root: Path) -> None:
+    """Write mappings and configuration of the built-in CRDS cache below `root`, unless they are there as they should be.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the directory cannot be written.
+    """
+    for relative, text in rules().items():
+        path = root / relative
+        # An older version of the package crds knows fewer types, and left them out of the instrument's mapping.
+        if not path.exists() or path.read_text() != text:
+            write_atomically(path, partial(Path.write_text, data=text))
+
+
+@cache
+def rules() -> Mapping[str, str]:
+    """Return the text of each mapping and configuration file by its path inside the cache.
+
+    The context comes last: when it is there, all that it names is there.
+    """
+    from crds import jwst as crds_jwst  # slow to import
+
+    server = {"observatory": "jwst", "latest_context": CONTEXT, "bad_files_list": [], "last_synced": ""}
+    texts = {
+        "config/jwst/server_config": repr(server),
+        "config/jwst/ref_cache_subdir_mode": "instrument",
+    }
+    for instrument in instruments():
+        answers: dict[str, str] = {}
+        for name, text in _reference_mappings(instrument).items():
+            texts[f"mappings/jwst/{name}"] = text
+            answers[name.split("_")[2].upper()] = name
+        # Every type that crds knows gets an answer, or the pipeline logs an error for each one that it asks in vain.
+        known = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
+        texts[f"mappings/jwst/{_imap(instrument)}"] = _mapping(
+            _selector(known | answers),
+            mapping="INSTRUMENT",
+            observatory="JWST",
+            instrument=instrument,
+            name=_imap(instrument),
+            derived_from="generated",
+            parkey=("REFTYPE",),
+        )
+    texts[f"mappings/jwst/{CONTEXT}"] = _mapping(
+        _selector({instrument: _imap(instrument) for instrument in instruments()}),
+        mapping="PIPELINE",
+        observatory="JWST",
+        name=CONTEXT,
+        derived_from="generated",
+        parkey=("META.INSTRUMENT.NAME",),
+    )
+    return texts
+
+
+def _imap(instrument: str) -> str:
+    return f"jwst_{instrument.lower()}_0001.imap"
+
+
+def _reference_mappings(instrument: str) -> dict[str, str]:
+    """Return {name: text} of the mappings of one instrument, one for each type."""
+    by_kind: dict[str, list[Recipe]] = defaultdict(list)
+    for recipe in recipes().values():
+        if recipe.instrument == instrument:
+            by_kind[recipe.kind].append(recipe)
+    texts = {}
+    for kind, members in by_kind.items():
+        lines = ["Match({"]
+        for recipe in members:
+            lines += [
+                f"    {recipe.key!r} : UseAfter({{",
+                f"        {_USEAFTER!r} : {recipe.name!r},",
+                "    }),",
+            ]
+        name = f"jwst_{instrument.lower()}_{kind}_0001.rmap"
+        texts[name] = _mapping(
+            "\n".join([*lines, "})"]),
+            mapping="REFERENCE",
+            observatory="JWST",
+            instrument=instrument,
+            filekind=kind.upper(),
+            name=name,
+            derived_from="generated",
+            parkey=(keys_of(kind, instrument), _DATE),
+        )
+    return texts
+
+
+def _selector(answers: Mapping[str, str]) -> str:
+    return "\n".join(["{", *(f"    {key!r} : {value!r}," for key, value in sorted(answers.items())), "}"])
+
+
+def _mapping(selector: str, **header: object) -> str:
+    """Return the text of a mapping, its checksum included."""
+    lines = ["header = {", *(f"    {key!r} : {value!r}," for key, value in sorted(header.items()))]
+    tail = ["}", "", f"selector = {selector}", ""]
+    checksum = hashlib.sha1("\n".join([*lines, *tail]).encode(), usedforsecurity=False).hexdigest()
+    return "\n".join([*lines, f"    'sha1sum' : {checksum!r},", *tail])

@@ -1,0 +1,1 @@
+"""Dark ramps of MIRAGE_DATA as the ramps of exposures."""

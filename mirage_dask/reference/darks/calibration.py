@@ -1,0 +1,102 @@
+"""What of a reference pack darks need: the superbias, and the linearity of raw counts. See `dark_ramps`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.instruments import get_detector
+from mirage_dask.instruments.orientation import Orientation, Span
+from mirage_dask.reference.darks.converted import clipped_means
+from mirage_dask.reference.packs.pack import ReferencePack
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RawCalibration:
+    """Planes of a pack in science orientation; names the pack, so that it is small and picklable."""
+
+    url: str
+    """Directory of packs and planes."""
+    key: str
+    """The pack."""
+
+    @property
+    def digest(self) -> str:
+        """What its values depend on."""
+        return self.key
+
+    @property
+    def _pack(self) -> ReferencePack:
+        return ReferencePack.open(self.url, self.key)
+
+    @property
+    def _orientation(self) -> Orientation:
+        return Orientation(int(self._pack.meta["fast_axis"]), int(self._pack.meta["slow_axis"]))
+
+    def _box(self, y: Span, x: Span) -> tuple[slice, slice]:
+        rows, columns = self._orientation.detector_box(
+            y, x, size=get_detector(self._pack.meta["detector"]).size
+        )
+        return slice(*rows), slice(*columns)
+
+    def _plane(self, name: str, y: Span, x: Span) -> Doubles:
+        plane = self._pack.plane(name, *self._box(y, x))
+        return np.asarray(self._orientation.science(plane), np.float64)
+
+    def superbias(self, y: Span, x: Span) -> Doubles:
+        """Return the superbias of a box of full-frame science pixels: (y, x) [DN]."""
+        return self._plane("superbias", y, x)
+
+    def linearized(self, counts: Doubles, means: Doubles | None, y: Span, x: Span) -> Doubles:
+        """Linearize raw counts and return them with their bias.
+
+        Parameters
+        ----------
+        counts
+            (frame, y, x), raw DN.
+        means
+            Means of the reference pixels, (frame, output, parity) [DN], or None when there are none.
+        y, x
+            Box of full-frame science pixels.
+
+        Returns
+        -------
+        ndarray
+            (frame, y, x), DN.
+        """
+        level = np.broadcast_to(self.superbias(y, x), counts.shape)
+        if means is not None:
+            level = level + self._drift(means, y, x)
+        limit = self._plane("saturation", y, x) - level
+        signal = np.minimum(counts - level, limit)
+        coefficients = self._plane("linearity", y, x)
+        linear = np.broadcast_to(coefficients[-1], signal.shape).copy()
+        for coefficient in coefficients[-2::-1]:
+            linear *= signal
+            linear += coefficient
+        return np.asarray(linear + level)
+
+    def _drift(self, means: Doubles, y: Span, x: Span) -> Doubles:
+        """Return the level of the reference pixels above the superbias, for each pixel of a box: (frame, y, x)."""
+        above = means - _reference_superbias(self.url, self.key)
+        columns = np.arange(self._box(y, x)[1].start, self._box(y, x)[1].stop)
+        width = get_detector(self._pack.meta["detector"]).size // means.shape[1]
+        line = above[:, columns // width, columns % 2]  # (frame, column)
+        rows = self._box(y, x)[0]
+        block = np.broadcast_to(line[:, None, :], (len(line), rows.stop - rows.start, columns.size))
+        return self._orientation.science(block)
+
+
+@lru_cache(maxsize=16)
+def _reference_superbias(url: str, key: str) -> Doubles:
+    """Return the means of the superbias over reference pixels: (output, parity) [DN]."""
+    pack = ReferencePack.open(url, key)
+    detector = get_detector(pack.meta["detector"])
+    size, width = detector.size, detector.reference_pixels
+    ends = [pack.plane("superbias", slice(low, low + width), slice(0, size)) for low in (0, size - width)]
+    return clipped_means(np.concatenate(ends).astype(np.float64), detector.amplifiers)

@@ -1,0 +1,1 @@
+"""Readers of single reference files."""

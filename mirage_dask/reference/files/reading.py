@@ -1,0 +1,286 @@
+"""Reading reference files, ours or the observatory's: the array that a type promises, or one clear sentence why not.
+
+Plain astropy and asdf, because importing the pipeline's data models costs 0.6 s and they hide what is in the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from mirage_dask.errors import ReferenceFileError
+from mirage_dask.reference.files.quality import to_standard
+
+REMEDY = "delete it so that it is made or fetched again, or give another file under reffile_overrides"
+
+
+@dataclass(frozen=True, eq=False)
+class ReferenceImage:
+    """One FITS reference file."""
+
+    path: Path
+    values: NDArray[Any]
+    """Native byte order, float32 (ramps float64)."""
+    quality: NDArray[np.uint32] | None
+    """Standard flags, or None when the file has none."""
+    header: dict[str, Any]
+    """Keywords of the primary header."""
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """0-based (x, y) of the first pixel in the detector; (0, 0) when the file does not say."""
+        return int(self.header.get("SUBSTRT1") or 1) - 1, int(self.header.get("SUBSTRT2") or 1) - 1
+
+
+def broken(path: Path, what: str, *, extension: str | None = None, remedy: str = REMEDY) -> NoReturn:
+    """Raise the error for a file that cannot be used.
+
+    Raises
+    ------
+    ReferenceFileError
+        Always.
+    """
+    place = f"{path}, extension {extension}" if extension else str(path)
+    raise ReferenceFileError(f"{place}: {what}; {remedy}.")
+
+
+def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...] = 2) -> ReferenceImage:
+    """Read an image and its data quality.
+
+    Parameters
+    ----------
+    extension
+        Name of the image; "" for a file that has data quality only (a mask): `values` is then empty.
+    ndim
+        Number of axes, or the numbers allowed.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is missing, damaged, cut short, or holds something else.
+    """
+    path = Path(path)
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    current: str | None = None
+    try:
+        with warnings.catch_warnings():
+            _strict()
+            with fits.open(path, memmap=False) as hdus:
+                header = {key: value for key, value in hdus[0].header.items() if key}
+                names = [hdu.name for hdu in hdus]
+                values: NDArray[Any] = np.empty((0, 0), np.float32)
+                if extension:
+                    current = extension
+                    if extension not in names:
+                        broken(
+                            path, f"there is no such extension among {', '.join(names)}", extension=extension
+                        )
+                    data = hdus[extension].data
+                    if data is None or data.ndim not in allowed:
+                        found = "nothing" if data is None else f"{data.ndim} axes"
+                        expected = " or ".join(map(str, allowed))
+                        broken(
+                            path,
+                            f"it has {found} where an image with {expected} axes belongs",
+                            extension=extension,
+                        )
+                    values = np.ascontiguousarray(data, dtype=np.float32)
+                quality = None
+                if "DQ" in names and hdus["DQ"].data is not None:
+                    current = "DQ"
+                    table = hdus["DQ_DEF"].data if "DQ_DEF" in names else None
+                    quality = to_standard(hdus["DQ"].data, table)
+                elif not extension:
+                    broken(path, f"there is no such extension among {', '.join(names)}", extension="DQ")
+    except ReferenceFileError:
+        raise
+    except FileNotFoundError:
+        broken(path, "there is no such file")
+    except (
+        Exception
+    ) as error:  # astropy raises many kinds for damaged files, struct.error and zlib.error among them
+        broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension=current)
+    if quality is not None and extension and quality.ndim == 2 and quality.shape != values.shape[-2:]:
+        broken(
+            path, f"its shape {quality.shape} is not that of {extension}, {values.shape[-2:]}", extension="DQ"
+        )
+    return ReferenceImage(path, values, quality, header)
+
+
+def read_ramp(path: Path, *, groups: int = 6) -> tuple[ReferenceImage, NDArray[np.int64]]:
+    """Read some groups of a dark ramp; the observatory's have a hundred and would not fit into memory.
+
+    Parameters
+    ----------
+    groups
+        At most so many groups are read, evenly spread, the first and the last among them.
+
+    Returns
+    -------
+    image, indices
+        `image.values` is float64, (group, ny, nx); `indices` says which groups of the file they are.
+
+    Raises
+    ------
+    ReferenceFileError
+        As `read_image`, and if the ramp has one group only.
+    """
+    path = Path(path)
+    try:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            _strict()
+            header = {key: value for key, value in hdus[0].header.items() if key}
+            names = [hdu.name for hdu in hdus]  # reads to the end of the file: here truncation shows
+            if "SCI" not in names:
+                broken(path, f"there is no such extension among {', '.join(names)}", extension="SCI")
+            shape = hdus["SCI"].shape
+            if len(shape) not in (3, 4):
+                broken(path, f"it has {len(shape)} axes where a ramp (group, y, x) belongs", extension="SCI")
+            count = shape[-3]
+            if count < 2:
+                broken(path, "a ramp of one group has no slope", extension="SCI")
+            indices = np.unique(np.linspace(0, count - 1, groups).round().astype(np.int64))
+            section = hdus["SCI"].section
+            first = (0,) * (len(shape) - 3)  # of several integrations the first
+            values = np.stack([np.asarray(section[(*first, int(g))], dtype=np.float64) for g in indices])
+    except ReferenceFileError:
+        raise
+    except FileNotFoundError:
+        broken(path, "there is no such file")
+    except Exception as error:
+        broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension="SCI")
+    return ReferenceImage(path, values, None, header), indices
+
+
+def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC") -> float:
+    """Return the conversion factor of a filter, MJy/sr per DN/s.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is damaged or has no row for the filter.
+    """
+    try:
+        with fits.open(path, memmap=False) as hdus:
+            table = hdus["PHOTOM"].data
+            columns = {name.lower(): np.asarray(table[name]) for name in table.columns.names}
+            chosen = np.ones(len(table), dtype=bool)
+            for name, value in (("filter", filter), ("pupil", pupil)):
+                if name in columns or value:  # FGS has neither
+                    chosen &= np.char.strip(columns[name].astype(str)) == value
+            if "subarray" in columns:
+                names = np.char.strip(columns["subarray"].astype(str))
+                exact = chosen & (names == subarray)
+                chosen = exact if exact.any() else chosen & np.isin(names, ("GENERIC", "FULL"))
+            factors = columns["photmjsr"][chosen]
+    except FileNotFoundError:
+        broken(path, "there is no such file")
+    except Exception as error:
+        broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension="PHOTOM")
+    if factors.size == 0:
+        broken(path, f"there is no row for {filter}/{pupil}", extension="PHOTOM")
+    return float(factors[0])
+
+
+def read_transmission(path: Path, *, size: int) -> NDArray[np.float32]:
+    """Return the fraction of light that reaches each pixel of the full frame, from a file as Mirage's.
+
+    Its first image is taken, in the primary HDU or an extension. One that is larger than the detector says with
+    NOMXSTRT and NOMYSTRT at which of its pixels (0-based x, y) the detector begins.
+
+    Parameters
+    ----------
+    size
+        Pixels along a side of the detector.
+
+    Returns
+    -------
+    (size, size) float32.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is damaged, holds no image, does not cover the detector, or has values that are no fraction.
+    """
+    try:
+        with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
+            _strict()
+            images = [hdu for hdu in hdus if hdu.is_image and len(hdu.shape) == 2]
+            header = {**hdus[0].header, **images[0].header} if images else {}
+            values = np.asarray(images[0].data, dtype=np.float32) if images else np.empty((0, 0), np.float32)
+            x, y = int(header.get("NOMXSTRT", 0)), int(header.get("NOMYSTRT", 0))
+    except FileNotFoundError:
+        broken(Path(path), "there is no such file")
+    except Exception as error:
+        broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
+    if not values.size:
+        broken(Path(path), "it has no image with 2 axes")
+    found = values[y : y + size, x : x + size] if x >= 0 and y >= 0 else values[:0]
+    if found.shape != (size, size):
+        what = f"its image of {values.shape[1]} x {values.shape[0]} pixels does not cover the {size} x {size} of the"
+        broken(Path(path), f"{what} detector from pixel ({x}, {y}) on (NOMXSTRT, NOMYSTRT)")
+    if not (np.isfinite(found) & (found >= 0)).all():
+        broken(Path(path), "some values are negative or not finite, which no transmission is")
+    return np.ascontiguousarray(found)
+
+
+def read_distortion(path: Path) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Return the map of a distortion file, 0-based full-frame science pixels -> V2, V3 in arcsec.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file is damaged or holds no map of two coordinates.
+    """
+    import asdf  # slow to import, and needed on the client only
+
+    try:
+        with asdf.open(path, lazy_load=False, memmap=False) as file:
+            model = file.tree.get("model")
+            units = str(file.tree.get("meta", {}).get("output_units", "arcsec"))
+    except FileNotFoundError:
+        broken(Path(path), "there is no such file")
+    except Exception as error:
+        broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
+    if getattr(model, "n_inputs", 0) != 2 or getattr(model, "n_outputs", 0) != 2:
+        broken(Path(path), "its entry `model` is no map of two coordinates")
+    scale = 3600.0 if units.startswith("deg") else 1.0
+
+    def forward(x: Any, y: Any) -> tuple[Any, Any]:
+        v2, v3 = model(x, y)
+        return v2 * scale, v3 * scale
+
+    return forward
+
+
+def file_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, 64 hex digits.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        broken(Path(path), f"it cannot be read ({error.strerror or error})")
+
+
+def _strict() -> None:
+    """Make errors of the warnings that say that a file is cut short; garbage, or another error, would follow."""
+    warnings.simplefilter("error", category=fits.verify.VerifyWarning)
+    warnings.filterwarnings("error", message=".*truncated.*")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]

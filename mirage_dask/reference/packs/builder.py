@@ -1,0 +1,191 @@
+"""Making a pack: which planes, which numbers, from which files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.compiled import source_digest
+from mirage_dask.instruments import Detector
+from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
+from mirage_dask.reference.files.reading import broken, file_digest, read_distortion, read_image, read_photom
+from mirage_dask.reference.packs.pack import PACK_FORMAT, ReferenceFiles, as_float_list, digest
+from mirage_dask.reference.packs.plane_store import PlaneStore
+from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
+
+_SQUARE_ARCSECOND = (np.pi / 180.0 / 3600.0) ** 2
+"""sr."""
+
+
+class PackBuilder:
+    """One build; see `mirage_dask.reference.packs.pack.build_pack`."""
+
+    def __init__(self, files: ReferenceFiles, detector: Detector, store: PlaneStore, memo: dict[Any, Any]):
+        self.files = files
+        self.detector = detector
+        self.store = store
+        self.memo = memo
+        self.maker = PlaneMaker(detector, files.paths)
+        self.hashes = {kind: self._digest(path) for kind, path in files.paths.items()}
+
+    def _digest(self, path: Path) -> str:
+        """SHA-256 of a file, once for each state of the file."""
+        try:
+            state = path.stat()
+        except OSError as error:
+            broken(path, f"it cannot be read ({error.strerror or error})")
+        key = ("digest", str(path), state.st_size, state.st_mtime_ns)
+        if key not in self.memo:
+            self.memo[key] = file_digest(path)
+        return str(self.memo[key])
+
+    def build(self) -> str:
+        """Make the pack and return its key."""
+        inputs = f"packs/inputs/{digest(self._inputs())}.json"
+        if self.store.exists(inputs):
+            known = str(self.store.read_json(inputs)["pack"])
+            if self._complete(known):
+                return known
+        planes = {
+            name: self._plane(name)
+            for name in PLANE_INPUTS
+            if name not in OPTIONAL_PLANES or name in self.files.paths
+        }
+        meta = self._meta()
+        parts: dict[str, Any] = {}
+        for part, (kind, paths) in self._parts().items():
+            entries, parts[part] = self._part(part, kind, paths)
+            planes |= {f"{part}/{name}": entry for name, entry in entries.items()}
+        meta["parts"] = parts
+        key = digest([PACK_FORMAT, planes, meta])
+        manifest = {
+            "format": PACK_FORMAT,
+            "planes": planes,
+            "meta": meta,
+            "files": {
+                kind: {"name": path.name, "sha256": self.hashes[kind]}
+                for kind, path in self.files.paths.items()
+            },
+            "context": self.files.context,
+        }
+        # The manifest comes after all planes, the index after the manifest: what is found is complete.
+        if not self.store.exists(f"packs/{key}.json"):
+            self.store.write_json(f"packs/{key}.json", manifest)
+        self.store.write_json(inputs, {"pack": key})
+        return key
+
+    def _complete(self, key: str) -> bool:
+        if not self.store.exists(f"packs/{key}.json"):
+            return False
+        entries = self.store.read_json(f"packs/{key}.json")["planes"].values()
+        return all(self.store.exists(f"planes/{entry['file']}") for entry in entries)
+
+    def _inputs(self) -> list[Any]:
+        """Everything the pack depends on, the code that makes it included."""
+        files = self.files
+        parts = {part: [self._digest(p) for p in paths if p] for part, (_, paths) in self._parts().items()}
+        facts = {k: v for k, v in vars(self.detector).items() if isinstance(v, str | int | float)}
+        return [
+            PACK_FORMAT,
+            source_digest(),
+            facts,
+            files.filter,
+            files.pupil,
+            files.subarray,
+            self.hashes,
+            parts,
+        ]
+
+    def _plane(self, name: str) -> dict[str, Any]:
+        """Entry of one plane; made once for each set of files that it depends on."""
+        used = tuple(self.hashes.get(kind, "") for kind in PLANE_INPUTS[name])
+        key = ("plane", self.store.url, self.detector.name, name, used)
+        if key not in self.memo or not self.store.exists(f"planes/{self.memo[key]['file']}"):
+            values, origin = self.maker.plane(name)
+            self.memo[key] = self.store.put(values, origin=origin)
+        entry: dict[str, Any] = self.memo[key]
+        return entry
+
+    def _meta(self) -> dict[str, Any]:
+        detector = self.detector
+        solid_angle, area = self._pixel_area()
+        return {
+            "detector": detector.name,
+            "instrument": detector.instrument,
+            "filter": self.files.filter,
+            "pupil": self.files.pupil,
+            "mean_gain": self._once("mean gain", "gain", lambda: self.maker.mean_gain),
+            "ipc": self._once("ipc", "ipc", lambda: as_float_list(self.maker.ipc())),
+            "pixar_sr": solid_angle,
+            "pixar_a2": area,
+            "photmjsr": self._photmjsr(),
+            "ktc_noise": detector.ktc_noise,
+            "pink_noise": detector.pink_noise,
+            "output_pink_noise": detector.output_pink_noise,
+            "fast_axis": detector.fast_axis,
+            "slow_axis": detector.slow_axis,
+            "amplifiers": detector.amplifiers,
+            "size": detector.size,
+            "reference_pixels": detector.reference_pixels,
+            "distortion": self._once("distortion", "distortion", self._distortion),
+        }
+
+    def _once(self, what: str, kind: str, make: Any) -> Any:
+        key = (what, self.detector.name, self.hashes.get(kind, ""))
+        if key not in self.memo:
+            self.memo[key] = make()
+        return self.memo[key]
+
+    def _pixel_area(self) -> tuple[float, float]:
+        """(sr, square arcsec) of the nominal pixel, from the area file, else from the SIAF."""
+        path = self.files.paths.get("area")
+        header = {} if path is None else self._once("area header", "area", lambda: read_image(path).header)
+        if header.get("PIXAR_SR"):
+            steradian = float(header["PIXAR_SR"])
+            return steradian, float(header.get("PIXAR_A2") or steradian / _SQUARE_ARCSECOND)
+        facts = full_frame(self.detector.name)
+        nominal = facts.x_scale * facts.y_scale
+        return nominal * _SQUARE_ARCSECOND, nominal
+
+    def _photmjsr(self) -> float | None:
+        path = self.files.paths.get("photom")
+        if path is None:
+            return None
+        return read_photom(
+            path, filter=self.files.filter, pupil=self.files.pupil, subarray=self.files.subarray
+        )
+
+    def _distortion(self) -> dict[str, Any]:
+        path = self.files.paths.get("distortion")
+        if path is None:
+            fitted = distortion_from_siaf(full_frame(self.detector.name).name, own_inverse=False)
+        else:
+            # The way back inverts the file's forward map, which is the one that the pipeline's WCS is made of.
+            fitted = distortion_from_model(read_distortion(path), size=self.detector.size, label=str(path))
+        return fitted.to_dict()
+
+    def _parts(self) -> dict[str, tuple[Any, tuple[Path | None, ...]]]:
+        """PSF and cosmic rays: {part: (class, files)}."""
+        from mirage_dask.psf.library import PsfLibrary
+        from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
+
+        parts: dict[str, tuple[Any, tuple[Path | None, ...]]] = {}
+        if self.files.psf_core is not None:
+            parts["psf"] = (PsfLibrary, (self.files.psf_core, self.files.psf_wings))
+        for library, paths in sorted(self.files.cosmic_rays.items()):
+            parts[f"cosmic_rays/{library}"] = (CosmicRayTemplates, tuple(paths))
+        return parts
+
+    def _part(
+        self, part: str, kind: Any, paths: tuple[Path | None, ...]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Entries of the arrays of a part, and its description."""
+        key = ("part", self.store.url, kind.__name__, tuple(self._digest(p) if p else "" for p in paths))
+        if key not in self.memo:
+            made = kind.from_fits(*paths) if part == "psf" else kind.from_fits(list(paths))
+            arrays, description = made.to_arrays()
+            self.memo[key] = ({name: self.store.put(array) for name, array in arrays.items()}, description)
+        entries, description = self.memo[key]
+        return entries, description

@@ -1,0 +1,312 @@
+"""Packs: the reference data of one (detector, filter, mode), as workers read them.
+
+    <url>/packs/<key>.json      manifest: {"planes": {name: entry}, "meta": {...}, "files": {...}, "context": ...}
+    <url>/planes/<sha256>.npy   the arrays (`mirage_dask.reference.packs.plane_store`), shared by packs
+    <url>/packs/inputs/<…>.json which pack a set of reference files gave, so that it need not be made again
+
+The key is a hash of planes and meta: two packs are the same pack exactly when they give the same numbers, whatever files
+they come from. What the planes mean stands in `mirage_dask.reference.packs.planes`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments.orientation import Orientation
+from mirage_dask.pointing.distortion import Distortion
+from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, open_store
+
+if TYPE_CHECKING:
+    from mirage_dask.instruments import Detector
+    from mirage_dask.psf.library import PsfLibrary
+    from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
+
+PACK_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ReferenceFiles:
+    """The files from which one pack is made."""
+
+    paths: Mapping[str, Path]
+    """CRDS files by type; types that are not needed are missing."""
+    filter: str
+    pupil: str
+    subarray: str = "FULL"
+    psf_core: Path | None = None
+    psf_wings: Path | None = None
+    cosmic_rays: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Files of each cosmic-ray library by its name."""
+    context: str = ""
+    """CRDS context, for the record."""
+
+
+def detector_slices(
+    rows: slice,
+    columns: slice,
+    *,
+    x0: int,
+    y0: int,
+    fast_axis: int,
+    slow_axis: int,
+    size: int = 2048,
+) -> tuple[slice, slice]:
+    """Turn a window of an exposure's science pixels into rows and columns of the full-frame detector.
+
+    Parameters
+    ----------
+    rows, columns
+        Science pixels of the exposure's own array.
+    x0, y0
+        Its first pixel in full-frame science pixels.
+    fast_axis, slow_axis
+        JWST FASTAXIS and SLOWAXIS.
+
+    Returns
+    -------
+    rows, columns : slice
+        For `ReferencePack.plane`; `Orientation.science` turns what it gives into the science window.
+    """
+    box = Orientation(fast_axis, slow_axis).detector_box(
+        (y0 + rows.start, y0 + rows.stop), (x0 + columns.start, x0 + columns.stop), size=size
+    )
+    return slice(*box[0]), slice(*box[1])
+
+
+class ReferencePack:
+    """Reference data of one pack; opening it reads a few kB, arrays are read by window.
+
+    Attributes
+    ----------
+    url, key
+        Where it is and what it is.
+    meta : dict
+        detector, filter, pupil, mean_gain (e-/DN), ipc (3 x 3 list, detector orientation), pixar_sr, pixar_a2, photmjsr,
+        ktc_noise, pink_noise, output_pink_noise (e-), fast_axis, slow_axis, amplifiers, distortion.
+    files : dict
+        {type: {"name", "sha256"}} of the reference files.
+    context : str
+        CRDS context.
+    """
+
+    def __init__(self, store: PlaneStore, key: str, manifest: Mapping[str, Any]):
+        self._store = store
+        self.url = store.url
+        self.key = key
+        self._planes: dict[str, dict[str, Any]] = dict(manifest["planes"])
+        self.meta: dict[str, Any] = dict(manifest["meta"])
+        self.files: dict[str, dict[str, str]] = dict(manifest.get("files", {}))
+        self.context = str(manifest.get("context", ""))
+
+    @classmethod
+    def open(cls, url: str, key: str) -> ReferencePack:
+        """Open a pack; the same object for the same arguments.
+
+        Raises
+        ------
+        ReferenceFileError
+            If there is no such pack, or it was written by an incompatible version.
+        """
+        return _open(str(url), key)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the planes."""
+        return tuple(self._planes)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a plane."""
+        return tuple(self._entry(name)["shape"])
+
+    def origin(self, name: str) -> tuple[int, int]:
+        """Return (row, column) of a plane's first pixel in the full-frame detector."""
+        row, column = self._entry(name)["origin"]
+        return int(row), int(column)
+
+    def _entry(self, name: str) -> dict[str, Any]:
+        if name not in self._planes:
+            raise ReferenceFileError(
+                f"Pack {self.key} in {self.url} has no plane {name!r} among {', '.join(self._planes)}; "
+                f"plan the run again."
+            )
+        return self._planes[name]
+
+    def plane(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read a window of a plane.
+
+        Parameters
+        ----------
+        rows, columns
+            Full-frame detector pixels, as read out; see `detector_slices`.
+
+        Returns
+        -------
+        ndarray
+            float32 (mask: uint32), C-contiguous and read-only, shape (rows, columns), for `linearity` (K, rows, columns).
+
+        Raises
+        ------
+        ReferenceFileError
+            If there is no such plane, the window leaves it, or its file is damaged.
+        """
+        entry = self._entry(name)
+        (row, column), (ny, nx) = entry["origin"], entry["shape"][-2:]
+        own_rows = slice(rows.start - row, rows.stop - row)
+        own_columns = slice(columns.start - column, columns.stop - column)
+        inside = (
+            0 <= own_rows.start <= own_rows.stop <= ny and 0 <= own_columns.start <= own_columns.stop <= nx
+        )
+        if not inside:
+            raise ReferenceFileError(
+                f"Pack {self.key}: rows {rows.start}:{rows.stop}, columns {columns.start}:{columns.stop} leave the plane "
+                f"{name!r}, which covers rows {row}:{row + ny}, columns {column}:{column + nx} of the detector."
+            )
+        return self._store.read_window(entry, own_rows, own_columns)
+
+    @cached_property
+    def distortion(self) -> Distortion:
+        """Pixels <-> V2, V3."""
+        return Distortion.from_dict(self.meta["distortion"])
+
+    @property
+    def psf(self) -> PsfLibrary:
+        """The PSF library; kept in the cache of this process.
+
+        Raises
+        ------
+        ReferenceFileError
+            If the pack was made without one.
+        """
+        from mirage_dask.psf.library import PsfLibrary
+
+        return self._part("psf", PsfLibrary)
+
+    def cosmic_rays(self, library: str) -> CosmicRayTemplates:
+        """Return the stamps of a cosmic-ray library.
+
+        Raises
+        ------
+        ReferenceFileError
+            If the pack was made without it.
+        """
+        from mirage_dask.instruments import cosmic_ray_library
+        from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
+
+        return self._part(f"cosmic_rays/{cosmic_ray_library(library)}", CosmicRayTemplates)
+
+    def _part(self, part: str, kind: Any) -> Any:
+        """Rebuild an object from its planes `<part>/…` and its description in meta."""
+        description = self.meta["parts"].get(part)
+        if description is None:
+            has = ", ".join(self.meta["parts"]) or "none"
+            raise ReferenceFileError(
+                f"Pack {self.key} in {self.url} has no {part} (it has {has}); plan the run again."
+            )
+
+        def make() -> tuple[Any, int]:
+            prefix = f"{part}/"
+            arrays = {
+                name.removeprefix(prefix): self._store.read(entry)
+                for name, entry in self._planes.items()
+                if name.startswith(prefix)
+            }
+            return kind.from_arrays(arrays, description), sum(a.nbytes for a in arrays.values())
+
+        return CACHE.get((self.url, self.key, part), make)
+
+
+@lru_cache(maxsize=256)
+def _open(url: str, key: str) -> ReferencePack:
+    store = open_store(url)
+    manifest = store.read_json(f"packs/{key}.json")
+    if manifest.get("format") != PACK_FORMAT:
+        raise ReferenceFileError(
+            f"{url}/packs/{key}.json has format {manifest.get('format')!r}, this version reads {PACK_FORMAT}; plan the "
+            f"run again."
+        )
+    return ReferencePack(store, key, manifest)
+
+
+def build_pack(
+    files: ReferenceFiles,
+    detector: str | Detector,
+    destination_url: str,
+    *,
+    memo: dict[Any, Any] | None = None,
+) -> str:
+    """Make the pack of a set of reference files, unless the destination has it already.
+
+    Parameters
+    ----------
+    files
+        The reference files.
+    detector
+        Whose files.
+    destination_url
+        Directory in which `packs/` and `planes/` are made: a path or any fsspec URL.
+    memo
+        Carries what was computed from file to file; give the same dictionary to several calls that share files and the
+        destination.
+
+    Returns
+    -------
+    str
+        The pack's key, 32 hex digits.
+
+    Raises
+    ------
+    ReferenceFileError
+        If a reference file is damaged or holds something else; names file, extension and remedy.
+    StoreError
+        If the destination cannot be written.
+    """
+    from mirage_dask.instruments import get_detector
+    from mirage_dask.reference.packs.builder import PackBuilder
+
+    chosen = get_detector(detector) if isinstance(detector, str) else detector
+    return PackBuilder(
+        files, chosen, open_store(str(destination_url)), memo if memo is not None else {}
+    ).build()
+
+
+def copy_pack(source_url: str, key: str, destination_url: str) -> None:
+    """Put a pack of one place into another; on the same disk that costs no space.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the source does not hold the pack whole.
+    StoreError
+        If the destination cannot be written.
+    """
+    source, destination = open_store(str(source_url)), open_store(str(destination_url))
+    if source.url == destination.url or destination.exists(f"packs/{key}.json"):
+        return
+    for entry in source.read_json(f"packs/{key}.json")["planes"].values():
+        destination.adopt(f"planes/{entry['file']}", source)
+    destination.adopt(f"packs/{key}.json", source)
+
+
+def canonical(value: Any) -> str:
+    """Return JSON text that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def digest(value: Any) -> str:
+    """Return a hash of a JSON-able value, 32 hex digits."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
+
+
+def as_float_list(kernel: NDArray[np.float64]) -> list[list[float]]:
+    """Return a small matrix as plain numbers."""
+    return [[float(v) for v in row] for row in kernel]

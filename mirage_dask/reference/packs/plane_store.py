@@ -1,0 +1,208 @@
+"""Arrays beside a store, named by their content, read by rows.
+
+An array is one uncompressed .npy file, `planes/<sha256>.npy`, under any fsspec URL. Equal arrays are one file, whoever
+writes them; a file is never changed. Rows of a plane are contiguous, so a window costs one range read of its rows (one for
+each order of a polynomial), and what was read stays in a bounded cache of the process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import os
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import fsspec
+import numpy as np
+from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
+
+from mirage_dask.errors import ReferenceFileError, StoreError
+from mirage_dask.io.atomic import write_atomically
+from mirage_dask.io.byte_cache import ByteCache
+
+_DISK = "free some space, or choose another destination"
+DEFAULT_CACHE_BYTES = 64 * 2**20
+"""Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
+
+
+def _initial_limit() -> int:
+    text = os.environ.get("MIRAGE_DASK_PLANE_CACHE_MB", "")
+    return int(float(text) * 2**20) if text.replace(".", "", 1).isdigit() else DEFAULT_CACHE_BYTES
+
+
+CACHE = ByteCache(_initial_limit())
+"""Planes of this process; its first size in MB may be given in MIRAGE_DASK_PLANE_CACHE_MB."""
+
+
+class PlaneStore:
+    """Planes and their manifests under a URL.
+
+    Parameters
+    ----------
+    url
+        Directory: a path or any fsspec URL.
+    """
+
+    def __init__(self, url: str):
+        self.url = str(url)
+        self.fs, self.root = fsspec.core.url_to_fs(self.url)
+        self.local = isinstance(self.fs, LocalFileSystem)
+
+    def _path(self, relative: str) -> str:
+        return f"{self.root}/{relative}"
+
+    def exists(self, relative: str) -> bool:
+        """Return whether a file is there."""
+        return bool(
+            os.path.exists(self._path(relative)) if self.local else self.fs.exists(self._path(relative))
+        )
+
+    def _write(self, relative: str, pieces: list[Any]) -> None:
+        path = self._path(relative)
+        if self.local:
+
+            def write(temporary: Path) -> None:
+                with open(temporary, "wb") as stream:
+                    for piece in pieces:
+                        stream.write(piece)
+
+            write_atomically(Path(path), write, error=StoreError, remedy=_DISK)
+            return
+        try:
+            self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
+            self.fs.pipe_file(
+                path, b"".join(bytes(piece) for piece in pieces)
+            )  # object stores put whole or not at all
+        except OSError as error:
+            raise StoreError(f"Cannot write {self.url}/{relative}: {error}; {_DISK}.") from error
+
+    def write_json(self, relative: str, value: Any) -> None:
+        """Write a small JSON file."""
+        self._write(relative, [json.dumps(value, sort_keys=True, indent=1).encode()])
+
+    def read_json(self, relative: str) -> Any:
+        """Read a small JSON file.
+
+        Raises
+        ------
+        ReferenceFileError
+            If it is missing or damaged.
+        """
+        try:
+            return json.loads(self.fs.cat_file(self._path(relative)))
+        except (OSError, ValueError) as error:
+            raise ReferenceFileError(
+                f"{self.url}/{relative} cannot be read ({type(error).__name__}: {error}); plan the run again."
+            ) from error
+
+    def put(self, array: NDArray[Any], *, origin: tuple[int, int] = (0, 0)) -> dict[str, Any]:
+        """Write an array unless it is there; return its entry for a manifest.
+
+        Parameters
+        ----------
+        array
+            Any shape; the last two axes are rows and columns.
+        origin
+            (row, column) of its first pixel in the full-frame detector.
+
+        Returns
+        -------
+        dict
+            file, shape, dtype, offset (bytes before the data), origin.
+        """
+        data = np.ascontiguousarray(array)
+        data = data.astype(data.dtype.newbyteorder("<"), copy=False)
+        stream = io.BytesIO()
+        np.lib.format.write_array_header_1_0(stream, np.lib.format.header_data_from_array_1_0(data))
+        header = stream.getvalue()
+        digest = hashlib.sha256(header)
+        digest.update(data.data)
+        name = f"{digest.hexdigest()}.npy"
+        if not self.exists(f"planes/{name}"):
+            self._write(f"planes/{name}", [header, data.data])
+        return {
+            "file": name,
+            "shape": list(data.shape),
+            "dtype": data.dtype.str,
+            "offset": len(header),
+            "origin": list(origin),
+        }
+
+    def adopt(self, relative: str, source: PlaneStore) -> None:
+        """Take a file from another store: by a hard link where both are on one disk, else by a copy."""
+        if self.exists(relative):
+            return
+        here, there = Path(self._path(relative)), Path(source._path(relative))
+        if self.local and source.local:
+            with suppress(OSError):
+                here.parent.mkdir(parents=True, exist_ok=True)
+                os.link(there, here)
+                return
+        try:
+            content = source.fs.cat_file(str(there) if source.local else source._path(relative))
+        except OSError as error:
+            raise ReferenceFileError(
+                f"{source.url}/{relative} cannot be read ({error}); plan the run again."
+            ) from error
+        self._write(relative, [content])
+
+    def read(self, entry: dict[str, Any]) -> NDArray[Any]:
+        """Read a whole array, not through the cache."""
+        count = int(np.prod(entry["shape"], dtype=np.int64))
+        return self._range(entry, 0, count).reshape(entry["shape"])
+
+    def read_window(self, entry: dict[str, Any], rows: slice, columns: slice) -> NDArray[Any]:
+        """Read a window, given in the array's own rows and columns; leading axes are read whole.
+
+        Returns
+        -------
+        ndarray
+            Read-only and C-contiguous.
+        """
+        *leading, ny, nx = entry["shape"]
+        r0, r1, c0, c1 = rows.start, rows.stop, columns.start, columns.stop
+        planes = int(np.prod(leading, dtype=np.int64)) if leading else 1
+
+        def make() -> tuple[NDArray[Any], int]:
+            out = np.empty((planes, r1 - r0, c1 - c0), dtype=np.dtype(entry["dtype"]).newbyteorder("="))
+            for k in range(planes):
+                block = self._range(entry, (k * ny + r0) * nx, (r1 - r0) * nx)
+                out[k] = block.reshape(r1 - r0, nx)[:, c0:c1]
+            window = out.reshape(*leading, r1 - r0, c1 - c0)
+            window.flags.writeable = False
+            return window, window.nbytes
+
+        return CACHE.get((self.url, entry["file"], r0, r1, c0, c1), make)
+
+    def _range(self, entry: dict[str, Any], first: int, count: int) -> NDArray[Any]:
+        """Read `count` consecutive values from the value number `first`."""
+        kind = np.dtype(entry["dtype"])
+        path = self._path(f"planes/{entry['file']}")
+        start = entry["offset"] + first * kind.itemsize
+        try:
+            if self.local:
+                values = np.fromfile(path, dtype=kind, count=count, offset=start)
+            else:
+                data = self.fs.cat_file(path, start=start, end=start + count * kind.itemsize)
+                values = np.frombuffer(data, dtype=kind)
+        except OSError as error:
+            raise ReferenceFileError(
+                f"{self.url}/planes/{entry['file']} cannot be read ({error}); plan the run again."
+            ) from error
+        if values.size != count:
+            raise ReferenceFileError(
+                f"{self.url}/planes/{entry['file']} is cut short ({values.size} of {count} values from {first}); "
+                f"delete it and plan the run again."
+            )
+        return values
+
+
+@lru_cache(maxsize=32)
+def open_store(url: str) -> PlaneStore:
+    """Return the store at a URL, one object per process."""
+    return PlaneStore(url)

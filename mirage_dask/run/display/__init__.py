@@ -1,0 +1,1 @@
+"""What subscribers of a run hear, and how it is shown: terminal and notebook."""

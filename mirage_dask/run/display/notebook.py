@@ -1,0 +1,117 @@
+"""A run in a notebook: one display of HTML below the cell, changed in place.
+
+It needs nothing but IPython; no widgets, so that it also stays in the saved notebook as it was at the end.
+"""
+
+from __future__ import annotations
+
+import html
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from mirage_dask.run.display.events import Event, ExposureDone, RunFinished, RunStarted
+from mirage_dask.run.display.tally import Tally
+
+SHORTEST = 0.4
+"""Seconds between two changes."""
+
+MOST_FAILURES = 5
+"""Failures that are listed; the others are counted."""
+
+
+def in_notebook() -> bool:
+    """Say whether this process is the kernel of a notebook, which shows HTML."""
+    if "IPython" not in sys.modules:
+        return False
+    from IPython.core.getipython import get_ipython
+
+    return getattr(get_ipython(), "kernel", None) is not None
+
+
+class NotebookProgress:
+    """A subscriber that shows a run in a notebook; a context manager that shows the last state when the run is left.
+
+    Parameters
+    ----------
+    clock
+        Seconds, for tests.
+    """
+
+    def __init__(self, clock: Any = time.monotonic):
+        self.tally = Tally(clock=clock)
+        self._lines: list[str] = []
+        self._handle: Any = None
+        self._shown = 0.0
+
+    def __enter__(self) -> NotebookProgress:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._handle is not None and self.tally.report is None:
+            self._show("stopped; the same command goes on")
+
+    def __call__(self, event: Event) -> None:
+        """Count an event and show it, unless the last change was a moment ago."""
+        self.tally(event)
+        if isinstance(event, RunStarted):
+            self._lines = [str(event.estimate), *event.outlook.lines]
+        ended = isinstance(event, RunStarted | RunFinished) or (
+            isinstance(event, ExposureDone) and event.failed
+        )
+        if ended or self.tally.clock() - self._shown >= SHORTEST:
+            self._show()
+
+    def _show(self, note: str = "") -> None:
+        from IPython.display import HTML, display
+
+        self._shown = self.tally.clock()
+        content = HTML(self.html(note))
+        if self._handle is None:
+            self._handle = display(content, display_id=True)
+        else:
+            self._handle.update(content)
+
+    def html(self, note: str = "") -> str:
+        """Return what is shown.
+
+        Parameters
+        ----------
+        note
+            Why the run is over, when it did not come to its end.
+        """
+        tally = self.tally
+        colour = "#c0392b" if tally.failures or note else "#2a7f62"
+        facts = [tally.exposures_text, tally.size_text]
+        if tally.report is None:
+            left = tally.seconds_left
+            facts += [tally.rate_text, f"{_clock(tally.seconds)} elapsed"]
+            facts += (
+                [] if note else [f"{_clock(left)} left" if left is not None else "time left not known yet"]
+            )
+        facts += [tally.memory_text] if tally.memory_text else []
+        facts += [note] if note else []
+        below = [str(tally.report).splitlines()[0]] if tally.report else self._lines
+        failures = [f"{name}: {error}" for name, error in tally.failures.items()]
+        more = len(failures) - MOST_FAILURES
+        listed = "".join(f"<li>{html.escape(text)}</li>" for text in failures[:MOST_FAILURES])
+        listed += f"<li>and {more} more</li>" if more > 0 else ""
+        return (
+            '<div style="max-width: 60em; font-size: 90%">'
+            '<div style="background: #8884; height: 0.8em; border-radius: 0.4em">'
+            f'<div style="background: {colour}; height: 0.8em; border-radius: 0.4em; width: {100 * tally.fraction:.1f}%">'
+            "</div></div>"
+            f"<div>{html.escape(' · '.join(facts))}</div>"
+            f'<div style="opacity: 0.7">{"<br>".join(map(html.escape, below))}</div>'
+            + (f'<ul style="color: {colour}">{listed}</ul>' if listed else "")
+            + "</div>"
+        )
+
+
+def _clock(seconds: float) -> str:
+    """Return a time as 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

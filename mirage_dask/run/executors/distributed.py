@@ -1,0 +1,306 @@
+"""The same tasks in a plain loop, in threads of this process, or on any dask client.
+
+Each executor calls `on_result` on the client for every tile, as soon as it is known; an exception from there ends the run.
+What a pixel is does not depend on the executor.
+"""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import dask
+import dask.array as da
+import numpy as np
+from dask.callbacks import Callback
+
+from mirage_dask.errors import InputError
+from mirage_dask.run.executors.workers import known_workers
+from mirage_dask.run.report import RunError
+from mirage_dask.run.tasks import (
+    MOST_BLOCKS,
+    RunHandle,
+    Segments,
+    TileResult,
+    run_block,
+    windows,
+)
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+OnResult = Callable[[TileResult], None]
+CONNECT_SECONDS = 5.0
+WORKERLESS_SECONDS = 120.0
+"""How long a run waits for a worker of a local cluster to come back."""
+WATCH_SECONDS = 5.0
+THREADS_TO_COME = 64
+"""Tasks are cut for so many threads where no worker is there yet."""
+
+
+def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
+    """Run all tiles one after the other in this thread, without dask."""
+    for row, first, stop in segments.tolist():
+        for result in handle.results(row, first, stop):
+            on_result(result)
+
+
+def task_array(segments: Segments, per_block: int, handle: RunHandle, window: int = 0) -> da.Array:
+    """Return one submission as a dask array with a task per `per_block` segments; values are `TileResult` objects."""
+    name = f"{handle.run}-{window}"
+    index = da.from_array(segments, chunks=per_block, name=f"mirage-segments-{name}")
+    return da.map_blocks(
+        run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{name}"
+    )
+
+
+@dataclass(frozen=True)
+class GraphSize:
+    """What dask is given for a run."""
+
+    tasks: int
+    """In all submissions."""
+    graph_bytes: int
+    """Largest submission as it is pickled."""
+    submissions: int
+
+
+def graph_size(segments: Segments, per_block: int, handle: RunHandle) -> GraphSize:
+    """Measure the graph of a run without running it."""
+    parts = windows(segments, per_block)
+    graphs = [task_array(part, per_block, handle).__dask_graph__() for part in parts[:1]]
+    most = max((len(pickle.dumps(graph)) for graph in graphs), default=0)
+    per_part = [-(-len(part) // per_block) for part in parts]
+    each = len(dict(graphs[0])) / per_part[0] if parts else 0
+    return GraphSize(round(each * sum(per_part)), most, len(parts))
+
+
+def run_threads(
+    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, threads: int
+) -> None:
+    """Run on dask's threaded scheduler in this process."""
+
+    told: set[tuple[int, int]] = set()
+
+    def finished(_key: Any, value: Any, *_rest: Any) -> None:
+        # The arrays of results pass here once as they are made, and again where dask puts them together.
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            for result in value.flat:
+                if (result.row, result.tile) not in told:
+                    told.add((result.row, result.tile))
+                    on_result(result)
+
+    with Callback(posttask=finished), dask.config.set(scheduler="threads", num_workers=threads):
+        for number, part in enumerate(windows(segments, per_block)):
+            task_array(part, per_block, handle, number).compute()
+
+
+def run_distributed(
+    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
+) -> None:
+    """Run on a dask client; a task that dask gives up on (its worker died again and again) counts as failed.
+
+    A run of more tasks than a scheduler holds well is submitted in windows, the next one before the last has run dry.
+
+    Raises
+    ------
+    RunError
+        If the scheduler is lost, or a local cluster has lost its workers for good.
+    """
+    from distributed import as_completed, futures_of
+
+    from mirage_dask.run.executors.warm import warmed
+
+    handle = replace(handle, own_process=True)
+    waiting = deque(enumerate(windows(segments, per_block)))
+    low = min(MOST_BLOCKS, -(-len(segments) // per_block)) // 10
+    held: dict[str, Any] = {}
+    blocks: dict[str, Segments] = {}
+
+    def submit() -> list[Any]:
+        number, part = waiting.popleft()
+        futures: list[Any] = futures_of(client.persist(task_array(part, per_block, handle, number)))
+        for future in futures:
+            at = per_block * int(future.key[-1])
+            held[str(future.key)] = future
+            blocks[str(future.key)] = part[at : at + per_block]
+        return futures
+
+    try:
+        with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
+            arriving = as_completed(submit(), loop=client.loop)
+            for batch in arriving.batches():
+                # Results that went with their worker are made again, and come again.
+                gone = {future.key for future in batch if future.status in ("lost", "pending")}
+                arriving.update([future for future in batch if future.key in gone])
+                there = [future for future in batch if future.key not in gone]
+                for key, results in _results(client, there, deserted).items():
+                    block = blocks.pop(key)
+                    error = held[key].exception() if results is None else None
+                    for result in _given_up(block, error) if results is None else results:
+                        on_result(result)
+                    held.pop(key).release()
+                if waiting and len(held) <= low:
+                    arriving.update(submit())
+    except BaseException:
+        client.cancel(list(held.values()), force=True)
+        raise
+
+
+@contextmanager
+def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading.Event]:
+    """Cancel the futures when a local cluster stays without workers, and say so by the event.
+
+    Workers of other clusters may come back after hours in a queue, and those of an adaptive one when there is work; those of
+    a local cluster that could not be restarted never do, and the run would wait for ever.
+    """
+    from distributed import LocalCluster
+
+    deserted, over = threading.Event(), threading.Event()
+
+    def watch() -> None:
+        without = 0.0
+        while without < WORKERLESS_SECONDS:
+            if over.wait(WATCH_SECONDS):
+                return
+            workers = known_workers(client)
+            without = 0.0 if workers or _most_adaptive_workers(client.cluster) else without + WATCH_SECONDS
+        deserted.set()
+        client.cancel(list(held.values()), force=True)
+
+    if isinstance(client.cluster, LocalCluster):
+        threading.Thread(target=watch, name="mirage_dask worker watch", daemon=True).start()
+    try:
+        yield deserted
+    finally:
+        over.set()
+
+
+def _most_adaptive_workers(cluster: Any) -> float:
+    """Return how many workers a cluster may start by itself when there is work; 0 for one that starts none."""
+    adaptive = getattr(cluster, "_adaptive", None)  # what `Cluster.adapt` made; there is no public way to ask
+    running = getattr(adaptive, "state", "stopped") in ("starting", "running")
+    return float(adaptive.maximum) if adaptive is not None and running else 0.0
+
+
+def _limit_to_come(cluster: Any) -> list[int]:
+    """Return the memory limit that a cluster will give to its workers, in a list; an empty one where it cannot be told."""
+    spec = getattr(cluster, "new_spec", None) or {}
+    try:
+        return [int(dask.utils.parse_bytes(spec["options"]["memory_limit"]))]
+    except (KeyError, TypeError, ValueError):  # other kinds of clusters; 'auto', a fraction
+        return []
+
+
+def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
+    """Fetch what futures that are over hold; None for a task that dask has given up.
+
+    They are fetched here and not by `as_completed`, whose task for a future dies unheard when the scheduler is lost while
+    it fetches.
+
+    Raises
+    ------
+    RunError
+        If the scheduler is gone or has forgotten the run.
+    """
+    what = (
+        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
+        if deserted.is_set()
+        else "The dask scheduler was lost or cancelled the run"
+    )
+    lost = RunError(f"{what}; what is committed is kept: the same command resumes it.")
+    if any(future.status == "cancelled" for future in batch):
+        raise lost
+    try:
+        found: dict[str, Any] = client.gather({str(f.key): f for f in batch}, errors="skip")
+    except (OSError, CancelledError, TimeoutError) as error:
+        raise lost from error
+    if any(found[str(f.key)] is None and f.status != "error" for f in batch):
+        raise lost
+    return found
+
+
+def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    for row, first, stop in block.tolist():
+        for tile in range(first, stop):
+            yield TileResult(row, tile, 0.0, None, text, text)
+
+
+@contextmanager
+def connected(
+    client: Client | str | None, workers: int | None, memory: str | int | None
+) -> Iterator[Client | None]:
+    """Give the client to run on: the one passed, one for an address, or one for a local cluster that was asked for.
+
+    Parameters
+    ----------
+    client
+        A distributed `Client`, the address of a scheduler, or None.
+    workers
+        Start that many local worker processes of one thread each, for this run. One thread, because a process per core
+        scales better than threads (Python parts and zarr share a lock) and each has its own memory limit.
+    memory
+        Limit of each of those, such as "2GB".
+
+    Raises
+    ------
+    InputError
+        If nothing answers at the address within seconds, or the client is closed.
+    """
+    if client is None and workers is None:
+        yield None
+        return
+    from distributed import Client, LocalCluster
+
+    if workers is not None:
+        with (
+            LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                memory_limit=memory or "auto",
+                dashboard_address=":0",
+                silence_logs=logging.ERROR,
+            ) as cluster,
+            Client(cluster) as started,
+        ):
+            yield started
+    elif isinstance(client, str):
+        try:
+            found = Client(client, timeout=CONNECT_SECONDS, set_as_default=False)
+        except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
+            raise InputError(
+                f"No dask scheduler answers at {client!r} ({_short(error)}); check the address and that the scheduler runs."
+            ) from error
+        with found:
+            yield found
+    else:
+        assert client is not None
+        if client.status != "running":
+            raise InputError(f"The dask client is {client.status}; connect it to a running scheduler.")
+        yield client
+
+
+def _short(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def client_resources(client: Client) -> tuple[int, int, int | None]:
+    """Return (threads in all, most threads of a worker, smallest memory limit of a worker) of a client.
+
+    Threads in all are at least those of the workers that an adaptive cluster may start, so that there are tasks for them.
+    """
+    workers = known_workers(client).values()
+    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")] or _limit_to_come(client.cluster)
+    threads = [w["nthreads"] for w in workers]
+    most = _most_adaptive_workers(client.cluster)
+    expected = int(most) * max(threads, default=1) if most < float("inf") else 0
+    return max(sum(threads), expected) or THREADS_TO_COME, max(threads, default=1), min(limits, default=None)

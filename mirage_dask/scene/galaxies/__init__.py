@@ -1,0 +1,1 @@
+"""Sersic galaxies seen through the PSF."""

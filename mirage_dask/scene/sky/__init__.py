@@ -1,0 +1,1 @@
+"""The sky background: levels, dates, zodiacal light, and STScI's tool."""
