@@ -1,7 +1,7 @@
 """A proposal in the shape of COSMOS-Web, 12,160 full frames of 5 groups: its plan, its graph, and a run to the end.
 
-The run has kernels that compute and write nothing, so that what it costs is dask, the books and the commit records' bytes
-alone: what the machinery adds to a task, and what client and scheduler hold at the end.
+The run has kernels that compute and write nothing, so that it costs only dask, the bookkeeping of the run and the bytes of
+commit records: what the machinery adds to a task, and what client and scheduler hold at the end.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ import mirage_dask as md
 from mirage_dask.apt import exposure_table, read_proposal
 from mirage_dask.planning import make_plan
 from mirage_dask.run.executors.distributed import graph_size
-from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
-from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan, save_plan
 from mirage_dask.store.simulation import SimulationStore
 
@@ -71,11 +71,11 @@ def do_nothing() -> None:
     """Let tiles in this process cost nothing."""
     import mirage_dask.run.tasks as tasks
 
-    def run_segment(row: int, first: int, stop: int, _handle: RunHandle) -> Any:
+    def run_tile_range(row: int, first: int, stop: int, _handle: RunHandle) -> Any:
         for tile in range(first, stop):
             yield TileResult(row, tile, 0.0, Commit(1, row, tile, 0, 4_000_000))
 
-    tasks.run_segment = run_segment
+    tasks.run_tile_range = run_tile_range
 
 
 def measure() -> list[Measurement]:
@@ -87,9 +87,9 @@ def measure() -> list[Measurement]:
         start = time.process_time()
         table = large_table(folder)
         plan = large_plan(folder, table)
-        segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=64)
+        ranges, per_block = missing_tile_ranges(plan, range(len(plan)), {}, threads=64)
         handle = RunHandle(str(folder / "s.zarr"), plan.digest, 1)
-        size = graph_size(segments, per_block, handle)
+        size = graph_size(ranges, per_block, handle)
         planned = time.process_time() - start
         found = [
             Measurement(f"plan {len(plan):,} exposures, proposal to graph", planned, "s", 60.0),
@@ -104,7 +104,7 @@ def measure() -> list[Measurement]:
                 cpu_seconds(lambda: SimulationStore.create(store, plan), repeats=1, warm_up=False),
                 "s",
             ),
-            Measurement("look what is done", cpu_seconds(lambda: look_ahead(plan, store), repeats=1), "s"),
+            Measurement("look what is done", cpu_seconds(lambda: compare(plan, store), repeats=1), "s"),
         ]
 
         from mirage_dask.run.executors import distributed
@@ -119,10 +119,10 @@ def measure() -> list[Measurement]:
             client.run(do_nothing)
             before, wall, cpu = peak_megabytes(), time.monotonic(), time.process_time()
             results: list[TileResult] = []
-            distributed.run_distributed(segments, per_block, handle, results.append, client=client)
+            distributed.run_distributed(ranges, per_block, handle, results.append, client=client)
             wall, cpu = time.monotonic() - wall, time.process_time() - cpu
             assert len(results) == 8 * len(plan)
-            tasks = -(-len(segments) // per_block)
+            tasks = -(-len(ranges) // per_block)
             found += [
                 Measurement(f"empty run of {len(results):,} tiles, wall", wall, "s"),
                 Measurement("client and scheduler, CPU per task", 1e3 * cpu / tasks, "ms", 5.0),

@@ -23,8 +23,8 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
 from mirage_dask.reference.packs.plane_store import CACHE
 from mirage_dask.store.commits import Commit
+from mirage_dask.store.comparison import raw_bytes
 from mirage_dask.store.layout import encode_tile
-from mirage_dask.store.outlook import raw_bytes
 from mirage_dask.store.plan import Plan
 
 PROCESS_BYTES = 520_000_000

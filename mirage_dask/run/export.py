@@ -35,7 +35,7 @@ from mirage_dask.io import files
 from mirage_dask.io.provisional import sweep
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import check_way, chosen_way
-from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
+from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
@@ -83,7 +83,7 @@ class ExportReport:
 
 @dataclass(frozen=True)
 class FileResult(TileResult):
-    """What became of a file; its exposure is in `row`, an error in `error`."""
+    """Outcome of a file: its exposure is `row`, its number among the datatypes `tile`."""
 
     outcome: str = "failed"
     """'written', 'skipped' or 'failed'."""
@@ -277,21 +277,21 @@ def export_store(
         overwrite=overwrite,
         datatypes=datatypes,
     )
-    segments = np.array(
-        [(row, number, number + 1) for number in range(len(datatypes)) for row in rows], SEGMENT
+    ranges = np.array(
+        [(row, number, number + 1) for number in range(len(datatypes)) for row in rows], TILE_RANGE
     )
-    books = _Books(store, handle, segments, progress)
+    recorder = _ExportRecorder(store, handle, ranges, progress)
     try:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
         ) as way:
             check_memory(_estimate(store.plan, rows, datatypes, way.threads_each), way.memory_limit)
-            way.execute(segments, 1, handle, books.book)
+            way.execute(ranges, 1, handle, recorder.record)
     except _Stop as stop:
-        books.give_up(str(stop))
+        recorder.give_up(str(stop))
     finally:
         sweep(Path(target))
-    return books.report(time.monotonic() - began)
+    return recorder.report(time.monotonic() - began)
 
 
 def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:
@@ -305,27 +305,27 @@ def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: 
     return replace(computing, thread_bytes=each, peak_bytes=base + threads * each)
 
 
-class _Books:
-    """What is done, kept on the client."""
+class _ExportRecorder:
+    """Records the outcome of each file."""
 
     def __init__(
         self,
         store: SimulationStore,
         handle: ExportHandle,
-        segments: Segments,
+        ranges: TileRanges,
         progress: Callable[[str, int, int], None] | None,
     ):
         self.store, self.handle, self.progress = store, handle, progress
         self.sizes = {
             (row, number): PIXEL_BYTES[handle.datatypes[number]]
             * int(np.prod(store.plan.shape(row), dtype=np.int64))
-            for row, number, _ in segments.tolist()
+            for row, number, _ in ranges.tolist()
         }
         self.results: dict[tuple[int, int], FileResult] = {}
         self.bytes_done = 0
 
-    def book(self, result: TileResult) -> None:
-        """Enter what became of a file.
+    def record(self, result: TileResult) -> None:
+        """Record the outcome of a file.
 
         Raises
         ------
@@ -348,7 +348,7 @@ class _Books:
             raise _Stop(self.store.plan.names[result.row])
 
     def give_up(self, exposure: str) -> None:
-        """Enter all other files as failed for the reason of one exposure, but those that are there already."""
+        """Record all other files as failed for the reason of one exposure, except those that exist already."""
         reason = f"not written, for the same reason as {exposure}."
         for file in self.sizes.keys() - self.results.keys():
             if is_current(self._path(file), self.store.plan.spec(file[0])):

@@ -25,7 +25,7 @@ from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore
 
-SEGMENT = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
+TILE_RANGE = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
 """Tiles first to stop (exclusive) of the exposure in a row of the plan."""
 
 TASK_SAMPLES = 42_000_000
@@ -34,13 +34,13 @@ TASK_SAMPLES = 42_000_000
 MOST_BLOCKS = 50_000
 """Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
 
-MOST_SEGMENTS = 400_000
-"""Segments in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+MOST_TILE_RANGES = 400_000
+"""Tile ranges in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
 
 WARM_LINES = 4
 """Lines along the slow axis of the window that warms a worker."""
 
-Segments = npt.NDArray[Any]
+TileRanges = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,8 @@ class RunHandle:
     """Nothing is written: what is stored is compared with what is computed."""
 
     def results(self, row: int, first: int, stop: int) -> Iterator[TileResult]:
-        """Do the work of a segment; yields a result for each of its tiles."""
-        return run_segment(row, first, stop, self)
+        """Yield the result of each tile of a range, made in this process."""
+        return run_tile_range(row, first, stop, self)
 
     def warm(self, row: int) -> None:
         """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
@@ -75,7 +75,7 @@ class RunHandle:
 
 @dataclass(frozen=True)
 class TileResult:
-    """What became of a tile."""
+    """Outcome of a tile: its commit record or its error."""
 
     row: int
     tile: int
@@ -88,9 +88,9 @@ class TileResult:
     """The store itself cannot be used: no other tile would fare better."""
 
 
-def segments_to_do(
+def missing_tile_ranges(
     plan: Plan, rows: Sequence[int], done: Mapping[int, Mapping[int, Commit]], *, threads: int
-) -> tuple[Segments, int]:
+) -> tuple[TileRanges, int]:
     """Cut what is missing into tasks.
 
     Parameters
@@ -104,8 +104,8 @@ def segments_to_do(
 
     Returns
     -------
-    segments, per_block
-        Array of `SEGMENT`, in the order of `rows`; how many of them make one task.
+    ranges, per_block
+        Array of `TILE_RANGE`, in the order of `rows`; how many of them make one task.
     """
     missing = {row: [t for t in range(plan.grid(row).count) if t not in done.get(row, {})] for row in rows}
     total = sum(_tile_samples(plan, row) * len(tiles) for row, tiles in missing.items())
@@ -118,15 +118,15 @@ def segments_to_do(
             if k == len(tiles) or tiles[k] != tiles[k - 1] + 1 or k - start == most:
                 found.append((row, tiles[start], tiles[k - 1] + 1))
                 start = k
-    segments = np.array(found, SEGMENT)
-    average = max(total // max(len(segments), 1), 1)
-    return segments, int(max(target // average, 1))
+    ranges = np.array(found, TILE_RANGE)
+    average = max(total // max(len(ranges), 1), 1)
+    return ranges, int(max(target // average, 1))
 
 
-def windows(segments: Segments, per_block: int) -> list[Segments]:
+def submissions(ranges: TileRanges, per_block: int) -> list[TileRanges]:
     """Split a run into parts that are submitted one after the other, for a scheduler holds only so many tasks well."""
-    most = max(min(MOST_BLOCKS, MOST_SEGMENTS // per_block), 1) * per_block
-    return [segments[start : start + most] for start in range(0, len(segments), most)]
+    most = max(min(MOST_BLOCKS, MOST_TILE_RANGES // per_block), 1) * per_block
+    return [ranges[start : start + most] for start in range(0, len(ranges), most)]
 
 
 def _tile_samples(plan: Plan, row: int) -> int:
@@ -147,8 +147,8 @@ def settle() -> None:
     zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
 
 
-def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
-    """Simulate and write (or check) the tiles of a segment; yields a result for each."""
+def run_tile_range(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
+    """Simulate and write (or check) the tiles of a range; yields a result for each."""
     for tile in range(first, stop):
         began = time.perf_counter()
         try:
@@ -204,8 +204,8 @@ def error_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
-    """Run the segments of one dask task; returns an object array of `TileResult`."""
+def run_block(block: TileRanges, handle: RunHandle) -> npt.NDArray[Any]:
+    """Run the tile ranges of one dask task; returns an object array of `TileResult`."""
     if handle.own_process:
         settle()
     results: list[TileResult] = []

@@ -15,7 +15,7 @@ import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.run.executors.choice import Way, check_way, chosen_way
-from mirage_dask.run.tasks import SEGMENT, TASK_SAMPLES, RunHandle, TileResult
+from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
 from mirage_dask.store.simulation import Damage, SimulationStore
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def verify_store(
     chosen = done if sample is None else store.sample(rows, most=sample)
     found: list[Damage] = []
 
-    def book(row: int, tile: int, problem: str, number: int) -> None:
+    def record(row: int, tile: int, problem: str, number: int) -> None:
         if problem:
             found.append(Damage(store.plan.names[row], tile, problem))
         if progress is not None:
@@ -108,12 +108,12 @@ def verify_store(
 
     if checksums:
         for number, (row, tile, commit) in enumerate(chosen, 1):
-            book(row, tile, store.problem(row, tile, commit), number)
+            record(row, tile, store.problem(row, tile, commit), number)
     else:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
         ) as way:
-            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, book)
+            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, record)
     return Verification(
         store_url=store.url,
         made_by=str(store.plan.info.get("versions", {}).get("mirage_dask", "unknown")),
@@ -128,11 +128,11 @@ def _compute_again(
     store: SimulationStore,
     chosen: list[tuple[int, int]],
     way: Way,
-    book: Callable[[int, int, str, int], None],
+    record: Callable[[int, int, str, int], None],
 ) -> None:
-    segments = np.array([(row, tile, tile + 1) for row, tile in chosen], SEGMENT)
+    ranges = np.array([(row, tile, tile + 1) for row, tile in chosen], TILE_RANGE)
     largest = max(int(np.prod(store.plan.grid(row).tile)) for row in {row for row, _ in chosen})
-    per_block = max(1, min(TASK_SAMPLES // largest, len(segments) // (4 * way.threads)))
+    per_block = max(1, min(TASK_SAMPLES // largest, len(ranges) // (4 * way.threads)))
     handle = RunHandle(store.url, store.plan.digest, time.time_ns(), check=True)
     count = 0
 
@@ -142,6 +142,6 @@ def _compute_again(
             raise StoreError(result.error)
         count += 1
         failed = f"cannot be computed: {result.error}" if result.trace else result.error
-        book(result.row, result.tile, failed, count)
+        record(result.row, result.tile, failed, count)
 
-    way.execute(segments, per_block, handle, on_result)
+    way.execute(ranges, per_block, handle, on_result)
