@@ -329,7 +329,8 @@ class Proposal:
         client: Client | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
-        serial: bool = False,
+        scheduler: str | None = None,
+        threads: int | None = None,
         select: str | Iterable[str] | None = None,
         on_error: str = "record",
         update: bool = False,
@@ -346,9 +347,12 @@ class Proposal:
         client
             A dask client, or the address of a scheduler.
         workers, memory
-            Start that many processes for this run, each limited to that memory ("2GB").
-        serial
-            A plain loop in this process. Without any of these: the active client, else threads of this process.
+            Start this many processes for the run, each limited to this memory ("2GB").
+        scheduler
+            'serial': a plain loop in this process; 'threads': threads of this process. Default, without client and workers:
+            the active dask client, else threads.
+        threads
+            Number of threads; default one per processor.
         select
             Names, or a pandas query over the table.
         on_error
@@ -363,14 +367,13 @@ class Proposal:
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
         from mirage_dask.run.execute import run_plan
+        from mirage_dask.run.executors.resources import Resources
 
+        resources = Resources(client, workers, memory, scheduler, threads)
         return run_plan(
             self.prepare(),
             out,
-            client=client,
-            workers=workers,
-            memory=memory,
-            scheduler="serial" if serial else None,
+            resources=resources,
             select=select,
             on_error=on_error,
             update=update,
@@ -423,7 +426,15 @@ class Simulation:
         return xr.open_dataset(self.url, engine=MirageDaskEntrypoint, exposure=name, chunks={})
 
     def verify(
-        self, *, sample: int | None = None, select: str | Iterable[str] | None = None, **where: Any
+        self,
+        *,
+        sample: int | None = None,
+        select: str | Iterable[str] | None = None,
+        client: Client | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
     ) -> Verification:
         """Compute finished tiles again, from the plan in the store, and compare every value.
 
@@ -433,17 +444,19 @@ class Simulation:
             At most this many tiles, spread evenly; default all.
         select
             Names, or a pandas query over the table.
-        **where
-            Where it is computed: client, workers, memory, scheduler, as for `run_plan`.
+        client, workers, memory, scheduler, threads
+            Where it is computed, as for `Proposal.simulate`.
 
         Raises
         ------
         InputError
-            If there is no finished tile, or `where` cannot be.
+            If there is no finished tile, or the arguments contradict each other.
         """
+        from mirage_dask.run.executors.resources import Resources
         from mirage_dask.run.verify import verify_store
 
-        return verify_store(self.store, sample=sample, select=select, **where)
+        resources = Resources(client, workers, memory, scheduler, threads)
+        return verify_store(self.store, sample=sample, select=select, resources=resources)
 
     def export(
         self,
@@ -452,7 +465,11 @@ class Simulation:
         select: str | Iterable[str] | None = None,
         datatype: str = "raw",
         overwrite: bool = False,
-        **where: Any,
+        client: Client | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
     ) -> list[Path]:
         """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
 
@@ -466,18 +483,20 @@ class Simulation:
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
             Write files again that are there.
-        **where
-            Where it is done: client, workers, memory, scheduler, as for `run_plan`.
+        client, workers, memory, scheduler, threads
+            Where the files are written, as for `Proposal.simulate`.
 
         Raises
         ------
         InputError
-            If an exposure is not complete.
+            If an exposure is not complete, or the arguments contradict each other.
         """
         from mirage_dask.reference.crds.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
+        from mirage_dask.run.executors.resources import Resources
         from mirage_dask.run.export import export_store
 
+        resources = Resources(client, workers, memory, scheduler, threads)
         chosen = select
         if chosen is None:
             table = self.table
@@ -494,7 +513,7 @@ class Simulation:
             datatype=datatype,
             overwrite=overwrite,
             calibrate_env=lambda: calibrate_env(cache),
-            **where,
+            resources=resources,
         )
         if report.failed:
             raise InputError(dict.fromkeys(problem for _, problem in report.failed))

@@ -17,7 +17,7 @@ from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
 from mirage_dask.proposal import Proposal, open_yaml
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.run.executors.choice import processors
+from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import computed_pixels
 from mirage_dask.spec import Window
 

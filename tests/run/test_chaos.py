@@ -28,6 +28,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.report import RunError
 from mirage_dask.scene.sources import PointSources
 from mirage_dask.store.simulation import SimulationStore
@@ -113,7 +114,9 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     specs = [plan.spec(row) for row in range(len(plan))]
     cluster_of = partial(chaos_cluster.ChaosCluster, flag, fake=case.fake)
     monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
-    undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
+    undisturbed = run_plan(
+        plan, tmp_path / "undisturbed.zarr", resources=Resources(scheduler="threads", threads=8)
+    )
     wanted = checksums(SimulationStore.open(undisturbed.store_url))
 
     ill = int(rng.integers(EXPOSURES))
@@ -123,7 +126,7 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     table.write_bytes(healthy[: len(healthy) // 2])
 
     def attempt(cluster, *strikes):
-        return run_plan(plan, url, client=cluster.address, progress=[Disasters(strikes)])
+        return run_plan(plan, url, resources=Resources(client=cluster.address), progress=[Disasters(strikes)])
 
     def some():
         return int(rng.integers(1, 20))
@@ -152,6 +155,6 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     mended = Path(store.plan.url, "sources", table.name)
     mended.unlink()
     mended.write_bytes(healthy)
-    assert run_plan(plan, url, scheduler="threads", select=[name]).ok
+    assert run_plan(plan, url, resources=Resources(scheduler="threads"), select=[name]).ok
     assert checksums(store) == wanted
     assert set(store.status()["status"]) == {"done", "unsupported"}
