@@ -7,13 +7,13 @@ charge     any number of effects add electrons to that array: cosmic rays, persi
 dark       what the detector gives without light: bias, dark current, noise, in linear DN
 read-out   charge and dark become linear and raw DN, in one compiled pass
 
-The stage `charge` is open: an effect there is a function `add` in a module of its own, see `ChargeFunction`. The other
-stages are one fused kernel each, because that is twice as fast; an effect that belongs to them is an argument of that kernel.
+The stage `charge` is open: an effect there is a function `add` in a module of its own (`mirage_dask.detector.chain`). The
+other stages are one fused kernel each, because that is faster; an effect that belongs to them is an argument of that kernel.
 Within a stage, the order of `EFFECTS` is the order in which effects act, so that the bits are fixed.
 
-The names, sentences and defaults given here are those of the settings, their JSON schema, `--help` and the documentation. The
-random numbers of an effect are declared too: no two effects may use the same ones, so that switching an effect off changes no
-other. This module imports no kernel: functions are named as ``module:function`` and imported when they are used.
+The names, sentences and defaults given here are those of the settings, their JSON schema, `--help` and the documentation.
+The random numbers of an effect are declared too: no two effects may use the same ones, so that switching an effect off
+changes no other. This module imports no kernel: functions are named as ``module:function`` and imported when they are used.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Plane:
     name: str
     """Its name in a reference pack, see `mirage_dask.reference.packs.planes`."""
     neutral: float | Callable[[Mapping[str, Any]], float] | None
-    """What every pixel has where no effect that reads the plane is on: a number, a function of the pack's `meta`, or None for
-    a plane of several coefficients, which then has none."""
+    """What every pixel has where no effect that reads the plane is on: a number, a function of the pack's `meta`, or None
+    for a plane of several coefficients, which then has none."""
     sensitive_only: bool = False
     """Whether the plane is zero on reference pixels, which collect no charge."""
 

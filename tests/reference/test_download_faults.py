@@ -314,12 +314,10 @@ def full(*_, **__):
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-@pytest.mark.parametrize(
-    "step", ["fetching.os.fsync", "unpacking._copy", "obtaining.install", "fetching.write_json"]
-)
+@pytest.mark.parametrize("step", ["http.os.fsync", "unpacking._copy", "archives.install", "http.write_json"])
 def test_disk_full(site, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
-        patch.setattr(f"mirage_dask.reference.{step}", full)
+        patch.setattr(f"mirage_dask.download.{step}", full)
         with pytest.raises(DownloadError) as caught:
             get(site, tmp_path)
     (problem,) = caught.value.problems
