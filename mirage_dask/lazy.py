@@ -27,6 +27,7 @@ from xarray.core import indexing
 
 from mirage_dask.errors import InputError
 from mirage_dask.exposure import simulate as exposure
+from mirage_dask.exposure.references import open_references
 from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store import pieces
@@ -40,6 +41,7 @@ VARIABLES: dict[str, dict[str, str]] = {
     "linear": {"units": "DN", "long_name": "linear ramp, before nonlinearity and digitisation"},
     "dark": {"units": "DN", "long_name": "everything that is neither light nor cosmic rays, linear"},
     "cosmic_rays": {"units": "electron", "long_name": "charge deposited by cosmic rays since the reset"},
+    "transients": {"units": "electron", "long_name": "charge from light that changes with time"},
     "seed": {"units": "electron / s", "long_name": "expected light"},
 }
 Replaced = tuple[tuple[str, str], ...]
@@ -78,7 +80,7 @@ def simulate(
     if variable in given:
         box = (window.integrations, window.groups, window.rows, window.columns)[4 - given[variable].ndim :]
         return np.asarray(given[variable][tuple(slice(*side) for side in box)], np.float32)
-    references = exposure.open_references(spec, plan.url)
+    references = open_references(spec, plan.url)
     values: npt.NDArray[Any] = exposure.simulate_window(
         spec, references, window, want=(variable,), replaced=given or None
     )[variable]
@@ -269,7 +271,7 @@ def coordinates(spec: ExposureSpec) -> dict[str, Any]:
 def attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:
     """Return what a FITS header needs: the exposure's row of the table, and where the values come from."""
     row = {k: v for k, v in plan.table_row(spec.name).items() if isinstance(v, str | int | float)}
-    return {**row, "spec_digest": spec.digest, "plan_digest": plan.digest, "random_seed": spec.seed}
+    return {**row, "spec_digest": spec.digest, "plan_digest": plan.digest, "random_seed": spec.random_seed}
 
 
 def exposure_dataset(

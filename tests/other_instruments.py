@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import References, open_references
+from mirage_dask.exposure.references import References, open_references
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import aperture
 from mirage_dask.spec import ExposureSpec

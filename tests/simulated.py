@@ -8,9 +8,11 @@ from functools import cache
 import numpy as np
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import References, open_references, simulate_window
+from mirage_dask.exposure.references import References, open_references
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
+from mirage_dask.variables import VARIABLES
 
 SUBARRAY_SW = "jw99001002001_01101_00002_nrcb1"
 SUBARRAY_LW = "jw99001002001_01101_00002_nrcb5"
@@ -36,8 +38,7 @@ def exposure(name: str) -> tuple[ExposureSpec, References]:
 def whole(name: str) -> dict[str, np.ndarray]:
     """Return every variable of an exposure, computed at once."""
     spec, references = exposure(name)
-    variables = ("seed", "dark", "cosmic_rays", "linear", "raw")
-    return simulate_window(spec, references, Window.whole(spec), want=variables)
+    return simulate_window(spec, references, Window.whole(spec), want=VARIABLES)
 
 
 def checksum(*arrays: np.ndarray) -> str:

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from scipy import ndimage
 from simulated import FULL_SW, SUBARRAY_LW, SUBARRAY_SW, checksum, exposure, whole
 
-from mirage_dask.exposure.simulate import PIECES, VARIABLES, simulate_window
+from mirage_dask.detector.effects import switched_effects
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.spec import Window
+from mirage_dask.variables import VARIABLES, replaceable
 
 NAMES = (SUBARRAY_SW, SUBARRAY_LW)
 
@@ -45,7 +47,7 @@ def cut(array: np.ndarray, window: Window) -> np.ndarray:
 def test_any_window_has_the_bits_of_the_whole(name, data):
     spec, references = exposure(name)
     window = data.draw(windows(spec.shape))
-    want = data.draw(st.lists(st.sampled_from(VARIABLES), min_size=1, unique=True))
+    want = data.draw(st.lists(st.sampled_from(list(VARIABLES)), min_size=1, unique=True))
     found = simulate_window(spec, references, window, want=want)
     assert list(found) == want
     for variable, values in found.items():
@@ -67,7 +69,7 @@ def test_windows_of_a_full_frame_across_outputs_and_edges(data):
     assert np.array_equal(found, strip[:, 1:3, slice(*rows), slice(*columns)])
 
 
-@pytest.mark.parametrize("piece", PIECES)
+@pytest.mark.parametrize("piece", replaceable())
 @pytest.mark.parametrize("name", NAMES)
 def test_a_piece_replaced_by_its_own_values_changes_nothing(name, piece):
     spec, references = exposure(name)
@@ -82,7 +84,7 @@ def test_a_piece_replaced_by_its_own_values_changes_nothing(name, piece):
 @pytest.mark.parametrize("name", NAMES)
 def test_without_cosmic_rays_untouched_pixels_are_the_same(name):
     spec, references = exposure(name)
-    quiet = replace(spec, effects=tuple(e for e in spec.effects if e != "cosmic_rays"))
+    quiet = replace(spec, switched=("cosmic_rays",))
     without = simulate_window(quiet, references, Window.whole(spec))["raw"]
     # Inter-pixel capacitance carries a hit one pixel further.
     hit = ndimage.maximum_filter(whole(name)["cosmic_rays"] > 0, size=(1, 1, 3, 3))
@@ -100,7 +102,7 @@ def test_an_effect_that_is_off_leaves_the_others_alone(effect):
     window = Window((0, 1), (0, 4), (100, 140), (60, 130))
 
     def linear(off: set[str]) -> np.ndarray:
-        chosen = replace(spec, effects=tuple(e for e in spec.effects if e not in off))
+        chosen = replace(spec, switched=tuple(sorted(off)))
         return simulate_window(chosen, references, window, want=("linear",))["linear"].astype(float)
 
     other = "pink_noise" if effect != "pink_noise" else "read_noise"
@@ -114,7 +116,7 @@ def test_the_expected_ramp_in_plain_numpy():
     effects = ("bias", "flat", "gain_map", "ipc", "nonlinearity", "saturation")
     window = Window((0, 1), (0, spec.ngroups), (40, 90), (30, 110))
     found = simulate_window(
-        replace(spec, effects=effects), references, window, want=("linear", "raw", "seed")
+        replace(spec, switched=switched_effects(effects)), references, window, want=("linear", "raw", "seed")
     )
     seed = simulate_window(spec, references, Window((0, 1), (0, 1), (39, 91), (29, 111)), want=("seed",))[
         "seed"
@@ -148,8 +150,10 @@ CHECK = """
 import sys
 sys.path.insert(0, {tests!r})
 from simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, exposure
-from mirage_dask.exposure.simulate import VARIABLES, simulate_window
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.spec import Window
+from mirage_dask.variables import VARIABLES
+from mirage_dask.variables import VARIABLES, replaceable
 for name in (SUBARRAY_SW, SUBARRAY_LW):
     spec, references = exposure(name)
     for window in (Window((0, 2), (0, 8), (0, 131), (0, 400)), Window((1, 2), (3, 6), (77, 198), (201, 333))):
@@ -212,12 +216,14 @@ def test_seeds_give_independent_noise():
     spec, references = exposure(SUBARRAY_SW)
     window = Window((0, 1), (0, 2), (0, 100), (0, 100))
     one, two = (
-        simulate_window(replace(spec, seed=seed), references, window, want=("dark",))["dark"][0, 1].astype(
-            float
-        )
+        simulate_window(replace(spec, random_seed=seed), references, window, want=("dark",))["dark"][
+            0, 1
+        ].astype(float)
         for seed in (1, 2)
     )
-    bias = simulate_window(replace(spec, effects=("bias",)), references, window, want=("dark",))["dark"][0, 1]
+    bias = simulate_window(
+        replace(spec, switched=switched_effects(("bias",))), references, window, want=("dark",)
+    )["dark"][0, 1]
     correlation = np.corrcoef((one - bias).ravel(), (two - bias).ravel())[0, 1]
     assert abs(correlation) < 4 / 100
     assert checksum(one) != checksum(two)

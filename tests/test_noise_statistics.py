@@ -10,7 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from simulated import SUBARRAY_LW, SUBARRAY_SW, example_plan, exposure
 
-from mirage_dask.exposure.simulate import open_references, simulate_window
+from mirage_dask.detector.effects import switched_effects
+from mirage_dask.exposure.references import open_references
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import get_detector
 from mirage_dask.spec import ExposureSpec, Window
 
@@ -25,7 +27,8 @@ ROUNDING = 1.0 / 12.0
 def _ramp(name: str, seed: int, background: float, tframe: float | None = None) -> NDArray[np.float64]:
     """Return an empty field under an even background (e-/s): raw (integration, group, good pixel)."""
     spec = _quiet(name)
-    spec = replace(spec, seed=seed, background=background, tframe=tframe or spec.tframe)
+    layers = (("background", repr(background)),)
+    spec = replace(spec, random_seed=seed, layers=layers, tframe=tframe or spec.tframe)
     raw = simulate_window(spec, open_references(spec, example_plan().url), Window.whole(spec))["raw"]
     good = raw[..., _plane(name, "mask") == 0]
     assert good.max() < 65_535
@@ -33,7 +36,7 @@ def _ramp(name: str, seed: int, background: float, tframe: float | None = None) 
 
 
 def _quiet(name: str) -> ExposureSpec:
-    return replace(exposure(name)[0], effects=QUIET, point_sources="", galaxies="", cosmic_ray_library="")
+    return replace(exposure(name)[0], switched=switched_effects(QUIET), layers=(), cosmic_ray_library="")
 
 
 def _plane(name: str, kind: str) -> NDArray[np.float32]:

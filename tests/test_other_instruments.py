@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from other_instruments import SMALL, small
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import VARIABLES, simulate_window
+from mirage_dask.detector.effects import switched_effects
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import transmission
 from mirage_dask.spec import Window
+from mirage_dask.variables import VARIABLES
 from mirage_dask.store.tiles import grid_of
 
 CASES = sorted(SMALL)
@@ -116,9 +118,7 @@ def bias(label):
 def plane(opened, name):
     spec = opened.spec
     detector = md.instruments.get_detector(spec.detector)
-    rows, columns = detector.orientation.detector_box(
-        (spec.y0, spec.y0 + spec.ny), (spec.x0, spec.x0 + spec.nx), size=2048
-    )
+    rows, columns = detector.array.detector_box((spec.y0, spec.y0 + spec.ny), (spec.x0, spec.x0 + spec.nx))
     values = opened.references.pack.plane(name, slice(*rows), slice(*columns))
     return detector.orientation.science(values)
 
@@ -129,7 +129,7 @@ def test_stripes_run_along_y(wholes, label):
     from dataclasses import replace
 
     opened = small()[1][label]
-    quiet = replace(opened.spec, effects=("pink_noise",), background=0.0)
+    quiet = replace(opened.spec, switched=switched_effects(("pink_noise",)), layers=())
     pink = simulate_window(quiet, opened.references, Window.whole(quiet), want=("dark",))["dark"][0, 0]
     columns, rows = pink.mean(axis=0).std(), pink.mean(axis=1).std()
     assert columns > 2 * rows

@@ -22,7 +22,8 @@ import numpy.typing as npt
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level
+from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.uncal import (
     is_current,

@@ -28,9 +28,10 @@ from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import layout
 from mirage_dask.store.tiles import TileGrid, grid_of
+from mirage_dask.variables import replaceable
 
 _RAMP = "ramp-"
-PIECES = ("cosmic_rays", "dark", "seed")
+PIECES = replaceable()
 
 
 def piece_shape(spec: ExposureSpec, piece: str) -> tuple[int, ...]:

@@ -20,7 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import References, open_references, simulate_window
+from mirage_dask.exposure.references import References, open_references
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import Orientation, get_zeropoint
 from mirage_dask.spec import ExposureSpec, Window
 

@@ -97,7 +97,7 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
     bias the flux; errors come from the variances that the pipeline gives.
     """
     spec, references = exposure.spec, exposure.references
-    psf, coupling = references.pack.psf, np.asarray(references.pack.meta["ipc"])
+    psf, coupling = references.pack.psf(), np.asarray(references.pack.meta["ipc"])
     seed = exposure.truth["seed"].astype(float)
     seconds = spec.tgroup * (spec.ngroups - 1) * spec.nints
     results = []

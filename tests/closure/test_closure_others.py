@@ -12,7 +12,7 @@ from closure_stars import measure_flags, measure_sky, measure_stars, read_calibr
 from other_instruments import FULL, open_others
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import open_references
+from mirage_dask.exposure.references import open_references
 from mirage_dask.instruments import get_zeropoint
 
 pytestmark = pytest.mark.closure

@@ -53,5 +53,5 @@ def test_keys_differ_by_identity_and_by_stream():
     assert keys == exposure_keys(42, 99001, **identity)
     others = [exposure_keys(42, 99001, **(identity | {name: 2})) for name in identity]
     others += [exposure_keys(43, 99001, **identity), exposure_keys(42, 99002, **identity)]
-    streams = {key for k in [keys, *others] for key in (k.pixel, k.pink, k.cosmic)}
+    streams = {key for k in [keys, *others] for key in map(k.stream, ("pixel", "pink", "cosmic"))}
     assert len(streams) == 3 * (len(others) + 1)

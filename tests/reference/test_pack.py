@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,7 +28,6 @@ from mirage_dask.reference.packs.pack import (
     ReferencePack,
     build_pack,
     copy_pack,
-    detector_slices,
 )
 from mirage_dask.reference.packs.plane_store import PlaneStore
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker, to_detector
@@ -74,6 +74,12 @@ def planes(maker) -> dict[str, np.ndarray]:
     return {name: values[0] if isinstance(values, tuple) else values for name, values in made.items()}
 
 
+def detector_slices(rows, columns, *, x0=0, y0=0, array=NRCB1.array):
+    """Rows and columns of the detector of a window of science pixels of an array that begins at x0, y0."""
+    box = array.detector_box((y0 + rows.start, y0 + rows.stop), (x0 + columns.start, x0 + columns.stop))
+    return slice(*box[0]), slice(*box[1])
+
+
 bounds = st.tuples(st.integers(0, 2047), st.integers(1, 40)).map(
     lambda t: slice(t[0], min(t[0] + t[1], 2048))
 )
@@ -82,7 +88,7 @@ bounds = st.tuples(st.integers(0, 2047), st.integers(1, 40)).map(
 @given(name=st.sampled_from(ALWAYS), rows=bounds, columns=bounds)
 def test_windows_are_the_planes_flipped(pack, planes, name, rows, columns):
     """Any science window, turned to the detector and read, is the reference file's window turned over."""
-    own, turned = detector_slices(rows, columns, x0=0, y0=0, fast_axis=1, slow_axis=-2)
+    own, turned = detector_slices(rows, columns)
     found = pack.plane(name, own, turned)
     assert np.array_equal(to_detector(found, NRCB1), planes[name][..., rows, columns])
     assert found.dtype == (np.uint32 if name == "mask" else np.float32)
@@ -97,7 +103,8 @@ def test_windows_are_the_planes_flipped(pack, planes, name, rows, columns):
 def test_detector_slices(x0, y0, rows, columns, axes):
     """Against the plain formula: x_det = 2047 - x_sci where the axis is negative."""
     fast, slow = axes
-    found = detector_slices(rows, columns, x0=x0, y0=y0, fast_axis=fast, slow_axis=slow)
+    array = replace(NRCB1.array, fast_axis=fast, slow_axis=slow)
+    found = detector_slices(rows, columns, x0=x0, y0=y0, array=array)
     along = {1: (columns, x0), 2: (rows, y0)}
     for axis, got in ((slow, found[0]), (fast, found[1])):
         own, start = along[abs(axis)]
@@ -115,7 +122,8 @@ def test_meta(pack, maker):
     assert meta["pixar_a2"] == pytest.approx(facts.x_scale * facts.y_scale)
     assert meta["photmjsr"] > 0
     assert (meta["ktc_noise"], meta["pink_noise"]) == (NRCB1.ktc_noise, NRCB1.pink_noise)
-    assert (meta["fast_axis"], meta["slow_axis"], meta["amplifiers"]) == (1, -2, 4)
+    assert pack.array == NRCB1.array
+    assert (pack.array.fast_axis, pack.array.slow_axis, pack.array.outputs) == (1, -2, 4)
     assert json.loads(json.dumps(meta)) == meta
     assert set(pack.files) == set(SIMULATION_TYPES)
     assert all(len(f["sha256"]) == 64 for f in pack.files.values())
@@ -135,9 +143,7 @@ def test_subarray_has_its_own_dark(place, memo, pack):
     key = build_pack(reference_files(subarray="SUB160", readpatt="RAPID", namp=1), "NRCB1", place, memo=memo)
     small = ReferencePack.open(place, key)
     where = aperture("NRCB1_SUB160")
-    rows, columns = detector_slices(
-        slice(0, 160), slice(0, 160), x0=where.x0, y0=where.y0, fast_axis=1, slow_axis=-2
-    )
+    rows, columns = detector_slices(slice(0, 160), slice(0, 160), x0=where.x0, y0=where.y0)
     assert small.origin("dark_rate") == (rows.start, columns.start)
     assert small.shape("dark_rate") == (160, 160)
     assert small.plane("dark_rate", rows, columns).shape == (160, 160)
@@ -260,7 +266,7 @@ def test_damaged_packs_are_named(tmp_path):
 
 def test_missing_parts_are_named(pack):
     with pytest.raises(ReferenceFileError, match="has no psf"):
-        _ = pack.psf
+        pack.psf()
     with pytest.raises(ReferenceFileError, match="has no cosmic_rays/SUNMAX"):
         pack.cosmic_rays("sunmax")
     with pytest.raises(ReferenceFileError, match="no plane 'flat' among"):

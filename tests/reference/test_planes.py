@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference_set import builtin
 
-from mirage_dask.detector.nonlinearity import COEFFICIENTS
+from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.instruments.tables import read_table
@@ -26,7 +26,7 @@ from mirage_dask.reference.builtin.rules import optics_of
 from mirage_dask.reference.files.ipc_kernels import convolve, inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import FLAGS, NAMES, definitions, to_standard
 from mirage_dask.reference.files.reading import read_distortion, read_image, read_photom, read_ramp
-from mirage_dask.reference.packs.planes import HARD_STOP, MOST_COEFFICIENTS, PlaneMaker, to_detector
+from mirage_dask.reference.packs.planes import HARD_STOP, PlaneMaker, to_detector
 
 NRCB1 = get_detector("NRCB1")
 ACTIVE = np.s_[4:-4, 4:-4]
@@ -331,12 +331,11 @@ def test_curves_that_turn_over(maker, tmp_path):
 
 def test_a_polynomial_that_the_detector_has_no_room_for_is_refused(maker, tmp_path):
     """One order too many would be written past the end of the kernel's rows."""
-    assert MOST_COEFFICIENTS == COEFFICIENTS
 
     def change(arrays):
         c = arrays["COEFFS"]
         arrays["COEFFS"] = np.concatenate(
-            [c, np.zeros((MOST_COEFFICIENTS + 1 - len(c), *c.shape[1:]), c.dtype)]
+            [c, np.zeros((LINEARITY_COEFFICIENTS + 1 - len(c), *c.shape[1:]), c.dtype)]
         )
 
     made = edited(dict(maker.files), tmp_path, "linearity", change)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import sys
 import time
 import types
 from typing import Any
@@ -42,12 +41,14 @@ def simulate_window(
     spec: Any, references: Any, window: Any, *, want: Any = ("raw",), replaced: Any = None
 ) -> dict:
     calls.append((spec.name, window, tuple(want)))
-    if spec.background < 0:
+    layers = dict(spec.layers)
+    background = float(layers.get("background", 0))
+    if background < 0:
         raise ValueError(f"poisoned exposure {spec.name}")
-    if spec.point_sources:
-        PointSources.load(f"{references.url}/sources", spec.point_sources)
-    if spec.background >= 1000:  # slow enough to be killed half-way
-        time.sleep(spec.background / 50_000)
+    if "point_source" in layers:
+        PointSources.load(f"{references.url}/sources", layers["point_source"])
+    if background >= 1000:  # slow enough to be killed half-way
+        time.sleep(background / 50_000)
     key = int(dataclasses.replace(spec, replaced=()).digest[:15], 16)
     replaced = replaced or {}
     (i0, i1), (g0, g1), (y0, y1), (x0, x1) = window.integrations, window.groups, window.rows, window.columns
@@ -73,6 +74,7 @@ def simulate_window(
         "seed": seed[inside],
         "dark": dark[:, :, inside],
         "cosmic_rays": rays[:, :, inside],
+        "transients": np.zeros_like(rays[:, :, inside]),
         "linear": linear[:, :, inside],
         "raw": (smooth[:, :, inside] + 10000).astype(np.uint16),
     }
@@ -82,13 +84,11 @@ def simulate_window(
 def install(monkeypatch: Any = None) -> None:
     """Take the place of the real simulation in this process; with pytest's monkeypatch, for one test."""
     calls.clear()
-    try:
-        module = importlib.import_module("mirage_dask.exposure.simulate")
-    except ModuleNotFoundError:
-        module = types.ModuleType("mirage_dask.exposure.simulate")
-        sys.modules["mirage_dask.exposure.simulate"] = module
-        importlib.import_module("mirage_dask").exposure = module  # type: ignore[attr-defined]
-    for name, function in (("simulate_window", simulate_window), ("open_references", open_references)):
+    for function in (simulate_window, open_references):
+        name = function.__name__
+        module = importlib.import_module(
+            f"mirage_dask.exposure.{name.split('_')[0 if name[0] == 's' else 1]}"
+        )
         if monkeypatch is None:
             setattr(module, name, function)
         else:

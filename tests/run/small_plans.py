@@ -12,6 +12,11 @@ from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, save_plan
 
 
+def sky(rate: float) -> tuple[tuple[str, str], ...]:
+    """Return the layers of an even background, e-/s."""
+    return (("background", repr(rate)),)
+
+
 def make_spec(number: int = 1, detector: str = "NRCB1", **changes: Any) -> ExposureSpec:
     """Return a small exposure: 2 integrations of 3 groups, 48 x 64 pixels."""
     values: dict[str, Any] = dict(
@@ -20,7 +25,7 @@ def make_spec(number: int = 1, detector: str = "NRCB1", **changes: Any) -> Expos
         filter="F150W", pupil="CLEAR", nints=2, ngroups=3, nframes=4, groupgap=1, tframe=0.5, x0=100, y0=200, nx=64, ny=48,
         fast_axis=1, slow_axis=-2, amplifiers=4,
         attitude=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
-        background=0.25, cosmic_ray_library="SUNMIN", cosmic_ray_rate=1e-5, effects=("poisson",), seed=42, pack="abc",
+        layers=sky(0.25), cosmic_ray_library="SUNMIN", cosmic_ray_rate=1e-5, random_seed=42, pack="abc",
     )  # fmt: skip
     return ExposureSpec(**{**values, **changes})
 

@@ -12,7 +12,7 @@ import dask
 import distributed
 import numpy as np
 import pytest
-from small_plans import make_spec, small_plan, small_specs
+from small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
@@ -125,7 +125,9 @@ def test_memory_of_a_real_worker(client):
 
 
 def test_a_worker_that_cannot_be_warmed_says_so_by_its_tasks(fake, client, tmp_path):
-    plan = small_plan(tmp_path / "plan", [dataclasses.replace(s, background=-1.0) for s in small_specs()[:1]])
+    plan = small_plan(
+        tmp_path / "plan", [dataclasses.replace(s, layers=sky(-1.0)) for s in small_specs()[:1]]
+    )
     report = run_plan(plan, tmp_path / "s.zarr", client=client)
     assert "poisoned exposure" in report.failures[0].error
 
@@ -168,7 +170,7 @@ def test_smaller_tiles_fit_into_less_memory(fake, tmp_path):
 
 
 def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch):
-    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, layers=sky(-1.0)) if s.detector == "NRCB2" else s for s in small_specs()]
     plan = small_plan(tmp_path / "plan", specs)
     report = run_plan(plan, tmp_path / "s.zarr", client=client)
     assert report.done == 4
@@ -234,7 +236,7 @@ def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
     """It begins with none, which is not taken for its death, and changes its mind while the run goes on."""
     monkeypatch.setattr(executor, "WORKERLESS_SECONDS", 0.2)
     monkeypatch.setattr(executor, "WATCH_SECONDS", 0.1)
-    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, background=5000.0) for s in small_specs()])
+    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, layers=sky(5000.0)) for s in small_specs()])
     with (
         dask.config.set(PRELOAD),
         distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_plans import make_spec, small_plan, small_specs
+from small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
@@ -78,7 +78,7 @@ def test_a_store_keeps_its_tiles(fake, plan, tmp_path, scheduler):
     assert run_plan(plan, url, scheduler=scheduler, tile_bytes="4KiB").tiles == 0
     assert same(contents(url), expected(plan))
     other = small_plan(
-        tmp_path / "other", [dataclasses.replace(s, seed=s.observation) for s in small_specs()]
+        tmp_path / "other", [dataclasses.replace(s, random_seed=s.observation) for s in small_specs()]
     )
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, url, scheduler=scheduler)
@@ -119,7 +119,7 @@ def test_a_second_run_has_nothing_to_do(fake, plan, tmp_path):
 
 def test_only_what_changed_is_made_again(fake, plan, tmp_path):
     run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
-    specs = [dataclasses.replace(s, seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, random_seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
     other = small_plan(tmp_path / "other", specs)
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, tmp_path / "s.zarr", scheduler="serial")
@@ -129,7 +129,7 @@ def test_only_what_changed_is_made_again(fake, plan, tmp_path):
 
 
 def poisoned(tmp_path):
-    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, layers=sky(-1.0)) if s.detector == "NRCB2" else s for s in small_specs()]
     return small_plan(tmp_path / "poisoned", specs)
 
 
@@ -285,7 +285,7 @@ run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4], tile_bytes=4096)
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
 def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
-    specs = [dataclasses.replace(s, background=1000.0) for s in small_specs()]  # slow
+    specs = [dataclasses.replace(s, layers=sky(1000.0)) for s in small_specs()]  # slow
     plan = small_plan(tmp_path / "plan", specs)
     undisturbed = run_plan(
         plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4, tile_bytes=SMALL
@@ -461,7 +461,7 @@ def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 0)
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").skipped == 5
     monkeypatch.setattr("mirage_dask.run.estimate.STORED_FRACTIONS", {1: 0.4})
-    other = small_plan(tmp_path / "other", [dataclasses.replace(s, seed=43) for s in small_specs()])
+    other = small_plan(tmp_path / "other", [dataclasses.replace(s, random_seed=43) for s in small_specs()])
     assert run_plan(other, tmp_path / "s.zarr", scheduler="serial", update=True).tiles == 5
 
 
@@ -513,7 +513,7 @@ def test_what_changed_is_said_in_words(fake, plan, tmp_path):
     assert look_ahead(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
     first, second, *rest = small_specs()
     specs = [
-        dataclasses.replace(first, pack="another", background=2.0),
+        dataclasses.replace(first, pack="another", layers=sky(2.0)),
         dataclasses.replace(second, ngroups=7),
         make_spec(9, "NRCB1"),
         *rest[1:],

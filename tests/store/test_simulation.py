@@ -66,7 +66,7 @@ def test_status_and_table(store):
 
 def test_a_tile_of_another_spec_is_not_done(tmp_path, store):
     fill(store)
-    changed = [dataclasses.replace(s, seed=43) if s.detector == "NRCB4" else s for s in small_specs()]
+    changed = [dataclasses.replace(s, random_seed=43) if s.detector == "NRCB4" else s for s in small_specs()]
     other = small_plan(tmp_path / "other", changed)
     with pytest.raises(StoreError, match="another plan"):
         SimulationStore.create(store.url, other)

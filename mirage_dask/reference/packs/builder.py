@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ class PackBuilder:
         """Everything the pack depends on, the code that makes it included."""
         files = self.files
         parts = {part: [self._digest(p) for p in paths if p] for part, (_, paths) in self._parts().items()}
-        facts = {k: v for k, v in vars(self.detector).items() if isinstance(v, str | int | float)}
+        facts = asdict(self.detector)
         return [
             PACK_FORMAT,
             source_digest(),
@@ -124,11 +125,7 @@ class PackBuilder:
             "ktc_noise": detector.ktc_noise,
             "pink_noise": detector.pink_noise,
             "output_pink_noise": detector.output_pink_noise,
-            "fast_axis": detector.fast_axis,
-            "slow_axis": detector.slow_axis,
-            "amplifiers": detector.amplifiers,
-            "size": detector.size,
-            "reference_pixels": detector.reference_pixels,
+            "array": detector.array.to_dict(),
             "distortion": self._once("distortion", "distortion", self._distortion),
         }
 
@@ -174,6 +171,8 @@ class PackBuilder:
         parts: dict[str, tuple[Any, tuple[Path | None, ...]]] = {}
         if self.files.psf_core is not None:
             parts["psf"] = (PsfLibrary, (self.files.psf_core, self.files.psf_wings))
+        for name, files in sorted(self.files.more_psfs.items()):
+            parts[f"psf/{name}"] = (PsfLibrary, files)
         for library, paths in sorted(self.files.cosmic_rays.items()):
             parts[f"cosmic_rays/{library}"] = (CosmicRayTemplates, tuple(paths))
         return parts
@@ -184,7 +183,7 @@ class PackBuilder:
         """Entries of the arrays of a part, and its description."""
         key = ("part", self.store.url, kind.__name__, tuple(self._digest(p) if p else "" for p in paths))
         if key not in self.memo:
-            made = kind.from_fits(*paths) if part == "psf" else kind.from_fits(list(paths))
+            made = kind.from_fits(*paths) if part.split("/")[0] == "psf" else kind.from_fits(list(paths))
             arrays, description = made.to_arrays()
             self.memo[key] = ({name: self.store.put(array) for name, array in arrays.items()}, description)
         entries, description = self.memo[key]
