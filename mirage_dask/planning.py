@@ -59,6 +59,12 @@ SAME_NUMBERS = (
 )
 """Columns of the table that a spec has under the same name."""
 
+SOURCES = (
+    *("planning.py", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene"),
+    *("reference", "psf", "instruments", "pointing"),
+)
+"""Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
+
 SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
 
 LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
@@ -201,7 +207,7 @@ def plan_key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
     told = repr([settings.to_dict(), _places(table)])
-    for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
+    for text in (source_digest(*SOURCES), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
     for path in sorted(_files_given(table)):
         digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")

@@ -16,6 +16,9 @@ from mirage_dask.reference.packs.pack import PACK_FORMAT, ReferenceFiles, as_flo
 from mirage_dask.reference.packs.plane_store import PlaneStore
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
 
+SOURCES = ("reference", "psf", "instruments", "pointing", "detector/effects.py")
+"""Modules that decide what a pack holds: a change there makes packs again, one of the command line does not."""
+
 _SQUARE_ARCSECOND = (np.pi / 180.0 / 3600.0) ** 2
 """sr."""
 
@@ -90,7 +93,7 @@ class PackBuilder:
         facts = asdict(self.detector)
         return [
             PACK_FORMAT,
-            source_digest(),
+            source_digest(*SOURCES),
             facts,
             files.filter,
             files.pupil,
