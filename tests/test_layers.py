@@ -18,11 +18,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mirage_dask"
 LAYERS = [
     {"__init__"},
     {"cli", "compat"},
-    {"proposal", "plot"},
+    {"proposal", "simulation", "plot"},
     {"planning"},
     {"run"},
+    {"xarray_engine"},
     {"lazy"},
     {"fits"},
+    {"virtual"},
     {"store"},
     {"exposure"},
     {"scene"},
@@ -34,7 +36,7 @@ LAYERS = [
     {"apt"},
     {"pointing"},
     {"instruments"},
-    {"spec", "compiled"},
+    {"spec", "variables", "compiled"},
     {"io"},
     {"errors"},
 ]
@@ -43,7 +45,7 @@ LEVEL = {name: level for level, names in enumerate(reversed(LAYERS)) for name in
 DASK = {"dask", "distributed"}
 DASK_ALLOWED = {"lazy", "run"}
 ARRAY_STORES = DASK | {"zarr", "xarray"}
-PURE = {"detector", "scene", "exposure", "spec", "compiled", "errors", "instruments", "pointing"}
+PURE = {"detector", "scene", "exposure", "spec", "variables", "compiled", "errors", "instruments", "pointing"}
 # Seconds each, or absent from a plain installation: imported by the function that needs them.
 HEAVY = {
     "jwst",

@@ -16,8 +16,9 @@ import fake_exposure
 from small_plans import small_plan
 
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.lazy import MirageDaskEntrypoint, VirtualArray
 from mirage_dask.run.execute import run_plan
+from mirage_dask.virtual import VirtualArray
+from mirage_dask.xarray_engine import MirageDaskEntrypoint
 
 RUN = Path(__file__).parent / "run"
 
@@ -89,18 +90,18 @@ sys.path.insert(0, RUN)
 import fake_exposure
 fake_exposure.install()
 from small_plans import small_plan
-from mirage_dask import lazy
+from mirage_dask import lazy, virtual
 from mirage_dask.run.execute import run_plan
 import dask.array as da
 import numpy as np
 assert da.ARRAY_EXPR_ENABLED if hasattr(da, "ARRAY_EXPR_ENABLED") else hasattr(da.ones(3), "expr")
 plan = small_plan(sys.argv[1] + "/plan")
-whole = lazy.VirtualArray(plan.url, plan.digest, "raw", 2)[...]
+whole = virtual.VirtualArray(plan.url, plan.digest, "raw", 2)[...]
 exposure = lazy.exposure_dataset(plan, plan.names[2])
 assert np.array_equal(exposure.raw[1, :, 4:9, ::3].compute(), whole[1, :, 4:9, ::3])
 stack = lazy.stacks(plan)[1]
 assert np.array_equal(stack.raw[0, 1, :, 4:9].compute(), whole[1, :, 4:9])
-dark = lazy.VirtualArray(plan.url, plan.digest, "dark", 2)[...]
+dark = virtual.VirtualArray(plan.url, plan.digest, "dark", 2)[...]
 again = lazy.exposure_dataset(plan, plan.names[2], dark=da.from_array(dark, chunks=(1, 3, 7, 64)))
 assert np.array_equal(again.raw.compute(), whole)
 report = run_plan(plan, sys.argv[1] + "/s.zarr", scheduler="threads", threads=2)

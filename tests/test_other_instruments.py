@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from other_instruments import SMALL, small
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import VARIABLES, simulate_window
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import transmission
 from mirage_dask.spec import Window
 from mirage_dask.store.tiles import grid_of
+from mirage_dask.variables import VARIABLES
 
 CASES = sorted(SMALL)
 

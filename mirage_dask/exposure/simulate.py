@@ -31,11 +31,7 @@ from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Galaxies, PointSources, SceneSources, project_scene, seed_window
 from mirage_dask.spec import ExposureSpec, Window
-
-PIECES = ("seed", "dark", "cosmic_rays")
-"""Variables that the user may replace."""
-VARIABLES = (*PIECES, "linear", "raw")
-"""Variables of an exposure: seed (y, x) e-/s; dark DN, cosmic_rays e-, linear DN, raw DN as (integration, group, y, x)."""
+from mirage_dask.variables import VARIABLES, replaceable
 
 SIZE = 2048
 """Pixels along the side of a detector."""
@@ -120,16 +116,15 @@ def simulate_window(
     window
         Where, in the exposure's own science pixels.
     want
-        Which of `VARIABLES`.
+        Which of `mirage_dask.variables.VARIABLES`.
     replaced
-        The user's own seed (y, x), dark or cosmic_rays (integration, group, y, x) of the whole exposure, in science
-        orientation; read by window.
+        The user's own arrays for replaceable variables, such as `seed`: of the whole exposure, in science orientation; read
+        by window.
 
     Returns
     -------
     dict
-        Arrays by name: seed float32 (y, x) [e-/s]; dark, linear [DN] and cosmic_rays [e-] float32, raw uint16 [DN], each
-        (integration, group, y, x).
+        Arrays by name, with the dimensions, units and types that `VARIABLES` gives.
 
     Raises
     ------
@@ -151,13 +146,12 @@ def simulate_window(
 def _check(
     spec: ExposureSpec, window: Window, names: tuple[str, ...], given: Mapping[str, ArrayLike]
 ) -> None:
-    unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in PIECES]
+    unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in replaceable()]
     if unknown:
         raise ValueError(
-            f"unknown variables {unknown}: an exposure has {VARIABLES}, of which {PIECES} can be replaced"
+            f"unknown variables {unknown}: an exposure has {tuple(VARIABLES)}, of which {replaceable()} can be replaced"
         )
-    spans = (window.integrations, window.groups, window.rows, window.columns)
-    if not all(0 <= low < high <= size for (low, high), size in zip(spans, spec.shape, strict=True)):
+    if not all(0 <= low < high <= size for (low, high), size in zip(window.spans, spec.shape, strict=True)):
         raise ValueError(f"{window} leaves the exposure of shape {spec.shape} or is empty")
 
 
