@@ -258,7 +258,7 @@ def exposure_dataset(plan: Plan, name: str, **replaced: Any) -> xr.Dataset:
     row = plan.row(name)
     own = plan.spec(row)
     spec = replace_pieces(plan.url, own, replaced)
-    # An array that stands in the plan's own spec is no part of the handle: the shorter the better.
+    # What the plan's own spec says already is not part of the handle: the shorter the better.
     handle = spec.replaced if spec.replaced != own.replaced else ()
     return _dataset(plan, spec, plan.grid(row), exposure_arrays(plan, row, handle))
 

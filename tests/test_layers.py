@@ -231,6 +231,20 @@ def test_randomness_is_keyed():
     assert wrong == []
 
 
+@pytest.mark.parametrize("module", ["virtual", "run.tasks", "run.estimate", "fits.uncal", "fits.linear"])
+def test_what_workers_compute_with_needs_neither_dask_nor_xarray(module):
+    script = f"import sys, mirage_dask.{module}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "mirage_dask" in answer.stdout.split()
+    assert not (DASK | {"xarray"}) & set(answer.stdout.split())
+
+
+def test_xarray_only_in_its_places():
+    others = [p for p in FILES if layer_of(module_of(p)) not in {"lazy", "xarray_engine"}]
+    found = [place(p, n) for p in others for m, n in imports(p, typing=False) if m.split(".")[0] == "xarray"]
+    assert found == []
+
+
 IMPORT_PROBE = """
 import sys, time
 import {module}

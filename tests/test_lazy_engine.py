@@ -73,6 +73,26 @@ def test_open_datatree(store):
         xr.open_datatree(store, engine=MirageDaskEntrypoint)
 
 
+def test_groups_are_exposures(store):
+    name = "jw42424001001_02101_00002_nrcb1"
+    by_name = xr.open_dataset(store, engine=MirageDaskEntrypoint, exposure=name)
+    for group in (name, f"/{name}"):
+        assert by_name.identical(xr.open_dataset(store, engine=MirageDaskEntrypoint, group=group))
+    groups = xr.open_groups(store, engine=MirageDaskEntrypoint, observation=1)
+    assert by_name.identical(groups[f"/{name}"])
+    assert len([g for g in groups if g != "/"]) == 3
+    tree = xr.open_datatree(store, engine=MirageDaskEntrypoint, group=name, chunks={})
+    assert tree.raw.shape == (2, 3, 48, 64)
+    assert tree.raw.chunks is not None
+    assert MirageDaskEntrypoint.supports_groups
+    with pytest.raises(InputError, match="leave one of them out"):
+        xr.open_dataset(store, engine=MirageDaskEntrypoint, group=name, exposure=name[:-1] + "2")
+    with pytest.raises(InputError, match="did you mean"):
+        xr.open_dataset(store, engine=MirageDaskEntrypoint, group=name[:-1] + "9")
+    with pytest.raises(InputError, match="did you mean"):
+        xr.open_datatree(store, engine=MirageDaskEntrypoint, group=name[:-1] + "9")
+
+
 def test_what_cannot_be_opened(store, tmp_path):
     with pytest.raises(InputError, match="say which"):
         xr.open_dataset(store, engine=MirageDaskEntrypoint)
