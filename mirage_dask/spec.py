@@ -103,6 +103,11 @@ class ExposureSpec:
         """Seconds between groups."""
         return self.tframe * self.frames_per_group
 
+    @property
+    def group_end_times(self) -> tuple[float, ...]:
+        """End of the last frame of each group, seconds since the start of the integration."""
+        return tuple((g * self.frames_per_group + self.nframes) * self.tframe for g in range(self.ngroups))
+
     @cached_property
     def digest(self) -> str:
         """Hash of everything the pixel values depend on, 32 hex digits: of the fields that differ from their defaults."""
@@ -152,9 +157,14 @@ class Window:
     columns: tuple[int, int]
 
     @property
+    def spans(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """The four ranges, in the order integration, group, y, x."""
+        return (self.integrations, self.groups, self.rows, self.columns)
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the values in the window: (integration, group, y, x)."""
-        i, g, y, x = self.integrations, self.groups, self.rows, self.columns
+        i, g, y, x = self.spans
         return (i[1] - i[0], g[1] - g[0], y[1] - y[0], x[1] - x[0])
 
     @classmethod

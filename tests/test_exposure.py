@@ -153,7 +153,6 @@ from simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, exposure
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.spec import Window
 from mirage_dask.variables import VARIABLES
-from mirage_dask.variables import VARIABLES, replaceable
 for name in (SUBARRAY_SW, SUBARRAY_LW):
     spec, references = exposure(name)
     for window in (Window((0, 2), (0, 8), (0, 131), (0, 400)), Window((1, 2), (3, 6), (77, 198), (201, 333))):

@@ -18,11 +18,13 @@ PACKAGE = Path(__file__).resolve().parent.parent / "mirage_dask"
 LAYERS = [
     {"__init__"},
     {"cli", "compat"},
-    {"proposal", "plot"},
+    {"proposal", "simulation", "plot"},
     {"planning"},
     {"run"},
+    {"xarray_engine"},
     {"lazy"},
     {"fits"},
+    {"virtual"},
     {"store"},
     {"exposure"},
     {"scene"},
@@ -34,7 +36,7 @@ LAYERS = [
     {"apt"},
     {"pointing"},
     {"instruments"},
-    {"spec", "compiled"},
+    {"spec", "variables", "compiled"},
     {"io"},
     {"errors"},
 ]
@@ -43,7 +45,7 @@ LEVEL = {name: level for level, names in enumerate(reversed(LAYERS)) for name in
 DASK = {"dask", "distributed"}
 DASK_ALLOWED = {"lazy", "run"}
 ARRAY_STORES = DASK | {"zarr", "xarray"}
-PURE = {"detector", "scene", "exposure", "spec", "compiled", "errors", "instruments", "pointing"}
+PURE = {"detector", "scene", "exposure", "spec", "variables", "compiled", "errors", "instruments", "pointing"}
 # Seconds each, or absent from a plain installation: imported by the function that needs them.
 HEAVY = {
     "jwst",
@@ -227,6 +229,20 @@ def test_randomness_is_keyed():
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash":
                 wrong.append(f"{place(path, node.lineno)} hash()")
     assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["virtual", "run.tasks", "run.estimate", "fits.uncal", "fits.linear"])
+def test_what_workers_compute_with_needs_neither_dask_nor_xarray(module):
+    script = f"import sys, mirage_dask.{module}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "mirage_dask" in answer.stdout.split()
+    assert not (DASK | {"xarray"}) & set(answer.stdout.split())
+
+
+def test_xarray_only_in_its_places():
+    others = [p for p in FILES if layer_of(module_of(p)) not in {"lazy", "xarray_engine"}]
+    found = [place(p, n) for p in others for m, n in imports(p, typing=False) if m.split(".")[0] == "xarray"]
+    assert found == []
 
 
 IMPORT_PROBE = """

@@ -23,9 +23,10 @@ from small_plans import make_spec, small_plan, table_of
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.store.plan import save_plan
 from mirage_dask.store.tiles import TileGrid
+from mirage_dask.variables import VARIABLES
+from mirage_dask.virtual import VirtualArray
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +172,7 @@ def computed_pieces(plan, row):
 @pytest.mark.parametrize("piece", ["seed", "dark", "cosmic_rays"])
 def test_a_piece_replaced_by_itself_changes_no_bit(plan, tmp_path, kind, piece):
     values = computed_pieces(plan, 2)[piece]
-    dims = lazy.dimensions(piece)
+    dims = VARIABLES[piece].dimensions
     if kind == "numpy":
         given = values.astype("f8")
     elif kind == "dask":

@@ -14,8 +14,8 @@ from mirage_dask.detector.effects import switched_effects
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import transmission
 from mirage_dask.spec import Window
-from mirage_dask.variables import VARIABLES
 from mirage_dask.store.tiles import grid_of
+from mirage_dask.variables import VARIABLES
 
 CASES = sorted(SMALL)
 

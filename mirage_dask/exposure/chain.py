@@ -356,7 +356,9 @@ class Chain:
         none = (0, *dark.shape[1:])
         linear = np.empty(dark.shape if "linear" in self.target else none, np.float32)
         raw = np.empty(dark.shape if "raw" in self.target else none, np.uint16)
-        read_out(self.first, self.read_out_planes, self._place(part), self.coupling, charge, dark, linear, raw)
+        read_out(
+            self.first, self.read_out_planes, self._place(part), self.coupling, charge, dark, linear, raw
+        )
         if "linear" in self.target:
             self.target["linear"][self._at(part)] = linear[:, self.first :]
         if "raw" in self.target:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mirage_dask.exposure.chain import ArrayLike, Chain, static_light
 from mirage_dask.exposure.references import References
 from mirage_dask.spec import ExposureSpec, Window
-from mirage_dask.variables import RAMP, VARIABLES
+from mirage_dask.variables import RAMP, VARIABLES, replaceable
 
 
 def simulate_window(
@@ -65,12 +65,10 @@ def simulate_window(
 def _check(
     spec: ExposureSpec, window: Window, names: tuple[str, ...], given: Mapping[str, ArrayLike]
 ) -> None:
-    replaceable = [name for name, variable in VARIABLES.items() if variable.replaceable]
-    unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in replaceable]
+    unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in replaceable()]
     if unknown:
         raise ValueError(
-            f"unknown variables {unknown}: an exposure has {tuple(VARIABLES)}, of which {tuple(replaceable)} can be replaced"
+            f"unknown variables {unknown}: an exposure has {tuple(VARIABLES)}, of which {replaceable()} can be replaced"
         )
-    spans = (window.integrations, window.groups, window.rows, window.columns)
-    if not all(0 <= low < high <= size for (low, high), size in zip(spans, spec.shape, strict=True)):
+    if not all(0 <= low < high <= size for (low, high), size in zip(window.spans, spec.shape, strict=True)):
         raise ValueError(f"{window} leaves the exposure of shape {spec.shape} or is empty")

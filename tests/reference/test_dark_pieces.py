@@ -15,13 +15,13 @@ from simulated import FULL_SW, SUBARRAY_LW, example_plan, exposure
 import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.exposure.simulate import simulate_window
-from mirage_dask.lazy import simulate
 from mirage_dask.planning import make_plan
 from mirage_dask.reference.darks.ramp import dark_ramp
 from mirage_dask.run.execute import run_plan
 from mirage_dask.settings import load_settings
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import simulate
 
 
 def science(pack, name: str, spec) -> np.ndarray:

@@ -16,7 +16,6 @@ from small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.run import execute
 from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.estimate import estimate_run
@@ -26,6 +25,7 @@ from mirage_dask.run.executors.choice import chosen_way
 from mirage_dask.run.executors.workers import known_workers
 from mirage_dask.run.report import RunError
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import VirtualArray
 
 PRELOAD = {"distributed.worker.preload": ["fake_exposure"]}
 

@@ -24,11 +24,11 @@ from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.fits.uncal import provenance_cards, uncal_name
 from mirage_dask.instruments.orientation import Orientation
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.run.export import export_store
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import VirtualArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

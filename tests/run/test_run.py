@@ -16,7 +16,6 @@ from small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.run.display.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
@@ -27,6 +26,7 @@ from mirage_dask.run.verify import verify_store
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import VirtualArray
 
 SMALL = 4096
 """Bytes of a tile, so that the small exposures have several."""
@@ -164,7 +164,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
     import mirage_dask.run.tasks as tasks
 
     left = {"times": 2}
-    right = tasks.lazy.simulate
+    right = tasks.virtual.simulate
 
     def hiccup(*arguments):
         if left["times"]:
@@ -172,7 +172,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
             raise OSError(5, "Input/output error")
         return right(*arguments)
 
-    monkeypatch.setattr(tasks.lazy, "simulate", hiccup)
+    monkeypatch.setattr(tasks.virtual, "simulate", hiccup)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial", retries=2).ok
     left["times"] = 2
