@@ -1,4 +1,4 @@
-"""What all tests share: one cache of built-in references, a deterministic hypothesis, the optional folder of real data."""
+"""Shared by all tests: one cache of built-in references, deterministic hypothesis, the optional folder of real data."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ import os
 import shutil
 import time
 from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from mirage_dask.store.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -30,6 +35,9 @@ CACHE = Path(os.environ.get("MIRAGE_DASK_TEST_CACHE") or ROOT / ".cache" / "test
 CACHE.mkdir(parents=True, exist_ok=True)
 os.environ["MIRAGE_DASK_CACHE"] = str(CACHE)
 os.environ.setdefault("MPLBACKEND", "Agg")
+# The helpers of `support`, also for the scripts and dask workers that tests start.
+FOLDERS = [str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
+os.environ["PYTHONPATH"] = os.pathsep.join(FOLDERS)
 # What the machine happens to have set must not decide what a test sees.
 for name in [n for n in os.environ if n.startswith("CRDS_") or n == "MIRAGE_DATA"]:
     del os.environ[name]
@@ -82,6 +90,23 @@ def shared() -> Path:
 def real_or_none() -> Path | None:
     """The same folder, None where it is absent: for tests that have something to do without it."""
     return _real_data()
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Replace the simulation: every value is a hash of its coordinates. The module's `calls` list what was requested."""
+    from support import fake_exposure
+
+    fake_exposure.install(monkeypatch)
+    return fake_exposure
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A plan of five small exposures."""
+    from support.small_plans import small_plan
+
+    return small_plan(tmp_path / "plan")
 
 
 def _real_data() -> Path | None:

@@ -1,4 +1,4 @@
-"""The house: what the papers say is so; commands in them parse, links lead somewhere, the notebook runs."""
+"""Documentation and packaging agree with the code."""
 
 from __future__ import annotations
 
@@ -150,12 +150,6 @@ def test_makefile_offers_what_the_papers_name():
     assert {"demo", "test", "closure", "bench"} <= targets
     shown = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(shown) <= targets
-
-
-def test_test_files_have_names_of_their_own():
-    """Tests are no packages: of two files with one name, pytest would refuse the second."""
-    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name != "conftest.py"]
-    assert sorted(n for n in set(names) if names.count(n) > 1) == []
 
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
