@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def _reference_digest() -> str:
-    """Hash of the sources that the built-in references follow from: an edit there must not meet files of before."""
+    """Hash of the sources from which the built-in references are made: after an edit, old files must not be used."""
     digest = hashlib.blake2b(digest_size=6)
     for folder in ("reference", "instruments"):
         for path in sorted((ROOT / "mirage_dask" / folder).rglob("*")):
@@ -29,16 +29,16 @@ def _reference_digest() -> str:
     return digest.hexdigest()
 
 
-# Set before the package is imported: kernels choose their cache when they are decorated. Workers of pytest-xdist and
-# subprocesses inherit it, so that references are built and kernels compiled once for all of them.
+# Set before the package is imported, because kernels choose their cache when they are decorated. Workers of pytest-xdist
+# and subprocesses inherit it, so that references are built and kernels compiled only once.
 CACHE = Path(os.environ.get("MIRAGE_DASK_TEST_CACHE") or ROOT / ".cache" / "test" / _reference_digest())
 CACHE.mkdir(parents=True, exist_ok=True)
 os.environ["MIRAGE_DASK_CACHE"] = str(CACHE)
 os.environ.setdefault("MPLBACKEND", "Agg")
-# The helpers of `support`, also for the scripts and dask workers that tests start.
+# Scripts and dask workers that tests start import helpers from `support` too.
 FOLDERS = [str(ROOT / "tests"), *filter(None, [os.environ.get("PYTHONPATH")])]
 os.environ["PYTHONPATH"] = os.pathsep.join(FOLDERS)
-# What the machine happens to have set must not decide what a test sees.
+# Variables of the user's environment must not influence a test.
 for name in [n for n in os.environ if n.startswith("CRDS_") or n == "MIRAGE_DATA"]:
     del os.environ[name]
 # A test that wants a CRDS server starts its own.
@@ -56,7 +56,7 @@ settings.load_profile("deterministic")
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Drop caches of references as they were before, unless a session may still be using them."""
+    """Remove the caches of earlier sources, unless another session may still use them."""
     if hasattr(session.config, "workerinput") or "MIRAGE_DASK_TEST_CACHE" in os.environ:
         return
     os.utime(CACHE)
@@ -73,13 +73,13 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def cache_directory() -> Path:
-    """The cache (`MIRAGE_DASK_CACHE`) of this test session; built-in references are built in it once."""
+    """The cache (`MIRAGE_DASK_CACHE`) of this test session, in which built-in references are built once."""
     return CACHE
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of real proposals and reference tables; tests that use it are skipped where it is absent."""
+    """Folder of real proposals and reference tables; tests that use it are skipped if it does not exist."""
     folder = _real_data()
     if folder is None:
         pytest.skip("no folder of real data beside the project (set MIRAGE_DASK_SHARED)")
@@ -88,7 +88,7 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def real_or_none() -> Path | None:
-    """The same folder, None where it is absent: for tests that have something to do without it."""
+    """The same folder, or None: for tests that can also run without it."""
     return _real_data()
 
 

@@ -22,13 +22,8 @@ from mirage_dask.io.byte_cache import ByteCache
 from mirage_dask.pointing import Distortion, aperture
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
 from mirage_dask.reference.packs import plane_store
-from mirage_dask.reference.packs.pack import (
-    ReferenceFiles,
-    ReferencePack,
-    build_pack,
-    copy_pack,
-    detector_slices,
-)
+from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
+from mirage_dask.reference.packs.pack import ReferencePack, copy_pack, detector_slices
 from mirage_dask.reference.packs.plane_store import PlaneStore
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker, to_detector
 
@@ -171,7 +166,7 @@ def test_two_processes(tmp_path):
     gain = str(builtin()[1]["gain"])
     code = (
         "from pathlib import Path\n"
-        "from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack\n"
+        "from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack\n"
         f"files = ReferenceFiles(paths={{'gain': Path({gain!r})}}, filter='F150W', pupil='CLEAR')\n"
         f"print(build_pack(files, 'NRCB1', {str(tmp_path)!r}))\n"
     )

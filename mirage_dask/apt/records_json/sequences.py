@@ -16,8 +16,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from mirage_dask.apt.json_tables import Row, Tables, leading_number, shown
-from mirage_dask.apt.json_templates import Template
 from mirage_dask.apt.records import (
     ACQUISITION,
     CONFIRMATION,
@@ -29,6 +27,8 @@ from mirage_dask.apt.records import (
     PointingRow,
     Sequence,
 )
+from mirage_dask.apt.records_json.tables import Row, Tables, leading_number, shown
+from mirage_dask.apt.records_json.templates import Template
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import channel_of, get_readout, split_optics, subarrays
 

@@ -19,9 +19,6 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from mirage_dask.apt.json_sequences import SIMULATED, InstrumentRows, build_sequence, rows_of_instruments
-from mirage_dask.apt.json_tables import Row, Tables
-from mirage_dask.apt.json_templates import Template, template_of
 from mirage_dask.apt.records import (
     ACQUISITION,
     CONFIRMATION,
@@ -34,6 +31,14 @@ from mirage_dask.apt.records import (
     Target,
     instrument_of,
 )
+from mirage_dask.apt.records_json.sequences import (
+    SIMULATED,
+    InstrumentRows,
+    build_sequence,
+    rows_of_instruments,
+)
+from mirage_dask.apt.records_json.tables import Row, Tables
+from mirage_dask.apt.records_json.templates import Template, template_of
 
 BASE, PARALLEL = "BASE", "PARALLEL"
 FOCAL_PLANE = 3600.0
