@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import time
 from pathlib import Path
 
@@ -15,11 +14,8 @@ import xarray as xr
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-
-import fake_exposure
-from small_plans import make_spec, small_plan, table_of
+from support import fake_exposure
+from support.small_plans import make_spec, small_plan, table_of
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-
-import fake_exposure
-from small_plans import small_plan
+from support import fake_exposure
+from support.small_plans import small_plan
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.run.execute import run_plan
 from mirage_dask.virtual import VirtualArray
 from mirage_dask.xarray_engine import MirageDaskEntrypoint
-
-RUN = Path(__file__).parent / "run"
 
 
 @pytest.fixture
@@ -106,10 +100,9 @@ EXPRESSIONS = """
 import sys
 import dask
 dask.config.set({"array.query-planning": True})
-sys.path.insert(0, RUN)
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
-from small_plans import small_plan
+from support.small_plans import small_plan
 from mirage_dask import lazy, virtual
 from mirage_dask.run.execute import run_plan
 import dask.array as da
@@ -136,6 +129,5 @@ print("fine")
 
 def test_expression_arrays(tmp_path):
     """`array.query-planning: True` is read when dask.array is imported, so in another process."""
-    script = EXPRESSIONS.replace("RUN", repr(str(RUN)))
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", EXPRESSIONS, str(tmp_path)], capture_output=True, text=True)
     assert done.stdout.strip() == "fine", done.stderr[-3000:]

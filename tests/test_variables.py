@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-
-import fake_exposure
-from small_plans import small_plan
+from support import fake_exposure
+from support.small_plans import small_plan
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Shift
-from reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin
 
 import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from reference_set import EXPOSURE
+from support.reference_set import EXPOSURE
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.packs.pack import ReferencePack

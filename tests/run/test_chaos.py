@@ -9,20 +9,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import chaos_cluster
 import numpy as np
 import pytest
-from small_plans import make_spec, sky, small_plan
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from simulated import SUBARRAY_SW, example_plan
+from support import chaos_cluster
+from support.simulated import SUBARRAY_SW, example_plan
+from support.small_plans import make_spec, sky, small_plan
 
 from mirage_dask.errors import StoreError
 from mirage_dask.reference.packs.pack import copy_pack

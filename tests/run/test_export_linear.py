@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
+from support import other_instruments, simulated
 
 from mirage_dask import cli
 from mirage_dask.detector.effects import switched_effects
@@ -29,11 +29,6 @@ from mirage_dask.run.export import export_store
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import other_instruments
-import simulated
 
 
 @pytest.fixture(scope="module", params=["NRCB1", "NIS"])

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_plans import make_spec, sky, small_plan, small_specs
+from support.small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
@@ -274,12 +274,11 @@ def test_a_run_in_windows(fake, plan, tmp_path, monkeypatch, scheduler):
 
 KILLED = """
 import sys
-sys.path.insert(0, sys.argv[1])
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
 print("started", flush=True)
-run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4], tile_bytes=4096)
+run_plan(sys.argv[1], sys.argv[2], scheduler=sys.argv[3], tile_bytes=4096)
 """
 
 
@@ -291,7 +290,7 @@ def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
         plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4, tile_bytes=SMALL
     )
     url = str(tmp_path / "killed.zarr")
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), plan.url, url, scheduler]
+    command = [sys.executable, "-c", KILLED, plan.url, url, scheduler]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
@@ -376,14 +375,13 @@ def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
 
 LIMITED = """
 import resource, sys
-sys.path.insert(0, sys.argv[1])
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.errors import StoreError
 from mirage_dask.run.execute import run_plan
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4])
+    run_plan(sys.argv[1], sys.argv[2], scheduler=sys.argv[3])
 except StoreError as error:
     print(error)
 """
@@ -398,7 +396,7 @@ def large_plan(tmp_path):
 def test_file_that_cannot_grow(fake, tmp_path, scheduler):
     plan = large_plan(tmp_path)
     url = str(tmp_path / "s.zarr")
-    command = [sys.executable, "-c", LIMITED, str(Path(__file__).parent), plan.url, url, scheduler]
+    command = [sys.executable, "-c", LIMITED, plan.url, url, scheduler]
     said = subprocess.run(command, capture_output=True, text=True)
     assert "size limit" in said.stdout, said.stderr[-2000:]
     assert said.stdout.count("\n") == 1

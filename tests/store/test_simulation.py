@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from small_plans import make_spec, small_plan, small_specs
+from support.small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store import layout

@@ -13,12 +13,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
@@ -27,30 +24,10 @@ from mirage_dask.pointing.distortion import Distortion
 from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, open_store
 
 if TYPE_CHECKING:
-    from mirage_dask.instruments import Detector
     from mirage_dask.psf.library import PsfLibrary
     from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
 
 PACK_FORMAT = 2
-
-
-@dataclass(frozen=True)
-class ReferenceFiles:
-    """The files from which one pack is made."""
-
-    paths: Mapping[str, Path]
-    """CRDS files by type; types that are not needed are missing."""
-    filter: str
-    pupil: str
-    subarray: str = "FULL"
-    psf_core: Path | None = None
-    psf_wings: Path | None = None
-    more_psfs: Mapping[str, tuple[Path, Path | None]] = field(default_factory=dict)
-    """Core and wings of further PSF libraries, by wavelength or part of the light."""
-    cosmic_rays: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Files of each cosmic-ray library by its name."""
-    context: str = ""
-    """CRDS context, for the record."""
 
 
 class ReferencePack:
@@ -216,48 +193,6 @@ def _open(url: str, key: str) -> ReferencePack:
     return ReferencePack(store, key, manifest)
 
 
-def build_pack(
-    files: ReferenceFiles,
-    detector: str | Detector,
-    destination_url: str,
-    *,
-    memo: dict[Any, Any] | None = None,
-) -> str:
-    """Make the pack of a set of reference files, unless the destination has it already.
-
-    Parameters
-    ----------
-    files
-        The reference files.
-    detector
-        Whose files.
-    destination_url
-        Directory in which `packs/` and `planes/` are made: a path or any fsspec URL.
-    memo
-        Carries what was computed from file to file; give the same dictionary to several calls that share files and the
-        destination.
-
-    Returns
-    -------
-    str
-        The pack's key, 32 hex digits.
-
-    Raises
-    ------
-    ReferenceFileError
-        If a reference file is damaged or holds something else; names file, extension and remedy.
-    StoreError
-        If the destination cannot be written.
-    """
-    from mirage_dask.instruments import get_detector
-    from mirage_dask.reference.packs.builder import PackBuilder
-
-    chosen = get_detector(detector) if isinstance(detector, str) else detector
-    return PackBuilder(
-        files, chosen, open_store(str(destination_url)), memo if memo is not None else {}
-    ).build()
-
-
 def copy_pack(source_url: str, key: str, destination_url: str) -> None:
     """Put a pack of one place into another; on the same disk that costs no space.
 
@@ -284,8 +219,3 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """Return a hash of a JSON-able value, 32 hex digits."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
-
-
-def as_float_list(kernel: NDArray[np.float64]) -> list[list[float]]:
-    """Return a small matrix as plain numbers."""
-    return [[float(v) for v in row] for row in kernel]
