@@ -2,7 +2,7 @@
 
 from mirage_dask.instruments.detectors import NAMES, Detector, detectors_of, get_detector, instruments
 from mirage_dask.instruments.geometry import DetectorArray
-from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
+from mirage_dask.instruments.modes import cosmic_ray_libraries, cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
@@ -27,6 +27,7 @@ __all__ = [
     "Subarray",
     "ZeroPoint",
     "channel_of",
+    "cosmic_ray_libraries",
     "cosmic_ray_library",
     "cosmic_ray_rate",
     "detectors_of",
