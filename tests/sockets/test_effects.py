@@ -23,10 +23,10 @@ from mirage_dask.variables import VARIABLES
 @pytest.fixture
 def persistent(monkeypatch):
     """An exposure behind a bright one: a spec that names the fill of the earlier exposure, and its references."""
+    spec, opened = exposure(SUBARRAY_SW)  # planned before the effect is declared
     declared = (*EFFECTS, toy_persistence.EFFECT)
     monkeypatch.setattr(effects, "EFFECTS", declared)
     monkeypatch.setattr(chain, "EFFECTS", declared)
-    spec, opened = exposure(SUBARRAY_SW)
     fill = np.zeros(opened.pack.array.shape, np.float32)
     rows, columns = chain.Frame(spec, opened.pack.array).extent
     fill[rows[0] + 50 : rows[0] + 90, columns[0] + 100 : columns[0] + 160] = 8e4
