@@ -6,7 +6,7 @@ import dataclasses
 import json
 
 import pytest
-from small_plans import contents, expected, same, small_plan, small_specs
+from support.small_plans import contents, expected, same, sky, small_plan, small_specs
 
 from mirage_dask.errors import StoreError
 from mirage_dask.run.display.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
@@ -55,7 +55,7 @@ def test_a_store_keeps_its_tiles(fake, plan, tmp_path, scheduler):
     assert run_plan(plan, url, resources=Resources(scheduler=scheduler), tile_bytes="4KiB").tiles == 0
     assert same(contents(url), expected(plan))
     other = small_plan(
-        tmp_path / "other", [dataclasses.replace(s, seed=s.observation) for s in small_specs()]
+        tmp_path / "other", [dataclasses.replace(s, random_seed=s.observation) for s in small_specs()]
     )
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, url, resources=Resources(scheduler=scheduler))
@@ -96,7 +96,7 @@ def test_a_second_run_has_nothing_to_do(fake, plan, tmp_path):
 
 def test_only_what_changed_is_made_again(fake, plan, tmp_path):
     run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
-    specs = [dataclasses.replace(s, seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, random_seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
     other = small_plan(tmp_path / "other", specs)
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
@@ -106,7 +106,7 @@ def test_only_what_changed_is_made_again(fake, plan, tmp_path):
 
 
 def poisoned(tmp_path):
-    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, layers=sky(-1.0)) if s.detector == "NRCB2" else s for s in small_specs()]
     return small_plan(tmp_path / "poisoned", specs)
 
 
@@ -151,7 +151,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
     import mirage_dask.run.tasks as tasks
 
     left = {"times": 2}
-    right = tasks.lazy.simulate
+    right = tasks.virtual.simulate
 
     def hiccup(*arguments):
         if left["times"]:
@@ -159,7 +159,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
             raise OSError(5, "Input/output error")
         return right(*arguments)
 
-    monkeypatch.setattr(tasks.lazy, "simulate", hiccup)
+    monkeypatch.setattr(tasks.virtual, "simulate", hiccup)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
     assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"), retries=2).ok
     left["times"] = 2

@@ -6,7 +6,7 @@ import time
 
 import numpy as np
 import pytest
-from small_plans import SMALL_TILE, contents, expected, make_spec, same, small_plan
+from support.small_plans import SMALL_TILE, contents, expected, make_spec, same, small_plan
 
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
