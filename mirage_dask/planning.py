@@ -52,7 +52,7 @@ from mirage_dask.settings import (
     rows_of,
 )
 from mirage_dask.settings.effects import NO_EFFECTS
-from mirage_dask.settings.row import read_overrides
+from mirage_dask.settings.row import read_overrides, read_references
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
@@ -131,7 +131,7 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
 
 def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
-    uses = table["references"].map(lambda sources: CRDS in str(sources).split()).astype(bool)
+    uses = table["references"].map(lambda text: CRDS in read_references(text)).astype(bool)
     early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
     if early.empty:
         return ()
@@ -229,7 +229,7 @@ def _files_given(table: pd.DataFrame) -> set[str]:
     """Return the files that a plan may be made of and that somebody may exchange: overrides, PSFs, MIRAGE_DATA."""
     given = {path for text in set(table["overrides"]) for path in read_overrides(text).values()}
     folders = set(table["psf_path"])
-    sources = {name for names in set(table["references"]) for name in names.split()}
+    sources = {name for text in set(table["references"]) for name in read_references(text)}
     if MIRAGE_DATA in sources or set(table["darks"]) != {"model"}:
         folders.add(os.environ.get("MIRAGE_DATA", ""))
     found = (Path(folder).expanduser().rglob("*.fits") for folder in folders if folder)

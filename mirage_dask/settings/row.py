@@ -104,6 +104,11 @@ def read_overrides(text: str) -> Mapping[str, str]:
     return dict(json.loads(text)) if text else {}
 
 
+def read_references(text: str) -> tuple[str, ...]:
+    """Return the sources of reference data from the column `references`."""
+    return tuple(text.split())
+
+
 @cache
 def read_effects(text: str) -> Effects:
     """Return the effects from the column `effects`."""
@@ -116,7 +121,7 @@ def _read_background(text: str) -> Background:
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": _read_background,
-    "references": lambda text: tuple(text.split()),
+    "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,
     "darks": str,
