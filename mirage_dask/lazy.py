@@ -3,8 +3,8 @@
 `VirtualArray` has `shape`, `dtype` and `__getitem__`, and is a handle: where the plan lies, its digest, which rows.
 dask pushes a slice down into `__getitem__`, so that a cut-out costs about its own size. (With dask's setting
 `array.query-planning: True` the whole chunk is asked for: slower, the same values.) Whole proposals exist as stacks,
-one per shape; building 12,160 exposures takes milliseconds. Chunks are tiles (see `store.tiles`), so that a computed
-chunk is a unit of the store.
+one per shape; building 12,160 exposures takes milliseconds. Chunks are the parts of tiles (see `store.tiles`),
+the units of computing.
 
 This module and `run` are the only ones that import dask.
 """
@@ -199,7 +199,7 @@ def _spans(key: Any, shape: tuple[int, ...]) -> tuple[list[tuple[int, int]], tup
 
 
 def as_dask(array: VirtualArray, grid: TileGrid) -> da.Array:
-    """Wrap a virtual array as a dask array whose chunks are tiles."""
+    """Wrap a virtual array as a dask array whose chunks are the parts of tiles."""
     chunks = grid.chunks[4 - len(dimensions(array.variable)) :]
     if array.stop is not None:
         chunks = ((1,) * (array.stop - array.start), *chunks)
@@ -407,8 +407,8 @@ class MirageDaskEntrypoint(BackendEntrypoint):
 
     ``xarray.open_dataset(STORE, engine="mirage_dask", exposure=NAME)`` reads `raw` from the store, if the exposure is
     complete there, and computes everything else from the plan in the store when it is asked for; ``chunks={}`` gives dask
-    arrays whose chunks are tiles. An exposure that is not complete has a computed `raw`, with the same values; the attribute
-    `raw_from` says which.
+    arrays whose chunks are parts of tiles. An exposure that is not complete has a computed `raw`, with the same values; the
+    attribute `raw_from` says which.
     """
 
     description = "JWST exposures simulated by mirage_dask"
@@ -515,7 +515,7 @@ def _stored_exposure(store: SimulationStore, name: str, drop: str | Iterable[str
             continue
         stored = variable == "raw" and done
         array = store.raw(name) if stored else VirtualArray(plan.url, plan.digest, variable, row)
-        preferred = dict(zip(DIMENSIONS, grid.tile, strict=True))
+        preferred = dict(zip(DIMENSIONS, grid.part, strict=True))
         encoding = {"preferred_chunks": {d: preferred[d] for d in dimensions(variable)}}
         lazy = indexing.LazilyIndexedArray(_LazyBackendArray(array))
         data[variable] = xr.Variable(dimensions(variable), lazy, described, encoding)

@@ -103,11 +103,11 @@ class OneExposure:
         written = []
         if "raw" in asked or "linear" not in asked:
             written.append(folder / uncal_name(name))
-            windows = plan.grid(row).windows()
+            windows = plan.grid(row).boxes()
             raw = computed_pixels(partial(compute, "raw"), windows, threads=processors())
             write_uncal(written[-1], raw, *about)
         if "linear" in asked:
             written.append(folder / linear_name(name))
-            ramp = computed_pixels(linear, plan.grid(row).windows(), threads=processors())
+            ramp = computed_pixels(linear, plan.grid(row).boxes(), threads=processors())
             write_linear(written[-1], ramp, mask_plane(spec, pack), *about)
         return written[0]

@@ -133,7 +133,7 @@ class ExportHandle(RunHandle):
         if datatype == "raw":
             write_uncal(path, stored_pixels(SimulationStore(self.store_url, plan), row), *about)
         else:
-            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).windows())
+            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).boxes())
             write_linear(path, pixels, linear_mask(plan, row), *about)
         return "written", path.stat().st_size
 
@@ -298,7 +298,7 @@ def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: 
     """Return the estimate of a run with the memory that an export needs."""
     computing = estimate_run(plan, rows, threads=threads)
     if "linear" in datatypes:  # two windows of float32, one computed ahead, besides what computing takes
-        ahead = 8 * max(int(np.prod(plan.grid(row).tile)) for row in rows)
+        ahead = 8 * max(int(np.prod(plan.grid(row).part)) for row in rows)
         each, base = computing.thread_bytes + ahead, computing.peak_bytes - threads * computing.thread_bytes
     else:
         each, base = THREAD_BYTES, PROCESS_BYTES

@@ -16,7 +16,8 @@ import numpy as np
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.run.executors.choice import Way, check_way, chosen_way
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
-from mirage_dask.store.simulation import Damage, SimulationStore
+from mirage_dask.store.checks import TileMismatch
+from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +36,7 @@ class Verification:
     """Finished tiles of the selected exposures."""
     checked: int
     """Of those, how many were compared."""
-    damages: tuple[Damage, ...]
+    damages: tuple[TileMismatch, ...]
     seconds: float
 
     @property
@@ -98,17 +99,17 @@ def verify_store(
     if not done:
         raise InputError(f"{store.url} holds no finished tile to check; run mirage-dask simulate first.")
     chosen = done if sample is None else store.sample(rows, most=sample)
-    found: list[Damage] = []
+    found: list[TileMismatch] = []
 
     def record(row: int, tile: int, problem: str, number: int) -> None:
         if problem:
-            found.append(Damage(store.plan.names[row], tile, problem))
+            found.append(TileMismatch(store.plan.names[row], tile, problem))
         if progress is not None:
             progress("tiles compared", number, len(chosen))
 
     if checksums:
         for number, (row, tile, commit) in enumerate(chosen, 1):
-            record(row, tile, store.problem(row, tile, commit), number)
+            record(row, tile, store.check_tile(row, tile, commit), number)
     else:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads

@@ -44,9 +44,9 @@ def piece_dimensions(piece: str) -> tuple[str, ...]:
 
 
 def piece_chunks(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
-    """Return the chunks in which a piece is kept: the tiles of the exposure."""
+    """Return the chunks in which a piece is kept: the parts of the exposure's tiles."""
     grid: TileGrid = grid_of(spec)
-    return grid.tile[2:] if piece == "seed" else grid.tile
+    return grid.part[2:] if piece == "seed" else grid.part
 
 
 def check_piece(spec: ExposureSpec, piece: str, shape: tuple[int, ...], dtype: Any) -> str | None:

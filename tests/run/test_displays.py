@@ -26,7 +26,7 @@ from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.memory import memory_of_process, memory_of_workers, memory_watched
 from mirage_dask.run.report import RunReport
 from mirage_dask.store.comparison import StoreComparison
-from mirage_dask.store.simulation import Failure
+from mirage_dask.store.status import Failure
 
 
 class Clock:
