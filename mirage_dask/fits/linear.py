@@ -1,4 +1,4 @@
-"""Linear ramps (`_linear.fits`): what a perfect calibration up to the linearity correction would make of the raw ramp.
+"""Linear ramps (`_linear.fits`): the result of a perfect calibration up to the linearity correction.
 
 The layout is that of the pipeline's RampModel, which calwebb_detector1 takes:
 

@@ -170,7 +170,7 @@ def _hdus(
         for key, value in values.items():
             try:
                 made[key] = value
-            except Exception as error:  # what its schema says of a value that it refuses
+            except Exception as error:  # a value that its schema refuses
                 refused[key] = (str(error).strip() or type(error).__name__).splitlines()[0]
         made.group = group_table(spec, start, *towards, span)
         made.int_times = integration_table(spec, start, *towards, span)

@@ -1,6 +1,6 @@
 """Level-1b FITS files (`_uncal.fits`) from a store, as the stock jwst pipeline takes them.
 
-The pipeline's own data model makes the headers, so that keywords stand where it looks for them; pixels stream into the file
+The pipeline's own data model makes the headers, so that keywords are where it looks for them; pixels stream into the file
 window by window (see `ramp_models`), so that memory does not grow with the exposure. A file appears under its name only when
 it is complete; the keyword MDSPEC carries the digest of the spec, by which a later export leaves it alone. A large exposure
 is several files (see `segments`).
@@ -57,7 +57,7 @@ def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]
         box = tuple(slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns))
         try:
             values = raw[box]
-        except Exception as error:  # whatever zarr or a codec makes of damaged bytes
+        except Exception as error:  # zarr and codecs raise many kinds for damaged bytes
             raise InputError(
                 f"{name} cannot be read from {store.url} ({' '.join(str(error).split())}); simulate it again."
             ) from error

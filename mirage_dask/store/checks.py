@@ -50,7 +50,7 @@ def compare_tile(
         box = tuple(slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns))
         try:
             stored = raw[box]
-        except Exception as error:  # whatever zarr or a codec makes of damaged bytes
+        except Exception as error:  # zarr and codecs raise many kinds for damaged bytes
             return f"cannot be read: {error}"
         crc, size = checksum(stored, crc), size + stored.size
         if wanted is not None and not np.array_equal(stored, wanted):

@@ -8,7 +8,7 @@
 
 A shard is written part by part (see `tiles`): inner chunks in the order of the parts, then the index of their places.
 
-Inside a shard the groups of a pixel stand side by side and are differenced (Transpose, Delta; lossless, uint16 wraps),
+Inside a shard the groups of a pixel are adjacent and differenced (Transpose, Delta; lossless, uint16 wraps),
 then Blosc shuffles the bits of whole ramps and compresses with zstd level 1. The bias pattern, which is noise to a
 compressor, is thus stored once per ramp instead of once per group. Simulated NIRCam ramps of 2, 5, 10 groups shrink to
 1/1.8, 1/2.3, 1/2.4, against 1/1.2 without differences. Two things matter for that: `typesize` is the whole ramp, and the
@@ -54,7 +54,7 @@ BLOCK_BYTES = 128 * 1024
 """Blosc block: large enough for the ratio, small enough for a processor's cache."""
 
 _KEYS = {"name": "default", "separator": "."}
-"""Chunk files lie flat in the array's directory: one directory less per row of tiles."""
+"""Chunk files are directly in the array's directory: one directory less per row of tiles."""
 
 _QUIET = threading.RLock()
 """Filters of warnings belong to the process: two threads that set and restore them would undo each other."""
@@ -80,7 +80,7 @@ def _block_size(ramp: int) -> int:
 
 
 def _is_differenced(inner: Shape4) -> bool:
-    """Say whether the groups of chunks of this shape are differenced.
+    """Return whether the groups of chunks of this shape are differenced.
 
     A chunk one pixel wide is Fortran-contiguous after the transpose; numcodecs' Delta then walks it in another order than
     zarr reads it back, and the values are lost. Such chunks (nothing real has them) are stored as they are.
@@ -217,7 +217,7 @@ def encode_parts(grid: TileGrid, parts: Iterable[npt.NDArray[np.uint16]]) -> Ite
     """
     inner = grid.inner
     counts = [t // c for t, c in zip(grid.tile, inner, strict=True)]
-    index = np.full((*counts, 2), np.iinfo(np.uint64).max, "<u8")  # what is not there
+    index = np.full((*counts, 2), np.iinfo(np.uint64).max, "<u8")  # an absent chunk
     offset = first = 0
     for part in parts:
         layers = -(-part.shape[0] // inner[0])

@@ -1,8 +1,8 @@
 """A whole store: created beside its plan, written tile by tile, resumed, checked and read.
 
-The order of writing is what makes a killed run safe: an old record goes first, then the shard is written (whole or not at
+The order of writing makes a killed run safe: an old record is removed first, then the shard is written (whole or not at
 all), then its record. A tile is done when its record was made for the spec in the plan and the shard has the size that the
-record says; nothing else is ever read as a result.
+record states; nothing else counts as a result.
 """
 
 from __future__ import annotations
@@ -70,14 +70,14 @@ class SimulationStore:
         rows: Iterable[int] | None = None,
         update: bool = False,
     ) -> SimulationStore:
-        """Create a store for a plan, or take up the one that is there.
+        """Create a store for a plan, or open the one that exists.
 
         Parameters
         ----------
         url
             Directory, local or any fsspec URL. It may hold `plan/` already.
         plan
-            Copied into the store unless it lies there.
+            Copied into the store unless it is there already.
         rows
             Exposures to make groups for; default all.
         update
@@ -218,7 +218,7 @@ class SimulationStore:
             return dict(zip(chosen, pool.map(self.commits, chosen), strict=True))
 
     def is_done(self, row: int) -> bool:
-        """Say whether all tiles of an exposure are finished."""
+        """Return whether all tiles of an exposure are finished."""
         return len(self.commits(row)) == self.plan.grid(row).count
 
     # ----------------------------------------------------------------------------------------------- reading
@@ -242,7 +242,7 @@ class SimulationStore:
                 return zarr.open_array(path, mode="r")
             except FileNotFoundError as error:
                 raise InputError(
-                    f"{self.url} holds no data of {name}: it was not selected for simulation; simulate it first."
+                    f"{self.url} has no data of {name}: it was not selected for simulation; simulate it first."
                 ) from error
             except (OSError, ValueError, KeyError) as error:
                 raise StoreError(
@@ -393,7 +393,7 @@ def tile_bytes_of_store(url: str) -> int | None:
 
 
 def _root_attributes(url: str) -> dict[str, Any] | None:
-    """Return what the root says about its plan; None when there is no store."""
+    """Return the attributes of the root that name its plan; None when there is no store."""
     try:
         content = files.read_bytes(files.join(url, "zarr.json"))
     except (FileNotFoundError, NotADirectoryError):
@@ -412,6 +412,6 @@ def _root_attributes(url: str) -> dict[str, Any] | None:
         mine["plan"]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{url} is a Zarr store, but no simulation of mirage_dask; choose another place."
+            f"{url} is a Zarr store, but not a simulation of mirage_dask; choose another place."
         ) from error
     return mine

@@ -2,7 +2,7 @@
 
 A tile holds all groups and is whole along the fast axis (1/f noise, reference pixels and crosstalk are), so that a kernel
 never needs its neighbours' values. It is computed in *parts*, one after the other: a part holds at most `TILE_BYTES` of raw
-data, or what the plan says instead, and so bounds the memory of a thread. Rows follow the number of groups, a power of two
+data, or what the plan sets instead, and so bounds the memory of a thread. Rows follow the number of groups, a power of two
 that divides the frame; short integrations are taken several at a time. Where an exposure has more integrations than a part,
 its tiles have several parts along the integrations, up to `SHARD_BYTES`, so that the number of files stays small. Memory
 does not grow with groups, frames or integrations.
@@ -21,7 +21,7 @@ from functools import cached_property, lru_cache
 from mirage_dask.spec import ExposureSpec, Window
 
 TILE_BYTES = 8 * 2**20
-"""Largest part where a plan says nothing else, bytes of uint16. A frame with very many groups may exceed it at one row."""
+"""Largest part where a plan sets nothing else, bytes of uint16. A frame with very many groups may exceed it at one row."""
 
 SHARD_BYTES = 84_000_000
 """Largest tile of several parts, bytes of uint16: a second or so of work, as a task should have (ten full frames of
@@ -131,7 +131,7 @@ class TileGrid:
     def bands(self, integrations: Span | None = None) -> Iterator[Window]:
         """Yield boxes, whole along x, that cover the exposure in the order of a C array: to read into a file.
 
-        They are the parts where those are whole along x. Else a band lies across a row of parts and is as high as their
+        They are the parts where those are whole along x. Otherwise a band spans a row of parts and is as high as their
         inner chunks; lower, where a band would not fit into `BAND_BYTES`. Each inner chunk is thus read once.
 
         Parameters

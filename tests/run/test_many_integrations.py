@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import tracemalloc
 from pathlib import Path
 
 import fake_exposure
@@ -103,7 +104,11 @@ def test_ten_thousand_integrations_open_at_once(fake, tmp_path):
         (group / "commit" / commit_key(tile)).write_bytes(record.encode())
     shape = next(grid.parts(0)).shape
     values = np.broadcast_to(np.arange(shape[3], dtype=np.uint16), shape)
-    store.write_tile(0, 0, lambda: (values for _ in grid.parts(0)))
+    tracemalloc.start()
+    store.write_tile(0, 0, lambda: (values.copy() for _ in grid.parts(0)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 3 * values.nbytes < 2 * np.prod(grid.tile) / 4  # a part and its encoding, not the tile
     assert sum(len(files) for _, _, files in os.walk(group)) < 2.5 * plan.raw_bytes / 1e8
 
     start = time.process_time()

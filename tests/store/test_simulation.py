@@ -229,7 +229,7 @@ def test_places_that_cannot_be_a_store(tmp_path, plan):
     with pytest.raises(StoreError, match=r"thesis\.tex.*choose another place"):
         SimulationStore.create(tmp_path / "full", plan)
     zarr.create_array(str(tmp_path / "other.zarr"), shape=(1,), dtype="u1")
-    with pytest.raises(StoreError, match="no simulation of mirage_dask"):
+    with pytest.raises(StoreError, match="not a simulation of mirage_dask"):
         SimulationStore.create(tmp_path / "other.zarr", plan)
     (tmp_path / "file").write_text("")
     with pytest.raises(StoreError, match="a file stands where"):
