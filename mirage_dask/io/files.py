@@ -298,3 +298,41 @@ def free_bytes(url: str) -> int | None:
         return shutil.disk_usage(path).free
     except OSError:
         return None
+
+
+def write_stream(url: str, chunks: Callable[[], Iterable[bytes]]) -> int:
+    """Write a file whole or not at all from chunks that are made one after the other; return its size in bytes.
+
+    On a local disk one chunk is in memory at a time; an object store gets the file in one piece.
+
+    Parameters
+    ----------
+    chunks
+        Returns the chunks from the first one on; called again when the file has to be written again.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or `chunks` raises an operating-system error.
+    """
+    size = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal size
+        size = 0
+        for chunk in chunks():
+            size += len(chunk)
+            yield chunk
+
+    def write(temporary: Path) -> None:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.writelines(counted())
+
+    with store_errors(url):
+        fs, path = filesystem(url)
+        if isinstance(fs, LocalFileSystem):
+            _write_beside(path, write)
+        else:
+            fs.pipe_file(path, b"".join(counted()))
+    return size
