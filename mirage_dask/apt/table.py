@@ -1,7 +1,7 @@
 """The exposure table: one row for each exposure of each detector, in the order in which they are taken.
 
-What cannot be simulated has a row as well, with the reason. Exposures without a pointing (darks, lamps) have no position;
-those of a moving target get theirs from its track.
+Exposures that cannot be simulated have a row as well, with the reason. Exposures without a pointing (darks, lamps) have no
+position; the position of a moving target is computed from its track.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mirage_dask.apt.schedule import (
     per_observation,
     start_times,
 )
-from mirage_dask.apt.support import why_not
+from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import exp_type, frame_time, get_readout, resets_before
 from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
@@ -116,13 +116,13 @@ COLUMNS: dict[str, type] = {
 
 _EMPTY: dict[type, Any] = {int: 0, float: float("nan"), str: ""}
 EMPTY_ROW: dict[str, Any] = {name: _EMPTY[kind] for name, kind in COLUMNS.items()}
-"""A row of which nothing is known: 0, NaN and empty texts."""
+"""A row without values: 0, NaN and empty texts."""
 _LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
 _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 
 Rows = list[dict[str, Any]]
 Detectors = list[tuple[dict[str, Any], Reading | None]]
-"""Rows of one exposure, and what each one reads; None for an exposure that is listed only."""
+"""Rows of one exposure, each with its `Reading`; None for an exposure that is only listed."""
 
 
 def exposure_table(
@@ -146,7 +146,7 @@ def exposure_table(
     naming
         'mirage' numbers exposures as Mirage does, 'mast' as the archive; see `mirage_dask.apt.naming`.
     tracks
-        Where moving targets are, by name of the target.
+        Tracks of moving targets, by the name of the target.
 
     Returns
     -------
@@ -157,7 +157,7 @@ def exposure_table(
     Raises
     ------
     InputError
-        If an angle or date is bad or lacks an observation.
+        If an angle or date is invalid or missing for an observation.
     """
     numbers = [o.number for o in proposal_file.observations]
     problems: list[str] = []
@@ -184,7 +184,7 @@ def exposure_table(
 
 
 def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
-    """Return rows as a table of these columns and types: int64, float64, text."""
+    """Return rows as a DataFrame with these columns and types: int64, float64, text."""
     import pandas as pd
 
     kinds = {int: "int64", float: "float64", str: "str"}
@@ -193,7 +193,7 @@ def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
 
 
 def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure) -> Detectors:
-    """Return the rows of one exposure, without names, times and places on the sky, with what each one reads."""
+    """Return the rows of one exposure with their readings; names, times and sky positions are filled in later."""
     target = proposal.targets.get(observation.target)
     shared = {
         "program": proposal.program,
@@ -222,7 +222,7 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
     empty = EMPTY_ROW | shared
     rows: Detectors = []
     for reading in found:
-        own = why_not(reading, target, observation.target)
+        own = unsupported_reason(reading, target, observation.target)
         status = "unsupported" if own else "ready"
         rows.append((empty | _read_by(exposure, reading) | {"reason": own, "status": status}, reading))
     if not rows:
@@ -262,7 +262,7 @@ def _pointing_values(exposure: Exposure) -> dict[str, Any]:
 
 
 def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
-    """Return what is said of an exposure that is listed only: MIRI, NIRSpec, or one without a specification."""
+    """Return the columns of an exposure that is only listed: MIRI, NIRSpec, or one without a specification."""
     specification = exposure.specification
     values: dict[str, Any] = {"detector": _listed_detector(exposure, instrument)}
     if specification is not None and specification.readpatt:
@@ -291,7 +291,7 @@ def _read_by(exposure: Exposure, reading: Reading) -> dict[str, Any]:
 
 
 def detector_values(specification: ExposureSpecification, reading: Reading) -> dict[str, Any]:
-    """Return the columns that follow from what a detector reads, and how: optics, readout, geometry of the aperture."""
+    """Return the columns that depend on detector and readout: optics, readout pattern, geometry of the aperture."""
     detector, place = reading.detector, reading.aperture
     pattern = get_readout(detector.instrument, specification.readpatt)
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
@@ -334,7 +334,7 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
 def _starts(
     exposures: tuple[Exposure, ...], expanded: list[Detectors], dates: Mapping[int, datetime]
 ) -> list[datetime]:
-    """Return when each exposure starts: they run in turn, their detectors and their parallels together."""
+    """Return the start time of each exposure; detectors and parallels of an exposure start together."""
     steps: list[Step] = []
     step_of_exposure: list[int] = []
     for exposure, detectors in zip(exposures, expanded, strict=True):
@@ -352,14 +352,14 @@ def _starts(
 def _point(
     exposure: Exposure, detectors: Detectors, roll: float, start: datetime, tracks: Mapping[str, Track]
 ) -> None:
-    """Fill in the start time, and where each detector of an exposure looks."""
+    """Fill in the start time and the sky position of each detector of an exposure."""
     first, _ = detectors[0]
     position = first["ra_pointing"], first["dec_pointing"]
     target = first["target_ra"], first["target_dec"]
     if first["target"] in tracks:
         position = target = tracks[first["target"]].position(start)
     elif exposure.row is not None and math.isnan(target[0]) and position == (0.0, 0.0):
-        position = math.nan, math.nan  # APT writes zeros for a target that moves
+        position = math.nan, math.nan  # APT writes zeros for a moving target
     for row, _ in detectors:
         row["start_time"], row["pa_v3"] = iso_time(start), roll
         row["ra_pointing"], row["dec_pointing"] = position
@@ -373,13 +373,13 @@ def _point(
 
 
 def sky_values(attitude: Any, place: Aperture) -> dict[str, Any]:
-    """Return the columns that say where an aperture lies on the sky."""
+    """Return the columns with the position and footprint of an aperture on the sky."""
     ra, dec, roll = reference_point(attitude, place)
     return {"ra_ref": ra, "dec_ref": dec, "roll_ref": roll, "s_region": footprint(attitude, place)}
 
 
 def _name(program: int, detectors: Detectors, naming: str) -> None:
-    """Give every row its name and its numbers."""
+    """Fill in the name and numbers of every row."""
     places = [
         Place(
             program,
@@ -398,12 +398,12 @@ def _name(program: int, detectors: Detectors, naming: str) -> None:
 
 
 def require_all(table: pd.DataFrame) -> None:
-    """Do nothing if everything in a table can be simulated.
+    """Check that every exposure of a table can be simulated.
 
     Raises
     ------
     InputError
-        With one line for each observation and reason.
+        If not; with one line for each observation and reason.
     """
     not_ready = table[table["status"] == "unsupported"]
     problems = [

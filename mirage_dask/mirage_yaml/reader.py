@@ -27,7 +27,7 @@ import yaml
 from mirage_dask.apt import COLUMNS, ExposureSpecification, Target
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.schedule import iso_time, parse_date
-from mirage_dask.apt.support import why_not
+from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
@@ -334,5 +334,5 @@ def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None)
     moving = values.section("Telescope").text("tracking", "sidereal").lower() != "sidereal"
     name = row["target"]
     target = Target(1, name, row["target_ra"], row["target_dec"], moving)
-    reason = why_not(reading, target, name) if reading is not None else "it was not read"
+    reason = unsupported_reason(reading, target, name) if reading is not None else "it was not read"
     return {"status": "unsupported" if reason else "ready", "reason": reason}
