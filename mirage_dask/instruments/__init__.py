@@ -1,4 +1,4 @@
-"""Facts about the instruments as tables: a new detector, subarray or filter is a row in `data/`, not code."""
+"""Facts about the instruments, as tables: to add a detector, subarray or filter, add a row in `data/`."""
 
 from mirage_dask.instruments.detectors import NAMES, Detector, detectors_of, get_detector, instruments
 from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
