@@ -1,16 +1,16 @@
-"""Write Mirage's YAML: one file for each detector exposure, with the sections and keys that its scripts know.
+"""Write Mirage's YAML: one file for each detector exposure, with Mirage's sections and keys.
 
-Everything that Mirage's reader looks for is there. What this package needs beyond it, to make the very same exposure of the
-file again, stands in a section of its own, `mirage_dask`, which Mirage passes over. Written as Mirage writes it, with these
-exceptions:
+The files have all keys that Mirage reads. Further values that this package needs, to simulate the same exposure from the
+file again, are in the additional section `mirage_dask`, which Mirage ignores. Values are those that Mirage writes, with
+these exceptions:
 
-- tables that come with Mirage are named 'config', its word for its own, and directories follow MIRAGE_DATA;
+- tables that are part of Mirage are named 'config', its word for them, and directories are those of MIRAGE_DATA;
 - cosmicRay:seed and simSignals:poissonseed are the proposal's seed, not two random numbers for each file;
-- Output:sequence_id is the exposure's own, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
+- Output:sequence_id is that of the exposure, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
   observation with coordinated parallels;
-- Output:program_number is the number; Mirage's zeros in front make it an octal one;
-- a file that CRDS says is not needed is None, also where all names are written out (`crds_full_name`);
-- Output:PI_Name is empty where the proposal names nobody.
+- Output:program_number is an integer without leading zeros, which would make it octal in YAML;
+- a file that is not needed according to CRDS is None, also if all names are written (`crds_full_name`);
+- Output:PI_Name is empty if the proposal has no investigator.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ OWN_COLUMNS = (
     "psf_path",
     "darks",
 )
-"""Columns of the table that stand in the section of our own."""
+"""Columns of the table that are written to the section `mirage_dask`."""
 
 _CONFIG = "config"
 _COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
 
 
 def can_be_written(table: pd.DataFrame) -> pd.Series:
-    """Return which rows are exposures that Mirage's YAML can describe: of our detectors, and pointed somewhere."""
+    """Return which rows Mirage's YAML can describe: exposures of known detectors with a pointing."""
     return (table["tframe"] > 0) & table["ra_ref"].notna()
 
 
@@ -93,11 +93,11 @@ def exposure_yaml(
     row
         A row of the exposure table with its settings.
     order
-        Place of the exposure in its proposal.
+        Index of the exposure in its proposal.
     datatype
         Output:datatype.
     directory
-        Output:directory, where simulated data go.
+        Output:directory, the folder for simulated data.
     """
     instrument = str(row["instrument"])
     data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def _intermediate_aperture(row: Mapping[str, Any]) -> str:
-    """Return the long-wavelength aperture that a short-wavelength one of a grism time series is pointed by."""
+    """Return the long-wavelength aperture that defines the pointing of a short-wavelength one in a grism time series."""
     if "GRISMTS" not in row["aperture"] or row["channel"] != "SHORT":
         return "None"
     long = "F444W" if row["pps_aperture"].endswith("F444W") else "F322W2"
@@ -150,7 +150,7 @@ def _intermediate_aperture(row: Mapping[str, Any]) -> str:
 
 def _reference_section(row: Mapping[str, Any]) -> dict[str, Any]:
     given = json.loads(row["overrides"]) if row["overrides"] else {}
-    # A row that names all its files leaves nothing to be looked up.
+    # A row that names all its files needs no look-up.
     rest = "None" if CONTEXT in given else "crds"
     files = {key: given.get(kind, rest) for key, kind in REFERENCE_KEYS.items()}
     files = {key: "None" if file == NOT_NEEDED else file for key, file in files.items()}
@@ -262,7 +262,7 @@ def _output_section(row: Mapping[str, Any], datatype: str, directory: str) -> di
 
 
 def yaml_text(values: Mapping[str, Any]) -> str:
-    """Return nested dictionaries as YAML, keys in their order."""
+    """Return nested dictionaries as YAML, with keys in their order."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(dict(values), Dumper=dumper, sort_keys=False, allow_unicode=True))
 
@@ -281,14 +281,14 @@ def write_yaml(
     table
         Exposure table with its settings.
     folder
-        Where the files go; made if it is not there.
+        Folder for the files; created if it does not exist.
     datatype, directory
         Output:datatype ('linear', 'raw' or 'linear, raw') and Output:directory of every file.
 
     Returns
     -------
     list of Path
-        In the order of the table; the name of a file is that of the exposure.
+        Files in the order of the table; their names are those of the exposures.
 
     Raises
     ------
@@ -300,7 +300,7 @@ def write_yaml(
     rows = table[can_be_written(table)].to_dict("records")
     if not rows:
         raise InputError(
-            "No exposure of this proposal has a detector and a position that a YAML file could hold."
+            "No exposure of this proposal has a detector and a position, which a YAML file requires."
         )
     place = Path(folder)
     written = []

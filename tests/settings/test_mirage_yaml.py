@@ -202,9 +202,9 @@ def test_unused_keys_are_listed(tmp_path):
     assert found.ignored["Output:my_key"] == 1
     assert "Output:title" not in found.ignored
     assert [note.partition(": ")[2] for note in found.notes] == [
-        "1 files ask for the observatory's CRDS (Reffiles: crds); the built-in reference files are used.",
-        "1 files ask for Readout:resets_bet_ints: 2, which has no effect here.",
-        "1 files ask for simSignals:zodiacal: zodi.fits, which has no effect here.",
+        "1 file requests the observatory's CRDS (Reffiles: crds); the built-in reference files are used.",
+        "1 file requests Readout:resets_bet_ints: 2, which has no effect here.",
+        "1 file requests simSignals:zodiacal: zodi.fits, which has no effect here.",
     ]
 
 
@@ -221,7 +221,7 @@ def test_unused_keys_are_listed(tmp_path):
         ({"Readout:filter": "F999W"}, "Readout:filter: "),
         ({"Inst:mode": "imagin"}, "Inst:mode: 'imagin' is not allowed; did you mean 'imaging'"),
         ({"Telescope:ra": "north"}, "Telescope:ra: expected a number, not 'north'"),
-        ({"Telescope:dec": 91}, "Telescope:dec: 91 is no position on the sky"),
+        ({"Telescope:dec": 91}, "Telescope:dec: 91 is not a valid position on the sky"),
         ({"cosmicRay:library": "SUNMID"}, "cosmicRay:library: There is no cosmic-ray library 'SUNMID'"),
         ({"simSignals:bkgdrate": "lo"}, "simSignals:bkgdrate: expected a number, not 'lo'"),
         ({"simSignals:pointsource": "none.cat"}, "simSignals:pointsource: there is no file"),
@@ -305,13 +305,13 @@ def test_mistakes_in_our_section(tmp_path, key, value, words):
 
 
 def test_no_yaml(tmp_path):
-    with pytest.raises(InputError, match="there is no YAML file of an exposure"):
+    with pytest.raises(InputError, match="no YAML file of an exposure was found"):
         read_yaml(tmp_path)
     (tmp_path / "observation_list.yaml").write_text("Observation1: {}\n")
-    with pytest.raises(InputError, match="there is no YAML file of an exposure"):
+    with pytest.raises(InputError, match="no YAML file of an exposure was found"):
         read_yaml(tmp_path)
     (tmp_path / "broken.yaml").write_text("Inst: [1,\n")
-    with pytest.raises(InputError, match=r"broken\.yaml, line 2: it is no YAML"):
+    with pytest.raises(InputError, match=r"broken\.yaml, line 2: not valid YAML"):
         read_yaml(tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(tmp_path / "none.yaml")

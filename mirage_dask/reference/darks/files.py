@@ -161,7 +161,7 @@ def reading(path: str | Path, extension: str | None = None) -> Iterator[None]:
     except MirageDaskError:
         raise
     except FileNotFoundError:
-        broken(Path(path), "there is no such file", remedy=REMEDY)
+        broken(Path(path), "the file does not exist", remedy=REMEDY)
     except Exception as error:  # astropy raises many kinds for damaged files
         text = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
         what = f"it cannot be read ({type(error).__name__}: {text})"
@@ -187,7 +187,7 @@ def describe_dark(path: str | Path, detector: str, *, kind: str = "linearized") 
     try:
         status = path.stat()
     except OSError:
-        broken(path, "there is no such file", remedy=REMEDY)
+        broken(path, "the file does not exist", remedy=REMEDY)
     return _describe(str(path), get_detector(detector).name, kind, status.st_size, status.st_mtime_ns)
 
 
