@@ -23,6 +23,7 @@ import pandas as pd
 
 from mirage_dask.apt.table import as_table
 from mirage_dask.compiled import source_digest
+from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
 from mirage_dask.io.locations import cache_directory
@@ -34,11 +35,12 @@ from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
+    SOURCE_TABLES,
     Catalog,
+    UniformBackground,
     background_rate,
-    galaxies,
+    in_order,
     magnitude_owner,
-    point_sources,
     read_catalog,
 )
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
@@ -57,12 +59,16 @@ SAME_NUMBERS = (
 )
 """Columns of the table that a spec has under the same name."""
 
+SOURCES = (
+    *("planning.py", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene"),
+    *("reference", "psf", "instruments", "pointing"),
+)
+"""Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
+
 SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
 
 LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
 """Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
-
-MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
 
 def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -112,7 +118,7 @@ def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
 def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
-    for kind in (k for k in CATALOG_TYPES if k not in MAKERS):
+    for kind in (k for k in CATALOG_TYPES if k not in SOURCE_TABLES):
         refused = (table[kind] != "") & (table["status"] == "ready")
         table.loc[refused, ["status", "reason"]] = [
             "unsupported",
@@ -201,11 +207,11 @@ def plan_key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
     told = repr([settings.to_dict(), _places(table)])
-    for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
+    for text in (source_digest(*SOURCES), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
     for path in sorted(_files_given(table)):
         digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")
-    for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
+    for path in sorted({p for kind in SOURCE_TABLES for p in table[kind] if p}):
         digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
     return digest.hexdigest()
 
@@ -245,7 +251,7 @@ def check_catalogs(table: pd.DataFrame) -> None:
 def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
     """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
     problems: list[str] = []
-    for kind in MAKERS:
+    for kind in SOURCE_TABLES:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             uses = list(
                 rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
@@ -262,7 +268,7 @@ def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tup
 def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
     """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
     return {
-        (kind, path, *use): MAKERS[kind](catalog, *use).save(url)
+        (kind, path, *use): SOURCE_TABLES[kind](catalog, *use).save(url)
         for kind, path, catalog, uses in _catalogs(ready)
         for use in uses
     }
@@ -300,6 +306,18 @@ def _spec(
     pack = references.packs[row["name"]]
     attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
     same: dict[str, Any] = {n: str(row[n]) for n in SAME_TEXT} | {n: int(row[n]) for n in SAME_NUMBERS}
+    background = background_rate(
+        level,
+        *optics,
+        ra=row["ra_ref"],
+        dec=row["dec_ref"],
+        gain=ReferencePack.open(url, pack).meta["mean_gain"],
+        when=when,
+    )
+    layers = [(UniformBackground.kind, UniformBackground(background).key)] if background else []
+    layers += [
+        (kind, key) for kind in SOURCE_TABLES if (key := sources.get((kind, row[kind], *optics))) is not None
+    ]
     return ExposureSpec(
         **same,
         nints=int(row["nint"]),
@@ -307,19 +325,10 @@ def _spec(
         tframe=float(row["tframe"]),
         amplifiers=int(row["namp"]),
         attitude=tuple(float(v) for v in attitude.ravel()),
-        background=background_rate(
-            level,
-            *optics,
-            ra=row["ra_ref"],
-            dec=row["dec_ref"],
-            gain=ReferencePack.open(url, pack).meta["mean_gain"],
-            when=when,
-        ),
+        random_seed=int(row["seed"]),
+        pack=pack,
+        layers=in_order(layers),
         cosmic_ray_library=library,
         cosmic_ray_rate=float(rate),
-        effects=tuple(row["effects"].split()),
-        seed=int(row["seed"]),
-        pack=pack,
-        point_sources=sources.get(("point_source", row["point_source"], *optics), ""),
-        galaxies=sources.get(("galaxy", row["galaxy"], *optics), ""),
+        switched=switched_effects(row["effects"].split()),
     )

@@ -1,6 +1,7 @@
 """Facts about the instruments, as tables: to add a detector, subarray or filter, add a row in `data/`."""
 
 from mirage_dask.instruments.detectors import NAMES, Detector, detectors_of, get_detector, instruments
+from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
 from mirage_dask.instruments.orientation import Orientation
@@ -19,6 +20,7 @@ from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint, has_opt
 __all__ = [
     "NAMES",
     "Detector",
+    "DetectorArray",
     "OpticalElement",
     "Orientation",
     "ReadoutPattern",

@@ -14,7 +14,8 @@ from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
-from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack, copy_pack
+from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
+from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,

@@ -298,7 +298,7 @@ def save_plan(
         "content": digest.hexdigest(),
         "tile_bytes": TILE_BYTES,
         "exposures": len(ordered),
-        "seeds": sorted({spec.seed for spec in ordered}),
+        "seeds": sorted({spec.random_seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions(),
         "settings": dict(settings or {}),

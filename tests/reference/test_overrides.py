@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Shift
-from reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin
 
 import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
@@ -320,7 +320,7 @@ def test_what_is_no_transmission(tmp_path, image, words):
     path = tmp_path / "pom.fits"
     fits.PrimaryHDU(image.astype(np.float32)).writeto(path)
     with pytest.raises(ReferenceFileError, match=f"{path}.*{words}"):
-        read_transmission(path, size=2048)
+        read_transmission(path, shape=(2048, 2048))
 
 
 # -- PSF libraries ---------------------------------------------------------------------------------------------------
@@ -345,7 +345,7 @@ def test_a_folder_of_psfs_goes_before_all_sources(tmp_path, naming):
     first, second = (prepared.packs[row["name"]] for row in rows)
     assert files[first] == ("override", own.name)
     assert files[second][0] == "builtin"
-    core, turned = (ReferencePack.open(url, key).psf for key in (second, first))
+    core, turned = (ReferencePack.open(url, key).psf() for key in (second, first))
     assert core.core.shape == turned.core.shape
     assert not np.array_equal(core.core, turned.core)
     with pytest.raises(ReferenceFileError, match="holds no PSF library for NRCB1 F200W CLEAR"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from reference_set import EXPOSURE
+from support.reference_set import EXPOSURE
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -35,13 +35,13 @@ def test_prepare(table, tmp_path):
     assert said[-1] == ("references", 2, 2)
 
     pack = ReferencePack.open(url, made.packs["one"])
-    psf, rays = pack.psf, pack.cosmic_rays("SUNMAX")
-    assert pack.psf is psf
+    psf, rays = pack.psf(), pack.cosmic_rays("SUNMAX")
+    assert pack.psf() is psf
     assert 0.9 < psf.total_energy <= 1.0
     assert len(rays) == 10_000
     # Cosmic rays apart, the two share every plane.
     other = ReferencePack.open(url, made.packs["rapid"])
-    assert np.array_equal(other.psf.core, psf.core)
+    assert np.array_equal(other.psf().core, psf.core)
     with pytest.raises(ReferenceFileError, match="no cosmic_rays/SUNMAX"):
         other.cosmic_rays("SUNMAX")
 

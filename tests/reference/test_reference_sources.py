@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.builtin.locations import crds_directory, mirage_data_directory

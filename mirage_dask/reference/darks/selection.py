@@ -139,7 +139,7 @@ def _pattern(spec: ExposureSpec, dark: DarkFile) -> tuple[int, int]:
 def _words(spec: ExposureSpec, purpose: str, count: int) -> list[int]:
     """Draw 64-bit words that belong to the exposure and a purpose."""
     identity = (
-        f"{spec.seed}/{spec.program}/{spec.observation}/{spec.visit}/{spec.exposure}/{spec.tile}/{spec.dither}/"
+        f"{spec.random_seed}/{spec.program}/{spec.observation}/{spec.visit}/{spec.exposure}/{spec.tile}/{spec.dither}/"
         f"{spec.detector}"
     )
     text = f"mirage_dask/{LAYOUT}/dark files/{purpose}/{identity}"
