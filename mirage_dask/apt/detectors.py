@@ -46,10 +46,9 @@ def readings(exposure: Exposure) -> Iterator[Reading]:
     pointed = exposure.row.aperture if exposure.row is not None else ""
     for place in _places(specification, pointed):
         detector = get_detector(place.detector)
-        channel = detector.channel if specification.instrument == "NIRCAM" else ""
-        if channel not in specification.optics:
+        if detector.channel not in specification.optics:
             continue
-        filter, pupil = specification.optics[channel]
+        filter, pupil = specification.optics[detector.channel]
         yield Reading(
             detector=detector,
             aperture=aperture(place.aperture),

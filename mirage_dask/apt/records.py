@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mirage_dask.instruments import all_instruments
+
 SCIENCE, DIRECT, OUT_OF_FIELD = "SCIENCE", "DIRECT", "OUTOFFLD"
 ACQUISITION, CONFIRMATION = "T_ACQ", "CONFIRM"
-
-INSTRUMENT_OF_PREFIX = {"NRC": "NIRCAM", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSPEC"}
 
 
 def instrument_of(name: str) -> str:
     """Return the instrument of an aperture ('NRCB1_FULL') or of a template ('NircamImaging'); empty if unknown."""
     upper = name.upper()
-    for instrument in INSTRUMENT_OF_PREFIX.values():
-        if upper.startswith(instrument):
-            return instrument
-    return "NIRCAM" if upper.startswith("WFSC") else INSTRUMENT_OF_PREFIX.get(upper[:3], "")
+    for instrument in all_instruments():
+        if upper.startswith((instrument.name, instrument.prefix)):
+            return instrument.name
+    return "NIRCAM" if upper.startswith("WFSC") else ""
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,14 @@ from mirage_dask.apt.schedule import (
 )
 from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import exp_type, frame_time, get_readout, resets_before
+from mirage_dask.instruments import (
+    exp_type,
+    frame_time,
+    get_instrument,
+    get_readout,
+    instruments,
+    resets_before,
+)
 from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
@@ -280,9 +287,9 @@ def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
 def _listed_detector(exposure: Exposure, instrument: str) -> str:
     aperture = exposure.row.aperture if exposure.row is not None else ""
     names = [n for prefix, n in _LISTED.items() if (aperture or instrument).startswith(prefix)]
-    return (
-        names[-1] if names else {"NIRCAM": "nrc", "NIRISS": "nis", "FGS": "fgs"}.get(instrument, "unknown")
-    ).upper()
+    if names:
+        return names[-1].upper()
+    return get_instrument(instrument).prefix if instrument in instruments() else "UNKNOWN"
 
 
 def _read_by(exposure: Exposure, reading: Reading) -> dict[str, Any]:

@@ -7,10 +7,9 @@ from functools import cache
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.detectors import detectors_of, get_detector
+from mirage_dask.instruments.instrument import get_instrument
 from mirage_dask.instruments.tables import read_table
 
-ALWAYS_RESET = ("FGS",)
-"""Instruments whose subarrays have no reset before the first integration, like full frames."""
 PIXEL_TIME = 1e-5
 """Seconds in which an output digitises one pixel (TSAMPLE = 10 microseconds)."""
 
@@ -152,7 +151,7 @@ def resets_before(instrument: str, nx: int, ny: int) -> int:
     One for a subarray; 0 for a full frame, and 0 for FGS, which is reset continuously (as in Mirage).
     """
     full_frames = {detector.array.science_shape for detector in detectors_of(instrument)}
-    return int(instrument.upper() not in ALWAYS_RESET and (ny, nx) not in full_frames)
+    return int(not get_instrument(instrument).always_reset and (ny, nx) not in full_frames)
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:

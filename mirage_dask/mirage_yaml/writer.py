@@ -25,6 +25,7 @@ import pandas as pd
 import yaml
 
 from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_instrument
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 
 DATATYPES = ("linear", "raw", "linear, raw")
@@ -75,7 +76,6 @@ OWN_COLUMNS = (
 """Columns of the table that are written to the section `mirage_dask`."""
 
 _CONFIG = "config"
-_COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
 
 
 def can_be_written(table: pd.DataFrame) -> pd.Series:
@@ -121,7 +121,7 @@ def exposure_yaml(
             "path": f"{data}/cosmic_ray_library",
             "library": row["cosmic_ray_library"] or "SUNMAX",
             "scale": float(row["cosmic_ray_scale"]),
-            "suffix": _COSMIC_RAY_SUFFIX[instrument].format(str(row["detector"]).removeprefix("NRC")),
+            "suffix": f"IPC_{get_instrument(instrument).label}_{str(row['detector']).removeprefix('NRC')}",
             "seed": int(row["seed"]),
         },
         "simSignals": _signal_section(row, data),

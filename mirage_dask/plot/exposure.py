@@ -82,7 +82,7 @@ def draw_exposure(
 def _some_groups(raw: xr.DataArray, integration: int) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
     """Return the first group, the last one and a few between, (group, y, x), and their indices.
 
-    Each is selected by a single indexing operation: plain dask arrays pass only the first one on to the source of the values.
+    Each is selected by a single indexing operation: dask passes only the first one on to the source of the values.
     """
     last = raw.sizes["group"] - 1
     step = max(1, -(-last // CUTOUTS))

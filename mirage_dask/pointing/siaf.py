@@ -25,10 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments import all_instruments, instrument_of_aperture, instruments
 from mirage_dask.pointing.attitude import Floats, roll_at, unit_to_radec, v2v3_to_unit
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 
-_INSTRUMENTS = {"NRC": "NIRCam", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSpec"}
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
 _FULL_FRAMES = {"NIS": "NIS_CEN", "GUIDER1": "FGS1_FULL", "GUIDER2": "FGS2_FULL"}
 """Full-frame apertures that are not named DETECTOR_FULL."""
@@ -116,9 +116,11 @@ def prd_version() -> str:
 
 def _entry(name: str) -> Any:
     """Return pysiaf's aperture object."""
-    if str(name)[:3] not in _INSTRUMENTS:
-        raise InputError(f"{name!r} is not a valid aperture; names start with {', '.join(_INSTRUMENTS)}.")
-    siaf = _siaf(_INSTRUMENTS[name[:3]])
+    instrument = instrument_of_aperture(str(name))
+    if instrument is None:
+        prefixes = ", ".join(i.prefix for i in all_instruments())
+        raise InputError(f"{name!r} is not a valid aperture; names start with {prefixes}.")
+    siaf = _siaf(instrument.label)
     if name not in siaf.apernames:
         raise InputError(f"The SIAF has no aperture {name!r}{nearest(name, list(siaf.apernames)) or '.'}")
     return siaf[name]
@@ -127,7 +129,8 @@ def _entry(name: str) -> Any:
 def _full_frame(entry: Any) -> Any:
     """Return the full-frame aperture of the detector of an aperture."""
     name = str(entry.AperName)
-    if name[:3] not in ("NRC", "NIS", "FGS"):
+    instrument = instrument_of_aperture(name)
+    if instrument is None or instrument.name not in instruments():
         raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
     return _entry(_full_frame_name(_detector_of(name)))
 

@@ -32,13 +32,13 @@ from mirage_dask.apt.records import (
     instrument_of,
 )
 from mirage_dask.apt.records_json.sequences import (
-    SIMULATED,
     InstrumentRows,
     build_sequence,
     rows_of_instruments,
 )
 from mirage_dask.apt.records_json.tables import Row, Tables
 from mirage_dask.apt.records_json.templates import Template, template_of
+from mirage_dask.instruments import instruments
 
 BASE, PARALLEL = "BASE", "PARALLEL"
 FOCAL_PLANE = 3600.0
@@ -128,11 +128,11 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
         if "FIDUCIAL" in str(row.values.get("special_requirement")).upper()
         and isinstance(row.values.get("observation"), int)
     }
-    instruments = rows_of_instruments(tables)
+    rows_by_instrument = rows_of_instruments(tables)
     observations = []
     for number, row in numbers.items():
         of_visits = visits.get(number) or _Visits((1,), template_of(""), (), {}, False)
-        prime, *parallels = _sequences(number, of_visits, instruments, of_observation[number], row)
+        prime, *parallels = _sequences(number, of_visits, rows_by_instrument, of_observation[number], row)
         target = targets.get(next(iter(of_visits.targets.values()), 0))
         observations.append(
             Observation(
@@ -290,9 +290,9 @@ def _offsets(tables: Tables) -> dict[int, tuple[float, float]]:
 
 def _sequence_of_aperture(aperture: str, visits: _Visits) -> int:
     """Return the index of the sequence of an exposure without a sequence number, from its instrument."""
-    instruments = [t.instrument for t in (visits.template, *visits.parallels)]
+    names = [t.instrument for t in (visits.template, *visits.parallels)]
     instrument = instrument_of(aperture)
-    return instruments.index(instrument) if instrument in instruments else 0
+    return names.index(instrument) if instrument in names else 0
 
 
 def _target(row: Row, visit: int, visits: _Visits, targets: dict[int, Target]) -> Target:
@@ -318,7 +318,7 @@ def _type(row: Row, index: int) -> str:
 def _sequences(
     number: int,
     visits: _Visits,
-    instruments: dict[tuple[str, int], InstrumentRows],
+    rows_by_instrument: dict[tuple[str, int], InstrumentRows],
     pointing: list[tuple[int, PointingRow]],
     row: Row,
 ) -> list[Sequence]:
@@ -326,7 +326,7 @@ def _sequences(
     sequences: list[Sequence] = []
     for index, template in enumerate((visits.template, *visits.parallels)):
         mine = [p for i, p in pointing if i == index]
-        rows = instruments.get((template.instrument, number))
+        rows = rows_by_instrument.get((template.instrument, number))
         sequence = build_sequence(template, rows, mine, prime=index == 0)
         if index and template.name == "NirissWfss":
             sequence = _with_own_counts(sequence, sequences[0], mine)
@@ -370,7 +370,7 @@ def _check_readouts(
             )
             continue
         sequence, order = known[index], pointing.specification
-        if sequence.reason or sequence.instrument not in SIMULATED or order == 0:
+        if sequence.reason or sequence.instrument not in instruments() or order == 0:
             continue
         row = exposures[pointing.line]
         if order > len(sequence.specifications):

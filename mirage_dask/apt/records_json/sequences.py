@@ -30,14 +30,19 @@ from mirage_dask.apt.records import (
 from mirage_dask.apt.records_json.tables import Row, Tables, leading_number, shown
 from mirage_dask.apt.records_json.templates import Template
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import channel_of, get_readout, split_optics, subarrays
+from mirage_dask.instruments import (
+    all_instruments,
+    channel_of,
+    get_instrument,
+    get_readout,
+    split_optics,
+    subarrays,
+)
 
-SIMULATED = ("NIRCAM", "NIRISS", "FGS")
 MAX_SPECIFICATIONS = 10_000
 """Largest accepted `order_number`; APT never reaches it."""
 _DITHER_TABLES = {"NIRCAM": "nircam_imaging_dither", "NIRISS": "niriss_dither", "FGS": "fgs_dither"}
-_ACQUISITION_POINTS = {"NIRISS": 4}
-_ACQUISITION_FILTERS = {"NIRCAM": "F335M", "NIRISS": "F480M"}
+
 _TYPES = (SCIENCE, DIRECT, OUT_OF_FIELD, CONFIRMATION)
 _SHORT_MASKS = ("MASK210R", "MASKSWB")
 _CALIBRATION_MODES = {"GR150R": "wfss", "GR150C": "wfss", "GR700XD": "soss", "NRM": "ami"}
@@ -63,11 +68,11 @@ class InstrumentRows:
 def rows_of_instruments(tables: Tables) -> dict[tuple[str, int], InstrumentRows]:
     """Return the rows of all instrument tables, by (instrument, observation)."""
     found: dict[tuple[str, int], InstrumentRows] = {}
-    for instrument in (*SIMULATED, "MIRI", "NIRSPEC"):
-        word = instrument.lower()
+    for instrument in all_instruments():
+        word = instrument.key
         names = (
             f"{word}_exposure_specification",
-            _DITHER_TABLES.get(instrument, ""),
+            _DITHER_TABLES.get(instrument.name, ""),
             f"{word}_target_acq",
             f"{word}_templates",
         )
@@ -76,7 +81,7 @@ def rows_of_instruments(tables: Tables) -> dict[tuple[str, int], InstrumentRows]
             for row in tables.rows(name):
                 grouped[row.integer("observation", lowest=1, highest=999)][place].append(row)
         for observation, parts in grouped.items():
-            found[instrument, observation] = InstrumentRows(*(tuple(part) for part in parts))
+            found[instrument.name, observation] = InstrumentRows(*(tuple(part) for part in parts))
     return found
 
 
@@ -278,7 +283,7 @@ class _Builder:
             return None
         row = self.rows.acquisitions[0]
         keys = [k for k in ("filter", "filter_long", "filter_short") if k in row] or ["filter"]
-        name = row.text(keys[0], _ACQUISITION_FILTERS.get(instrument, ""))
+        name = row.text(keys[0], get_instrument(instrument).acquisition_filter)
         optics: dict[str, tuple[str, str]] = {}
         try:
             if instrument == "NIRCAM":
@@ -301,7 +306,7 @@ class _Builder:
             ngroup=row.integer("number_of_groups", lowest=1),
             subarray=row.text("subarray", self.template.acquisition),
             use="aperture" if instrument == "NIRCAM" else "imaging",
-            dithers=Dithers(points=_ACQUISITION_POINTS.get(instrument, 1)),
+            dithers=Dithers(points=get_instrument(instrument).acquisition_points),
         )
 
 

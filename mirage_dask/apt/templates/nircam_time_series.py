@@ -16,10 +16,7 @@ from mirage_dask.apt.templates.context import (
     read_subarray,
     with_pupil,
 )
-from mirage_dask.instruments import get_readout
-
-ACQUISITION_FILTER = "F335M"
-"""Used if the XML, before schema 50, does not name it."""
+from mirage_dask.instruments import get_instrument, get_readout
 
 
 def read_acquisition(
@@ -54,7 +51,7 @@ def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | Non
     optics = (
         template.check("AcqFilter", look_up, ("", ""))
         if template.text("AcqFilter")
-        else look_up(ACQUISITION_FILTER)
+        else look_up(get_instrument("NIRCAM").acquisition_filter)  # not named before schema 50
     )
     return read_acquisition(template, channel="LONG", optics=optics, subarray=subarray)
 

@@ -11,9 +11,7 @@ from dataclasses import replace
 from mirage_dask.apt.elements import Reader, leading_number
 from mirage_dask.apt.records import ACQUISITION, DIRECT, Dithers, ExposureSpecification, Sequence
 from mirage_dask.apt.templates.context import Context, read_readout, with_pupil
-from mirage_dask.instruments import get_readout, split_optics
-
-ACQUISITION_POINTS = 4
+from mirage_dask.instruments import get_instrument, get_readout, split_optics
 
 
 def wheels(text: str) -> tuple[str, str]:
@@ -40,7 +38,7 @@ def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | Non
         readpatt=template.check("AcqReadoutPattern", lambda t: get_readout("NIRISS", t).name, ""),
         ngroup=template.positive("AcqGroups"),
         subarray=subarray,
-        dithers=Dithers(points=ACQUISITION_POINTS),
+        dithers=Dithers(points=get_instrument("NIRISS").acquisition_points),
     )
 
 

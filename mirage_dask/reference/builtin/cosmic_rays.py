@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import NAMES, Detector, cosmic_ray_library, get_detector
+from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector, get_instrument
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.reference.builtin.streams import stream
 from mirage_dask.reference.files.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
@@ -218,7 +218,7 @@ def _is_current(path: Path) -> bool:
 
 def _write(path: Path, data: NDArray[np.float32], spec: Detector, library: str, index: int) -> None:
     header = fits.Header()
-    header["INSTRUME"] = (NAMES[spec.instrument], "instrument")
+    header["INSTRUME"] = (get_instrument(spec.instrument).label, "instrument")
     header["DETECTOR"] = (spec.name, "detector")
     header["LIBRARY"] = (library, "radiation environment")
     header["FILENUM"] = (index, "number of the file")

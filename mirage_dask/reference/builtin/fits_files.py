@@ -22,7 +22,14 @@ from astropy.io import fits
 from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements, transmission
+from mirage_dask.instruments import (
+    frame_time,
+    get_instrument,
+    get_readout,
+    get_zeropoint,
+    optical_elements,
+    transmission,
+)
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
@@ -45,8 +52,7 @@ STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
 """Steradians per square arcsecond."""
 DARK_STEP = 2.0**-14
 """DN; a power of two, so that the slope of a dark ramp is exact for every readout pattern."""
-_MODELS = {"NIRCAM": "NrcImg", "NIRISS": "NisImg", "FGS": "FgsImg"}
-"""Prefix of the pipeline's data models of photometric tables."""
+
 DARK_GROUPS = 2
 """The pipeline extends a short dark along the slope of its last two groups, which is exact for a linear one."""
 
@@ -217,7 +223,7 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
     cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}
-    model = f"{_MODELS[recipe.instrument]}PhotomModel"
+    model = f"{get_instrument(recipe.instrument).image_model}PhotomModel"
     write_fits(path, [_primary(recipe, maps, model, "MJy/sr per DN/s", **cards), table])
 
 
@@ -259,7 +265,7 @@ def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
 def _apcorr(path: Path, recipe: Recipe) -> None:
     primary = primary_hdu(
         kind=recipe.kind,
-        model=f"{_MODELS[recipe.instrument]}ApcorrModel",
+        model=f"{get_instrument(recipe.instrument).image_model}ApcorrModel",
         instrument=recipe.instrument,
         detector=None,
         description="Encircled energy of the built-in PSF",

@@ -22,7 +22,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import NAMES, Detector, get_detector, optical_elements
+from mirage_dask.instruments import Detector, get_detector, get_instrument, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.psf.files import (
@@ -281,7 +281,7 @@ def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, 
     """Return the keywords common to both files: those that Mirage requires, and the parameters of the PSFs."""
     first, second = blocking_filter(spec.instrument, filter, pupil)
     header: dict[str, tuple[Any, str]] = {
-        "INSTRUME": (NAMES[spec.instrument], "instrument"),
+        "INSTRUME": (get_instrument(spec.instrument).label, "instrument"),
         "DETECTOR": (psf_detector(spec.name), "detector"),
         "FILTER": (first, "filter wheel"),
         "PUPIL": (second, "pupil wheel"),

@@ -23,7 +23,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import NAMES, cosmic_ray_library, get_detector
+from mirage_dask.instruments import cosmic_ray_library, get_detector, get_instrument
 
 FORMAT = 1
 FILES, STAMPS, SIDE, HALF = 10, 1000, 21, 10
@@ -109,7 +109,7 @@ def cosmic_ray_files(directory: str | Path, *, detector: str, library: str) -> l
     spec, name = get_detector(detector), cosmic_ray_library(library)
     folder = Path(directory) / spec.instrument.lower() / "cosmic_ray_library"
     stem = f"CRs_MCD1.7_{_FILE_NAMES.get(name, name)}"
-    suffix = f"IPC_{NAMES[spec.instrument]}_{spec.name.removeprefix('NRC')}.fits"
+    suffix = f"IPC_{get_instrument(spec.instrument).label}_{spec.name.removeprefix('NRC')}.fits"
     return [folder / f"{stem}_{index:02d}_{suffix}" for index in range(FILES)]
 
 
