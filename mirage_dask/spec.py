@@ -131,7 +131,7 @@ class ExposureSpec:
         known = {f.name for f in fields(cls)}
         unknown, missing = sorted(set(values) - known), sorted(known - set(values) - set(_DEFAULTS))
         if unknown or missing:
-            found = [f"the fields {', '.join(unknown)}, which it does not know"] if unknown else []
+            found = [f"the fields {', '.join(unknown)}, which this version does not know"] if unknown else []
             found += [f"no {', '.join(missing)}"] if missing else []
             raise StoreError(
                 f"The exposure {values.get('name', '?')} was planned by another version of mirage_dask: its specification "

@@ -8,7 +8,7 @@ from mirage_dask.instruments.instrument import (
     get_instrument,
     instrument_of_aperture,
 )
-from mirage_dask.instruments.modes import cosmic_ray_library, cosmic_ray_rate, exp_type
+from mirage_dask.instruments.modes import cosmic_ray_libraries, cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
@@ -34,6 +34,7 @@ __all__ = [
     "ZeroPoint",
     "all_instruments",
     "channel_of",
+    "cosmic_ray_libraries",
     "cosmic_ray_library",
     "cosmic_ray_rate",
     "detectors_of",

@@ -2,7 +2,7 @@
 
 Files written by this package yield the same rows from which they were written: values for which Mirage has no key are in
 their section `mirage_dask`. Mirage's keys have precedence, in Mirage's files and in edited ones: the attitude is computed
-from the aperture's position and PAV3 (Telescope), the scene from simSignals, the seed from simSignals:poissonseed.
+from the aperture's position and PAV3 (Telescope), the scene from simSignals, the random seed from simSignals:poissonseed.
 
 Reference files are the built-in ones, which a note states, unless that section names others.
 
@@ -11,7 +11,6 @@ Unused keys are listed in `YamlProposal.ignored`; if one of them requests physic
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -33,12 +32,12 @@ from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readou
 from mirage_dask.mirage_yaml.values import YamlValues
 from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
 from mirage_dask.pointing import aperture, attitude_matrix
-from mirage_dask.settings.catalogs import file_path
-from mirage_dask.settings.model import SETTINGS_COLUMNS
+from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
+from mirage_dask.settings.effects import effect_names
+from mirage_dask.settings.grammar import existing_path
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, NESTING, NOT_NEEDED
-from mirage_dask.settings.parsing import DARKS, REFERENCES
 from mirage_dask.settings.problems import Problems, is_nothing
-from mirage_dask.settings.records import Effects
 
 MAX_BYTES = 2**20
 WITHOUT_EFFECT: dict[str, Any] = {
@@ -110,7 +109,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
             if _differs(unused, key)
         )
     names = Counter(row["name"] for _, row in rows)
-    problems += [f"{place}: {name} occurs {count} times." for name, count in names.items() if count > 1]
+    problems += [f"{place}: {name} is given {count} times." for name, count in names.items() if count > 1]
     if not rows and not problems:
         problems.append(f"{place}: no YAML file of an exposure was found; give the folder of Mirage's files.")
     if problems:
@@ -144,7 +143,7 @@ def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problems.append(f"{file}{line}: not valid YAML: {getattr(error, 'problem', None) or error}.")
+        problems.append(f"{file}{line}: it is not valid YAML: {getattr(error, 'problem', None) or error}.")
         return None
     if not isinstance(values, Mapping) or "Inst" not in values:
         return None
@@ -293,9 +292,9 @@ def _attitude(pointing: Mapping[str, float], roll: float) -> Any:
 
 
 def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str, Any]:
-    """Return catalogs, background, cosmic rays, overrides, effects and seed."""
+    """Return catalogs, background, cosmic rays, references, effects and random seed: the columns of the settings."""
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
-    row: dict[str, Any] = {kind: signals.file(key) for kind, key in CATALOG_KEYS.items()}
+    catalogs = {kind: path for kind, key in CATALOG_KEYS.items() if (path := signals.file(key))}
     level = signals.level("bkgdrate", "low")
     if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
         level = "date"
@@ -311,24 +310,23 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
             continue
         if kind not in NESTING:
             own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
-        overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)
+        overrides[kind] = existing_path(path, f"{OWN_SECTION}:overrides", own.problems)
     usual = f"{instrument.lower()}/gridded_psf_library"
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
-    if scale == 0.0:
-        library = ""
-    effects = Effects(cosmic_rays=bool(library))
-    return row | {
-        "background": str(level),
-        "cosmic_ray_library": library,
-        "cosmic_ray_scale": scale,
-        "references": own.words("references", REFERENCES, "builtin"),
-        "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
-        "psf_path": signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
-        "darks": own.words("darks", DARKS, "model"),
-        "effects": own.words("effects", Effects().names, " ".join(effects.names)),
-        "seed": own.integer("seed", signals.integer("poissonseed", 42)),
-    }
+    effects = Effects().switch(cosmic_rays=scale != 0.0)
+    darks = own.words("darks", DARKS, DARKS[:1])
+    return ExposureSettings(
+        catalogs=catalogs,
+        background=level,
+        cosmic_rays=CosmicRays(library, scale) if scale != 0.0 else None,
+        references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
+        overrides=overrides,
+        psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
+        darks=darks[0] if darks else DARKS[0],
+        effects=Effects(own.words("effects", effect_names(), effects.names)),
+        random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
+    ).to_columns()
 
 
 def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:

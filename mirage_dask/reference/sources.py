@@ -8,7 +8,6 @@ MIRAGE_DATA. The network is used for crds only, and only for missing files.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,6 +36,7 @@ from mirage_dask.reference.crds.lookup import (
 )
 from mirage_dask.reference.crds.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
+from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
@@ -87,17 +87,15 @@ def mirage_data() -> Path:
     return Path(given).expanduser()
 
 
-def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
+def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
     """Return the files in the column `overrides` of an exposure by type; None for a type that is not needed.
 
     They were given by the user, or written by `mirage_dask.reference.pinning` together with their context.
     """
-    text = str(record.get("overrides", "") or "")
-    given: dict[str, str] = json.loads(text) if text else {}
-    context = given.pop(CONTEXT, "")
+    context = row.overrides.get(CONTEXT, "")
     cache = crds_path() if context else None
     found: dict[str, FoundFile | None] = {}
-    for kind, name in given.items():
+    for kind, name in row.overrides.items():
         if kind in OVERRIDE_TYPES:
             observed = cache is not None and cache in Path(name).parents
             file = FoundFile(Path(name), CRDS if observed else OVERRIDE, context if observed else "")
@@ -105,17 +103,17 @@ def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
     return found
 
 
-def asks_observatory(record: Mapping[str, Any]) -> bool:
+def asks_observatory(row: ExposureRow) -> bool:
     """Return whether an exposure needs a query to CRDS: it is a source, and `overrides` lacks a type."""
-    return CRDS in str(record["references"]).split() and not set(SIMULATION_TYPES) <= set(own_files(record))
+    return CRDS in row.references and not set(SIMULATION_TYPES) <= set(own_files(row))
 
 
-def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
+def context_in_use(rows: Iterable[ExposureRow]) -> str:
     """Return the CRDS context for exposures; empty if CRDS is not needed or not available.
 
     The server may be asked for the context; nothing is downloaded.
     """
-    if not any(asks_observatory(record) for record in records):
+    if not any(asks_observatory(row) for row in rows):
         return ""
     try:
         return observatory_context().context
@@ -124,13 +122,13 @@ def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def find_files(
-    records: Sequence[Mapping[str, Any]], sources: Sequence[str], *, progress: Progress | None = None
+    rows: Sequence[ExposureRow], sources: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, FoundFile]]:
     """Return the CRDS files of each exposure by type; make or download missing ones.
 
     Parameters
     ----------
-    records
+    rows
         Rows of the exposure table. Types in a row's `overrides` (`own_files`) are skipped.
     sources
         Names of `SOURCES`; a file is taken from the first that has it.
@@ -141,7 +139,7 @@ def find_files(
         If no source has a file; lists exposure, type, query, file, cache and remedy of each.
     """
     found, missing = search_files(
-        records, sources, obtain=partial(fetch_files, progress=progress), progress=progress
+        rows, sources, obtain=partial(fetch_files, progress=progress), progress=progress
     )
     if missing:
         raise ReferenceFileError("\n".join(dict.fromkeys(missing.values())))
@@ -157,7 +155,7 @@ def promise_files(cache: CrdsCache, names: Iterable[str]) -> dict[str, str]:
 
 
 def search_files(
-    records: Sequence[Mapping[str, Any]],
+    rows: Sequence[ExposureRow],
     sources: Sequence[str],
     *,
     obtain: Callable[[CrdsCache, list[str]], dict[str, str]] = promise_files,
@@ -172,10 +170,10 @@ def search_files(
     obtain
         Called with a cache and the names of its missing files; returns {name: reason} for those that are not available.
     """
-    found: list[dict[str, FoundFile]] = [{} for _ in records]
+    found: list[dict[str, FoundFile]] = [{} for _ in rows]
     missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]
-    own = [set(own_files(record)) for record in records]
+    own = [set(own_files(row)) for row in rows]
     # Overridden built-in files are made too, for the pipeline that calibrates with the built-in cache.
     settled = [set(kinds) if CRDS in names else set() for kinds in own]
     for name in names:
@@ -184,7 +182,7 @@ def search_files(
         ]
         if not places:
             continue
-        questions = [(str(records[i]["name"]), question(records[i])) for i in places]
+        questions = [(rows[i].name, question(rows[i])) for i in places]
         types = PIPELINE_TYPES if name == BUILTIN else SIMULATION_TYPES
         try:
             cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache(progress)
@@ -203,7 +201,7 @@ def search_files(
                 if kind in settled[i]:
                     continue
                 if not file:
-                    missing[i, kind] = unanswered(str(records[i]["name"]), kind, asked[i], cache)
+                    missing[i, kind] = unanswered(rows[i].name, kind, asked[i], cache)
                 elif file == NOT_NEEDED:
                     settled[i].add(kind)
                 elif name == BUILTIN or cache.path(file).is_file():
@@ -216,7 +214,7 @@ def search_files(
             for i, kind in uses:
                 if file in reasons:
                     missing[i, kind] = (
-                        f"{records[i]['name']}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
+                        f"{rows[i].name}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
                         f"{parameters(asked[i])}; {cache.context}), and {reasons[file]}; {REMEDIES}."
                     )
                 else:

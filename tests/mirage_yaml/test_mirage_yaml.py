@@ -15,6 +15,7 @@ import mirage_dask as md
 from mirage_dask.errors import InputError
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.mirage_yaml.writer import OWN_SECTION, can_be_written, exposure_yaml
+from mirage_dask.settings import rows_of
 
 GOLDEN_SETTINGS = {
     "roll_angle": 37.5,
@@ -34,7 +35,7 @@ def assert_same(table: pd.DataFrame, again: pd.DataFrame) -> None:
 
 
 def test_rows_come_back(tmp_path):
-    proposal = example(background={1: 0.25, 2: "high"}, effects=["pink_noise"], seed=7)
+    proposal = example(background={1: 0.25, 2: "high"}, effects=["pink_noise"], random_seed=7)
     paths = proposal.write_yaml(tmp_path / "yaml", datatype="raw", simdata_directory="data")
     assert [p.stem for p in paths] == list(proposal.table.name)
     again = md.open_yaml(tmp_path / "yaml")
@@ -106,7 +107,7 @@ def test_keys_and_values_are_mirages(shared, tmp_path, name):
     for catalog in catalogs.values():
         catalog.write_text("")
     table = md.open_proposal(path, catalogs=catalogs, **GOLDEN_SETTINGS).table
-    row = table.set_index("name", drop=False).loc[name]
+    (row,) = rows_of(table[table["name"] == name])
     ours = exposure_yaml(row, datatype="linear, raw", directory="simdata")
     golden = yaml.safe_load((shared / "golden" / "yaml" / f"{name}.yaml").read_text())
     assert list(ours) == [*golden, OWN_SECTION]
@@ -143,7 +144,8 @@ def test_files_of_mirage_open(shared):
 def golden_like(tmp_path: Path, **changes) -> Path:
     """One written file with changes: {'Section:key': value}; a value of ... removes the key."""
     name = "jw99001002001_01101_00001_nrcb1"
-    row = example().table.set_index("name", drop=False).loc[name]
+    table = example().table
+    (row,) = rows_of(table[table["name"] == name])
     values = exposure_yaml(row)
     del values[OWN_SECTION]
     for place, value in changes.items():
@@ -221,7 +223,7 @@ def test_unused_keys_are_listed(tmp_path):
         ({"Readout:filter": "F999W"}, "Readout:filter: "),
         ({"Inst:mode": "imagin"}, "Inst:mode: 'imagin' is not allowed; did you mean 'imaging'"),
         ({"Telescope:ra": "north"}, "Telescope:ra: expected a number, not 'north'"),
-        ({"Telescope:dec": 91}, "Telescope:dec: 91 is not a valid position on the sky"),
+        ({"Telescope:dec": 91}, "Telescope:dec: 91 is not a position on the sky"),
         ({"cosmicRay:library": "SUNMID"}, "cosmicRay:library: There is no cosmic-ray library 'SUNMID'"),
         ({"simSignals:bkgdrate": "lo"}, "simSignals:bkgdrate: expected a number, not 'lo'"),
         ({"simSignals:pointsource": "none.cat"}, "simSignals:pointsource: there is no file"),
@@ -265,7 +267,7 @@ JUNK = (
 
 def test_any_value_is_an_input_error_or_an_exposure(tmp_path):
     """Every key of a written file, our own section too, with values that belong elsewhere."""
-    values = exposure_yaml(example().table.iloc[-1])
+    values = exposure_yaml(rows_of(example().table)[-1])
     path = tmp_path / "junk.yaml"
     refused = 0
     for section in values:
@@ -295,7 +297,7 @@ def test_any_value_is_an_input_error_or_an_exposure(tmp_path):
     ],
 )
 def test_mistakes_in_our_section(tmp_path, key, value, words):
-    values = exposure_yaml(example().table.iloc[-1])
+    values = exposure_yaml(rows_of(example().table)[-1])
     values[OWN_SECTION][key] = value
     path = tmp_path / "own.yaml"
     path.write_text(yaml.safe_dump(values), encoding="utf-8")
@@ -311,12 +313,12 @@ def test_no_yaml(tmp_path):
     with pytest.raises(InputError, match="no YAML file of an exposure was found"):
         read_yaml(tmp_path)
     (tmp_path / "broken.yaml").write_text("Inst: [1,\n")
-    with pytest.raises(InputError, match=r"broken\.yaml, line 2: not valid YAML"):
+    with pytest.raises(InputError, match=r"broken\.yaml, line 2: it is not valid YAML"):
         read_yaml(tmp_path)
     with pytest.raises(InputError, match="cannot be read"):
         read_yaml(tmp_path / "none.yaml")
     with pytest.raises(InputError, match="holds its settings"):
-        md.open_proposal(tmp_path, seed=3)
+        md.open_proposal(tmp_path, random_seed=3)
 
 
 def test_nothing_to_write(tmp_path):

@@ -22,6 +22,7 @@ from mirage_dask.reference.crds.lookup import (
     recommend,
 )
 from mirage_dask.reference.packs.planes import PlaneMaker
+from mirage_dask.settings.row import row_of
 
 pytestmark = pytest.mark.closure
 
@@ -43,7 +44,7 @@ STAR = 60_000.0  # e-/s, on top of the sky, spread over a Gaussian
 
 def _files() -> tuple[CrdsCache, dict[str, Path]]:
     cache = CrdsCache.builtin()
-    answer = recommend([("x", question(EXPOSURE))], cache=cache, types=PIPELINE_TYPES)[0]
+    answer = recommend([("x", question(row_of(EXPOSURE)))], cache=cache, types=PIPELINE_TYPES)[0]
     build_files(cache.root, [name for name in answer.values() if name != "N/A"])
     return cache, paths("x", answer, cache=cache)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from support.reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin, exposure_row
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import detectors_of, get_detector, get_zeropoint, instruments
@@ -43,8 +43,8 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def ask(tmp_path: Path, **changes: object) -> dict[str, str]:
     cache = CrdsCache.builtin(tmp_path)
-    exposure = EXPOSURE | changes
-    return recommend([(str(exposure["name"]), question(exposure))], cache=cache, types=PIPELINE_TYPES)[0]
+    exposure = exposure_row(**changes)
+    return recommend([(exposure.name, question(exposure))], cache=cache, types=PIPELINE_TYPES)[0]
 
 
 def test_crds_answers_offline(tmp_path, no_network):
@@ -72,7 +72,7 @@ def test_answers_follow_the_exposure(tmp_path):
 
 def test_header_without_outputs(tmp_path):
     """A file that does not say how many outputs it was read through still finds its dark."""
-    header = question(EXPOSURE)
+    header = question(exposure_row())
     del header["META.EXPOSURE.NOUTPUTS"]
     found = recommend([("x", header)], cache=CrdsCache.builtin(tmp_path), types=("dark",))
     assert found == [{"dark": "jwst_nircam_dark_nrcb1-full-shallow4.fits"}]
@@ -83,11 +83,13 @@ def test_getreferences_gives_the_same_files(no_network):
     with environment(cache):
         import crds
 
-        found = crds.getreferences(question(EXPOSURE), reftypes=list(SIMULATION_TYPES), observatory="jwst")
+        found = crds.getreferences(
+            question(exposure_row()), reftypes=list(SIMULATION_TYPES), observatory="jwst"
+        )
     assert {kind: Path(path) for kind, path in found.items()} == {
         kind: files[kind] for kind in SIMULATION_TYPES
     }
-    assert lookup(EXPOSURE) == {kind: files[kind] for kind in SIMULATION_TYPES}
+    assert lookup(exposure_row()) == {kind: files[kind] for kind in SIMULATION_TYPES}
 
 
 def test_every_other_type_is_not_needed(tmp_path):
@@ -103,12 +105,12 @@ def test_every_other_type_is_not_needed(tmp_path):
         "pars-jumpstep",
         "wavelengthrange",
     )
-    assert set(recommend([("x", question(EXPOSURE))], cache=cache, types=other)[0].values()) == {"N/A"}
+    assert set(recommend([("x", question(exposure_row()))], cache=cache, types=other)[0].values()) == {"N/A"}
 
 
 def test_detector_multiple_has_catalog_references(tmp_path):
     """A mosaic of several detectors has DETECTOR = MULTIPLE, and its catalog still needs two types."""
-    header = question(EXPOSURE) | {
+    header = question(exposure_row()) | {
         "META.INSTRUMENT.DETECTOR": "MULTIPLE",
         "META.INSTRUMENT.MODULE": "MULTIPLE",
     }
@@ -145,7 +147,7 @@ def test_files_that_are_not_built_are_named(tmp_path):
     with pytest.raises(
         ReferenceFileError, match=r"jwst_nircam_gain_nrcb1\.fits \(gain\).*mirage-dask reference build"
     ):
-        lookup(EXPOSURE, ("gain", "mask"), cache=CrdsCache.builtin(tmp_path))
+        lookup(exposure_row(), ("gain", "mask"), cache=CrdsCache.builtin(tmp_path))
 
 
 def test_environment_is_put_back(tmp_path, monkeypatch):
@@ -172,7 +174,7 @@ def test_two_caches_in_one_process(tmp_path):
     (broken / "mappings" / "jwst" / "jwst_nircam_gain_0001.rmap").write_text("header = {")
     cache = CrdsCache(broken, CONTEXT, "builtin")
     with pytest.raises(ReferenceFileError, match="gain"):
-        recommend([("x", question(EXPOSURE))], cache=cache, types=("gain",))
+        recommend([("x", question(exposure_row()))], cache=cache, types=("gain",))
 
 
 def test_damaged_rules_are_mended(tmp_path):
@@ -234,7 +236,7 @@ def test_answers_of_other_instruments(tmp_path, no_network, detector, flat, dark
 
 def test_headers_ask_for_no_more_than_they_have():
     """FGS has no filter, and only NIRCam has modules: a key without a value would match nothing."""
-    header = question(EXPOSURE | {"detector": "GUIDER1"} | OTHERS["GUIDER1"])
+    header = question(exposure_row(**{"detector": "GUIDER1"} | OTHERS["GUIDER1"]))
     assert not [k for k in header if k.endswith(("FILTER", "PUPIL", "MODULE", "CHANNEL"))]
     assert all(header.values())
 

@@ -25,6 +25,7 @@ from mirage_dask.reference.crds.lookup import SIMULATION_TYPES, calibrate_env
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.sources import cache_of, find_files
 from mirage_dask.run.execute import run_plan
+from mirage_dask.settings import rows_of
 from mirage_dask.store.plan import Plan
 
 GAIN = "jwst_nircam_gain_nrcb1.fits"
@@ -41,7 +42,7 @@ def one_exposure(**settings) -> Proposal:
 @pytest.fixture(scope="module")
 def files() -> dict[str, bytes]:
     """The contents of all files of the exposure, and of the gain of the later context."""
-    (found,) = find_files(one_exposure(references="builtin").table.to_dict("records"), ["builtin"])
+    (found,) = find_files(rows_of(one_exposure(references="builtin").table), ["builtin"])
     contents = {found[kind].path.name: found[kind].path.read_bytes() for kind in SIMULATION_TYPES}
     stream = io.BytesIO()
     with fits.open(io.BytesIO(contents[GAIN])) as hdus:

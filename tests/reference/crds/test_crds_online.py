@@ -24,7 +24,7 @@ from support.crds_site import (
     reset,
     truncated,
 )
-from support.reference_set import EXPOSURE
+from support.reference_set import EXPOSURE, exposure_row
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.builtin.rules import CONTEXT
@@ -35,25 +35,20 @@ from mirage_dask.reference.crds.lookup import SIMULATION_TYPES, CrdsCache, envir
 from mirage_dask.reference.crds.observatory import DEFAULT_SERVER, observatory_cache, observatory_context
 from mirage_dask.reference.prepare import prepare_references
 from mirage_dask.reference.sources import find_files
+from mirage_dask.settings import ExposureRow
 
 GAIN = "jwst_nircam_gain_nrcb1.fits"
-ROW = EXPOSURE | {
-    "references": "crds",
-    "overrides": "",
-    "psf_path": "",
-    "status": "ready",
-    "cosmic_ray_library": "",
-}
+ROW = exposure_row(references="crds")
 
 
-def names_of(exposure: dict[str, object]) -> dict[str, str]:
+def names_of(exposure: ExposureRow) -> dict[str, str]:
     cache = CrdsCache.builtin()
     return recommend([("x", question(exposure))], cache=cache, types=SIMULATION_TYPES)[0]
 
 
 @pytest.fixture
 def site():
-    names = list(names_of(EXPOSURE).values())
+    names = list(names_of(exposure_row()).values())
     with observing(Observatory(placeholders([*names, LATER_GAIN]))) as site:
         yield site
 
@@ -78,10 +73,10 @@ def left_over(cache: Path) -> list[str]:
 
 def test_an_empty_cache_is_filled_with_what_is_needed(site, cache):
     told = []
-    rows = [EXPOSURE, EXPOSURE | {"name": "other"}]
+    rows = [exposure_row(), exposure_row(name="other")]
     found = find_files(rows, ["crds"], progress=lambda *said: told.append(said))
     assert found[0] == found[1]
-    assert {kind: file.path.name for kind, file in found[0].items()} == names_of(EXPOSURE)
+    assert {kind: file.path.name for kind, file in found[0].items()} == names_of(exposure_row())
     for file in found[0].values():
         assert file.path.read_bytes() == site.references[file.path.name]
         assert (file.source, file.context) == ("crds", CONTEXT)
@@ -91,7 +86,7 @@ def test_an_empty_cache_is_filled_with_what_is_needed(site, cache):
     assert left_over(cache) == []
     # Each once, and nothing else.
     fetched = [name for name in site.asked if "." in name]
-    assert sorted(fetched) == sorted([*names_of(EXPOSURE).values(), *site.closure(CONTEXT)])
+    assert sorted(fetched) == sorted([*names_of(exposure_row()).values(), *site.closure(CONTEXT)])
     texts, done, total = zip(*[said for said in told if "CRDS files" in said[0]], strict=True)
     assert set(total) == {len(found[0])}
     assert (done[-1], list(done)) == (len(found[0]), sorted(done))
@@ -99,14 +94,14 @@ def test_an_empty_cache_is_filled_with_what_is_needed(site, cache):
 
 
 def test_nobody_is_asked_when_all_is_there(site, cache):
-    first = find_files([EXPOSURE], ["crds"])
+    first = find_files([exposure_row()], ["crds"])
     site.asked.clear()
     site.context = LATER  # the cache stays in its context until somebody connects it
-    assert find_files([EXPOSURE], ["crds"]) == first
-    assert find_files([EXPOSURE], ["builtin"])
+    assert find_files([exposure_row()], ["crds"]) == first
+    assert find_files([exposure_row()], ["builtin"])
     assert site.asked == []
     (cache / "references/jwst/nircam" / GAIN).unlink()
-    assert find_files([EXPOSURE], ["crds"]) == first
+    assert find_files([exposure_row()], ["crds"]) == first
     assert site.files() == [GAIN]
     assert observatory_context().context == CONTEXT
 
@@ -140,7 +135,7 @@ def test_what_the_context_is(site, cache, monkeypatch):
     ):
         monkeypatch.setenv("CRDS_CONTEXT", word)
         with pytest.raises(ReferenceFileError, match=remedy):
-            find_files([EXPOSURE], ["crds"])
+            find_files([exposure_row()], ["crds"])
     # Without a network, what the cache remembers is the latest.
     monkeypatch.setenv("CRDS_CONTEXT", "latest")
     with monkeypatch.context() as changed:
@@ -160,17 +155,17 @@ def test_what_the_context_is(site, cache, monkeypatch):
 def test_an_empty_cache_and_a_given_context(site, cache, monkeypatch):
     site.context = LATER
     monkeypatch.setenv("CRDS_CONTEXT", CONTEXT)
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert (found["gain"].path.name, found["gain"].context) == (GAIN, CONTEXT)
     monkeypatch.setenv("CRDS_CONTEXT", LATER)
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert (found["gain"].path.name, found["gain"].context) == (LATER_GAIN, LATER)
 
 
 @pytest.mark.parametrize("fault", [broken_off, truncated, reset, damaged, overloaded])
 def test_a_fault_that_passes_is_mended(site, cache, fault):
     site.faults = {GAIN: [fault], "jwst_nircam_0001.imap": [fault]}
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert found["gain"].path.read_bytes() == site.references[GAIN]
     assert (cache / "mappings/jwst/jwst_nircam_0001.imap").read_bytes() == site.rules["jwst_nircam_0001.imap"]
     assert site.asked.count(GAIN) == 2
@@ -193,7 +188,7 @@ def test_a_fault_that_stays_leaves_nothing(site, cache, fault, words):
     """The other files are there, the error says all that is to be known, and the next run mends it."""
     site.faults = {GAIN: [fault] * 3}
     with pytest.raises(ReferenceFileError) as caught:
-        find_files([EXPOSURE | {"overrides": ""}], ["crds"])
+        find_files([exposure_row(overrides="")], ["crds"])
     first, *others = str(caught.value).splitlines()
     assert others == [] or fault is hanging  # a server that hangs is not waited for again
     text = next(line for line in (first, *others) if GAIN in line)
@@ -217,19 +212,19 @@ def test_a_fault_that_stays_leaves_nothing(site, cache, fault, words):
     assert not (cache / "references/jwst/nircam" / GAIN).exists()
     assert left_over(cache) == []
     site.faults = {}
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert found["gain"].path.read_bytes() == site.references[GAIN]
 
 
 def test_a_checksum_that_is_never_right(site, cache, caplog):
     site.wrong_sums = {GAIN}
-    (found,) = find_files([EXPOSURE], ["crds", "builtin"])
+    (found,) = find_files([exposure_row()], ["crds", "builtin"])
     assert (found["gain"].source, found["flat"].source) == ("builtin", "crds")
     assert "does not match server sha1sum" in caplog.text
     assert not (cache / "references/jwst/nircam" / GAIN).exists()
     own = cache.parent / "my_gain.fits"
     own.write_bytes(b"mine")
-    row = EXPOSURE | {"overrides": f'{{"gain": "{own}"}}'}
+    row = exposure_row(overrides=f'{{"gain": "{own}"}}')
     assert "gain" not in find_files([row], ["crds"])[0]
 
 
@@ -253,7 +248,7 @@ def test_without_a_server(site, cache, monkeypatch, way):
     start = time.monotonic()
     for _ in range(3):
         with pytest.raises(ReferenceFileError) as caught:
-            find_files([EXPOSURE, EXPOSURE | {"name": "other"}], ["crds"])
+            find_files([exposure_row(), exposure_row(name="other")], ["crds"])
     assert time.monotonic() - start < 6
     (text,) = str(caught.value).splitlines()
     for part in (
@@ -263,20 +258,20 @@ def test_without_a_server(site, cache, monkeypatch, way):
         assert part in text
     assert len(site.asked) == (way == "silent")
     assert not cache.exists()
-    (found,) = find_files([EXPOSURE], ["crds", "builtin"])
+    (found,) = find_files([exposure_row()], ["crds", "builtin"])
     assert {file.source for file in found.values()} == {"builtin"}
 
 
 def test_something_else_than_crds_answers(site, cache, monkeypatch):
     monkeypatch.setattr(site, "call", lambda method, params: "<html>Log in here</html>")
     with pytest.raises(ReferenceFileError, match="does not answer"):
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
 
 
 def test_a_cache_that_cannot_be_written(site, cache):
     cache.write_text("a file in its place")
     with pytest.raises(ReferenceFileError, match=f"{cache}.* CRDS_PATH"):
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
 
 
 def test_check_fetches_no_reference_file(site, cache, monkeypatch):
@@ -302,9 +297,9 @@ def test_each_question_is_asked_once(site, cache, monkeypatch, tmp_path):
     )
     own = tmp_path / "gain.fits"
     own.write_bytes(b"")
-    rows = [EXPOSURE | {"name": f"e{i}", "overrides": ""} for i in range(50)]
-    rows += [EXPOSURE | {"name": f"o{i}", "overrides": f'{{"gain": "{own}"}}'} for i in range(50)]
-    rows += [EXPOSURE | {"name": "later", "overrides": "", "start_time": "2023-01-01T00:00:00"}]
+    rows = [exposure_row(name=f"e{i}") for i in range(50)]
+    rows += [exposure_row(name=f"o{i}", overrides=f'{{"gain": "{own}"}}') for i in range(50)]
+    rows += [exposure_row(name="later", start_time="2023-01-01T00:00:00")]
     # The placeholders are no FITS files: reading them comes after all questions.
     with pytest.raises(ReferenceFileError):
         prepare_references(rows, destination_url=str(tmp_path / "plan"), sources=["crds"])
@@ -325,7 +320,7 @@ def test_defaults(monkeypatch, tmp_path):
 def test_what_cannot_be_followed_is_said(site, cache, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
     with pytest.raises(ReferenceFileError, match=f"{name} is not supported here: unset it"):
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
     assert site.asked == []
 
 
@@ -333,12 +328,12 @@ def test_a_flat_cache(site, cache, monkeypatch):
     """Where all files lie in one folder, they are looked for and put there."""
     (cache / "config/jwst").mkdir(parents=True)
     (cache / "config/jwst/ref_cache_subdir_mode").write_text("flat")
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert {file.path.parent for file in found.values()} == {cache / "references" / "jwst"}
     with environment(observatory_cache()):
         import crds
 
-        files = crds.getreferences(question(EXPOSURE), reftypes=["gain"], observatory="jwst")
+        files = crds.getreferences(question(exposure_row()), reftypes=["gain"], observatory="jwst")
     assert files == {"gain": str(found["gain"].path)}
 
 
@@ -353,9 +348,9 @@ before = api.URL, config.CRDS_REF_SUBDIR_MODE, config.get_cache_readonly()
 for name in ("CRDS_PATH", "CRDS_CONTEXT"):
     del os.environ[name]
 os.environ["CRDS_SERVER_URL"] = sys.argv[1]
-from support.reference_set import EXPOSURE
+from support.reference_set import exposure_row
 from mirage_dask.reference.sources import find_files
-(found,) = find_files([EXPOSURE], ["crds"])
+(found,) = find_files([exposure_row()], ["crds"])
 print(found["gain"].path)
 assert (api.URL, config.CRDS_REF_SUBDIR_MODE, config.get_cache_readonly()) == before
 assert "CRDS_PATH" not in os.environ
@@ -378,9 +373,9 @@ def test_a_process_that_imported_crds_with_other_values(site, tmp_path):
 
 
 KILLED = """
-from support.reference_set import EXPOSURE
+from support.reference_set import exposure_row
 from mirage_dask.reference.sources import find_files
-find_files([EXPOSURE], ["crds"])
+find_files([exposure_row()], ["crds"])
 """
 
 
@@ -399,7 +394,7 @@ def test_a_killed_process_leaves_no_half_file(site, cache, monkeypatch):
     for name in left_over(cache):
         (path,) = cache.rglob(name)
         os.utime(path, (0, 0))
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert found["gain"].path.read_bytes() == site.references[GAIN]
     assert not [name for name in left_over(cache) if "gain" in name]
 
@@ -409,5 +404,5 @@ def test_two_processes_fetch_each_file_once(site, cache):
     running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     for process in running:
         assert process.wait(60) == 0, process.stderr.read()
-    assert sorted(site.files()) == sorted(names_of(EXPOSURE).values())
+    assert sorted(site.files()) == sorted(names_of(exposure_row()).values())
     assert left_over(cache) == []
