@@ -28,7 +28,7 @@ from mirage_dask.instruments import cosmic_ray_rate, instruments
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
-from mirage_dask.reference.darks.ramp import dark_ramp
+from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, context_in_use, mirage_data
