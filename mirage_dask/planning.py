@@ -42,7 +42,7 @@ from mirage_dask.scene import (
     magnitude_owner,
     read_catalog,
 )
-from mirage_dask.scene.sky.image import background_image
+from mirage_dask.scene.background_image import background_image
 from mirage_dask.settings import (
     CATALOG_TYPES,
     ROW_COLUMNS,
