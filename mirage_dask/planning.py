@@ -12,7 +12,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +26,7 @@ from mirage_dask.compiled import source_digest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.darks.ramp import dark_ramp
@@ -45,8 +46,6 @@ from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, S
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
-
-Progress = Callable[[str, int, int], None]
 
 _LOG = logging.getLogger(__name__)
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 from mirage_dask.compat.one_exposure import tell
 from mirage_dask.download import mirage_data
+from mirage_dask.io.progress import Progress
 
 
 def download_reffiles(
@@ -38,7 +38,7 @@ def download_reffiles(
     tell(f"{len(report.files)} archives are in place; set MIRAGE_DATA: {report.reminder}")
 
 
-def _now_and_then(seconds: float = 10.0) -> Callable[[str, int, int], None]:
+def _now_and_then(seconds: float = 10.0) -> Progress:
     """Return a progress callback that writes a line every few seconds."""
     told = time.monotonic()
 

@@ -18,7 +18,7 @@ import os
 import shutil
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from mirage_dask.download.http import (
 from mirage_dask.download.remote import shown
 from mirage_dask.download.unpacking import DamagedArchiveError, install, unpack
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.io.progress import Progress
 
 try:
     import fcntl
@@ -43,8 +44,6 @@ except ImportError:  # not POSIX: two processes at once may do the same work twi
 
 STATE = "mirage_downloads"
 """Folder of archives, partial files and records."""
-Progress = Callable[[str, int, int], None]
-"""Called with a text, bytes so far, bytes in all."""
 
 
 class Meter:

@@ -13,7 +13,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.fits.ramp_files import RampFile
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
-from mirage_dask.io.provisional import provisional
+from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.layout import quiet
 
@@ -57,9 +57,9 @@ def write_ramp(
     StoreError
         If the file cannot be written.
     """
-    with files.store_errors(str(path)), provisional(path) as place:
-        hdus = _hdus(place, model, arrays, values, spec, row, cards)
-        with RampFile.laid_out(place, hdus) as file:
+    with files.store_errors(str(path)), replacing(path) as temporary:
+        hdus = _hdus(path, model, arrays, values, spec, row, cards)
+        with RampFile.laid_out(temporary, hdus) as file:
             for extension, window, part in pixels:
                 file.write(extension, window, part)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack, copy_pack
@@ -27,9 +28,6 @@ from mirage_dask.reference.sources import (
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how many are done, how many there are)."""
 
 COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
 """Columns of the exposure table that decide on reference files, with `overrides`, {type: file}

@@ -16,19 +16,17 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-import fsspec
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.instruments import get_zeropoint
+from mirage_dask.io import files
 from mirage_dask.pointing import radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
 from mirage_dask.scene.galaxies import sersic
@@ -75,24 +73,9 @@ class _Table:
         key = self.key
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **self._arrays())
-        fs, folder = fsspec.url_to_fs(str(url))
-        target = f"{folder.rstrip('/')}/{key}.npz"
-        try:
-            if fs.exists(target):
-                return key
-            fs.makedirs(folder, exist_ok=True)
-            if "file" in fs.protocol:  # whole or not at all; object stores are so by themselves
-                handle, temporary = tempfile.mkstemp(prefix=f".{key}", dir=folder)
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(buffer.getvalue())
-                os.chmod(temporary, 0o644)
-                os.replace(temporary, target)
-            else:
-                fs.pipe_file(target, buffer.getvalue())
-        except OSError as error:
-            raise StoreError(
-                f"Cannot write the source table {target}: {error}; check space and rights."
-            ) from error
+        target = files.join(files.normal_url(url), f"{key}.npz")
+        if not files.exists(target):
+            files.write_bytes(target, buffer.getbuffer())
         return key
 
     @classmethod
@@ -104,10 +87,9 @@ class _Table:
         StoreError
             If there is no such table, or its contents do not fit the key.
         """
-        fs, folder = fsspec.url_to_fs(str(url))
-        target = f"{folder.rstrip('/')}/{key}.npz"
+        target = files.join(files.normal_url(url), f"{key}.npz")
         try:
-            with np.load(io.BytesIO(fs.cat_file(target)), allow_pickle=False) as archive:
+            with np.load(io.BytesIO(files.read_bytes(target)), allow_pickle=False) as archive:
                 values = {f.name: archive[f.name] for f in fields(cls)}  # type: ignore[arg-type]
         except FileNotFoundError:
             raise StoreError(f"There is no source table {target}; plan the simulation again.") from None
