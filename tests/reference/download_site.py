@@ -19,9 +19,9 @@ import numpy as np
 from astropy.io import fits
 
 from mirage_dask.download.catalogue import Archive
-from mirage_dask.download.http import Patience
+from mirage_dask.download.http import RetryPolicy
 
-SOON = Patience(attempts=3, backoff=0.01, timeout=2.0)
+SOON = RetryPolicy(attempts=3, backoff=0.01, timeout=2.0)
 DARK = "nircam/darks/linearized/A1/dark_a1.fits.gz"
 LIBRARY = "nircam/cosmic_ray_library/library.tar.gz"
 

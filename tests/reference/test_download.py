@@ -28,11 +28,10 @@ from download_site import (
 from mirage_dask import cli
 from mirage_dask.cli import console
 from mirage_dask.download import catalogue, http
-from mirage_dask.download.archives import is_whole_fits
 from mirage_dask.download.catalogue import BASE_URL, archives, base_address, select_archives
+from mirage_dask.download.installer import is_complete_fits
 from mirage_dask.download.mirage_data import (
     DownloadError,
-    download_archives,
     download_reffiles,
     space_needed,
 )
@@ -52,8 +51,8 @@ def site():
 
 
 def get(site, path, **given):
-    given = {"patience": SOON, "base_url": site.url} | given
-    return download_archives(path, [dark_archive(), library_archive()], **given)
+    given = {"policy": SOON, "base_url": site.url} | given
+    return download_reffiles(path, catalogue=[dark_archive(), library_archive()], **given)
 
 
 def statuses(report):
@@ -174,7 +173,7 @@ def test_all_wrong_options_at_once():
     assert len(problems) == 4
     assert "did you mean 'nircam'" in problems[0]
     assert "did you mean 'gridded'" in problems[2]
-    with pytest.raises(InputError, match="names nothing"):
+    with pytest.raises(InputError, match="is empty"):
         select_archives(" , ")
 
 
@@ -191,9 +190,9 @@ def test_path_that_is_a_file(tmp_path):
 
 
 def test_bad_numbers(tmp_path):
-    for wrong in ({"parallel": 0}, {"patience": http.Patience(attempts=0)}):
+    for wrong in ({"parallel": 0}, {"policy": http.RetryPolicy(attempts=0)}):
         with pytest.raises(InputError, match="at least 1"):
-            download_archives(tmp_path, [dark_archive()], **wrong)
+            download_reffiles(tmp_path, catalogue=[dark_archive()], **wrong)
 
 
 def test_base_address(monkeypatch):
@@ -281,23 +280,21 @@ def test_half_darks_are_not(site, tmp_path):
 def test_whole_fits(tmp_path):
     path, content = tmp_path / "x.fits", dark_file()
     path.write_bytes(content)
-    assert is_whole_fits(path)
+    assert is_complete_fits(path)
     for size in (0, 80, 2880 + 80, len(content) - 2881, len(content) - 1):
         path.write_bytes(content[:size])
-        assert not is_whole_fits(path), size
-    assert not is_whole_fits(tmp_path)
+        assert not is_complete_fits(path), size
+    assert not is_complete_fits(tmp_path)
 
 
 def test_archive_that_is_here_already(site, tmp_path):
-    """Copied there by hand: its size is compared with the server's, and it is not fetched."""
+    """Copied there by hand: it is not downloaded."""
     place = tmp_path / "mirage_downloads/library.tar.gz"
     place.parent.mkdir(parents=True)
     place.write_bytes(site.files[LIBRARY])
     get(site, tmp_path)
     assert (tmp_path / next(iter(MEMBERS))).exists()
-    assert [r for m, p, r in site.asked if m == "GET" and p == f"/{LIBRARY}"] == [
-        f"bytes={len(site.files[LIBRARY])}-"
-    ]
+    assert all(path == f"/{DARK}" for _, path, _ in site.asked)
 
 
 def test_archive_that_is_half_here_already(site, tmp_path):
@@ -327,14 +324,16 @@ def test_archives_go_as_soon_as_they_are_unpacked(site, tmp_path):
 
     found = [dark_archive(path=f"nircam/darks/raw/A1/{i}.fits.gz") for i in range(4)]
     site.files |= {a.path: site.files[DARK] for a in found}
-    download_archives(tmp_path, found, base_url=site.url, patience=SOON, parallel=1, progress=look)
+    download_reffiles(tmp_path, catalogue=found, base_url=site.url, policy=SOON, parallel=1, progress=look)
     assert most == 1
 
 
 def test_problems_of_all_files_come_together(site, tmp_path):
     many = [library_archive(path=f"fgs/none{i}.tar.gz") for i in range(3)]
     with pytest.raises(DownloadError) as caught:
-        download_archives(tmp_path, [*many, dark_archive()], base_url=site.url, patience=SOON, parallel=2)
+        download_reffiles(
+            tmp_path, catalogue=[*many, dark_archive()], base_url=site.url, policy=SOON, parallel=2
+        )
     assert sorted(p.split()[0] for p in caught.value.problems) == [a.name for a in many]
     assert (tmp_path / "mirage_data" / DARK.removesuffix(".gz")).exists()
 
@@ -355,24 +354,16 @@ def test_as_many_at_once_as_asked(site, tmp_path):
             now -= 1
 
     site.always = count
-    download_archives(tmp_path, found, base_url=site.url, patience=SOON, parallel=3)
+    download_reffiles(tmp_path, catalogue=found, base_url=site.url, policy=SOON, parallel=3)
     assert most == 3
-
-
-def test_server_that_refuses_head(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(http, "CHUNK", 4096)
-    monkeypatch.setattr("mirage_dask.download.mirage_data.remote_size", lambda url, timeout: None)
-    told = []
-    get(site, tmp_path, progress=lambda *args: told.append(args))
-    sizes = sum(len(content) for content in site.files.values())
-    assert told[-1][1:] == (sizes, sizes)
 
 
 def test_progress(site, tmp_path):
     told = []
     get(site, tmp_path, progress=lambda what, done, total: told.append((what, done, total)))
     sizes = sum(len(content) for content in site.files.values())
-    assert {total for _, _, total in told} == {sizes}
+    assert all(0 <= done <= total for _, done, total in told)
+    assert told[-1][1:] == (sizes, sizes)
     done = [d for _, d, _ in told]
     assert done == sorted(done)
     assert done[-1] == sizes
@@ -382,19 +373,16 @@ def test_progress(site, tmp_path):
 
 def test_space():
     dark, unknown = dark_archive(disk=6_000), library_archive(disk=None)
-    assert space_needed([dark], {dark.name: 2_500}, parallel=1, keep_archives=False) == 6_000
-    assert space_needed([dark], {dark.name: 5_000}, parallel=1, keep_archives=False) == 10_000
-    assert space_needed([dark], {}, parallel=1, keep_archives=False) == 6_000
-    assert space_needed([unknown], {unknown.name: 100}, parallel=1, keep_archives=False) == 200
+    assert space_needed([dark], parallel=1, keep_archives=False) == 6_000
+    assert space_needed([unknown], parallel=1, keep_archives=False) == 0
     many = [dark_archive(path=f"{i}.fits.gz", disk=6_000) for i in range(10)]
-    assert space_needed(many, {}, parallel=4, keep_archives=False) == 10 * 3_000 + 4 * 3_000
-    assert space_needed(many, {}, parallel=4, keep_archives=True) == 10 * 6_000
+    assert space_needed(many, parallel=4, keep_archives=False) == 10 * 3_000 + 4 * 3_000
+    assert space_needed(many, parallel=4, keep_archives=True) == 10 * 6_000
 
 
 def test_reminder_is_a_line_for_the_shell(site, tmp_path):
     report = get(site, tmp_path / "with space")
     assert report.reminder == f"export MIRAGE_DATA='{tmp_path}/with space/mirage_data'"
-    assert report.reminder in str(report)
 
 
 # ------------------------------------------------------------------------------------------- the command line

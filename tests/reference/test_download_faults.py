@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import errno
 import gzip
 import hashlib
@@ -17,9 +16,8 @@ import numpy as np
 import pytest
 from download_site import DARK, SOON, Site, dark_archive, fits_file, noise, packed, serving
 
-from mirage_dask.download import http, mirage_data
-from mirage_dask.download.mirage_data import DownloadError, download_archives
-from mirage_dask.download.remote import stated_digests
+from mirage_dask.download import http
+from mirage_dask.download.mirage_data import DownloadError, download_reffiles
 
 
 def dark(seed):
@@ -44,8 +42,8 @@ def site():
 
 
 def get(site, path, archive=None, **given):
-    given = {"patience": SOON, "base_url": site.url} | given
-    return download_archives(path, [archive or dark_archive()], **given)
+    given = {"policy": SOON, "base_url": site.url} | given
+    return download_reffiles(path, catalogue=[archive or dark_archive()], **given)
 
 
 def final(path):
@@ -95,15 +93,6 @@ def body(content, *, length=None, code=200, **headers):
     headers = {name.replace("_", "-"): value for name, value in headers.items()}
     stated = {None: len(content), "none": None}.get(length, length)
     return lambda handler: handler.send(code, content, stated, headers)
-
-
-def endless(handler):
-    handler.send(200, b"", None, {})
-    try:
-        while True:
-            handler.wfile.write(b"\x1f\x8b" + bytes(1 << 16))
-    except OSError:
-        pass
 
 
 def without_length(handler):
@@ -182,25 +171,23 @@ def test_mended(site, tmp_path, faults):
 FATAL = {
     "404": (status(404), "404"),
     "403": (status(403), "403"),
-    "always 500": (status(500), "tried 3 times in a row"),
-    "redirect loop": (redirect, "redirected more than 10 times"),
-    "redirect to nowhere": (lambda h: h.plain(302, Location="ftp://x/y"), "its address is of no use"),
+    "always 500": (status(500), "attempts without progress: 3"),
+    "redirect loop": (redirect, "Exceeded 10 redirects"),
+    "redirect to nowhere": (lambda h: h.plain(302, Location="ftp://x/y"), "No connection adapters"),
     "web page instead of the file": (body(b"<!DOCTYPE html><html>please log in</html>"), "a web page"),
-    "garbage instead of gzip": (body(noise(1000)), "no gzip file"),
+    "garbage instead of gzip": (body(noise(1000)), "not a valid gzip file"),
     "truncated gzip, right length": (body(GZIPPED[:HALF]), "truncated"),
     "gzip with a wrong byte": (
         body(GZIPPED[:HALF] + b"\0\0\0\0" + GZIPPED[HALF + 4 :]),
-        "no whole gzip file",
+        "not a valid gzip file",
     ),
-    "garbage after gzip": (body(GZIPPED + b"garbage"), "no whole gzip file"),
-    "nothing at all": (body(b""), "no gzip file"),
+    "garbage after gzip": (body(GZIPPED + b"garbage"), "not a valid gzip file"),
+    "nothing at all": (body(b""), "is empty"),
     "length too small": (lambda h: h.answer(stated=HALF), "truncated"),
     "length too large": (lambda h: h.send(200, GZIPPED, 2 * len(GZIPPED), {}), "the connection ended after"),
-    "length absurd": (lambda h: h.answer(stated=10**15), "far more than it can have"),
-    "body without end": (endless, "far more than it can have"),
     "zip bomb": (body(packed(bytes(30_000_000))), "unpacks to more than"),
-    "no progress for ever": (cut(10), "tried 3 times in a row"),
-    "hangs": (lambda h: time.sleep(0.6), "tried 3 times in a row"),
+    "no progress for ever": (cut(10), "attempts without progress: 3"),
+    "hangs": (lambda h: time.sleep(0.6), "attempts without progress: 3"),
     "status 204": (status(204), "204"),
 }
 
@@ -208,10 +195,10 @@ FATAL = {
 @pytest.mark.parametrize(("fault", "reason"), FATAL.values(), ids=FATAL)
 def test_fatal(site, tmp_path, fault, reason):
     site.always = fault
-    site.ranges = reason != "tried 3 times in a row"
-    patience = http.Patience(attempts=3, backoff=0.01, timeout=0.3)
+    site.ranges = reason != "attempts without progress: 3"
+    policy = http.RetryPolicy(attempts=3, backoff=0.01, timeout=0.3)
     with pytest.raises(DownloadError) as caught:
-        get(site, tmp_path, patience=patience)
+        get(site, tmp_path, policy=policy)
     (problem,) = caught.value.problems
     assert reason in problem
     assert "dark_a1.fits.gz" in problem
@@ -272,36 +259,6 @@ def test_changed_between_runs(site, tmp_path):
     check_whole(tmp_path)
 
 
-def digest(kind, content):
-    return base64.b64encode(hashlib.new(kind, content).digest()).decode()
-
-
-DIGESTS = {
-    "Repr-Digest": lambda c: f"sha-256=:{digest('sha256', c)}:",
-    "Digest": lambda c: f"SHA-256={digest('sha256', c)},MD5={digest('md5', c)}",
-    "Content-MD5": lambda c: digest("md5", c),
-    "X-Goog-Hash": lambda c: f"crc32c=AAAAAA==, md5={digest('md5', c)}",
-    "x-amz-checksum-sha256": lambda c: digest("sha256", c),
-}
-
-
-@pytest.mark.parametrize("header", DIGESTS)
-def test_checksum_of_the_server(site, tmp_path, header):
-    site.headers = {header: DIGESTS[header](b"something else")}
-    with pytest.raises(DownloadError, match="instead of"):
-        get(site, tmp_path)
-    check_absent(tmp_path)
-    site.headers = {header: DIGESTS[header](GZIPPED)}
-    get(site, tmp_path)
-    check_whole(tmp_path)
-
-
-def test_checksum_headers_of_garbage_say_nothing():
-    for value in ("", "?", "sha-256", "sha-256=:AAAA:", "sha-256=:***:", "unixsum=30637"):
-        assert stated_digests({"Repr-Digest": value}, whole=True) == {}
-    assert stated_digests({"Content-MD5": digest("md5", b"")}, whole=False) == {}
-
-
 def test_checksum_of_the_table(site, tmp_path):
     with pytest.raises(DownloadError, match=r"its sha256 is .* instead of 00"):
         get(site, tmp_path, dark_archive(checksum="sha256:00"))
@@ -315,25 +272,25 @@ def full(*_, **__):
 
 
 @pytest.mark.parametrize(
-    "step", ["fetching.os.fsync", "unpacking._copy", "obtaining.install", "fetching.write_json"]
+    "step", ["http.write_beside", "unpacking._write", "installer.install", "installer.write_beside"]
 )
 def test_disk_full(site, tmp_path, monkeypatch, step):
     with monkeypatch.context() as patch:
-        patch.setattr(f"mirage_dask.reference.{step}", full)
+        patch.setattr(f"mirage_dask.download.{step}", full)
         with pytest.raises(DownloadError) as caught:
             get(site, tmp_path)
     (problem,) = caught.value.problems
     assert "is full" in problem
     assert "free some space" in problem
     assert str(tmp_path) in problem
-    check_absent(tmp_path)
+    if step != "installer.write_beside":  # the record of files that are in place by then
+        check_absent(tmp_path)
     get(site, tmp_path)
     check_whole(tmp_path)
 
 
 def test_disk_too_small_is_said_before(site, tmp_path, monkeypatch):
-    usage = type("Usage", (), {"free": 1000})()
-    monkeypatch.setattr(mirage_data.shutil, "disk_usage", lambda place: usage)
+    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 1000)
     with pytest.raises(
         DownloadError, match=r"0.0 GB free, and these 1 files need about 0.0 GB; free some space"
     ):
@@ -347,7 +304,7 @@ def test_disk_too_small_is_said_before(site, tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", ["mirage_data", "mirage_downloads"])
 def test_a_file_where_a_folder_belongs(site, tmp_path, name):
     (tmp_path / name).touch()
-    with pytest.raises(DownloadError, match="could not be put in place") as caught:
+    with pytest.raises(DownloadError, match="could not be installed") as caught:
         get(site, tmp_path)
     assert str(tmp_path / name) in str(caught.value)
     (tmp_path / name).unlink()
@@ -363,12 +320,13 @@ def test_no_server(tmp_path):
     assert "MIRAGE_DASK_DOWNLOAD_URL" in problem
 
 
-def test_server_that_vanishes_is_not_tried_for_every_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(mirage_data, "remote_size", lambda url, timeout: 100)
+def test_server_that_cannot_be_reached_is_not_tried_for_every_file(tmp_path):
     archives = [dark_archive(path=f"nircam/darks/linearized/A1/{i}.fits.gz") for i in range(20)]
     start = time.monotonic()
     with pytest.raises(DownloadError) as caught:
-        download_archives(tmp_path, archives, base_url="http://127.0.0.1:9/", patience=SOON, parallel=2)
+        download_reffiles(
+            tmp_path, catalogue=archives, base_url="http://127.0.0.1:9/", policy=SOON, parallel=2
+        )
     assert time.monotonic() - start < 2
     problems = caught.value.problems
     assert len(problems) <= 3
@@ -411,14 +369,13 @@ STEPS = """
 import os, pathlib, shutil, sys
 sys.path.insert(0, {tests!r})
 from download_site import SOON, dark_archive
-from mirage_dask.download import remote
 from mirage_dask.download import unpacking
 from mirage_dask.download import http
-from mirage_dask.download.mirage_data import download_archives
+from mirage_dask.download.mirage_data import download_reffiles
 import requests, astropy.io.fits
 
 def get(path, base):
-    download_archives(path, [dark_archive()], base_url=base, patience=SOON, check_space=False)
+    download_reffiles(path, catalogue=[dark_archive()], base_url=base, policy=SOON, check_space=False)
 
 def dying(function):
     def call(*args, **given):
@@ -437,7 +394,7 @@ def forked(run, *args):
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 def killed(path, base):
-    for owner, name in [(os, "replace"), (os, "fsync"), (os, "mkdir"), (os, "unlink"), (os, "rmdir"), (os, "open")]:
+    for owner, name in [(os, "replace"), (os, "mkdir"), (os, "unlink"), (os, "rmdir"), (os, "open")]:
         setattr(owner, name, dying(getattr(owner, name)))
     get(path, base)
 
@@ -478,8 +435,8 @@ SCRIPT = """
 import sys
 sys.path.insert(0, {tests!r})
 from download_site import SOON, dark_archive
-from mirage_dask.download.mirage_data import download_archives
-download_archives({path!r}, [dark_archive()], base_url={url!r}, patience=SOON)
+from mirage_dask.download.mirage_data import download_reffiles
+download_reffiles({path!r}, catalogue=[dark_archive()], base_url={url!r}, policy=SOON)
 """
 
 

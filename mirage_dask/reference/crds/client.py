@@ -24,11 +24,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.download.remote import innermost_reason, shown
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io.atomic import remove_abandoned, write_atomically
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
+from mirage_dask.io.network import innermost_reason, shown
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import CrdsCache, environment
 
