@@ -21,10 +21,11 @@ import numpy as np
 from measure import Measurement, peak_megabytes
 
 import mirage_dask as md
-from mirage_dask.lazy import VirtualArray, as_dask, exposure_dataset
+from mirage_dask.lazy import as_dask, exposure_dataset
 from mirage_dask.planning import make_plan
 from mirage_dask.run.execute import run_plan
 from mirage_dask.store.plan import Plan, load_plan, save_plan
+from mirage_dask.virtual import VirtualArray
 
 STARS, GALAXIES, GROUPS = 1000, 300, 10
 EXPOSURES = 12160

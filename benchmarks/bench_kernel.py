@@ -7,19 +7,22 @@ from collections.abc import Callable
 import numpy as np
 from measure import Measurement, cpu_seconds
 
-from mirage_dask.detector import cosmic_rays, dark, pink, ramp
+from mirage_dask.detector import cosmic_rays, dark, pink, read_out
+from mirage_dask.detector import light as light_stage
+from mirage_dask.detector.context import Box, Place, Readout
 from mirage_dask.detector.outputs import Outputs
+from mirage_dask.detector.random.keys import Key
 from mirage_dask.instruments import get_readout
 
 ROWS, COLUMNS = 32, 2048
-KEY = (np.uint32(5), np.uint32(9))
+KEY = Key(np.uint32(5), np.uint32(9))
 F4 = np.float32
 
 
-def measure_chain(readout: str, groups: int) -> list[Measurement]:
+def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     """Return ns per pixel and group of each part."""
-    pattern = get_readout("NIRCAM", readout)
-    how = (pattern.nframes, pattern.groupgap)
+    found_pattern = get_readout("NIRCAM", pattern)
+    readout = Readout(found_pattern.nframes, found_pattern.groupgap, F4(10.7))
     rng = np.random.default_rng(1)
     block = next(Outputs(0, COLUMNS, 4).blocks(0, COLUMNS))
     shape = (ROWS, block.stop - block.start)
@@ -33,34 +36,37 @@ def measure_chain(readout: str, groups: int) -> list[Measurement]:
     start = np.arange(0, 30 * 1001, 30, dtype=np.int32)
     dy, dx = (rng.integers(-5, 6, 30000).astype(np.int8) for _ in range(2))
     electrons = rng.uniform(0, 3000, 30000).astype(F4)
-    stripes = np.zeros((groups, ROWS, 4, 32), F4)
-    cosmic = np.zeros((groups, *light.shape), F4)
-    ramp_dark = np.zeros((groups, *shape), F4)
-    raw, linear = np.zeros((groups, *shape), np.uint16), np.zeros((0, 0, 0), F4)
+    stripes = np.zeros((1, groups, ROWS, 4, 32), F4)
+    cosmic = np.zeros((1, groups, *light.shape), F4)
+    charge = np.zeros_like(cosmic)
+    ramp_dark = np.zeros((1, groups, *shape), F4)
+    raw, linear = np.zeros((1, groups, *shape), np.uint16), np.zeros((0, 0, 0, 0), F4)
     ipc = np.array([0.976, 0.006, 0.006, 0], F4)
+    inside, around, place = Box(0, 0, 0), Box(0, -1, -1), Place(0, 0)
+    dark_planes = dark.DarkPlanes(rate, bias, sigma, inverse_gain)
+    planes = read_out.ReadOutPlanes(inverse_gain, bias, coefficients, full_well)
+    array = cosmic_rays.Collecting(2048, 2048, 4, 2044, 4, 2044)
+    stamps = cosmic_rays.Stamps(start, dy, dx, electrons)
     parts: dict[str, tuple[Callable[[], object], int]] = {
         "1/f noise": (
-            lambda: pink.pink_rows(*KEY, 0, 0, groups, *how, 0, ROWS, 2048, 0, 4, F4(0.3), F4(0.1), stripes),
+            lambda: pink.pink_rows(KEY, readout, 0, 0, 0, 2048, 0, F4(0.3), F4(0.1), stripes),
             COLUMNS,
         ),
         "dark": (
             lambda: dark.dark_groups(
-                *KEY, 0, 0, 0, 0, *how, F4(10.7), True, 0, 0, rate, bias, sigma, inverse_gain, F4(37), stripes,
-                block.output, block.edges, block.nodes, ramp_dark,
+                KEY, readout, inside, 0, dark_planes, place, F4(37), stripes.reshape(1, groups, ROWS, 128), block.edges,
+                block.nodes, ramp_dark,
             ),
             shape[1],
         ),
         "cosmic rays": (
-            lambda: cosmic_rays.cosmic_ray_groups(
-                *KEY, 0, 0, 0, *how, 2048, 4, F4(5.76e-6 * 10.7), start, dy, dx, electrons, cosmic
-            ),
+            lambda: cosmic_rays.cosmic_ray_groups(KEY, readout, inside, array, F4(5.76e-6 * 10.7), stamps, cosmic),
             shape[1],
         ),
-        "light to raw": (
-            lambda: ramp.ramp_groups(
-                *KEY, 0, 0, 0, 0, 1, 1, 1, 1, *how, F4(10.7), True, 0, 0, light, 0, 0, cosmic, ramp_dark, ipc,
-                inverse_gain, bias, coefficients, full_well, linear, raw,
-            ),
+        "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, charge), shape[1]),
+        "adding charge": (lambda: light_stage.add_charge(charge, cosmic), shape[1]),
+        "read-out": (
+            lambda: read_out.read_out(0, planes, place, ipc, charge, ramp_dark, linear, raw),
             shape[1],
         ),
     }  # fmt: skip
@@ -68,10 +74,10 @@ def measure_chain(readout: str, groups: int) -> list[Measurement]:
         name: cpu_seconds(call, repeats=7) / (ROWS * columns * groups) * 1e9
         for name, (call, columns) in parts.items()
     }
-    text = f"{readout}, {groups} groups: "
+    text = f"{pattern}, {groups} groups: "
     rows = [Measurement(text + name, ns, "ns per pixel and group") for name, ns in found.items()]
     total = sum(found.values())
-    goal = 20.0 if readout == "RAPID" else None
+    goal = 20.0 if pattern == "RAPID" else None
     return [*rows, Measurement(text + "all", total, "ns per pixel and group", goal)]
 
 

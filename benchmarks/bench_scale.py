@@ -43,8 +43,7 @@ def large_plan(folder: Path, table: pd.DataFrame) -> Plan:
             exposure=row["exposure"], tile=row["tile"], dither=row["dither"], detector=row["detector"],
             filter=row["filter"], pupil=row["pupil"], nints=1, ngroups=5, nframes=1, groupgap=0, tframe=10.7, x0=0, y0=0,
             nx=2048, ny=2048, fast_axis=row["fast_axis"], slow_axis=row["slow_axis"], amplifiers=4,
-            attitude=tuple(np.eye(3).ravel().tolist()), background=0.1, cosmic_ray_library="", cosmic_ray_rate=0.0,
-            effects=(), seed=42, pack="none",
+            attitude=tuple(np.eye(3).ravel().tolist()), layers=(("background", "0.1"),), random_seed=42, pack="none",
         )
         for row in table.to_dict("records")
     ]  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mirage_dask.cli.demo import pictures
 from mirage_dask.plot.style import save
-from mirage_dask.proposal import open_simulation
+from mirage_dask.simulation import open_simulation
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -22,11 +22,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirage_dask.proposal import Proposal, open_proposal, open_simulation, open_yaml
+    from mirage_dask.proposal import Proposal, open_proposal, open_yaml
+    from mirage_dask.simulation import open_simulation
 
 __all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation", "open_yaml"]
 
-_HOMES = dict.fromkeys(("Proposal", "open_proposal", "open_simulation", "open_yaml"), "mirage_dask.proposal")
+_HOMES = {
+    **dict.fromkeys(("Proposal", "open_proposal", "open_yaml"), "mirage_dask.proposal"),
+    "open_simulation": "mirage_dask.simulation",
+}
 
 
 def example_proposal(name: str = "mosaic_2x2") -> Path:

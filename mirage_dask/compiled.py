@@ -30,16 +30,16 @@ OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "num
 
 @cache
 def source_digest(*places: str) -> str:
-    """Return a hash of Python sources of the package, 16 hex digits.
+    """Return a hash of Python sources of the package, 16 hex digits: what is made by them is stale when they change.
 
     Parameters
     ----------
     *places
-        Files or folders relative to the package; default all of it.
+        Files or folders, relative to the package.
     """
     root = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=8)
-    for place in places or (".",):
+    for place in places:
         for path in sorted((root / place).rglob("*.py")) if (root / place).is_dir() else [root / place]:
             digest.update(path.relative_to(root).as_posix().encode())
             digest.update(path.read_bytes())

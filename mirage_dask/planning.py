@@ -9,10 +9,9 @@ links (or copies) all of it into its store.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -23,8 +22,9 @@ import pandas as pd
 
 from mirage_dask.apt.table import as_table
 from mirage_dask.compiled import source_digest
+from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.instruments import cosmic_ray_rate
+from mirage_dask.instruments import cosmic_ray_rate, instruments
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.pointing import attitude_matrix
@@ -35,14 +35,25 @@ from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, context_in_use, mirage_data
 from mirage_dask.scene import (
     LEVELS,
+    SOURCE_TABLES,
     Catalog,
+    UniformBackground,
     background_rate,
-    galaxies,
+    in_order,
     magnitude_owner,
-    point_sources,
     read_catalog,
 )
-from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, Settings
+from mirage_dask.settings import (
+    CATALOG_TYPES,
+    ROW_COLUMNS,
+    SETTINGS_COLUMNS,
+    ExposureRow,
+    ExposureSettings,
+    Settings,
+    rows_of,
+)
+from mirage_dask.settings.effects import NO_EFFECTS
+from mirage_dask.settings.row import read_overrides, read_references
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
@@ -56,12 +67,14 @@ SAME_NUMBERS = (
 )
 """Columns of the table that a spec has under the same name."""
 
-SIMULATED_INSTRUMENTS = ("NIRCAM", "NIRISS", "FGS")
+SOURCES = (
+    *("planning.py", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene"),
+    *("reference", "psf", "instruments", "pointing"),
+)
+"""Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
 
 LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
 """Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
-
-MAKERS = {"point_source": point_sources, "galaxy": galaxies}
 
 
 def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
@@ -79,39 +92,34 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     rows = []
     for values in table[[*ROW_COLUMNS, "status"]].itertuples(index=False, name=None):
         if values not in found:
-            found[values] = _settings_values(dict(zip(ROW_COLUMNS, values, strict=False)), settings)
+            row = dict(zip(ROW_COLUMNS, values, strict=False))
+            found[values] = _settings_of(row, settings).to_columns()
         rows.append(found[values])
     added = as_table(rows, SETTINGS_COLUMNS)
-    ours = table["instrument"].isin(SIMULATED_INSTRUMENTS).to_numpy()
+    ours = table["instrument"].isin(instruments()).to_numpy()
     added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
     return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
 
 
-def _settings_values(row: dict[str, Any], settings: Settings) -> dict[str, Any]:
-    """Return the columns of one row; empty ones where the settings say nothing of an exposure that is only listed."""
-    empty: dict[str, Any] = dict.fromkeys((*CATALOG_TYPES, "background", "cosmic_ray_library"), "")
-    empty |= {"cosmic_ray_scale": 0.0, "overrides": "", "psf_path": "", "effects": "", "seed": settings.seed}
-    empty |= {"references": " ".join(settings.references), "darks": settings.darks}
-    if row["instrument"] not in SIMULATED_INSTRUMENTS:
-        return empty
+def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:
+    """Return what the settings say of one row; nothing of catalogs, sky and effects where an exposure is only listed."""
     try:
-        own = settings.for_exposure(row)
+        if row["instrument"] in instruments():
+            return settings.for_exposure(row)
     except InputError:  # `check_against` has raised if the row is ready
-        return empty
-    rays = own.cosmic_rays
-    return empty | {
-        **own.catalogs,
-        "background": str(own.background),
-        "cosmic_ray_library": rays.library if rays else "",
-        "cosmic_ray_scale": float(rays.scale) if rays else 0.0,
-        "overrides": json.dumps(own.overrides, sort_keys=True) if own.overrides else "",
-        "effects": " ".join(own.effects.names),
-    }
+        pass
+    return ExposureSettings(
+        background="",
+        references=settings.references,
+        darks=settings.darks,
+        effects=NO_EFFECTS,
+        random_seed=settings.random_seed,
+    )
 
 
 def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
-    for kind in (k for k in CATALOG_TYPES if k not in MAKERS):
+    for kind in (k for k in CATALOG_TYPES if k not in SOURCE_TABLES):
         refused = (table[kind] != "") & (table["status"] == "ready")
         table.loc[refused, ["status", "reason"]] = [
             "unsupported",
@@ -122,7 +130,7 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
 
 def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
-    uses = table["references"].map(lambda sources: CRDS in str(sources).split()).astype(bool)
+    uses = table["references"].map(lambda text: CRDS in read_references(text)).astype(bool)
     early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
     if early.empty:
         return ()
@@ -160,11 +168,12 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         return load_plan(url)
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
-    references = _prepare(ready, url, progress)
+    rows = rows_of(ready)
+    references = _prepare(rows, url, progress)
     specs = []
-    for done, row in enumerate(ready.to_dict("records")):
-        if progress is not None and row["darks"] != "model":
-            progress(f"darks of {row['detector']}", done, len(ready))
+    for done, row in enumerate(rows):
+        if progress is not None and row.darks != "model":
+            progress(f"darks of {row.detector}", done, len(rows))
         specs.append(_with_dark(_spec(row, references, sources, url), row, url))
     return save_plan(
         url,
@@ -175,20 +184,17 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
     )
 
 
-def _prepare(ready: pd.DataFrame, url: str, progress: Progress | None) -> PreparedReferences:
+def _prepare(ready: Sequence[ExposureRow], url: str, progress: Progress | None) -> PreparedReferences:
     """Make the packs of all exposures, those of each choice of sources together."""
     packs: dict[str, str] = {}
     provenance: list[dict[str, str]] = []
-    for sources, rows in ready.groupby("references"):
-        libraries = {
-            name: [library] if library else []
-            for name, library in rows[["name", "cosmic_ray_library"]].itertuples(index=False)
-        }
+    for sources in sorted({row.references for row in ready}):
+        rows = [row for row in ready if row.references == sources]
         prepared = prepare_references(
             rows,
-            cosmic_ray_libraries=libraries,
+            cosmic_ray_libraries={r.name: [r.cosmic_rays.library] if r.cosmic_rays else [] for r in rows},
             destination_url=url,
-            sources=str(sources).split(),
+            sources=sources,
             progress=progress,
         )
         packs |= prepared.packs
@@ -200,11 +206,11 @@ def plan_key(table: pd.DataFrame, settings: Settings) -> str:
     """Return a hash of everything that a plan depends on, 16 hex digits."""
     digest = hashlib.blake2b(digest_size=8)
     told = repr([settings.to_dict(), _places(table)])
-    for text in (source_digest(), builtin_version(), told, table.to_csv(index=False)):
+    for text in (source_digest(*SOURCES), builtin_version(), told, table.to_csv(index=False)):
         digest.update(text.encode())
     for path in sorted(_files_given(table)):
         digest.update(f"{path} {Path(path).stat().st_mtime_ns}".encode() if Path(path).is_file() else b"")
-    for path in sorted({p for kind in MAKERS for p in table[kind] if p}):
+    for path in sorted({p for kind in SOURCE_TABLES for p in table[kind] if p}):
         digest.update(Path(path).read_bytes() if Path(path).is_file() else b"")
     return digest.hexdigest()
 
@@ -214,15 +220,15 @@ def _places(table: pd.DataFrame) -> list[str]:
     if set(table["references"]) == {BUILTIN} and set(table["darks"]) == {"model"}:
         return []
     asking = table.loc[table["status"] == "ready", ["references", "overrides"]]
-    context = context_in_use(asking.drop_duplicates().to_dict("records"))
+    context = context_in_use(rows_of(asking.drop_duplicates()))
     return [os.environ.get("CRDS_PATH", ""), os.environ.get("MIRAGE_DATA", ""), context]
 
 
 def _files_given(table: pd.DataFrame) -> set[str]:
     """Return the files that a plan may be made of and that somebody may exchange: overrides, PSFs, MIRAGE_DATA."""
-    given = {path for text in set(table["overrides"]) if text for path in json.loads(text).values()}
+    given = {path for text in set(table["overrides"]) for path in read_overrides(text).values()}
     folders = set(table["psf_path"])
-    sources = {name for names in set(table["references"]) for name in names.split()}
+    sources = {name for text in set(table["references"]) for name in read_references(text)}
     if MIRAGE_DATA in sources or set(table["darks"]) != {"model"}:
         folders.add(os.environ.get("MIRAGE_DATA", ""))
     found = (Path(folder).expanduser().rglob("*.fits") for folder in folders if folder)
@@ -244,7 +250,7 @@ def check_catalogs(table: pd.DataFrame) -> None:
 def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
     """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
     problems: list[str] = []
-    for kind in MAKERS:
+    for kind in SOURCE_TABLES:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             uses = list(
                 rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
@@ -261,19 +267,19 @@ def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tup
 def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
     """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
     return {
-        (kind, path, *use): MAKERS[kind](catalog, *use).save(url)
+        (kind, path, *use): SOURCE_TABLES[kind](catalog, *use).save(url)
         for kind, path, catalog, uses in _catalogs(ready)
         for use in uses
     }
 
 
-def _with_dark(spec: ExposureSpec, row: dict[str, Any], url: str) -> ExposureSpec:
+def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
     """Return a spec whose dark comes from the files of MIRAGE_DATA, where the row says so."""
-    kind, _, varied = str(row["darks"]).partition("_")
+    kind, _, varied = row.darks.partition("_")
     if kind == "model":
         return spec
     # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
-    exchanged = kind == "linearized" and CRDS not in row["references"].split()
+    exchanged = kind == "linearized" and CRDS not in row.references
     ramp = dark_ramp(
         spec, mirage_data(), kind=kind, pack_url=url, bias="pack" if exchanged else "file", vary=bool(varied)
     )
@@ -281,44 +287,43 @@ def _with_dark(spec: ExposureSpec, row: dict[str, Any], url: str) -> ExposureSpe
 
 
 def _spec(
-    row: dict[str, Any],
+    row: ExposureRow,
     references: PreparedReferences,
     sources: dict[Hashable, str],
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
-    optics = (row["detector"], row["filter"], row["pupil"])
-    library = row["cosmic_ray_library"]
-    rate = cosmic_ray_rate(library) * row["cosmic_ray_scale"] if library else 0.0
-    level: str | float = row["background"]
-    when = datetime.fromisoformat(row["start_time"]) if level == "date" else None
+    rays, level = row.cosmic_rays, row.background
+    rate = cosmic_ray_rate(rays.library) * rays.scale if rays else 0.0
+    when = datetime.fromisoformat(row.start_time) if level == "date" else None
     if when is not None:
         level = LEVELS[0]  # any level is the sky of that day
-    elif level not in LEVELS:
-        level = float(level)
-    pack = references.packs[row["name"]]
-    attitude = attitude_matrix(row["ra_pointing"], row["dec_pointing"], row["v2"], row["v3"], row["pa_v3"])
-    same: dict[str, Any] = {n: str(row[n]) for n in SAME_TEXT} | {n: int(row[n]) for n in SAME_NUMBERS}
+    pack = references.packs[row.name]
+    attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
+    same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
+    background = background_rate(
+        level,
+        *row.optics,
+        ra=row.ra_ref,
+        dec=row.dec_ref,
+        gain=ReferencePack.open(url, pack).meta["mean_gain"],
+        when=when,
+    )
+    layers = [(UniformBackground.kind, UniformBackground(background).key)] if background else []
+    for kind in SOURCE_TABLES:
+        key = sources.get((kind, row.catalogs.get(kind), *row.optics))
+        layers += [(kind, key)] if key else []
     return ExposureSpec(
         **same,
-        nints=int(row["nint"]),
-        ngroups=int(row["ngroup"]),
-        tframe=float(row["tframe"]),
-        amplifiers=int(row["namp"]),
+        nints=row.nint,
+        ngroups=row.ngroup,
+        tframe=row.tframe,
+        amplifiers=row.namp,
         attitude=tuple(float(v) for v in attitude.ravel()),
-        background=background_rate(
-            level,
-            *optics,
-            ra=row["ra_ref"],
-            dec=row["dec_ref"],
-            gain=ReferencePack.open(url, pack).meta["mean_gain"],
-            when=when,
-        ),
-        cosmic_ray_library=library,
-        cosmic_ray_rate=float(rate),
-        effects=tuple(row["effects"].split()),
-        seed=int(row["seed"]),
+        random_seed=row.random_seed,
         pack=pack,
-        point_sources=sources.get(("point_source", row["point_source"], *optics), ""),
-        galaxies=sources.get(("galaxy", row["galaxy"], *optics), ""),
+        layers=in_order(layers),
+        cosmic_ray_library=rays.library if rays else "",
+        cosmic_ray_rate=float(rate),
+        switched=switched_effects(row.effects.names),
     )

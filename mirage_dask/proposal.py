@@ -1,4 +1,4 @@
-"""The objects people hold: a proposal, and a simulation of it.
+"""A proposal with its settings: what it would observe, as a table, as lazy arrays, as a plan and as a run.
 
 import mirage_dask as md
 
@@ -36,9 +36,7 @@ if TYPE_CHECKING:
 
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
-    from mirage_dask.run.verify import Verification
     from mirage_dask.store.plan import Plan
-    from mirage_dask.store.simulation import SimulationStore
 
 
 def open_proposal(
@@ -66,7 +64,7 @@ def open_proposal(
         Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
     **arguments
         Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
-        reffile_overrides, psf_paths, darks, effects, seed. They win over the file.
+        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file.
 
     Raises
     ------
@@ -119,19 +117,6 @@ def open_yaml(path: str | os.PathLike[str], *, strict: bool = False) -> Proposal
     if strict:
         require_all(proposal.table)
     return proposal
-
-
-def open_simulation(store: str | os.PathLike[str]) -> Simulation:
-    """Open a store that `Proposal.simulate` made.
-
-    Raises
-    ------
-    StoreError
-        If there is none, or it is damaged.
-    """
-    from mirage_dask.store.simulation import SimulationStore
-
-    return Simulation(SimulationStore.open(store))
 
 
 class Proposal:
@@ -307,21 +292,30 @@ class Proposal:
 
         return stacks(self.prepare())
 
-    def exposure(
-        self, name: str, *, seed: Any = None, dark: Any = None, cosmic_rays: Any = None
-    ) -> xr.Dataset:
-        """Return one exposure as a lazy dataset: seed, dark, cosmic_rays, linear, raw.
+    def exposure(self, name: str, **replaced: Any) -> xr.Dataset:
+        """Return one exposure as a lazy dataset: raw, linear, dark, cosmic_rays, seed.
+
+        What is selected is what is computed, in one step (`raw[0, 3, 100:200]`) or in several (`raw[0].isel(y=...)`). The
+        arrays are dask's, in chunks that are tiles of the store: reductions over a whole exposure run in parallel, and in
+        the memory of a few tiles.
 
         Parameters
         ----------
         name
             Root name, as in the table.
-        seed, dark, cosmic_rays
-            Arrays to use instead of the computed pieces; `raw` and `linear` are made from them, still lazily.
+        **replaced
+            Arrays to use instead of computed ones, by the name of the variable: `seed` (y, x), `dark` or `cosmic_rays`
+            (integration, group, y, x), see `mirage_dask.variables`; None leaves it as it is. `raw` and `linear` are made
+            from them, still lazily.
+
+        Raises
+        ------
+        InputError
+            If there is no such exposure, a variable cannot be replaced or an array does not fit.
         """
         from mirage_dask.lazy import exposure_dataset
 
-        return exposure_dataset(self.prepare(), name, seed=seed, dark=dark, cosmic_rays=cosmic_rays)
+        return exposure_dataset(self.prepare(), name, **replaced)
 
     def simulate(
         self,
@@ -386,122 +380,3 @@ class Proposal:
             f"<Proposal {self.file.program} {self.file.title!r}: {len(self.table)} detector exposures, "
             f"{ready} can be simulated>"
         )
-
-
-class Simulation:
-    """A store of simulated exposures.
-
-    Attributes
-    ----------
-    store : SimulationStore
-        The store itself.
-    """
-
-    def __init__(self, store: SimulationStore):
-        self.store = store
-
-    @property
-    def url(self) -> str:
-        """Where it lies."""
-        return self.store.url
-
-    @property
-    def table(self) -> pd.DataFrame:
-        """The exposure table with what is done and what failed."""
-        return self.store.status()
-
-    @cached_property
-    def settings(self) -> Settings:
-        """The settings of the run."""
-        return load_settings(self.store.plan.info["settings"])
-
-    def exposure(self, name: str) -> xr.Dataset:
-        """Return one exposure: `raw` as stored, the other variables computed when they are asked for."""
-        import xarray as xr
-
-        from mirage_dask.lazy import MirageDaskEntrypoint
-
-        return xr.open_dataset(self.url, engine=MirageDaskEntrypoint, exposure=name, chunks={})
-
-    def verify(
-        self, *, sample: int | None = None, select: str | Iterable[str] | None = None, **where: Any
-    ) -> Verification:
-        """Compute finished tiles again, from the plan in the store, and compare every value.
-
-        Parameters
-        ----------
-        sample
-            At most this many tiles, spread evenly; default all.
-        select
-            Names, or a pandas query over the table.
-        **where
-            Where it is computed: client, workers, memory, scheduler, as for `run_plan`.
-
-        Raises
-        ------
-        InputError
-            If there is no finished tile, or `where` cannot be.
-        """
-        from mirage_dask.run.verify import verify_store
-
-        return verify_store(self.store, sample=sample, select=select, **where)
-
-    def export(
-        self,
-        directory: str | os.PathLike[str],
-        *,
-        select: str | Iterable[str] | None = None,
-        datatype: str = "raw",
-        overwrite: bool = False,
-        **where: Any,
-    ) -> list[Path]:
-        """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
-
-        Parameters
-        ----------
-        directory
-            Local directory.
-        select
-            Names, or a pandas query over the table; default all that are done.
-        datatype
-            'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
-        overwrite
-            Write files again that are there.
-        **where
-            Where it is done: client, workers, memory, scheduler, as for `run_plan`.
-
-        Raises
-        ------
-        InputError
-            If an exposure is not complete.
-        """
-        from mirage_dask.reference.crds.lookup import calibrate_env
-        from mirage_dask.reference.sources import cache_of
-        from mirage_dask.run.export import export_store
-
-        chosen = select
-        if chosen is None:
-            table = self.table
-            chosen = list(table.loc[table["status"] == "done", "name"])
-            if not chosen:
-                raise InputError(
-                    f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
-                )
-        cache = cache_of(self.store.plan.info["provenance"]["references"])
-        report = export_store(
-            self.store,
-            directory,
-            select=chosen,
-            datatype=datatype,
-            overwrite=overwrite,
-            calibrate_env=lambda: calibrate_env(cache),
-            **where,
-        )
-        if report.failed:
-            raise InputError(dict.fromkeys(problem for _, problem in report.failed))
-        return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
-
-    def __repr__(self) -> str:
-        counts = self.table["status"].value_counts()
-        states = ", ".join(f"{n} {status}" for status, n in counts.items())
-        return f"<Simulation {self.url}: {states}>"

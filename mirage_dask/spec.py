@@ -9,20 +9,28 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cached_property
 from typing import Any
 
-VALUES = 1
-"""Version of the values: raised whenever the same spec, references and seed give other numbers than before, so that a
-resumed run never mixes two versions. `tests/detector/test_pinned.py` tells when."""
+from mirage_dask.errors import StoreError
+
+VALUES = 2
+"""Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
+a resumed run never mixes two versions; it is part of the digest of a spec. `tests/detector/test_pinned.py` says when.
+
+2: specs list layers of light and switched effects; the numbers are those of version 1."""
+
+Pairs = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
 class ExposureSpec:
     """One exposure of one detector.
 
-    Positions are 0-based pixels of the science frame; `x0`, `y0` place a subarray in the 2048 x 2048 detector.
+    Positions are 0-based pixels of the science frame; `x0`, `y0` place a subarray in the full frame. Fields without a
+    default are always part of the identity. A field that is added later must have a default, which is no part of it.
     """
 
     name: str
@@ -55,23 +63,21 @@ class ExposureSpec:
     amplifiers: int
     attitude: tuple[float, ...]
     """Row-major 3 x 3 rotation from ICRS unit vectors to the V frame."""
-    background: float
-    """Uniform sky, electrons/s in a pixel of mean area."""
-    cosmic_ray_library: str
-    """`SUNMIN`, `SUNMAX`, `FLARE`; empty when there are none."""
-    cosmic_ray_rate: float
-    """Hits per pixel and second, scale included."""
-    effects: tuple[str, ...]
-    """Names of the effects that are on, sorted."""
-    seed: int
+    random_seed: int
     pack: str
     """Content key of the reference pack."""
-    point_sources: str = ""
-    """Content key of the point-source table; empty when there is none."""
-    galaxies: str = ""
-    """Content key of the galaxy table; empty when there is none."""
-    replaced: tuple[tuple[str, str], ...] = ()
-    """(piece, content key or URL) of pieces given by the user instead of computed."""
+    layers: Pairs = ()
+    """(kind, key) of the layers of light, in the order in which they are added; see `mirage_dask.scene.layers`."""
+    cosmic_ray_library: str = ""
+    """`SUNMIN`, `SUNMAX`, `FLARE`; empty when there are none."""
+    cosmic_ray_rate: float = 0.0
+    """Hits per pixel and second, scale included."""
+    switched: tuple[str, ...] = ()
+    """Names of the effects that are not at their default, sorted; see `mirage_dask.detector.effects`."""
+    inputs: Pairs = ()
+    """(effect, content key) of tables that effects need of this exposure alone, such as the exposures before it."""
+    replaced: Pairs = ()
+    """(variable, content key or URL) of variables given by the user instead of computed."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -88,15 +94,25 @@ class ExposureSpec:
         """Frames up to the last one that is read; the gap after the last group is never read."""
         return (self.ngroups - 1) * self.frames_per_group + self.nframes
 
+    def integration_start(self, integration: int) -> float:
+        """Return the start of an integration (from 0), seconds since the start of the first: one reset frame between two."""
+        return integration * (self.frames_per_integration + 1) * self.tframe
+
     @property
     def tgroup(self) -> float:
         """Seconds between groups."""
         return self.tframe * self.frames_per_group
 
+    @property
+    def group_end_times(self) -> tuple[float, ...]:
+        """End of the last frame of each group, seconds since the start of the integration."""
+        return tuple((g * self.frames_per_group + self.nframes) * self.tframe for g in range(self.ngroups))
+
     @cached_property
     def digest(self) -> str:
-        """Hash of everything the pixel values depend on, 32 hex digits."""
-        text = json.dumps([VALUES, self.to_dict()], sort_keys=True, separators=(",", ":"))
+        """Hash of everything the pixel values depend on, 32 hex digits: of the fields that differ from their defaults."""
+        different = {k: v for k, v in self.to_dict().items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+        text = json.dumps([VALUES, different], sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,14 +120,31 @@ class ExposureSpec:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> ExposureSpec:
-        """Inverse of `to_dict`; lists become tuples again."""
+    def from_dict(cls, values: Mapping[str, Any]) -> ExposureSpec:
+        """Inverse of `to_dict`; lists become tuples again.
+
+        Raises
+        ------
+        StoreError
+            If a field is unknown to this version, or one without a default is missing.
+        """
         known = {f.name for f in fields(cls)}
-        kept = {k: v for k, v in values.items() if k in known}
-        for key in ("attitude", "effects"):
-            kept[key] = tuple(kept[key])
-        kept["replaced"] = tuple((str(a), str(b)) for a, b in kept.get("replaced", ()))
-        return cls(**kept)
+        unknown, missing = sorted(set(values) - known), sorted(known - set(values) - set(_DEFAULTS))
+        if unknown or missing:
+            found = [f"the fields {', '.join(unknown)}, which this version does not know"] if unknown else []
+            found += [f"no {', '.join(missing)}"] if missing else []
+            raise StoreError(
+                f"The exposure {values.get('name', '?')} was planned by another version of mirage_dask: its specification "
+                f"has {' and '.join(found)}. Use that version, or plan the simulation again."
+            )
+        return cls(**{k: _as_tuple(v) for k, v in values.items()})
+
+
+_DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ExposureSpec) if f.default is not MISSING}
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(v) for v in value) if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
@@ -124,9 +157,14 @@ class Window:
     columns: tuple[int, int]
 
     @property
+    def spans(self) -> tuple[tuple[int, int], tuple[int, int], tuple[int, int], tuple[int, int]]:
+        """The four ranges, in the order integration, group, y, x."""
+        return (self.integrations, self.groups, self.rows, self.columns)
+
+    @property
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the values in the window: (integration, group, y, x)."""
-        i, g, y, x = self.integrations, self.groups, self.rows, self.columns
+        i, g, y, x = self.spans
         return (i[1] - i[0], g[1] - g[0], y[1] - y[0], x[1] - x[0])
 
     @classmethod

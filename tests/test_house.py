@@ -1,4 +1,4 @@
-"""The house: what the papers say is so; commands in them parse, links lead somewhere, the notebook runs."""
+"""Documentation and packaging agree with the code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def fenced(text: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda p: p.name)
-def test_links_lead_somewhere(page):
+def test_local_links_exist(page):
     targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     local = [t for t in targets if "://" not in t]
     assert [t for t in local if not (page.parent / t).exists()] == []
@@ -39,7 +39,7 @@ def test_pictures_are_small():
 
 
 def command_lines() -> list[list[str]]:
-    """Return every `mirage-dask …` that README, docs and help texts show, comments and pipes cut off."""
+    """Return the arguments of every `mirage-dask …` in README, docs and help texts, without comments and pipes."""
     from mirage_dask import cli
 
     texts = [block for page in PROSE for block in fenced(page.read_text(encoding="utf-8"), "")]
@@ -50,7 +50,7 @@ def command_lines() -> list[list[str]]:
     return [shlex.split(line.split("|")[0], comments=True)[1:] for line in found]
 
 
-def test_commands_shown_can_be_given():
+def test_commands_in_documentation_parse():
     from mirage_dask.cli import parser
 
     shown = command_lines()
@@ -59,7 +59,7 @@ def test_commands_shown_can_be_given():
         assert parser().parse_args(words).command == words[0], words
 
 
-def test_python_shown_compiles_and_names_what_exists():
+def test_python_in_documentation_compiles_and_its_names_exist():
     import mirage_dask
     from mirage_dask.proposal import Proposal
 
@@ -71,7 +71,7 @@ def test_python_shown_compiles_and_names_what_exists():
                     assert owner is None or hasattr(owner, node.attr), f"{page.name}: {ast.unparse(node)}"
 
 
-def test_settings_shown_are_settings(tmp_path):
+def test_settings_in_documentation_are_valid(tmp_path):
     from mirage_dask.settings import load_settings
 
     for page in PROSE:
@@ -85,12 +85,12 @@ def test_settings_shown_are_settings(tmp_path):
 
 
 def test_every_setting_is_described():
-    from mirage_dask.settings import Effects
-    from mirage_dask.settings.parsing import PARSERS
+    from mirage_dask.detector.effects import effect_names
+    from mirage_dask.settings.keys import ALLOWED
 
     text = (ROOT / "docs/settings.md").read_text(encoding="utf-8")
-    assert [key for key in PARSERS if f"| `{key}` |" not in text] == []
-    assert [name for name in Effects().names if f"| `{name}` |" not in text] == []
+    assert [key for key in ALLOWED if f"| `{key}` |" not in text] == []
+    assert [name for name in effect_names() if f"| `{name}` |" not in text] == []
 
 
 def test_version():
@@ -103,14 +103,14 @@ def test_version():
         _ = mirage_dask.open_propsal
 
 
-def test_installation_offers_the_command_and_the_engine():
+def test_installation_provides_the_command_and_the_engine():
     scripts = {e.name: e.value for e in entry_points(group="console_scripts")}
     assert scripts.get("mirage-dask") == "mirage_dask.cli:main"
     engines = {e.name: e for e in entry_points(group="xarray.backends")}
     assert engines["mirage_dask"].load().description
 
 
-def test_environment_file_has_nothing_to_keep_in_step():
+def test_environment_file_installs_the_package_with_all_extras():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
     assert environment["dependencies"] == ["python>=3.11", "pip", {"pip": ["-e .[all]"]}]
 
@@ -121,7 +121,7 @@ def test_dependencies_have_no_upper_bounds():
 
 
 def test_third_party_imports_are_declared():
-    """What the package imports without a fallback is a dependency, or belongs to an extra."""
+    """Every third-party package that is imported is a dependency or belongs to an extra."""
     sources = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "mirage_dask").rglob("*.py")]
     found: set[str] = set()
     for node in (n for tree in sources for n in ast.walk(tree)):
@@ -136,7 +136,7 @@ def test_third_party_imports_are_declared():
     assert {m for m in outside if modules.get(m, m).lower() not in declared} == set()
 
 
-def test_changelog_has_its_form():
+def test_changelog_follows_its_format():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     heads = re.findall(r"^## \[(.+?)\]", text, flags=re.MULTILINE)
     assert heads[0] == "Unreleased" or re.match(r"\d+\.\d+\.\d+", heads[0])
@@ -144,18 +144,12 @@ def test_changelog_has_its_form():
     assert kinds <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
 
 
-def test_makefile_offers_what_the_papers_name():
+def test_makefile_has_the_targets_that_the_readme_names():
     text = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", text, flags=re.MULTILINE))
     assert {"demo", "test", "closure", "bench"} <= targets
     shown = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(shown) <= targets
-
-
-def test_test_files_have_names_of_their_own():
-    """Tests are no packages: of two files with one name, pytest would refuse the second."""
-    names = [p.name for p in (ROOT / "tests").rglob("*.py") if p.name != "conftest.py"]
-    assert sorted(n for n in set(names) if names.count(n) > 1) == []
 
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -1,49 +1,103 @@
-"""The architecture, proved from the sources: imports point downwards, dask stays in its two places, modules stay small."""
+"""The architecture, proved from the sources: imports point downwards, nothing is circular, dask stays in its places."""
 
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
+import import_map
 import pytest
+from import_map import PACKAGE, Import, Module, Sources
 
-PACKAGE = Path(__file__).resolve().parent.parent / "mirage_dask"
+SOURCES = Sources()
+FILES = list(SOURCES.modules.values())
+TESTS = sorted((import_map.ROOT / "tests").rglob("*.py"))
 
-# Top to bottom; what stands in one line may import from lines below, and within its own package.
-LAYERS = [
-    {"__init__"},
-    {"cli", "compat"},
-    {"proposal", "plot"},
-    {"planning"},
-    {"run"},
-    {"lazy"},
-    {"fits"},
-    {"store"},
-    {"exposure"},
-    {"scene"},
-    {"detector"},
-    {"reference"},
-    {"mirage_yaml"},
-    {"settings"},
-    {"download", "psf"},
-    {"apt"},
-    {"pointing"},
-    {"instruments"},
-    {"spec", "compiled"},
-    {"io"},
-    {"errors"},
-]
-LEVEL = {name: level for level, names in enumerate(reversed(LAYERS)) for name in names}
+# Top to bottom, for the package and for the folders in it whose order matters. What stands in one line may import from
+# lines below and within itself, not from its neighbours in the line. "*" stands for all files and folders not named.
+LAYERS: dict[str, list[set[str]]] = {
+    "mirage_dask": [
+        {"__init__"},
+        {"cli", "compat"},
+        {"proposal"},
+        {"simulation"},
+        {"plot"},
+        {"planning", "run"},
+        {"xarray_engine"},
+        {"lazy"},
+        {"fits"},
+        {"virtual"},
+        {"store"},
+        {"exposure"},
+        {"scene"},
+        {"reference"},
+        {"mirage_yaml"},
+        {"settings"},
+        {"download", "psf"},
+        {"apt"},
+        {"detector"},
+        {"pointing"},
+        {"instruments"},
+        {"spec"},
+        {"variables", "compiled"},
+        {"io"},
+        {"errors"},
+    ],
+    "mirage_dask.reference": [
+        {"pinning"},
+        {"checking", "prepare"},
+        {"sources"},
+        {"crds", "darks"},
+        {"builtin", "packs"},
+        {"files"},
+        {"__init__"},
+    ],
+    "mirage_dask.run": [
+        {"execute", "export", "summary", "verify"},
+        {"executors"},
+        {"display", "tiling"},
+        {"*"},
+        {"__init__"},
+    ],
+    "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "sky"}],
+    "mirage_dask.detector": [{"*"}, {"random"}, {"__init__"}],
+    "mirage_dask.apt": [
+        {"__init__"},
+        {"reading"},
+        {"*"},
+        {"templates", "records_json"},
+        {"elements", "records"},
+    ],
+}
+LEVELS = {
+    folder: {name: level for level, names in enumerate(reversed(layers)) for name in names}
+    for folder, layers in LAYERS.items()
+}
+
+# What the layers alone do not forbid: parts of the package that must not be reached, by any chain of imports.
+UNKNOWN = {
+    "planning": {"run", "lazy", "xarray_engine", "virtual", "exposure"},  # how a run is executed
+    "run": {"planning", "proposal", "plot", "cli", "compat"},  # where a plan comes from
+}
 
 DASK = {"dask", "distributed"}
-DASK_ALLOWED = {"lazy", "run"}
+DASK_ALLOWED = {"lazy", "xarray_engine", "run"}
 ARRAY_STORES = DASK | {"zarr", "xarray"}
-PURE = {"detector", "scene", "exposure", "spec", "compiled", "errors", "instruments", "pointing"}
+PURE = {
+    "detector",
+    "scene",
+    "exposure",
+    "spec",
+    "variables",
+    "compiled",
+    "errors",
+    "instruments",
+    "pointing",
+}
 # Seconds each, or absent from a plain installation: imported by the function that needs them.
 HEAVY = {
     "jwst",
@@ -60,132 +114,96 @@ HEAVY = {
     "healpy",
 }
 
-OWN_FACTS = re.compile(r"import (__version__|example_proposal)$")
+MOST_LINES = 450
+MOST_FILES = 12
 SEEDED = {"Generator", "Philox", "PCG64", "SeedSequence", "default_rng"}
 
-FILES = sorted(PACKAGE.rglob("*.py"))
 
-
-def module_of(path: Path) -> str:
-    """`mirage_dask.scene.seed` for its file; a package for its __init__.py."""
-    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-
-
-def layer_of(module: str) -> str:
+def layer_of(module: Module) -> str:
     """The layer a module of the package belongs to: `scene` for `mirage_dask.scene.seed`."""
-    parts = module.split(".")
-    return parts[1] if len(parts) > 1 else "__init__"
+    return import_map.child_of(module.name, PACKAGE)
 
 
-def place(path: Path, line: int | None = None) -> str:
+def place(module: Module, line: int | None = None) -> str:
     """`scene/seed.py:12`."""
-    name = path.relative_to(PACKAGE).as_posix()
+    name = module.path.relative_to(SOURCES.folder).as_posix()
     return name if line is None else f"{name}:{line}"
 
 
-@cache
-def tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def found_in(
+    modules: list[Module], packages: set[str], *, late: bool = True, typing: bool = True
+) -> list[str]:
+    """Where modules import one of these packages: anywhere, or not inside functions, or not for types alone."""
+
+    def counts(found: Import) -> bool:
+        return found.top in packages and (late or not found.late) and (typing or not found.typing)
+
+    return [place(m, found.line) for m in modules for found in SOURCES.imports(m.name) if counts(found)]
 
 
-MODULES = {module_of(path): path for path in FILES}
-
-
-def imports(path: Path, *, functions: bool = True, typing: bool = True) -> Iterator[tuple[str, int]]:
-    """Yield (absolute module, line) of each import, those inside functions and under TYPE_CHECKING only if wanted."""
-
-    def walk(node: ast.AST) -> Iterator[ast.AST]:
-        for child in ast.iter_child_nodes(node):
-            if not functions and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-                continue
-            if not typing and isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-                yield from (n for statement in child.orelse for n in [statement, *walk(statement)])
-                continue
-            yield child
-            yield from walk(child)
-
-    module = module_of(path)
-    package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-    for node in walk(tree(path)):
-        if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            above = package[: len(package) - (node.level - 1)] if node.level else []
-            source = ".".join([*above, *(node.module or "").split(".")]).strip(".")
-            for alias in node.names:
-                full = f"{source}.{alias.name}"
-                known = full in MODULES or (source == "mirage_dask" and alias.name in LEVEL)
-                yield (full if known else source), node.lineno
-
-
-def own_imports(path: Path, **which: bool) -> Iterator[tuple[str, int]]:
-    return ((m, line) for m, line in imports(path, **which) if m.split(".")[0] == "mirage_dask")
-
-
-def test_every_layer_is_known():
-    found = {layer_of(module_of(path)) for path in FILES}
-    assert found <= set(LEVEL), f"give these a place in LAYERS: {sorted(found - set(LEVEL))}"
-
-
-def test_imports_point_downwards():
+@pytest.mark.parametrize("folder", LAYERS)
+def test_imports_point_downwards(folder):
+    level = LEVELS[folder]
+    children = set(SOURCES.children(folder))
+    assert "*" in level or children <= set(level), f"give these a place in LAYERS: {children - set(level)}"
     wrong = []
-    for path in FILES:
-        here = layer_of(module_of(path))
-        for module, line in own_imports(path):
-            there = layer_of(module)
-            if there == here or LEVEL[there] < LEVEL[here]:
-                continue
-            if (here, there) == ("proposal", "plot"):  # one level, one direction: a proposal draws itself
-                continue
-            # What the top says of the package itself, everybody may ask.
-            if module == "mirage_dask" and OWN_FACTS.search(path.read_text().splitlines()[line - 1]):
-                continue
-            wrong.append(f"{place(path, line)} imports {module}")
+    for here, there, module, found in SOURCES.arrows(folder):
+        below, above = (level.get(name, level.get("*")) for name in (there, here))
+        same = {here, there}.isdisjoint(level)  # two of the files that "*" stands for
+        if below > above or (below == above and not same):
+            wrong.append(f"{place(module, found.line)} imports {found.module}")
     assert wrong == []
 
 
-def test_no_cycles():
-    """No module needs, while it is imported, one that needs it; functions may import later what they use."""
-    graph = {
-        module: sorted(
-            {m for m, _ in own_imports(path, functions=False, typing=False) if m in MODULES and m != module}
-        )
-        for module, path in MODULES.items()
-    }
-    done: set[str] = set()
+@pytest.mark.parametrize("folder", SOURCES.packages())
+def test_no_circles(folder):
+    """Neither folders nor modules import each other, imports inside functions included."""
+    assert import_map.circles(SOURCES.graph(folder)) == []
 
-    def visit(module: str, trail: list[str]) -> list[str]:
-        for other in graph[module]:
-            if other in trail:
-                return [*trail[trail.index(other) :], other]
-            if other not in done and (found := visit(other, [*trail, other])):
-                return found
-        done.add(module)
-        return []
 
-    assert [cycle for module in graph if module not in done and (cycle := visit(module, [module]))] == []
+def test_nothing_imports_the_folder_that_it_is_in():
+    """A folder's `__init__` imports from the folder, so the reverse is circular; names of the package are exempt."""
+    wrong = [
+        f"{place(module, found.line)} imports {found.name or found.module}"
+        for module in FILES
+        for found in SOURCES.own_imports(module.name)
+        if module.name.startswith(found.module + ".")
+        and (found.module, found.name) not in {(PACKAGE, "__version__"), (PACKAGE, "example_proposal")}
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("part", UNKNOWN)
+def test_what_a_part_does_not_know(part):
+    assert import_map.reached(SOURCES.graph(), part) & UNKNOWN[part] == set()
 
 
 def test_dask_only_in_its_places():
-    others = [p for p in FILES if layer_of(module_of(p)) not in DASK_ALLOWED]
-    found = [place(p, n) for p in others for m, n in imports(p, typing=False) if m.split(".")[0] in DASK]
-    assert found == []
+    others = [m for m in FILES if layer_of(m) not in DASK_ALLOWED]
+    assert found_in(others, DASK, typing=False) == []
 
 
 def test_kernels_know_no_array_store():
-    pure = [p for p in FILES if layer_of(module_of(p)) in PURE]
-    assert [place(p, n) for p in pure for m, n in imports(p) if m.split(".")[0] in ARRAY_STORES] == []
+    assert found_in([m for m in FILES if layer_of(m) in PURE], ARRAY_STORES) == []
 
 
 def test_heavy_packages_are_imported_late():
-    at_import = {p: imports(p, functions=False, typing=False) for p in FILES}
-    assert [place(p, n) for p, found in at_import.items() for m, n in found if m.split(".")[0] in HEAVY] == []
+    assert found_in(FILES, HEAVY, late=False, typing=False) == []
 
 
 def test_files_are_small():
-    sizes = {place(p): len(p.read_text(encoding="utf-8").splitlines()) for p in FILES}
-    assert {name: lines for name, lines in sizes.items() if lines > 600} == {}
+    files = [m.path for m in FILES] + TESTS
+    sizes = {p.relative_to(import_map.ROOT).as_posix(): len(p.read_text("utf-8").splitlines()) for p in files}
+    assert {name: lines for name, lines in sizes.items() if lines > MOST_LINES} == {}
+
+
+def test_folders_are_small():
+    def crowded(paths: list[Path]) -> dict[str, int]:
+        folders = Counter(path.parent.relative_to(import_map.ROOT).as_posix() for path in paths)
+        return {folder: files for folder, files in folders.items() if files > MOST_FILES}
+
+    assert crowded([m.path for m in FILES if m.path.name != "__init__.py"]) == {}
+    assert crowded([path for path in TESTS if path.name.startswith("test_")]) == {}
 
 
 def public(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
@@ -203,11 +221,11 @@ def public(node: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | a
 
 def test_public_things_have_docstrings():
     exempt = {"overload", "setter"}
-    missing = [place(p) for p in FILES if ast.get_docstring(tree(p)) is None]
+    missing = [place(m) for m in FILES if ast.get_docstring(m.tree) is None]
     missing += [
-        f"{place(path, node.lineno)} {node.name}"
-        for path in FILES
-        for node in public(tree(path))
+        f"{place(module, node.lineno)} {node.name}"
+        for module in FILES
+        for node in public(module.tree)
         if ast.get_docstring(node) is None
         and not any(getattr(d, "id", getattr(d, "attr", "")) in exempt for d in node.decorator_list)
     ]
@@ -215,18 +233,31 @@ def test_public_things_have_docstrings():
 
 
 def test_randomness_is_keyed():
-    """`np.random` has no place here but as a generator made from a given seed; `hash` differs between processes."""
+    """`np.random` is used only to make generators from a given seed; `hash` differs between processes."""
     wrong = []
-    for path in FILES:
-        for node in ast.walk(tree(path)):
+    for module in FILES:
+        for node in ast.walk(module.tree):
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
-                wrong += [] if node.attr in SEEDED else [f"{place(path, node.lineno)} {ast.unparse(node)}"]
+                wrong += [] if node.attr in SEEDED else [f"{place(module, node.lineno)} {ast.unparse(node)}"]
             if isinstance(node, ast.Call) and not node.args:
                 unseeded = ast.unparse(node.func).endswith("default_rng")
-                wrong += [f"{place(path, node.lineno)} default_rng()"] if unseeded else []
+                wrong += [f"{place(module, node.lineno)} default_rng()"] if unseeded else []
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "hash":
-                wrong.append(f"{place(path, node.lineno)} hash()")
+                wrong.append(f"{place(module, node.lineno)} hash()")
     assert wrong == []
+
+
+@pytest.mark.parametrize("module", ["virtual", "run.tasks", "run.estimate", "fits.uncal", "fits.linear"])
+def test_what_workers_compute_with_needs_neither_dask_nor_xarray(module):
+    script = f"import sys, mirage_dask.{module}; print(*{{m.split('.')[0] for m in sys.modules}})"
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "mirage_dask" in answer.stdout.split()
+    assert not (DASK | {"xarray"}) & set(answer.stdout.split())
+
+
+def test_xarray_only_in_its_places():
+    others = [m for m in FILES if layer_of(m) not in {"lazy", "xarray_engine"}]
+    assert found_in(others, {"xarray"}, typing=False) == []
 
 
 IMPORT_PROBE = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import time
 from pathlib import Path
 
@@ -15,17 +14,15 @@ import xarray as xr
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-
-import fake_exposure
-from small_plans import make_spec, small_plan, table_of
+from support import fake_exposure
+from support.small_plans import make_spec, small_plan, table_of
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.store.plan import save_plan
 from mirage_dask.store.tiles import TileGrid
+from mirage_dask.variables import VARIABLES
+from mirage_dask.virtual import VirtualArray
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +168,7 @@ def computed_pieces(plan, row):
 @pytest.mark.parametrize("piece", ["seed", "dark", "cosmic_rays"])
 def test_a_piece_replaced_by_itself_changes_no_bit(plan, tmp_path, kind, piece):
     values = computed_pieces(plan, 2)[piece]
-    dims = lazy.dimensions(piece)
+    dims = VARIABLES[piece].dimensions
     if kind == "numpy":
         given = values.astype("f8")
     elif kind == "dask":

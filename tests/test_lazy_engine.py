@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-
-sys.path.insert(0, str(Path(__file__).parent / "run"))
-
-import fake_exposure
-from small_plans import small_plan
+from support import fake_exposure
+from support.small_plans import small_plan
 
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.lazy import MirageDaskEntrypoint, VirtualArray
 from mirage_dask.run.execute import run_plan
-
-RUN = Path(__file__).parent / "run"
+from mirage_dask.virtual import VirtualArray
+from mirage_dask.xarray_engine import MirageDaskEntrypoint
 
 
 @pytest.fixture
@@ -72,6 +67,26 @@ def test_open_datatree(store):
         xr.open_datatree(store, engine=MirageDaskEntrypoint)
 
 
+def test_groups_are_exposures(store):
+    name = "jw42424001001_02101_00002_nrcb1"
+    by_name = xr.open_dataset(store, engine=MirageDaskEntrypoint, exposure=name)
+    for group in (name, f"/{name}"):
+        assert by_name.identical(xr.open_dataset(store, engine=MirageDaskEntrypoint, group=group))
+    groups = xr.open_groups(store, engine=MirageDaskEntrypoint, observation=1)
+    assert by_name.identical(groups[f"/{name}"])
+    assert len([g for g in groups if g != "/"]) == 3
+    tree = xr.open_datatree(store, engine=MirageDaskEntrypoint, group=name, chunks={})
+    assert tree.raw.shape == (2, 3, 48, 64)
+    assert tree.raw.chunks is not None
+    assert MirageDaskEntrypoint.supports_groups
+    with pytest.raises(InputError, match="leave one of them out"):
+        xr.open_dataset(store, engine=MirageDaskEntrypoint, group=name, exposure=name[:-1] + "2")
+    with pytest.raises(InputError, match="did you mean"):
+        xr.open_dataset(store, engine=MirageDaskEntrypoint, group=name[:-1] + "9")
+    with pytest.raises(InputError, match="did you mean"):
+        xr.open_datatree(store, engine=MirageDaskEntrypoint, group=name[:-1] + "9")
+
+
 def test_what_cannot_be_opened(store, tmp_path):
     with pytest.raises(InputError, match="say which"):
         xr.open_dataset(store, engine=MirageDaskEntrypoint)
@@ -85,22 +100,21 @@ EXPRESSIONS = """
 import sys
 import dask
 dask.config.set({"array.query-planning": True})
-sys.path.insert(0, RUN)
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
-from small_plans import small_plan
-from mirage_dask import lazy
+from support.small_plans import small_plan
+from mirage_dask import lazy, virtual
 from mirage_dask.run.execute import run_plan
 import dask.array as da
 import numpy as np
 assert da.ARRAY_EXPR_ENABLED if hasattr(da, "ARRAY_EXPR_ENABLED") else hasattr(da.ones(3), "expr")
 plan = small_plan(sys.argv[1] + "/plan")
-whole = lazy.VirtualArray(plan.url, plan.digest, "raw", 2)[...]
+whole = virtual.VirtualArray(plan.url, plan.digest, "raw", 2)[...]
 exposure = lazy.exposure_dataset(plan, plan.names[2])
 assert np.array_equal(exposure.raw[1, :, 4:9, ::3].compute(), whole[1, :, 4:9, ::3])
 stack = lazy.stacks(plan)[1]
 assert np.array_equal(stack.raw[0, 1, :, 4:9].compute(), whole[1, :, 4:9])
-dark = lazy.VirtualArray(plan.url, plan.digest, "dark", 2)[...]
+dark = virtual.VirtualArray(plan.url, plan.digest, "dark", 2)[...]
 again = lazy.exposure_dataset(plan, plan.names[2], dark=da.from_array(dark, chunks=(1, 3, 7, 64)))
 assert np.array_equal(again.raw.compute(), whole)
 report = run_plan(plan, sys.argv[1] + "/s.zarr", scheduler="threads", threads=2)
@@ -115,6 +129,5 @@ print("fine")
 
 def test_expression_arrays(tmp_path):
     """`array.query-planning: True` is read when dask.array is imported, so in another process."""
-    script = EXPRESSIONS.replace("RUN", repr(str(RUN)))
-    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", EXPRESSIONS, str(tmp_path)], capture_output=True, text=True)
     assert done.stdout.strip() == "fine", done.stderr[-3000:]

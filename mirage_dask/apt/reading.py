@@ -15,7 +15,7 @@ from mirage_dask.apt.matching import match_exposures
 from mirage_dask.apt.pointing_report import PointingReport, parse_pointing
 from mirage_dask.apt.proposal_xml import ProposalXml, parse_proposal
 from mirage_dask.apt.records import Observation, PointingRow, ProposalFile, Sequence
-from mirage_dask.apt.records_json import parse_records
+from mirage_dask.apt.records_json.reader import parse_records
 from mirage_dask.errors import InputError
 
 DRAFT_PROGRAM = 42

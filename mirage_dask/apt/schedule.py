@@ -72,7 +72,9 @@ def parse_date(value: Any) -> datetime:
         try:
             value = datetime.fromisoformat(str(value).strip())
         except ValueError:
-            raise InputError(f"{value!r} is no date; write 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ss'.") from None
+            raise InputError(
+                f"{value!r} is not a valid date; write 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ss'."
+            ) from None
     if value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     return value
@@ -130,14 +132,14 @@ def parse_angle(value: Any) -> float:
     Raises
     ------
     InputError
-        If it is no finite number.
+        If it is not a finite number.
     """
     try:
         angle = float(value)
     except (TypeError, ValueError):
         angle = math.nan
     if isinstance(value, bool) or not math.isfinite(angle):
-        raise InputError(f"{value!r} is no angle; give degrees.")
+        raise InputError(f"{value!r} is not a valid angle; give degrees.")
     return angle % 360.0
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from mirage_dask.apt.detectors import Reading, readings
 from mirage_dask.apt.naming import Place, name_exposures
@@ -40,83 +41,90 @@ from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, re
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS: dict[str, type] = {
-    "name": str,
-    "program": int,
-    "observation": int,
-    "visit": int,
-    "visit_group": int,
-    "sequence": int,
-    "activity": str,
-    "exposure": int,
-    "tile": int,
-    "dither": int,
-    "specification": int,
-    "template": str,
-    "mode": str,
-    "exp_type": str,
-    "instrument": str,
-    "module": str,
-    "channel": str,
-    "detector": str,
-    "aperture": str,
-    "pps_aperture": str,
-    "subarray": str,
-    "filter": str,
-    "pupil": str,
-    "readpatt": str,
-    "nframes": int,
-    "groupgap": int,
-    "ngroup": int,
-    "nint": int,
-    "namp": int,
-    "tframe": float,
-    "tgroup": float,
-    "nx": int,
-    "ny": int,
-    "x0": int,
-    "y0": int,
-    "fast_axis": int,
-    "slow_axis": int,
-    "ra_ref": float,
-    "dec_ref": float,
-    "roll_ref": float,
-    "pa_v3": float,
-    "ra_pointing": float,
-    "dec_pointing": float,
-    "v2": float,
-    "v3": float,
-    "v2_ref": float,
-    "v3_ref": float,
-    "v3i_yang": float,
-    "vparity": int,
-    "s_region": str,
-    "xoffset": float,
-    "yoffset": float,
-    "primary_dither_type": str,
-    "total_primary": int,
-    "primary": int,
-    "subpix_type": str,
-    "total_subpix": int,
-    "subpix": int,
-    "target": str,
-    "target_ra": float,
-    "target_dec": float,
-    "start_time": str,
-    "duration": float,
-    "label": str,
-    "title": str,
-    "pi": str,
-    "category": str,
-    "science_category": str,
-    "status": str,
-    "reason": str,
-}
-"""Columns of the exposure table in order, and their types (int64, float64, text)."""
 
-_EMPTY: dict[type, Any] = {int: 0, float: float("nan"), str: ""}
-EMPTY_ROW: dict[str, Any] = {name: _EMPTY[kind] for name, kind in COLUMNS.items()}
-"""A row of which nothing is known: 0, NaN and empty texts."""
+@dataclass(frozen=True, kw_only=True)
+class ProposalRow:
+    """One detector exposure as the proposal gives it: its fields are the columns of the exposure table, in order.
+
+    By default nothing is known: 0, NaN and empty texts.
+    """
+
+    name: str = ""
+    program: int = 0
+    observation: int = 0
+    visit: int = 0
+    visit_group: int = 0
+    sequence: int = 0
+    activity: str = ""
+    exposure: int = 0
+    tile: int = 0
+    dither: int = 0
+    specification: int = 0
+    template: str = ""
+    mode: str = ""
+    exp_type: str = ""
+    instrument: str = ""
+    module: str = ""
+    channel: str = ""
+    detector: str = ""
+    aperture: str = ""
+    pps_aperture: str = ""
+    subarray: str = ""
+    filter: str = ""
+    pupil: str = ""
+    readpatt: str = ""
+    nframes: int = 0
+    groupgap: int = 0
+    ngroup: int = 0
+    nint: int = 0
+    namp: int = 0
+    tframe: float = math.nan
+    tgroup: float = math.nan
+    nx: int = 0
+    ny: int = 0
+    x0: int = 0
+    y0: int = 0
+    fast_axis: int = 0
+    slow_axis: int = 0
+    ra_ref: float = math.nan
+    dec_ref: float = math.nan
+    roll_ref: float = math.nan
+    pa_v3: float = math.nan
+    ra_pointing: float = math.nan
+    dec_pointing: float = math.nan
+    v2: float = math.nan
+    v3: float = math.nan
+    v2_ref: float = math.nan
+    v3_ref: float = math.nan
+    v3i_yang: float = math.nan
+    vparity: int = 0
+    s_region: str = ""
+    xoffset: float = math.nan
+    yoffset: float = math.nan
+    primary_dither_type: str = ""
+    total_primary: int = 0
+    primary: int = 0
+    subpix_type: str = ""
+    total_subpix: int = 0
+    subpix: int = 0
+    target: str = ""
+    target_ra: float = math.nan
+    target_dec: float = math.nan
+    start_time: str = ""
+    duration: float = math.nan
+    label: str = ""
+    title: str = ""
+    pi: str = ""
+    category: str = ""
+    science_category: str = ""
+    status: str = ""
+    reason: str = ""
+
+
+COLUMNS: dict[str, type] = get_type_hints(ProposalRow)
+"""Columns of the exposure table in order, and their types (int64, float64, text)."""
+EMPTY_ROW: dict[str, Any] = asdict(ProposalRow())
+"""A row of which nothing is known."""
 _LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
 _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 

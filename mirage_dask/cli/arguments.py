@@ -150,7 +150,8 @@ def open_given(arguments: argparse.Namespace) -> Any:
     """Open the proposal that the arguments name."""
     from mirage_dask.proposal import open_proposal
 
-    given = {"seed": arguments.seed} if getattr(arguments, "seed", None) is not None else {}
+    seed = getattr(arguments, "random_seed", None)
+    given = {} if seed is None else {"random_seed": seed}
     return open_proposal(
         arguments.proposal,
         pointing=arguments.pointing,

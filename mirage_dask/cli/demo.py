@@ -13,7 +13,7 @@ from mirage_dask.cli.console import duration, progress_bar, say, size, tell
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mirage_dask.proposal import Simulation
+    from mirage_dask.simulation import Simulation
 
 
 def add(commands: Any) -> None:
@@ -42,7 +42,8 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Go all the way with the example, telling each step."""
     from mirage_dask import example_proposal
     from mirage_dask.plot.style import save
-    from mirage_dask.proposal import open_proposal, open_simulation
+    from mirage_dask.proposal import open_proposal
+    from mirage_dask.simulation import open_simulation
 
     start = time.monotonic()
     folder, source = Path(arguments.directory), example_proposal()

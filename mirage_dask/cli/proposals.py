@@ -118,7 +118,7 @@ def add(commands: Any) -> None:
         """
         mirage-dask simulate my.aptx --settings my.yaml --out my.zarr
         mirage-dask simulate my.aptx --out my.zarr --workers 4 --memory 2GB
-        mirage-dask simulate my.aptx --out my.zarr --select "observation == 2" --seed 7
+        mirage-dask simulate my.aptx --out my.zarr --select "observation == 2" --random-seed 7
         mirage-dask simulate my.aptx --out s3://bucket/my.zarr --scheduler tcp://10.0.0.5:8786
         """,
         run_simulation,
@@ -130,7 +130,11 @@ def add(commands: Any) -> None:
     add_select(simulate)
     add_tile_bytes(simulate)
     simulate.add_argument(
-        "--seed", metavar="N", type=int, help="another realisation of all noise (default 42)"
+        "--random-seed",
+        "--seed",
+        metavar="N",
+        type=int,
+        help="another realisation of all noise (default 42); --seed is the old name",
     )
     simulate.add_argument(
         "--update",

@@ -95,9 +95,10 @@ def _add_check(actions: Any) -> None:
 def check(arguments: argparse.Namespace) -> int:
     """Print the table of reference files."""
     from mirage_dask.reference.checking import MISSING, check_references
+    from mirage_dask.settings import rows_of
 
     table = selected(open_given(arguments).table, arguments.select)
-    uses = check_references(table.to_dict("records"))
+    uses = check_references(rows_of(table))
     missing = [use for use in uses if use.state == MISSING]
     if arguments.json:
         say_json(uses)

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_proposal, add_select, open_given
+from mirage_dask.cli.arguments import add_command, add_proposal, add_select, description, open_given
 from mirage_dask.cli.console import progress_bar, say, say_json, tell
 from mirage_dask.cli.proposals import selected, tell_notes
+from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import InputError
 
 
@@ -17,7 +18,11 @@ def add(commands: Any) -> None:
     group = commands.add_parser(
         "settings",
         help="write, check or describe the file of what you add to a proposal",
-        description="The settings file: catalogs, background, roll angle, dates, cosmic rays, effects, seed.",
+        **description(
+            "The settings file: catalogs, background, roll angle, dates, cosmic rays, effects, random seed.",
+            "effects of the detector that it switches off or on\n"
+            + "\n".join(f"  {e.name:<18}{e.what}{'' if e.on else ' (off by default)'}" for e in EFFECTS),
+        ),
     )
     parts = group.add_subparsers(title="commands", metavar="new|check|schema", dest="part", required=True)
 
@@ -121,7 +126,7 @@ def check_settings(arguments: argparse.Namespace) -> int:
 
 def print_schema(arguments: argparse.Namespace) -> int:
     """Run `settings schema`."""
-    from mirage_dask.settings.schema import json_schema
+    from mirage_dask.settings.keys import json_schema
 
     del arguments
     say_json(json_schema())

@@ -72,7 +72,7 @@ def draw(arguments: argparse.Namespace) -> int:
 
 def open_source(arguments: argparse.Namespace) -> Any:
     """Open what is to be drawn: a store where there is one at that place, else a proposal."""
-    from mirage_dask.proposal import open_simulation
+    from mirage_dask.simulation import open_simulation
 
     path = str(arguments.source)
     if path.rstrip("/").endswith(".zarr") or "://" in path or Path(path, "zarr.json").exists():

@@ -12,7 +12,8 @@ import numpy.typing as npt
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level
+from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
 from mirage_dask.proposal import Proposal, open_yaml

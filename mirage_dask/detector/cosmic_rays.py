@@ -14,12 +14,18 @@ Not modelled: snowballs, showers, hits during the reset frame, afterglow. Refere
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 from numba import float32 as f4
 from numba import int64, uint32, uint64
+from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
+from mirage_dask.detector.context import Box, ExposureContext, Floats
 from mirage_dask.detector.random.philox import philox
 from mirage_dask.detector.random.poisson import poisson
+from mirage_dask.instruments.geometry import DetectorArray
 
 TILE_ROWS = 64
 TILE_COLUMNS = 512
@@ -33,27 +39,66 @@ def _scaled(word, size, bits):
     return int64((uint64(word) * uint64(size)) >> uint64(bits))
 
 
+class Stamps(NamedTuple):
+    """The tracks of a library: pixels start[s] … start[s+1]-1 of stamp s are at (dy, dx) from the hit."""
+
+    start: NDArray[np.int32]
+    dy: NDArray[np.int8]
+    dx: NDArray[np.int8]
+    electrons: NDArray[np.float32]
+    """e-"""
+
+
+class Collecting(NamedTuple):
+    """The array of the detector, and the part of it that collects charge: half-open ranges."""
+
+    rows: int
+    columns: int
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+    @classmethod
+    def of(cls, array: DetectorArray) -> Collecting:
+        """Return that of a detector."""
+        return cls(*array.shape, *array.sensitive_box[0], *array.sensitive_box[1])
+
+
+def add_cosmic_rays(exposure: ExposureContext, box: Box, charge: Floats) -> bool:
+    """Add the charge of cosmic rays, a `ChargeFunction`."""
+    spec = exposure.spec
+    if not spec.cosmic_ray_library or spec.cosmic_ray_rate <= 0:
+        return False
+    found = exposure.pack.cosmic_rays(spec.cosmic_ray_library)
+    hit: bool = cosmic_ray_groups(
+        exposure.keys.stream("cosmic"),
+        exposure.readout,
+        box,
+        Collecting.of(exposure.array),
+        np.float32(spec.cosmic_ray_rate * spec.tframe),
+        Stamps(found.start, found.dy, found.dx, found.electrons),
+        charge,
+    )
+    return hit
+
+
 @kernel
-def cosmic_ray_groups(
-    k0, k1, integration, x0, y0, nframes, groupgap, size, border, hits_per_pixel, start, dy, dx, electrons, out
-):  # fmt: skip
-    """Fill `out` with the charge deposited in a block, group by group from the first.
+def cosmic_ray_groups(key, readout, box, array, hits_per_pixel, stamps, charge):
+    """Add the charge deposited in a box, group by group from the first.
 
     Parameters
     ----------
-    k0, k1, integration
-        Key of the `cosmic` stream and the integration.
-    x0, y0
-        First pixel of the block in the detector, detector orientation.
-    nframes, groupgap
-        Read-out.
-    size, border
-        Pixels along the detector's side and width of its reference border, which collects nothing.
+    key : Key
+        Of the stream `cosmic`.
+    readout : Readout
+    box : Box
+        What `charge` covers.
+    array : Collecting
     hits_per_pixel : float32
         Mean hits per pixel and frame.
-    start, dy, dx, electrons
-        Stamps: pixels start[s] … start[s+1]-1 at (dy, dx) from the hit, e-.
-    out : float32, (groups, rows, columns)
+    stamps : Stamps
+    charge : float32, (integrations, groups, rows, columns), zero
         Deposited electrons.
 
     Returns
@@ -61,48 +106,58 @@ def cosmic_ray_groups(
     bool
         Whether any charge was deposited.
     """
-    groups, rows, columns = out.shape
-    stamps = start.size - 1
-    across = (size + TILE_COLUMNS - 1) // TILE_COLUMNS
+    integrations, groups, rows, columns = charge.shape
+    y0, x0 = box.row, box.column
+    number = stamps.start.size - 1
+    nframes = readout.nframes
+    across = (array.columns + TILE_COLUMNS - 1) // TILE_COLUMNS
     tile_mean = f4(hits_per_pixel) * f4(TILE_ROWS * TILE_COLUMNS)
-    frames_per_group = nframes + groupgap
-    out[:] = f4(0)
-    any_hit = False
+    frames_per_group = nframes + readout.groupgap
     ty0 = max(y0 - REACH, 0) // TILE_ROWS
-    ty1 = min(y0 + rows + REACH - 1, size - 1) // TILE_ROWS
+    ty1 = min(y0 + rows + REACH - 1, array.rows - 1) // TILE_ROWS
     tx0 = max(x0 - REACH, 0) // TILE_COLUMNS
-    tx1 = min(x0 + columns + REACH - 1, size - 1) // TILE_COLUMNS
-    for g in range(groups):
-        # Frames since the last read of the group before, then the group's own.
-        for frame in range(max(g * frames_per_group - groupgap, 0), g * frames_per_group + nframes):
-            # A hit in the k-th frame of a group is missing from the k reads before it; the next group has all of it.
-            late = max(frame - g * frames_per_group, 0)
-            weight = f4(nframes - late) / f4(nframes)
-            for ty in range(ty0, ty1 + 1):
-                for tx in range(tx0, tx1 + 1):
-                    tile = ty * across + tx
-                    a, b, _, _ = philox(k0, k1, uint32(0xFFFFFFFF), tile, frame, integration)
-                    for hit in range(int64(poisson(tile_mean, a, b))):
-                        where, which, _, _ = philox(k0, k1, uint32(hit), tile, frame, integration)
-                        column = tx * TILE_COLUMNS + _scaled(where & uint32(0xFFFF), TILE_COLUMNS, 16) - x0
-                        row = ty * TILE_ROWS + _scaled(where >> uint32(16), TILE_ROWS, 16) - y0
-                        if not (-REACH <= row < rows + REACH and -REACH <= column < columns + REACH):
-                            continue
-                        stamp = _scaled(which, stamps, 32)
-                        for j in range(start[stamp], start[stamp + 1]):
-                            y = row + dy[j]
-                            x = column + dx[j]
-                            if not (max(border - y0, 0) <= y < min(size - border - y0, rows)):
+    tx1 = min(x0 + columns + REACH - 1, array.columns - 1) // TILE_COLUMNS
+    low_y, high_y = max(array.first_row - y0, 0), min(array.last_row - y0, rows)
+    low_x, high_x = max(array.first_column - x0, 0), min(array.last_column - x0, columns)
+    any_hit = False
+    for t in range(integrations):
+        integration = box.integration + t
+        out = charge[t]
+        hit_here = False
+        for g in range(groups):
+            # Frames since the last read of the group before, then the group's own.
+            for frame in range(
+                max(g * frames_per_group - readout.groupgap, 0), g * frames_per_group + nframes
+            ):
+                # A hit in the k-th frame of a group is missing from the k reads before it; the next group has all of it.
+                late = max(frame - g * frames_per_group, 0)
+                weight = f4(nframes - late) / f4(nframes)
+                for ty in range(ty0, ty1 + 1):
+                    for tx in range(tx0, tx1 + 1):
+                        tile = ty * across + tx
+                        a, b, _, _ = philox(key.k0, key.k1, uint32(0xFFFFFFFF), tile, frame, integration)
+                        for hit in range(int64(poisson(tile_mean, a, b))):
+                            where, which, _, _ = philox(key.k0, key.k1, uint32(hit), tile, frame, integration)
+                            column = (
+                                tx * TILE_COLUMNS + _scaled(where & uint32(0xFFFF), TILE_COLUMNS, 16) - x0
+                            )
+                            row = ty * TILE_ROWS + _scaled(where >> uint32(16), TILE_ROWS, 16) - y0
+                            if not (-REACH <= row < rows + REACH and -REACH <= column < columns + REACH):
                                 continue
-                            if not (max(border - x0, 0) <= x < min(size - border - x0, columns)):
-                                continue
-                            any_hit = True
-                            out[g, y, x] += weight * electrons[j]
-                            if late > 0 and g + 1 < groups:
-                                out[g + 1, y, x] += (f4(1) - weight) * electrons[j]
-    if any_hit:
-        for g in range(1, groups):
-            for y in range(rows):
-                for x in range(columns):
-                    out[g, y, x] += out[g - 1, y, x]
+                            stamp = _scaled(which, number, 32)
+                            for j in range(stamps.start[stamp], stamps.start[stamp + 1]):
+                                y = row + stamps.dy[j]
+                                x = column + stamps.dx[j]
+                                if not (low_y <= y < high_y and low_x <= x < high_x):
+                                    continue
+                                hit_here = True
+                                out[g, y, x] += weight * stamps.electrons[j]
+                                if late > 0 and g + 1 < groups:
+                                    out[g + 1, y, x] += (f4(1) - weight) * stamps.electrons[j]
+        if hit_here:
+            any_hit = True
+            for g in range(1, groups):
+                for y in range(rows):
+                    for x in range(columns):
+                        out[g, y, x] += out[g - 1, y, x]
     return any_hit

@@ -24,9 +24,9 @@ from __future__ import annotations
 from numba import float32 as f4
 
 from mirage_dask.compiled import kernel
+from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 
-COEFFICIENTS = 7
-"""Coefficients c_0 … c_6; lower polynomials end in zeros."""
+COEFFICIENTS = LINEARITY_COEFFICIENTS
 START = 5
 """Rows of the prepared start: 1 / c_1 and four coefficients of the reversed series."""
 

@@ -1,7 +1,8 @@
 """Which output reads which columns, and in what order.
 
-Detector orientation. A full frame is read by four outputs, each a quarter of the columns; neighbours read in opposite
-directions (NIRCam). A subarray with one output is read from its first column on.
+Detector frame. Where the outputs are contiguous, each reads a range of columns, neighbours in opposite directions (the H2RGs
+of NIRCam, NIRISS and FGS: a quarter of the columns each); a subarray with one output is read from its first column on. Where
+they are interleaved, column c belongs to output c modulo their number, and all read in the same direction.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.pink import NODE
+from mirage_dask.detector.pink import NODE, nodes_per_row
 
 WIDEST = 512
 """Columns of the widest block: what a kernel keeps of a row then stays in the processor's first cache."""
@@ -21,15 +22,14 @@ WIDEST = 512
 
 @dataclass(frozen=True)
 class Block:
-    """Columns that one output reads, as a kernel takes them."""
+    """Columns that are computed together, as a kernel takes them."""
 
     start: int
     stop: int
-    """Columns of the 2048 x 2048 detector."""
-    output: int
+    """Columns of the detector."""
     edges: NDArray[np.int32]
     nodes: NDArray[np.int32]
-    """Columns start + edges[s] … start + edges[s+1] - 1 have 1/f value nodes[s] of their output's row."""
+    """Columns start + edges[s] … start + edges[s+1] - 1 have the 1/f value nodes[s] of a row of all outputs."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +39,47 @@ class Outputs:
     first: int
     columns: int
     count: int
+    interleaved: bool = False
 
     @property
     def width(self) -> int:
         """Columns of each output."""
         return self.columns // self.count
 
+    @property
+    def nodes(self) -> int:
+        """Values of 1/f noise in a row of one output."""
+        return nodes_per_row(self.width)
+
+    def reading(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the outputs, first to stop, that read the columns start … stop-1 of the detector."""
+        if self.interleaved:
+            return 0, self.count
+        return (start - self.first) // self.width, (stop - 1 - self.first) // self.width + 1
+
     def blocks(self, start: int, stop: int) -> Iterator[Block]:
-        """Cut the columns start … stop-1 of the detector into blocks that belong to one output each."""
+        """Cut the columns start … stop-1 of the detector into blocks, of one output each where outputs are contiguous."""
+        width = self.columns if self.interleaved else self.width
         at = start
         while at < stop:
-            output = (at - self.first) // self.width
-            low = self.first + output * self.width
-            end = min(stop, low + self.width, low + ((at - low) // WIDEST + 1) * WIDEST)
-            yield _block(at, end, output, low, self.width)
+            low = self.first + (at - self.first) // width * width
+            end = min(stop, low + width, low + ((at - low) // WIDEST + 1) * WIDEST)
+            yield _block(self, at, end)
             at = end
+
+    def nodes_of(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place of the 1/f value of columns of the detector in a row of all outputs, (outputs * nodes,)."""
+        place = columns - self.first
+        if self.interleaved:
+            output, place = place % self.count, place // self.count
+        else:
+            output, place = place // self.width, place % self.width
+            place = np.where(output % 2 == 1, self.width - 1 - place, place)
+        return output * self.nodes + place // NODE
 
 
 @lru_cache(maxsize=1024)
-def _block(start: int, stop: int, output: int, low: int, width: int) -> Block:
-    place = np.arange(start - low, stop - low)
-    if output % 2:
-        place = width - 1 - place
-    node = place // NODE
+def _block(outputs: Outputs, start: int, stop: int) -> Block:
+    node = outputs.nodes_of(np.arange(start, stop))
     edges = np.flatnonzero(np.diff(node, prepend=-1))
-    return Block(
-        start, stop, output, np.append(edges, node.size).astype(np.int32), node[edges].astype(np.int32)
-    )
+    return Block(start, stop, np.append(edges, node.size).astype(np.int32), node[edges].astype(np.int32))

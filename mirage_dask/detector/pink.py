@@ -98,84 +98,52 @@ def _add_row(k0, k1, time, stream, integration, nodes, scale, slow_nodes, slow_v
 
 
 @kernel
-def pink_rows(
-    k0,
-    k1,
-    integration,
-    first,
-    groups,
-    nframes,
-    groupgap,
-    row0,
-    rows,
-    rows_of_frame,
-    output0,
-    outputs,
-    common,
-    own,
-    out,
-):
+def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, output0, common, own, out):
     """Fill `out` with the 1/f noise of a band of rows, averaged over the frames of each group.
 
     Parameters
     ----------
-    k0, k1, integration
-        Key of the `pink` stream and the integration.
-    first, groups
-        First group that is wanted, and the number from the start: earlier ones are left as they are.
-    nframes, groupgap
-        Read-out.
-    row0, rows, rows_of_frame
-        First row of the array and how many; rows of a whole frame.
-    output0, outputs
-        First output and how many.
+    key : Key
+        Of the stream `pink`.
+    readout : Readout
+    integration : int
+        First integration.
+    first_group : int
+        First group that is wanted: earlier ones are left as they are.
+    row0, rows_of_frame : int
+        First row, counted from the first row that is read; rows of a whole frame.
+    output0 : int
+        First output.
     common, own : float32
         Standard deviation per octave of the common and of each output's noise.
-    out : float32, (groups, rows, outputs, nodes)
+    out : float32, (integrations, groups, rows, outputs, nodes)
         In the unit of `common`, in the order in which the output reads its pixels.
     """
-    nodes = out.shape[3]
+    integrations, groups, rows, outputs, nodes = out.shape
     work = np.empty(max(2 * nodes, 4), np.float32)
     shared = np.empty(nodes, np.float32)
-    slow_nodes = np.full((1 + output0 + outputs, SLOWEST + 1), -1, np.int64)
+    slow_nodes = np.empty((1 + output0 + outputs, SLOWEST + 1), np.int64)
     slow_values = np.zeros((1 + output0 + outputs, SLOWEST + 1, 2), np.float32)
-    weight = f4(1) / f4(nframes)
-    for g in range(first, groups):
-        for r in range(rows):
-            out[g, r] = f4(0)
-        for f in range(nframes):
-            frame = g * (nframes + groupgap) + f
+    weight = f4(1) / f4(readout.nframes)
+    for t in range(integrations):
+        slow_nodes[:] = -1
+        for g in range(first_group, groups):
             for r in range(rows):
-                time = frame * (rows_of_frame + 1) + row0 + r
-                shared[:] = f4(0)
-                _add_row(
-                    k0,
-                    k1,
-                    time,
-                    0,
-                    integration,
-                    nodes,
-                    common * weight,
-                    slow_nodes,
-                    slow_values,
-                    work,
-                    shared,
-                )
-                for s in range(outputs):
-                    stream = 1 + output0 + s
-                    target = out[g, r, s]
-                    for i in range(nodes):
-                        target[i] += shared[i]
+                out[t, g, r] = f4(0)
+            for f in range(readout.nframes):
+                frame = g * (readout.nframes + readout.groupgap) + f
+                for r in range(rows):
+                    time = frame * (rows_of_frame + 1) + row0 + r
+                    shared[:] = f4(0)
                     _add_row(
-                        k0,
-                        k1,
-                        time,
-                        stream,
-                        integration,
-                        nodes,
-                        own * weight,
-                        slow_nodes,
-                        slow_values,
-                        work,
-                        target,
-                    )
+                        key.k0, key.k1, time, 0, integration + t, nodes, common * weight, slow_nodes, slow_values, work,
+                        shared,
+                    )  # fmt: skip
+                    for s in range(outputs):
+                        target = out[t, g, r, s]
+                        for i in range(nodes):
+                            target[i] += shared[i]
+                        _add_row(
+                            key.k0, key.k1, time, 1 + output0 + s, integration + t, nodes, own * weight, slow_nodes,
+                            slow_values, work, target,
+                        )  # fmt: skip

@@ -129,8 +129,7 @@ def group_table(spec: ExposureSpec, start: Any, ra: float, dec: float) -> npt.ND
     """
     from astropy.time import TimeDelta
 
-    ends = (np.arange(spec.ngroups) * spec.frames_per_group + spec.nframes) * spec.tframe
-    seconds = (np.array(exposure_times(spec).starts)[:, None] + ends).ravel()
+    seconds = (np.array(exposure_times(spec).starts)[:, None] + np.array(spec.group_end_times)).ravel()
     times = start + TimeDelta(seconds, format="sec")
     microseconds = np.rint((times.mjd - np.floor(times.mjd)) * DAY * 1e6).astype(np.int64)
     table = np.zeros(len(seconds), GROUP_DTYPE)

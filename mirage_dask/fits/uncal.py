@@ -62,16 +62,16 @@ def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]
 
 def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[tuple[str, Any, str]]:
     """Return (keyword, value, comment) cards that say how the data were made."""
-    versions = plan.info.get("versions", {})
+    versions, layers = plan.info.get("versions", {}), dict(spec.layers)
     return [
         ("MDVERSN", versions.get("mirage_dask", "unknown"), "mirage_dask version of the plan"),
         ("MDSPEC", spec.digest, "digest of the simulated exposure"),
         ("MDPLAN", plan.digest, "digest of the plan"),
-        ("MDSEED", spec.seed, "seed of the random numbers"),
+        ("MDSEED", spec.random_seed, "seed of the random numbers"),
         ("MDPACK", spec.pack, "content key of the reference pack"),
-        ("MDPSRC", spec.point_sources or "NONE", "content key of the point sources"),
-        ("MDGALX", spec.galaxies or "NONE", "content key of the galaxies"),
-        ("BKGDRATE", spec.background, "[electron/s] background per pixel"),
+        ("MDPSRC", layers.get("point_source", "NONE"), "content key of the point sources"),
+        ("MDGALX", layers.get("galaxy", "NONE"), "content key of the galaxies"),
+        ("BKGDRATE", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
         ("CRLIB", spec.cosmic_ray_library or "NONE", "cosmic ray library"),
         ("CRRATE", spec.cosmic_ray_rate, "[1/s] cosmic ray hits per pixel"),
         *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),

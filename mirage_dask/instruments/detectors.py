@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.tables import read_table
 
@@ -29,10 +30,8 @@ class Detector:
     """'A' or 'B'; empty for instruments without modules."""
     channel: str
     """'SHORT' or 'LONG'; empty for instruments with one channel."""
-    fast_axis: int
-    """JWST FASTAXIS: +-1 when pixels are read along science x, +-2 along y; the sign gives the direction."""
-    slow_axis: int
-    """JWST SLOWAXIS."""
+    array: DetectorArray
+    """Shape, reference pixels, outputs and orientation."""
     gain: float
     """Mean gain, e-/DN."""
     read_noise: float
@@ -57,30 +56,65 @@ class Detector:
     """1 sigma of the charge's diffusion between pixels, arcsec in each axis."""
     pair_energy: float
     """Energy that a particle loses per electron it sets free, eV."""
-    amplifiers: int = 4
-    """Outputs in full frame."""
-    size: int = 2048
-    """Rows and columns, reference pixels included."""
-    reference_pixels: int = 4
-    """Rows and columns of reference pixels on each side."""
+
+    @property
+    def fast_axis(self) -> int:
+        """JWST FASTAXIS."""
+        return self.array.fast_axis
+
+    @property
+    def slow_axis(self) -> int:
+        """JWST SLOWAXIS."""
+        return self.array.slow_axis
+
+    @property
+    def amplifiers(self) -> int:
+        """Outputs that read the full frame."""
+        return self.array.outputs
 
     @property
     def orientation(self) -> Orientation:
         """How its pixels are read, against the science frame."""
-        return Orientation(self.fast_axis, self.slow_axis)
+        return self.array.orientation
+
+    @property
+    def size(self) -> int:
+        """Pixels along the longer side."""
+        return max(self.array.shape)
+
+    @property
+    def reference_pixels(self) -> int:
+        """Rows of reference pixels that are read first; the same on every side of an H2RG."""
+        return self.array.reference[0]
 
 
 _TEXT = {"name", "fits_name", "suffix", "instrument", "module", "channel"}
-_INTEGERS = {"fast_axis", "slow_axis"}
 
 
 def _from_row(row: dict[str, str]) -> Detector:
-    values: dict[str, object] = {}
+    values: dict[str, object] = {"array": _array(row)}
     for field in fields(Detector):
-        if field.name in row:
-            kind = str if field.name in _TEXT else int if field.name in _INTEGERS else float
-            values[field.name] = kind(row[field.name])
+        if field.name in row and field.name not in values:
+            values[field.name] = str(row[field.name]) if field.name in _TEXT else float(row[field.name])
     return Detector(**values)  # type: ignore[arg-type]
+
+
+def _array(row: dict[str, str]) -> DetectorArray:
+    """Put the array of a detector together: its kind, and how this one is mounted."""
+    (kind,) = (found for found in read_table("arrays") if found["name"] == row["array"])
+    return DetectorArray(
+        shape=(int(kind["rows"]), int(kind["columns"])),
+        reference=(
+            int(kind["first_rows"]),
+            int(kind["last_rows"]),
+            int(kind["first_columns"]),
+            int(kind["last_columns"]),
+        ),
+        fast_axis=int(row["fast_axis"]),
+        slow_axis=int(row["slow_axis"]),
+        outputs=int(kind["outputs"]),
+        interleaved=bool(int(kind["interleaved"])),
+    )
 
 
 @cache

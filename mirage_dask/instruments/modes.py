@@ -22,6 +22,12 @@ def exp_type(instrument: str, mode: str) -> str:
     raise InputError(f"{instrument} has no mode {mode!r}; allowed: {allowed}.")
 
 
+def cosmic_ray_libraries() -> tuple[str, ...]:
+    """Return the names of all cosmic-ray libraries, other spellings included."""
+    rows = read_table("cosmic_rays")
+    return tuple(dict.fromkeys(name for row in rows for name in (row["library"], row["alias"])))
+
+
 def cosmic_ray_library(name: str) -> str:
     """Return the name of a cosmic-ray library as this package spells it.
 

@@ -51,14 +51,15 @@ class Orientation:
         flipped = array[..., rows, columns]
         return flipped.swapaxes(-1, -2) if self.along_y else flipped
 
-    def detector_box(self, y: Span, x: Span, *, size: int) -> tuple[Span, Span]:
-        """Turn a box of full-frame science pixels into (rows, columns) of a detector with `size` pixels along a side."""
+    def detector_box(self, y: Span, x: Span, *, shape: tuple[int, int]) -> tuple[Span, Span]:
+        """Turn a box of full-frame science pixels into (rows, columns) of a detector of `shape` (rows, columns)."""
         slow, fast = (x, y) if self.along_y else (y, x)
-        return _mirrored(slow, self.slow_axis, size), _mirrored(fast, self.fast_axis, size)
+        return _mirrored(slow, self.slow_axis, shape[0]), _mirrored(fast, self.fast_axis, shape[1])
 
-    def science_box(self, rows: Span, columns: Span, *, size: int) -> tuple[Span, Span]:
+    def science_box(self, rows: Span, columns: Span, *, shape: tuple[int, int]) -> tuple[Span, Span]:
         """Turn a box of the detector into full-frame science pixels (y, x): the inverse of `detector_box`."""
-        slow, fast = _mirrored(rows, self.slow_axis, size), _mirrored(columns, self.fast_axis, size)
+        slow = _mirrored(rows, self.slow_axis, shape[0])
+        fast = _mirrored(columns, self.fast_axis, shape[1])
         return (fast, slow) if self.along_y else (slow, fast)
 
 

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments.detectors import get_detector
+from mirage_dask.instruments.detectors import detectors_of, get_detector
 from mirage_dask.instruments.tables import read_table
 
-FULL_FRAME = 2048
-"""Rows and columns of a detector."""
 ALWAYS_RESET = ("FGS",)
 """Instruments whose subarrays need no reset before the first integration either."""
 PIXEL_TIME = 1e-5
@@ -153,7 +151,8 @@ def resets_before(instrument: str, nx: int, ny: int) -> int:
 
     One for a subarray; none for a full frame, and none for FGS, which are reset all the time (as Mirage has it).
     """
-    return int(instrument.upper() not in ALWAYS_RESET and not nx == ny == FULL_FRAME)
+    full_frames = {detector.array.science_shape for detector in detectors_of(instrument)}
+    return int(instrument.upper() not in ALWAYS_RESET and (ny, nx) not in full_frames)
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:

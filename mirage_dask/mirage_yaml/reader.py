@@ -2,7 +2,7 @@
 
 Files that this package wrote give back the very rows they were written from: what Mirage has no key for stands in their
 section `mirage_dask`. Of Mirage's own files, and of those that were edited, Mirage's keys decide: the attitude follows from
-the aperture's position and PAV3 (Telescope), the scene from simSignals, the seed from simSignals:poissonseed.
+the aperture's position and PAV3 (Telescope), the scene from simSignals, the random seed from simSignals:poissonseed.
 
 Reference files are the built-in ones, and a note says so, unless that section names others.
 
@@ -12,7 +12,6 @@ that is not simulated, a note says so.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
@@ -34,12 +33,12 @@ from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readou
 from mirage_dask.mirage_yaml.values import YamlValues
 from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
 from mirage_dask.pointing import aperture, attitude_matrix
-from mirage_dask.settings.catalogs import file_path
-from mirage_dask.settings.model import SETTINGS_COLUMNS
+from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
+from mirage_dask.settings.effects import effect_names
+from mirage_dask.settings.grammar import existing_path
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, NESTING, NOT_NEEDED
-from mirage_dask.settings.parsing import DARKS, REFERENCES
 from mirage_dask.settings.problems import Problems, is_nothing
-from mirage_dask.settings.records import Effects
 
 MAX_BYTES = 2**20
 WITHOUT_EFFECT: dict[str, Any] = {
@@ -111,7 +110,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
             if _differs(unused, key)
         )
     names = Counter(row["name"] for _, row in rows)
-    problems += [f"{place}: {name} is there {count} times." for name, count in names.items() if count > 1]
+    problems += [f"{place}: {name} is given {count} times." for name, count in names.items() if count > 1]
     if not rows and not problems:
         problems.append(f"{place}: there is no YAML file of an exposure; give the folder of Mirage's files.")
     if problems:
@@ -142,7 +141,7 @@ def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problems.append(f"{file}{line}: it is no YAML: {getattr(error, 'problem', None) or error}.")
+        problems.append(f"{file}{line}: it is not valid YAML: {getattr(error, 'problem', None) or error}.")
         return None
     if not isinstance(values, Mapping) or "Inst" not in values:
         return None
@@ -236,7 +235,7 @@ def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, Expos
         readout.report("array_name", str(error))
         return None, specification
     if detector.instrument != instrument:
-        readout.report("array_name", f"{name} is no aperture of {instrument}")
+        readout.report("array_name", f"{name} is not an aperture of {instrument}")
         return None, specification
     if not specification.readpatt:
         return None, specification
@@ -291,9 +290,9 @@ def _attitude(pointing: Mapping[str, float], roll: float) -> Any:
 
 
 def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str, Any]:
-    """Return catalogs, background, cosmic rays, overrides, effects and seed."""
+    """Return catalogs, background, cosmic rays, references, effects and random seed: the columns of the settings."""
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
-    row: dict[str, Any] = {kind: signals.file(key) for kind, key in CATALOG_KEYS.items()}
+    catalogs = {kind: path for kind, key in CATALOG_KEYS.items() if (path := signals.file(key))}
     level = signals.level("bkgdrate", "low")
     if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
         level = "date"
@@ -309,24 +308,23 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
             continue
         if kind not in NESTING:
             own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
-        overrides[kind] = file_path(path, f"{OWN_SECTION}:overrides", own.problems)
+        overrides[kind] = existing_path(path, f"{OWN_SECTION}:overrides", own.problems)
     usual = f"{instrument.lower()}/gridded_psf_library"
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
-    if scale == 0.0:
-        library = ""
-    effects = Effects(cosmic_rays=bool(library))
-    return row | {
-        "background": str(level),
-        "cosmic_ray_library": library,
-        "cosmic_ray_scale": scale,
-        "references": own.words("references", REFERENCES, "builtin"),
-        "overrides": json.dumps(overrides, sort_keys=True) if overrides else "",
-        "psf_path": signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
-        "darks": own.words("darks", DARKS, "model"),
-        "effects": own.words("effects", Effects().names, " ".join(effects.names)),
-        "seed": own.whole("seed", signals.whole("poissonseed", 42)),
-    }
+    effects = Effects().switch(cosmic_rays=scale != 0.0)
+    darks = own.words("darks", DARKS, DARKS[:1])
+    return ExposureSettings(
+        catalogs=catalogs,
+        background=level,
+        cosmic_rays=CosmicRays(library, scale) if scale != 0.0 else None,
+        references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
+        overrides=overrides,
+        psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
+        darks=darks[0] if darks else DARKS[0],
+        effects=Effects(own.words("effects", effect_names(), effects.names)),
+        random_seed=own.whole("random_seed", signals.whole("poissonseed", DEFAULT_SEED)),
+    ).to_columns()
 
 
 def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.catalogs import file_path
+from mirage_dask.settings.grammar import PathTo
 from mirage_dask.settings.problems import Problems, is_nothing
-from mirage_dask.settings.psf_paths import folder_path
 
 LEVELS = ("low", "medium", "high")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)")
@@ -44,7 +43,9 @@ class YamlValues:
             found = self._values.get(name)
             if not isinstance(found, Mapping):
                 if required or found is not None:
-                    self.problems.add(name, "the section is missing" if found is None else "it is no section")
+                    self.problems.add(
+                        name, "the section is missing" if found is None else "it is not a section"
+                    )
                 found = {}
             self._used.add(name)
             self._sections[name] = YamlValues(found, self.problems, name)
@@ -102,13 +103,16 @@ class YamlValues:
             self.report(key, str(error))
             return default
 
-    def words(self, key: str, allowed: Sequence[str], default: str) -> str:
-        """Return words with blanks between them, each of them allowed."""
-        found = self.text(key, default).split()
+    def words(self, key: str, allowed: Sequence[str], default: Iterable[str]) -> tuple[str, ...]:
+        """Return the words of a text with blanks between them, each of them allowed; none of an empty text."""
+        if self._values.get(key) == "":
+            self._used.add(key)
+            return ()
+        found = self.text(key, " ".join(default)).split()
         for word in found:
             if word not in allowed:
                 self.problems.not_allowed(f"{self.name}:{key}", word, allowed)
-        return " ".join(found)
+        return tuple(word for word in found if word in allowed)
 
     def mapping(self, key: str) -> dict[str, str]:
         """Return the texts of a JSON object, {} where there is none."""
@@ -161,7 +165,7 @@ class YamlValues:
         limits = (-360.0, 360.0) if key == "ra" else (-90.0, 90.0)
         if not limits[0] <= found <= limits[1]:
             if math.isfinite(found):
-                self.report(key, f"{value!r} is no position on the sky")
+                self.report(key, f"{value!r} is not a position on the sky")
             return 0.0
         return found
 
@@ -179,14 +183,11 @@ class YamlValues:
 
     def file(self, key: str) -> str:
         """Return the path of a file that is there; empty for None and 'crds'."""
-        value = self._get(key, None)
-        if value is None or str(value).strip().lower() == "crds":
-            return ""
-        return file_path(value, f"{self.name}:{key}", self.problems)
+        return PathTo("file", crds=True).parse(self._get(key, None), f"{self.name}:{key}", self.problems)
 
     def folder(self, key: str, *, usual: str | None = None) -> str:
         """Return the path of a folder that is there; empty for None, and for one that ends as the usual one does."""
         value = self._get(key, None)
         if usual and isinstance(value, str) and PurePath(value).as_posix().lower().endswith(usual):
             return ""
-        return folder_path(value, f"{self.name}:{key}", self.problems)
+        return PathTo("folder").parse(value, f"{self.name}:{key}", self.problems)

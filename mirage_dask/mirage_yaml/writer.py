@@ -5,7 +5,7 @@ file again, stands in a section of its own, `mirage_dask`, which Mirage passes o
 exceptions:
 
 - tables that come with Mirage are named 'config', its word for its own, and directories follow MIRAGE_DATA;
-- cosmicRay:seed and simSignals:poissonseed are the proposal's seed, not two random numbers for each file;
+- cosmicRay:seed and simSignals:poissonseed are the proposal's random seed, not two random numbers for each file;
 - Output:sequence_id is the exposure's own, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
   observation with coordinated parallels;
 - Output:program_number is the number; Mirage's zeros in front make it an octal one;
@@ -15,7 +15,6 @@ exceptions:
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,7 +25,9 @@ import yaml
 
 from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import replacing
+from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
+from mirage_dask.settings.sky import LEVELS
 
 DATATYPES = ("linear", "raw", "linear, raw")
 CATALOG_KEYS = {
@@ -66,14 +67,9 @@ OWN_COLUMNS = (
     "dec_pointing",
     "v2",
     "v3",
-    "effects",
-    "seed",
-    "references",
-    "overrides",
-    "psf_path",
-    "darks",
 )
-"""Columns of the table that stand in the section of our own."""
+OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
+"""Columns of the table that stand in the section of our own: of the proposal, and of the settings."""
 
 _CONFIG = "config"
 _COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
@@ -85,14 +81,14 @@ def can_be_written(table: pd.DataFrame) -> pd.Series:
 
 
 def exposure_yaml(
-    row: Mapping[str, Any], *, order: int = 0, datatype: str = "linear, raw", directory: str = "./"
+    row: ExposureRow, *, order: int = 0, datatype: str = "linear, raw", directory: str = "./"
 ) -> dict[str, Any]:
     """Return the YAML of one exposure as nested dictionaries.
 
     Parameters
     ----------
     row
-        A row of the exposure table with its settings.
+        The exposure.
     order
         Place of the exposure in its proposal.
     datatype
@@ -100,57 +96,55 @@ def exposure_yaml(
     directory
         Output:directory, where simulated data go.
     """
-    instrument = str(row["instrument"])
+    instrument, rays, settings = row.instrument, row.cosmic_rays, row.to_columns()
     data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
     return {
-        "Inst": {"instrument": instrument, "mode": row["mode"], "use_JWST_pipeline": True},
+        "Inst": {"instrument": instrument, "mode": row.mode, "use_JWST_pipeline": True},
         "Readout": {
-            "readpatt": row["readpatt"],
-            "ngroup": int(row["ngroup"]),
-            "nint": int(row["nint"]),
-            "namp": int(row["namp"]),
+            "readpatt": row.readpatt,
+            "ngroup": row.ngroup,
+            "nint": row.nint,
+            "namp": row.namp,
             "resets_bet_ints": 1,
-            "array_name": row["aperture"],
+            "array_name": row.aperture,
             "intermediate_aperture": _intermediate_aperture(row),
-            "PPS_aperture": row["pps_aperture"],
-            "filter": row["filter"] or "None",
-            "pupil": row["pupil"] or "None",
+            "PPS_aperture": row.pps_aperture,
+            "filter": row.filter or "None",
+            "pupil": row.pupil or "None",
         },
         "Reffiles": _reference_section(row),
         "nonlin": {"limit": 60000.0, "accuracy": 1.0e-6, "maxiter": 10, "robberto": False},
         "cosmicRay": {
             "path": f"{data}/cosmic_ray_library",
-            "library": row["cosmic_ray_library"] or "SUNMAX",
-            "scale": float(row["cosmic_ray_scale"]),
-            "suffix": _COSMIC_RAY_SUFFIX[instrument].format(str(row["detector"]).removeprefix("NRC")),
-            "seed": int(row["seed"]),
+            "library": rays.library if rays else "SUNMAX",
+            "scale": rays.scale if rays else 0.0,
+            "suffix": _COSMIC_RAY_SUFFIX[instrument].format(row.detector.removeprefix("NRC")),
+            "seed": row.random_seed,
         },
         "simSignals": _signal_section(row, data),
         "Telescope": {
-            "ra": float(row["ra_ref"]),
-            "dec": float(row["dec_ref"]),
-            "rotation": float(row["pa_v3"]),
-            "tracking": "non-sidereal" if row["moving_target_to_track"] else "sidereal",
+            "ra": row.ra_ref,
+            "dec": row.dec_ref,
+            "rotation": row.pa_v3,
+            "tracking": "non-sidereal" if "moving_target_to_track" in row.catalogs else "sidereal",
         },
         "Output": _output_section(row, datatype, directory),
-        OWN_SECTION: {"order": order} | {name: _plain(row[name]) for name in OWN_COLUMNS},
+        OWN_SECTION: {"order": order}
+        | {name: getattr(row, name) for name in OWN_COLUMNS}
+        | {name: settings[name] for name in OWN_SETTINGS},
     }
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
-
-
-def _intermediate_aperture(row: Mapping[str, Any]) -> str:
+def _intermediate_aperture(row: ExposureRow) -> str:
     """Return the long-wavelength aperture that a short-wavelength one of a grism time series is pointed by."""
-    if "GRISMTS" not in row["aperture"] or row["channel"] != "SHORT":
+    if "GRISMTS" not in row.aperture or row.channel != "SHORT":
         return "None"
-    long = "F444W" if row["pps_aperture"].endswith("F444W") else "F322W2"
+    long = "F444W" if row.pps_aperture.endswith("F444W") else "F322W2"
     return f"NRCA5_TAGRISMTS_SCI_{long}"
 
 
-def _reference_section(row: Mapping[str, Any]) -> dict[str, Any]:
-    given = json.loads(row["overrides"]) if row["overrides"] else {}
+def _reference_section(row: ExposureRow) -> dict[str, Any]:
+    given = row.overrides
     # A row that names all its files leaves nothing to be looked up.
     rest = "None" if CONTEXT in given else "crds"
     files = {key: given.get(kind, rest) for key, kind in REFERENCE_KEYS.items()}
@@ -179,20 +173,16 @@ def _reference_section(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _signal_section(row: Mapping[str, Any], data: str) -> dict[str, Any]:
-    catalogs = {key: row[kind] or "None" for kind, key in CATALOG_KEYS.items()}
-    level = row["background"]
-    by_date = level == "date"
-    if by_date or not level:
-        level = "low"
-    elif level not in ("low", "medium", "high"):
-        level = float(level)
+def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
+    catalogs = {key: row.catalogs.get(kind, "None") for kind, key in CATALOG_KEYS.items()}
+    by_date = row.background == "date"
+    level = LEVELS[0] if by_date or row.background == "" else row.background
     return {
         "pointsource": catalogs["pointsource"],
         "gridded_psf_library_row_padding": 4,
         "psf_wing_threshold_file": _CONFIG,
         "add_psf_wings": True,
-        "psfpath": row["psf_path"] or f"{data}/gridded_psf_library",
+        "psfpath": row.psf_path or f"{data}/gridded_psf_library",
         "psfwfe": "predicted",
         "psfwfegroup": 0,
         "galaxyListFile": catalogs["galaxyListFile"],
@@ -206,7 +196,7 @@ def _signal_section(row: Mapping[str, Any], data: str) -> dict[str, Any]:
         "scattered": "None",
         "scatteredscale": 1.0,
         "bkgdrate": level,
-        "poissonseed": int(row["seed"]),
+        "poissonseed": row.random_seed,
         "photonyield": True,
         "pymethod": True,
         "expand_catalog_for_segments": False,
@@ -218,47 +208,47 @@ def _signal_section(row: Mapping[str, Any], data: str) -> dict[str, Any]:
     }
 
 
-def _output_section(row: Mapping[str, Any], datatype: str, directory: str) -> dict[str, Any]:
-    date, _, time = str(row["start_time"]).partition("T")
-    visit_id = f"{row['program']:05d}{row['observation']:03d}{row['visit']:03d}"
-    group, activity, sequence = f"{row['visit_group']:02d}", row["activity"], str(row["sequence"])
-    dispersed = str(row["pupil"]).startswith("GRISM") or str(row["filter"]).startswith("GR150")
+def _output_section(row: ExposureRow, datatype: str, directory: str) -> dict[str, Any]:
+    date, _, time = row.start_time.partition("T")
+    visit_id = f"{row.program:05d}{row.observation:03d}{row.visit:03d}"
+    group, activity, sequence = f"{row.visit_group:02d}", row.activity, str(row.sequence)
+    dispersed = row.pupil.startswith("GRISM") or row.filter.startswith("GR150")
     return {
         "directory": directory,
-        "file": f"{row['name']}_uncal.fits",
+        "file": f"{row.name}_uncal.fits",
         "datatype": datatype,
         "format": "DMS",
         "save_intermediates": False,
         "grism_source_image": dispersed,
         "unsigned": True,
         "dmsOrient": True,
-        "program_number": int(row["program"]),
-        "title": row["title"],
-        "PI_Name": row["pi"],
-        "Proposal_category": row["category"],
-        "Science_category": row["science_category"],
-        "target_name": row["target"],
-        "target_ra": float(row["target_ra"]),
-        "target_dec": float(row["target_dec"]),
-        "observation_number": f"{row['observation']:03d}",
-        "observation_label": row["label"],
-        "visit_number": f"{row['visit']:03d}",
+        "program_number": row.program,
+        "title": row.title,
+        "PI_Name": row.pi,
+        "Proposal_category": row.category,
+        "Science_category": row.science_category,
+        "target_name": row.target,
+        "target_ra": row.target_ra,
+        "target_dec": row.target_dec,
+        "observation_number": f"{row.observation:03d}",
+        "observation_label": row.label,
+        "visit_number": f"{row.visit:03d}",
         "visit_group": group,
         "visit_id": visit_id,
         "sequence_id": sequence,
         "activity_id": activity,
-        "exposure_number": f"{row['exposure']:05d}",
+        "exposure_number": f"{row.exposure:05d}",
         "obs_id": f"V{visit_id}P00000000{group}{sequence}{activity}",
         "date_obs": date,
         "time_obs": time,
-        "primary_dither_type": row["primary_dither_type"] or "None",
-        "total_primary_dither_positions": int(row["total_primary"]),
-        "primary_dither_position": int(row["primary"]),
-        "subpix_dither_type": row["subpix_type"] or "None",
-        "total_subpix_dither_positions": int(row["total_subpix"]),
-        "subpix_dither_position": int(row["subpix"]),
-        "xoffset": float(row["xoffset"]),
-        "yoffset": float(row["yoffset"]),
+        "primary_dither_type": row.primary_dither_type or "None",
+        "total_primary_dither_positions": row.total_primary,
+        "primary_dither_position": row.primary,
+        "subpix_dither_type": row.subpix_type or "None",
+        "total_subpix_dither_positions": row.total_subpix,
+        "subpix_dither_position": row.subpix,
+        "xoffset": row.xoffset,
+        "yoffset": row.yoffset,
     }
 
 
@@ -298,7 +288,7 @@ def write_yaml(
     """
     if datatype not in DATATYPES:
         raise InputError(f"datatype {datatype!r} is not allowed; allowed: {', '.join(map(repr, DATATYPES))}.")
-    rows = table[can_be_written(table)].to_dict("records")
+    rows = rows_of(table[can_be_written(table)])
     if not rows:
         raise InputError(
             "No exposure of this proposal has a detector and a position that a YAML file could hold."
@@ -308,7 +298,7 @@ def write_yaml(
     try:
         place.mkdir(parents=True, exist_ok=True)
         for order, row in enumerate(rows):
-            path = place / f"{row['name']}.yaml"
+            path = place / f"{row.name}.yaml"
             text = yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory))
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -82,7 +82,7 @@ def draw_exposure(
 def _some_groups(raw: xr.DataArray, integration: int) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
     """Return the first group, the last one and a few between, (group, y, x), and their numbers from 0.
 
-    They are asked for by one slicing each: dask hands only the first down to what computes or reads the values.
+    They are asked for by one slicing each: plain dask arrays hand only the first down to what computes or reads the values.
     """
     last = raw.sizes["group"] - 1
     step = max(1, -(-last // CUTOUTS))

@@ -119,7 +119,7 @@ def distortion_from_model(
     forward: Model,
     inverse: Model | None = None,
     *,
-    size: int = 2048,
+    size: int,
     margin: int = 600,
     orders: tuple[int, ...] = (5, 6, 7, 8, 9, 10),
     label: str = "distortion model",
@@ -134,7 +134,7 @@ def distortion_from_model(
         Callable of V2, V3 that returns x, y. By default the way back is fitted to `forward` itself, which is
         what closes with a pipeline that uses `forward`.
     size
-        Pixels on a side of the detector.
+        Pixels along the longer side of the detector.
     margin
         Pixels around the detector on which the fit holds.
     orders

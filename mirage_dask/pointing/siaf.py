@@ -274,9 +274,11 @@ def distortion_from_siaf(name: str, *, own_inverse: bool = True) -> Distortion:
         the way back inverts the forward direction exactly, so that it closes with a pipeline that uses that
         one.
     """
-    full = str(_full_frame(_entry(name)).AperName)
-    forward, inverse = siaf_model(full)
-    return distortion_from_model(forward, inverse if own_inverse else None, label=f"SIAF {full}")
+    full = _full_frame(_entry(name))
+    forward, inverse = siaf_model(str(full.AperName))
+    size = int(max(full.XSciSize, full.YSciSize))
+    label = f"SIAF {full.AperName}"
+    return distortion_from_model(forward, inverse if own_inverse else None, size=size, label=label)
 
 
 def reference_point(attitude: Floats, aperture: Aperture) -> tuple[float, float, float]:

@@ -5,7 +5,7 @@ Only rules of CRDS that a cache lacks are fetched: without them nobody knows whi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from mirage_dask.psf.files import library_folder
 from mirage_dask.reference.builtin.locations import mirage_data_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
+from mirage_dask.reference.prepare import same_files
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,
@@ -27,10 +28,9 @@ from mirage_dask.reference.sources import (
     psf_library,
     search_files,
 )
+from mirage_dask.settings import ExposureRow
 
 THERE, TO_BE_MADE, TO_BE_FETCHED, MISSING = "there", "made when needed", "fetched when needed", "missing"
-OPTICS = ("detector", "filter", "pupil")
-SELECTION = ("detector", "filter", "pupil", "subarray", "readpatt")
 
 
 @dataclass(frozen=True)
@@ -52,47 +52,38 @@ class FileUse:
     """Why it is missing, with the remedy."""
 
 
-def check_references(records: Iterable[Mapping[str, Any]]) -> list[FileUse]:
+def check_references(rows: Iterable[ExposureRow]) -> list[FileUse]:
     """Return every file that exposures will use.
 
     Parameters
     ----------
-    records
-        Rows of the exposure table with their settings; those that cannot be simulated are left out.
+    rows
+        Rows of the exposure table; those that cannot be simulated are left out.
     """
-    groups: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
-    for record in records:
-        if record["status"] == "ready":
-            keys = (
-                *SELECTION,
-                "exp_type",
-                "namp",
-                "references",
-                "overrides",
-                "psf_path",
-                "cosmic_ray_library",
-            )
-            day = str(record["start_time"])[:10] if CRDS in record["references"].split() else ""
-            groups.setdefault((*(str(record[k]) for k in keys), day), []).append(record)
+    groups: dict[tuple[Any, ...], list[ExposureRow]] = {}
+    for row in rows:
+        if row.ready:
+            library = row.cosmic_rays.library if row.cosmic_rays else ""
+            key = (*same_files(row, row.references), row.references, row.psf_path, library)
+            groups.setdefault(key, []).append(row)
     uses: list[FileUse] = []
-    for sources in sorted({str(group[0]["references"]) for group in groups.values()}):
-        members = [group for group in groups.values() if group[0]["references"] == sources]
-        uses += _uses(members, sources.split())
+    for sources in sorted({group[0].references for group in groups.values()}):
+        uses += _uses([group for group in groups.values() if group[0].references == sources], sources)
     return uses
 
 
-def _uses(members: list[list[Mapping[str, Any]]], sources: Sequence[str]) -> list[FileUse]:
+def _uses(members: list[list[ExposureRow]], sources: Sequence[str]) -> list[FileUse]:
     firsts = [group[0] for group in members]
     found, missing = search_files(firsts, sources)
     uses: list[FileUse] = []
-    for i, (group, record) in enumerate(zip(members, firsts, strict=True)):
-        selection = " ".join(str(record[name]) for name in SELECTION if record[name])
+    for i, (group, row) in enumerate(zip(members, firsts, strict=True)):
+        selection = " ".join(filter(None, (*row.optics, row.subarray, row.readpatt)))
 
         def add(kind: str, file: str, source: str, state: str, problem: str = "", *, group: Any = group,
                 selection: str = selection) -> None:  # fmt: skip
             uses.append(FileUse(selection, kind, file, source, state, len(group), problem))
 
-        own = own_files(record)
+        own = own_files(row)
         for kind in OVERRIDE_TYPES:
             if kind in own:
                 given = own[kind]
@@ -104,14 +95,14 @@ def _uses(members: list[list[Mapping[str, Any]]], sources: Sequence[str]) -> lis
                 add(kind, file.path.name, file.source, state)
             elif (i, kind) in missing:
                 add(kind, "", "", MISSING, missing[i, kind])
-        if record["psf_path"]:
-            add("psf", *_own_psf(record))
+        if row.psf_path:
+            add("psf", *_own_psf(row))
         else:
-            add("psf", *_library(sources, lambda root, record=record: _psf(root, record)))
-        if library := record["cosmic_ray_library"]:
+            add("psf", *_library(sources, lambda root, row=row: _psf(root, row)))
+        if rays := row.cosmic_rays:
             add(
-                f"cosmic_rays {library}",
-                *_library(sources, lambda root, record=record: _cosmic_rays(root, record)),
+                f"cosmic_rays {rays.library}",
+                *_library(sources, lambda root, row=row, rays=rays: _cosmic_rays(root, row, rays.library)),
             )
     return uses
 
@@ -129,22 +120,25 @@ def _library(sources: Sequence[str], find: Any) -> tuple[str, str, str, str]:
     return "", "", MISSING, problem
 
 
-def _psf(root: Path, record: Mapping[str, Any]) -> str:
-    folder = library_folder(root, get_detector(record["detector"]).instrument)
-    return find_psf_files(folder, **{name: record[name] for name in OPTICS}).core.name
+def _optics(row: ExposureRow) -> dict[str, str]:
+    return {"detector": row.detector, "filter": row.filter, "pupil": row.pupil}
 
 
-def _own_psf(record: Mapping[str, Any]) -> tuple[str, str, str, str]:
+def _psf(root: Path, row: ExposureRow) -> str:
+    folder = library_folder(root, get_detector(row.detector).instrument)
+    return find_psf_files(folder, **_optics(row)).core.name
+
+
+def _own_psf(row: ExposureRow) -> tuple[str, str, str, str]:
     """Return (file, source, state, problem) of the library in the user's own folder."""
-    optics = {name: record[name] for name in OPTICS}
     try:
-        return psf_library((), **optics, folder=record["psf_path"])[0].core.name, OVERRIDE, THERE, ""
+        return psf_library((), **_optics(row), folder=row.psf_path)[0].core.name, OVERRIDE, THERE, ""
     except ReferenceFileError as error:
         return "", "", MISSING, str(error)
 
 
-def _cosmic_rays(root: Path, record: Mapping[str, Any]) -> str:
-    files = cosmic_ray_files(root, detector=record["detector"], library=record["cosmic_ray_library"])
+def _cosmic_rays(root: Path, row: ExposureRow, library: str) -> str:
+    files = cosmic_ray_files(root, detector=row.detector, library=library)
     missing = [path for path in files if not path.is_file()]
     if missing:
         raise ReferenceFileError(f"{missing[0].parent} lacks {', '.join(p.name for p in missing)}.")

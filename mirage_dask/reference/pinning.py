@@ -6,15 +6,15 @@ Types that the observatory says are not needed are written down as such, and so 
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
 from mirage_dask.reference.prepare import same_files
 from mirage_dask.reference.sources import CRDS, asks_observatory, find_files
+from mirage_dask.settings import rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
+from mirage_dask.settings.row import overrides_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,22 +37,20 @@ def pin_files(table: pd.DataFrame, *, progress: Progress | None = None) -> pd.Da
     ReferenceFileError
         With everything that no source has.
     """
-    groups: dict[tuple[str, tuple[Any, ...]], list[Any]] = {}
-    records: dict[Any, Mapping[str, Any]] = dict(zip(table.index, table.to_dict("records"), strict=True))
-    for label, record in records.items():
-        if record["status"] == "ready" and asks_observatory(record):
-            sources = str(record["references"])
-            groups.setdefault((sources, same_files(record, sources.split())), []).append(label)
+    groups: dict[tuple[tuple[str, ...], tuple[Any, ...]], list[Any]] = {}
+    rows = dict(zip(table.index, rows_of(table), strict=True))
+    for label, row in rows.items():
+        if row.ready and asks_observatory(row):
+            groups.setdefault((row.references, same_files(row, row.references)), []).append(label)
     pinned = table["overrides"].copy()
     for sources in dict.fromkeys(sources for sources, _ in groups):
         members = [labels for (named, _), labels in groups.items() if named == sources]
-        firsts = [records[labels[0]] for labels in members]
-        for labels, record, found in zip(
-            members, firsts, find_files(firsts, sources.split(), progress=progress), strict=True
-        ):
+        firsts = [rows[labels[0]] for labels in members]
+        answers = find_files(firsts, sources, progress=progress)
+        for labels, row, found in zip(members, firsts, answers, strict=True):
             names = {kind: str(file.path) for kind, file in found.items() if kind in SIMULATION_TYPES}
-            names |= json.loads(record["overrides"]) if record["overrides"] else {}
+            names |= row.overrides
             context = next((file.context for file in found.values() if file.source == CRDS), "")
             named = dict.fromkeys(SIMULATION_TYPES, NOT_NEEDED) | names | {CONTEXT: context}
-            pinned[labels] = json.dumps(named, sort_keys=True)
+            pinned[labels] = overrides_text(named)
     return table.assign(overrides=pinned)

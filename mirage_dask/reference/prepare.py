@@ -8,14 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
-from mirage_dask.reference.packs.pack import ReferenceFiles, build_pack, copy_pack
+from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
+from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,
@@ -25,13 +26,7 @@ from mirage_dask.reference.sources import (
     own_files,
     psf_library,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-COLUMNS = ("name", "detector", "filter", "pupil", "subarray", "readpatt", "exp_type", "namp", "start_time")
-"""Columns of the exposure table that decide on reference files, with `overrides`, {type: file}
-as JSON, and `psf_path`, a folder, both empty for none."""
+from mirage_dask.settings import ExposureRow
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class PreparedReferences:
 
 
 def prepare_references(
-    rows: pd.DataFrame | Iterable[Mapping[str, Any]],
+    rows: Iterable[ExposureRow],
     *,
     cosmic_ray_libraries: Iterable[str] | Mapping[str, Iterable[str]] = (),
     destination_url: str,
@@ -57,7 +52,7 @@ def prepare_references(
     Parameters
     ----------
     rows
-        Exposure table, or its rows; rows whose `status` is not 'ready' are left out.
+        Rows of the exposure table; those that cannot be simulated are left out.
     cosmic_ray_libraries
         Names of the libraries that every pack gets, or {exposure name: names}.
     destination_url
@@ -78,13 +73,12 @@ def prepare_references(
     StoreError
         If the destination cannot be written.
     """
-    records = _records(rows)
     sources = tuple(sources)
-    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
-    for record in records:
-        own_psf = str(record.get("psf_path", ""))
-        key = (*same_files(record, sources), own_psf, _libraries(record, cosmic_ray_libraries))
-        groups.setdefault(key, []).append(record)
+    groups: dict[tuple[Any, ...], list[ExposureRow]] = {}
+    for row in rows:
+        if row.ready:
+            key = (*same_files(row, sources), row.psf_path, _libraries(row, cosmic_ray_libraries))
+            groups.setdefault(key, []).append(row)
     # Detectors together, so that what they share is computed once and forgotten early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
     firsts = [group[0] for _, group in members]
@@ -96,44 +90,44 @@ def prepare_references(
     memo: dict[Any, Any] = {}
     # Packs are made once for this machine; a plan links to them, so planning anew costs no computing and no space.
     home = str(cache_directory() / "packs")
-    for done, ((_, group), record, answer) in enumerate(zip(members, firsts, answers, strict=True)):
-        selection = " ".join(str(record[c]) for c in ("detector", "filter", "pupil", "subarray", "readpatt"))
+    for done, ((_, group), row, answer) in enumerate(zip(members, firsts, answers, strict=True)):
+        selection = " ".join((*row.optics, row.subarray, row.readpatt))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
-        found = answer | {kind: file for kind, file in own_files(record).items() if file is not None}
-        files, used = _files(record, found, _libraries(record, cosmic_ray_libraries), sources)
-        pack = build_pack(files, str(record["detector"]), home, memo=memo)
+        found = answer | {kind: file for kind, file in own_files(row).items() if file is not None}
+        files, used = _files(row, found, _libraries(row, cosmic_ray_libraries), sources)
+        pack = build_pack(files, row.detector, home, memo=memo)
         copy_pack(home, pack, destination_url)
-        packs |= {str(member["name"]): pack for member in group}
+        packs |= {member.name: pack for member in group}
         provenance += _provenance(selection, used, pack, memo)
     if progress is not None and members:
         progress("references", len(members), len(members))
     return PreparedReferences(packs, provenance)
 
 
-def same_files(record: Mapping[str, Any], sources: Sequence[str]) -> tuple[Any, ...]:
+def same_files(row: ExposureRow, sources: Sequence[str]) -> tuple[Any, ...]:
     """Return what an exposure's CRDS files follow from: exposures that agree in it have the same files."""
     # Exposures that differ in time only ask the same question, of the observatory's files only if on the same day.
     day = 10 if CRDS in sources else 0
-    columns = [record[c] for c in COLUMNS if c not in ("name", "start_time")]
-    return (*columns, str(record["start_time"])[:day], record.get("overrides", ""))
+    asked = (row.subarray, row.readpatt, row.exp_type, row.namp, row.start_time[:day])
+    return (*row.optics, *asked, tuple(sorted(row.overrides.items())))
 
 
 def _build_libraries(
-    records: list[Mapping[str, Any]],
+    rows: list[ExposureRow],
     given: Iterable[str] | Mapping[str, Iterable[str]],
     sources: tuple[str, ...],
     progress: Progress | None,
 ) -> None:
     """Make PSF and cosmic-ray libraries that are missing, two at a time: FFTs let other threads run."""
     jobs: dict[str, Callable[[], object]] = {}
-    for record in records:
-        detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
-        if not record.get("psf_path"):
+    for row in rows:
+        detector, filter_, pupil = row.optics
+        if not row.psf_path:
             jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
                 psf_library, sources, detector=detector, filter=filter_, pupil=pupil
             )
-        for library in _libraries(record, given):
+        for library in _libraries(row, given):
             jobs[f"cosmic rays {library} of {detector}"] = partial(
                 cosmic_ray_library_files, sources, detector=detector, library=library
             )
@@ -145,31 +139,21 @@ def _build_libraries(
             future.result()
 
 
-def _records(rows: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    table: Any = rows
-    if hasattr(table, "to_dict"):
-        columns = [c for c in (*COLUMNS, "overrides", "psf_path", "status") if c in table.columns]
-        table = table[columns].to_dict("records")
-    return [row for row in table if row.get("status", "ready") == "ready"]
-
-
-def _libraries(
-    record: Mapping[str, Any], given: Iterable[str] | Mapping[str, Iterable[str]]
-) -> tuple[str, ...]:
-    names = given.get(str(record["name"]), ()) if isinstance(given, Mapping) else given
+def _libraries(row: ExposureRow, given: Iterable[str] | Mapping[str, Iterable[str]]) -> tuple[str, ...]:
+    names = given.get(row.name, ()) if isinstance(given, Mapping) else given
     return tuple(sorted({cosmic_ray_library(name) for name in names}))
 
 
 def _files(
-    record: Mapping[str, Any],
+    row: ExposureRow,
     found: Mapping[str, FoundFile],
     libraries: tuple[str, ...],
     sources: tuple[str, ...],
 ) -> tuple[ReferenceFiles, list[tuple[str, FoundFile]]]:
     """Return the files that make the pack of an exposure, and (use, file) of everything for the provenance."""
-    detector, filter_, pupil = (str(record[c]) for c in ("detector", "filter", "pupil"))
+    detector, filter_, pupil = row.optics
     psf, psf_source = psf_library(
-        sources, detector=detector, filter=filter_, pupil=pupil, folder=str(record.get("psf_path", ""))
+        sources, detector=detector, filter=filter_, pupil=pupil, folder=row.psf_path
     )
     used = list(found.items())
     used += [("psf", FoundFile(path, psf_source, "")) for path in psf if path is not None]
@@ -182,7 +166,7 @@ def _files(
         paths={kind: found[kind].path for kind in OVERRIDE_TYPES if kind in found},
         filter=filter_,
         pupil=pupil,
-        subarray=str(record["subarray"]),
+        subarray=row.subarray,
         psf_core=psf.core,
         psf_wings=psf.wings,
         cosmic_rays=rays,

@@ -8,7 +8,6 @@ MIRAGE_DATA. The network is used for crds alone, and only for what is missing.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -38,6 +37,7 @@ from mirage_dask.reference.crds.lookup import (
 )
 from mirage_dask.reference.crds.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
+from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
@@ -87,18 +87,16 @@ def mirage_data() -> Path:
     return Path(given).expanduser()
 
 
-def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
+def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
     """Return the files that an exposure names itself by type, None for a type that it does not need.
 
     They are the user's own, or those that `mirage_dask.reference.pinning` has written into its row, which also names the
     context they are from.
     """
-    text = str(record.get("overrides", "") or "")
-    given: dict[str, str] = json.loads(text) if text else {}
-    context = given.pop(CONTEXT, "")
+    context = row.overrides.get(CONTEXT, "")
     cache = crds_path() if context else None
     found: dict[str, FoundFile | None] = {}
-    for kind, name in given.items():
+    for kind, name in row.overrides.items():
         if kind in OVERRIDE_TYPES:
             observed = cache is not None and cache in Path(name).parents
             file = FoundFile(Path(name), CRDS if observed else OVERRIDE, context if observed else "")
@@ -106,17 +104,17 @@ def own_files(record: Mapping[str, Any]) -> dict[str, FoundFile | None]:
     return found
 
 
-def asks_observatory(record: Mapping[str, Any]) -> bool:
+def asks_observatory(row: ExposureRow) -> bool:
     """Return whether CRDS is to be asked for a file of an exposure: it is a source, and not every type is settled."""
-    return CRDS in str(record["references"]).split() and not set(SIMULATION_TYPES) <= set(own_files(record))
+    return CRDS in row.references and not set(SIMULATION_TYPES) <= set(own_files(row))
 
 
-def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
+def context_in_use(rows: Iterable[ExposureRow]) -> str:
     """Return the context that CRDS will be asked in for exposures; empty when it will not be, or cannot be.
 
     Which context that is may have to be asked of the server; nothing else is fetched.
     """
-    if not any(asks_observatory(record) for record in records):
+    if not any(asks_observatory(row) for row in rows):
         return ""
     try:
         return observatory_context().context
@@ -125,13 +123,13 @@ def context_in_use(records: Iterable[Mapping[str, Any]]) -> str:
 
 
 def find_files(
-    records: Sequence[Mapping[str, Any]], sources: Sequence[str], *, progress: Progress | None = None
+    rows: Sequence[ExposureRow], sources: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, FoundFile]]:
     """Return the CRDS files of each exposure by type; built-in ones that are missing are made, the observatory's fetched.
 
     Parameters
     ----------
-    records
+    rows
         Rows of the exposure table. Types that a row settles itself (`own_files`) are left out.
     sources
         Names of `SOURCES`, the first that has a file wins.
@@ -142,7 +140,7 @@ def find_files(
         With everything that no source has: exposure, type, what was asked, file, cache, remedy.
     """
     found, missing = search_files(
-        records, sources, obtain=partial(fetch_files, progress=progress), progress=progress
+        rows, sources, obtain=partial(fetch_files, progress=progress), progress=progress
     )
     if missing:
         raise ReferenceFileError("\n".join(dict.fromkeys(missing.values())))
@@ -158,7 +156,7 @@ def promise_files(cache: CrdsCache, names: Iterable[str]) -> dict[str, str]:
 
 
 def search_files(
-    records: Sequence[Mapping[str, Any]],
+    rows: Sequence[ExposureRow],
     sources: Sequence[str],
     *,
     obtain: Callable[[CrdsCache, list[str]], dict[str, str]] = promise_files,
@@ -173,10 +171,10 @@ def search_files(
     obtain
         Called with a cache and the names of files that it lacks; returns why some cannot be had.
     """
-    found: list[dict[str, FoundFile]] = [{} for _ in records]
+    found: list[dict[str, FoundFile]] = [{} for _ in rows]
     missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]
-    own = [set(own_files(record)) for record in records]
+    own = [set(own_files(row)) for row in rows]
     # Whoever overrides a built-in file still has it made, for the pipeline that calibrates with the built-in cache.
     settled = [set(kinds) if CRDS in names else set() for kinds in own]
     for name in names:
@@ -185,7 +183,7 @@ def search_files(
         ]
         if not places:
             continue
-        questions = [(str(records[i]["name"]), question(records[i])) for i in places]
+        questions = [(rows[i].name, question(rows[i])) for i in places]
         types = PIPELINE_TYPES if name == BUILTIN else SIMULATION_TYPES
         try:
             cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache(progress)
@@ -204,7 +202,7 @@ def search_files(
                 if kind in settled[i]:
                     continue
                 if not file:
-                    missing[i, kind] = unanswered(str(records[i]["name"]), kind, asked[i], cache)
+                    missing[i, kind] = unanswered(rows[i].name, kind, asked[i], cache)
                 elif file == NOT_NEEDED:
                     settled[i].add(kind)
                 elif name == BUILTIN or cache.path(file).is_file():
@@ -217,7 +215,7 @@ def search_files(
             for i, kind in uses:
                 if file in reasons:
                     missing[i, kind] = (
-                        f"{records[i]['name']}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
+                        f"{rows[i].name}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
                         f"{parameters(asked[i])}; {cache.context}), and {reasons[file]}; {WAYS_OUT}."
                     )
                 else:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mirage_dask import lazy
+from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
 from mirage_dask.reference.packs.plane_store import CACHE
@@ -118,9 +118,9 @@ def measure_tiles(
         grid = plan.grid(row)
         try:
             # Another tile first: kernels are compiled and references opened once per process, not once per tile.
-            lazy.simulate(plan, row, grid.window(0), "raw")
+            virtual.simulate(plan, row, grid.window(0), "raw")
             start = time.process_time()
-            tile = lazy.simulate(plan, row, grid.window(grid.count // 2), "raw")
+            tile = virtual.simulate(plan, row, grid.window(grid.count // 2), "raw")
             stored += len(encode_tile(grid, tile))
         except Exception:
             continue

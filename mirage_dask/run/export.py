@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask import lazy
+from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level
+from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.uncal import (
     is_current,
@@ -153,7 +154,7 @@ def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[An
 
     def compute(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
         pack = open_references(spec, plan.url).pack
-        return lazy.simulate(plan, row, window, "linear"), saturation_level(spec, pack, window)
+        return virtual.simulate(plan, row, window, "linear"), saturation_level(spec, pack, window)
 
     return compute
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask import lazy
+from mirage_dask import virtual
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.spec import Window
@@ -70,7 +70,7 @@ class RunHandle:
             rows = min(WARM_LINES, ny)
         else:
             columns = min(WARM_LINES, nx)
-        lazy.simulate(plan, row, Window((0, 1), (0, 1), (0, rows), (0, columns)), "raw")
+        virtual.simulate(plan, row, Window((0, 1), (0, 1), (0, rows), (0, columns)), "raw")
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[
 
 
 def _simulate(plan: Plan, row: int, tile: int) -> npt.NDArray[Any]:
-    return lazy.simulate(plan, row, plan.grid(row).window(tile), "raw")
+    return virtual.simulate(plan, row, plan.grid(row).window(tile), "raw")
 
 
 def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> Any:

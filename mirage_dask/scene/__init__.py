@@ -1,27 +1,31 @@
-"""The sky in a window of a detector: catalogs, stars, galaxies and background, in electrons per second.
+"""The sky in a window of a detector, in electrons per second: catalogs, stars, galaxies, background, what varies.
 
-At plan time, on the client: `read_catalog` -> `point_sources` / `galaxies` (tables in electrons/s, saved by content).
-At run time, on any worker: `project_scene` once per exposure, then `seed_window` for each window.
+At plan time, on the client: `read_catalog` -> `SOURCE_TABLES` (tables in electrons/s, saved by content).
+At run time, on any worker: `layers.open_layers` once per exposure, then `seed_window` for each window.
 """
 
 from mirage_dask.scene.catalogs import Catalog, magnitude_columns, magnitude_owner, read_catalog
-from mirage_dask.scene.placement import SceneSources, project_scene
+from mirage_dask.scene.layers import Light, UniformBackground, View, in_order, open_layers
 from mirage_dask.scene.seed import seed_window
 from mirage_dask.scene.sky.background import LEVELS, background_rate
-from mirage_dask.scene.sources import Galaxies, PointSources, galaxies, point_sources
+from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources, galaxy_table, point_source_table
 
 __all__ = [
     "LEVELS",
+    "SOURCE_TABLES",
     "Catalog",
     "Galaxies",
+    "Light",
     "PointSources",
-    "SceneSources",
+    "UniformBackground",
+    "View",
     "background_rate",
-    "galaxies",
+    "galaxy_table",
+    "in_order",
     "magnitude_columns",
     "magnitude_owner",
-    "point_sources",
-    "project_scene",
+    "open_layers",
+    "point_source_table",
     "read_catalog",
     "seed_window",
 ]

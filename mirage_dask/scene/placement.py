@@ -27,6 +27,8 @@ from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.scene.stars import THRESHOLD, star_half_width
 
 Floats = NDArray[np.float64]
+Bounds = tuple[int, int, int, int]
+"""(x0, x1, y0, y1), half open, full-frame science pixels."""
 STEP = 1.0 * np.pi / 180.0 / 3600.0
 """Radians on either side, for the Jacobian."""
 THINNEST = 0.02
@@ -38,74 +40,51 @@ LARGEST_REACH = 4096.0
 
 
 @dataclass(frozen=True, eq=False)
-class SceneSources:
-    """The sources that reach one exposure, in catalog order."""
+class PlacedStars:
+    """The stars that reach one exposure: n of them, in catalog order."""
 
     x: Floats
-    """(n,) stars, full-frame science pixels, 0-based."""
+    """(n,) full-frame science pixels, 0-based."""
     y: Floats
     flux: NDArray[np.float32]
     """(n,) e-/s."""
     half_width: NDArray[np.int32]
     """(n,) how far a star reaches, pixels."""
-    star_index: NDArray[np.int64]
+    index: NDArray[np.int64]
     """(n,) catalog index."""
-    galaxies: PlacedGalaxies
-    galaxy_index: NDArray[np.int64]
 
 
-def project_scene(
-    point_sources: PointSources | None,
-    galaxies: Galaxies | None,
+def place_stars(
+    table: PointSources,
     projection: SkyProjection,
     *,
-    bounds: tuple[int, int, int, int],
+    bounds: Bounds,
     psf: PsfLibrary,
     threshold: float = THRESHOLD,
-) -> SceneSources:
-    """Project source tables onto a detector and keep what reaches an exposure.
+) -> PlacedStars:
+    """Project stars onto a detector and keep those that reach an exposure.
 
     Parameters
     ----------
-    point_sources, galaxies
-        Tables for this detector and filter, or None.
+    table
+        Stars of this detector and filter.
     projection
         Of this exposure.
     bounds
         (x0, x1, y0, y1), half open: the exposure's array in full-frame science pixels. Pixel positions of a catalog
         count from (x0, y0).
     psf
-        Library of this detector and filter: how far a star or galaxy reaches depends on it.
+        Library of this detector and filter: how far a star reaches depends on it.
     threshold
-        e-/s per pixel below which sources end (see `points` and `galaxies`).
-
-    Returns
-    -------
-    SceneSources
+        e-/s per pixel below which stars end (see `stars`).
     """
-    x, y, flux, half, index = _stars(point_sources, projection, bounds, psf, threshold)
-    placed, galaxy_index = _place_galaxies(galaxies, projection, bounds, psf, threshold)
-    return SceneSources(x, y, flux, half, index, placed, galaxy_index)
-
-
-def _stars(
-    table: PointSources | None,
-    projection: SkyProjection,
-    bounds: tuple[int, int, int, int],
-    psf: PsfLibrary,
-    threshold: float,
-) -> tuple[Floats, Floats, NDArray[np.float32], NDArray[np.int32], NDArray[np.int64]]:
-    if table is None or len(table) == 0:
-        none = np.empty(0)
-        return none, none, np.empty(0, np.float32), np.empty(0, np.int32), np.empty(0, np.int64)
-    margin = psf.wings_half_width + 1.0
-    rows = _nearby(table, projection, bounds, margin)
+    rows = _nearby(table, projection, bounds, psf.wings_half_width + 1.0)
     rows = rows[table.flux[rows] > 0]
-    xy = _pixels(table.position[rows], projection, bounds)
+    xy = pixels_of(table.position[rows], projection, bounds)
     half = star_half_width(table.flux[rows], psf, threshold=threshold)
     keep = (half > 0) & _touches(xy, half, half, bounds)
     xy, rows = xy[keep], rows[keep]
-    return (
+    return PlacedStars(
         np.ascontiguousarray(xy[:, 0]),
         np.ascontiguousarray(xy[:, 1]),
         table.flux[rows].astype(np.float32),
@@ -114,20 +93,24 @@ def _stars(
     )
 
 
-def _place_galaxies(
-    table: Galaxies | None,
+def place_galaxies(
+    table: Galaxies,
     projection: SkyProjection,
-    bounds: tuple[int, int, int, int],
+    *,
+    bounds: Bounds,
     psf: PsfLibrary,
-    threshold: float,
+    threshold: float = THRESHOLD,
 ) -> tuple[PlacedGalaxies, NDArray[np.int64]]:
-    if table is None or len(table) == 0:
-        rows = np.empty(0, np.int64)
-        none, pairs = np.empty(0), np.empty((0, 3))
-        return PlacedGalaxies(none, none, none, none, pairs, none, none, none, none, none), rows
+    """Project galaxies onto a detector and keep those that reach an exposure; arguments as for `place_stars`.
+
+    Returns
+    -------
+    galaxies, index
+        Shapes on the detector, and catalog indices.
+    """
     rows = _nearby(table, projection, bounds, LARGEST_REACH)
     rows = rows[table.flux[rows] > threshold]  # else no pixel could reach it
-    xy = _pixels(table.position[rows], projection, bounds)
+    xy = pixels_of(table.position[rows], projection, bounds)
     form, root = _forms(table, rows, xy, projection)
     seen = np.isfinite(root) & np.isfinite(xy).all(axis=1)
     rows, xy, form, root = rows[seen], xy[seen], form[seen], root[seen]
@@ -151,7 +134,7 @@ def _place_galaxies(
 def _nearby(
     table: PointSources | Galaxies,
     projection: SkyProjection,
-    bounds: tuple[int, int, int, int],
+    bounds: Bounds,
     margin: float,
 ) -> NDArray[np.intp]:
     """Rows that may come within `margin` pixels: a cheap circle on the sky, generous by half."""
@@ -168,16 +151,14 @@ def _nearby(
     return np.flatnonzero(distance2 < (1.5 * radius) ** 2)
 
 
-def _pixels(position: Floats, projection: SkyProjection, bounds: tuple[int, int, int, int]) -> Floats:
-    """(n, 2) full-frame science pixels of unit vectors, or of pixels of the aperture."""
+def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Floats:
+    """Return (n, 2) full-frame science pixels of unit vectors (n, 3), or of pixels (n, 2) of the aperture."""
     if position.shape[1] == 2:
         return position + np.array([bounds[0], bounds[2]], dtype=np.float64)
     return projection.pixels(position)
 
 
-def _touches(
-    xy: Floats, half_x: NDArray, half_y: NDArray, bounds: tuple[int, int, int, int]
-) -> NDArray[np.bool_]:
+def _touches(xy: Floats, half_x: NDArray, half_y: NDArray, bounds: Bounds) -> NDArray[np.bool_]:
     x0, x1, y0, y1 = bounds
     with np.errstate(invalid="ignore"):
         return (

@@ -13,31 +13,27 @@ NOT modelled: proper motion, parallax, velocity aberration.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import zipfile
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.errors import StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.io import files
+from mirage_dask.io.tables import load_table, save_table, table_key
 from mirage_dask.pointing import radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
 
 Floats = NDArray[np.float64]
-T = TypeVar("T", bound="_Table")
+T = TypeVar("T", bound="SourceTable")
 ARCSEC = np.pi / 180.0 / 3600.0
 
 
-class _Table:
+class SourceTable:
     """Saving and loading by content; a table is a frozen dataclass of arrays and flags."""
 
     kind: ClassVar[str]
@@ -48,35 +44,20 @@ class _Table:
     @property
     def key(self) -> str:
         """Hash of the contents, 32 hex digits: equal tables have equal keys."""
-        digest = hashlib.blake2b(self.kind.encode(), digest_size=16)
-        for name, array in self._arrays().items():
-            digest.update(json.dumps([name, array.dtype.str, array.shape]).encode())
-            digest.update(np.ascontiguousarray(array).tobytes())
-        return digest.hexdigest()
+        return table_key(self.kind, self._arrays())
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
 
     def save(self, url: str | Path) -> str:
-        """Write the table into a folder and return its content key; nothing is written if it is there already.
-
-        Parameters
-        ----------
-        url
-            Folder: a path or any fsspec URL.
+        """Write the table into a folder (a path or any fsspec URL) and return its content key.
 
         Raises
         ------
         StoreError
             If the folder cannot be written.
         """
-        key = self.key
-        buffer = io.BytesIO()
-        np.savez(buffer, allow_pickle=False, **self._arrays())
-        target = files.join(files.normal_url(url), f"{key}.npz")
-        if not files.exists(target):
-            files.write_bytes(target, buffer.getbuffer())
-        return key
+        return save_table(url, self._arrays(), kind=self.kind)
 
     @classmethod
     def load(cls: type[T], url: str | Path, key: str) -> T:
@@ -87,26 +68,23 @@ class _Table:
         StoreError
             If there is no such table, or its contents do not fit the key.
         """
-        target = files.join(files.normal_url(url), f"{key}.npz")
-        try:
-            with np.load(io.BytesIO(files.read_bytes(target)), allow_pickle=False) as archive:
-                values = {f.name: archive[f.name] for f in fields(cls)}  # type: ignore[arg-type]
-        except FileNotFoundError:
-            raise StoreError(f"There is no source table {target}; plan the simulation again.") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise StoreError(
-                f"The source table {target} is damaged ({error}); plan the simulation again."
-            ) from error
-        table = cls(**{name: array if array.ndim else array.item() for name, array in values.items()})
-        if table.key != key:
-            raise StoreError(
-                f"The source table {target} is not what its name says; plan the simulation again."
-            )
-        return table
+        arrays = load_table(url, key, kind=cls.kind)
+        return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+
+
+def load_once(cls: type[T], url: str, key: str) -> T:
+    """Read a table by its content key; the last few stay in this process."""
+    found: T = _load(cls, url, key)  # type: ignore[arg-type]
+    return found
+
+
+@lru_cache(maxsize=8)
+def _load(cls: Any, url: str, key: str) -> Any:
+    return cls.load(url, key)
 
 
 @dataclass(frozen=True, eq=False)
-class PointSources(_Table):
+class PointSources(SourceTable):
     """Stars (n of them, in catalog order)."""
 
     kind: ClassVar[str] = "point_source"
@@ -123,7 +101,7 @@ class PointSources(_Table):
 
 
 @dataclass(frozen=True, eq=False)
-class Galaxies(_Table):
+class Galaxies(SourceTable):
     """Sersic galaxies (n of them, in catalog order); `b`, `norm`, `reach` and `level` as in `sersic.constants`."""
 
     kind: ClassVar[str] = "galaxy"
@@ -155,7 +133,7 @@ class Galaxies(_Table):
         return self.position.shape[1] == 2
 
 
-def point_sources(catalog: Catalog, detector: str, filter: str, pupil: str) -> PointSources:
+def point_source_table(catalog: Catalog, detector: str, filter: str, pupil: str) -> PointSources:
     """Turn a point-source catalog into electrons per second for one detector and filter.
 
     Raises
@@ -166,7 +144,7 @@ def point_sources(catalog: Catalog, detector: str, filter: str, pupil: str) -> P
     return PointSources(catalog.index, _positions(catalog), _flux(catalog, detector, filter, pupil))
 
 
-def galaxies(catalog: Catalog, detector: str, filter: str, pupil: str) -> Galaxies:
+def galaxy_table(catalog: Catalog, detector: str, filter: str, pupil: str) -> Galaxies:
     """Turn a galaxy catalog into electrons per second and shapes for one detector and filter.
 
     Raises
@@ -199,6 +177,10 @@ def galaxies(catalog: Catalog, detector: str, filter: str, pupil: str) -> Galaxi
         reach=reach,
         level=level,
     )
+
+
+SOURCE_TABLES = {"point_source": point_source_table, "galaxy": galaxy_table}
+"""Types of catalogs that are simulated, with what makes their tables; the type is the kind of their layer of light."""
 
 
 def north_and_east(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:

@@ -6,13 +6,12 @@ Three shapes, as in Mirage, which may stand in one dictionary: {type: file} for 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from mirage_dask.settings.problems import INSTRUMENTS, Problems, is_nothing
-from mirage_dask.settings.records import CatalogEntry
+from mirage_dask.settings.grammar import PathTo, Table
+from mirage_dask.settings.problems import INSTRUMENTS
 
 CATALOG_TYPES = (
     "point_source",
@@ -35,53 +34,58 @@ _TYPES_OF_MODE = {
 }
 
 
+@dataclass(frozen=True)
+class CatalogEntry:
+    """One catalog and what it holds for."""
+
+    target: str
+    """Target name; empty for all targets without an entry of their own."""
+    instrument: str
+    """'NIRCAM'; empty for all."""
+    kind: str
+    """One of `CATALOG_TYPES`; empty for a target that is mentioned only."""
+    path: str
+    """Absolute path."""
+
+
 def catalog_types(mode: str) -> tuple[str, ...]:
     """Return the types of catalogs that exposures of a mode look at, as in Mirage."""
     return _TYPES_OF_MODE.get(mode, CATALOG_TYPES[:-2])
 
 
-def parse_catalogs(value: Any, problems: Problems) -> tuple[CatalogEntry, ...]:
+def _rule() -> Table:
+    files = dict.fromkeys(CATALOG_TYPES, PathTo("file"))
+    target = Table(words=files, branches=dict.fromkeys(INSTRUMENTS, Table(words=files)))
+    return Table(words=files, names=target, refusal="write {point_source: FILE, galaxy: FILE}")
+
+
+CATALOGS = _rule()
+
+
+def catalog_entries(found: Mapping[str, Any] | None) -> tuple[CatalogEntry, ...]:
     """Return the entries of the key `catalogs`; an empty mapping means no sources."""
     entries: list[CatalogEntry] = []
-
-    def of_type(name: Any, value: Any, key: str, target: str, instrument: str) -> None:
-        kind = str(name).strip().lower()
-        if kind not in CATALOG_TYPES:
-            problems.not_allowed(key, name, CATALOG_TYPES)
-        elif not is_nothing(value):
-            entries.append(CatalogEntry(target, instrument, kind, file_path(value, key, problems)))
-
-    def of_target(value: Mapping[Any, Any], key: str, target: str) -> None:
-        # An entry without a type: the target is mentioned, so it is no oversight that it has no sources.
-        entries.append(CatalogEntry(target, "", "", ""))
-        for name, entry in value.items():
-            if isinstance(entry, Mapping):
-                if str(name).lower() not in INSTRUMENTS:
-                    problems.not_allowed(f"{key}.{name}", name, INSTRUMENTS)
-                    continue
-                for kind, path in entry.items():
-                    of_type(kind, path, f"{key}.{name}.{kind}", target, str(name).upper())
+    for name, value in (found or {}).items():
+        if isinstance(value, str):
+            entries.append(CatalogEntry("", "", name, value))
+            continue
+        # An entry without a type: the target is mentioned, so it was not forgotten that it has no sources.
+        entries.append(CatalogEntry(name, "", "", ""))
+        for below, inner in value.items():
+            if isinstance(inner, str):
+                entries.append(CatalogEntry(name, "", below, inner))
             else:
-                of_type(name, entry, f"{key}.{name}", target, "")
-
-    if not isinstance(value, Mapping):
-        problems.add("catalogs", f"{value!r} is not understood; write {{point_source: FILE, galaxy: FILE}}")
-        return ()
-    for name, entry in value.items():
-        if isinstance(entry, Mapping):
-            of_target(entry, f"catalogs.{name}", str(name))
-        else:
-            of_type(name, entry, f"catalogs.{name}", "", "")
-    return tuple(entries)
+                entries += [CatalogEntry(name, below.upper(), kind, path) for kind, path in inner.items()]
+    return tuple(entry for entry in entries if entry.path or not entry.kind)
 
 
-def file_path(value: Any, key: str, problems: Problems) -> str:
-    """Return the absolute path of a file that is there; variables of the environment and ~ are expanded."""
-    if not isinstance(value, str | os.PathLike):
-        problems.add(key, f"{value!r} is no file name")
-        return ""
-    path = Path(os.path.expandvars(os.fspath(value))).expanduser()
-    path = path if path.is_absolute() else problems.folder / path
-    if not path.is_file():
-        problems.add(key, f"there is no file {path}; paths are relative to {problems.folder}")
-    return str(Path(os.path.abspath(path)))
+def catalogs_as_given(entries: Iterable[CatalogEntry]) -> dict[str, Any]:
+    """Return the value of the key `catalogs` that gives these entries."""
+    nested: dict[str, Any] = {}
+    for entry in entries:
+        place = nested
+        for key in filter(None, (entry.target, entry.instrument.lower())):
+            place = place.setdefault(key, {})
+        if entry.kind:
+            place[entry.kind] = entry.path
+    return nested

@@ -10,16 +10,15 @@ from typing import Any
 import yaml
 
 from mirage_dask.errors import InputError
+from mirage_dask.settings.keys import ALLOWED, FULL_NAMES, NESTED, keys_by_name
 from mirage_dask.settings.model import Settings
-from mirage_dask.settings.parsing import FULL_NAMES, PARSERS
 from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**22
-KEYS = (*PARSERS, "parameter_defaults")
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader, which also refuses a key that is there twice: YAML would silently take the last."""
+    """The safe loader, which also refuses a key that is given twice: YAML would silently take the last."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -33,7 +32,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
             )
         if key in seen:
             raise yaml.constructor.ConstructorError(
-                None, None, f"key {key!r} is there twice", key_node.start_mark
+                None, None, f"key {key!r} is given twice", key_node.start_mark
             )
         seen[key] = loader.construct_object(value_node, deep=True)
     return seen
@@ -64,33 +63,39 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
         raise InputError(
-            f"{path}{line}: it is no YAML: {getattr(error, 'problem', None) or error}."
+            f"{path}{line}: it is not valid YAML: {getattr(error, 'problem', None) or error}."
         ) from None
     except (RecursionError, ValueError) as error:  # nested too deep; a date such as 2021-13-45
-        raise InputError(f"{path}: it is no YAML that can be used: {error}.") from None
+        raise InputError(f"{path}: it is not valid YAML: {error}.") from None
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        raise InputError(f"{path}: the settings must be 'key: value' lines; keys: {', '.join(PARSERS)}.")
+        raise InputError(f"{path}: the settings must be 'key: value' lines; keys: {', '.join(ALLOWED)}.")
     return values
 
 
 def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
-    """Parse the values of one source; an entry of None counts as not given."""
+    """Parse the values of one source by the names of keys; an entry of None counts as not given."""
+    keys = keys_by_name()
     parsed: dict[str, Any] = {}
-    for key, value in values.items():
-        name = str(key).strip()
-        if name in PARSERS:
-            if value is not None:
-                parsed[name] = PARSERS[name](value, problems)
-        elif name == "parameter_defaults":
+    nested: dict[str, Any] = {}
+    for given, value in values.items():
+        name = str(given).strip()
+        if name == NESTED:
             if isinstance(value, Mapping):
-                parsed = _parse(value, problems) | parsed
+                nested = _parse(value, problems)
             elif value is not None:
                 problems.add(name, f"{value!r} is not understood; write {{key: value}}")
-        else:
-            problems.not_allowed(name, name, KEYS)
-    return parsed
+        elif name not in keys:
+            problems.not_allowed(name, name, ALLOWED)
+        elif value is not None:
+            key = keys[name]
+            if key.name in parsed:
+                problems.add(
+                    name, f"it is another name of {key.name}, which is given, too; remove one of them"
+                )
+            parsed[key.name] = key.parse(value, problems, name=name)
+    return nested | parsed
 
 
 def load_settings(source: str | Path | Mapping[str, Any] | None = None, **arguments: Any) -> Settings:
@@ -108,7 +113,7 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None, **argume
     -------
     Settings
         Defaults: no catalogs, background low, roll angle 0, date 2021-10-04, cosmic rays SUNMAX with scale 1,
-        built-in references, all effects, seed 42.
+        built-in references, effects as declared, random seed 42.
 
     Raises
     ------
@@ -122,17 +127,22 @@ def load_settings(source: str | Path | Mapping[str, Any] | None = None, **argume
         path = Path(source)
         first, values = Problems(str(path), Path(path).resolve().parent), _read_yaml(path)
     second = Problems("", here)
-    overridden = {k for k, v in arguments.items() if v is not None}
-    parsed = _parse({k: v for k, v in values.items() if k not in overridden}, first)
-    parsed |= _parse(arguments, second)
+    keys = keys_by_name()
+    overridden = {keys[k].name for k, v in arguments.items() if v is not None and k in keys}
+    kept = {
+        k: v
+        for k, v in values.items()
+        if k not in keys or keys[k].name not in overridden  # what is overridden may be wrong
+    }
+    parsed = _parse(kept, first) | _parse(arguments, second)
     if first.found or second.found:
         raise InputError(first.found + second.found)
     # Mirage's name for a choice of ours, which goes before it.
-    defaults = parsed.pop("reffile_defaults", ())
+    defaults = parsed.pop("reffile_defaults", "")
     if defaults:
-        parsed.setdefault("references", defaults)
+        parsed.setdefault("references", (defaults,))
     references = parsed.get("references", ())
-    full_names = FULL_NAMES in (*references, *defaults)
+    full_names = FULL_NAMES in (*references, defaults)
     if references:
         parsed["references"] = tuple(dict.fromkeys("crds" if n == FULL_NAMES else n for n in references))
     return Settings(**parsed, full_names=full_names, given=tuple(sorted(parsed)), source=first.source)

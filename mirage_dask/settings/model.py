@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.settings.catalogs import CATALOG_TYPES, catalog_types
-from mirage_dask.settings.overrides import IMAGING, NESTING, OverrideEntry
+from mirage_dask.settings.catalogs import CatalogEntry, catalog_types, catalogs_as_given
+from mirage_dask.settings.effects import Effects
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REFERENCES
+from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
-from mirage_dask.settings.records import (
-    Background,
-    BackgroundEntry,
-    CatalogEntry,
-    CosmicRays,
-    Effects,
-    ExposureSettings,
-)
+from mirage_dask.settings.row import ExposureSettings
+from mirage_dask.settings.sky import Background, BackgroundEntry, CosmicRays, background_as_given
 
 ROW_COLUMNS = (
     "observation",
@@ -32,21 +28,6 @@ ROW_COLUMNS = (
     "readpatt",
 )
 """Columns of the exposure table that decide on what holds for a row."""
-
-SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
-    "background": str,
-    "cosmic_ray_library": str,
-    "cosmic_ray_scale": float,
-    "references": str,
-    "overrides": str,
-    "psf_path": str,
-    "darks": str,
-    "effects": str,
-    "seed": int,
-}
-"""Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; library of
-cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own PSFs, empty for
-none; what darks are made of; names of the effects that are on; seed."""
 
 DEFAULT_COSMIC_RAYS = CosmicRays()
 
@@ -64,25 +45,26 @@ class Settings:
     cosmic_rays: CosmicRays | dict[int, CosmicRays | None] | None = DEFAULT_COSMIC_RAYS
     use_dateobs_for_background: bool = False
     """Background levels are what the sky is on the day of the exposure; numbers stay what they are."""
-    references: tuple[str, ...] = ("builtin",)
+    references: tuple[str, ...] = REFERENCES[:1]
     """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
     full_names: bool = False
     """Write the names of the observatory's files into YAML files, instead of the word crds."""
     reffile_overrides: tuple[OverrideEntry, ...] = ()
     psf_paths: PsfPaths = ""
     """Folders of the user's own PSF libraries: one, one for each observation, or one for each exposure specification."""
-    darks: str = "model"
+    darks: str = DARKS[0]
     """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA; with '_varied' the noise
     of exposures that share a file differs."""
     effects: Effects = field(default_factory=Effects)
-    seed: int = 42
+    random_seed: int = DEFAULT_SEED
+    """Fixes all noise."""
     given: tuple[str, ...] = field(default=(), compare=False)
     """Keys that were given; the others are defaults."""
     source: str = ""
     """File the settings came from; empty when there is none."""
 
     def for_exposure(self, row: Any) -> ExposureSettings:
-        """Return what holds for one row of the exposure table.
+        """Return what holds for one row of the exposure table; folders of PSFs are given by `psf_folders`.
 
         Parameters
         ----------
@@ -107,16 +89,19 @@ class Settings:
             cosmic_rays = cosmic_rays.get(observation)
         if problems:
             raise InputError(problems)
-        if cosmic_rays is None or not self.effects.cosmic_rays:
+        if "cosmic_rays" not in self.effects:
             cosmic_rays = None
+        if self.use_dateobs_for_background and isinstance(background, str):
+            background = "date"
         return ExposureSettings(
             catalogs=catalogs,
-            background="date"
-            if self.use_dateobs_for_background and isinstance(background, str)
-            else background,
+            background=background,
             cosmic_rays=cosmic_rays,
-            effects=replace(self.effects, cosmic_rays=cosmic_rays is not None),
+            references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
+            darks=self.darks,
+            effects=self.effects.switch(cosmic_rays=cosmic_rays is not None),
+            random_seed=self.random_seed,
         )
 
     def psf_folders(self, table: Any) -> list[str]:
@@ -195,63 +180,42 @@ class Settings:
             raise InputError(problems)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, ready for JSON; `load_settings` takes them back."""
-        catalogs: dict[str, Any] = {}
-        for entry in self.catalogs:
-            place = catalogs
-            for key in filter(None, (entry.target, entry.instrument.lower())):
-                place = place.setdefault(key, {})
-            if entry.kind:
-                place[entry.kind] = entry.path
-        return {
-            "catalogs": catalogs or None,
-            "background": _background_dict(self.background),
-            "roll_angle": self.roll_angle,
-            "dates": _plain(self.dates, lambda d: d.isoformat()),
-            "cosmic_rays": _plain(self.cosmic_rays, lambda c: asdict(c) if c else False),
-            "use_dateobs_for_background": self.use_dateobs_for_background,
-            "references": list(self.references),
-            "reffile_defaults": "crds_full_name" if self.full_names else None,
-            "reffile_overrides": _override_dict(self.reffile_overrides),
-            "psf_paths": self.psf_paths,
-            "darks": self.darks,
-            "effects": asdict(self.effects),
-            "seed": self.seed,
+        """Return what differs from the defaults as plain values, ready for JSON; `load_settings` takes them back.
+
+        A key that a later version adds is then no part of what these settings are known by, `mirage_dask.planning.plan_key`.
+        """
+        usual = Settings()
+        changed = {
+            name: value
+            for name in (key.name for key in KEYS if key.name != "reffile_defaults")
+            if (value := getattr(self, name)) != getattr(usual, name)
         }
+        given = {name: _AS_GIVEN.get(name, _unchanged)(value) for name, value in changed.items()}
+        if self.full_names:
+            given |= {"references": list(self.references), "reffile_defaults": FULL_NAMES}
+        return given
 
 
 def _value(row: Any, name: str) -> Any:
     return row[name] if isinstance(row, Mapping) or hasattr(row, "loc") else getattr(row, name)
 
 
-def _plain(value: Any, convert: Any) -> Any:
+def _each(value: Any, convert: Callable[[Any], Any]) -> Any:
+    """Convert one value, or one for each observation."""
     return {k: convert(v) for k, v in value.items()} if isinstance(value, dict) else convert(value)
 
 
-def _background_dict(entries: tuple[BackgroundEntry, ...]) -> Any:
-    if len(entries) == 1 and entries[0] == BackgroundEntry(None, "", "", entries[0].value):
-        return entries[0].value
-    nested: dict[Any, Any] = {}
-    short_names = {"SHORT": "sw", "LONG": "lw"}
-    for e in entries:
-        keys = [e.observation, e.instrument.lower(), short_names.get(e.channel)]
-        path = [k for k in keys if k not in (None, "")]
-        place = nested
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        place[path[-1]] = e.value
-    return nested
+def _unchanged(value: Any) -> Any:
+    return value
 
 
-def _override_dict(entries: tuple[OverrideEntry, ...]) -> dict[str, Any]:
-    nested: dict[str, Any] = {}
-    for entry in entries:
-        values = dict(entry.keys)
-        instrument = entry.instrument.lower()
-        path = [instrument, entry.type]
-        path += [values.get(level, IMAGING[instrument]) for level in NESTING[entry.type][instrument]]
-        place = nested
-        for key in path[:-1]:
-            place = place.setdefault(key, {})
-        place[path[-1]] = entry.path
-    return nested
+_AS_GIVEN: dict[str, Callable[[Any], Any]] = {
+    "catalogs": catalogs_as_given,
+    "background": background_as_given,
+    "dates": lambda value: _each(value, datetime.isoformat),
+    "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
+    "references": list,
+    "reffile_overrides": overrides_as_given,
+    "effects": lambda value: value.switched,
+}
+"""How values of `Settings` are written for `load_settings`; others as they are."""

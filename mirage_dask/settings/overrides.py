@@ -7,13 +7,13 @@ from the references that are in use.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mirage_dask.instruments import detectors_of, optical_elements, readout_names
-from mirage_dask.settings.catalogs import file_path
-from mirage_dask.settings.problems import INSTRUMENTS, Problems, is_nothing
+from mirage_dask.instruments import detectors_of, exp_type, optical_elements, readout_names
+from mirage_dask.settings.grammar import Node, PathTo, Table
+from mirage_dask.settings.problems import INSTRUMENTS
 
 NOT_NEEDED = "N/A"
 """In place of a file: the observatory says that none is needed."""
@@ -23,35 +23,28 @@ CONTEXT = "context"
 CRDS_TYPES = {"badpixmask": "mask", "pixelflat": "flat", "astrometric": "distortion", "pixelareamap": "area"}
 """What CRDS calls the types that Mirage calls otherwise."""
 
-_DETECTOR = {"nircam": ("detector",), "niriss": (), "fgs": ("detector",)}
-_FILTER_PUPIL = {"nircam": ("detector", "filter", "pupil"), "niriss": ("filter", "pupil")}
-NESTING: dict[str, dict[str, tuple[str, ...]]] = {
-    "superbias": {
-        "nircam": ("detector", "readpatt"),
-        "niriss": ("readpatt",),
-        "fgs": ("detector", "readpatt"),
-    },
+_DETECTOR = {name: ("detector",) if len(detectors_of(name)) > 1 else () for name in INSTRUMENTS}
+_OPTICS = {
+    name: (*_DETECTOR[name], *(("filter", "pupil") if optical_elements(name) else ())) for name in INSTRUMENTS
+}
+NESTING: dict[str, Mapping[str, tuple[str, ...]]] = {
+    "superbias": {name: (*keys, "readpatt") for name, keys in _DETECTOR.items()},
     **dict.fromkeys(("linearity", "saturation", "gain", "ipc", "dark", "readnoise"), _DETECTOR),
-    "area": {
-        "nircam": ("detector", "filter", "pupil", "exp_type"),
-        "niriss": ("filter", "pupil", "exp_type"),
-        "fgs": ("detector",),
-    },
-    "distortion": {
-        "nircam": ("detector", "filter", "exp_type"),
-        "niriss": ("pupil", "exp_type"),
-        "fgs": ("detector", "exp_type"),
-    },
-    "transmission": _FILTER_PUPIL | {"fgs": ("detector",)},
-    "mask": {"nircam": ("detector",), "niriss": (), "fgs": ("detector", "exp_type")},
-    "flat": _FILTER_PUPIL | {"fgs": ("detector", "exp_type")},
+    "area": {name: (*keys, "exp_type") if "filter" in keys else keys for name, keys in _OPTICS.items()},
+    "distortion": {name: (*keys, "exp_type") for name, keys in _DETECTOR.items()}
+    | {"nircam": ("detector", "filter", "exp_type"), "niriss": ("pupil", "exp_type")},
+    "transmission": _OPTICS,
+    "mask": _DETECTOR | {"fgs": ("detector", "exp_type")},
+    "flat": _OPTICS | {"fgs": ("detector", "exp_type")},
     "photom": dict.fromkeys(INSTRUMENTS, ("detector",)),
 }
-"""Keys between the instrument and the file, by CRDS type and instrument."""
+"""Keys between the instrument and the file, by CRDS type and instrument. An instrument that is not named has those that
+follow from its detectors and wheels."""
 
-IMAGING = {"nircam": "nrc_image", "niriss": "nis_image", "fgs": "fgs_image"}
-"""The exposure type in the dictionaries of each instrument."""
-_LONG_NAMES = {"nrcalong": "nrca5", "nrcblong": "nrcb5"}
+
+def imaging_type(instrument: str) -> str:
+    """Return the exposure type in the dictionaries of an instrument, 'nrc_image'."""
+    return exp_type(instrument, "imaging").lower()
 
 
 @dataclass(frozen=True)
@@ -72,68 +65,78 @@ class OverrideEntry:
         return all(str(row[name]).lower() == value for name, value in self.keys)
 
 
-def parse_overrides(value: Any, problems: Problems) -> tuple[OverrideEntry, ...]:
-    """Return the entries of the key `reffile_overrides`."""
-    entries: list[OverrideEntry] = []
-    top = "reffile_overrides"
-
-    def descend(entry: Any, key: str, kind: str, instrument: str, found: tuple[tuple[str, str], ...]) -> None:
-        levels = NESTING[kind][instrument]
-        if is_nothing(entry) or (isinstance(entry, str) and entry.strip().lower() == "crds"):
-            return
-        if len(found) == len(levels):
-            if isinstance(entry, Mapping):
-                problems.add(
-                    key, f"expected a file, not a mapping; the keys of {kind} are {_describe(levels)}"
-                )
-                return
-            keys = tuple(pair for pair in found if pair[0] != "exp_type")
-            entries.append(OverrideEntry(kind, instrument.upper(), keys, file_path(entry, key, problems)))
-            return
-        level = levels[len(found)]
-        if not isinstance(entry, Mapping):
-            problems.add(key, f"expected {{{level}: …}}; the keys of {kind} are {_describe(levels)}")
-            return
-        allowed = _allowed(instrument, level)
-        for name, below in entry.items():
-            word = _LONG_NAMES.get(str(name).strip().lower(), str(name).strip().lower())
-            if word not in allowed:
-                problems.not_allowed(f"{key}.{name}", name, allowed)
-            else:
-                descend(below, f"{key}.{name}", kind, instrument, (*found, (level, word)))
-
-    if not isinstance(value, Mapping):
-        problems.add(top, f"{value!r} is not understood; write {{instrument: {{type: …}}}}")
-        return ()
-    for name, of_instrument in value.items():
-        instrument = str(name).strip().lower()
-        if instrument not in INSTRUMENTS:
-            problems.not_allowed(f"{top}.{name}", name, INSTRUMENTS)
-        elif not isinstance(of_instrument, Mapping):
-            problems.add(f"{top}.{name}", "expected {type: …}")
-        else:
-            for given, entry in of_instrument.items():
-                word = str(given).strip().lower()
-                kind = CRDS_TYPES.get(word, word)
-                if kind not in NESTING:
-                    problems.not_allowed(f"{top}.{name}.{given}", given, (*NESTING, *CRDS_TYPES))
-                else:
-                    descend(entry, f"{top}.{name}.{given}", kind, instrument, ())
-    return tuple(entries)
-
-
-def _describe(levels: tuple[str, ...]) -> str:
-    return ", ".join(levels) or "none, the file stands directly below the instrument"
-
-
 def _allowed(instrument: str, level: str) -> tuple[str, ...]:
     """Return the values that a key may have, in lower case."""
-    name = instrument.upper()
     if level == "exp_type":
-        return (IMAGING[instrument],)
+        return (imaging_type(instrument),)
     if level == "detector":
-        return tuple(d.name.lower() for d in detectors_of(name))
+        return tuple(d.name.lower() for d in detectors_of(instrument))
     if level == "readpatt":
-        return tuple(n.lower() for n in readout_names(name))
-    wheel = {e.name.lower() for e in optical_elements(name) if e.wheel == level}
-    return tuple(sorted(wheel))
+        return tuple(n.lower() for n in readout_names(instrument))
+    return tuple(sorted({e.name.lower() for e in optical_elements(instrument) if e.wheel == level}))
+
+
+def _rule_of(instrument: str, kind: str) -> Node:
+    levels = NESTING[kind][instrument]
+    keys = f"the keys of {kind} are {', '.join(levels) or 'none: its file is given without them'}"
+    fits_names = {d.fits_name.lower(): d.name.lower() for d in detectors_of(instrument)}
+    rule: Node = PathTo("file", crds=True, remedy=keys)
+    for level in reversed(levels):
+        rule = Table(
+            words=dict.fromkeys(_allowed(instrument, level), rule),
+            spellings={f: n for f, n in fits_names.items() if f != n} if level == "detector" else {},
+            refusal=f"expected {{{level}: …}}; {keys}",
+            nothing=("crds",),
+        )
+    return rule
+
+
+def _rule() -> Table:
+    types = {kind: kind for kind in NESTING} | CRDS_TYPES
+    return Table(
+        words={
+            name: Table(
+                words={word: _rule_of(name, kind) for word, kind in types.items()},
+                refusal="expected {type: …}",
+            )
+            for name in INSTRUMENTS
+        },
+        refusal="write {instrument: {type: …}}",
+    )
+
+
+OVERRIDES = _rule()
+
+
+def override_entries(found: Mapping[str, Any] | None) -> tuple[OverrideEntry, ...]:
+    """Return the entries of the key `reffile_overrides`."""
+
+    def files(tree: Any, levels: tuple[str, ...]) -> Iterator[tuple[tuple[tuple[str, str], ...], str]]:
+        if isinstance(tree, str) and tree:
+            yield (), tree
+        elif isinstance(tree, dict):
+            for word, below in tree.items():
+                pair = ((levels[0], word),) if levels[0] != "exp_type" else ()
+                yield from (((*pair, *keys), path) for keys, path in files(below, levels[1:]))
+
+    return tuple(
+        OverrideEntry(CRDS_TYPES.get(word, word), name.upper(), keys, path)
+        for name, of_instrument in (found or {}).items()
+        for word, tree in (of_instrument or {}).items()
+        for keys, path in files(tree, NESTING[CRDS_TYPES.get(word, word)][name])
+    )
+
+
+def overrides_as_given(entries: Iterable[OverrideEntry]) -> dict[str, Any]:
+    """Return the value of the key `reffile_overrides` that gives these entries."""
+    nested: dict[str, Any] = {}
+    for entry in entries:
+        values = dict(entry.keys)
+        instrument = entry.instrument.lower()
+        path = [instrument, entry.type]
+        path += [values.get(level, imaging_type(instrument)) for level in NESTING[entry.type][instrument]]
+        place = nested
+        for key in path[:-1]:
+            place = place.setdefault(key, {})
+        place[path[-1]] = entry.path
+    return nested

@@ -1,15 +1,17 @@
-"""Problems of settings, collected with their key, and the small things that all parsers of keys share."""
+"""Problems of settings, collected with their key, and the small things that all rules of keys share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import nearest
+from mirage_dask.instruments import instruments
 
-INSTRUMENTS = ("nircam", "niriss", "fgs")
+INSTRUMENTS = tuple(name.lower() for name in instruments())
+"""Instruments as they are written in settings."""
 
 
 @dataclass
@@ -48,21 +50,3 @@ def observation_number(key: Any) -> int | None:
     """Return an observation number given as 1, '1' or '001'."""
     text = str(key).strip()
     return int(text) if not isinstance(key, bool) and text.isdecimal() and 0 < int(text) < 1000 else None
-
-
-def per_observation(
-    value: Any, parse: Callable[[Any, str], Any], key: str, problems: Problems
-) -> Any | dict[int, Any]:
-    """Parse one value, or one for each observation."""
-    if not isinstance(value, Mapping):
-        return parse(value, key)
-    found: dict[int, Any] = {}
-    for name, entry in value.items():
-        number = observation_number(name)
-        if number is None:
-            problems.add(key, f"{name!r} is no observation number; write 1, 2 and so on")
-        elif number in found:
-            problems.add(key, f"observation {number} is there twice")
-        else:
-            found[number] = parse(entry, f"{key}.{name}")
-    return found

@@ -8,47 +8,19 @@ with wings in its folder `psf_wings` or without; see `mirage_dask.psf.files`.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from collections import Counter
+from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.problems import Problems, is_nothing, observation_number
+from mirage_dask.settings.grammar import ListOf, PathTo, Table
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PsfPaths = str | dict[int, str] | list[str]
 
 
-def parse_psf_paths(value: Any, problems: Problems) -> PsfPaths:
-    """Return folders by absolute path: one, one for each observation, or one for each exposure specification."""
-    key = "psf_paths"
-    if isinstance(value, Mapping):
-        found: dict[int, str] = {}
-        for name, entry in value.items():
-            number = observation_number(name)
-            if number is None:
-                problems.add(f"{key}.{name}", f"{name!r} is no number of an observation")
-            else:
-                found[number] = folder_path(entry, f"{key}.{name}", problems)
-        return found
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [folder_path(entry, f"{key}[{i}]", problems) for i, entry in enumerate(value)]
-    return folder_path(value, key, problems)
-
-
-def folder_path(value: Any, key: str, problems: Problems) -> str:
-    """Return the absolute path of a folder that is there, empty for none; variables and ~ are expanded."""
-    if is_nothing(value):
-        return ""
-    if not isinstance(value, str | os.PathLike):
-        problems.add(key, f"{value!r} is no folder")
-        return ""
-    path = problems.folder / Path(os.path.expandvars(os.fspath(value))).expanduser()
-    if "\0" in str(path) or not path.is_dir():
-        problems.add(key, f"there is no folder {path}; paths are relative to {problems.folder}")
-    return os.path.abspath(path)
+PSF_PATHS = Table(observations=PathTo("folder"), value=ListOf(PathTo("folder")))
 
 
 def psf_folders(table: pd.DataFrame, paths: PsfPaths, *, place: str = "") -> list[str]:
@@ -59,7 +31,7 @@ def psf_folders(table: pd.DataFrame, paths: PsfPaths, *, place: str = "") -> lis
     table
         Its rows of instruments that are simulated; columns `observation` and `specification`.
     paths
-        What `parse_psf_paths` gave.
+        What the rule `PSF_PATHS` made of the key.
     place
         What an error begins with: the file of the settings.
 
@@ -75,7 +47,7 @@ def psf_folders(table: pd.DataFrame, paths: PsfPaths, *, place: str = "") -> lis
     entries = list(table[["observation", "specification"]].itertuples(index=False, name=None))
     order = {entry: i for i, entry in enumerate(dict.fromkeys(entries))}
     if len(paths) != len(order):
-        counts = pd.Series([observation for observation, _ in order]).value_counts(sort=False)
+        counts = Counter(observation for observation, _ in order)
         each = ", ".join(f"{count} of observation {number}" for number, count in counts.items())
         raise InputError(
             f"{place}psf_paths: {len(paths)} folders for {len(order)} exposure specifications ({each}); give one for "

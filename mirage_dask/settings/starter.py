@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
-import pandas as pd
+from mirage_dask.detector.effects import EFFECTS
+from mirage_dask.instruments import detectors_of
+from mirage_dask.settings.keys import DEFAULT_SEED
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HEAD = """\
 # Settings of proposal {program}: {title}
@@ -39,11 +45,12 @@ psf_paths: null
 # noise of exposures that share a file differs).
 darks: model
 
-# Names of effects that are off.
+# Names of effects that are off, or {{NAME: true or false}}.
+{effects}
 effects: []
 
 # Another number is another realisation of all noise.
-seed: 42
+random_seed: {random_seed}
 """
 
 
@@ -63,15 +70,21 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
     first = int(table["observation"].iloc[0])
     example = "# {point_source: stars.cat, galaxy: galaxies.cat}"
     entries = [f"  {json.dumps(target, ensure_ascii=False)}: {{}}  {example}" for target in targets]
-    levels = {"nircam": "nircam: {sw: 0.2, lw: 0.3}", "niriss": "niriss: 0.4", "fgs": "fgs: 0.4"}
-    nested = ", ".join(levels[i] for i in instruments)
+    nested = ", ".join(
+        f"{i}: {{sw: 0.2, lw: 0.3}}" if len({d.channel for d in detectors_of(i)}) > 1 else f"{i}: 0.4"
+        for i in instruments
+    )
     return _HEAD.format(
         program=int(table["program"].iloc[0]),
         title=" ".join(str(table["title"].iloc[0]).split()),
-        types="\n".join(
-            wrap("Types: " + ", ".join(catalog_types), 120, initial_indent="# ", subsequent_indent="# ")
-        ),
+        types=_comment("Types: " + ", ".join(catalog_types)),
+        effects=_comment("Effects: " + ", ".join(f"{e.name} ({e.what})" for e in EFFECTS)),
+        random_seed=DEFAULT_SEED,
         catalogs="\n".join(entries) or "  {}",
         nested=f"; or {{{first}: {{{nested}}}}}" if nested else "",
         observations=", ".join(f"{n}: …" for n in sorted(set(table["observation"]))[:3]),
     )
+
+
+def _comment(text: str) -> str:
+    return "\n".join(wrap(text, 120, initial_indent="# ", subsequent_indent="# "))

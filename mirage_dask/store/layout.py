@@ -40,9 +40,9 @@ from zarr.storage import MemoryStore
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import commits
 from mirage_dask.store.tiles import Shape4, TileGrid
+from mirage_dask.variables import RAMP, VARIABLES
 
 FORMAT = 1
-DIMENSIONS = ("integration", "group", "y", "x")
 BLOCK_BYTES = 128 * 1024
 """Blosc block: large enough for the ratio, small enough for a processor's cache."""
 
@@ -106,8 +106,8 @@ def _create(store: dict[str, Any], grid: TileGrid) -> Any:
             compressors=None,
             serializer=ShardingCodec(chunk_shape=grid.inner, codecs=chunk_codecs(grid.inner)),
             chunk_key_encoding=_KEYS,  # type: ignore[arg-type]
-            dimension_names=DIMENSIONS,
-            attributes={"units": "DN", "long_name": "raw counts"},
+            dimension_names=RAMP,
+            attributes=VARIABLES["raw"].attributes,
         )
 
 

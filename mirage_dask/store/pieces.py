@@ -1,4 +1,4 @@
-"""A user's own seed, dark or cosmic rays: kept as Zarr beside the plan, named by a hash of their values.
+"""A user's own arrays for replaceable variables: kept as Zarr beside the plan, named by a hash of their values.
 
 A spec records replaced pieces as (piece, key). A key without a slash is a content hash: the array lies in
 `PLAN/pieces/<key>`. Any other key is `<URL>#<hash>`: a Zarr array that the user keeps, referenced and not copied; with
@@ -27,33 +27,23 @@ from mirage_dask.io.atomic import partial_name
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import layout
-from mirage_dask.store.tiles import TileGrid, grid_of
+from mirage_dask.store.tiles import grid_of
+from mirage_dask.variables import VARIABLES
 
 _RAMP = "ramp-"
-PIECES = ("cosmic_rays", "dark", "seed")
-
-
-def piece_shape(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
-    """Return the shape of a piece: (y, x) for the seed, (integration, group, y, x) for the others."""
-    return spec.shape[2:] if piece == "seed" else spec.shape
-
-
-def piece_dimensions(piece: str) -> tuple[str, ...]:
-    """Return the names of a piece's dimensions."""
-    return layout.DIMENSIONS[2:] if piece == "seed" else layout.DIMENSIONS
 
 
 def piece_chunks(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
     """Return the chunks in which a piece is kept: the tiles of the exposure."""
-    grid: TileGrid = grid_of(spec)
-    return grid.tile[2:] if piece == "seed" else grid.tile
+    return VARIABLES[piece].select(grid_of(spec).tile)
 
 
 def check_piece(spec: ExposureSpec, piece: str, shape: tuple[int, ...], dtype: Any) -> str | None:
     """Return what is wrong with an array that is to replace a piece, or None."""
-    wanted = piece_shape(spec, piece)
+    variable = VARIABLES[piece]
+    wanted = variable.select(spec.shape)
     if tuple(shape) != wanted:
-        dims = ", ".join(piece_dimensions(piece))
+        dims = ", ".join(variable.dimensions)
         return f"{piece} of {spec.name} must have shape {wanted} ({dims}), not {tuple(shape)}."
     if np.dtype(dtype).kind not in "fiub":
         return f"{piece} of {spec.name} must hold numbers, not {np.dtype(dtype)}."
@@ -72,11 +62,11 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
     with files.store_errors(url):
         array = zarr.create_array(
             url,
-            shape=piece_shape(spec, piece),
+            shape=VARIABLES[piece].select(spec.shape),
             chunks=piece_chunks(spec, piece),
             dtype="float32",
             fill_value=0,
-            dimension_names=piece_dimensions(piece),
+            dimension_names=VARIABLES[piece].dimensions,
         )
     return url, array
 

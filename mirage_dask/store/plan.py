@@ -39,7 +39,7 @@ from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
 if TYPE_CHECKING:
     import os
 
-FORMAT = 1
+FORMAT = 2
 PLAN_FILE, SPECS_FILE, TABLE_FILE = "plan.json", "specs.parquet", "exposures.parquet"
 _SHAPE = ("nints", "ngroups", "ny", "nx")
 _PACKAGES = ("mirage_dask", "numpy", "numba", "scipy", "dask", "zarr", "pysiaf")
@@ -298,7 +298,7 @@ def save_plan(
         "content": digest.hexdigest(),
         "tile_bytes": TILE_BYTES,
         "exposures": len(ordered),
-        "seeds": sorted({spec.seed for spec in ordered}),
+        "seeds": sorted({spec.random_seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions(),
         "settings": dict(settings or {}),

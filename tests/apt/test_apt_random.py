@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from random_proposals import LONG, NIRISS, SHORT, Drawn, DrawnProposal, Line, proposals, report, xml
+from support.random_proposals import LONG, NIRISS, SHORT, Drawn, DrawnProposal, Line, proposals, report, xml
 
 from mirage_dask.apt import exposure_table, read_proposal
 from mirage_dask.errors import InputError

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirage_dask.apt.json_templates import TEMPLATES, template_of
 from mirage_dask.apt.records import ACQUISITION, DIRECT, OUT_OF_FIELD, Dithers
-from mirage_dask.apt.records_json import RecordsProposal, parse_records
+from mirage_dask.apt.records_json.reader import RecordsProposal, parse_records
+from mirage_dask.apt.records_json.templates import TEMPLATES, template_of
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import split_optics
 

@@ -119,7 +119,7 @@ def test_dead_scheduler(example, capsys, tmp_path):
 
 
 def test_corrupt_reference_file(example, capsys, tmp_path, monkeypatch, cache_directory):
-    from simulated import example_plan
+    from support.simulated import example_plan
 
     example_plan()  # builds the references that are copied and spoilt here
     cache = tmp_path / "cache"

@@ -7,8 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from closure_runs import FIELDS, Calibrated, calibrate, simulate
-from closure_stars import Calibration, Stars, measure_flags, measure_sky, measure_stars, read_calibration
+from support.closure_runs import FIELDS, Calibrated, calibrate, simulate
+from support.closure_stars import (
+    Calibration,
+    Stars,
+    measure_flags,
+    measure_sky,
+    measure_stars,
+    read_calibration,
+)
 
 pytestmark = pytest.mark.closure
 

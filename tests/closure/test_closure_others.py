@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from astropy.io import fits
-from closure_runs import Calibrated, Field, run_pipeline
-from closure_stars import measure_flags, measure_sky, measure_stars, read_calibration
-from other_instruments import FULL, open_others
+from support.closure_runs import Calibrated, Field, run_pipeline
+from support.closure_stars import measure_flags, measure_sky, measure_stars, read_calibration
+from support.other_instruments import FULL, open_others
 
 import mirage_dask as md
-from mirage_dask.exposure.simulate import open_references
+from mirage_dask.exposure.references import open_references
 from mirage_dask.instruments import get_zeropoint
 
 pytestmark = pytest.mark.closure

@@ -111,7 +111,7 @@ def test_arguments_reach_the_exposures(tmp_path):
         verbose=False,
     )
     yam.create_inputs()
-    assert set(yam.info["seed"]) == {11}
+    assert set(yam.info["random_seed"]) == {11}
     assert set(yam.info["background"]) == {"date"}
     assert set(yam.info["pa_v3"]) == {30.0}
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mirage_dask.detector.cosmic_rays import cosmic_ray_groups
+from mirage_dask.detector.context import Box, Readout
+from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
+from mirage_dask.detector.random.keys import Key
 
 KEY = (np.uint32(4), np.uint32(5))
+H2RG = Collecting(2048, 2048, 4, 2044, 4, 2044)
 
 
 def single_pixel():
@@ -30,9 +33,10 @@ def library():
 
 
 def charge(shape, *, stamps, rate, x0=0, y0=0, nframes=1, groupgap=0, integration=0):
-    out = np.empty(shape, np.float32)
-    cosmic_ray_groups(*KEY, integration, x0, y0, nframes, groupgap, 2048, 4, np.float32(rate), *stamps, out)
-    return out
+    out = np.zeros((1, *shape), np.float32)
+    readout, box = Readout(nframes, groupgap, np.float32(10.7)), Box(integration, y0, x0)
+    cosmic_ray_groups(Key(*KEY), readout, box, H2RG, np.float32(rate), Stamps(*stamps), out)
+    return out[0]
 
 
 def test_number_and_place_of_hits():

@@ -7,7 +7,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from mirage_dask.detector.context import Readout
 from mirage_dask.detector.pink import nodes_per_row, octave_sigma, pink_rows
+from mirage_dask.detector.random.keys import Key
 
 KEY = (np.uint32(1), np.uint32(2))
 
@@ -25,11 +27,12 @@ def stripes(
     key=KEY,
     integration=0,
 ):
-    out = np.zeros((groups, rows, 4, nodes_per_row(512)), np.float32)
+    out = np.zeros((1, groups, rows, 4, nodes_per_row(512)), np.float32)
     size = {"columns": 512, "rows": 2048}
     common, own = (np.float32(octave_sigma(v, **size)) for v in (common, own))
-    pink_rows(*key, integration, first, groups, nframes, groupgap, row0, rows, 2048, 0, 4, common, own, out)
-    return out
+    readout = Readout(nframes, groupgap, np.float32(10.7))
+    pink_rows(Key(*key), readout, integration, first, row0, 2048, 0, common, own, out)
+    return out[0]
 
 
 @pytest.mark.parametrize(("columns", "nodes"), [(512, 32), (160, 16), (64, 4), (8, 1), (2048, 128)])

@@ -9,12 +9,14 @@ import hashlib
 
 import numpy as np
 
-from mirage_dask.detector.cosmic_rays import cosmic_ray_groups
-from mirage_dask.detector.dark import dark_groups
+from mirage_dask.detector.context import Box, Place, Readout
+from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
+from mirage_dask.detector.dark import DarkPlanes, dark_groups
+from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.pink import pink_rows
-from mirage_dask.detector.ramp import ramp_groups
 from mirage_dask.detector.random.keys import exposure_keys
+from mirage_dask.detector.read_out import ReadOutPlanes, read_out
 
 PINNED = {
     "cosmic rays": "eaeb96fec341093b",
@@ -33,15 +35,16 @@ def simple(low: float, high: float, shape: tuple[int, ...]) -> np.ndarray:
 
 def test_values_are_those_of_this_version():
     keys = exposure_keys(42, 99001, observation=1, visit=2, exposure=3, tile=4, dither=5, detector="NRCB5")
-    how, x0, y0 = (2, 1), 700, 900
-    stripes = np.zeros((GROUPS, ROWS, 4, 32), F4)
-    pink_rows(*map(np.uint32, keys.pink), 1, 0, GROUPS, *how, y0, ROWS, 2048, 0, 4, F4(0.4), F4(0.1), stripes)
+    readout, x0, y0 = Readout(2, 1, F4(10.7)), 700, 900
+    inside, around = Box(1, y0, x0), Box(1, y0 - 1, x0 - 1)
+    stripes = np.zeros((1, GROUPS, ROWS, 4, 32), F4)
+    pink_rows(keys.stream("pink"), readout, 1, 0, y0, 2048, 0, F4(0.4), F4(0.1), stripes)
     start = np.array([0, 40, 100], np.int32)
     offset = (np.arange(100) % 21 - 10).astype(np.int8)
-    cosmic = np.empty((GROUPS, ROWS + 2, COLUMNS + 2), F4)
+    cosmic = np.zeros((1, GROUPS, ROWS + 2, COLUMNS + 2), F4)
     cosmic_ray_groups(
-        *map(np.uint32, keys.cosmic), 1, x0 - 1, y0 - 1, *how, 2048, 4, F4(2e-4), start, offset[::-1].copy(), offset,
-        simple(1, 3000, (100,)), cosmic,
+        keys.stream("cosmic"), readout, around, Collecting(2048, 2048, 4, 2044, 4, 2044), F4(2e-4),
+        Stamps(start, offset[::-1].copy(), offset, simple(1, 3000, (100,))), cosmic,
     )  # fmt: skip
     bias, sigma, rate = (
         simple(9e3, 1.1e4, (ROWS, COLUMNS)),
@@ -50,21 +53,22 @@ def test_values_are_those_of_this_version():
     )
     inverse_gain = simple(0.4, 0.6, (ROWS, COLUMNS))
     (block,) = Outputs(0, 2048, 4).blocks(x0, x0 + COLUMNS)
-    dark = np.empty((GROUPS, ROWS, COLUMNS), F4)
+    dark = np.empty((1, GROUPS, ROWS, COLUMNS), F4)
     dark_groups(
-        *map(np.uint32, keys.pixel), 1, 0, x0, y0, *how, F4(10.7), True, 0, 0, rate, bias, sigma, inverse_gain, F4(37),
-        stripes, 1, block.edges, block.nodes, dark,
+        keys.stream("pixel"), readout, inside, 0, DarkPlanes(rate, bias, sigma, inverse_gain), Place(0, 0), F4(37),
+        stripes.reshape(1, GROUPS, ROWS, 128), block.edges, block.nodes, dark,
     )  # fmt: skip
     polynomial = np.stack([simple(c, c * 1.1, (ROWS, COLUMNS)) for c in (0, 1, 1e-7, 1e-12, 1e-17)])
     light = simple(0, 40, (ROWS + 2, COLUMNS + 2))
     light[5, 60:90] = 1e4
+    charge = np.empty_like(cosmic)
+    collect_light(keys.stream("pixel"), readout, around, True, light, Place(0, 0), charge)
+    add_charge(charge, cosmic)
     raw, linear = np.empty(dark.shape, np.uint16), np.empty(dark.shape, F4)
-    ramp_groups(
-        *map(np.uint32, keys.pixel), 1, 0, x0, y0, 1, 1, 1, 1, *how, F4(10.7), True, 0, 0, light, 0, 0, cosmic, dark,
-        np.array([0.976, 0.006, 0.005, 0.0005], F4), inverse_gain, bias, polynomial, simple(5e4, 6e4, (ROWS, COLUMNS)),
-        linear, raw,
-    )  # fmt: skip
+    planes = ReadOutPlanes(inverse_gain, bias, polynomial, simple(5e4, 6e4, (ROWS, COLUMNS)))
+    coupling = np.array([0.976, 0.006, 0.005, 0.0005], F4)
+    read_out(0, planes, Place(0, 0), coupling, charge, dark, linear, raw)
     assert cosmic.any()
-    assert (raw[-1] > raw[0]).mean() > 0.9
+    assert (raw[0, -1] > raw[0, 0]).mean() > 0.9
     found = {"cosmic rays": cosmic, "dark": dark, "raw": raw}
     assert {n: hashlib.sha256(a.tobytes()).hexdigest()[:16] for n, a in found.items()} == PINNED

@@ -31,8 +31,8 @@ def test_there_and_back(fast, slow):
 @pytest.mark.parametrize(("y", "x"), [((0, 12), (0, 12)), ((1, 4), (2, 11)), ((7, 8), (0, 5))])
 def test_boxes(fast, slow, y, x):
     orientation = Orientation(fast, slow)
-    rows, columns = orientation.detector_box(y, x, size=SIZE)
-    assert orientation.science_box(rows, columns, size=SIZE) == (y, x)
+    rows, columns = orientation.detector_box(y, x, shape=(SIZE, SIZE))
+    assert orientation.science_box(rows, columns, shape=(SIZE, SIZE)) == (y, x)
     cut = orientation.detector(FRAME)[slice(*rows), slice(*columns)]
     assert np.array_equal(orientation.science(cut), FRAME[slice(*y), slice(*x)])
 

@@ -9,6 +9,7 @@ from mirage_dask.cli import main
 from mirage_dask.errors import InputError
 from mirage_dask.reference.checking import MISSING, check_references
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
+from mirage_dask.settings import rows_of
 
 
 def test_example(tmp_path):
@@ -16,7 +17,7 @@ def test_example(tmp_path):
     own.write_bytes(b"")
     overrides = {"nircam": {"gain": {"nrcb5": str(own)}}}
     table = md.open_proposal(md.example_proposal(), reffile_overrides=overrides).table
-    uses = check_references(table.to_dict("records"))
+    uses = check_references(rows_of(table))
     by_type = {}
     for use in uses:
         by_type.setdefault(use.type, []).append(use)
@@ -49,7 +50,7 @@ def test_every_real_proposal_is_covered(shared):
             table = md.open_proposal(path).table
         except InputError:
             continue
-        found = check_references(table.to_dict("records"))
+        found = check_references(rows_of(table))
         assert not [u for u in found if u.state == MISSING], path
         instruments |= set(table[table.status == "ready"].instrument)
         uses += len(found)

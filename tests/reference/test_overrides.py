@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.modeling.models import Shift
-from reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin, exposure_row
 
 import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
@@ -23,7 +23,7 @@ from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.packs.planes import PLANE_INPUTS
 from mirage_dask.reference.prepare import prepare_references
 from mirage_dask.reference.sources import psf_library
-from mirage_dask.settings import load_settings
+from mirage_dask.settings import load_settings, rows_of
 
 DOCUMENTED = {
     "nircam": {
@@ -118,10 +118,10 @@ def test_each_entry_is_for_its_exposures_alone(tmp_path, monkeypatch):
     rows = []
     for exposure in EXPOSURES:
         row = record(*exposure)
-        row["overrides"] = json.dumps(settings.for_exposure(row).overrides)
+        row["overrides"] = json.dumps(dict(settings.for_exposure(row).overrides))
         rows.append(row)
     used: dict[str, set[str]] = {}
-    for use in check_references(rows):
+    for use in check_references(rows_of(rows)):
         if use.source == "override":
             used.setdefault(f"{use.type} {use.file}", set()).add(use.selection.replace(" FULL", ""))
     for keys, file in numbered:
@@ -211,7 +211,7 @@ def packs(tmp_path_factory):
     assert set(CHANGES) == set(OVERRIDE_TYPES)
     builtin()
     folder = tmp_path_factory.mktemp("own")
-    there = lookup(EXPOSURE)
+    there = lookup(exposure_row())
     rows = [EXPOSURE | {"overrides": ""}]
     for kind, change in CHANGES.items():
         own = folder / f"my_{kind}{there[kind].suffix if kind in there else '.fits'}"
@@ -222,7 +222,7 @@ def packs(tmp_path_factory):
             EXPOSURE | {"name": f"{EXPOSURE['name']}_{kind}", "overrides": json.dumps({kind: str(own)})}
         )
     url = str(folder / "plan")
-    prepared = prepare_references(rows, destination_url=url)
+    prepared = prepare_references(rows_of(rows), destination_url=url)
     made = {}
     for row in rows:
         kind = row["name"].removeprefix(EXPOSURE["name"]).lstrip("_")
@@ -320,7 +320,7 @@ def test_what_is_no_transmission(tmp_path, image, words):
     path = tmp_path / "pom.fits"
     fits.PrimaryHDU(image.astype(np.float32)).writeto(path)
     with pytest.raises(ReferenceFileError, match=f"{path}.*{words}"):
-        read_transmission(path, size=2048)
+        read_transmission(path, shape=(2048, 2048))
 
 
 # -- PSF libraries ---------------------------------------------------------------------------------------------------
@@ -340,12 +340,12 @@ def test_a_folder_of_psfs_goes_before_all_sources(tmp_path, naming):
         own = own.rename(tmp_path / "nircam_nrcb1_f150w_fovp71_samp4_npsf4.fits")
     rows = [EXPOSURE | {"psf_path": str(tmp_path)}, EXPOSURE | {"name": "jw99001001001_01101_00009_nrcb1"}]
     url = str(tmp_path / "plan")
-    prepared = prepare_references(rows, destination_url=url)
+    prepared = prepare_references(rows_of(rows), destination_url=url)
     files = {p["pack"]: (p["source"], p["file"]) for p in prepared.provenance if p["type"] == "psf"}
     first, second = (prepared.packs[row["name"]] for row in rows)
     assert files[first] == ("override", own.name)
     assert files[second][0] == "builtin"
-    core, turned = (ReferencePack.open(url, key).psf for key in (second, first))
+    core, turned = (ReferencePack.open(url, key).psf() for key in (second, first))
     assert core.core.shape == turned.core.shape
     assert not np.array_equal(core.core, turned.core)
     with pytest.raises(ReferenceFileError, match="holds no PSF library for NRCB1 F200W CLEAR"):

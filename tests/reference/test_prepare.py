@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from reference_set import EXPOSURE
+from support.reference_set import EXPOSURE, exposure_row
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import prepare_references
+from mirage_dask.settings import rows_of
 
 
 @pytest.fixture(scope="module")
@@ -28,20 +29,23 @@ def test_prepare(table, tmp_path):
     libraries = {"one": ["SUNMAX"], "later": ["sunmax"]}
     url = str(tmp_path)
     made = prepare_references(
-        table, cosmic_ray_libraries=libraries, destination_url=url, progress=lambda *words: said.append(words)
+        rows_of(table),
+        cosmic_ray_libraries=libraries,
+        destination_url=url,
+        progress=lambda *words: said.append(words),
     )
     assert set(made.packs) == {"one", "later", "rapid"}
     assert made.packs["one"] == made.packs["later"] != made.packs["rapid"]
     assert said[-1] == ("references", 2, 2)
 
     pack = ReferencePack.open(url, made.packs["one"])
-    psf, rays = pack.psf, pack.cosmic_rays("SUNMAX")
-    assert pack.psf is psf
+    psf, rays = pack.psf(), pack.cosmic_rays("SUNMAX")
+    assert pack.psf() is psf
     assert 0.9 < psf.total_energy <= 1.0
     assert len(rays) == 10_000
     # Cosmic rays apart, the two share every plane.
     other = ReferencePack.open(url, made.packs["rapid"])
-    assert np.array_equal(other.psf.core, psf.core)
+    assert np.array_equal(other.psf().core, psf.core)
     with pytest.raises(ReferenceFileError, match="no cosmic_rays/SUNMAX"):
         other.cosmic_rays("SUNMAX")
 
@@ -52,18 +56,18 @@ def test_prepare(table, tmp_path):
     assert (lines["sha256"].str.len() == 64).all()
     assert set(lines["pack"]) == set(made.packs.values())
 
-    again = prepare_references(table, cosmic_ray_libraries=libraries, destination_url=url)
+    again = prepare_references(rows_of(table), cosmic_ray_libraries=libraries, destination_url=url)
     assert again.packs == made.packs
 
 
 def test_nothing_to_prepare(table, tmp_path):
-    made = prepare_references(table[table["status"] == "unsupported"], destination_url=str(tmp_path))
+    made = prepare_references(rows_of(table[table["status"] == "unsupported"]), destination_url=str(tmp_path))
     assert made.packs == {}
     assert made.provenance == []
 
 
 def test_all_unanswered_exposures_are_named(table, tmp_path):
-    wrong = [EXPOSURE | {"name": "a", "subarray": "SUB161"}, EXPOSURE | {"name": "b", "readpatt": "SLOW"}]
+    wrong = [exposure_row(name="a", subarray="SUB161"), exposure_row(name="b", readpatt="SLOW")]
     with pytest.raises(ReferenceFileError) as caught:
         prepare_references(wrong, destination_url=str(tmp_path))
     assert "SUBARRAY SUB161" in str(caught.value)

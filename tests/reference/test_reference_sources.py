@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from reference_set import EXPOSURE, builtin
+from support.reference_set import EXPOSURE, builtin, exposure_row
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.builtin.locations import crds_directory, mirage_data_directory
@@ -21,6 +21,7 @@ from mirage_dask.reference.sources import (
     observatory_cache,
     psf_library,
 )
+from mirage_dask.settings import rows_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -35,7 +36,7 @@ def observatory(tmp_path, monkeypatch) -> Path:
     root = tmp_path / "crds"
     shutil.copytree(crds_directory() / "mappings", root / "mappings")
     shutil.copytree(crds_directory() / "config", root / "config")
-    for file in find_files([EXPOSURE], ["builtin"])[0].values():
+    for file in find_files([exposure_row()], ["builtin"])[0].values():
         target = root / file.path.relative_to(crds_directory())
         target.parent.mkdir(parents=True, exist_ok=True)
         target.hardlink_to(file.path)
@@ -56,11 +57,11 @@ def test_the_cache_of_this_machine(observatory, monkeypatch):
         observatory_cache()
     (observatory / "config/jwst/server_config").write_text(repr({"latest_context": CONTEXT}))
     with pytest.raises(ReferenceFileError, match="cannot answer for"):
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
 
 
 def test_crds_has_all(observatory):
-    (found,) = find_files([EXPOSURE], ["crds"])
+    (found,) = find_files([exposure_row()], ["crds"])
     assert set(found) >= {"gain", "flat", "superbias", "distortion"}
     assert {file.source for file in found.values()} == {"crds"}
     assert all(observatory in file.path.parents for file in found.values())
@@ -69,11 +70,11 @@ def test_crds_has_all(observatory):
 def test_what_crds_lacks_comes_from_the_next_or_is_named(observatory):
     (gain,) = observatory.rglob("*_gain_*nrcb1*.fits")
     gain.unlink()
-    (found,) = find_files([EXPOSURE], ["crds", "builtin"])
+    (found,) = find_files([exposure_row()], ["crds", "builtin"])
     assert found["gain"].source == "builtin"
     assert found["flat"].source == "crds"
     with pytest.raises(ReferenceFileError) as caught:
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
     text = str(caught.value)
     for words in (
         EXPOSURE["name"],
@@ -92,7 +93,7 @@ def test_real_mappings_name_real_files(shared, monkeypatch):
     """The mappings of 2019, without any reference file: every type that is missing is named with its file."""
     monkeypatch.setenv("CRDS_PATH", str(shared / "data" / "crds_mappings"))
     with pytest.raises(ReferenceFileError) as caught:
-        find_files([EXPOSURE], ["crds"])
+        find_files([exposure_row()], ["crds"])
     lines = str(caught.value).splitlines()
     assert len(lines) > 8
     assert all("jwst_nircam_" in line and "[crds, builtin]" in line for line in lines)
@@ -125,7 +126,7 @@ def test_overrides_are_used_by_their_exposure_alone(tmp_path, observatory):
         EXPOSURE | {"overrides": ""},
         EXPOSURE | {"name": "jw99001001001_01101_00009_nrcb1", "overrides": json.dumps({"gain": str(own)})},
     ]
-    prepared = prepare_references(rows, destination_url=str(tmp_path / "plan"), sources=["crds"])
+    prepared = prepare_references(rows_of(rows), destination_url=str(tmp_path / "plan"), sources=["crds"])
     gains = [row for row in prepared.provenance if row["type"] == "gain"]
     assert sorted((row["source"], row["file"]) for row in gains) == [
         ("crds", file.name),

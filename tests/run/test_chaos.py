@@ -9,20 +9,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import chaos_cluster
 import numpy as np
 import pytest
-from small_plans import make_spec, small_plan
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from simulated import SUBARRAY_SW, example_plan
+from support import chaos_cluster
+from support.simulated import SUBARRAY_SW, example_plan
+from support.small_plans import make_spec, sky, small_plan
 
 from mirage_dask.errors import StoreError
 from mirage_dask.reference.packs.pack import copy_pack
@@ -45,7 +41,7 @@ def stars(number):
 def fake_plan(folder):
     """Exposures that are computed as hashes."""
     keys = [stars(n).save(folder / "sources") for n in range(EXPOSURES)]
-    specs = [make_spec(n + 1, background=1000.0, point_sources=keys[n]) for n in range(EXPOSURES)]
+    specs = [make_spec(n + 1, layers=(*sky(1000.0), ("point_source", keys[n]))) for n in range(EXPOSURES)]
     return small_plan(folder, specs)
 
 
@@ -55,12 +51,20 @@ def real_plan(folder):
     spec = plan.spec(plan.row(SUBARRAY_SW))
     copy_pack(plan.url, spec.pack, str(folder))
     shutil.copytree(f"{plan.url}/sources", folder / "sources")
-    found = PointSources.load(f"{plan.url}/sources", spec.point_sources)
+    found = PointSources.load(f"{plan.url}/sources", dict(spec.layers)["point_source"])
     specs = []
     for n in range(1, EXPOSURES + 1):
         own = dataclasses.replace(found, flux=found.flux * (1 + n / 100)).save(folder / "sources")
+        layers = tuple((dict(spec.layers) | {"point_source": own}).items())
         name = spec.name.replace("jw99001002", f"jw99001{n:03d}")
-        specs.append(dataclasses.replace(spec, name=name, observation=n, point_sources=own))
+        specs.append(
+            dataclasses.replace(
+                spec,
+                name=name,
+                observation=n,
+                layers=layers,
+            )
+        )
     return small_plan(folder, specs)
 
 

@@ -8,11 +8,10 @@ import re
 import subprocess
 import sys
 from functools import partial
-from pathlib import Path
 
 import pytest
 from rich.console import Console
-from small_plans import make_spec, small_plan, table_of
+from support.small_plans import make_spec, small_plan, table_of
 
 from mirage_dask.errors import InputError
 from mirage_dask.run.display.terminal import TerminalProgress
@@ -80,11 +79,10 @@ def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
 MEASURED = """
 import json, resource, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
-report = run_plan(sys.argv[2], sys.argv[3], scheduler="threads", threads=2)
+report = run_plan(sys.argv[1], sys.argv[2], scheduler="threads", threads=2)
 status = Path("/proc/self/status")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 if status.exists():  # getrusage on Linux counts the parent too, from before the program was loaded
@@ -96,7 +94,7 @@ print(json.dumps([report.ok, peak * 1024]))
 def test_measured_peak_is_below_the_projected_one(fake, tmp_path):
     plan = small_plan(tmp_path / "plan", [frame(ngroups=2, ny=1024), frame(2, ngroups=2, ny=1024)])
     projected = estimate_run(plan, threads=2).peak_bytes
-    command = [sys.executable, "-c", MEASURED, str(Path(__file__).parent), plan.url, str(tmp_path / "s.zarr")]
+    command = [sys.executable, "-c", MEASURED, plan.url, str(tmp_path / "s.zarr")]
     said = subprocess.run(command, capture_output=True, text=True)
     ok, peak = json.loads(said.stdout or "[false, 0]")
     assert ok, said.stderr[-2000:]

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from real_stores import pixels_of, real_exposure, real_store
+from support.real_stores import pixels_of, real_exposure, real_store
 
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError, StoreError
@@ -285,7 +285,7 @@ MEMORY = """
 )
 def test_memory_does_not_grow_with_the_exposure(tmp_path, monkeypatch, exposure):
     """420 MB of pixels in 150 MB above what a small exposure takes; as a whole they took 1,200."""
-    monkeypatch.setattr("real_stores.windows_of", cheap_windows)
+    monkeypatch.setattr("support.real_stores.windows_of", cheap_windows)
     store = real_store(tmp_path / "s.zarr", [exposure, real_exposure(9, "NIS", "SUB64")])
     found = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(MEMORY), store.url, str(tmp_path / "fits")],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,26 +10,25 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.time import Time
+from support import other_instruments, simulated
 
 from mirage_dask import cli
+from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError
-from mirage_dask.exposure.simulate import mask_plane, open_references, saturation_level, simulate_window
+from mirage_dask.exposure.frame import Frame, as_slices
+from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.references import open_references
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.fits.headers import keyword_values
 from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.fits.uncal import provenance_cards, uncal_name
 from mirage_dask.instruments.orientation import Orientation
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.reference.files.quality import FLAGS
-from mirage_dask.reference.packs.pack import detector_slices
 from mirage_dask.run.export import export_store
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-import other_instruments
-import simulated
+from mirage_dask.virtual import VirtualArray
 
 
 @pytest.fixture(scope="module", params=["NRCB1", "NIS"])
@@ -102,17 +100,14 @@ def test_the_level_is_where_raw_counts_reach_saturation(case):
     full_at = 0.7 * planned.ngroups * planned.tgroup  # s
     spec = replace(
         planned,
-        background=60_000 * references.pack.meta["mean_gain"] / full_at,
-        effects=("saturation", "nonlinearity", "bias"),
+        layers=(("background", repr(60_000 * references.pack.meta["mean_gain"] / full_at)),),
+        switched=switched_effects(("saturation", "nonlinearity", "bias")),
     )
     window = Window((0, 1), (0, spec.ngroups), (8, 56), (8, 56))
     found = simulate_window(spec, references, window, want=("linear", "raw"))
     flags = saturation_flags(found["linear"], saturation_level(spec, references.pack, window))
-    rows, columns = detector_slices(
-        slice(*window.rows), slice(*window.columns), x0=spec.x0, y0=spec.y0,
-        fast_axis=spec.fast_axis, slow_axis=spec.slow_axis,
-    )  # fmt: skip
-    plane = references.pack.plane("saturation", rows, columns)
+    box = Frame(spec, references.pack.array).box(window.rows, window.columns)
+    plane = references.pack.plane("saturation", *as_slices(box))
     saturation = Orientation(spec.fast_axis, spec.slow_axis).science(plane)
     by_raw = np.logical_or.accumulate(found["raw"] >= saturation, axis=1)
     assert 0.05 < by_raw.mean() < 0.95

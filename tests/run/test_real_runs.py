@@ -8,10 +8,8 @@ import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
 from distributed import Client, LocalCluster
-from simulated import example_plan
+from support.simulated import example_plan
 
 import mirage_dask as md
 from mirage_dask.run.execute import run_plan

@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_plans import make_spec, small_plan, small_specs
+from support.small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io.atomic import ABANDONED_SECONDS
-from mirage_dask.lazy import VirtualArray
 from mirage_dask.run.display.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
@@ -27,6 +26,7 @@ from mirage_dask.run.verify import verify_store
 from mirage_dask.store.outlook import look_ahead
 from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import VirtualArray
 
 SMALL = 4096
 """Bytes of a tile, so that the small exposures have several."""
@@ -78,7 +78,7 @@ def test_a_store_keeps_its_tiles(fake, plan, tmp_path, scheduler):
     assert run_plan(plan, url, scheduler=scheduler, tile_bytes="4KiB").tiles == 0
     assert same(contents(url), expected(plan))
     other = small_plan(
-        tmp_path / "other", [dataclasses.replace(s, seed=s.observation) for s in small_specs()]
+        tmp_path / "other", [dataclasses.replace(s, random_seed=s.observation) for s in small_specs()]
     )
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, url, scheduler=scheduler)
@@ -119,7 +119,7 @@ def test_a_second_run_has_nothing_to_do(fake, plan, tmp_path):
 
 def test_only_what_changed_is_made_again(fake, plan, tmp_path):
     run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
-    specs = [dataclasses.replace(s, seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, random_seed=43) if s.detector == "NRCB2" else s for s in small_specs()]
     other = small_plan(tmp_path / "other", specs)
     with pytest.raises(StoreError, match="another plan"):
         run_plan(other, tmp_path / "s.zarr", scheduler="serial")
@@ -129,7 +129,7 @@ def test_only_what_changed_is_made_again(fake, plan, tmp_path):
 
 
 def poisoned(tmp_path):
-    specs = [dataclasses.replace(s, background=-1.0) if s.detector == "NRCB2" else s for s in small_specs()]
+    specs = [dataclasses.replace(s, layers=sky(-1.0)) if s.detector == "NRCB2" else s for s in small_specs()]
     return small_plan(tmp_path / "poisoned", specs)
 
 
@@ -164,7 +164,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
     import mirage_dask.run.tasks as tasks
 
     left = {"times": 2}
-    right = tasks.lazy.simulate
+    right = tasks.virtual.simulate
 
     def hiccup(*arguments):
         if left["times"]:
@@ -172,7 +172,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
             raise OSError(5, "Input/output error")
         return right(*arguments)
 
-    monkeypatch.setattr(tasks.lazy, "simulate", hiccup)
+    monkeypatch.setattr(tasks.virtual, "simulate", hiccup)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial", retries=2).ok
     left["times"] = 2
@@ -274,24 +274,23 @@ def test_a_run_in_windows(fake, plan, tmp_path, monkeypatch, scheduler):
 
 KILLED = """
 import sys
-sys.path.insert(0, sys.argv[1])
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
 print("started", flush=True)
-run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4], tile_bytes=4096)
+run_plan(sys.argv[1], sys.argv[2], scheduler=sys.argv[3], tile_bytes=4096)
 """
 
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
 def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
-    specs = [dataclasses.replace(s, background=1000.0) for s in small_specs()]  # slow
+    specs = [dataclasses.replace(s, layers=sky(1000.0)) for s in small_specs()]  # slow
     plan = small_plan(tmp_path / "plan", specs)
     undisturbed = run_plan(
         plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=4, tile_bytes=SMALL
     )
     url = str(tmp_path / "killed.zarr")
-    command = [sys.executable, "-c", KILLED, str(Path(__file__).parent), plan.url, url, scheduler]
+    command = [sys.executable, "-c", KILLED, plan.url, url, scheduler]
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
@@ -359,14 +358,13 @@ def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
 
 LIMITED = """
 import resource, sys
-sys.path.insert(0, sys.argv[1])
-import fake_exposure
+from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.errors import StoreError
 from mirage_dask.run.execute import run_plan
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
-    run_plan(sys.argv[2], sys.argv[3], scheduler=sys.argv[4])
+    run_plan(sys.argv[1], sys.argv[2], scheduler=sys.argv[3])
 except StoreError as error:
     print(error)
 """
@@ -381,7 +379,7 @@ def large_plan(tmp_path):
 def test_file_that_cannot_grow(fake, tmp_path, scheduler):
     plan = large_plan(tmp_path)
     url = str(tmp_path / "s.zarr")
-    command = [sys.executable, "-c", LIMITED, str(Path(__file__).parent), plan.url, url, scheduler]
+    command = [sys.executable, "-c", LIMITED, plan.url, url, scheduler]
     said = subprocess.run(command, capture_output=True, text=True)
     assert "size limit" in said.stdout, said.stderr[-2000:]
     assert said.stdout.count("\n") == 1
@@ -444,7 +442,7 @@ def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 0)
     assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").skipped == 5
     monkeypatch.setattr("mirage_dask.run.estimate.STORED_FRACTIONS", {1: 0.4})
-    other = small_plan(tmp_path / "other", [dataclasses.replace(s, seed=43) for s in small_specs()])
+    other = small_plan(tmp_path / "other", [dataclasses.replace(s, random_seed=43) for s in small_specs()])
     assert run_plan(other, tmp_path / "s.zarr", scheduler="serial", update=True).tiles == 5
 
 
@@ -496,7 +494,7 @@ def test_what_changed_is_said_in_words(fake, plan, tmp_path):
     assert look_ahead(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
     first, second, *rest = small_specs()
     specs = [
-        dataclasses.replace(first, pack="another", background=2.0),
+        dataclasses.replace(first, pack="another", layers=sky(2.0)),
         dataclasses.replace(second, ngroups=7),
         make_spec(9, "NRCB1"),
         *rest[1:],

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
-from simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, example_plan, whole
+from support.simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, example_plan, whole
 
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.verify import verify_store

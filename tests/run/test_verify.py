@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 
-import fake_exposure
 import pytest
+from support import fake_exposure
 
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError

@@ -5,7 +5,8 @@ import pytest
 
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf, unit_to_radec
-from mirage_dask.scene import galaxies, point_sources, project_scene, read_catalog
+from mirage_dask.scene import SOURCE_TABLES, read_catalog
+from mirage_dask.scene.placement import place_galaxies, place_stars
 from mirage_dask.scene.stars import THRESHOLD
 
 OPTICS = ("NRCB5", "F444W", "CLEAR")
@@ -27,7 +28,7 @@ def table(tmp_path):
     def make(text, kind):
         (tmp_path / "s.cat").write_text(text)
         catalog = read_catalog(tmp_path / "s.cat", kind)
-        return (point_sources if kind == "point_source" else galaxies)(catalog, *OPTICS)
+        return SOURCE_TABLES[kind](catalog, *OPTICS)
 
     return make
 
@@ -44,26 +45,25 @@ def test_stars_fall_where_they_should(projection, table, psf):
     )
     rows = "\n".join(f"{i} {line} 15" for i, line in enumerate(sky(projection, xy), start=11))
     stars = table("index x_or_RA y_or_Dec magnitude\n" + rows, "point_source")
-    scene = project_scene(stars, None, projection, bounds=FULL, psf=psf)
-    assert scene.star_index.tolist() == [11, 12, 13]
+    scene = place_stars(stars, projection, bounds=FULL, psf=psf)
+    assert scene.index.tolist() == [11, 12, 13]
     np.testing.assert_allclose(np.stack([scene.x, scene.y], axis=1), xy[:3], atol=2e-3)
     zp = get_zeropoint(*OPTICS)
     np.testing.assert_allclose(scene.flux, 10 ** (-0.4 * (15 + 48.599934378)) / zp.photfnu_e, rtol=1e-6)
     assert (scene.half_width == psf.wings_half_width).all()
-    assert len(scene.galaxies) == 0
 
 
 def test_faint_sources_are_left_out(projection, table, psf):
     (line,) = sky(projection, [[1000, 1000]])
     stars = table(f"x_or_RA y_or_Dec magnitude\n{line} 99\n{line} 10000\n{line} 25\n", "point_source")
-    scene = project_scene(stars, None, projection, bounds=FULL, psf=psf)
-    assert scene.star_index.tolist() == [3]
+    scene = place_stars(stars, projection, bounds=FULL, psf=psf)
+    assert scene.index.tolist() == [3]
     assert 0 < scene.half_width[0] < psf.wings_half_width
     columns = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
     table_ = table(columns + f"{line} 1 0 0 1 99\n{line} 1 0 0 1 20\n", "galaxy")
-    scene = project_scene(None, table_, projection, bounds=FULL, psf=psf)
-    assert scene.galaxy_index.tolist() == [2]
-    assert scene.galaxies.brightness[0] > THRESHOLD
+    found, index = place_galaxies(table_, projection, bounds=FULL, psf=psf)
+    assert index.tolist() == [2]
+    assert found.brightness[0] > THRESHOLD
 
 
 @pytest.mark.parametrize("angle", [0.0, 37.0, 90.0, 215.0])
@@ -73,7 +73,7 @@ def test_shape_follows_the_position_angle(projection, table, psf, angle):
     (line,) = sky(projection, [[400.3, 1500.7]])
     columns = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
     one = table(columns + f"{line} {radius} {ellipticity} {angle} 2 20\n", "galaxy")
-    g = project_scene(None, one, projection, bounds=FULL, psf=psf).galaxies
+    g, _ = place_galaxies(one, projection, bounds=FULL, psf=psf)
     ra, dec = np.radians([float(v) for v in line.split()])
     for bearing, length in ((angle, radius), (angle + 90, radius * (1 - ellipticity))):
         # The sphere's own formulas: go `length` from (ra, dec) in the direction of a bearing east of north.
@@ -89,8 +89,8 @@ def test_shape_follows_the_position_angle(projection, table, psf, angle):
 
 def test_pixel_positions_count_from_the_subarray(projection, table, psf):
     stars = table("# position_pixels\nx_or_RA y_or_Dec magnitude\n10.5 20.25 15\n700 0 15\n", "point_source")
-    scene = project_scene(stars, None, projection, bounds=(1000, 1640, 200, 840), psf=psf)
-    assert scene.star_index.tolist() == [1]
+    scene = place_stars(stars, projection, bounds=(1000, 1640, 200, 840), psf=psf)
+    assert scene.index.tolist() == [1]
     assert (scene.x[0], scene.y[0]) == (1010.5, 220.25)
 
 
@@ -98,26 +98,20 @@ def test_pixel_galaxies_have_the_shape_of_sky_galaxies(projection, table, psf):
     columns = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
     shape = "0.8 0.6 37 2 20\n"
     (line,) = sky(projection, [[400.3, 1500.7]])
-    on_sky = project_scene(
-        None, table(columns + f"{line} {shape}", "galaxy"), projection, bounds=FULL, psf=psf
+    on_sky, _ = place_galaxies(table(columns + f"{line} {shape}", "galaxy"), projection, bounds=FULL, psf=psf)
+    in_pixels, _ = place_galaxies(
+        table(f"# position_pixels\n{columns}400.3 1500.7 {shape}", "galaxy"), projection, bounds=FULL, psf=psf
     )
-    in_pixels = project_scene(
-        None,
-        table(f"# position_pixels\n{columns}400.3 1500.7 {shape}", "galaxy"),
-        projection,
-        bounds=FULL,
-        psf=psf,
-    )
-    np.testing.assert_allclose(in_pixels.galaxies.form, on_sky.galaxies.form, rtol=1e-5)
-    np.testing.assert_allclose(in_pixels.galaxies.x, on_sky.galaxies.x, atol=2e-3)
+    np.testing.assert_allclose(in_pixels.form, on_sky.form, rtol=1e-5)
+    np.testing.assert_allclose(in_pixels.x, on_sky.x, atol=2e-3)
 
 
 def test_radius_in_pixels(projection, table, psf):
     columns = "# radius_pixels\nx_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
     (line,) = sky(projection, [[400.3, 1500.7]])
-    g = project_scene(
-        None, table(columns + f"{line} 6 0.5 37 2 20\n", "galaxy"), projection, bounds=FULL, psf=psf
-    ).galaxies
+    g, _ = place_galaxies(
+        table(columns + f"{line} 6 0.5 37 2 20\n", "galaxy"), projection, bounds=FULL, psf=psf
+    )
     a, b, c = g.form[0]
     values = np.linalg.eigvalsh([[a, b], [b, c]])
     np.testing.assert_allclose(1 / np.sqrt(values), [6, 3], rtol=1e-9)
@@ -127,7 +121,7 @@ def test_extreme_shapes_stay_finite(projection, table, psf):
     columns = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
     (line,) = sky(projection, [[400.3, 1500.7]])
     text = columns + f"{line} 1e-12 0.999999 37 10 20\n{line} 3000 0.999999 37 0.001 5\n"
-    g = project_scene(None, table(text, "galaxy"), projection, bounds=FULL, psf=psf).galaxies
+    g, _ = place_galaxies(table(text, "galaxy"), projection, bounds=FULL, psf=psf)
     assert len(g) == 2
     assert np.isfinite(g.form).all()
     assert np.isfinite(g.half_x).all()

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from conftest import core_samples, star_light
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.small_psf import core_samples, star_light
 
 from mirage_dask.psf.files import CoreFile
 from mirage_dask.psf.library import PsfLibrary

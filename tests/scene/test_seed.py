@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene import Galaxies, PointSources, project_scene, seed_window
+from mirage_dask.scene import Galaxies, PointSources, UniformBackground, View, seed_window
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.galaxies.stamps import stamps
+from mirage_dask.scene.layers import GalaxyLayer, StarLayer
 from mirage_dask.scene.sources import north_and_east
 
 BOUNDS = (700, 900, 300, 480)
+SKY = UniformBackground(0.7)
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,8 @@ def tables(projection):
 
 @pytest.fixture(scope="module")
 def scene(tables, projection, psf):
-    return project_scene(*tables, projection, bounds=BOUNDS, psf=psf)
+    view = View("", projection, BOUNDS, lambda name: psf)
+    return [SKY, StarLayer.of(tables[0], view), GalaxyLayer.of(tables[1], view)]
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +76,14 @@ def area():
 
 
 @pytest.fixture(scope="module")
-def whole(scene, psf, area):
-    return seed_window(scene, psf, x=slice(700, 900), y=slice(300, 480), background=0.7, area=area)
+def whole(scene, area):
+    return seed_window(scene, x=slice(700, 900), y=slice(300, 480), area=area)
 
 
-def test_surface_brightness_goes_by_area_and_sources_do_not(scene, psf, area, whole):
-    sources = seed_window(scene, psf, x=slice(700, 900), y=slice(300, 480))
+def test_surface_brightness_goes_by_area_and_sources_do_not(scene, area, whole):
+    sources = seed_window(scene[1:], x=slice(700, 900), y=slice(300, 480))
     np.testing.assert_allclose(whole, sources + 0.7 * area, rtol=1e-5, atol=1e-5)
-    empty = project_scene(None, None, None, bounds=BOUNDS, psf=psf)  # type: ignore[arg-type]
-    flat = seed_window(empty, psf, x=slice(700, 900), y=slice(300, 480), background=0.7)
+    flat = seed_window([SKY], x=slice(700, 900), y=slice(300, 480))
     assert (flat == np.float32(0.7)).all()
     assert whole.dtype == np.float32
     assert whole.min() >= 0
@@ -89,36 +91,38 @@ def test_surface_brightness_goes_by_area_and_sources_do_not(scene, psf, area, wh
 
 @settings(max_examples=30)
 @given(st.integers(700, 899), st.integers(300, 479), st.integers(1, 90), st.integers(1, 90))
-def test_a_window_has_the_bits_of_the_whole(scene, psf, area, whole, x, y, width, height):
+def test_a_window_has_the_bits_of_the_whole(scene, area, whole, x, y, width, height):
     columns, rows = slice(x, min(x + width, 900)), slice(y, min(y + height, 480))
     cut = np.s_[rows.start - 300 : rows.stop - 300, columns.start - 700 : columns.stop - 700]
     if (x + y) % 3 == 0:
         stamps.clear()
-    part = seed_window(scene, psf, x=columns, y=rows, background=0.7, area=area[cut])
+    part = seed_window(scene, x=columns, y=rows, area=area[cut])
     assert part.tobytes() == whole[cut].tobytes()
 
 
-def test_windows_that_cannot_be(scene, psf):
-    assert seed_window(scene, psf, x=slice(700, 700), y=slice(300, 310)).shape == (10, 0)
+def test_windows_that_cannot_be(scene):
+    assert seed_window(scene, x=slice(700, 700), y=slice(300, 310)).shape == (10, 0)
     with pytest.raises(ValueError, match="start and stop"):
-        seed_window(scene, psf, x=slice(None, 10), y=slice(0, 10))
+        seed_window(scene, x=slice(None, 10), y=slice(0, 10))
     with pytest.raises(ValueError, match="step 1"):
-        seed_window(scene, psf, x=slice(0, 10, 2), y=slice(0, 10))
+        seed_window(scene, x=slice(0, 10, 2), y=slice(0, 10))
     with pytest.raises(ValueError, match=r"shape \(3, 3\)"):
-        seed_window(scene, psf, x=slice(0, 10), y=slice(0, 10), area=np.ones((3, 3), np.float32))
+        seed_window(scene, x=slice(0, 10), y=slice(0, 10), area=np.ones((3, 3), np.float32))
 
 
 CHILD = """
 import hashlib, pickle, sys
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene import project_scene, seed_window
+from mirage_dask.scene import UniformBackground, View, seed_window
+from mirage_dask.scene.layers import GalaxyLayer, StarLayer
 with open(sys.argv[1], "rb") as stream:
     projection, arrays, meta, tables, bounds = pickle.load(stream)
 psf = PsfLibrary.from_arrays(arrays, meta)
-scene = project_scene(*tables, SkyProjection.from_dict(projection), bounds=bounds, psf=psf)
+view = View("", SkyProjection.from_dict(projection), bounds, lambda name: psf)
+scene = [UniformBackground(0.7), StarLayer.of(tables[0], view), GalaxyLayer.of(tables[1], view)]
 x0, x1, y0, y1 = bounds
-print(hashlib.sha256(seed_window(scene, psf, x=slice(x0, x1), y=slice(y0, y1), background=0.7)).hexdigest())
+print(hashlib.sha256(seed_window(scene, x=slice(x0, x1), y=slice(y0, y1), background=0.7)).hexdigest())
 """
 
 
@@ -149,7 +153,8 @@ def test_the_same_bits_on_another_processor(scene, psf, tables, projection, tmp_
         text=True,
         check=True,
     )
-    here = seed_window(
-        scene, PsfLibrary.from_arrays(arrays, meta), x=slice(700, 900), y=slice(300, 480), background=0.7
-    )
+    psf_again = PsfLibrary.from_arrays(arrays, meta)
+    view = View("", projection, BOUNDS, lambda name: psf_again)
+    layers = [SKY, StarLayer.of(tables[0], view), GalaxyLayer.of(tables[1], view)]
+    here = seed_window(layers, x=slice(700, 900), y=slice(300, 480))
     assert answer.stdout.split() == [hashlib.sha256(here.tobytes()).hexdigest()]

@@ -5,7 +5,7 @@ import pytest
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.scene import Galaxies, PointSources, galaxies, point_sources, read_catalog
+from mirage_dask.scene import Galaxies, PointSources, galaxy_table, point_source_table, read_catalog
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
 
@@ -48,7 +48,7 @@ def test_unseen_sources_have_no_flux():
 
 def test_point_sources(catalog):
     c = catalog("# vegamag\nx_or_RA y_or_Dec magnitude\n90 0 20\n0 90 22.5\n", "point_source")
-    table = point_sources(c, *OPTICS)
+    table = point_source_table(c, *OPTICS)
     np.testing.assert_allclose(table.position, [[0, 1, 0], [0, 0, 1]], atol=1e-15)
     np.testing.assert_allclose(table.flux[0] / table.flux[1], 10.0)
     assert not table.pixels
@@ -56,7 +56,7 @@ def test_point_sources(catalog):
 
 def test_tangents_point_along_the_position_angle(catalog):
     names = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
-    table = galaxies(
+    table = galaxy_table(
         catalog(names + "0 0 1 0.5 0 1 20\n0 0 1 0.5 90 4 20\n0 0 1 0.5 30 4 20\n", "galaxy"), *OPTICS
     )
     np.testing.assert_allclose(table.tangent[:2], [[0, 0, 1], [0, 1, 0]], atol=1e-15)
@@ -82,7 +82,7 @@ def test_sersic_constants():
 
 def test_saved_by_content(catalog, tmp_path):
     names = "x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index magnitude\n"
-    table = galaxies(catalog("# radius_pixels\n" + names + "10 20 3 0.5 40 1 20\n", "galaxy"), *OPTICS)
+    table = galaxy_table(catalog("# radius_pixels\n" + names + "10 20 3 0.5 40 1 20\n", "galaxy"), *OPTICS)
     folder = tmp_path / "new" / "sources"
     key = table.save(folder)
     before = (folder / f"{key}.npz").stat()

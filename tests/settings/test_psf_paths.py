@@ -59,8 +59,8 @@ def test_a_list_follows_the_exposure_specifications(folders):
     [
         ("absent", "psf_paths: there is no folder"),
         ({3: "psf0"}, "psf_paths: the proposal has no observation 3; it has 1, 2"),
-        ({"x": "psf0"}, "psf_paths.x: 'x' is no number of an observation"),
-        (["psf0", 4], r"psf_paths\[1\]: 4 is no folder"),
+        ({"x": "psf0"}, "psf_paths: 'x' is not a valid observation number"),
+        (["psf0", 4], r"psf_paths\[1\]: 4 is not a valid folder name"),
         (["psf0"] * 9, "psf_paths: 9 folders for . exposure specifications"),
     ],
 )

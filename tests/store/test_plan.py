@@ -6,7 +6,7 @@ import json
 
 import pandas as pd
 import pytest
-from small_plans import make_spec, small_plan, small_specs, table_of
+from support.small_plans import make_spec, small_plan, small_specs, table_of
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store.plan import copy_plan, load_plan, save_plan

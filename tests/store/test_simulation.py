@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import xarray as xr
 import zarr
-from small_plans import make_spec, small_plan, small_specs
+from support.small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store import layout
@@ -66,7 +66,7 @@ def test_status_and_table(store):
 
 def test_a_tile_of_another_spec_is_not_done(tmp_path, store):
     fill(store)
-    changed = [dataclasses.replace(s, seed=43) if s.detector == "NRCB4" else s for s in small_specs()]
+    changed = [dataclasses.replace(s, random_seed=43) if s.detector == "NRCB4" else s for s in small_specs()]
     other = small_plan(tmp_path / "other", changed)
     with pytest.raises(StoreError, match="another plan"):
         SimulationStore.create(store.url, other)

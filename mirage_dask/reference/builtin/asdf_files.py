@@ -82,7 +82,10 @@ def forward_model(detector: str) -> Model:
     v3["c0_0"] += facts["v3_ref"]
     to_reference = models.Shift(1.0 - facts["x_sci_ref"]) & models.Shift(1.0 - facts["y_sci_ref"])
     forward = to_reference | _two(_polynomial(v2, facts["degree"]), _polynomial(v3, facts["degree"]))
-    exact = distortion_from_model(siaf_model(name)[0], margin=200, orders=(6, 7, 8, 9), label=detector)
+    size = get_detector(detector).size
+    exact = distortion_from_model(
+        siaf_model(name)[0], size=size, margin=200, orders=(6, 7, 8, 9), label=detector
+    )
     forward.inverse = _inverse_model(exact)
     return forward
 

@@ -64,14 +64,14 @@ class DetectorMaps:
 
     def __init__(self, detector: Detector):
         self.detector = detector
-        self.size = detector.size
+        self.shape = detector.array.science_shape
 
     def _generator(self, *quantity: str) -> np.random.Generator:
         return generator(self.detector.name, *quantity)
 
     def _scatter(self, *quantity: str) -> Plane:
         """Independent standard normal deviates, one per pixel."""
-        return self._generator("scatter", *quantity).standard_normal((self.size, self.size), dtype=np.float32)
+        return self._generator("scatter", *quantity).standard_normal(self.shape, dtype=np.float32)
 
     def _smooth(self, *quantity: str, order: int = 4) -> Plane:
         """A large-scale pattern with rms 1 and mean 0."""
@@ -80,31 +80,36 @@ class DetectorMaps:
         amplitudes *= (i + j > 0) / (1.0 + i + j)
         # The cosines are orthogonal on pixel centres; a wave along one axis has variance 1/2, along both 1/4.
         variance = amplitudes**2 * np.where(i > 0, 0.5, 1.0) * np.where(j > 0, 0.5, 1.0)
-        position = (np.arange(self.size) + 0.5) / self.size
-        waves = np.cos(np.pi * np.outer(position, np.arange(order + 1)))
-        left = (waves @ amplitudes / np.sqrt(variance.sum())).astype(np.float32)
-        return left @ waves.astype(np.float32).T
+        along_y, along_x = (
+            np.cos(np.pi * np.outer((np.arange(n) + 0.5) / n, np.arange(order + 1))) for n in self.shape
+        )
+        left = (along_y @ amplitudes / np.sqrt(variance.sum())).astype(np.float32)
+        return left @ along_x.astype(np.float32).T
 
     def _per_output(self, *quantity: str) -> Plane:
         """One standard normal deviate per output, for each pixel of a row as it is read."""
         steps = self._generator("output", *quantity).standard_normal(self.detector.amplifiers)
-        return self._along_row(np.repeat(steps, self.size // self.detector.amplifiers).astype(np.float32))
+        columns = self.detector.array.shape[1]
+        count = self.detector.amplifiers
+        each = (
+            np.tile(steps, columns // count)
+            if self.detector.array.interleaved
+            else np.repeat(steps, columns // count)
+        )
+        return self._along_row(each.astype(np.float32))
 
     def _along_row(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Spread (size,) values along the fast axis."""
+        """Spread values of columns, one for each, along the fast axis."""
         return values[:, None] if self.detector.orientation.along_y else values[None, :]
 
     def _across_rows(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Spread (size,) values along the slow axis."""
+        """Spread values of rows, one for each, along the slow axis."""
         return values[None, :] if self.detector.orientation.along_y else values[:, None]
 
     @cached_property
     def active(self) -> NDArray[np.bool_]:
-        """True where light falls: everything but the border of reference pixels."""
-        border = self.detector.reference_pixels
-        inside = np.zeros((self.size, self.size), dtype=bool)
-        inside[border:-border, border:-border] = True
-        return inside
+        """True where light falls: all but the reference pixels."""
+        return self.detector.array.science_sensitive
 
     def _normalised(self, plane: Plane, mean: float, outside: float) -> Plane:
         """Scale to a mean over the active pixels; the reference pixels get `outside`."""
@@ -120,7 +125,7 @@ class DetectorMaps:
 
     @cached_property
     def _defects(self) -> Plane:
-        return self._generator("defects").random((self.size, self.size), dtype=np.float32)
+        return self._generator("defects").random(self.shape, dtype=np.float32)
 
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
@@ -151,7 +156,7 @@ class DetectorMaps:
         width = 0.5
         rate = np.exp(np.float32(width) * self._scatter("dark") - np.float32(width**2 / 2))
         rate *= np.float32(self.detector.dark_current) * (1.0 + 0.15 * self._smooth("dark"))
-        chance = self._generator("hot").random((self.size, self.size), dtype=np.float32)
+        chance = self._generator("hot").random(self.shape, dtype=np.float32)
         hot, warm = chance < HOT, (chance >= HOT) & (chance < HOT + WARM)
         # A power law: of all pixels hotter than r, one in eight is hotter than 10 r.
         rate[hot] += np.minimum(HOT_RATE * (chance[hot] / HOT + 1e-6) ** -1.1, HOTTEST)
@@ -163,7 +168,7 @@ class DetectorMaps:
     @cached_property
     def mask(self) -> NDArray[np.uint32]:
         """Standard data-quality flags."""
-        flags = np.zeros((self.size, self.size), dtype=np.uint32)
+        flags = np.zeros(self.shape, dtype=np.uint32)
         flags[~self.active] |= flag("REFERENCE_PIXEL")
         flags[self.dead] |= flag("DEAD", "DO_NOT_USE")
         flags[self.low_qe] |= flag("LOW_QE")
@@ -175,14 +180,13 @@ class DetectorMaps:
     def superbias(self) -> Plane:
         """Signal right after reset, DN."""
         level = 10_500.0 + 500.0 * self._generator("bias level").standard_normal()
-        columns = self._along_row(
-            self._generator("bias columns").standard_normal(self.size).astype(np.float32)
-        )
-        parity = self._along_row((np.arange(self.size) % 2 - 0.5).astype(np.float32))
+        slow, fast = self.detector.array.shape
+        columns = self._along_row(self._generator("bias columns").standard_normal(fast).astype(np.float32))
+        parity = self._along_row((np.arange(fast) % 2 - 0.5).astype(np.float32))
         odd_even = parity * (12.0 * self._per_output("bias parity"))
-        rows = self._across_rows(self._generator("bias rows").standard_normal(self.size).astype(np.float32))
-        position = self._across_rows(np.arange(self.size, dtype=np.float32))
-        first_read = position if self.detector.slow_axis > 0 else self.size - 1 - position
+        rows = self._across_rows(self._generator("bias rows").standard_normal(slow).astype(np.float32))
+        position = self._across_rows(np.arange(slow, dtype=np.float32))
+        first_read = position if self.detector.slow_axis > 0 else slow - 1 - position
         settling = -60.0 * np.exp(-first_read / 40.0)  # the first rows after reset have not settled
         bias = level + 80.0 * self._smooth("bias") + 150.0 * self._per_output("bias")
         bias = bias + 8.0 * columns + odd_even + 3.0 * rows + settling
@@ -194,7 +198,7 @@ class DetectorMaps:
         """Standard deviation of a single read, DN."""
         width = 0.08
         noise = np.exp(np.float32(width) * self._scatter("read noise"))
-        noisy = self._generator("noisy").random((self.size, self.size), dtype=np.float32)
+        noisy = self._generator("noisy").random(self.shape, dtype=np.float32)
         noise *= np.where(noisy < 0.004, 1.5 + noisy * (2.0 / 0.004), 1.0).astype(np.float32)
         noise = self._normalised(noise, self.detector.read_noise, 0.0)
         electrons = np.where(self.active, noise, np.float32(REFERENCE_NOISE * self.detector.read_noise))
@@ -213,7 +217,7 @@ class DetectorMaps:
     @cached_property
     def uncorrectable(self) -> NDArray[np.bool_]:
         """Pixels whose non-linearity is not known."""
-        chance = self._generator("uncorrectable").random((self.size, self.size), dtype=np.float32)
+        chance = self._generator("uncorrectable").random(self.shape, dtype=np.float32)
         return (chance < 2e-4) | ~self.active
 
     def linearity(self) -> Plane:
@@ -225,7 +229,7 @@ class DetectorMaps:
         strength = self._strength * (
             1.0 + 0.06 * self._smooth("linearity") + 0.08 * self._scatter("linearity")
         )
-        coefficients = np.zeros((2 + len(NONLINEARITY), self.size, self.size), dtype=np.float32)
+        coefficients = np.zeros((2 + len(NONLINEARITY), *self.shape), dtype=np.float32)
         coefficients[1] = 1.0
         for k, share in enumerate(NONLINEARITY):
             part = np.maximum(strength, 0.0) if k < 2 else np.float32(self._strength)

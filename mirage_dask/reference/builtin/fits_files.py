@@ -71,8 +71,8 @@ def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None
 def _primary(
     recipe: Recipe, maps: DetectorMaps, model: str, description: str, **cards: Any
 ) -> fits.PrimaryHDU:
-    detector, size = maps.detector, maps.size
-    placed = subarray_cards("GENERIC", 0, 0, size, size, fast=detector.fast_axis, slow=detector.slow_axis)
+    detector, (ny, nx) = maps.detector, maps.shape
+    placed = subarray_cards("GENERIC", 0, 0, nx, ny, fast=detector.fast_axis, slow=detector.slow_axis)
     return primary_hdu(
         kind=recipe.kind,
         model=model,
@@ -107,7 +107,7 @@ def _linearity(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
         compression_type="RICE_1",
         quantize_level=8,
         quantize_method=-1,
-        tile_shape=(1, 32, maps.size),
+        tile_shape=(1, 32, maps.shape[1]),
     )
     flags = np.where(maps.uncorrectable, flag("NO_LIN_CORR"), np.uint32(0))
     primary = _primary(recipe, maps, "LinearityModel", "Linear DN = sum c_k DN^k, bias subtracted")

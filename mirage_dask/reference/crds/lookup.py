@@ -21,6 +21,7 @@ from mirage_dask.instruments import get_detector
 from mirage_dask.reference.builtin.cache import reference_path
 from mirage_dask.reference.builtin.locations import crds_directory
 from mirage_dask.reference.builtin.rules import CONTEXT, KEYS, keys_of, write_rules
+from mirage_dask.settings import ExposureRow
 
 SIMULATION_TYPES = (
     "mask",
@@ -140,29 +141,28 @@ def environment(cache: CrdsCache, *, online: bool = False) -> Iterator[None]:
             utils.clear_function_caches()
 
 
-def question(exposure: Mapping[str, Any]) -> dict[str, str]:
+def question(exposure: ExposureRow) -> dict[str, str]:
     """Return what CRDS is asked about an exposure.
 
     Parameters
     ----------
     exposure
-        A row of the exposure table, or anything with its columns `detector`, `filter`, `pupil`, `subarray`,
-        `readpatt`, `exp_type`, `namp` and `start_time`.
+        Its `detector`, `filter`, `pupil`, `subarray`, `readpatt`, `exp_type`, `namp` and `start_time` count.
     """
-    detector = get_detector(exposure["detector"])
-    date, _, time = str(exposure["start_time"]).replace(" ", "T").partition("T")
+    detector = get_detector(exposure.detector)
+    date, _, time = exposure.start_time.replace(" ", "T").partition("T")
     header = {
         "META.TELESCOPE": "JWST",
         "META.INSTRUMENT.NAME": detector.instrument,
         "META.INSTRUMENT.DETECTOR": detector.fits_name,
         "META.INSTRUMENT.MODULE": detector.module,
         "META.INSTRUMENT.CHANNEL": detector.channel,
-        "META.INSTRUMENT.FILTER": str(exposure["filter"]),
-        "META.INSTRUMENT.PUPIL": str(exposure["pupil"]),
-        "META.EXPOSURE.TYPE": str(exposure["exp_type"]),
-        "META.EXPOSURE.READPATT": str(exposure["readpatt"]),
-        "META.EXPOSURE.NOUTPUTS": f"{float(exposure['namp'])}",
-        "META.SUBARRAY.NAME": str(exposure["subarray"]),
+        "META.INSTRUMENT.FILTER": exposure.filter,
+        "META.INSTRUMENT.PUPIL": exposure.pupil,
+        "META.EXPOSURE.TYPE": exposure.exp_type,
+        "META.EXPOSURE.READPATT": exposure.readpatt,
+        "META.EXPOSURE.NOUTPUTS": f"{float(exposure.namp)}",
+        "META.SUBARRAY.NAME": exposure.subarray,
         "META.OBSERVATION.DATE": date,
         "META.OBSERVATION.TIME": time or "00:00:00",
     }
@@ -235,14 +235,14 @@ def recommend(
 
 
 def lookup(
-    exposure: Mapping[str, Any], types: Iterable[str] = SIMULATION_TYPES, *, cache: CrdsCache | None = None
+    exposure: ExposureRow, types: Iterable[str] = SIMULATION_TYPES, *, cache: CrdsCache | None = None
 ) -> dict[str, Path]:
     """Return the reference files of one exposure by type; types that are not needed (N/A) are left out.
 
     Parameters
     ----------
     exposure
-        A row of the exposure table; see `question`.
+        See `question`.
     types
         Reference types in lower case.
     cache
@@ -255,7 +255,7 @@ def lookup(
     """
     chosen = cache or CrdsCache.builtin()
     header, wanted = question(exposure), list(types)
-    name = str(exposure["name"]) if "name" in exposure else header["META.INSTRUMENT.DETECTOR"]
+    name = exposure.name or exposure.detector
     answer = recommend([(name, header)], cache=chosen, types=wanted)[0]
     return paths(name, answer, cache=chosen)
 

@@ -36,12 +36,10 @@ class RawCalibration:
 
     @property
     def _orientation(self) -> Orientation:
-        return Orientation(int(self._pack.meta["fast_axis"]), int(self._pack.meta["slow_axis"]))
+        return self._pack.array.orientation
 
     def _box(self, y: Span, x: Span) -> tuple[slice, slice]:
-        rows, columns = self._orientation.detector_box(
-            y, x, size=get_detector(self._pack.meta["detector"]).size
-        )
+        rows, columns = self._pack.array.detector_box(y, x)
         return slice(*rows), slice(*columns)
 
     def _plane(self, name: str, y: Span, x: Span) -> Doubles:
@@ -96,7 +94,9 @@ class RawCalibration:
 def _reference_superbias(url: str, key: str) -> Doubles:
     """Return the means of the superbias over reference pixels: (output, parity) [DN]."""
     pack = ReferencePack.open(url, key)
-    detector = get_detector(pack.meta["detector"])
-    size, width = detector.size, detector.reference_pixels
-    ends = [pack.plane("superbias", slice(low, low + width), slice(0, size)) for low in (0, size - width)]
-    return clipped_means(np.concatenate(ends).astype(np.float64), detector.amplifiers)
+    rows, columns = pack.array.shape
+    first, last = pack.array.reference[:2]
+    ends = [
+        pack.plane("superbias", box, slice(0, columns)) for box in (slice(0, first), slice(rows - last, rows))
+    ]
+    return clipped_means(np.concatenate(ends).astype(np.float64), pack.array.outputs)

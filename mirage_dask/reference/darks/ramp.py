@@ -70,7 +70,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import operator
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -85,6 +84,7 @@ from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation, Span
 from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.indexing import split_index
 from mirage_dask.reference.darks.calibration import RawCalibration
 from mirage_dask.reference.darks.converted import BLOCK, ConvertedDark, convert_dark
 from mirage_dask.reference.darks.decomposition import decompose, steady_current
@@ -201,7 +201,7 @@ class DarkRamp:
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         """Compute a window: integers and slices, as numpy takes them."""
-        spans, local = _boxes(key, self.shape)
+        spans, local = split_index(key, self.shape)
         sizes = [high - low for low, high in spans]
         out = np.empty(sizes, np.float32)
         if out.size:
@@ -381,37 +381,6 @@ def _cover(span: Span, corner: int, size: int) -> Iterator[tuple[Span, slice, sl
         yield (start, stop), slice(first - low, last - low), slice(first - start, last - start)
 
 
-def _boxes(key: Any, shape: tuple[int, ...]) -> tuple[list[Span], tuple[Any, ...]]:
-    """Split basic indices into the box to compute and the indices that take the answer out of it."""
-    items = list(key) if isinstance(key, tuple) else [key]
-    if sum(item is Ellipsis for item in items) > 1 or len(items) > len(shape) + (Ellipsis in items):
-        raise IndexError(f"too many indices for an array with {len(shape)} axes: {key!r}")
-    if Ellipsis not in items:
-        items.append(Ellipsis)
-    at = items.index(Ellipsis)
-    items[at : at + 1] = [slice(None)] * (len(shape) - len(items) + 1)
-    spans: list[Span] = []
-    local: list[Any] = []
-    for item, size in zip(items, shape, strict=True):
-        if isinstance(item, slice):
-            chosen = range(*item.indices(size))
-            low, high = (min(chosen), max(chosen) + 1) if len(chosen) else (0, 0)
-            spans.append((low, high))
-            stop = chosen.stop - low if len(chosen) else 0
-            local.append(
-                slice(chosen.start - low, None if stop < 0 else stop, chosen.step)
-                if len(chosen)
-                else slice(0)
-            )
-        else:
-            index = operator.index(item)
-            if not -size <= index < size:
-                raise IndexError(f"index {index} is out of bounds for an axis of {size}")
-            spans.append((index % size, index % size + 1))
-            local.append(0)
-    return spans, tuple(local)
-
-
 def dark_ramp(
     spec: ExposureSpec,
     mirage_data: str | os.PathLike[str],
@@ -525,7 +494,7 @@ def _pattern(spec: ExposureSpec, dark: DarkFile) -> tuple[int, int]:
 def _words(spec: ExposureSpec, purpose: str, count: int) -> list[int]:
     """Draw 64-bit words that belong to the exposure and a purpose."""
     identity = (
-        f"{spec.seed}/{spec.program}/{spec.observation}/{spec.visit}/{spec.exposure}/{spec.tile}/{spec.dither}/"
+        f"{spec.random_seed}/{spec.program}/{spec.observation}/{spec.visit}/{spec.exposure}/{spec.tile}/{spec.dither}/"
         f"{spec.detector}"
     )
     text = f"mirage_dask/{LAYOUT}/dark files/{purpose}/{identity}"

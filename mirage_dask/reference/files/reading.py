@@ -190,7 +190,7 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
     return float(factors[0])
 
 
-def read_transmission(path: Path, *, size: int) -> NDArray[np.float32]:
+def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return the fraction of light that reaches each pixel of the full frame, from a file as Mirage's.
 
     Its first image is taken, in the primary HDU or an extension. One that is larger than the detector says with
@@ -198,12 +198,12 @@ def read_transmission(path: Path, *, size: int) -> NDArray[np.float32]:
 
     Parameters
     ----------
-    size
-        Pixels along a side of the detector.
+    shape
+        (ny, nx) of the full frame.
 
     Returns
     -------
-    (size, size) float32.
+    (ny, nx) float32.
 
     Raises
     ------
@@ -223,9 +223,12 @@ def read_transmission(path: Path, *, size: int) -> NDArray[np.float32]:
         broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
     if not values.size:
         broken(Path(path), "it has no image with 2 axes")
-    found = values[y : y + size, x : x + size] if x >= 0 and y >= 0 else values[:0]
-    if found.shape != (size, size):
-        what = f"its image of {values.shape[1]} x {values.shape[0]} pixels does not cover the {size} x {size} of the"
+    ny, nx = shape
+    found = values[y : y + ny, x : x + nx] if x >= 0 and y >= 0 else values[:0]
+    if found.shape != shape:
+        what = (
+            f"its image of {values.shape[1]} x {values.shape[0]} pixels does not cover the {nx} x {ny} of the"
+        )
         broken(Path(path), f"{what} detector from pixel ({x}, {y}) on (NOMXSTRT, NOMYSTRT)")
     if not (np.isfinite(found) & (found >= 0)).all():
         broken(Path(path), "some values are negative or not finite, which no transmission is")

@@ -2,25 +2,89 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirage_dask.compiled import source_digest
-from mirage_dask.instruments import Detector
+from mirage_dask.instruments import Detector, get_detector
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.reference.files.reading import broken, file_digest, read_distortion, read_image, read_photom
-from mirage_dask.reference.packs.pack import PACK_FORMAT, ReferenceFiles, as_float_list, digest
-from mirage_dask.reference.packs.plane_store import PlaneStore
+from mirage_dask.reference.packs.pack import PACK_FORMAT, digest
+from mirage_dask.reference.packs.plane_store import PlaneStore, open_store
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
+
+SOURCES = ("reference", "psf", "instruments", "pointing", "detector/effects.py")
+"""Modules that decide what a pack holds: a change there makes packs again, one of the command line does not."""
 
 _SQUARE_ARCSECOND = (np.pi / 180.0 / 3600.0) ** 2
 """sr."""
 
 
+@dataclass(frozen=True)
+class ReferenceFiles:
+    """The files from which one pack is made."""
+
+    paths: Mapping[str, Path]
+    """CRDS files by type; types that are not needed are missing."""
+    filter: str
+    pupil: str
+    subarray: str = "FULL"
+    psf_core: Path | None = None
+    psf_wings: Path | None = None
+    more_psfs: Mapping[str, tuple[Path, Path | None]] = field(default_factory=dict)
+    """Core and wings of further PSF libraries, by wavelength or part of the light."""
+    cosmic_rays: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Files of each cosmic-ray library by its name."""
+    context: str = ""
+    """CRDS context, for the record."""
+
+
+def build_pack(
+    files: ReferenceFiles,
+    detector: str | Detector,
+    destination_url: str,
+    *,
+    memo: dict[Any, Any] | None = None,
+) -> str:
+    """Make the pack of a set of reference files, unless the destination has it already.
+
+    Parameters
+    ----------
+    files
+        The reference files.
+    detector
+        Whose files.
+    destination_url
+        Directory in which `packs/` and `planes/` are made: a path or any fsspec URL.
+    memo
+        Carries what was computed from file to file; give the same dictionary to several calls that share files and the
+        destination.
+
+    Returns
+    -------
+    str
+        The pack's key, 32 hex digits.
+
+    Raises
+    ------
+    ReferenceFileError
+        If a reference file is damaged or holds something else; names file, extension and remedy.
+    StoreError
+        If the destination cannot be written.
+    """
+    chosen = get_detector(detector) if isinstance(detector, str) else detector
+    return PackBuilder(
+        files, chosen, open_store(str(destination_url)), memo if memo is not None else {}
+    ).build()
+
+
 class PackBuilder:
-    """One build; see `mirage_dask.reference.packs.pack.build_pack`."""
+    """One build; see `build_pack`."""
 
     def __init__(self, files: ReferenceFiles, detector: Detector, store: PlaneStore, memo: dict[Any, Any]):
         self.files = files
@@ -86,10 +150,10 @@ class PackBuilder:
         """Everything the pack depends on, the code that makes it included."""
         files = self.files
         parts = {part: [self._digest(p) for p in paths if p] for part, (_, paths) in self._parts().items()}
-        facts = {k: v for k, v in vars(self.detector).items() if isinstance(v, str | int | float)}
+        facts = asdict(self.detector)
         return [
             PACK_FORMAT,
-            source_digest(),
+            source_digest(*SOURCES),
             facts,
             files.filter,
             files.pupil,
@@ -124,11 +188,7 @@ class PackBuilder:
             "ktc_noise": detector.ktc_noise,
             "pink_noise": detector.pink_noise,
             "output_pink_noise": detector.output_pink_noise,
-            "fast_axis": detector.fast_axis,
-            "slow_axis": detector.slow_axis,
-            "amplifiers": detector.amplifiers,
-            "size": detector.size,
-            "reference_pixels": detector.reference_pixels,
+            "array": detector.array.to_dict(),
             "distortion": self._once("distortion", "distortion", self._distortion),
         }
 
@@ -174,6 +234,8 @@ class PackBuilder:
         parts: dict[str, tuple[Any, tuple[Path | None, ...]]] = {}
         if self.files.psf_core is not None:
             parts["psf"] = (PsfLibrary, (self.files.psf_core, self.files.psf_wings))
+        for name, files in sorted(self.files.more_psfs.items()):
+            parts[f"psf/{name}"] = (PsfLibrary, files)
         for library, paths in sorted(self.files.cosmic_rays.items()):
             parts[f"cosmic_rays/{library}"] = (CosmicRayTemplates, tuple(paths))
         return parts
@@ -184,8 +246,13 @@ class PackBuilder:
         """Entries of the arrays of a part, and its description."""
         key = ("part", self.store.url, kind.__name__, tuple(self._digest(p) if p else "" for p in paths))
         if key not in self.memo:
-            made = kind.from_fits(*paths) if part == "psf" else kind.from_fits(list(paths))
+            made = kind.from_fits(*paths) if part.split("/")[0] == "psf" else kind.from_fits(list(paths))
             arrays, description = made.to_arrays()
             self.memo[key] = ({name: self.store.put(array) for name, array in arrays.items()}, description)
         entries, description = self.memo[key]
         return entries, description
+
+
+def as_float_list(kernel: NDArray[np.float64]) -> list[list[float]]:
+    """Return a small matrix as plain numbers."""
+    return [[float(v) for v in row] for row in kernel]

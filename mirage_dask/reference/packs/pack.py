@@ -13,74 +13,21 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments.orientation import Orientation
+from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.pointing.distortion import Distortion
 from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, open_store
 
 if TYPE_CHECKING:
-    from mirage_dask.instruments import Detector
     from mirage_dask.psf.library import PsfLibrary
     from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
 
-PACK_FORMAT = 1
-
-
-@dataclass(frozen=True)
-class ReferenceFiles:
-    """The files from which one pack is made."""
-
-    paths: Mapping[str, Path]
-    """CRDS files by type; types that are not needed are missing."""
-    filter: str
-    pupil: str
-    subarray: str = "FULL"
-    psf_core: Path | None = None
-    psf_wings: Path | None = None
-    cosmic_rays: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
-    """Files of each cosmic-ray library by its name."""
-    context: str = ""
-    """CRDS context, for the record."""
-
-
-def detector_slices(
-    rows: slice,
-    columns: slice,
-    *,
-    x0: int,
-    y0: int,
-    fast_axis: int,
-    slow_axis: int,
-    size: int = 2048,
-) -> tuple[slice, slice]:
-    """Turn a window of an exposure's science pixels into rows and columns of the full-frame detector.
-
-    Parameters
-    ----------
-    rows, columns
-        Science pixels of the exposure's own array.
-    x0, y0
-        Its first pixel in full-frame science pixels.
-    fast_axis, slow_axis
-        JWST FASTAXIS and SLOWAXIS.
-
-    Returns
-    -------
-    rows, columns : slice
-        For `ReferencePack.plane`; `Orientation.science` turns what it gives into the science window.
-    """
-    box = Orientation(fast_axis, slow_axis).detector_box(
-        (y0 + rows.start, y0 + rows.stop), (x0 + columns.start, x0 + columns.stop), size=size
-    )
-    return slice(*box[0]), slice(*box[1])
+PACK_FORMAT = 2
 
 
 class ReferencePack:
@@ -92,7 +39,7 @@ class ReferencePack:
         Where it is and what it is.
     meta : dict
         detector, filter, pupil, mean_gain (e-/DN), ipc (3 x 3 list, detector orientation), pixar_sr, pixar_a2, photmjsr,
-        ktc_noise, pink_noise, output_pink_noise (e-), fast_axis, slow_axis, amplifiers, distortion.
+        ktc_noise, pink_noise, output_pink_noise (e-), array, distortion.
     files : dict
         {type: {"name", "sha256"}} of the reference files.
     context : str
@@ -147,7 +94,7 @@ class ReferencePack:
         Parameters
         ----------
         rows, columns
-            Full-frame detector pixels, as read out; see `detector_slices`.
+            Full-frame detector pixels, as read out (`DetectorArray.detector_box`).
 
         Returns
         -------
@@ -174,22 +121,31 @@ class ReferencePack:
         return self._store.read_window(entry, own_rows, own_columns)
 
     @cached_property
+    def array(self) -> DetectorArray:
+        """The detector's array: shape, reference pixels, outputs, orientation."""
+        return DetectorArray.from_dict(self.meta["array"])
+
+    @cached_property
     def distortion(self) -> Distortion:
         """Pixels <-> V2, V3."""
         return Distortion.from_dict(self.meta["distortion"])
 
-    @property
-    def psf(self) -> PsfLibrary:
-        """The PSF library; kept in the cache of this process.
+    def psf(self, name: str = "") -> PsfLibrary:
+        """Return a PSF library; kept in the cache of this process.
+
+        Parameters
+        ----------
+        name
+            One of `ReferenceFiles.more_psfs`, by wavelength or part of the light; default the library of the filter.
 
         Raises
         ------
         ReferenceFileError
-            If the pack was made without one.
+            If the pack was made without it.
         """
         from mirage_dask.psf.library import PsfLibrary
 
-        return self._part("psf", PsfLibrary)
+        return self._part(f"psf/{name}" if name else "psf", PsfLibrary)
 
     def cosmic_rays(self, library: str) -> CosmicRayTemplates:
         """Return the stamps of a cosmic-ray library.
@@ -237,48 +193,6 @@ def _open(url: str, key: str) -> ReferencePack:
     return ReferencePack(store, key, manifest)
 
 
-def build_pack(
-    files: ReferenceFiles,
-    detector: str | Detector,
-    destination_url: str,
-    *,
-    memo: dict[Any, Any] | None = None,
-) -> str:
-    """Make the pack of a set of reference files, unless the destination has it already.
-
-    Parameters
-    ----------
-    files
-        The reference files.
-    detector
-        Whose files.
-    destination_url
-        Directory in which `packs/` and `planes/` are made: a path or any fsspec URL.
-    memo
-        Carries what was computed from file to file; give the same dictionary to several calls that share files and the
-        destination.
-
-    Returns
-    -------
-    str
-        The pack's key, 32 hex digits.
-
-    Raises
-    ------
-    ReferenceFileError
-        If a reference file is damaged or holds something else; names file, extension and remedy.
-    StoreError
-        If the destination cannot be written.
-    """
-    from mirage_dask.instruments import get_detector
-    from mirage_dask.reference.packs.builder import PackBuilder
-
-    chosen = get_detector(detector) if isinstance(detector, str) else detector
-    return PackBuilder(
-        files, chosen, open_store(str(destination_url)), memo if memo is not None else {}
-    ).build()
-
-
 def copy_pack(source_url: str, key: str, destination_url: str) -> None:
     """Put a pack of one place into another; on the same disk that costs no space.
 
@@ -305,8 +219,3 @@ def canonical(value: Any) -> str:
 def digest(value: Any) -> str:
     """Return a hash of a JSON-able value, 32 hex digits."""
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:32]
-
-
-def as_float_list(kernel: NDArray[np.float64]) -> list[list[float]]:
-    """Return a small matrix as plain numbers."""
-    return [[float(v) for v in row] for row in kernel]

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 from mirage_dask.instruments import Detector, frame_time
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
@@ -70,10 +71,6 @@ OPTIONAL_PLANES = ("transmission",)
 """Planes of packs that were made from a file of that type; the observatory has none."""
 
 
-MOST_COEFFICIENTS = 7
-"""Orders of the linearity polynomial that `detector.nonlinearity` has room for (`COEFFICIENTS` there; a test compares)."""
-
-
 def to_detector(plane: NDArray[Any], detector: Detector) -> NDArray[Any]:
     """Turn the last two axes from science to detector orientation."""
     return np.ascontiguousarray(detector.orientation.detector(plane))
@@ -107,27 +104,29 @@ class PlaneMaker:
     def _check_shape(self, kind: str, image: ReferenceImage, extension: str) -> None:
         ny, nx = image.values.shape[-2:] if extension else image.quality.shape  # type: ignore[union-attr]
         x0, y0 = image.corner
-        size = self.detector.size
-        whole = (ny, nx) == (size, size)
-        if not whole and (kind != "dark" or y0 < 0 or x0 < 0 or y0 + ny > size or x0 + nx > size):
+        rows, columns = self.shape
+        whole = (ny, nx) == (rows, columns)
+        if not whole and (kind != "dark" or y0 < 0 or x0 < 0 or y0 + ny > rows or x0 + nx > columns):
             broken(
                 image.path,
-                f"its image of {nx} x {ny} pixels is not the {size} x {size} of the full frame",
+                f"its image of {nx} x {ny} pixels is not the {columns} x {rows} of the full frame",
                 extension=extension or "DQ",
             )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(ny, nx) of the full frame."""
+        return self.detector.array.science_shape
 
     @cached_property
     def reference_pixels(self) -> NDArray[np.bool_]:
         """True on reference pixels, full frame."""
-        size, border = self.detector.size, self.detector.reference_pixels
-        found = np.ones((size, size), dtype=bool)
-        found[border:-border, border:-border] = False
-        return found
+        return ~self.detector.array.science_sensitive
 
     def mask(self) -> NDArray[np.uint32]:
         """Standard flags; reference pixels are always flagged as such."""
         image = self._image("mask", extension="")
-        flags = np.zeros((self.detector.size,) * 2, np.uint32) if image is None else image.quality
+        flags = np.zeros(self.shape, np.uint32) if image is None else image.quality
         assert flags is not None
         return flags | np.where(self.reference_pixels, flag("REFERENCE_PIXEL"), np.uint32(0))
 
@@ -136,7 +135,7 @@ class PlaneMaker:
         """e-/DN; the mean where the file has none."""
         image = self._image("gain")
         if image is None:
-            return np.full((self.detector.size,) * 2, self.detector.gain, np.float32)
+            return np.full(self.shape, self.detector.gain, np.float32)
         good = np.isfinite(image.values) & (image.values > 0)
         if not good[~self.reference_pixels].any():
             broken(image.path, "no pixel has a gain", extension="SCI")
@@ -157,7 +156,7 @@ class PlaneMaker:
         """Relative pixel area."""
         image = self._image("area")
         if image is None:
-            return np.ones((self.detector.size,) * 2, np.float32)
+            return np.ones(self.shape, np.float32)
         good = np.isfinite(image.values) & (image.values > 0)
         return np.where(good, image.values, np.float32(1.0))
 
@@ -165,7 +164,7 @@ class PlaneMaker:
         """Relative quantum efficiency."""
         image = self._image("flat")
         if image is None:
-            response = np.ones((self.detector.size,) * 2, np.float32)
+            response = np.ones(self.shape, np.float32)
         else:
             good = np.isfinite(image.values) & (image.values > 0)
             if image.quality is not None:
@@ -179,7 +178,7 @@ class PlaneMaker:
         """DN."""
         image = self._image("superbias")
         if image is None:
-            return np.zeros((self.detector.size,) * 2, np.float32)
+            return np.zeros(self.shape, np.float32)
         return np.where(np.isfinite(image.values), image.values, np.float32(0.0))
 
     def read_noise(self) -> NDArray[np.float32]:
@@ -197,12 +196,12 @@ class PlaneMaker:
         """e-/s, and the 0-based science corner (x, y) of the array."""
         path = self.files.get("dark")
         if path is None:
-            rate = np.full((self.detector.size,) * 2, self.detector.dark_current, np.float32)
+            rate = np.full(self.shape, self.detector.dark_current, np.float32)
             return np.where(self.reference_pixels, np.float32(0.0), rate), (0, 0)
         image, groups = read_ramp(path)
         self._check_shape("dark", image, "SCI")
         ny, nx = image.values.shape[-2:]
-        x0, y0 = (0, 0) if (ny, nx) == (self.detector.size,) * 2 else image.corner
+        x0, y0 = (0, 0) if (ny, nx) == self.shape else image.corner
         box = np.s_[y0 : y0 + ny, x0 : x0 + nx]
         # Least squares; of two groups simply the difference, which has no rounding error in our own files.
         time = groups - groups.mean()
@@ -222,7 +221,7 @@ class PlaneMaker:
         if header.get("TFRAME"):
             return float(header["TFRAME"]) * frames
         ny, nx = image.values.shape[-2:]
-        whole = (ny, nx) == (self.detector.size,) * 2
+        whole = (ny, nx) == self.shape
         outputs = int(header.get("NOUTPUTS") or (self.detector.amplifiers if whole else 1))
         return frame_time(self.detector.instrument, nx, ny, outputs) * frames
 
@@ -230,7 +229,7 @@ class PlaneMaker:
         """Raw DN; the converter's limit where the file has no value or says not to check."""
         image = self._image("saturation")
         if image is None:
-            return np.full((self.detector.size,) * 2, ADC_LIMIT, np.float32)
+            return np.full(self.shape, ADC_LIMIT, np.float32)
         good = np.isfinite(image.values) & (image.values > 0)
         if image.quality is not None:
             good &= (image.quality & flag("NO_SAT_CHECK")) == 0
@@ -248,8 +247,8 @@ class PlaneMaker:
         coefficients = image.values
         if len(coefficients) < 2:
             broken(image.path, "a polynomial needs at least two coefficients", extension="COEFFS")
-        if len(coefficients) > MOST_COEFFICIENTS:
-            what = f"it has {len(coefficients)} coefficients, the detector model takes {MOST_COEFFICIENTS} at most"
+        if len(coefficients) > LINEARITY_COEFFICIENTS:
+            what = f"it has {len(coefficients)} coefficients, the detector model takes {LINEARITY_COEFFICIENTS} at most"
             broken(image.path, what, extension="COEFFS")
         unusable = self.reference_pixels.copy()
         if image.quality is not None:
@@ -271,7 +270,7 @@ class PlaneMaker:
 
     def transmission(self) -> NDArray[np.float32]:
         """Fraction of the light; there is a file of it."""
-        return read_transmission(self.files["transmission"], size=self.detector.size)
+        return read_transmission(self.files["transmission"], shape=self.shape)
 
     def ipc(self) -> NDArray[np.float64]:
         """3 x 3 kernel by which charge appears in neighbours, detector orientation, sum 1.
@@ -299,9 +298,7 @@ class PlaneMaker:
         made = getattr(self, name)()
         values, (x0, y0) = made if isinstance(made, tuple) else (made, (0, 0))
         ny, nx = values.shape[-2:]
-        (row, _), (column, _) = self.detector.orientation.detector_box(
-            (y0, y0 + ny), (x0, x0 + nx), size=self.detector.size
-        )
+        (row, _), (column, _) = self.detector.array.detector_box((y0, y0 + ny), (x0, x0 + nx))
         return to_detector(values, self.detector), (row, column)
 
 

@@ -1,0 +1,100 @@
+"""What the effects of the detector are given: values that kernels take by name, and the exposure that an effect acts on.
+
+Kernels take NamedTuples, which cost 5 microseconds a call and replace positional arguments that nobody could check. All
+positions are in the detector frame, 0-based, of the full-frame array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.detector.random.keys import ExposureKeys
+from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.spec import ExposureSpec
+
+Floats = NDArray[np.float32]
+
+
+class Readout(NamedTuple):
+    """How groups are made of frames."""
+
+    nframes: int
+    """Frames averaged into a group."""
+    groupgap: int
+    """Frames dropped after each group."""
+    tframe: np.float32
+    """Seconds between frames."""
+
+    @classmethod
+    def of(cls, spec: ExposureSpec) -> Readout:
+        """Return that of an exposure."""
+        return cls(spec.nframes, spec.groupgap, np.float32(spec.tframe))
+
+
+class Box(NamedTuple):
+    """The pixels and integrations that are computed together: what an array (integration, group, row, column) covers."""
+
+    integration: int
+    """First integration of the exposure, from 0; the array says how many."""
+    row: int
+    """First row of the detector; may be -1 where the array has a row of padding."""
+    column: int
+
+
+class Place(NamedTuple):
+    """Where a box begins in planes that may be larger."""
+
+    row: int
+    column: int
+
+
+class Pack(Protocol):
+    """What effects use of a reference pack (`mirage_dask.reference.packs.pack.ReferencePack`)."""
+
+    meta: dict[str, Any]
+
+    def plane(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
+        """Read a window of a plane, full-frame detector pixels."""
+
+    def cosmic_rays(self, library: str) -> Any:
+        """Return the stamps of a cosmic-ray library."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExposureContext:
+    """The exposure that an effect acts on."""
+
+    spec: ExposureSpec
+    pack: Pack
+    array: DetectorArray
+    keys: ExposureKeys
+    readout: Readout
+    inputs: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Arrays that belong to an effect of this exposure, by the effect's name: see `ExposureSpec.inputs`."""
+
+
+class ChargeFunction(Protocol):
+    """The function of an effect in the stage `charge`."""
+
+    def __call__(self, exposure: ExposureContext, box: Box, charge: Floats) -> bool:
+        """Add electrons to the pixels of a box, in place.
+
+        It must be a pure function of exposure, pixel, integration and group, whatever the box; it returns at once, and
+        False, where it adds nothing.
+
+        Parameters
+        ----------
+        exposure
+            The exposure.
+        box
+            What the array covers. Its outermost rows and columns are neighbours, for effects that couple pixels, and may be
+            outside the array that is read or outside the detector; what is added there is not used.
+        charge : float32, (integration, group, row, column), C-contiguous, zero
+            Electrons of each group: the charge since the reset, averaged over the frames of the group. Groups begin with
+            the first of the integration.
+        """

@@ -1,0 +1,194 @@
+"""The effects of the detector, declared: what each one is, where in the chain it acts, and what it needs.
+
+An exposure is computed in four stages (`mirage_dask.exposure.chain`):
+
+light      the static light of the scene becomes electrons of each group, (integration, group, row, column)
+charge     any number of effects add electrons to that array: cosmic rays, persistence, light that changes with time
+dark       what the detector gives without light: bias, dark current, noise, in linear DN
+read-out   charge and dark become linear and raw DN, in one compiled pass
+
+The stage `charge` is open: an effect there is a function `add` in a module of its own (`mirage_dask.detector.chain`). The
+other stages are one fused kernel each, because that is faster; an effect that belongs to them is an argument of that kernel.
+Within a stage, the order of `EFFECTS` is the order in which effects act, so that the bits are fixed.
+
+The names, sentences and defaults given here are those of the settings, their JSON schema, `--help` and the documentation.
+The random numbers of an effect are declared too: no two effects may use the same ones, so that switching an effect off
+changes no other. This module imports no kernel: functions are named as ``module:function`` and imported when they are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal
+
+Stage = Literal["light", "charge", "dark", "read-out"]
+STAGES: tuple[Stage, ...] = ("light", "charge", "dark", "read-out")
+
+LINEARITY_COEFFICIENTS = 7
+"""Coefficients c_0 … c_6 of a linearity correction that the read-out kernel has room for; lower orders end in zeros."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """A plane of reference data that an effect reads."""
+
+    name: str
+    """Its name in a reference pack, see `mirage_dask.reference.packs.planes`."""
+    neutral: float | Callable[[Mapping[str, Any]], float] | None
+    """What every pixel has where no effect that reads the plane is on: a number, a function of the pack's `meta`, or None
+    for a plane of several coefficients, which then has none."""
+    sensitive_only: bool = False
+    """Whether the plane is zero on reference pixels, which collect no charge."""
+
+
+@dataclass(frozen=True)
+class RandomWords:
+    """Words of the counter-based generator that belong to one effect, see `mirage_dask.detector.random.keys`."""
+
+    stream: str
+    """`pixel`, or a stream of the effect's own, whose counters its module defines."""
+    slot: int = 0
+    """Slot of the stream `pixel`."""
+    words: tuple[int, ...] = (0, 1, 2, 3)
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One effect."""
+
+    name: str
+    """Its switch in the settings."""
+    what: str
+    """One phrase for people."""
+    stage: Stage
+    on: bool = True
+    """Default of the switch."""
+    planes: tuple[Plane, ...] = ()
+    random: tuple[RandomWords, ...] = ()
+    halo: int = 0
+    """Pixels of neighbours on each side that the effect needs."""
+    add: str = ""
+    """Stage `charge`: the `ChargeFunction`, as ``module:function``."""
+    variable: str = ""
+    """Stage `charge`: the variable of the exposure that holds what the effect adds (`mirage_dask.variables`)."""
+
+    def function(self) -> Callable[..., bool]:
+        """Import and return the function named in `add`.
+
+        Raises
+        ------
+        ValueError
+            If the effect has none.
+        """
+        module, _, name = self.add.partition(":")
+        if not name:
+            raise ValueError(f"the effect {self.name!r} has no function")
+        found: Callable[..., bool] = getattr(import_module(module), name)
+        return found
+
+
+def _inverse_mean_gain(meta: Mapping[str, Any]) -> float:
+    return float(1 / meta["mean_gain"])
+
+
+_FULL_WELL = Plane("full_well", 1e9)
+"""A polynomial is valid up to the full well only: without saturation it is still not followed beyond."""
+
+EFFECTS: tuple[Effect, ...] = (
+    Effect(
+        "poisson",
+        "photon noise",
+        "light",
+        random=(RandomWords("pixel", 0),),
+    ),
+    Effect(
+        "flat",
+        "relative quantum efficiency of the pixels (flat field)",
+        "light",
+        planes=(Plane("response", 1.0, sensitive_only=True),),
+    ),
+    Effect(
+        "cosmic_rays",
+        "charge deposited by cosmic rays",
+        "charge",
+        random=(RandomWords("cosmic"),),
+        add="mirage_dask.detector.cosmic_rays:add_cosmic_rays",
+        variable="cosmic_rays",
+    ),
+    Effect("bias", "superbias", "dark", planes=(Plane("superbias", 0.0),)),
+    Effect(
+        "dark_current",
+        "dark current and its shot noise",
+        "dark",
+        planes=(Plane("dark_rate", 0.0),),
+        random=(RandomWords("pixel", 1, (0, 2)),),
+    ),
+    Effect(
+        "ktc_noise", "reset (kTC) noise of each integration", "dark", random=(RandomWords("pixel", 2, (0,)),)
+    ),
+    Effect(
+        "read_noise",
+        "white read noise",
+        "dark",
+        planes=(Plane("read_noise", 0.0),),
+        random=(RandomWords("pixel", 1, (1, 3)),),
+    ),
+    Effect("pink_noise", "1/f noise of the read-out electronics", "dark", random=(RandomWords("pink"),)),
+    Effect("reference_pixels", "noise of the reference pixels", "dark"),
+    Effect("ipc", "inter-pixel capacitance", "read-out", halo=1),
+    Effect(
+        "gain_map",
+        "gain of each pixel instead of the mean gain",
+        "read-out",
+        planes=(Plane("inverse_gain", _inverse_mean_gain, sensitive_only=True),),
+    ),
+    Effect(
+        "nonlinearity",
+        "non-linearity of the response",
+        "read-out",
+        planes=(Plane("linearity", None), _FULL_WELL),
+    ),
+    Effect(
+        "saturation", "full well, above which a pixel gains no more signal", "read-out", planes=(_FULL_WELL,)
+    ),
+)
+"""All effects, in the order in which they act within a stage."""
+
+
+def effect_names() -> tuple[str, ...]:
+    """Return the names of all effects, in the order of `EFFECTS`."""
+    return tuple(effect.name for effect in EFFECTS)
+
+
+def default_effects() -> frozenset[str]:
+    """Return the names of the effects that are on by default."""
+    return frozenset(effect.name for effect in EFFECTS if effect.on)
+
+
+def switched_effects(on: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of the effects whose switch differs from its default, sorted: what a spec records.
+
+    An effect that a later version adds, off by default, is then no part of the identity of an exposure made before.
+
+    Parameters
+    ----------
+    on
+        Names of all effects that are on.
+    """
+    return tuple(sorted(default_effects() ^ frozenset(on)))
+
+
+def effects_on(switched: Iterable[str]) -> frozenset[str]:
+    """Return the names of the effects that are on: inverse of `switched_effects`.
+
+    Raises
+    ------
+    ValueError
+        If there is no effect of such a name.
+    """
+    names = frozenset(switched)
+    if unknown := names - frozenset(effect_names()):
+        raise ValueError(f"there is no effect {', '.join(sorted(unknown))}")
+    return default_effects() ^ names

@@ -1,0 +1,185 @@
+r"""Stage `light`: the light of the scene as electrons of each group, and the photons of light that changes with time.
+
+.. math:: Q_g = \frac{1}{n} \sum_{f \in g} \sum_{k \le f} N_k, \qquad N_k \sim \mathrm{Poisson}(S\, t_k)
+
+with S the light that reaches the pixel [e-/s], t_k the time between one read and the next [s] (frames that are dropped
+belong to the read after them), N_k the photons that arrive in it, and the mean taken over the n frames of group g.
+
+Static light has one rate for all reads: a row's means and Poisson tables are prepared once for all groups and
+integrations. Light that varies has a mean for each read and a stream of its own. A sum of Poisson deviates is a Poisson
+deviate, so that the two add up to exactly the noise of their sum, and pixels without varying light do not pay for it.
+
+Not modelled: photons that arrive while the pixel is read or reset.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import float32 as f4
+
+from mirage_dask.compiled import kernel
+from mirage_dask.detector.random.keys import SLOT_PHOTONS
+from mirage_dask.detector.random.philox import philox_row
+from mirage_dask.detector.random.poisson import FEW, draw_row, prepare_row
+
+
+@kernel
+def collect_light(key, readout, box, poisson, light, place, charge):
+    """Fill `charge` with the electrons of static light.
+
+    Parameters
+    ----------
+    key : Key
+        Of the stream `pixel`.
+    readout : Readout
+    box : Box
+        What `charge` covers.
+    poisson : bool
+        Whether light has shot noise.
+    light : float32, (height, width), C-contiguous
+        Scene x response, e-/s.
+    place : Place
+        Of the box in `light`.
+    charge : float32, (integrations, groups, rows, columns)
+        Electrons of each group.
+    """
+    integrations, groups, rows, n = charge.shape
+    w0 = np.empty(n, np.uint32)
+    w1 = np.empty(n, np.uint32)
+    w2 = np.empty(n, np.uint32)
+    w3 = np.empty(n, np.uint32)
+    # The light of one frame, and of a frame with the gap before it: prepared once a row.
+    mean = np.empty((2, n), np.float32)
+    first_entry = np.empty((2, n), np.int32)
+    thresholds = np.empty((2, FEW, n), np.int32)
+    bright = np.empty((2, n + 1), np.int32)
+    n_bright = np.zeros(2, np.int64)
+    collected = np.empty(n, np.float32)
+    work = np.empty(n + 2, np.float32)
+    tails = np.empty(n + 1, np.int32)
+    nframes = readout.nframes
+    weight = f4(1) / f4(nframes)
+    for r in range(rows):
+        rate = light[place.row + r, place.column : place.column + n]
+        for k in range(2 if readout.groupgap > 0 else 1):
+            seconds = readout.tframe * f4(readout.groupgap + 1 if k else 1)
+            for i in range(n):
+                m = rate[i] * seconds
+                mean[k, i] = m if m > f4(0) else f4(0)
+            if poisson:
+                n_bright[k] = prepare_row(mean[k], n, first_entry[k], thresholds[k], bright[k])
+        for t in range(integrations):
+            for i in range(n):
+                collected[i] = f4(0)
+            for g in range(groups):
+                inside = charge[t, g, r]
+                for f in range(nframes):
+                    read = g * nframes + f
+                    k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
+                    if poisson:
+                        if read & 1 == 0:
+                            philox_row(
+                                key.k0, key.k1, SLOT_PHOTONS, box.column, box.row + r, read >> 1,
+                                box.integration + t, n, w0, w1, w2, w3,
+                            )  # fmt: skip
+                        a = w2 if read & 1 else w0
+                        b = w3 if read & 1 else w1
+                        draw_row(
+                            mean[k], first_entry[k], thresholds[k], a, b, n, bright[k], n_bright[k], work, tails,
+                            collected,
+                        )  # fmt: skip
+                    else:
+                        for i in range(n):
+                            collected[i] += mean[k, i]
+                    if f == 0:
+                        for i in range(n):
+                            inside[i] = collected[i]
+                    else:
+                        for i in range(n):
+                            inside[i] += collected[i]
+                for i in range(n):
+                    inside[i] *= weight
+
+
+@kernel
+def collect_varying(key, slot, readout, box, poisson, mean, charge):
+    """Add the electrons of light that varies, one integration at a time.
+
+    Parameters
+    ----------
+    key : Key
+        Of the stream `pixel`.
+    slot : int
+        Of this kind of light, see `mirage_dask.detector.random.keys`.
+    readout : Readout
+    box : Box
+        What `charge` covers; its integration is the one that is added to.
+    poisson : bool
+        Whether light has shot noise.
+    mean : float32, (reads, rows, columns)
+        Mean electrons between each read and the one before it, all reads of the integration; zero or more.
+    charge : float32, (groups, rows, columns)
+        Electrons of each group.
+    """
+    groups, rows, n = charge.shape
+    w0 = np.empty(n, np.uint32)
+    w1 = np.empty(n, np.uint32)
+    w2 = np.empty(n, np.uint32)
+    w3 = np.empty(n, np.uint32)
+    first_entry = np.empty(n, np.int32)
+    thresholds = np.empty((FEW, n), np.int32)
+    bright = np.empty(n + 1, np.int32)
+    collected = np.empty(n, np.float32)
+    averaged = np.empty(n, np.float32)
+    work = np.empty(n + 2, np.float32)
+    tails = np.empty(n + 1, np.int32)
+    weight = f4(1) / f4(readout.nframes)
+    for r in range(rows):
+        for i in range(n):
+            collected[i] = f4(0)
+        for g in range(groups):
+            for i in range(n):
+                averaged[i] = f4(0)
+            for f in range(readout.nframes):
+                read = g * readout.nframes + f
+                own = mean[read, r]
+                if poisson:
+                    if read & 1 == 0:
+                        philox_row(
+                            key.k0,
+                            key.k1,
+                            slot,
+                            box.column,
+                            box.row + r,
+                            read >> 1,
+                            box.integration,
+                            n,
+                            w0,
+                            w1,
+                            w2,
+                            w3,
+                        )
+                    n_bright = prepare_row(own, n, first_entry, thresholds, bright)
+                    a = w2 if read & 1 else w0
+                    b = w3 if read & 1 else w1
+                    draw_row(own, first_entry, thresholds, a, b, n, bright, n_bright, work, tails, collected)
+                else:
+                    for i in range(n):
+                        collected[i] += own[i]
+                for i in range(n):
+                    averaged[i] += collected[i]
+            target = charge[g, r]
+            for i in range(n):
+                target[i] += averaged[i] * weight
+
+
+@kernel
+def add_charge(charge, more):
+    """Add electrons to electrons, both float32 (integrations, groups, rows, columns)."""
+    for t in range(charge.shape[0]):
+        for g in range(charge.shape[1]):
+            for r in range(charge.shape[2]):
+                a = charge[t, g, r]
+                b = more[t, g, r]
+                for i in range(a.size):
+                    a[i] += b[i]

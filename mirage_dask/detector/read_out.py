@@ -1,0 +1,104 @@
+r"""Stage `read-out`: electrons and dark become linear and raw counts, in one pass over a box.
+
+.. math::
+    \text{raw}_g = \mathrm{round}\big[ f^{-1}\big( \min( L_g, L_\text{full} ) \big) + B \big], \qquad
+    L_g = \frac{K * Q_g}{G} + (D_g - B)
+
+with Q the electrons that the stages `light` and `charge` have collected [e-], K the inter-pixel capacitance, G the gain
+[e-/DN], D the dark ramp with superbias B [DN] and f the linearity correction. `L` is what a perfect calibration would
+recover. The order is that of the calibration pipeline, read backwards.
+
+Q and D come in as arrays, computed or the user's own: the pass cannot know which, and therefore replacing a variable by its
+own values changes no bit. Reference data of a row are read once for all its integrations and groups.
+
+Not modelled: charge migration (brighter-fatter), crosstalk between outputs, charge that spills from saturated pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import float32 as f4
+from numba import int32
+from numpy.typing import NDArray
+
+from mirage_dask.compiled import kernel
+from mirage_dask.detector.ipc import ipc_row
+from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
+
+HIGHEST = 65535.0
+
+
+class ReadOutPlanes(NamedTuple):
+    """Reference data of a window, float32 (rows, columns)."""
+
+    inverse_gain: NDArray[np.float32]
+    """DN/e-; zero where no charge is collected."""
+    bias: NDArray[np.float32]
+    """Superbias, DN."""
+    linearity: NDArray[np.float32]
+    """(K, rows, columns), the linearity correction, K at most `nonlinearity.COEFFICIENTS`; 0 for a linear detector."""
+    full_well: NDArray[np.float32]
+    """Linear DN above bias."""
+
+
+@kernel
+def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
+    """Compute the linear and the raw ramp of a box.
+
+    Parameters
+    ----------
+    first_group : int
+        First group that is wanted; what `linear` and `raw` hold before it is undefined.
+    planes : ReadOutPlanes
+    place : Place
+        Of the box in the planes.
+    ipc : float32, (4,)
+        Coupling: centre, horizontal, vertical, corner.
+    charge : float32, (integrations, groups, rows + 2, columns + 2)
+        Collected electrons of the box and of one neighbour on each side.
+    dark : float32, (integrations, groups, rows, columns)
+        Dark ramp, DN.
+    linear : float32, (integrations, groups, rows, columns) or of no integrations
+        Linear counts above bias, DN; not written when empty.
+    raw : uint16, (integrations, groups, rows, columns) or of no integrations
+        Raw counts, DN; not written when empty.
+    """
+    integrations, groups, rows, columns = dark.shape
+    counts = np.empty(columns, np.float32)
+    work = np.empty(columns + 2, np.float32)
+    orders = planes.linearity.shape[0]
+    polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
+    start = np.empty((START, columns), np.float32)
+    left = place.column
+    right = left + columns
+    for r in range(rows):
+        bias_row = planes.bias[place.row + r, left:right]
+        well_row = planes.full_well[place.row + r, left:right]
+        per_electron = planes.inverse_gain[place.row + r, left:right]
+        for k in range(orders):
+            polynomial[k, :] = planes.linearity[k, place.row + r, left:right]
+        if orders > 0:
+            prepare_row(polynomial, columns, start)
+        for t in range(integrations):
+            for g in range(first_group, groups):
+                dark_row = dark[t, g, r]
+                ipc_row(
+                    charge[t, g, r], charge[t, g, r + 1], charge[t, g, r + 2], columns,
+                    ipc[0], ipc[1], ipc[2], ipc[3], counts,
+                )  # fmt: skip
+                for i in range(columns):
+                    counts[i] = counts[i] * per_electron[i] + (dark_row[i] - bias_row[i])
+                if linear.shape[0] > 0:
+                    linear[t, g, r, :] = counts
+                if raw.shape[0] > 0:
+                    if orders > 0:
+                        measured_row(counts, polynomial, start, well_row, columns, work)
+                    else:
+                        for i in range(columns):
+                            counts[i] = min(counts[i], well_row[i])
+                    raw_row = raw[t, g, r]
+                    for i in range(columns):
+                        v = min(max(counts[i] + bias_row[i] + f4(0.5), f4(0)), f4(HIGHEST))
+                        raw_row[i] = np.uint16(int32(v))

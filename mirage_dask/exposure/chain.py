@@ -1,0 +1,394 @@
+"""The chain of an exposure: light, charge, dark and read-out of a window, box by box in the detector frame.
+
+    charge(group)  = photons of the seed + transients + cosmic rays            [e-]
+    linear(group)  = coupling(charge) / gain + dark - bias                     [DN]
+    raw(group)     = round(non-linearity(linear) + bias)                       [DN]
+
+Boxes are so small that all groups of one stay in the processor's second cache from one kernel to the next; they hold
+several integrations where these are small. What each stage is: `mirage_dask.detector.effects`. The effects of the stage
+`charge` are called here one after the other, and so are the layers of light that vary; each adds to an array of its
+own, which is added to the others in a fixed order. Pixels beyond the edge of the array that is read are padding: the
+nearest pixel stands in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Place, Readout
+from mirage_dask.detector.dark import DarkPlanes, dark_groups
+from mirage_dask.detector.effects import EFFECTS, effects_on
+from mirage_dask.detector.light import add_charge, collect_light
+from mirage_dask.detector.outputs import Block, Outputs
+from mirage_dask.detector.pink import octave_sigma, pink_rows
+from mirage_dask.detector.random.keys import exposure_keys
+from mirage_dask.detector.read_out import ReadOutPlanes, read_out
+from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
+from mirage_dask.exposure.planes import coupling, read_planes
+from mirage_dask.exposure.references import References
+from mirage_dask.exposure.varying import add_varying_light
+from mirage_dask.scene import seed_window
+from mirage_dask.spec import ExposureSpec, Window
+
+HALO = 1
+"""Neighbours on each side that a box has: the largest halo of an effect."""
+SAMPLES = 32 * 512 * 10
+"""Pixels x groups x integrations of a box: two arrays of float32 that fit into a processor's second cache."""
+ROWS = (8, 128)
+"""Fewest and most rows of a box: the rows follow the number of groups, but fewer would repeat too many neighbours."""
+
+CHARGES = ("transients", "cosmic_rays")
+"""Variables that the stage `charge` fills, in the order in which they are added to the photons."""
+
+
+class ArrayLike(Protocol):
+    """What a replaced variable must offer: slices give numpy arrays (numpy and Zarr arrays do)."""
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return a window."""
+
+
+def static_light(
+    spec: ExposureSpec,
+    references: References,
+    given: Mapping[str, ArrayLike],
+    rows: tuple[int, int],
+    columns: tuple[int, int],
+) -> Floats:
+    """Return the seed in a box of the exposure's science pixels, behind the user's transmission if there is one.
+
+    Parameters
+    ----------
+    rows, columns
+        Science y and x of the exposure, half-open.
+
+    Returns
+    -------
+    float32 (y, x), e-/s.
+    """
+    if "seed" in given:
+        return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
+    pack = references.pack
+    frame = Frame(spec, pack.array)
+    box = as_slices(frame.box(rows, columns))
+    seed = seed_window(
+        references.light.static,
+        x=slice(spec.x0 + columns[0], spec.x0 + columns[1]),
+        y=slice(spec.y0 + rows[0], spec.y0 + rows[1]),
+        area=frame.science(pack.plane("area", *box)),
+    )
+    if "transmission" in pack.names:
+        seed *= frame.science(pack.plane("transmission", *box))
+    return seed
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A block of columns in a strip of rows, and some integrations."""
+
+    block: Block
+    rows: tuple[int, int]
+    integrations: tuple[int, int]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.rows[1] - self.rows[0], self.block.stop - self.block.start
+
+    @property
+    def count(self) -> int:
+        """Integrations."""
+        return self.integrations[1] - self.integrations[0]
+
+    @property
+    def padded(self) -> DetectorBox:
+        """Rows and columns with the neighbours on each side."""
+        return (self.rows[0] - HALO, self.rows[1] + HALO), (self.block.start - HALO, self.block.stop + HALO)
+
+    def box(self, *, halo: int) -> Box:
+        """What an array of it covers, with neighbours or without."""
+        return Box(self.integrations[0], self.rows[0] - halo, self.block.start - halo)
+
+
+class Chain:
+    """The ramps of one window.
+
+    Parameters
+    ----------
+    spec, references, window
+        As for `simulate_window`.
+    names
+        Variables that are wanted, of ramps.
+    given
+        Variables of the user's own.
+    """
+
+    def __init__(
+        self,
+        spec: ExposureSpec,
+        references: References,
+        window: Window,
+        names: list[str],
+        given: Mapping[str, ArrayLike],
+    ):
+        self.spec, self.light, self.given = spec, references.light, given
+        self.pack = references.pack
+        self.frame = Frame(spec, self.pack.array)
+        self.on = effects_on(spec.switched)
+        keys = exposure_keys(
+            spec.random_seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
+            tile=spec.tile, dither=spec.dither, detector=spec.detector,
+        )  # fmt: skip
+        self.context = ExposureContext(
+            spec, self.pack, self.pack.array, keys, Readout.of(spec), references.inputs
+        )
+        self.window = window
+        self.first, self.groups = window.groups
+        self.rows, self.columns = self.frame.box(window.rows, window.columns)
+        self.extent = self.frame.extent
+        first, stop = self.extent[1]
+        self.outputs = Outputs(first, stop - first, spec.amplifiers, self._interleaved())
+        self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
+        # The same memory seen in the detector frame.
+        self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
+        self.needs_light = bool({"raw", "linear"} & set(names))
+        self.needs_dark = self.needs_light or "dark" in names
+        self._spare: dict[str, Floats] = {}
+        box = self.rows, self.columns
+        if self.needs_dark:
+            planes = read_planes(self.pack, self.on, ("dark", "read-out"), box, self.frame.array)
+            self.dark_planes = DarkPlanes(
+                planes["dark_rate"], planes["superbias"], planes["read_noise"], planes["inverse_gain"]
+            )
+            self.read_out_planes = ReadOutPlanes(
+                planes["inverse_gain"], planes["superbias"], planes["linearity"], planes["full_well"]
+            )
+            self.coupling = coupling(self.pack, self.on)
+        if self.needs_light or "transients" in names:
+            self.response = self._padded(
+                read_planes(self.pack, self.on, ("light",), self._neighbours(), self.frame.array)["response"]
+            )
+        if self.needs_light:
+            seed = static_light(spec, references, given, *self.frame.science_box(*self._neighbours()))
+            self.seen = self._padded(self.frame.detector(seed)) * self.response
+
+    def compute(self) -> dict[str, NDArray[Any]]:
+        """Fill and return the results."""
+        rows, together = self._box_size()
+        first, stop = self.window.integrations
+        for low in range(first, stop, together):
+            integrations = low, min(low + together, stop)
+            pink = self._pink(integrations) if self.needs_dark and "dark" not in self.given else None
+            for part in self._parts(integrations, rows):
+                self._compute_part(part, pink)
+        return self.result
+
+    def _box_size(self) -> tuple[int, int]:
+        """Return the rows of a box and the integrations that it holds."""
+        height = self.rows[1] - self.rows[0]
+        width = max(block.stop - block.start for block in self.outputs.blocks(*self.columns))
+        wanted = SAMPLES // (self.groups * width)
+        rows = min(max(1 << max(wanted.bit_length() - 1, 0), ROWS[0]), ROWS[1], height)
+        return rows, max(SAMPLES // (self.groups * rows * width), 1)
+
+    def _parts(self, integrations: tuple[int, int], rows: int) -> Iterator[_Part]:
+        """Yield what is computed together."""
+        for low in range(*self.rows, rows):
+            for block in self.outputs.blocks(*self.columns):
+                yield _Part(block, (low, min(low + rows, self.rows[1])), integrations)
+
+    def _interleaved(self) -> bool:
+        return self.pack.array.interleaved and self.spec.amplifiers == self.pack.array.outputs
+
+    # ------------------------------------------------------------------------------------------- the window
+
+    def _neighbours(self) -> DetectorBox:
+        """Return the rows and columns of the window with the neighbours that are read."""
+        box = (self.rows[0] - HALO, self.rows[1] + HALO), (self.columns[0] - HALO, self.columns[1] + HALO)
+        return clipped(box, self.extent)
+
+    def _padded(self, values: Floats) -> Floats:
+        """Return values of the window and its neighbours with zeros where there are none, C-contiguous."""
+        rows, columns = self._neighbours()
+        out = np.zeros(
+            (self.rows[1] - self.rows[0] + 2 * HALO, self.columns[1] - self.columns[0] + 2 * HALO), np.float32
+        )
+        top, left = rows[0] - (self.rows[0] - HALO), columns[0] - (self.columns[0] - HALO)
+        out[top : top + values.shape[0], left : left + values.shape[1]] = values
+        return out
+
+    def _pink(self, integrations: tuple[int, int]) -> Floats:
+        """Return the 1/f noise of the window's rows: (integration, group, row, output * node), DN."""
+        spec, outputs = self.spec, self.outputs
+        rows, height = self.rows[1] - self.rows[0], self.extent[0][1] - self.extent[0][0]
+        shape = (integrations[1] - integrations[0], self.groups, rows, spec.amplifiers, outputs.nodes)
+        stripes = np.zeros(shape, np.float32)
+        if "pink_noise" in self.on:
+            common, own = (
+                np.float32(
+                    octave_sigma(
+                        self.pack.meta[name] / self.pack.meta["mean_gain"], columns=outputs.width, rows=height
+                    )
+                )
+                for name in ("pink_noise", "output_pink_noise")
+            )
+            first, stop = outputs.reading(*self.columns)
+            part = (
+                stripes
+                if stop - first == spec.amplifiers
+                else np.zeros((*shape[:3], stop - first, shape[4]), np.float32)
+            )
+            pink_rows(
+                self.context.keys.stream("pink"), self.context.readout, integrations[0], self.first,
+                self.rows[0] - self.extent[0][0], height, first, common, own, part,
+            )  # fmt: skip
+            if part is not stripes:
+                stripes[:, :, :, first:stop] = part
+        return stripes.reshape(*shape[:3], shape[3] * shape[4])
+
+    # ---------------------------------------------------------------------------------------------- a box
+
+    def _compute_part(self, part: _Part, pink: Floats | None) -> None:
+        """Compute one box into the results."""
+        charges = {name: found for name in CHARGES if (found := self._charge(name, part)) is not None}
+        own = np.s_[:, self.first :, HALO:-HALO, HALO:-HALO]
+        for name in CHARGES:
+            if name in self.target:
+                self.target[name][self._at(part)] = charges[name][own] if name in charges else 0
+        if self.needs_dark:
+            dark = self._dark(part, pink)
+            if "dark" in self.target:
+                self.target["dark"][self._at(part)] = dark[:, self.first :]
+            if self.needs_light:
+                self._read_out(part, charges, dark)
+        for name in charges:
+            self._clear(name)
+
+    def _at(self, part: _Part) -> tuple[slice, slice, slice, slice]:
+        """Return the place of a box in the results."""
+        first = part.integrations[0] - self.window.integrations[0]
+        row, column = self._place(part)
+        rows, columns = part.shape
+        return (
+            slice(first, first + part.count), slice(None), slice(row, row + rows), slice(column, column + columns),
+        )  # fmt: skip
+
+    def _place(self, part: _Part) -> Place:
+        """Return the place of a box in planes of the window; of a box with neighbours in planes with neighbours too."""
+        return Place(part.rows[0] - self.rows[0], part.block.start - self.columns[0])
+
+    def _charge(self, name: str, part: _Part) -> Floats | None:
+        """Return the electrons of a variable of the stage `charge` in a box with its neighbours; None if there are none."""
+        if not (self.needs_light or name in self.target):
+            return None
+        if name in self.given:
+            return self._given(name, part, halo=HALO)
+        found: Floats | None = None
+        box = part.box(halo=HALO)
+        for effect in EFFECTS:
+            if effect.stage == "charge" and effect.variable == name and effect.name in self.on:
+                charge = self._zeros(name if found is None else effect.name, part)
+                if effect.function()(self.context, box, charge):
+                    found = self._sum(found, charge, effect.name)
+        if name == "transients":
+            for number, layer in enumerate(self.light.varying):
+                charge = self._zeros(name if found is None else f"layer {number}", part)
+                if add_varying_light(
+                    self.context, self.frame, layer, box, self.response, self._place(part), charge
+                ):
+                    found = self._sum(found, charge, f"layer {number}")
+        return found
+
+    def _sum(self, found: Floats | None, charge: Floats, spare: str) -> Floats:
+        if found is None:
+            return charge
+        add_charge(found, charge)
+        self._clear(spare)
+        return found
+
+    def _zeros(self, name: str, part: _Part) -> Floats:
+        """Return an array of zeros for a box with its neighbours: memory that is used again."""
+        (top, bottom), (left, right) = part.padded
+        shape = (part.count, self.groups, bottom - top, right - left)
+        if name not in self._spare or self._spare[name].shape != shape:
+            self._spare[name] = np.zeros(shape, np.float32)
+        return self._spare[name]
+
+    def _clear(self, name: str) -> None:
+        if name in self._spare:
+            self._spare[name].fill(0)
+
+    def _dark(self, part: _Part, pink: Floats | None) -> Floats:
+        """Return the dark ramp of a box, (integrations, groups from the start, rows, columns), DN."""
+        if pink is None:
+            return self._given("dark", part, halo=0)
+        block, place = part.block, self._place(part)
+        dark = np.empty((part.count, self.groups, *part.shape), np.float32)
+        ktc = self.pack.meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
+        dark_groups(
+            self.context.keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
+            np.float32(ktc), pink, block.edges, block.nodes, dark,
+        )  # fmt: skip
+        if "reference_pixels" not in self.on:
+            quiet = self.frame.array.sensitive(slice(*part.rows), slice(block.start, block.stop)) == 0
+            rows, columns = part.shape
+            bias = self.dark_planes.bias[place.row : place.row + rows, place.column : place.column + columns]
+            dark[:, :, quiet] = bias[quiet]
+        return dark
+
+    def _read_out(self, part: _Part, charges: Mapping[str, Floats], dark: Floats) -> None:
+        """Turn the charge of a box into counts."""
+        (top, bottom), (left, right) = part.padded
+        charge = np.empty((part.count, self.groups, bottom - top, right - left), np.float32)
+        collect_light(
+            self.context.keys.stream("pixel"), self.context.readout, part.box(halo=HALO), "poisson" in self.on, self.seen,
+            self._place(part), charge,
+        )  # fmt: skip
+        for name in CHARGES:
+            if name in charges:
+                add_charge(charge, charges[name])
+        self._fill_padding(part, charge)
+        none = (0, *dark.shape[1:])
+        linear = np.empty(dark.shape if "linear" in self.target else none, np.float32)
+        raw = np.empty(dark.shape if "raw" in self.target else none, np.uint16)
+        read_out(
+            self.first, self.read_out_planes, self._place(part), self.coupling, charge, dark, linear, raw
+        )
+        if "linear" in self.target:
+            self.target["linear"][self._at(part)] = linear[:, self.first :]
+        if "raw" in self.target:
+            self.target["raw"][self._at(part)] = raw[:, self.first :]
+
+    def _fill_padding(self, part: _Part, charge: Floats) -> None:
+        """Let the nearest pixel stand in beyond the edge of the array that is read: columns first, then rows."""
+        (top, bottom), (left, right) = part.padded
+        rows, columns = self.extent
+        if left < columns[0]:
+            charge[..., 0] = charge[..., 1]
+        if right > columns[1]:
+            charge[..., -1] = charge[..., -2]
+        if top < rows[0]:
+            charge[:, :, 0] = charge[:, :, 1]
+        if bottom > rows[1]:
+            charge[:, :, -1] = charge[:, :, -2]
+
+    def _given(self, name: str, part: _Part, *, halo: int) -> Floats:
+        """Read the user's variable for a box, padded with zeros: (integrations, groups from the start, rows, columns)."""
+        if not halo:
+            rows, columns = part.rows, (part.block.start, part.block.stop)
+        else:
+            rows, columns = clipped(part.padded, self.extent)
+        window = as_slices(self.frame.science_box(rows, columns))
+        values = np.asarray(self.given[name][slice(*part.integrations), 0 : self.groups, *window], np.float32)
+        values = self.frame.detector(values)
+        if not halo:
+            return np.ascontiguousarray(values)
+        out = np.zeros_like(self._zeros(name, part))
+        top, left = rows[0] - part.padded[0][0], columns[0] - part.padded[1][0]
+        out[:, :, top : top + values.shape[2], left : left + values.shape[3]] = values
+        return out

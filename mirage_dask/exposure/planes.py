@@ -1,0 +1,67 @@
+"""Reference data of a window for the effects that are on, and what stands for them when they are off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.detector.context import Floats
+from mirage_dask.detector.effects import EFFECTS, Plane, Stage
+from mirage_dask.exposure.frame import DetectorBox, as_slices
+from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.reference.packs.pack import ReferencePack
+
+
+def read_planes(
+    pack: ReferencePack,
+    on: Collection[str],
+    stages: Sequence[Stage],
+    box: DetectorBox,
+    array: DetectorArray,
+) -> dict[str, Floats]:
+    """Read the planes that the effects of some stages declare.
+
+    A plane is read if any effect that declares it is on; else every pixel has its neutral value.
+
+    Parameters
+    ----------
+    on
+        Names of the effects that are on.
+    box
+        Rows and columns of the detector.
+
+    Returns
+    -------
+    dict
+        name -> float32 (rows, columns), of coefficients (K, rows, columns).
+    """
+    declared: dict[str, tuple[Plane, bool]] = {}
+    for effect in EFFECTS:
+        if effect.stage in stages:
+            for plane in effect.planes:
+                declared[plane.name] = plane, effect.name in on or declared.get(plane.name, (plane, False))[1]
+    sensitive = array.sensitive(*as_slices(box))
+    found: dict[str, Floats] = {}
+    for name, (plane, wanted) in declared.items():
+        values = pack.plane(name, *as_slices(box)) if wanted else _neutral(plane, pack.meta, sensitive.shape)
+        found[name] = values * sensitive if plane.sensitive_only else values
+    return found
+
+
+def _neutral(plane: Plane, meta: Mapping[str, Any], shape: tuple[int, int]) -> Floats:
+    if plane.neutral is None:
+        return np.zeros((0, *shape), np.float32)
+    value = plane.neutral(meta) if callable(plane.neutral) else plane.neutral
+    return np.full(shape, value, np.float32)
+
+
+def coupling(pack: ReferencePack, on: Collection[str]) -> Floats:
+    """Return the inter-pixel capacitance: centre, horizontal, vertical, corner, float32 (4,)."""
+    if "ipc" not in on:
+        return np.array([1, 0, 0, 0], np.float32)
+    k = np.asarray(pack.meta["ipc"])
+    horizontal, vertical = (k[1, 0] + k[1, 2]) / 2, (k[0, 1] + k[2, 1]) / 2
+    corner = (k[0, 0] + k[0, 2] + k[2, 0] + k[2, 2]) / 4
+    return np.array([k[1, 1], horizontal, vertical, corner], np.float32)

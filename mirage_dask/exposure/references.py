@@ -1,0 +1,54 @@
+"""What an exposure needs besides its spec, opened: reference pack, layers of light, inputs of effects."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mirage_dask.io.tables import load_table
+from mirage_dask.pointing import SkyProjection
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.scene import Light, View, open_layers
+from mirage_dask.spec import ExposureSpec
+
+
+@dataclass(frozen=True, eq=False)
+class References:
+    """What an exposure needs besides its spec."""
+
+    pack: ReferencePack
+    light: Light = field(default_factory=Light)
+    inputs: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+    """Arrays by the name of the effect that needs them."""
+
+
+@lru_cache(maxsize=8)
+def open_references(spec: ExposureSpec, plan_url: str) -> References:
+    """Open the reference pack and the light of an exposure; the last few stay open in this process.
+
+    Parameters
+    ----------
+    spec
+        The exposure.
+    plan_url
+        Directory of the plan that names them: packs and planes at its root, tables in `sources`.
+
+    Raises
+    ------
+    ReferenceFileError, StoreError
+        If something the plan names is missing or damaged.
+    """
+    pack = ReferencePack.open(plan_url, spec.pack)
+    tables = f"{plan_url}/sources"
+    view = View(
+        tables=tables,
+        projection=SkyProjection.of(spec.attitude, pack.distortion),
+        bounds=(spec.x0, spec.x0 + spec.nx, spec.y0, spec.y0 + spec.ny),
+        psf=pack.psf,
+    )
+    inputs = {effect: load_table(tables, key, kind=f"input/{effect}") for effect, key in spec.inputs}
+    return References(pack, open_layers(spec.layers, view), inputs)

@@ -1,0 +1,94 @@
+"""Layers of light: a spec lists them as (kind, key); each is opened once per exposure and read by every window.
+
+A layer is *static*, one rate plane (y, x), or *varying*, with a mean for each read. The kinds stand in `LAYERS`, in the
+order in which they are added to a pixel, so that the bits do not depend on the order of settings. To add a kind: a
+class with `kind`, `varying`, `open(key, view)` and `add` (`view.StaticLayer`, `view.VaryingLayer`; `slot` for a varying
+one) in a module of this folder, and its name in `LAYERS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mirage_dask.errors import StoreError
+from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
+from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
+from mirage_dask.scene.layers.moving import MovingLayer, MovingPoints
+from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer
+from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
+
+__all__ = [
+    "LAYERS",
+    "BackgroundImage",
+    "GalaxyLayer",
+    "Light",
+    "LightCurveLayer",
+    "LightCurves",
+    "MovingLayer",
+    "MovingPoints",
+    "StarLayer",
+    "StaticLayer",
+    "UniformBackground",
+    "VaryingLayer",
+    "View",
+    "in_order",
+    "open_layers",
+]
+
+LAYERS: dict[str, Any] = {
+    layer.kind: layer
+    for layer in (
+        UniformBackground,
+        BackgroundImage,
+        StarLayer,
+        GalaxyLayer,
+        LightCurveLayer,
+        MovingLayer,
+    )
+}
+"""Class of each kind of layer, in the order in which they are added."""
+
+
+@dataclass(frozen=True, eq=False)
+class Light:
+    """The layers of one exposure, opened."""
+
+    static: tuple[StaticLayer, ...] = ()
+    varying: tuple[VaryingLayer, ...] = ()
+
+
+def in_order(layers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Return (kind, key) pairs in the order of `LAYERS`, those of one kind as they are given."""
+    order = {kind: number for number, kind in enumerate(LAYERS)}
+    return tuple(sorted(layers, key=lambda layer: order[layer[0]]))
+
+
+def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
+    """Open the layers of an exposure.
+
+    Parameters
+    ----------
+    layers
+        (kind, key), as in a spec.
+    view
+        The exposure.
+
+    Raises
+    ------
+    StoreError
+        If a kind is unknown to this version, or a table is missing or damaged.
+    """
+    opened: list[Any] = []
+    for kind, key in layers:
+        if kind not in LAYERS:
+            raise StoreError(
+                f"An exposure has light of the kind {kind!r}, which this version does not know (it knows "
+                f"{', '.join(LAYERS)}); use the version of mirage_dask that planned it."
+            )
+        opened.append(LAYERS[kind].open(key, view))
+    return Light(
+        static=tuple(layer for layer in opened if not layer.varying),
+        varying=tuple(layer for layer in opened if layer.varying),
+    )

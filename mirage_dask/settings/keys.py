@@ -1,0 +1,187 @@
+"""The keys of the settings, declared once: what each one is called, what it means, what is allowed.
+
+The parser (`settings.loading`), the JSON schema and the table of keys in docs/settings.md all follow from `KEYS`. A new key
+is an entry here and a field of `Settings`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
+from mirage_dask.settings.catalogs import CATALOGS, catalog_entries
+from mirage_dask.settings.effects import EffectSwitches
+from mirage_dask.settings.grammar import Converted, Flag, ListOf, Node, Whole, Word, per_observation
+from mirage_dask.settings.overrides import OVERRIDES, override_entries
+from mirage_dask.settings.problems import Problems
+from mirage_dask.settings.psf_paths import PSF_PATHS
+from mirage_dask.settings.sky import BACKGROUND, COSMIC_RAYS, background_entries
+
+REFERENCES = ("builtin", "crds", "mirage_data")
+FULL_NAMES = "crds_full_name"
+"""Mirage's word for crds with the names of the files written into the YAML."""
+DARKS = ("model", "linearized", "raw", "linearized_varied", "raw_varied")
+DEFAULT_SEED = 42
+
+_FULL_NAMES = {FULL_NAMES: FULL_NAMES, "crds_full_names": FULL_NAMES}
+NESTED = "parameter_defaults"
+"""Key of a dictionary of settings, which the others override."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Rule of the sources of reference data: one or several, the first that has a file wins."""
+
+    names: ListOf
+
+    def parse(self, value: Any, key: str, problems: Problems) -> tuple[str, ...]:
+        """Return them, each once."""
+        found = self.names.parse(value, key, problems)
+        sources = tuple(dict.fromkeys([found] if isinstance(found, str) else found))
+        if sources == ("mirage_data",):
+            problems.add(
+                key, "mirage_data holds libraries only; write [mirage_data, crds] or [mirage_data, builtin]"
+            )
+        return sources or REFERENCES[:1]
+
+    def schema(self) -> dict[str, Any]:
+        """Return the rule as JSON schema."""
+        return self.names.schema()
+
+
+@dataclass(frozen=True)
+class Key:
+    """One key of the settings."""
+
+    name: str
+    what: str
+    """Its values and what they mean, Markdown."""
+    rule: Node
+    default: str = ""
+    """In words."""
+    build: Callable[[Any], Any] | None = None
+    """What `Settings` holds, from what the rule made of the value; default the same."""
+    old_names: tuple[str, ...] = ()
+    """Names that are still understood."""
+
+    def parse(self, value: Any, problems: Problems, *, name: str = "") -> Any:
+        """Return the value as `Settings` holds it; problems are named after `name`, as it was written."""
+        found = self.rule.parse(value, name or self.name, problems)
+        return self.build(found) if self.build else found
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON schema of the key; null is as if it were not there."""
+        description = self.what.replace("`", "")
+        return {"description": description, "anyOf": [self.rule.schema(), {"type": "null"}]}
+
+
+KEYS: tuple[Key, ...] = (
+    Key(
+        "catalogs",
+        "files of sources, `{point_source: FILE, galaxy: FILE}`: for all targets, for each, or for each instrument of each",
+        CATALOGS,
+        "no sources",
+        catalog_entries,
+    ),
+    Key(
+        "background",
+        "`low`, `medium`, `high`, `date` (the sky of that day), or DN/s per pixel",
+        BACKGROUND,
+        "`low`",
+        background_entries,
+    ),
+    Key(
+        "roll_angle",
+        "position angle of V3, degrees",
+        per_observation(Converted(parse_angle, 0.0, {"type": "number"})),
+        "0",
+    ),
+    Key(
+        "dates",
+        "start, UTC: `YYYY-MM-DD` or `YYYY-MM-DDThh:mm:ss`",
+        per_observation(Converted(parse_date, parse_date(DEFAULT_DATE), {"type": "string"})),
+        DEFAULT_DATE,
+    ),
+    Key(
+        "use_dateobs_for_background",
+        "`true`: levels of `background` are what the sky is on the day of the exposure",
+        Flag(),
+        "`false`",
+    ),
+    Key(
+        "cosmic_rays",
+        "`{library: SUNMIN, SUNMAX or FLARE, scale: NUMBER}`, a library's name, or `none`",
+        COSMIC_RAYS,
+        "`SUNMAX`, scale 1",
+    ),
+    Key(
+        "references",
+        "where reference files come from: `builtin`, `crds`, `mirage_data`, or several: the first that has a file",
+        Sources(ListOf(Word(REFERENCES, _FULL_NAMES))),
+        "`builtin`",
+    ),
+    Key(
+        "reffile_defaults",
+        "`crds`, `crds_full_name`: Mirage's words for `references: crds`; see below",
+        Word(("crds", *_FULL_NAMES), _FULL_NAMES),
+    ),
+    Key(
+        "reffile_overrides",
+        "your own reference files, nested by instrument, type and detector",
+        OVERRIDES,
+        "none",
+        override_entries,
+    ),
+    Key(
+        "psf_paths",
+        "folder of PSF libraries of your own; one for each observation; or a list, one for each exposure specification",
+        PSF_PATHS,
+        "none",
+    ),
+    Key(
+        "darks",
+        "`model`: noise of its own for every exposure; `linearized` or `raw`: darks of MIRAGE_DATA; `linearized_varied`, "
+        "`raw_varied`: from another frame on and mirrored or not, so that noise does not repeat",
+        Word(DARKS),
+        "`model`",
+    ),
+    Key(
+        "effects",
+        "`{NAME: true or false}`, or a list of names that are off",
+        EffectSwitches(),
+        "see below",
+    ),
+    Key(
+        "random_seed",
+        "whole number, 0 or more: another one is another realisation of all noise; `seed` is its old name",
+        Whole(63, DEFAULT_SEED),
+        str(DEFAULT_SEED),
+        old_names=("seed",),
+    ),
+)
+"""In the order in which they are listed."""
+
+ALLOWED = (*(key.name for key in KEYS), NESTED)
+
+
+def keys_by_name() -> Mapping[str, Key]:
+    """Return the keys by their names and old names."""
+    return {name: key for key in KEYS for name in (key.name, *key.old_names)}
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of a settings file, for editors that check and complete YAML."""
+    properties = {name: key.schema() for name, key in keys_by_name().items()}
+    nested = {
+        "description": "the same keys, which the others override",
+        "anyOf": [{"$ref": "#"}, {"type": "null"}],
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Settings of mirage_dask",
+        "type": "object",
+        "properties": properties | {NESTED: nested},
+        "additionalProperties": False,
+    }

@@ -1,0 +1,160 @@
+"""One row of the exposure table with its settings, as a value; and how its settings stand in the table's columns.
+
+The table is for people and for files: a column holds a number or a text. What has more parts is a text there: several names
+with blanks between them, {type: file} as JSON, an empty text for none. Only this module writes and reads such texts; whoever
+works on exposures takes `ExposureRow`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from mirage_dask.apt.table import ProposalRow
+from mirage_dask.settings.catalogs import CATALOG_TYPES
+from mirage_dask.settings.effects import Effects
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
+from mirage_dask.settings.sky import LEVELS, Background, CosmicRays
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
+    "background": str,
+    "cosmic_ray_library": str,
+    "cosmic_ray_scale": float,
+    "references": str,
+    "overrides": str,
+    "psf_path": str,
+    "darks": str,
+    "effects": str,
+    "random_seed": int,
+}
+"""Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; library of
+cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own PSFs, empty for
+none; what darks are made of; names of the effects that are on; random seed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureSettings:
+    """What settings say of one exposure."""
+
+    catalogs: Mapping[str, str] = field(default_factory=dict)
+    """Paths of catalogs by type."""
+    background: Background = LEVELS[0]
+    """Empty where an exposure is only listed."""
+    cosmic_rays: CosmicRays | None = None
+    """None when there are none."""
+    references: tuple[str, ...] = REFERENCES[:1]
+    """Where reference data come from, the first that has a file."""
+    overrides: Mapping[str, str] = field(default_factory=dict)
+    """Paths of the exposure's own reference files by CRDS type; see `mirage_dask.reference.sources.own_files`."""
+    psf_path: str = ""
+    """Folder of the user's own PSFs; empty for none."""
+    darks: str = DARKS[0]
+    """One of `mirage_dask.settings.keys.DARKS`."""
+    effects: Effects = field(default_factory=Effects)
+    random_seed: int = DEFAULT_SEED
+
+    def to_columns(self) -> dict[str, Any]:
+        """Return the values of `SETTINGS_COLUMNS`."""
+        rays = self.cosmic_rays
+        return {
+            **{kind: self.catalogs.get(kind, "") for kind in CATALOG_TYPES},
+            "background": str(self.background),
+            "cosmic_ray_library": rays.library if rays else "",
+            "cosmic_ray_scale": rays.scale if rays else 0.0,
+            "references": " ".join(self.references),
+            "overrides": overrides_text(self.overrides),
+            "psf_path": self.psf_path,
+            "darks": self.darks,
+            "effects": " ".join(self.effects.names),
+            "random_seed": self.random_seed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureRow(ProposalRow, ExposureSettings):
+    """One row of the exposure table: what the proposal and the settings say of one exposure of one detector."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether the exposure can be simulated."""
+        return self.status == "ready"
+
+    @property
+    def optics(self) -> tuple[str, str, str]:
+        """Detector, filter and pupil."""
+        return (self.detector, self.filter, self.pupil)
+
+
+_PROPOSAL_FIELDS = tuple(f.name for f in fields(ProposalRow))
+
+
+def overrides_text(overrides: Mapping[str, str]) -> str:
+    """Return what the column `overrides` holds for {CRDS type: file}."""
+    return json.dumps(dict(overrides), sort_keys=True) if overrides else ""
+
+
+def read_overrides(text: str) -> Mapping[str, str]:
+    """Return {CRDS type: file} from the column `overrides`; inverse of `overrides_text`."""
+    return dict(json.loads(text)) if text else {}
+
+
+def read_references(text: str) -> tuple[str, ...]:
+    """Return the sources of reference data from the column `references`."""
+    return tuple(text.split())
+
+
+@cache
+def read_effects(text: str) -> Effects:
+    """Return the effects from the column `effects`."""
+    return Effects(tuple(text.split()))
+
+
+def _read_background(text: str) -> Background:
+    return text if not text or text in LEVELS else float(text)
+
+
+_READERS: dict[str, Callable[[str], Any]] = {
+    "background": _read_background,
+    "references": read_references,
+    "overrides": read_overrides,
+    "psf_path": str,
+    "darks": str,
+    "effects": read_effects,
+    "random_seed": int,
+}
+"""Columns that are a field of their own, and how they are read."""
+
+
+def row_of(values: Mapping[str, Any]) -> ExposureRow:
+    """Return one row of the exposure table as a value.
+
+    Parameters
+    ----------
+    values
+        Columns by name; those that are missing have the defaults of `ExposureRow`, others are left out.
+    """
+    found = {name: values[name] for name in _PROPOSAL_FIELDS if name in values}
+    found |= {name: read(values[name]) for name, read in _READERS.items() if name in values}
+    found["catalogs"] = {kind: values[kind] for kind in CATALOG_TYPES if values.get(kind)}
+    if library := values.get("cosmic_ray_library"):
+        found["cosmic_rays"] = CosmicRays(library, values.get("cosmic_ray_scale", 1.0))
+    return ExposureRow(**found)
+
+
+def rows_of(table: pd.DataFrame | Iterable[Mapping[str, Any]]) -> list[ExposureRow]:
+    """Return the rows of an exposure table as values, in their order.
+
+    Parameters
+    ----------
+    table
+        With the columns of `ProposalRow` and `SETTINGS_COLUMNS`, or some of them; or its rows as mappings.
+    """
+    source: Any = table
+    records = source.to_dict("records") if hasattr(source, "columns") else source
+    return [row_of(record) for record in records]

@@ -1,0 +1,168 @@
+"""A simulation that is stored: its exposures, verified, and written as FITS files.
+
+import mirage_dask as md
+
+simulation = md.open_simulation("my.zarr")
+simulation.table                                        # what is done and what failed
+simulation.exposure("jw42424001001_01101_00001_nrcb1")  # raw as stored, the rest computed
+simulation.export("uncal")                              # files for the calibration pipeline
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirage_dask.errors import InputError
+from mirage_dask.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from mirage_dask.run.verify import Verification
+    from mirage_dask.store.simulation import SimulationStore
+
+
+def open_simulation(store: str | os.PathLike[str]) -> Simulation:
+    """Open a store that `Proposal.simulate` made.
+
+    Raises
+    ------
+    StoreError
+        If there is none, or it is damaged.
+    """
+    from mirage_dask.store.simulation import SimulationStore
+
+    return Simulation(SimulationStore.open(store))
+
+
+class Simulation:
+    """A store of simulated exposures.
+
+    Attributes
+    ----------
+    store : SimulationStore
+        The store itself.
+    """
+
+    def __init__(self, store: SimulationStore):
+        self.store = store
+
+    @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self.store.url
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The exposure table with what is done and what failed."""
+        return self.store.status()
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings of the run."""
+        return load_settings(self.store.plan.info["settings"])
+
+    def exposure(self, name: str) -> xr.Dataset:
+        """Return one exposure as a lazy dataset: `raw` as stored, the other variables computed when they are asked for.
+
+        Parameters
+        ----------
+        name
+            Root name, as in the table.
+
+        Raises
+        ------
+        InputError
+            If there is no such exposure.
+        """
+        from mirage_dask.lazy import stored_dataset
+
+        return stored_dataset(self.store, name)
+
+    def verify(
+        self, *, sample: int | None = None, select: str | Iterable[str] | None = None, **where: Any
+    ) -> Verification:
+        """Compute finished tiles again, from the plan in the store, and compare every value.
+
+        Parameters
+        ----------
+        sample
+            At most this many tiles, spread evenly; default all.
+        select
+            Names, or a pandas query over the table.
+        **where
+            Where it is computed: client, workers, memory, scheduler, as for `run_plan`.
+
+        Raises
+        ------
+        InputError
+            If there is no finished tile, or `where` cannot be.
+        """
+        from mirage_dask.run.verify import verify_store
+
+        return verify_store(self.store, sample=sample, select=select, **where)
+
+    def export(
+        self,
+        directory: str | os.PathLike[str],
+        *,
+        select: str | Iterable[str] | None = None,
+        datatype: str = "raw",
+        overwrite: bool = False,
+        **where: Any,
+    ) -> list[Path]:
+        """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
+
+        Parameters
+        ----------
+        directory
+            Local directory.
+        select
+            Names, or a pandas query over the table; default all that are done.
+        datatype
+            'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
+        overwrite
+            Write files again that are there.
+        **where
+            Where it is done: client, workers, memory, scheduler, as for `run_plan`.
+
+        Raises
+        ------
+        InputError
+            If an exposure is not complete.
+        """
+        from mirage_dask.reference.crds.lookup import calibrate_env
+        from mirage_dask.reference.sources import cache_of
+        from mirage_dask.run.export import export_store
+
+        chosen = select
+        if chosen is None:
+            table = self.table
+            chosen = list(table.loc[table["status"] == "done", "name"])
+            if not chosen:
+                raise InputError(
+                    f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
+                )
+        cache = cache_of(self.store.plan.info["provenance"]["references"])
+        report = export_store(
+            self.store,
+            directory,
+            select=chosen,
+            datatype=datatype,
+            overwrite=overwrite,
+            calibrate_env=lambda: calibrate_env(cache),
+            **where,
+        )
+        if report.failed:
+            raise InputError(dict.fromkeys(problem for _, problem in report.failed))
+        return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
+
+    def __repr__(self) -> str:
+        counts = self.table["status"].value_counts()
+        states = ", ".join(f"{n} {status}" for status, n in counts.items())
+        return f"<Simulation {self.url}: {states}>"

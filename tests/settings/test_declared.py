@@ -1,0 +1,190 @@
+"""Keys and effects are declared once: parser, JSON schema, documentation, starter file and help agree with it."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+from small_settings import catalogs_in, problems
+
+import mirage_dask as md
+from mirage_dask.cli import main
+from mirage_dask.detector import effects as declared
+from mirage_dask.detector.effects import EFFECTS, default_effects, effect_names
+from mirage_dask.errors import InputError
+from mirage_dask.settings import CATALOG_TYPES, Effects, Settings, load_settings
+from mirage_dask.settings.keys import KEYS, json_schema
+from mirage_dask.settings.starter import starter_text
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
+CASES = yaml.safe_load(Path(__file__).with_name("messages.yaml").read_text(encoding="utf-8"))
+
+
+def tables() -> dict[str, list[str]]:
+    """Lines between the markers of docs/settings.md, as they follow from the declarations."""
+    effects = ["| name | what it is | default |", "| --- | --- | --- |"]
+    effects += [f"| `{e.name}` | {e.what} | {'on' if e.on else 'off'} |" for e in EFFECTS]
+    keys = ["| key | values | default |", "| --- | --- | --- |"]
+    keys += [f"| `{key.name}` | {key.what} | {key.default} |" for key in KEYS]
+    keys += ["| `parameter_defaults` | a dictionary of the keys above, which they override | |"]
+    return {"effects": effects, "keys": [line.replace("|  |", "| |") for line in keys]}
+
+
+@pytest.mark.parametrize("name", ["keys", "effects"])
+def test_the_documentation_follows(name):
+    text = DOCUMENT.read_text(encoding="utf-8")
+    shown = text.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- end of {name} -->")[0]
+    assert shown.splitlines() == tables()[name]
+
+
+def test_every_key_is_a_field_of_the_settings():
+    names = {f.name for f in fields(Settings)}
+    assert {key.name for key in KEYS} - {"reffile_defaults"} <= names
+    assert names - {key.name for key in KEYS} == {"full_names", "given", "source"}
+
+
+# ---------------------------------------------------------------- JSON schema
+
+GOOD: list[dict[str, Any]] = [
+    {},
+    {"catalogs": {"point_source": "stars.cat", "galaxy": None}},
+    {"catalogs": {"galaxy": "galaxies.cat", "A": {"point_source": "stars.cat", "niriss": {"galaxy": "other.cat"}}}},
+    {"catalogs": {"A": {}}, "parameter_defaults": {"darks": "raw", "seed": 3}},
+    *({"background": value} for value in ("date", 0.25, {"1": "low", "2": 3}, {"nircam": "low", "1": "high"})),
+    {"background": {"1": {"nircam": {"sw": 0.1, "lw": "high"}, "niriss": 2.0, "fgs": "low"}, "2": "low"}},
+    {"roll_angle": 37.5, "dates": "2022-10-31"},
+    {"roll_angle": {"1": 37.5}, "dates": {"001": "2022-10-31T12:00:00"}},
+    {"use_dateobs_for_background": True, "references": "crds", "reffile_defaults": "crds_full_name"},
+    {"references": ["mirage_data", "crds", "builtin"], "darks": "linearized_varied", "random_seed": 2**63 - 1},
+    *({"cosmic_rays": value} for value in ("FLARES", "none", False, {"scale": 2}, {"1": "SUNMIN", "2": False})),
+    {"cosmic_rays": {"1": {"library": "FLARE", "scale": 44}}},
+    *({"psf_paths": value} for value in (".", None, {"1": "."}, [".", "."])),
+    *({"effects": value} for value in ("ipc", ["ipc", "flat"], {"ipc": False, "flat": True}, [])),
+    {"reffile_overrides": {"nircam": {"gain": {"nrcb5": "other.cat", "nrcalong": "crds"}, "badpixmask": None}}},
+    {"reffile_overrides": {"niriss": {"linearity": "other.cat", "superbias": {"NISRAPID": "other.cat"}}}},
+    {"reffile_overrides": {"fgs": {"flat": {"guider1": {"fgs_image": "other.cat"}}}}},
+]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.cat").write_text("index x_or_RA y_or_Dec\n")
+    return catalogs_in(tmp_path)
+
+
+@pytest.mark.parametrize("values", GOOD, ids=str)
+def test_what_is_understood_fits_the_schema(folder, values):
+    load_settings(values)
+    jsonschema.validate(values, json_schema(), jsonschema.Draft202012Validator)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["settings"]))
+def test_what_is_refused_does_not_fit_the_schema(case):
+    """All but what a schema cannot see: files, what words mean together, two spellings of a key."""
+    unseen = ("there is no f", "is given", "is not a valid date", "which is given, too")
+    values = json.loads(json.dumps(case["settings"]))
+    validator = jsonschema.Draft202012Validator(json_schema())
+    if not any(words in case["message"] for words in unseen):
+        assert list(validator.iter_errors(values))
+
+
+def test_the_schema_is_a_schema():
+    jsonschema.Draft202012Validator.check_schema(json_schema())
+
+
+def test_what_settings_write_fits_the_schema(folder):
+    for values in GOOD:
+        written = json.loads(json.dumps(load_settings(values).to_dict()))
+        jsonschema.validate(written, json_schema())
+        assert load_settings(written) == load_settings(values)
+
+
+# ---------------------------------------------------------------- effects
+
+
+def test_effects_that_are_on():
+    assert Effects() == Effects(tuple(default_effects()))
+    assert Effects().switched == {}
+    without = Effects().switch(ipc=False, flat=True)
+    assert "ipc" not in without
+    assert "flat" in without
+    assert without.switched == {"ipc": False}
+    assert Effects(reversed_names := tuple(reversed(Effects().names))).names != reversed_names
+    with pytest.raises(ValueError, match="there is no effect glow"):
+        Effects(("glow",))
+
+
+@pytest.fixture
+def glow(monkeypatch):
+    """An effect that is off by default."""
+    more = (*EFFECTS, replace(EFFECTS[0], name="glow", what="glow of the amplifiers", on=False, random=()))
+    monkeypatch.setattr(declared, "EFFECTS", more)
+
+
+@pytest.mark.usefixtures("glow")
+def test_an_effect_that_is_off_by_default():
+    assert "glow" not in load_settings().effects
+    settings = load_settings(effects={"glow": True, "ipc": False})
+    assert "glow" in settings.effects
+    assert settings.to_dict() == {"effects": {"glow": True, "ipc": False}}
+    assert load_settings(settings.to_dict()) == settings
+    assert load_settings(effects={"glow": False}) == load_settings()
+    assert problems(effects=["ipc", "glow"]) == [
+        "effects.glow: a list names effects to switch off, and glow is off by default; write {glow: true} to switch it on."
+    ]
+    assert "glow" in json_schema()["properties"]["effects"]["anyOf"][0]["anyOf"][2]["properties"]
+
+
+def test_help_and_starter_name_every_effect(capsys):
+    assert main(["settings", "--help"]) == 0
+    shown = capsys.readouterr().out
+    text = starter_text(md.open_proposal(md.example_proposal()).table, CATALOG_TYPES)
+    assert [name for name in effect_names() if name not in shown or name not in text] == []
+    assert Settings() == replace(load_settings(yaml.safe_load(text)), catalogs=(), given=())
+
+
+# ---------------------------------------------------------------- the random seed and its old name
+
+
+def test_the_old_name_of_the_random_seed(folder):
+    path = folder / "settings.yaml"
+    path.write_text("seed: 3\n")
+    assert load_settings(path).random_seed == load_settings(random_seed=3).random_seed == 3
+    assert load_settings(path, random_seed=4).random_seed == load_settings(path, seed=4).random_seed == 4
+    path.write_text("random_seed: 3\n")
+    assert load_settings(path, seed=4).random_seed == 4
+    assert load_settings(seed=4).given == ("random_seed",)
+    assert set(md.open_proposal(md.example_proposal(), seed=5).table["random_seed"]) == {5}
+    with pytest.raises(InputError, match="seed: it is another name of random_seed"):
+        load_settings(seed=1, random_seed=1)
+
+
+# ---------------------------------------------------------------- what settings are known by
+
+
+def test_a_default_is_not_written():
+    """A new optional key changes no plan's key: what is at its default is left out."""
+    assert load_settings().to_dict() == {}
+    everything = {
+        "background": "low",
+        "roll_angle": 0,
+        "dates": "2021-10-04",
+        "cosmic_rays": {"library": "SUNMAX", "scale": 1},
+        "references": "builtin",
+        "darks": "model",
+        "effects": dict.fromkeys(default_effects(), True),
+        "random_seed": 42,
+    }
+    assert load_settings(everything).to_dict() == {}
+    assert load_settings(everything | {"cosmic_rays": {1: "SUNMAX", 2: "none"}}).to_dict() == {
+        "cosmic_rays": {1: {}, 2: False}
+    }
+    full = load_settings(references="builtin", reffile_defaults="crds_full_name")
+    assert load_settings(copy.deepcopy(full.to_dict())) == full

@@ -1,0 +1,1 @@
+"""Helpers that several test modules share: made inputs, stand-ins for servers, and stores."""
