@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
@@ -178,23 +178,47 @@ def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
     StoreError
         If it cannot be written: disk full, read-only, no permission.
     """
+    write_stream(url, lambda: pieces)
+
+
+def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -> int:
+    """Write a file, whole or not at all, from chunks that are made one after the other; return its size in bytes.
+
+    On a local disk one chunk is in memory at a time; an object store gets the file in one piece.
+
+    Parameters
+    ----------
+    url
+        The file; missing directories are made.
+    chunks
+        Returns the chunks from the first one on; called again when the file has to be written again.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or `chunks` raises an operating-system error.
+    """
+    size = 0
 
     def write(temporary: Path) -> None:
+        nonlocal size
         with open(temporary, "wb") as file:
-            for piece in pieces:
-                file.write(piece)
+            for chunk in chunks():
+                file.write(chunk)
+            size = file.tell()
 
     with store_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             write_beside(Path(path), write)
-            return
-        content = bytes(pieces[0]) if len(pieces) == 1 else b"".join(pieces)
+            return size
+        content = b"".join(chunks())
         try:
             fs.pipe_file(path, content)
         except FileNotFoundError:  # object stores have no directories, servers with files do
             fs.makedirs(path.rpartition("/")[0], exist_ok=True)
             fs.pipe_file(path, content)
+    return len(content)
 
 
 def write_many(contents: Mapping[str, bytes]) -> None:

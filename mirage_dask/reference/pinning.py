@@ -1,7 +1,7 @@
-"""Writing the reference files of exposures into their rows, by full path: what Mirage does for `crds_full_name`.
+"""Write the reference files of exposures into their rows, with full paths, as Mirage does for `crds_full_name`.
 
-A row that names its files is simulated from exactly these, whatever the context has become since, and asks CRDS nothing.
-Types that the observatory says are not needed are written down as such, and so is the context that all this is from.
+A row that names its files is simulated from exactly these, without a query to CRDS and independently of later contexts.
+Types that CRDS declares as not needed are recorded as such, together with the context.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def pin_files(table: pd.DataFrame, *, progress: Progress | None = None) -> pd.DataFrame:
-    """Return an exposure table whose column `overrides` names every CRDS file of the exposures that ask CRDS.
+    """Return an exposure table whose column `overrides` names every CRDS file of the exposures that use CRDS.
 
-    Files that are missing are fetched or made, so that their paths lead somewhere.
+    Missing files are downloaded or made, so that all paths exist.
 
     Parameters
     ----------
     table
-        Exposure table with its settings; rows that cannot be simulated stay as they are.
+        Exposure table with its settings; rows that cannot be simulated are not changed.
     progress
-        Told what is being done.
+        Callback for progress reports.
 
     Raises
     ------
     ReferenceFileError
-        With everything that no source has.
+        If no source has a file; lists all of them.
     """
     groups: dict[tuple[tuple[str, ...], tuple[Any, ...]], list[Any]] = {}
     rows = dict(zip(table.index, rows_of(table), strict=True))

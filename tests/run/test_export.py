@@ -18,7 +18,8 @@ from support.real_stores import pixels_of, real_exposure, real_store
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits import ramp_files
-from mirage_dask.fits.uncal import is_current, uncal_name
+from mirage_dask.fits.ramp_models import is_current
+from mirage_dask.fits.uncal import uncal_name
 from mirage_dask.run.export import export_store
 
 FULL_DISK = OSError(28, "No space left on device")
