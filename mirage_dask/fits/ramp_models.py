@@ -16,7 +16,7 @@ from mirage_dask.fits.ramp_files import RampFile, read_headers
 from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
-from mirage_dask.io.provisional import provisional
+from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.layout import quiet
 from mirage_dask.store.plan import Plan
@@ -136,9 +136,9 @@ def write_ramp(
     """
     values = product.keywords() | dict(keywords or {})
     first = product.integrations[0]
-    with files.store_errors(str(path)), provisional(path) as place:
-        hdus = _hdus(place, product, model, arrays, values)
-        with RampFile.laid_out(place, hdus) as file:
+    with files.store_errors(str(path)), replacing(path) as temporary:
+        hdus = _hdus(path, product, model, arrays, values)
+        with RampFile.laid_out(temporary, hdus) as file:
             for extension, window, part in pixels:
                 start, stop = window.integrations
                 file.write(extension, replace(window, integrations=(start - first, stop - first)), part)

@@ -30,7 +30,8 @@ from mirage_dask.fits.ramp_models import RampProduct, is_current
 from mirage_dask.fits.segments import SEGMENT_BYTES, Segment, segments_of
 from mirage_dask.fits.uncal import stored_pixels, uncal_name, write_uncal
 from mirage_dask.io import files
-from mirage_dask.io.provisional import sweep
+from mirage_dask.io.atomic import remove_abandoned
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import check_way, chosen_way
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
@@ -215,7 +216,7 @@ def export_store(
     memory: str | int | None = None,
     scheduler: str | None = None,
     threads: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write the FITS files of exposures of a store.
 
@@ -279,7 +280,7 @@ def export_store(
     rows = store.plan.select(select)
     with files.store_errors(target):
         os.makedirs(target, exist_ok=True)
-    sweep(Path(target))
+    remove_abandoned(target)
     if calibrate_env is not None:
         files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
     datatypes = DATATYPES[datatype]
@@ -313,7 +314,7 @@ def export_store(
     except _Stop as stop:
         recorder.give_up(str(stop))
     finally:
-        sweep(Path(target))
+        remove_abandoned(target)
     return recorder.report(time.monotonic() - began)
 
 
@@ -336,7 +337,7 @@ class _ExportRecorder:
         store: SimulationStore,
         handle: ExportHandle,
         ranges: TileRanges,
-        progress: Callable[[str, int, int], None] | None,
+        progress: Progress | None,
     ):
         self.store, self.handle, self.progress = store, handle, progress
         self.sizes = {(row, number): self._bytes(row, number) for row, number, _ in ranges.tolist()}

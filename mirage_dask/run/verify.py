@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.executors.choice import Way, check_way, chosen_way
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
 from mirage_dask.store.checks import TileMismatch
@@ -61,7 +62,7 @@ def verify_store(
     memory: str | int | None = None,
     scheduler: str | None = None,
     threads: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Compute finished tiles of a store again, from the store alone, and compare.
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -24,6 +23,7 @@ import zarr
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
+from mirage_dask.io.atomic import partial_name
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import layout
@@ -58,7 +58,7 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
     url, array
         Where it is; a Zarr array float32 that may be filled in parallel, chunk by chunk.
     """
-    url = files.join(files.normal_url(plan_url), "pieces", f"incoming-{uuid.uuid4().hex}")
+    url = files.join(files.normal_url(plan_url), "pieces", partial_name("piece"))
     with files.store_errors(url):
         array = zarr.create_array(
             url,

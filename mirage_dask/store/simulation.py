@@ -22,6 +22,7 @@ import zarr
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
+from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
@@ -113,18 +114,16 @@ class SimulationStore:
         return store
 
     def _sweep(self, rows: Iterable[int]) -> None:
-        """Remove what writers that were killed have left."""
+        """Remove the partial files of killed writers."""
+        if not files.is_local(self.url):
+            return
         groups = [files.join(self.url, self.plan.names[row]) for row in rows]
-        plan = (
-            [where for where, _, _ in os.walk(files.join(self.url, "plan"))]
-            if files.is_local(self.url)
-            else []
-        )
+        plan = [where for where, _, _ in os.walk(files.join(self.url, "plan"))]
         places = [self.url, *plan, *groups]
         places += [files.join(group, array) for group in groups for array in ("raw", "commit")]
-        count = sum(files.remove_abandoned(place) for place in places)
+        count = sum(remove_abandoned(place) for place in places)
         if count:
-            logger.info("%s: removed %d files that killed writers had left", self.url, count)
+            logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
         wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}

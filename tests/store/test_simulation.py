@@ -232,7 +232,7 @@ def test_places_that_cannot_be_a_store(tmp_path, plan):
     with pytest.raises(StoreError, match="not a simulation of mirage_dask"):
         SimulationStore.create(tmp_path / "other.zarr", plan)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="a file stands where"):
+    with pytest.raises(StoreError, match="a file is in the place of a directory"):
         SimulationStore.create(tmp_path / "file", plan)
     with pytest.raises(StoreError, match="no simulation at"):
         SimulationStore.open(tmp_path / "nothing")
@@ -242,7 +242,7 @@ def test_read_only_target(tmp_path, plan, monkeypatch):
     def refuse(*arguments):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    monkeypatch.setattr("mirage_dask.io.atomic.os.replace", refuse)
     with pytest.raises(StoreError, match="file system is read-only; choose a place"):
         SimulationStore.create(tmp_path / "s.zarr", plan)
 
