@@ -6,6 +6,7 @@ commit records: what the machinery adds to a task, and what client and scheduler
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from bench_proposal import large_proposal
 from measure import Measurement, cpu_seconds, peak_megabytes
 
@@ -23,8 +25,9 @@ from mirage_dask.run.executors.distributed import DistributedExecutor
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store.commits import Commit
+from mirage_dask.store.commits import Commit, commit_key
 from mirage_dask.store.comparison import compare
+from mirage_dask.store.layout import shard_key
 from mirage_dask.store.plan import Plan, save_plan
 from mirage_dask.store.simulation import SimulationStore
 
@@ -64,6 +67,33 @@ def real_planning(folder: Path) -> list[Measurement]:
     return [
         Measurement(f"plan {len(planned):,} exposures with catalogs and packs", seconds, "s", 60.0),
         Measurement("peak memory, with making the references", peak_megabytes(), "MB", 2000.0),
+    ]
+
+
+def many_integrations(folder: Path) -> list[Measurement]:
+    """Open an exposure of 256 x 2048 pixels, 10 groups and 10,000 integrations (105 GB) whose shards are stand-ins."""
+    spec = ExposureSpec(
+        name="jw42424001001_02101_00001_nrcalong", program=42424, observation=1, visit=1, exposure=1, tile=1, dither=1,
+        detector="NRCA5", filter="F444W", pupil="CLEAR", nints=10_000, ngroups=10, nframes=1, groupgap=0, tframe=1.3, x0=0,
+        y0=0, nx=2048, ny=256, fast_axis=1, slow_axis=2, amplifiers=4, attitude=tuple(np.eye(3).ravel().tolist()),
+        background=0.1, cosmic_ray_library="", cosmic_ray_rate=0.0, effects=(), seed=42, pack="none",
+    )  # fmt: skip
+    plan = save_plan(folder / "series", pd.DataFrame({"name": [spec.name]}), [spec])
+    store = SimulationStore.create(folder / "series.zarr", plan)
+    grid, group = plan.grid(0), Path(store.url, spec.name)
+    for tile in range(grid.count):
+        (group / "raw" / shard_key(grid, tile)).write_bytes(b"stand-in")
+        record = Commit.of(spec.digest, 0, len(b"stand-in"))
+        (group / "commit" / commit_key(tile)).write_bytes(record.encode())
+
+    def open_it() -> None:
+        data = xr.open_dataset(store.url, engine="mirage_dask", exposure=spec.name)
+        assert data.attrs["raw_from"] == "store"
+
+    files = sum(len(names) for _, _, names in os.walk(group))
+    return [
+        Measurement("files in 100 MB of 10,000 integrations", files / (plan.raw_bytes / 1e8), "", 3.0),
+        Measurement("open 10,000 integrations", cpu_seconds(open_it), "s", 0.2),
     ]
 
 
@@ -126,5 +156,6 @@ def measure() -> list[Measurement]:
                 Measurement("client and scheduler, CPU per task", 1e3 * cpu / tasks, "ms", 5.0),
                 Measurement("client and scheduler, memory it adds", peak_megabytes() - before, "MB", 500.0),
             ]
+        found += many_integrations(folder)
         found += real_planning(folder)
     return found

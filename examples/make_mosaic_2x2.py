@@ -355,7 +355,7 @@ cosmic_rays: # none turns them off
   scale: 1.0
 references: builtin
 effects: {{}} # {{pink_noise: false}} turns one off
-seed: 42
+random_seed: 42
 """
 
 

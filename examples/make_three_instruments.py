@@ -133,7 +133,7 @@ roll_angle: {ROLL}
 dates: {DATE} # JWST can look there, at this roll
 cosmic_rays: SUNMIN
 references: builtin
-seed: 42
+random_seed: 42
 """
 
 

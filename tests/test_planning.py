@@ -48,7 +48,7 @@ def test_a_file_that_is_used_and_changes(folder, settings, name):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"seed": 3}, {"background": 0.2}, {"roll_angle": 5.0}, {"effects": ["ipc"]}]
+    "settings", [{"random_seed": 3}, {"background": 0.2}, {"roll_angle": 5.0}, {"effects": ["ipc"]}]
 )
 def test_another_setting(settings):
     assert key(**settings) != key()

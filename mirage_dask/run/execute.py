@@ -29,7 +29,8 @@ from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
-from mirage_dask.store.simulation import Failure, SimulationStore
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.status import Failure
 
 
 def run_plan(

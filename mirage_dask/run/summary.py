@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import estimate_run, measure_tiles
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
@@ -81,7 +82,7 @@ def summarise(
     workers: int | None = None,
     tile_bytes: str | int | None = None,
     measure: bool = True,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PlanSummary:
     """Return how large the run of a plan is.
 

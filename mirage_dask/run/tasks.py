@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,13 @@ from mirage_dask.spec import Window
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.tiles import SHARD_BYTES
 
 TILE_RANGE = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
 """Tiles first to stop (exclusive) of the exposure in a row of the plan."""
 
-TASK_SAMPLES = 42_000_000
-"""Pixels times groups of a task (ten full frames of 2048 x 2048): a second or so of work."""
+TASK_SAMPLES = SHARD_BYTES // 2
+"""Pixels times groups of a task, those of the largest tile: a second or so of work."""
 
 MOST_BLOCKS = 50_000
 """Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
@@ -130,7 +131,7 @@ def submissions(ranges: TileRanges, per_block: int) -> list[TileRanges]:
 
 
 def _tile_samples(plan: Plan, row: int) -> int:
-    return int(np.prod(plan.grid(row).tile, dtype=np.int64))
+    return int(np.prod(plan.grid(row).window(0).shape, dtype=np.int64))
 
 
 @lru_cache(maxsize=8)
@@ -147,44 +148,48 @@ def settle() -> None:
     zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
 
 
+class _NotComputedError(Exception):
+    """A tile could not be computed, for the reason that is the cause of this error."""
+
+
 def run_tile_range(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
     """Simulate and write (or check) the tiles of a range; yields a result for each."""
     for tile in range(first, stop):
         began = time.perf_counter()
+        commit, problem, trace = None, "", ""
         try:
             store = open_store(handle.store_url, handle.plan_digest)
+            parts = partial(_computed, store.plan, row, tile, handle.retries)
+            if handle.check:
+                commit = store.commits(row, [tile]).get(tile)
+                problem = store.check_tile(row, tile, commit, parts())
+            else:
+                commit = store.write_tile(row, tile, parts)
         except StoreError as error:
             yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
             return
-        try:
-            values = _retrying(handle.retries, _simulate, store.plan, row, tile)
         except (
             Exception
         ) as error:  # whatever it is, it concerns this exposure: recorded, and the rest goes on
-            yield TileResult(
-                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
-            )
-            continue
-        if handle.check:
-            record = store.commits(row).get(tile)
-            problem = store.problem(row, tile, record, values)
-            yield TileResult(row, tile, time.perf_counter() - began, record, problem)
-            continue
+            cause = error.__cause__ if isinstance(error, _NotComputedError) and error.__cause__ else error
+            commit, problem, trace = None, error_line(cause), "".join(traceback.format_exception(cause))
+        yield TileResult(row, tile, time.perf_counter() - began, commit, problem, trace)
+
+
+def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDArray[Any]]:
+    """Yield the values of the parts of a tile.
+
+    Raises
+    ------
+    _NotComputedError
+        Instead of any error of the simulation, to tell it from those of the store.
+    """
+    for window in plan.grid(row).parts(tile):
         try:
-            commit = store.write_tile(row, tile, values)
-        except StoreError as error:
-            yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
-            return
+            values = _retrying(retries, virtual.simulate, plan, row, window, "raw")
         except Exception as error:
-            yield TileResult(
-                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
-            )
-            continue
-        yield TileResult(row, tile, time.perf_counter() - began, commit)
-
-
-def _simulate(plan: Plan, row: int, tile: int) -> npt.NDArray[Any]:
-    return virtual.simulate(plan, row, plan.grid(row).window(tile), "raw")
+            raise _NotComputedError from error
+        yield values
 
 
 def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> Any:

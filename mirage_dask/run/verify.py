@@ -14,11 +14,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
-from mirage_dask.store.simulation import Damage, SimulationStore
+from mirage_dask.store.checks import TileMismatch
+from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +37,7 @@ class Verification:
     """Finished tiles of the selected exposures."""
     checked: int
     """Of those, how many were compared."""
-    damages: tuple[Damage, ...]
+    damages: tuple[TileMismatch, ...]
     seconds: float
 
     @property
@@ -56,7 +58,7 @@ def verify_store(
     select: str | Iterable[str] | None = None,
     checksums: bool = False,
     resources: Resources = DEFAULT,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Compute finished tiles of a store again, from the store alone, and compare.
 
@@ -91,17 +93,17 @@ def verify_store(
     if not done:
         raise InputError(f"{store.url} holds no finished tile to check; run mirage-dask simulate first.")
     chosen = done if sample is None else store.sample(rows, most=sample)
-    found: list[Damage] = []
+    found: list[TileMismatch] = []
 
     def record(row: int, tile: int, problem: str, number: int) -> None:
         if problem:
-            found.append(Damage(store.plan.names[row], tile, problem))
+            found.append(TileMismatch(store.plan.names[row], tile, problem))
         if progress is not None:
             progress("tiles compared", number, len(chosen))
 
     if checksums:
         for number, (row, tile, commit) in enumerate(chosen, 1):
-            record(row, tile, store.problem(row, tile, commit), number)
+            record(row, tile, store.check_tile(row, tile, commit), number)
     else:
         with open_executor(resources) as executor:
             _compute_again(store, [(row, tile) for row, tile, _ in chosen], executor, record)

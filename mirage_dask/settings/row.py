@@ -17,7 +17,7 @@ from mirage_dask.apt.table import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.effects import Effects
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
-from mirage_dask.settings.sky import LEVELS, Background, CosmicRays
+from mirage_dask.settings.sky import LEVELS, Background, CosmicRays, is_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +104,11 @@ def read_overrides(text: str) -> Mapping[str, str]:
     return dict(json.loads(text)) if text else {}
 
 
+def read_references(text: str) -> tuple[str, ...]:
+    """Return the sources of reference data from the column `references`."""
+    return tuple(text.split())
+
+
 @cache
 def read_effects(text: str) -> Effects:
     """Return the effects from the column `effects`."""
@@ -111,12 +116,12 @@ def read_effects(text: str) -> Effects:
 
 
 def _read_background(text: str) -> Background:
-    return text if not text or text in LEVELS else float(text)
+    return text if not text or text in LEVELS or is_image(text) else float(text)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": _read_background,
-    "references": lambda text: tuple(text.split()),
+    "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,
     "darks": str,

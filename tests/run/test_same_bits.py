@@ -41,7 +41,10 @@ def test_every_executor(wanted, tmp_path, resources):
 def test_every_size_of_tile(wanted, tmp_path, size):
     resources = Resources(scheduler="threads", threads=2)
     report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, resources=resources, tile_bytes=size)
-    assert report.tiles == {2**16: 200, 2**18: 100, 2**24: 2}[size]
+    assert report.tiles == {2**16: 100, 2**18: 50, 2**24: 2}[size]
+    plan = SimulationStore.open(report.store_url).plan
+    parts = sum(len(list(plan.grid(plan.row(name)).boxes())) for name in NAMES)
+    assert parts == {2**16: 200, 2**18: 100, 2**24: 2}[size]
     assert sums(report.store_url) == wanted
 
 

@@ -71,7 +71,7 @@ absolute differences). Purity is judged where proposals observe, on a dim sky at
 COSMIC_RAYS = {1: {"library": "SUNMIN", "scale": 1.0}, 2: {"library": "SUNMIN", "scale": 40.0}}
 """At 4 sigma, noise alone raises 6 false alarms in 100,000 pixels and reads. A subarray reads out so fast that few
 particles hit between reads: at their natural rate half of its flags would be false however good the ramps are."""
-SETTINGS: dict[str, Any] = {"roll_angle": 30.0, "cosmic_rays": COSMIC_RAYS, "seed": SEED}
+SETTINGS: dict[str, Any] = {"roll_angle": 30.0, "cosmic_rays": COSMIC_RAYS, "random_seed": SEED}
 
 
 @dataclass(frozen=True)

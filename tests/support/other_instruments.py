@@ -158,7 +158,7 @@ def open_others(
 ) -> tuple[md.Proposal, dict[str, NDArray[np.float64]]]:
     """Open the proposal with stars in every exposure; returns it and, by exposure, `Opened.stars`."""
     source = write_proposal(folder, cases)
-    settings = {"roll_angle": ROLL, "seed": SEED} | settings
+    settings = {"roll_angle": ROLL, "random_seed": SEED} | settings
     table = md.open_proposal(source, **settings).table
     columns = list(COLUMNS.values())
     lines = ["# abmag", " ".join(["x_or_RA", "y_or_Dec", *columns])]

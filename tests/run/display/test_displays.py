@@ -26,7 +26,7 @@ from mirage_dask.run.executors.memory import memory_of_process, memory_of_worker
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.report import RunReport
 from mirage_dask.store.comparison import StoreComparison
-from mirage_dask.store.simulation import Failure
+from mirage_dask.store.status import Failure
 
 
 class Clock:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from support.small_plans import SMALL_TILE, contents, expected, same, sky, small_plan, small_specs
 
-from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
+from mirage_dask.io.atomic import ABANDONED_SECONDS
 from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
@@ -92,23 +92,6 @@ def test_what_killed_writers_left_goes_when_a_run_begins(fake, plan, tmp_path):
     assert other.exists()
     assert sorted(url.rglob("*.partial")) == sorted(alive)
     assert same(contents(url), expected(plan))
-
-
-def test_a_writer_that_stood_still_writes_again(tmp_path, monkeypatch):
-    """Another run took its file for abandoned."""
-    write, swept = Path.write_bytes, []
-
-    def write_and_sleep(self, content):
-        write(self, content)
-        if not swept:
-            os.utime(self, (0, 0))
-            swept.append(remove_abandoned(str(tmp_path)))
-        return len(content)
-
-    monkeypatch.setattr(Path, "write_bytes", write_and_sleep)
-    write_bytes(str(tmp_path / "shard"), b"whole")
-    assert swept == [1]
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shard": b"whole"}
 
 
 def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
