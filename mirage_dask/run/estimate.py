@@ -2,13 +2,17 @@
 
 Memory per process is stated as
 
-    PROCESS_BYTES + cache of reference planes + threads x max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
+    PROCESS_BYTES + limits of the caches + threads x max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
-holds the compressed bytes of a tile. The constants were set from measured runs of 2048 x 2048 exposures of 10 groups. One
-thread: 770 MB when the kernels are compiled in the same process, 587 MB when they come from their cache, 821 MB stated; two
-threads: 840 MB (compiling), 921 MB stated. A test compares the statement with the peak of a run.
+holds the compressed bytes of a tile. Every cache of a process (`io.process_caches`) counts with its limit, except those that
+no exposure fills: 67 MB for the reference planes, 101 MB where there are galaxies, 134 MB where darks come from files.
+
+The constants were set from measured runs of a 2048 x 2048 exposure of 10 groups with 1,000 stars and 300 galaxies in a
+dask worker, whose caches then kept 143 MB. One thread: a peak of 687 MB when the worker compiles the kernels, 521 MB when
+they come from their cache, 797 MB stated; two threads: 700 MB (compiling), 897 MB stated. A test compares the statement
+with the peak of a run.
 """
 
 from __future__ import annotations
@@ -22,14 +26,23 @@ import numpy as np
 from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
-from mirage_dask.reference.packs.plane_store import CACHE
+from mirage_dask.io.process_caches import CACHES
+from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.comparison import raw_bytes
 from mirage_dask.store.layout import encode_tile
 from mirage_dask.store.plan import Plan
 
-PROCESS_BYTES = 520_000_000
-"""Interpreter and imported libraries (240 MB), compiled kernels, opened PSFs and sources."""
+PROCESS_BYTES = 530_000_000
+"""Interpreter and imported libraries (a dask worker: 251 MB), kernels (100 MB from their cache with opened PSFs and sources,
+275 MB when they are compiled in the process), without what caches keep."""
+
+CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
+    "dark ramps": lambda spec: "dark" in dict(spec.replaced),
+    "galaxy stamps": lambda spec: "galaxy" in dict(spec.layers),
+    "PSF spectra": lambda spec: "galaxy" in dict(spec.layers),
+}
+"""Which exposures fill a cache; one that is not listed is filled by all."""
 
 SAMPLE_BYTES = 14
 """Per sample of a part: raw 2, float32 ramp 4 and one temporary 4, two copies while the shard is made 4."""
@@ -178,7 +191,7 @@ def estimate_run(
         raw_bytes=sum(raw),
         stored_bytes=int(np.dot(raw, ratios)) if raw else 0,
         threads=threads,
-        peak_bytes=PROCESS_BYTES + CACHE.limit + threads * (held + working),
+        peak_bytes=PROCESS_BYTES + cache_bytes(plan, chosen) + threads * (held + working),
         thread_bytes=working,
         tiles_left=sum(grid.count - len(tiles) for grid, tiles in zip(grids, done, strict=True)),
         stored_bytes_left=int(np.dot(left, ratios)) if left else 0,
@@ -190,6 +203,17 @@ def estimate_run(
 def stored_fraction(groups: int) -> float:
     """Return the stored bytes per raw byte to be expected of ramps of so many groups."""
     return STORED_FRACTIONS[max(n for n in STORED_FRACTIONS if n <= max(groups, 1))]
+
+
+def cache_bytes(plan: Plan, rows: Iterable[int]) -> int:
+    """Return what the caches of a process may hold together while it computes some exposures."""
+    unfilled = {name: CACHES[name].limit for name in CACHE_USERS}
+    for row in rows:
+        spec = plan.spec(row)
+        unfilled = {name: limit for name, limit in unfilled.items() if not CACHE_USERS[name](spec)}
+        if not unfilled:
+            break
+    return sum(cache.limit for cache in CACHES.values()) - sum(unfilled.values())
 
 
 def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:

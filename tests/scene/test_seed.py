@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mirage_dask.io.process_caches import clear_caches
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene import Galaxies, PointSources, UniformBackground, View, seed_window
 from mirage_dask.scene.galaxies import sersic
-from mirage_dask.scene.galaxies.stamps import stamps
 from mirage_dask.scene.layers import GalaxyLayer, StarLayer
 from mirage_dask.scene.sources import north_and_east
 
@@ -95,7 +95,7 @@ def test_a_window_has_the_bits_of_the_whole(scene, area, whole, x, y, width, hei
     columns, rows = slice(x, min(x + width, 900)), slice(y, min(y + height, 480))
     cut = np.s_[rows.start - 300 : rows.stop - 300, columns.start - 700 : columns.stop - 700]
     if (x + y) % 3 == 0:
-        stamps.clear()
+        clear_caches()
     part = seed_window(scene, x=columns, y=rows, area=area[cut])
     assert part.tobytes() == whole[cut].tobytes()
 

@@ -74,15 +74,15 @@ from numpy.typing import NDArray
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation, Span
-from mirage_dask.io.byte_cache import ByteCache
 from mirage_dask.io.indexing import split_index
+from mirage_dask.io.process_caches import CACHES
 from mirage_dask.reference.darks.calibration import RawCalibration
 from mirage_dask.reference.darks.converted import BLOCK, ConvertedDark
 from mirage_dask.reference.darks.decomposition import decompose, steady_current
 
 LAYOUT = 1
 """Incremented whenever the same exposure and files give other values than before."""
-CACHE = ByteCache(128 * 2**20)
+CACHE = CACHES["dark ramps"]
 """Groups of blocks of 64 x 64 pixels: a window is computed in strips that are narrower than a block."""
 
 Doubles = NDArray[np.float64]

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from functools import lru_cache
 from typing import Any
 
@@ -19,19 +18,9 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io import files
-from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.process_caches import CACHES
 
-DEFAULT_CACHE_BYTES = 64 * 2**20
-"""Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
-
-
-def _initial_limit() -> int:
-    text = os.environ.get("MIRAGE_DASK_PLANE_CACHE_MB", "")
-    return int(float(text) * 2**20) if text.replace(".", "", 1).isdigit() else DEFAULT_CACHE_BYTES
-
-
-CACHE = ByteCache(_initial_limit())
-"""Planes of this process; its first size in MB may be given in MIRAGE_DASK_PLANE_CACHE_MB."""
+CACHE = CACHES["reference planes"]
 
 
 class PlaneStore:

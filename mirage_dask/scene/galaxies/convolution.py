@@ -28,7 +28,7 @@ from numba import uintp
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 
 SIZES = (32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 108, 120, 128, 144, 160)
@@ -38,7 +38,7 @@ NOTHING = 1e-5
 FREQUENCY_SAMPLING = 4
 """Points per pixel on which the highest frequency is looked for."""
 
-spectra = ByteCache(32 * 2**20)
+spectra = CACHES["PSF spectra"]
 """Transforms of PSF kernels of this process."""
 _digests: WeakKeyDictionary[PsfLibrary, bytes] = WeakKeyDictionary()
 _frequencies: dict[bytes, float] = {}

@@ -34,7 +34,7 @@ from numba import int32
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.galaxies.convolution import blur, convolve, reach, token, total
@@ -54,8 +54,7 @@ BODIES = (48, 64, 96, 128, 192, 256, 384, 512)
 at most 256, or five times the reach of a defocused PSF."""
 CHANGE = 0.01
 
-stamps = ByteCache(64 * 2**20)
-"""Stamps of this process."""
+stamps = CACHES["galaxy stamps"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,9 @@ from support.dark_examples import NX, NY, TFRAME, MadeDark, exposure, write_line
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments.readouts import get_readout, readout_names
+from mirage_dask.io.process_caches import clear_caches
 from mirage_dask.reference.darks.decomposition import decompose
-from mirage_dask.reference.darks.ramp import CACHE, DarkRamp
+from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.reference.darks.selection import dark_ramp, shuffled
 
 
@@ -130,7 +131,7 @@ def test_a_window_is_a_window_of_the_whole(ramps, wholes, data):
         return st.one_of(st.integers(-size, size - 1), st.slices(size))
 
     key = data.draw(st.tuples(*(index(size) for size in ramp.shape)))
-    CACHE.clear()
+    clear_caches()
     np.testing.assert_array_equal(ramp[key], whole[key])
     assert ramp[key].dtype == np.float32
 

@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from scipy import special
 from scipy.signal import fftconvolve
 
+from mirage_dask.io.process_caches import clear_caches
 from mirage_dask.psf.files import CoreFile
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.galaxies.convolution import transform_size
-from mirage_dask.scene.galaxies.stamps import add_galaxies, place, split, stamps
+from mirage_dask.scene.galaxies.stamps import add_galaxies, place, split
 
 
 def make(x, y, flux, radius, ratio, angle, index, *, threshold=5e-4):
@@ -189,7 +190,7 @@ def whole(psf):
 @given(st.integers(-40, 139), st.integers(-30, 149), st.integers(1, 70), st.integers(1, 70), st.booleans())
 def test_a_window_has_the_bits_of_the_whole(psf, whole, x, y, width, height, forget):
     if forget:
-        stamps.clear()
+        clear_caches()
     box = (x, min(x + width, FIELD[1]), y, min(y + height, FIELD[3]))
     cut = whole[box[2] - FIELD[2] : box[3] - FIELD[2], box[0] - FIELD[0] : box[1] - FIELD[0]]
     assert draw(crowd(), psf, box).tobytes() == cut.tobytes()

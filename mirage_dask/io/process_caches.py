@@ -1,0 +1,36 @@
+"""The caches of a process: what is kept between windows, and at most how many bytes of it.
+
+They are declared here and nowhere else, so that `run.estimate` counts all of them and tests can clear them.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mirage_dask.io.byte_cache import ByteCache
+
+MIB = 2**20
+DEFAULT_PLANE_BYTES = 64 * MIB
+"""Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
+
+
+def _plane_bytes() -> int:
+    text = os.environ.get("MIRAGE_DASK_PLANE_CACHE_MB", "")
+    return int(float(text) * MIB) if text.replace(".", "", 1).isdigit() else DEFAULT_PLANE_BYTES
+
+
+CACHES = {
+    "reference planes": ByteCache(
+        _plane_bytes()
+    ),  # its size in MiB may be given in MIRAGE_DASK_PLANE_CACHE_MB
+    "dark ramps": ByteCache(128 * MIB),  # blocks of 64 x 64 pixels: a window is computed in narrower strips
+    "galaxy stamps": ByteCache(64 * MIB),
+    "PSF spectra": ByteCache(32 * MIB),
+}
+"""By what they keep."""
+
+
+def clear_caches() -> None:
+    """Empty all caches of this process."""
+    for cache in CACHES.values():
+        cache.clear()
