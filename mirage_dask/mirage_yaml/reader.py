@@ -83,7 +83,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
     Raises
     ------
     InputError
-        With every problem of every file: its section and key, the value and what is allowed. A file that is no exposure
+        With every problem of every file: its section and key, the value and what is allowed. A file that is not an exposure
         (Mirage's observation list) is passed over.
     """
     place = Path(path)
@@ -128,7 +128,7 @@ def _differs(unused: Mapping[str, Any], key: str) -> bool:
 
 
 def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
-    """Return the contents of a file, None if it is no exposure or cannot be read."""
+    """Return the contents of a file, None if it is not an exposure or cannot be read."""
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)

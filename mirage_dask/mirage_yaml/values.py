@@ -182,11 +182,11 @@ class YamlValues:
         return value is True
 
     def file(self, key: str) -> str:
-        """Return the path of a file that is there; empty for None and 'crds'."""
+        """Return the path of an existing file; empty for None and 'crds'."""
         return PathTo("file", crds=True).parse(self._get(key, None), f"{self.name}:{key}", self.problems)
 
     def folder(self, key: str, *, usual: str | None = None) -> str:
-        """Return the path of a folder that is there; empty for None, and for one that ends as the usual one does."""
+        """Return the path of an existing folder; empty for None, and for one that ends as the usual one does."""
         value = self._get(key, None)
         if usual and isinstance(value, str) and PurePath(value).as_posix().lower().endswith(usual):
             return ""

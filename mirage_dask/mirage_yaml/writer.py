@@ -1,8 +1,8 @@
 """Write Mirage's YAML: one file for each detector exposure, with the sections and keys that its scripts know.
 
-Everything that Mirage's reader looks for is there. What this package needs beyond it, to make the very same exposure of the
-file again, stands in a section of its own, `mirage_dask`, which Mirage passes over. Written as Mirage writes it, with these
-exceptions:
+Everything that Mirage's reader looks for is written. What this package needs beyond it, to make the very same exposure of
+the file again, stands in a section of its own, `mirage_dask`, which Mirage passes over. Written as Mirage writes it, with
+these exceptions:
 
 - tables that come with Mirage are named 'config', its word for its own, and directories follow MIRAGE_DATA;
 - cosmicRay:seed and simSignals:poissonseed are the proposal's random seed, not two random numbers for each file;
