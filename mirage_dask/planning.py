@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -26,9 +26,10 @@ from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate, instruments
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
-from mirage_dask.reference.darks.ramp import dark_ramp
+from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import BUILTIN, CRDS, MIRAGE_DATA, context_in_use, mirage_data
@@ -42,7 +43,7 @@ from mirage_dask.scene import (
     magnitude_owner,
     read_catalog,
 )
-from mirage_dask.scene.sky.image import background_image
+from mirage_dask.scene.background_image import background_image
 from mirage_dask.settings import (
     CATALOG_TYPES,
     ROW_COLUMNS,
@@ -58,8 +59,6 @@ from mirage_dask.settings.sky import is_image
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
-
-Progress = Callable[[str, int, int], None]
 
 _LOG = logging.getLogger(__name__)
 

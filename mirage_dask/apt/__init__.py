@@ -1,9 +1,9 @@
-"""APT: what a proposal's exported files say, expanded to one row per exposure of each detector.
+"""APT: the files that a proposal exports, expanded to one row per exposure of each detector.
 
 documents, pointing_report, proposal_xml, records_json    files -> values
 templates/                                                 one observing template -> its sequence of specifications
 matching                                                   rows of the report <-> specifications
-detectors, support                                         what an exposure reads; what cannot be simulated yet
+detectors, support                                         the detectors of an exposure; what cannot be simulated yet
 schedule, naming, table                                    times, names, the exposure table
 """
 

@@ -1,9 +1,9 @@
 """Which detectors one exposure reads, through which apertures and optics.
 
-The pointing report names one aperture for all detectors of an exposure. For most NIRCam templates module and subarray
-say what is read; for grism time series the report's aperture is read together with the short-wavelength ones of that
-subarray; for acquisitions, confirmations and coronagraphy it is the aperture alone, as for NIRISS. The guider of FGS is
-the template's: with a fiducial point override, the report names an aperture of another instrument.
+The pointing report names one aperture for all detectors of an exposure. For most NIRCam templates, module and subarray
+determine the detectors; for grism time series the report's aperture is read together with the short-wavelength ones of that
+subarray; for acquisitions, confirmations and coronagraphy only the report's aperture is read, as for NIRISS. The guider of
+FGS is given by the template: with a fiducial point override, the report names an aperture of another instrument.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ class Reading:
     detector: Detector
     aperture: Aperture
     subarray: str
-    """As FITS headers name it."""
+    """Name of the subarray in FITS headers."""
     amplifiers: int
     filter: str
     pupil: str
     mode: str
-    """Of this detector: short-wavelength detectors image while the long-wavelength ones disperse."""
+    """Mode of this detector: short-wavelength detectors image while the long-wavelength ones disperse."""
 
 
 def readings(exposure: Exposure) -> Iterator[Reading]:
-    """Yield what each detector of an exposure does, in the order of the detectors.
+    """Yield one `Reading` for each detector of an exposure, in the order of the detectors.
 
     Raises
     ------
@@ -46,10 +46,9 @@ def readings(exposure: Exposure) -> Iterator[Reading]:
     pointed = exposure.row.aperture if exposure.row is not None else ""
     for place in _places(specification, pointed):
         detector = get_detector(place.detector)
-        channel = detector.channel if specification.instrument == "NIRCAM" else ""
-        if channel not in specification.optics:
+        if detector.channel not in specification.optics:
             continue
-        filter, pupil = specification.optics[channel]
+        filter, pupil = specification.optics[detector.channel]
         yield Reading(
             detector=detector,
             aperture=aperture(place.aperture),
@@ -62,7 +61,7 @@ def readings(exposure: Exposure) -> Iterator[Reading]:
 
 
 def _mode(mode: str, filter: str, pupil: str) -> str:
-    """Return the mode of one detector: what its own optics do of what the exposure as a whole is for."""
+    """Return the mode of one detector, from the mode of the exposure and the detector's own optics."""
     dispersed = pupil.startswith("GRISM") or filter.startswith("GR150")
     if mode == "wfss" and not dispersed:
         return "imaging"
@@ -86,7 +85,7 @@ def _nircam_places(specification: ExposureSpecification, pointed: str) -> list[S
     name, module, use = specification.subarray, specification.module or "ALL", specification.use
     if use == "aperture":
         if not pointed.startswith("NRC"):
-            raise InputError(f"The pointing report gives {pointed}, which is no aperture of NIRCAM.")
+            raise InputError(f"The pointing report gives {pointed}, which is not an aperture of NIRCAM.")
         place = aperture(pointed)
         full = place.nx == get_detector(place.detector).size
         return [Subarray("FULL" if full else name, pointed, place.detector, 4 if full else 1)]
@@ -97,7 +96,7 @@ def _nircam_places(specification: ExposureSpecification, pointed: str) -> list[S
 
 
 def _grism_places(rows: tuple[Subarray, ...], pointed: str) -> list[Subarray]:
-    """Return the short-wavelength apertures of a module, then the one that the report points at."""
+    """Return the short-wavelength apertures of a module, then the one that the report names."""
     long = [r for r in rows if get_detector(r.detector).channel == "LONG"]
     chosen = [r for r in long if r.aperture == pointed]
     if not chosen:

@@ -1,6 +1,6 @@
 """Find and read the files of a proposal: XML or .aptx with the pointing report beside it, or a records.json.
 
-They come from strangers, so nothing is unpacked to disk, sizes are bounded before and while reading, and the
+The files are untrusted input: nothing is unpacked to disk, sizes are bounded before and while reading, and the
 XML parser resolves no entities and opens no other file.
 """
 
@@ -28,17 +28,17 @@ def find_pointing(path: Path, given: str | Path | None) -> Path:
     Raises
     ------
     InputError
-        If there is none.
+        If it does not exist.
     """
     if given is not None:
         if not Path(given).is_file():
-            raise InputError(f"{given}: there is no such pointing report.")
+            raise InputError(f"{given}: the pointing report does not exist; check the path.")
         return Path(given)
     beside = path.with_suffix(".pointing")
     if beside.is_file():
         return beside
     others = sorted(p.name for p in path.parent.glob("*.pointing"))
-    hint = f" (found there: {', '.join(others[:5])})" if others else ""
+    hint = f" (found: {', '.join(others[:5])})" if others else ""
     raise InputError(
         f"{path}: there is no pointing report {beside.name} beside it{hint}; export it in APT "
         "(File > Export... > pointing file) or name it with --pointing."
@@ -53,7 +53,7 @@ def _read_bounded(path: Path, limit: int, what: str) -> bytes:
         raise InputError(f"{path}: the {what} cannot be read: {error.strerror or error}.") from None
     if len(data) > limit:
         raise InputError(
-            f"{path}: the {what} is larger than {limit >> 20} MB; it is not one that APT writes."
+            f"{path}: the {what} is larger than {limit >> 20} MB, more than APT writes; export it again."
         )
     return data
 
@@ -62,7 +62,7 @@ def read_pointing_text(path: Path) -> str:
     """Return the text of a pointing report; an undecodable byte is kept as a replacement character."""
     data = _read_bounded(path, MAX_POINTING, "pointing report")
     if b"\0" in data[:4096]:
-        raise InputError(f"{path}: it is not a text file; give the pointing report that APT exports.")
+        raise InputError(f"{path}: not a text file; give the pointing report that APT exports.")
     return data.decode("utf-8-sig", errors="replace")
 
 
@@ -80,12 +80,12 @@ def read_records(path: Path) -> bytes:
         If it is absent or too large.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; give the records.json of the proposal.")
+        raise InputError(f"{path}: the file does not exist; give the records.json of the proposal.")
     return _read_bounded(path, MAX_RECORDS, "records file")
 
 
 def _manifest_name(archive: zipfile.ZipFile) -> str | None:
-    """Return the name of the proposal that META-INF/MANIFEST.MF gives."""
+    """Return the name of the proposal in META-INF/MANIFEST.MF; None if it is not given."""
     try:
         info = archive.getinfo("META-INF/MANIFEST.MF")
     except KeyError:
@@ -100,13 +100,13 @@ def _manifest_name(archive: zipfile.ZipFile) -> str | None:
 
 
 def _read_aptx(path: Path) -> bytes:
-    """Return the proposal inside an .aptx archive; only that one member is ever read."""
+    """Return the proposal inside an .aptx archive; only that one member is read."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
             if len(members) > MAX_MEMBERS:
                 raise InputError(
-                    f"{path}: the archive has {len(members)} members; it is not one that APT writes."
+                    f"{path}: the archive has {len(members)} members, more than APT writes; export the proposal again."
                 )
             named = _manifest_name(archive)
             tops = [m for m in members if m.filename.lower().endswith(".xml") and "/" not in m.filename]
@@ -117,10 +117,10 @@ def _read_aptx(path: Path) -> bytes:
             if chosen[0].file_size > MAX_XML:
                 raise InputError(f"{path}: {chosen[0].filename} in it is larger than {MAX_XML >> 20} MB.")
             with archive.open(chosen[0]) as stream:
-                data = stream.read(MAX_XML + 1)  # the size in the directory may lie
+                data = stream.read(MAX_XML + 1)  # the size in the archive's directory may be wrong
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise InputError(f"{path}: it cannot be read as an .aptx archive: {reason}.") from None
+        raise InputError(f"{path}: not a valid .aptx archive: {reason}.") from None
     if len(data) > MAX_XML:
         raise InputError(f"{path}: the proposal in it is larger than {MAX_XML >> 20} MB.")
     return data
@@ -142,13 +142,13 @@ def read_xml(path: Path) -> Any:
     Raises
     ------
     InputError
-        If the file is absent, too large, not well-formed, has a DOCTYPE, or is no JWST proposal.
+        If the file is missing, too large, not well-formed, has a DOCTYPE, or is not a JWST proposal.
     """
     if not path.is_file():
-        raise InputError(f"{path}: there is no such file; give the XML or .aptx file of the proposal.")
+        raise InputError(f"{path}: the file does not exist; give the XML or .aptx file of the proposal.")
     if path.suffix.lower() == ".pointing":
         raise InputError(
-            f"{path}: it is a pointing report, which says where exposures point but not what they are; give the XML or "
+            f"{path}: this is a pointing report, which has positions but no exposure parameters; give the XML or "
             ".aptx file of the proposal, and the report with --pointing."
         )
     packed = path.suffix.lower() == ".aptx" or zipfile.is_zipfile(path)
@@ -165,12 +165,12 @@ def read_xml(path: Path) -> Any:
     try:
         root = etree.fromstring(data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise InputError(f"{path}: it is not well-formed XML: {error}.") from None
+        raise InputError(f"{path}: not well-formed XML: {error}.") from None
     if root is None:
         raise InputError(f"{path}: it holds no XML element.")
     if root.getroottree().docinfo.doctype or root.getroottree().docinfo.internalDTD is not None:
         raise InputError(f"{path}: it has a DOCTYPE, which APT never writes; export the proposal again.")
     name = etree.QName(root).localname
     if name != "JwstProposal":
-        raise InputError(f"{path}: it is no JWST proposal: its root element is {name}, not JwstProposal.")
+        raise InputError(f"{path}: not a JWST proposal: the root element is {name}, not JwstProposal.")
     return root

@@ -23,8 +23,8 @@ def child_text(element: Any, path: str, default: str = "") -> str:
     return " ".join((found or "").split()) or default
 
 
-def whole_number(text: str) -> int | None:
-    """Return a whole number of at most 9 digits; None when the text is not that."""
+def parse_integer(text: str) -> int | None:
+    """Return a non-negative integer of at most 9 digits; None if the text is not one."""
     return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
@@ -44,7 +44,7 @@ class Reader:
     place
         'proposal.xml, observation 3', for problems.
     problems
-        The list they are added to.
+        The list to which problems are appended.
     """
 
     def __init__(self, element: Any, place: str, problems: list[str]):
@@ -55,11 +55,11 @@ class Reader:
         return child_text(self.element, name, default)
 
     def flag(self, name: str) -> bool:
-        """Return whether a child says true."""
+        """Return a child element as a boolean: True for 'true' and 'yes'."""
         return self.text(name).lower() in ("true", "yes")
 
     def report(self, name: str, problem: str) -> None:
-        """Add a problem with a child, with its line."""
+        """Append a problem with a child, with its line."""
         child = self.element.find(f"{{*}}{name}")
         line = (child if child is not None else self.element).sourceline
         self.problems.append(f"{self.place}, line {line}: {name}: {problem.rstrip('.')}.")
@@ -70,10 +70,10 @@ class Reader:
         Parameters
         ----------
         default
-            For a child that is absent or empty; without one, that is a problem.
+            Value of a missing or empty child; if None, a missing child is a problem.
         """
         text = self.text(name)
-        if number := whole_number(text):
+        if number := parse_integer(text):
             return number
         if not text and default is not None:
             return default
@@ -81,7 +81,7 @@ class Reader:
         return 1
 
     def check(self, name: str, look_up: Callable[[str], Any], default: Any) -> Any:
-        """Return `look_up` of a child's text; `default` after reporting what it raised."""
+        """Return `look_up(text)` of a child's text; report an `InputError` that it raises and return `default`."""
         text = self.text(name)
         if not text:
             self.report(name, "is missing")

@@ -1,12 +1,11 @@
 """Pair the rows of a pointing report with the specifications of the XML.
 
-The report rules how many exposures there are and where they point; the XML rules what they are. A row's column Exp is the
-number of its specification in the template's sequence, the same number for a coordinated parallel in *its* template. A
+The report determines the number and pointings of exposures, the XML their parameters. Column Exp of a row is the
+number of its specification in the template's sequence; for a coordinated parallel, in the parallel's template. A
 parallel row follows its prime directly, with the same place in the sequence and the same V2, V3; neither its type nor, with
-a fiducial point override, its aperture tells that it is one.
+a fiducial point override, its aperture identifies it.
 
-Nothing here raises: where the two disagree, a `Mismatch` says so, and what has no counterpart is an exposure with a
-reason.
+Nothing here raises: a disagreement is a `Mismatch`, and a row without counterpart is an exposure with a reason.
 """
 
 from __future__ import annotations
@@ -32,21 +31,21 @@ from mirage_dask.apt.records import (
 )
 
 PARALLEL = "PARALLEL"
-_TELLING = (SCIENCE, DIRECT, OUT_OF_FIELD, CONFIRMATION)
-"""Types of rows that say something about the specification; PARALLEL does not."""
+_SPECIFIC = (SCIENCE, DIRECT, OUT_OF_FIELD, CONFIRMATION)
+"""Types of rows that identify the kind of specification; PARALLEL does not."""
 
 
 def match_exposures(
     observations: Rows[Observation], rows: Rows[PointingRow]
 ) -> tuple[tuple[Exposure, ...], tuple[Mismatch, ...]]:
-    """Return the exposures of a proposal in the order in which they are taken, and where its files disagree.
+    """Return the exposures of a proposal in the order in which they are taken, and the disagreements of its files.
 
     Parameters
     ----------
     observations
-        In the order of the XML, which is that of the report as well.
+        Observations in the order of the XML, which is also that of the report.
     rows
-        Of the pointing report, pseudo rows left out.
+        Rows of the pointing report, without pseudo rows.
     """
     place = {o.number: i for i, o in enumerate(observations)}
     of_observation: dict[int, list[PointingRow]] = defaultdict(list)
@@ -111,7 +110,7 @@ def _without_pointing(observation: Observation) -> tuple[list[Exposure], list[Mi
 
 
 def _sequence_indices(observation: Observation, rows: Iterable[PointingRow]) -> Iterator[int]:
-    """Yield for each row which sequence it belongs to: 0 for the prime, 1 and up for parallels."""
+    """Yield the index of the sequence that each row belongs to: 0 for the prime, 1 and up for parallels."""
     prime: PointingRow | None = None
     taken: list[int] = []
     for row in rows:
@@ -136,7 +135,7 @@ def _accompanies(row: PointingRow, prime: PointingRow) -> bool:
 
 
 def _with_dithers(parallel: Sequence, prime: Sequence) -> Sequence:
-    """Return a parallel whose specifications without dithers of their own have the prime's, counted on one level."""
+    """Return a parallel in which specifications without dithers take the prime's, counted on one level."""
     specifications = list(parallel.specifications)
     for i, (own, leader) in enumerate(zip(parallel.specifications, prime.specifications, strict=False)):
         if own.dithers == Dithers():
@@ -154,7 +153,7 @@ def _exposures_of(
     number = observation.number
     if sequence is None:
         asked = "no coordinated parallel"
-        reason = "coordinated parallel of which the XML says nothing"
+        reason = "coordinated parallel that is not in the XML"
         found = [Exposure(number, r.visit, index + 1, "", None, r, reason) for r in rows]
         return found, [Mismatch(number, 0, asked, f"{len(rows)} parallel exposures")]
     specifications = _specifications(sequence, rows)
@@ -184,7 +183,7 @@ def _disagreement(
     specification: ExposureSpecification | None,
     row: PointingRow,
 ) -> tuple[str, str, str]:
-    """Return (reason, what the XML expects, what the row is) where the two do not fit; empty texts where they do."""
+    """Return (reason, what the XML expects, what the row is) if the two do not fit; empty texts if they do."""
     if specification is None and row.specification == 0:
         return "the XML has no target acquisition for it", "no target acquisition", "of that kind"
     if specification is None:
@@ -195,7 +194,7 @@ def _disagreement(
             f"of number {row.specification}",
         )
     if row.instrument != specification.instrument and not observation.fiducial_override:
-        reason = f"the pointing report puts it at {row.aperture}, which is no aperture of {specification.instrument}"
+        reason = f"the pointing report puts it at {row.aperture}, which is not an aperture of {specification.instrument}"
         return reason, f"apertures of {specification.instrument}", f"at {row.aperture}"
     return "", "", ""
 
@@ -203,10 +202,10 @@ def _disagreement(
 def _specifications(sequence: Sequence, rows: list[PointingRow]) -> dict[int, ExposureSpecification]:
     """Return the specification of each number in column Exp.
 
-    Normally the number is its place. Where types contradict that, as with direct images that one version of APT puts after
-    each exposure and another at the end, the n-th of a type is the n-th of that type.
+    Normally the number is the place in the sequence. Where types contradict that (one version of APT puts direct images
+    after each exposure, another at the end), the n-th row of a type is paired with the n-th specification of that type.
     """
-    types = {r.specification: r.type for r in rows if r.specification > 0 and r.type in _TELLING}
+    types = {r.specification: r.type for r in rows if r.specification > 0 and r.type in _SPECIFIC}
     numbers = sorted({r.specification for r in rows if r.specification > 0})
     by_place = {n: s for n, s in enumerate(sequence.specifications, start=1) if n in numbers}
     if all(types.get(n, s.type) == s.type for n, s in by_place.items()):
@@ -220,9 +219,9 @@ def _specifications(sequence: Sequence, rows: list[PointingRow]) -> dict[int, Ex
 
 
 def _points(observation: Observation) -> list[int]:
-    """Return the exposures that each specification of the prime asks for in one tile.
+    """Return the number of exposures in one tile that each specification of the prime requests.
 
-    With slitless spectroscopy of NIRISS in parallel, only grism exposures may be dithered: its own counts rule.
+    With slitless spectroscopy of NIRISS in parallel, only grism exposures may be dithered: the parallel's counts hold.
     """
     points = [s.dithers.points * s.repeats for s in observation.prime.specifications]
     for parallel in observation.parallels:
@@ -233,7 +232,7 @@ def _points(observation: Observation) -> list[int]:
 
 
 def _compare_counts(observation: Observation, prime: list[PointingRow]) -> list[Mismatch]:
-    """Compare the number of prime exposures with what the template asks for."""
+    """Compare the number of prime exposures with the number that the template requests."""
     points = _points(observation)
     if observation.prime.reason or not points or 0 in points:
         return []

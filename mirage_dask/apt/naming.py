@@ -1,10 +1,10 @@
 """Names of exposures: ``jw<program><observation><visit>_<group><sequence><activity>_<exposure>_<detector>``.
 
-Two ways to number them. *mirage* (the default; what scripts of its users expect): visit group and activity are 01, and
+There are two numberings. *mirage* (the default; scripts for Mirage expect it): visit group and activity are 01, and
 exposures are counted for each observation, sequence and detector. Acquisitions for wavefront sensing, which Mirage
-leaves out, are counted after all others, so that these keep their numbers. *mast*: as in the archive, the activity
+omits, are counted after all others, so that these keep their numbers. *mast*: as in the archive, the activity
 advances with each exposure specification of a visit (base 36) and exposures are counted within it. The archive's visit
-groups follow from how the observatory schedules a visit, which APT's files do not say; science here is always in group
+groups depend on how the observatory schedules a visit, which APT's files do not contain; science here is always in group
 02.
 """
 
@@ -23,7 +23,7 @@ _ACTIVITIES = 36 * 36 - 1
 
 @dataclass(frozen=True)
 class Place:
-    """Where one detector exposure stands in its proposal."""
+    """Position of one detector exposure in its proposal."""
 
     program: int
     observation: int
@@ -35,7 +35,7 @@ class Place:
     aperture: str
     """Aperture of the pointing report; empty for internal exposures."""
     suffix: str
-    """Detector as names end, 'nrcb5'."""
+    """Detector at the end of the name, 'nrcb5'."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ class Name:
 
 
 def base36(number: int) -> str:
-    """Return two digits, 0 to z."""
+    """Return a number as two digits of base 36, '0' to 'z'."""
     return _DIGITS[number // 36] + _DIGITS[number % 36]
 
 
 def name_exposures(places: Iterable[Place], *, naming: str = "mirage") -> list[Name]:
-    """Name detector exposures; names are unique.
+    """Return unique names of detector exposures.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def name_exposures(places: Iterable[Place], *, naming: str = "mirage") -> list[N
     """
     if naming not in NAMINGS:
         raise InputError(
-            f"naming: {naming!r} is none of {', '.join(NAMINGS)}{nearest(str(naming), NAMINGS) or '.'}"
+            f"naming: {naming!r} is not one of {', '.join(NAMINGS)}{nearest(str(naming), NAMINGS) or '.'}"
         )
     return _mast(list(places)) if naming == "mast" else _mirage(list(places))
 

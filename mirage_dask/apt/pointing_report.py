@@ -1,4 +1,4 @@
-"""Read APT's pointing report: where the target is put in the telescope's focal plane, exposure by exposure.
+"""Read APT's pointing report: the position of the target in the focal plane, exposure by exposure.
 
 The report has one block per visit, opened by ``** Visit <observation>:<visit>``, and one line per exposure
 of an instrument. Lines are parsed from the left: the tail (dDist, "(base)", an aperture angle) varies
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from mirage_dask.apt.records import PointingRow
 from mirage_dask.errors import InputError
 
-_NUMBER = r"\s*([+-]\d+(?:\.\d*)?)"  # a sign always, so that numbers that touch can be told apart
+_NUMBER = r"\s*([+-]\d+(?:\.\d*)?)"  # the sign is always written, so adjacent numbers can be separated
 _ROW = re.compile(
     r"\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s+([A-Za-z]\w+)\s+(\d+)\s*(.*?)"
     + _NUMBER * 10
@@ -65,15 +65,15 @@ def _row(match: re.Match[str], observation: int, visit: int, line: int) -> Point
 
 
 def _number_problem(row: PointingRow) -> str:
-    """Return what is wrong with the numbers of a row, or an empty string."""
+    """Return a problem with the numbers of a row, or an empty string."""
     if row.specification > 0 and min(row.tile, row.dither) < 1:
         return (
             f"exposure {row.specification} has tile {row.tile}, dither {row.dither}; only acquisitions have 0"
         )
     if not -360.0 <= row.ra <= 360.0 or not -90.0 <= row.dec <= 90.0:
-        return f"RA {row.ra}, Dec {row.dec} is no position on the sky"
+        return f"RA {row.ra}, Dec {row.dec} is not a valid position on the sky"
     if max(abs(row.v2), abs(row.v3)) > 3600.0 or not math.isfinite(row.v2 + row.v3):
-        return f"V2 {row.v2}, V3 {row.v3} lies outside the focal plane"
+        return f"V2 {row.v2}, V3 {row.v3} is outside the focal plane"
     return ""
 
 
@@ -88,8 +88,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
     Raises
     ------
     InputError
-        If a data line cannot be read or comes before its visit, or there are no data lines. Lists every bad
-        line.
+        If a data line is invalid or comes before its visit, or there are no data lines. Lists every invalid line.
     """
     problems: list[str] = []
     rows: list[PointingRow] = []
@@ -115,7 +114,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
             match = _ROW.match(line)
             if match is None:
                 problems.append(
-                    f"{path}, line {number}: this is no line of a pointing report: {stripped[:60]!r}."
+                    f"{path}, line {number}: not a valid line of a pointing report: {stripped[:60]!r}."
                 )
             elif visit is None:
                 problems.append(f"{path}, line {number}: exposure before any '** Visit' line.")
@@ -126,7 +125,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
                 rows.append(row)
     if not seen_header:
         problems.insert(
-            0, f"{path}: it is no pointing report: it has no line 'JWST Pointing Report for ...'."
+            0, f"{path}: not a pointing report: the line 'JWST Pointing Report for ...' is missing."
         )
     elif not rows and not problems:
         problems.append(f"{path}: the pointing report has no exposures.")

@@ -10,14 +10,14 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mirage_dask.apt.elements import Reader, child_text, local_name, whole_number
+from mirage_dask.apt.elements import Reader, child_text, local_name, parse_integer
 from mirage_dask.apt.records import Observation, Sequence, Target
 from mirage_dask.apt.templates import read_template
 
 
 @dataclass(frozen=True)
 class ProposalXml:
-    """What the XML alone says."""
+    """Contents of the XML of a proposal."""
 
     program: int | None
     """None for a draft without a number."""
@@ -30,7 +30,7 @@ class ProposalXml:
 
 
 def parse_coordinates(text: str) -> tuple[float, float]:
-    """Turn 'hh mm ss.s +dd mm ss.s' into degrees; NaN, NaN when it is not that.
+    """Convert 'hh mm ss.s +dd mm ss.s' to degrees; (NaN, NaN) if the text is invalid.
 
     Blanks, colons and the unit letters h, m, s, d are accepted between the numbers.
     """
@@ -62,21 +62,21 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
             ra, dec = parse_coordinates(value)
             if math.isnan(ra):
                 problems.append(
-                    f"{name}, line {coordinates.sourceline}: target {target}: {value!r} is no position; "
+                    f"{name}, line {coordinates.sourceline}: target {target}: {value!r} is not a valid position; "
                     "expected 'hh mm ss.s +dd mm ss.s'."
                 )
-        targets[target] = Target(whole_number(number) or 0, target, ra, dec, moving)
+        targets[target] = Target(parse_integer(number) or 0, target, ra, dec, moving)
     return targets
 
 
 def _guider(element: Any) -> str:
-    """Return 'GUIDER1' or 'GUIDER2' when a guide star is required on it; an empty string otherwise."""
+    """Return the guider that a special requirement names, 'GUIDER1' or 'GUIDER2'; an empty string otherwise."""
     text = child_text(element, "SpecialRequirements/GuideStarID/Guider").upper().replace(" ", "")
     return text if text in ("GUIDER1", "GUIDER2") else ""
 
 
 def _sequences(element: Any, place: str, problems: list[str]) -> tuple[Sequence, ...]:
-    """Return what the templates of an observation ask for: the prime's, then those of coordinated parallels."""
+    """Return the sequences of an observation: the prime's, then those of coordinated parallels."""
     requirements = {
         "guider": _guider(element),
         "sensing_only": child_text(element, "SpecialRequirements/WavefrontSensing") == "SENSING_ONLY",
@@ -103,7 +103,7 @@ def _sequences(element: Any, place: str, problems: list[str]) -> tuple[Sequence,
 
 def _observation(element: Any, name: str, problems: list[str]) -> Observation | None:
     text = child_text(element, "Number")
-    number = whole_number(text) or 0
+    number = parse_integer(text) or 0
     if not 0 < number < 1000:
         problems.append(
             f"{name}, line {element.sourceline}: Observation: Number must be 1 to 999, not {text!r}."
@@ -112,10 +112,10 @@ def _observation(element: Any, name: str, problems: list[str]) -> Observation | 
     prime, *parallels = _sequences(element, f"{name}, observation {number}", problems)
     if not prime.instrument:
         prime = replace(prime, instrument=child_text(element, "Instrument").upper())
-    # TargetID is "<number> <name>"; calibrations without a target say NONE.
+    # TargetID is "<number> <name>"; NONE for calibrations without a target.
     words = child_text(element, "TargetID").split(maxsplit=1)
     states = [child_text(tile, "TileState") for tile in element.iterfind(".//{*}MosaicTiles")]
-    visits = [whole_number(v.get("Number") or "") for v in element.iterfind("{*}Visit")]
+    visits = [parse_integer(v.get("Number") or "") for v in element.iterfind("{*}Visit")]
     return Observation(
         number=number,
         label=child_text(element, "Label"),
@@ -138,11 +138,11 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
     name
         File name, for problems.
     problems
-        List that problems are added to; they carry the line of the XML.
+        List to which problems are appended, with the line of the XML.
     """
     information = root.find("{*}ProposalInformation")
     identifier = child_text(information, "ProposalID")
-    program = whole_number(identifier)
+    program = parse_integer(identifier)
     if identifier and (program is None or program > 99999):
         problems.append(
             f"{name}: ProposalID: expected a program number of at most 5 digits, not {identifier!r}."
@@ -168,7 +168,7 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
     read = [o for e in elements if (o := _observation(e, name, problems)) is not None]
     numbers = [o.number for o in read]
     problems += [
-        f"{name}: observation {n} is there {numbers.count(n)} times; numbers must be unique."
+        f"{name}: observation {n} occurs {numbers.count(n)} times; numbers must be unique."
         for n in sorted(set(numbers))
         if numbers.count(n) > 1
     ]

@@ -1,8 +1,8 @@
-"""Read a proposal: find its files, read each, and pair what they say.
+"""Read a proposal: find its files, read each, and combine their contents.
 
-Two exports hold a proposal: XML (or .aptx) with a pointing report, and, from APT 2025 on, a single records.json. A pointing
-report of another program is an error; where the two files of one program disagree, the report rules counts and positions,
-the XML parameters, and `ProposalFile.mismatches` lists it.
+A proposal is exported as XML (or .aptx) with a pointing report, or, from APT 2025 on, as a single records.json. A pointing
+report of another program is an error; where the two files of one program disagree, counts and positions are taken from the
+report, parameters from the XML, and `ProposalFile.mismatches` lists the disagreement.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from mirage_dask.apt.records_json.reader import parse_records
 from mirage_dask.errors import InputError
 
 DRAFT_PROGRAM = 42
-"""Program number of a draft that has none, as in Mirage."""
+"""Program number given to a draft without one, as in Mirage."""
 BASE = "BASE"
-"""Type of pseudo rows of old versions: guide-star bases, no exposures."""
+"""Type of pseudo rows in reports of old versions: guide-star bases, not exposures."""
 
 
 def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> ProposalFile:
@@ -69,7 +69,7 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
         problems += error.problems
     if report is not None and None not in (xml.program, report.program) and xml.program != report.program:
         problems.append(
-            f"{report.path}: it is the pointing report of program {report.program}, but {path} is program "
+            f"{report.path}: this is the pointing report of program {report.program}, but {path} is program "
             f"{xml.program}; give the report of the same proposal."
         )
     if problems or report is None:
@@ -78,14 +78,14 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
 
 
 def _join(xml: ProposalXml, report: PointingReport, path: str) -> ProposalFile:
-    """Pair observations and rows; collect what is odd."""
+    """Pair observations and rows; collect notes about oddities."""
     rows = [r for r in report.rows if r.type != BASE]
     exposures, mismatches = match_exposures(xml.observations, rows)
     notes = [*_repeated(xml.observations, rows, report.path)]
     program = xml.program if xml.program is not None else report.program
     if program is None:
         program = DRAFT_PROGRAM
-        notes.append(f"{path}: a draft without a program number; it is given {DRAFT_PROGRAM}.")
+        notes.append(f"{path}: the draft has no program number; {DRAFT_PROGRAM} is used.")
     known = {o.number for o in xml.observations}
     unknown = {e.observation: e for e in exposures if e.observation not in known}
     stand_ins = [
@@ -110,7 +110,7 @@ def _join(xml: ProposalXml, report: PointingReport, path: str) -> ProposalFile:
 
 
 def _repeated(observations: tuple[Observation, ...], rows: list[PointingRow], path: str) -> list[str]:
-    """Return a note for exposures that stand in the report more often than their template asks for."""
+    """Return a note for exposures that occur in the report more often than their template requests."""
     wanted = {
         (o.number, i): s.repeats
         for o in observations
@@ -120,7 +120,7 @@ def _repeated(observations: tuple[Observation, ...], rows: list[PointingRow], pa
     prime = [r for r in rows if (r.observation, r.specification) in wanted and r.type != "PARALLEL"]
     counts = Counter((r.observation, r.visit, r.tile, r.specification, r.dither, r.instrument) for r in prime)
     return [
-        f"{path}: observation {number}, visit {visit}: tile {tile}, exposure {specification}, dither {dither} is there "
+        f"{path}: observation {number}, visit {visit}: tile {tile}, exposure {specification}, dither {dither} occurs "
         f"{count} times."
         for (number, visit, tile, specification, dither, _), count in counts.items()
         if count > wanted[number, specification]

@@ -1,8 +1,8 @@
-"""What APT's files say, as frozen values: targets, observations, exposure specifications, rows of the pointing report.
+"""Contents of APT's files as frozen values: targets, observations, exposure specifications, rows of the pointing report.
 
-Three words run through this package. A *specification* is one entry of the sequence that a template asks for: an
+This package uses three terms. A *specification* is one entry of the sequence that a template requests: an
 instrument, its optics and its readout. A *pointing row* is one line of the pointing report: one exposure of all
-detectors of one instrument, and where the telescope points for it. An *exposure* pairs the two; the table has one row
+detectors of one instrument, and the pointing of the telescope. An *exposure* pairs the two; the exposure table has one row
 for each detector that it reads.
 """
 
@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mirage_dask.instruments import all_instruments
+
 SCIENCE, DIRECT, OUT_OF_FIELD = "SCIENCE", "DIRECT", "OUTOFFLD"
 ACQUISITION, CONFIRMATION = "T_ACQ", "CONFIRM"
 
-INSTRUMENT_OF_PREFIX = {"NRC": "NIRCAM", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSPEC"}
-
 
 def instrument_of(name: str) -> str:
-    """Return the instrument of an aperture ('NRCB1_FULL') or of a template ('NircamImaging'); empty when unknown."""
+    """Return the instrument of an aperture ('NRCB1_FULL') or of a template ('NircamImaging'); empty if unknown."""
     upper = name.upper()
-    for instrument in INSTRUMENT_OF_PREFIX.values():
-        if upper.startswith(instrument):
-            return instrument
-    return "NIRCAM" if upper.startswith("WFSC") else INSTRUMENT_OF_PREFIX.get(upper[:3], "")
+    for instrument in all_instruments():
+        if upper.startswith((instrument.name, instrument.prefix)):
+            return instrument.name
+    return "NIRCAM" if upper.startswith("WFSC") else ""
 
 
 @dataclass(frozen=True)
@@ -40,32 +40,32 @@ class Target:
 
 @dataclass(frozen=True)
 class Dithers:
-    """A dither pattern: what it is called, and how the running dither number of the report splits in two levels."""
+    """A dither pattern: its name, and how the running dither number of the report splits into two levels."""
 
     primary_type: str = ""
     primary: int = 1
     """Primary positions."""
     subpixel_type: str = ""
     subpixel: int = 1
-    """Subpixel positions of each primary one, as Mirage's numbering counts them."""
+    """Subpixel positions at each primary position, as Mirage counts them."""
     points: int = 1
-    """Dither points in all; mostly primary times subpixel."""
+    """Total number of dither points; usually primary times subpixel."""
 
     def position(self, dither: int) -> tuple[int, int]:
-        """Return (primary, subpixel) of a running number, from 1; (0, 1) for 0, an exposure that is not dithered."""
+        """Return (primary, subpixel), from 1, of a running number; (0, 1) for 0, an exposure that is not dithered."""
         return (dither + self.subpixel - 1) // self.subpixel, (dither - 1) % self.subpixel + 1
 
 
 @dataclass(frozen=True)
 class ExposureSpecification:
-    """What an instrument does in one entry of a template's sequence."""
+    """One entry of a template's sequence: the instrument, its optics and its readout."""
 
     instrument: str
     """'NIRCAM', 'NIRISS', 'FGS', 'MIRI', 'NIRSPEC'."""
     mode: str = "imaging"
     """'imaging', 'wfss', 'ts_imaging', 'ts_grism', 'ami', 'soss', 'dark'; free text for MIRI and NIRSpec."""
     type: str = SCIENCE
-    """As the report calls it: SCIENCE, DIRECT, OUTOFFLD, T_ACQ or CONFIRM."""
+    """Type in the terms of the report: SCIENCE, DIRECT, OUTOFFLD, T_ACQ or CONFIRM."""
     optics: dict[str, tuple[str, str]] = field(default_factory=dict)
     """(filter, pupil) by channel; NIRCam has SHORT and LONG, the others ''. A channel without an entry is not read."""
     readpatt: str = ""
@@ -74,13 +74,13 @@ class ExposureSpecification:
     module: str = ""
     """NIRCam: 'A', 'B' or 'ALL'."""
     subarray: str = ""
-    """As APT names it; empty: what the pointing row's aperture stands for."""
+    """Name in APT; empty: that of the pointing row's aperture."""
     detectors: tuple[str, ...] = ()
-    """The guider of FGS; empty otherwise, when module, subarray and aperture say what is read."""
+    """The guider of FGS; empty for other instruments, whose detectors follow from module, subarray and aperture."""
     use: str = "imaging"
-    """What the subarray is used for, as their table says; 'aperture': just the pointing row's aperture is read."""
+    """Use of the subarray, as in `data/subarrays.ecsv`; 'aperture': only the pointing row's aperture is read."""
     outputs: int = 0
-    """Amplifiers the proposer chose; 0: as the subarray has."""
+    """Amplifiers that the proposer chose; 0: those of the subarray."""
     dithers: Dithers = Dithers()
     repeats: int = 1
     """Identical exposures at each dither point."""
@@ -88,9 +88,9 @@ class ExposureSpecification:
 
 @dataclass(frozen=True)
 class Sequence:
-    """What one template asks of one instrument, in order.
+    """The exposures that one template requests from one instrument, in order.
 
-    The report's column Exp counts `specifications` from 1; target acquisitions stand apart there, with Exp 0.
+    The report's column Exp counts `specifications` from 1; target acquisitions have Exp 0.
     """
 
     template: str
@@ -98,9 +98,9 @@ class Sequence:
     specifications: tuple[ExposureSpecification, ...] = ()
     acquisition: ExposureSpecification | None = None
     internal: bool = False
-    """True when APT lists no pointing for it: darks and lamps."""
+    """True if APT lists no pointing for it: darks and lamps."""
     reason: str = ""
-    """Why the template cannot be simulated; empty when it can."""
+    """Why the template cannot be simulated; empty if it can."""
 
 
 @dataclass(frozen=True)
@@ -110,15 +110,15 @@ class Observation:
     number: int
     label: str
     target: str
-    """Target name; empty when the observation has none."""
+    """Target name; empty if the observation has none."""
     prime: Sequence
     parallels: tuple[Sequence, ...] = ()
     """Coordinated parallels, in the order in which the report lists them."""
     tiles: int = 1
-    """Mosaic tiles that are included."""
+    """Number of mosaic tiles that are included."""
     visits: tuple[int, ...] = (1,)
     fiducial_override: bool = False
-    """True when the target is put at an aperture of the proposer's choice, which may be another instrument's."""
+    """True if the proposer chose the aperture for the target, which may belong to another instrument."""
 
     @property
     def template(self) -> str:
@@ -149,7 +149,7 @@ class PointingRow:
     aperture: str
     target_number: int
     target: str
-    """Cut to 8 characters by APT."""
+    """Target name, which APT cuts to 8 characters."""
     ra: float
     """Target, degrees."""
     dec: float
@@ -159,7 +159,7 @@ class PointingRow:
     """Tile, dither and subpixel offset, arcsec in the aperture's ideal frame."""
     dither_y: float
     v2: float
-    """Where the target is put, arcsec."""
+    """Position of the target in the focal plane, arcsec."""
     v3: float
     ideal_x: float
     ideal_y: float
@@ -167,7 +167,7 @@ class PointingRow:
     type: str
     """SCIENCE, PARALLEL, DIRECT, T_ACQ, …"""
     line: int
-    """Line of the report."""
+    """Line number in the report."""
 
     @property
     def instrument(self) -> str:
@@ -177,7 +177,7 @@ class PointingRow:
 
 @dataclass(frozen=True)
 class Exposure:
-    """One exposure of one instrument: what it does, and where it points."""
+    """One exposure of one instrument: its specification and its pointing."""
 
     observation: int
     visit: int
@@ -185,15 +185,15 @@ class Exposure:
     """1 for prime, 2 and up for coordinated parallels."""
     template: str
     specification: ExposureSpecification | None
-    """None when the XML does not say; then `reason` tells."""
+    """None if the XML has none; `reason` then states why."""
     row: PointingRow | None
     """None for internal exposures, which have no pointing."""
     reason: str = ""
-    """Why it cannot be simulated; empty when that depends on the detectors."""
+    """Why it cannot be simulated; empty if that depends on the detectors."""
 
     @property
     def instrument(self) -> str:
-        """Instrument that is read."""
+        """Instrument of the exposure; empty if it is unknown."""
         if self.specification is not None:
             return self.specification.instrument
         return self.row.instrument if self.row is not None else ""
@@ -201,15 +201,15 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """Where XML and pointing report disagree; the report rules counts and positions, the XML parameters."""
+    """A disagreement of XML and pointing report; counts and positions are the report's, parameters the XML's."""
 
     observation: int
     visit: int
     """0: the observation as a whole."""
     expected: str
-    """What the XML asks for."""
+    """What the XML requests."""
     found: str
-    """What the report has."""
+    """What the report contains."""
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,10 @@ class ProposalFile:
     targets: dict[str, Target]
     observations: tuple[Observation, ...]
     exposures: tuple[Exposure, ...]
-    """In the order in which they are taken."""
+    """Exposures in the order in which they are taken."""
     notes: tuple[str, ...]
-    """What was found odd and does not stop anything; one sentence each."""
+    """Oddities that are not errors, one sentence each."""
     mismatches: tuple[Mismatch, ...] = ()
     science_category: str = ""
     prd_version: str = ""
-    """Project reference database of the pointing report, 'PRDOPSSOC-039'; empty when it does not say."""
+    """Project reference database of the pointing report, 'PRDOPSSOC-039'; empty if not given."""

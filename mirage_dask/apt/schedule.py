@@ -1,12 +1,12 @@
-"""When exposures start: Mirage's simple rule, and how long an exposure takes.
+"""Start times of exposures by Mirage's simple rule, and the duration of an exposure.
 
-The first exposure starts at the given date. Each next one starts when the one before is over, plus 600 s if
-observation or visit change, or 90 s if the dither does; detectors of one exposure, and its
-coordinated parallels, start together. An observation with a date of its own starts then. Filter moves and
+The first exposure starts at the given date. Each further one starts at the end of the previous one, plus 600 s if
+observation or visit change, or 90 s if the dither changes; all detectors of one exposure and its
+coordinated parallels start together. An observation with its own date starts at that date. Filter moves and
 slews are not modelled.
 
-Mirage adds the duration of the exposure that *starts* instead of the one that ended; here it is the latter,
-which gives the same times while exposures are equally long.
+Mirage adds the duration of the exposure that *starts* instead of the one that ended; the latter is used here,
+which gives the same times if all exposures are equally long.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Step:
-    """What the start of an exposure depends on."""
+    """The quantities that determine the start of an exposure."""
 
     observation: int
     visit: int
     dither: int
     seconds: float
-    """Time that the exposure takes."""
+    """Duration of the exposure, seconds."""
 
 
 def clock_time(nframes: int, groupgap: int, ngroup: int, nint: int, tframe: float) -> float:
-    """Return the seconds that the schedule gives an exposure: all frames, gaps, and one group's frames for resets."""
+    """Return the scheduled seconds of an exposure: all frames, gaps, and one group's frames for resets."""
     return ((nframes + groupgap) * ngroup + nframes) * nint * tframe
 
 
@@ -47,14 +47,14 @@ def exposure_duration(
 ) -> float:
     """Return the seconds from the first reset to the last read frame.
 
-    One reset frame lies between integrations and, for subarrays, one before the first.
+    There is one reset frame between integrations and, for subarrays, one before the first.
     """
     frames = (ngroup - 1) * (nframes + groupgap) + nframes
     return tframe * (nint * frames + (nint - 1) + int(subarray))
 
 
 def parse_date(value: Any) -> datetime:
-    """Turn a date into UTC without time zone.
+    """Convert a date to a UTC `datetime` without time zone.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def parse_date(value: Any) -> datetime:
     Raises
     ------
     InputError
-        If it is none of these.
+        If it is not a valid date.
     """
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime(value.year, value.month, value.day)
@@ -83,7 +83,7 @@ def parse_date(value: Any) -> datetime:
 def per_observation(
     value: T | Mapping[Any, T], observations: Sequence[int], *, name: str, parse: Any
 ) -> dict[int, Any]:
-    """Spread a setting over observations.
+    """Return a setting for each observation.
 
     Parameters
     ----------
@@ -94,13 +94,12 @@ def per_observation(
     name
         Name of the setting, for errors.
     parse
-        Callable that turns a value into what is wanted; raises InputError.
+        Callable that converts and checks a value; raises InputError.
 
     Raises
     ------
     InputError
-        If an observation has no value, a key is no observation, or a value is bad. All problems are
-        collected.
+        If an observation has no value, a key is not an observation, or a value is invalid. All problems are collected.
     """
     problems: list[str] = []
     if not isinstance(value, Mapping):
@@ -110,7 +109,7 @@ def per_observation(
         number = int(str(key)) if str(key).isdecimal() else -1
         if number not in observations:
             known = ", ".join(map(str, observations[:20]))
-            problems.append(f"{name}: {key!r} is no observation of the proposal; it has {known}.")
+            problems.append(f"{name}: {key!r} is not an observation of the proposal; it has {known}.")
             continue
         try:
             found[number] = parse(entry)
@@ -127,7 +126,7 @@ def per_observation(
 
 
 def parse_angle(value: Any) -> float:
-    """Turn a roll angle into a float, degrees in [0, 360).
+    """Convert a roll angle to a float, degrees in [0, 360).
 
     Raises
     ------
@@ -149,9 +148,9 @@ def start_times(steps: Sequence[Step], dates: Mapping[int, datetime]) -> list[da
     Parameters
     ----------
     steps
-        Exposures in the order in which they are taken; parallels are not among them.
+        Exposures in the order in which they are taken, without parallels.
     dates
-        Date of each observation. Observations that follow one another with the same date run on.
+        Date of each observation. Successive observations with the same date follow one another.
     """
     starts: list[datetime] = []
     now = datetime.min
@@ -170,5 +169,5 @@ def start_times(steps: Sequence[Step], dates: Mapping[int, datetime]) -> list[da
 
 
 def iso_time(when: datetime) -> str:
-    """Return ISO text to the millisecond, rounded."""
+    """Return a time in ISO format, rounded to the millisecond."""
     return (when + timedelta(microseconds=500)).isoformat(timespec="milliseconds")

@@ -1,6 +1,7 @@
-"""What cannot be simulated yet, and why: the one place that says so.
+"""The exposures that cannot be simulated yet, and why.
 
-A row of the exposure table is 'ready' when nothing here objects. When a kind of physics is built, its line here goes.
+This is the only place that decides: a row of the exposure table is 'ready' if `unsupported_reason` returns an empty string.
+Whoever adds the missing physics removes its line here.
 """
 
 from __future__ import annotations
@@ -24,17 +25,17 @@ _PUPILS = {
 }
 
 
-def why_not(reading: Reading, target: Target | None, target_name: str) -> str:
-    """Return why what one detector does cannot be simulated yet, or an empty string.
+def unsupported_reason(reading: Reading, target: Target | None, target_name: str) -> str:
+    """Return why one detector's exposure cannot be simulated yet, or an empty string.
 
     Parameters
     ----------
     reading
-        What the detector does.
+        The detector with its mode and optics.
     target
-        The observation's target; None when the proposal's list lacks it.
+        The observation's target; None if it is not in the proposal's list.
     target_name
-        Its name; empty when the observation has none.
+        Its name; empty if the observation has none.
     """
     if reading.mode in _MODES:
         return f"{_MODES[reading.mode]} is not simulated yet"

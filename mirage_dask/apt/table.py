@@ -1,7 +1,7 @@
 """The exposure table: one row for each exposure of each detector, in the order in which they are taken.
 
-What cannot be simulated has a row as well, with the reason. Exposures without a pointing (darks, lamps) have no position;
-those of a moving target get theirs from its track.
+Exposures that cannot be simulated have a row as well, with the reason. Exposures without a pointing (darks, lamps) have no
+position; the position of a moving target is computed from its track.
 """
 
 from __future__ import annotations
@@ -33,9 +33,16 @@ from mirage_dask.apt.schedule import (
     per_observation,
     start_times,
 )
-from mirage_dask.apt.support import why_not
+from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import exp_type, frame_time, get_readout, resets_before
+from mirage_dask.instruments import (
+    exp_type,
+    frame_time,
+    get_instrument,
+    get_readout,
+    instruments,
+    resets_before,
+)
 from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
@@ -44,9 +51,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class ProposalRow:
-    """One detector exposure as the proposal gives it: its fields are the columns of the exposure table, in order.
+    """One detector exposure of a proposal: the fields are the columns of the exposure table, in order.
 
-    By default nothing is known: 0, NaN and empty texts.
+    Defaults are 0, NaN and empty texts.
     """
 
     name: str = ""
@@ -124,13 +131,13 @@ class ProposalRow:
 COLUMNS: dict[str, type] = get_type_hints(ProposalRow)
 """Columns of the exposure table in order, and their types (int64, float64, text)."""
 EMPTY_ROW: dict[str, Any] = asdict(ProposalRow())
-"""A row of which nothing is known."""
+"""A row with default values."""
 _LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
 _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 
 Rows = list[dict[str, Any]]
 Detectors = list[tuple[dict[str, Any], Reading | None]]
-"""Rows of one exposure, and what each one reads; None for an exposure that is listed only."""
+"""Rows of one exposure, each with its `Reading`; None for an exposure that is only listed."""
 
 
 def exposure_table(
@@ -154,7 +161,7 @@ def exposure_table(
     naming
         'mirage' numbers exposures as Mirage does, 'mast' as the archive; see `mirage_dask.apt.naming`.
     tracks
-        Where moving targets are, by name of the target.
+        Tracks of moving targets, by the name of the target.
 
     Returns
     -------
@@ -165,7 +172,7 @@ def exposure_table(
     Raises
     ------
     InputError
-        If an angle or date is bad or lacks an observation.
+        If an angle or date is invalid or missing for an observation.
     """
     numbers = [o.number for o in proposal_file.observations]
     problems: list[str] = []
@@ -192,7 +199,7 @@ def exposure_table(
 
 
 def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
-    """Return rows as a table of these columns and types: int64, float64, text."""
+    """Return rows as a DataFrame with these columns and types: int64, float64, text."""
     import pandas as pd
 
     kinds = {int: "int64", float: "float64", str: "str"}
@@ -201,7 +208,7 @@ def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
 
 
 def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure) -> Detectors:
-    """Return the rows of one exposure, without names, times and places on the sky, with what each one reads."""
+    """Return the rows of one exposure with their readings; names, times and sky positions are filled in later."""
     target = proposal.targets.get(observation.target)
     shared = {
         "program": proposal.program,
@@ -230,7 +237,7 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
     empty = EMPTY_ROW | shared
     rows: Detectors = []
     for reading in found:
-        own = why_not(reading, target, observation.target)
+        own = unsupported_reason(reading, target, observation.target)
         status = "unsupported" if own else "ready"
         rows.append((empty | _read_by(exposure, reading) | {"reason": own, "status": status}, reading))
     if not rows:
@@ -270,7 +277,7 @@ def _pointing_values(exposure: Exposure) -> dict[str, Any]:
 
 
 def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
-    """Return what is said of an exposure that is listed only: MIRI, NIRSpec, or one without a specification."""
+    """Return the columns of an exposure that is only listed: MIRI, NIRSpec, or one without a specification."""
     specification = exposure.specification
     values: dict[str, Any] = {"detector": _listed_detector(exposure, instrument)}
     if specification is not None and specification.readpatt:
@@ -288,9 +295,9 @@ def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
 def _listed_detector(exposure: Exposure, instrument: str) -> str:
     aperture = exposure.row.aperture if exposure.row is not None else ""
     names = [n for prefix, n in _LISTED.items() if (aperture or instrument).startswith(prefix)]
-    return (
-        names[-1] if names else {"NIRCAM": "nrc", "NIRISS": "nis", "FGS": "fgs"}.get(instrument, "unknown")
-    ).upper()
+    if names:
+        return names[-1].upper()
+    return get_instrument(instrument).prefix if instrument in instruments() else "UNKNOWN"
 
 
 def _read_by(exposure: Exposure, reading: Reading) -> dict[str, Any]:
@@ -299,7 +306,7 @@ def _read_by(exposure: Exposure, reading: Reading) -> dict[str, Any]:
 
 
 def detector_values(specification: ExposureSpecification, reading: Reading) -> dict[str, Any]:
-    """Return the columns that follow from what a detector reads, and how: optics, readout, geometry of the aperture."""
+    """Return the columns that depend on detector and readout: optics, readout pattern, geometry of the aperture."""
     detector, place = reading.detector, reading.aperture
     pattern = get_readout(detector.instrument, specification.readpatt)
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
@@ -342,7 +349,7 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
 def _starts(
     exposures: tuple[Exposure, ...], expanded: list[Detectors], dates: Mapping[int, datetime]
 ) -> list[datetime]:
-    """Return when each exposure starts: they run in turn, their detectors and their parallels together."""
+    """Return the start time of each exposure; detectors and parallels of an exposure start together."""
     steps: list[Step] = []
     step_of_exposure: list[int] = []
     for exposure, detectors in zip(exposures, expanded, strict=True):
@@ -360,14 +367,14 @@ def _starts(
 def _point(
     exposure: Exposure, detectors: Detectors, roll: float, start: datetime, tracks: Mapping[str, Track]
 ) -> None:
-    """Fill in the start time, and where each detector of an exposure looks."""
+    """Fill in the start time and the sky position of each detector of an exposure."""
     first, _ = detectors[0]
     position = first["ra_pointing"], first["dec_pointing"]
     target = first["target_ra"], first["target_dec"]
     if first["target"] in tracks:
         position = target = tracks[first["target"]].position(start)
     elif exposure.row is not None and math.isnan(target[0]) and position == (0.0, 0.0):
-        position = math.nan, math.nan  # APT writes zeros for a target that moves
+        position = math.nan, math.nan  # APT writes zeros for a moving target
     for row, _ in detectors:
         row["start_time"], row["pa_v3"] = iso_time(start), roll
         row["ra_pointing"], row["dec_pointing"] = position
@@ -381,13 +388,13 @@ def _point(
 
 
 def sky_values(attitude: Any, place: Aperture) -> dict[str, Any]:
-    """Return the columns that say where an aperture lies on the sky."""
+    """Return the columns with the position and footprint of an aperture on the sky."""
     ra, dec, roll = reference_point(attitude, place)
     return {"ra_ref": ra, "dec_ref": dec, "roll_ref": roll, "s_region": footprint(attitude, place)}
 
 
 def _name(program: int, detectors: Detectors, naming: str) -> None:
-    """Give every row its name and its numbers."""
+    """Fill in the name and numbers of every row."""
     places = [
         Place(
             program,
@@ -406,12 +413,12 @@ def _name(program: int, detectors: Detectors, naming: str) -> None:
 
 
 def require_all(table: pd.DataFrame) -> None:
-    """Do nothing if everything in a table can be simulated.
+    """Check that every exposure of a table can be simulated.
 
     Raises
     ------
     InputError
-        With one line for each observation and reason.
+        If not; with one line for each observation and reason.
     """
     not_ready = table[table["status"] == "unsupported"]
     problems = [

@@ -1,7 +1,13 @@
-"""Facts about the instruments as tables: a new detector, subarray or filter is a row in `data/`, not code."""
+"""Facts about the instruments, as tables: to add a detector, subarray or filter, add a row in `data/`."""
 
-from mirage_dask.instruments.detectors import NAMES, Detector, detectors_of, get_detector, instruments
+from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector, instruments
 from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.instruments.instrument import (
+    Instrument,
+    all_instruments,
+    get_instrument,
+    instrument_of_aperture,
+)
 from mirage_dask.instruments.modes import cosmic_ray_libraries, cosmic_ray_library, cosmic_ray_rate, exp_type
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
 from mirage_dask.instruments.orientation import Orientation
@@ -18,14 +24,15 @@ from mirage_dask.instruments.readouts import (
 from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint, has_optics, transmission
 
 __all__ = [
-    "NAMES",
     "Detector",
     "DetectorArray",
+    "Instrument",
     "OpticalElement",
     "Orientation",
     "ReadoutPattern",
     "Subarray",
     "ZeroPoint",
+    "all_instruments",
     "channel_of",
     "cosmic_ray_libraries",
     "cosmic_ray_library",
@@ -34,9 +41,11 @@ __all__ = [
     "exp_type",
     "frame_time",
     "get_detector",
+    "get_instrument",
     "get_readout",
     "get_zeropoint",
     "has_optics",
+    "instrument_of_aperture",
     "instruments",
     "optical_elements",
     "readout_names",

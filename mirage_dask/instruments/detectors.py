@@ -1,4 +1,4 @@
-"""Detectors: what each one is called, how it is read and how noisy it is."""
+"""Detectors: names, read-out directions and noise properties."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector; the sources of the numbers stand in `data/detectors.ecsv`."""
+    """One detector; `data/detectors.ecsv` states the sources of the numbers."""
 
     name: str
     """Name inside this package, 'NRCB5', 'NIS', 'GUIDER1'."""
     fits_name: str
-    """Spelling of FITS headers and CRDS, 'NRCBLONG'."""
+    """Name in FITS headers and CRDS, 'NRCBLONG'."""
     suffix: str
-    """Detector in the names of files, 'nrcb5', 'nis', 'g1' (as Mirage has them)."""
+    """Detector in file names, 'nrcb5', 'nis', 'g1' (as in Mirage)."""
     instrument: str
     """'NIRCAM', 'NIRISS' or 'FGS'."""
     module: str
@@ -51,9 +51,9 @@ class Detector:
     pixel_scale: float
     """Nominal, arcsec."""
     wavefront_rms: float
-    """Error of the wavefront that reaches it, telescope included, m."""
+    """Wavefront error at the detector, telescope included, m."""
     charge_diffusion: float
-    """1 sigma of the charge's diffusion between pixels, arcsec in each axis."""
+    """Charge diffusion between pixels, 1 sigma, arcsec in each axis."""
     pair_energy: float
     """Energy that a particle loses per electron it sets free, eV."""
 
@@ -74,7 +74,7 @@ class Detector:
 
     @property
     def orientation(self) -> Orientation:
-        """How its pixels are read, against the science frame."""
+        """Directions of the read-out relative to the science frame."""
         return self.array.orientation
 
     @property
@@ -123,18 +123,18 @@ def _detectors() -> dict[str, Detector]:
 
 
 def get_detector(name: str) -> Detector:
-    """Look a detector up by any of its spellings.
+    """Return a detector by any of its names.
 
     Parameters
     ----------
     name
-        'NRCB5', 'NRCBLONG' or 'B5', 'GUIDER1' or 'G1', in any case; an instrument that has one detector, such as
-        'NIRISS', stands for it.
+        'NRCB5', 'NRCBLONG' or 'B5', 'GUIDER1' or 'G1', in any case; also an instrument that has one detector, such as
+        'NIRISS'.
 
     Raises
     ------
     InputError
-        If there is no such detector; names the nearest ones.
+        If the detector is unknown; names the nearest ones.
     """
     wanted = str(name).strip().upper()
     for detector in _detectors().values():
@@ -150,7 +150,7 @@ def get_detector(name: str) -> Detector:
 
 @cache
 def instruments() -> tuple[str, ...]:
-    """Return the instruments whose detectors stand in the tables: 'NIRCAM', 'NIRISS', 'FGS'."""
+    """Return the instruments whose detectors are in the tables: 'NIRCAM', 'NIRISS', 'FGS'."""
     return tuple(dict.fromkeys(detector.instrument for detector in _detectors().values()))
 
 
@@ -165,7 +165,7 @@ def detectors_of(instrument: str, module: str | None = None) -> tuple[Detector, 
     Raises
     ------
     InputError
-        If the instrument or the module has no detectors here.
+        If the tables have no detectors of the instrument or module.
     """
     of_instrument = [d for d in _detectors().values() if d.instrument == instrument.upper()]
     wanted = (module or "ALL").upper()

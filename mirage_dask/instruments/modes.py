@@ -1,4 +1,4 @@
-"""Small look-ups: exposure types of the observing modes, cosmic-ray rates of the libraries."""
+"""Exposure types of the observing modes and hit rates of the cosmic-ray libraries."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cosmic_ray_libraries() -> tuple[str, ...]:
 
 
 def cosmic_ray_library(name: str) -> str:
-    """Return the name of a cosmic-ray library as this package spells it.
+    """Return the canonical name of a cosmic-ray library.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def cosmic_ray_library(name: str) -> str:
     Raises
     ------
     InputError
-        If there is no such library.
+        If the library is unknown; names the nearest ones.
     """
     wanted = str(name).strip().upper()
     rows = read_table("cosmic_rays")

@@ -1,7 +1,7 @@
-"""Names of filters and pupil elements, and which wheel each one sits in.
+"""Names of filters and pupil elements, and the wheel of each.
 
-NIRCam's narrow filters F162M, F164N, F323N, F405N, F466N and F470N sit in the pupil wheel and are used
-through a wide filter. APT writes such a pair pupil first: 'F164N+F150W2'. NIRISS has its short filters in the pupil
+NIRCam's narrow filters F162M, F164N, F323N, F405N, F466N and F470N are in the pupil wheel and are combined
+with a wide filter. APT writes such a pair pupil first: 'F164N+F150W2'. NIRISS has its short filters in the pupil
 wheel, its long ones in the filter wheel. FGS has no wheels.
 """
 
@@ -24,13 +24,13 @@ class OpticalElement:
     wheel: str
     """'filter' or 'pupil'."""
     partner: str
-    """What stands in the other wheel when the element is named alone; empty when nothing is usual."""
+    """Element of the other wheel if this one is named alone; empty if there is no default."""
     photometry: str = ""
-    """Element of the same wheel whose zero points hold for this one; empty: its own."""
+    """Element of the same wheel whose zero points apply to this one; empty: its own."""
     position: float | None = None
     """Angle of the wheel, degrees; None where it is not known."""
     transmission: float = 1.0
-    """Part of the light that its zero points count: below 1 for a mask that has those of another element."""
+    """Throughput relative to its zero points: below 1 for a mask that uses those of another element."""
 
 
 @cache
@@ -52,13 +52,13 @@ def optical_elements(instrument: str = "NIRCAM") -> tuple[OpticalElement, ...]:
 
 
 def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
-    """Split the name of an optical configuration into what stands in the two wheels.
+    """Split the name of an optical configuration into the elements of the two wheels.
 
     Parameters
     ----------
     text
         'F150W'; 'F164N+F150W2' as APT writes it, pupil first; 'F150W2/F164N', filter first; or a narrow
-        filter alone ('F164N'; NIRISS 'F200W'), which is completed by its usual partner. Any case, blanks allowed.
+        filter alone ('F164N'; NIRISS 'F200W'), which is completed by its default partner. Any case, blanks allowed.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
     Raises
     ------
     InputError
-        If a name is unknown, stands in the wrong wheel, or the two are of different channels.
+        If a name is unknown or not in that wheel, or the two belong to different channels.
     """
     wanted = str(text).strip().upper()
     elements = optical_elements(instrument)
@@ -81,7 +81,7 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
         alone = [e for e in elements if e.name == wanted and e.partner]
         if not alone:
             if wanted in names:
-                raise InputError(f"{instrument} {text!r} is no filter by itself; write 'PUPIL+FILTER'.")
+                raise InputError(f"{instrument} {text!r} is not a filter by itself; write 'PUPIL+FILTER'.")
             raise InputError(f"{instrument} has no filter {text!r}{nearest(wanted, names) or '.'}")
         element = alone[0]
         return (wanted, element.partner) if element.wheel == "filter" else (element.partner, wanted)
@@ -101,12 +101,12 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
 
 
 def channel_of(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> str:
-    """Return the channel, 'SHORT' or 'LONG', in which a filter wheel element stands; '' for NIRISS, which has one.
+    """Return the channel of a filter, 'SHORT' or 'LONG'; '' for an instrument with one channel, such as NIRISS.
 
     Raises
     ------
     InputError
-        If there is no such pair.
+        If the pair is not valid.
     """
     split_optics(f"{filter}/{pupil}", instrument=instrument)
     return next(

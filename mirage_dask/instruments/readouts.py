@@ -1,4 +1,4 @@
-"""How a ramp is read: readout patterns, subarrays and the time of one frame."""
+"""Read-out of a ramp: readout patterns, subarrays and the time of one frame."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from functools import cache
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.detectors import detectors_of, get_detector
+from mirage_dask.instruments.instrument import get_instrument
 from mirage_dask.instruments.tables import read_table
 
-ALWAYS_RESET = ("FGS",)
-"""Instruments whose subarrays need no reset before the first integration either."""
 PIXEL_TIME = 1e-5
 """Seconds in which an output digitises one pixel (TSAMPLE = 10 microseconds)."""
 
 
 @dataclass(frozen=True)
 class ReadoutPattern:
-    """How many frames make a group."""
+    """Number of frames averaged and skipped in a group."""
 
     name: str
     nframes: int
@@ -30,7 +29,7 @@ class ReadoutPattern:
 
 @dataclass(frozen=True)
 class Subarray:
-    """A subarray of one detector: an APT name and the SIAF aperture it stands for."""
+    """A subarray of one detector: its name in APT and its SIAF aperture."""
 
     name: str
     """'SUB160'."""
@@ -39,7 +38,7 @@ class Subarray:
     detector: str
     """'NRCB1'."""
     amplifiers: int
-    """Outputs that are read, 1 or 4; 0 when the proposer chooses."""
+    """Outputs that are read, 1 or 4; 0 if the proposer chooses."""
 
 
 @cache
@@ -53,12 +52,12 @@ def _patterns() -> dict[tuple[str, str], ReadoutPattern]:
 
 
 def get_readout(instrument: str, name: str) -> ReadoutPattern:
-    """Look a readout pattern up.
+    """Return a readout pattern of an instrument.
 
     Raises
     ------
     InputError
-        If the instrument has no such pattern; names the nearest ones.
+        If the pattern is unknown; names the nearest ones.
     """
     key = (instrument.upper(), str(name).strip().upper())
     if key not in _patterns():
@@ -80,10 +79,10 @@ def _from_row(row: dict[str, str]) -> Subarray:
 def subarrays(
     name: str, module: str = "ALL", *, instrument: str = "NIRCAM", use: str | None = None
 ) -> tuple[Subarray, ...]:
-    """Return the apertures that an APT subarray stands for, in table order.
+    """Return the apertures of an APT subarray, in table order.
 
-    That is one aperture for each detector read, but for subarrays which have an aperture for every filter or
-    position too (NIRCam SUBGRISM256, NIRISS SUB80): there the pointing tells which one is meant.
+    There is one aperture for each detector that is read, except for subarrays that have several, for filters or
+    positions (NIRCam SUBGRISM256, NIRISS SUB80); of these, the pointing determines one.
 
     Parameters
     ----------
@@ -93,12 +92,12 @@ def subarrays(
         'A', 'B' or 'ALL'; 'ALL' or '' for instruments without modules.
     use
         'imaging', 'grism', 'ami', 'soss', 'coronagraphy', 'acquisition', 'wavefront' or 'calibration'. By default
-        imaging if the subarray has apertures for that, else all it has.
+        imaging if the subarray has apertures for it, else all.
 
     Raises
     ------
     InputError
-        If the instrument has no such subarray, or not in this module.
+        If the instrument or the module does not have the subarray.
     """
     wanted, module = str(name).strip().upper(), str(module).strip().upper()
     rows = [r for r in read_table("subarrays") if r["instrument"] == instrument.upper()]
@@ -128,7 +127,7 @@ def _by_aperture() -> dict[str, Subarray]:
 
 
 def subarray_of(aperture: str) -> Subarray:
-    """Return the subarray that a SIAF aperture belongs to.
+    """Return the subarray of a SIAF aperture.
 
     Parameters
     ----------
@@ -138,7 +137,7 @@ def subarray_of(aperture: str) -> Subarray:
     Raises
     ------
     InputError
-        If the tables have no such aperture; names the nearest ones.
+        If the aperture is not in the tables; names the nearest ones.
     """
     if aperture not in _by_aperture():
         remedy = nearest(aperture, list(_by_aperture())) or "."
@@ -147,12 +146,12 @@ def subarray_of(aperture: str) -> Subarray:
 
 
 def resets_before(instrument: str, nx: int, ny: int) -> int:
-    """Return the reset frames before the first integration of an exposure of an array of nx x ny pixels.
+    """Return the number of reset frames before the first integration, for an array of nx x ny pixels.
 
-    One for a subarray; none for a full frame, and none for FGS, which are reset all the time (as Mirage has it).
+    One for a subarray; 0 for a full frame, and 0 for FGS, which is reset continuously (as in Mirage).
     """
     full_frames = {detector.array.science_shape for detector in detectors_of(instrument)}
-    return int(instrument.upper() not in ALWAYS_RESET and (ny, nx) not in full_frames)
+    return int(not get_instrument(instrument).always_reset and (ny, nx) not in full_frames)
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:
@@ -171,7 +170,7 @@ def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:
     Raises
     ------
     InputError
-        If the instrument cannot read such an array.
+        If the instrument cannot read an array of that size.
     """
     for row in read_table("frame_times"):
         fits = max(nx, ny) <= int(row["largest"]) and min(nx, ny) > 0

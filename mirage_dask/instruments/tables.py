@@ -1,7 +1,7 @@
-"""Read the tables of `data/` with a small reader of our own: workers import this, and astropy is slow.
+"""Read the tables of `data/` without astropy, because workers import this and importing astropy is slow.
 
-The files are ECSV (blank-separated, quoted by double quotes), so `astropy.table.Table.read` reads them as
-well; their headers state units and sources.
+The files are ECSV (blank-separated, quoted by double quotes), so `astropy.table.Table.read` also reads
+them; their headers state units and sources.
 """
 
 from __future__ import annotations

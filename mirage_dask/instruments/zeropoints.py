@@ -1,4 +1,4 @@
-"""Flux calibration: the source that gives one electron per second."""
+"""Flux calibration: the flux that yields one electron per second."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from mirage_dask.instruments.tables import read_table
 
 @dataclass(frozen=True)
 class ZeroPoint:
-    """What a source must be like to give 1 e-/s in an infinite aperture.
+    """The flux of a source that yields 1 e-/s in an infinite aperture.
 
-    From the zero points of Mirage 2.4.0, which are per DN/s, and the constant gains that go with them (NIRCam
+    From the zero points of Mirage 2.4.0, which are per DN/s, and the constant gains that belong to them (NIRCam
     2.05 e-/DN SHORT, 1.82 LONG; NIRISS 1.611902; GUIDER1 1.9712874, GUIDER2 1.6897644); see
     `data/zeropoints.ecsv`.
     """
@@ -40,12 +40,12 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
 
 
 def transmission(detector: str, pupil: str) -> float:
-    """Return the part of the light of its zero points that a pupil element lets through; 1 for nearly all.
+    """Return the throughput of a pupil element relative to its zero points; 1 for most elements.
 
     Raises
     ------
     InputError
-        If there is no such detector.
+        If the detector is unknown.
     """
     elements = optical_elements(get_detector(detector).instrument)
     found = [e.transmission for e in elements if (e.wheel, e.name) == ("pupil", pupil.strip().upper())]
@@ -53,12 +53,12 @@ def transmission(detector: str, pupil: str) -> float:
 
 
 def has_optics(detector: str, filter: str, pupil: str) -> bool:
-    """Say whether a detector sees through a combination of wheel positions whose throughput is known.
+    """Return whether zero points are known for a detector and a combination of wheel positions.
 
     Raises
     ------
     InputError
-        If there is no such detector.
+        If the detector is unknown.
     """
     name = get_detector(detector).name
     try:
@@ -69,22 +69,22 @@ def has_optics(detector: str, filter: str, pupil: str) -> bool:
 
 
 def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
-    """Look a zero point up.
+    """Return the zero point of a detector and a combination of wheel positions.
 
-    Some elements take the values of another one, as the column `photometry` of `data/optics.ecsv` says: the weak
+    Some elements use the values of another one (column `photometry` of `data/optics.ecsv`): the weak
     lens WLM8 those of WLP8; grisms and dispersed Hartmann sensors those of the clear position, because their
-    throughput is part of the dispersion; the mask NRM of NIRISS those of CLEARP, because the light that it stops
-    is missing in the PSF (whoever needs the light of an infinite aperture multiplies by `transmission`).
+    throughput is part of the dispersion; the mask NRM of NIRISS those of CLEARP, because the light that it blocks
+    is missing in the PSF (for the light in an infinite aperture, multiply by `transmission`).
 
     Parameters
     ----------
     filter, pupil
-        What stands in the wheels; '' for FGS, which has none ('NA' and 'N/A' mean the same).
+        Elements in the wheels; '' for FGS, which has none ('NA' and 'N/A' mean the same).
 
     Raises
     ------
     InputError
-        If the table has no such combination; names the nearest ones of this detector.
+        If the combination is not in the table; names the nearest ones of this detector.
     """
     spec = get_detector(detector)
     name, f, p = spec.name, str(filter).strip().upper(), str(pupil).strip().upper()

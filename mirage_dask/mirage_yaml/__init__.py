@@ -1,4 +1,4 @@
-"""Mirage's YAML files, one for each detector exposure: read and written."""
+"""Read and write Mirage's YAML files, one for each detector exposure."""
 
 from mirage_dask.mirage_yaml.reader import YamlProposal, read_yaml
 from mirage_dask.mirage_yaml.writer import write_yaml

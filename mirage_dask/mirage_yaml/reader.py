@@ -1,13 +1,12 @@
 """Read Mirage's YAML: a folder of files, one for each detector exposure, as an exposure table with its settings.
 
-Files that this package wrote give back the very rows they were written from: what Mirage has no key for stands in their
-section `mirage_dask`. Of Mirage's own files, and of those that were edited, Mirage's keys decide: the attitude follows from
-the aperture's position and PAV3 (Telescope), the scene from simSignals, the random seed from simSignals:poissonseed.
+Files written by this package yield the same rows from which they were written: values for which Mirage has no key are in
+their section `mirage_dask`. Mirage's keys have precedence, in Mirage's files and in edited ones: the attitude is computed
+from the aperture's position and PAV3 (Telescope), the scene from simSignals, the random seed from simSignals:poissonseed.
 
-Reference files are the built-in ones, and a note says so, unless that section names others.
+Reference files are the built-in ones, which a note states, unless that section names others.
 
-Keys that are not used stay in their files and are listed, in `YamlProposal.ignored`; where one of them asks for physics
-that is not simulated, a note says so.
+Unused keys are listed in `YamlProposal.ignored`; if one of them requests physics that is not simulated, a note states it.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ import yaml
 from mirage_dask.apt import COLUMNS, ExposureSpecification, Target
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.schedule import iso_time, parse_date
-from mirage_dask.apt.support import why_not
+from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
@@ -54,22 +53,22 @@ WITHOUT_EFFECT: dict[str, Any] = {
     "simSignals:scattered": None,
     "simSignals:expand_catalog_for_segments": False,
 }
-"""Keys that Mirage acts on and this package does not, with the value that asks for nothing."""
+"""Keys that Mirage uses and this package does not, with the value that has no effect in Mirage."""
 _NAME = re.compile(r"jw\d{11}_\d{5}_\d{5}_\w+")
 _MODES = ("imaging", "wfss", "ts_imaging", "ts_grism", "ami", "soss", "pom")
 
 
 @dataclass(frozen=True)
 class YamlProposal:
-    """What a folder of Mirage's YAML files says."""
+    """Contents of a folder of Mirage's YAML files."""
 
     path: str
     table: pd.DataFrame
     """Exposure table with its settings."""
     ignored: dict[str, int]
-    """Keys that are not used, 'section:key', and in how many files they stand."""
+    """Unused keys, 'section:key', with the number of files that have them."""
     notes: tuple[str, ...]
-    """What files ask for by these keys that is not done; one sentence each."""
+    """Requests of these keys that are not simulated, one sentence each."""
 
 
 def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
@@ -83,8 +82,8 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
     Raises
     ------
     InputError
-        With every problem of every file: its section and key, the value and what is allowed. A file that is not an exposure
-        (Mirage's observation list) is passed over.
+        If a file is not valid; lists all problems with section, key, value and the allowed values. Files that do not
+        describe an exposure (Mirage's observation list) are skipped.
     """
     place = Path(path)
     files = sorted(place.glob("*.yaml")) if place.is_dir() else [place]
@@ -99,7 +98,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         reader = YamlValues(values, Problems(str(file), file.resolve().parent))
         row = _row(reader)
         problems += reader.problems.found
-        rows.append((reader.section(OWN_SECTION, required=False).whole("order", 0), row))
+        rows.append((reader.section(OWN_SECTION, required=False).integer("order", 0), row))
         unused = reader.unused()
         ignored.update(list(unused))
         if OWN_SECTION not in values:
@@ -112,23 +111,26 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
     names = Counter(row["name"] for _, row in rows)
     problems += [f"{place}: {name} is given {count} times." for name, count in names.items() if count > 1]
     if not rows and not problems:
-        problems.append(f"{place}: there is no YAML file of an exposure; give the folder of Mirage's files.")
+        problems.append(f"{place}: no YAML file of an exposure was found; give the folder of Mirage's files.")
     if problems:
         raise InputError(problems)
     rows.sort(key=lambda entry: (entry[0], entry[1]["start_time"], entry[1]["name"]))
     table = as_table([row for _, row in rows], COLUMNS | SETTINGS_COLUMNS)
-    notes = [f"{place}: {count} files ask for {text}." for text, count in asked.items()]
+    notes = [
+        f"{place}: {count} {'file requests' if count == 1 else 'files request'} {text}."
+        for text, count in asked.items()
+    ]
     return YamlProposal(str(place), table, dict(sorted(ignored.items())), tuple(notes))
 
 
 def _differs(unused: Mapping[str, Any], key: str) -> bool:
-    """Return whether a key that is not used asks for something else than Mirage does by default."""
+    """Return whether the value of an unused key has an effect in Mirage."""
     value = unused.get(key)
     return not is_nothing(value) and value != WITHOUT_EFFECT[key]
 
 
 def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
-    """Return the contents of a file, None if it is not an exposure or cannot be read."""
+    """Return the contents of a file; None if it does not describe an exposure or cannot be read."""
     try:
         with file.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -136,7 +138,7 @@ def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
             raise ValueError(f"it is larger than {MAX_BYTES >> 20} MB")
         values = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
-        problems.append(f"{file}: it cannot be read: {error.strerror or error}.")
+        problems.append(f"{file}: the file cannot be read: {error.strerror or error}.")
         return None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         mark = getattr(error, "problem_mark", None)
@@ -160,9 +162,9 @@ def _row(values: YamlValues) -> dict[str, Any]:
     subpixel = row["total_subpix"]
     row |= {
         "template": own.text("template", ""),
-        "specification": own.whole("specification", 1),
-        "tile": own.whole("tile", 1),
-        "dither": own.whole("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
+        "specification": own.integer("specification", 1),
+        "tile": own.integer("tile", 1),
+        "dither": own.integer("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
     }
     row |= _settings(values, own, row["instrument"])
     row |= _status(values, row, reading)
@@ -175,9 +177,9 @@ def _output(values: YamlValues) -> dict[str, Any]:
     file = output.text("file").removesuffix(".fits").removesuffix("_uncal")
     if not _NAME.fullmatch(file):
         output.report("file", f"expected jw…_uncal.fits, not {file!r}")
-    program = output.whole("program_number", 0)
+    program = output.integer("program_number", 0)
     if len(file) > 7 and file[2:7].isdigit():
-        program = int(file[2:7])  # Mirage's zeros in front of the number make it an octal one
+        program = int(file[2:7])  # Mirage's leading zeros make the number an octal one in YAML
     date = f"{output.text('date_obs')}T{output.text('time_obs')}"
     try:
         start = iso_time(parse_date(date))
@@ -187,12 +189,12 @@ def _output(values: YamlValues) -> dict[str, Any]:
     return {
         "name": file,
         "program": program,
-        "observation": output.whole("observation_number"),
-        "visit": output.whole("visit_number"),
-        "visit_group": output.whole("visit_group", 1),
-        "sequence": output.whole("sequence_id", 1),
+        "observation": output.integer("observation_number"),
+        "visit": output.integer("visit_number"),
+        "visit_group": output.integer("visit_group", 1),
+        "sequence": output.integer("sequence_id", 1),
         "activity": output.text("activity_id", "01"),
-        "exposure": output.whole("exposure_number"),
+        "exposure": output.integer("exposure_number"),
         "target": output.label("target_name"),
         "target_ra": output.number("target_ra", float("nan")),
         "target_dec": output.number("target_dec", float("nan")),
@@ -203,18 +205,18 @@ def _output(values: YamlValues) -> dict[str, Any]:
         "category": output.text("Proposal_category", "GO"),
         "science_category": output.label("Science_category"),
         "primary_dither_type": output.label("primary_dither_type"),
-        "total_primary": output.whole("total_primary_dither_positions", 1),
-        "primary": output.whole("primary_dither_position", 1),
+        "total_primary": output.integer("total_primary_dither_positions", 1),
+        "primary": output.integer("primary_dither_position", 1),
         "subpix_type": output.label("subpix_dither_type"),
-        "total_subpix": output.whole("total_subpix_dither_positions", 1),
-        "subpix": output.whole("subpix_dither_position", 1),
+        "total_subpix": output.integer("total_subpix_dither_positions", 1),
+        "subpix": output.integer("subpix_dither_position", 1),
         "xoffset": output.number("xoffset", 0.0),
         "yoffset": output.number("yoffset", 0.0),
     }
 
 
 def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, ExposureSpecification]:
-    """Return what the detector reads; None after a problem."""
+    """Return the detector with its aperture and optics (None after a problem), and the specification."""
     instrument = values.section("Inst").text("instrument").upper()
     mode = values.section("Inst").choice("mode", _MODES, "imaging")
     readout = values.section("Readout")
@@ -222,11 +224,11 @@ def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, Expos
         instrument,
         mode=mode,
         readpatt=readout.checked("readpatt", lambda text: get_readout(instrument, text).name, ""),
-        ngroup=readout.whole("ngroup", lowest=1),
-        nint=readout.whole("nint", lowest=1),
+        ngroup=readout.integer("ngroup", lowest=1),
+        nint=readout.integer("nint", lowest=1),
     )
     name = readout.text("array_name")
-    amplifiers = readout.whole("namp", 0)
+    amplifiers = readout.integer("namp", 0)
     try:
         place = aperture(name)
         detector = get_detector(place.detector)
@@ -252,7 +254,7 @@ def _reading(values: YamlValues, own: YamlValues) -> tuple[Reading | None, Expos
 
 
 def _optics(readout: YamlValues, instrument: str) -> tuple[str, str]:
-    """Return (filter, pupil); the two may be in each other's place, and are both absent for FGS."""
+    """Return (filter, pupil); the two may be interchanged, and are both empty for FGS."""
     filter, pupil = (readout.text(key, "").upper() for key in ("filter", "pupil"))
     if instrument == "FGS" or not filter:
         return "", ""
@@ -267,7 +269,7 @@ def _optics(readout: YamlValues, instrument: str) -> tuple[str, str]:
 
 
 def _place(values: YamlValues, own: YamlValues, reading: Reading) -> dict[str, Any]:
-    """Return where the exposure points."""
+    """Return the columns with the pointing of the exposure."""
     telescope, place = values.section("Telescope"), reading.aperture
     ra, dec, roll = telescope.angle("ra"), telescope.angle("dec"), telescope.number("rotation", 0.0)
     pointing = {
@@ -278,7 +280,7 @@ def _place(values: YamlValues, own: YamlValues, reading: Reading) -> dict[str, A
     }
     sky = sky_values(_attitude(pointing, roll), place)
     moved = max(abs(sky["dec_ref"] - dec), abs((sky["ra_ref"] - ra + 180) % 360 - 180)) * 3600
-    if moved > 1e-3:  # the file was edited: what a user of Mirage edits rules
+    if moved > 1e-3:  # the file was edited: Mirage's keys have precedence
         pointing = {"ra_pointing": ra, "dec_pointing": dec, "v2": place.v2_ref, "v3": place.v3_ref}
         sky = sky_values(_attitude(pointing, roll), place)
     return {"pa_v3": roll, **pointing, **sky}
@@ -297,7 +299,7 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
     if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
         level = "date"
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
-    # Of a type that Mirage has a key for, that key decides: it may have been edited.
+    # Mirage's key has precedence for types that have one: it may have been edited.
     edited = {kind for key, kind in REFERENCE_KEYS.items() if files.text(key, "").lower() == "crds"}
     named = {
         kind: path for kind, path in own.mapping("overrides").items() if kind not in {*overrides, *edited}
@@ -323,14 +325,14 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
         darks=darks[0] if darks else DARKS[0],
         effects=Effects(own.words("effects", effect_names(), effects.names)),
-        random_seed=own.whole("random_seed", signals.whole("poissonseed", DEFAULT_SEED)),
+        random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
 
 
 def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
-    """Return whether the exposure can be simulated, and why not."""
+    """Return whether the exposure can be simulated, and the reason if it cannot."""
     moving = values.section("Telescope").text("tracking", "sidereal").lower() != "sidereal"
     name = row["target"]
     target = Target(1, name, row["target_ra"], row["target_dec"], moving)
-    reason = why_not(reading, target, name) if reading is not None else "it was not read"
+    reason = unsupported_reason(reading, target, name) if reading is not None else "it was not read"
     return {"status": "unsupported" if reason else "ready", "reason": reason}

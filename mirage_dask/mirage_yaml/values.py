@@ -1,4 +1,4 @@
-"""Access to the sections of a YAML file that collects problems, with section and key, and knows which keys were used."""
+"""Access to the sections of a YAML file that collects problems, with section and key, and records which keys are used."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _MISSING = object()
 
 
 class YamlValues:
-    """A section of a file, or the file as a whole.
+    """A section of a file, or the whole file.
 
     Parameters
     ----------
     values
-        Its keys and values.
+        Keys and values.
     problems
-        Where problems go.
+        Collects the problems.
     name
-        Name of the section; empty for the whole.
+        Name of the section; empty for the whole file.
     """
 
     def __init__(self, values: Mapping[str, Any], problems: Problems, name: str = ""):
@@ -38,7 +38,7 @@ class YamlValues:
         self._sections: dict[str, YamlValues] = {}
 
     def section(self, name: str, *, required: bool = True) -> YamlValues:
-        """Return a section; one that is missing is empty, and a problem if it is required."""
+        """Return a section; an empty one if it is missing, which is a problem if it is required."""
         if name not in self._sections:
             found = self._values.get(name)
             if not isinstance(found, Mapping):
@@ -52,7 +52,7 @@ class YamlValues:
         return self._sections[name]
 
     def unused(self) -> dict[str, Any]:
-        """Return what was never asked for, by 'section:key'."""
+        """Return the values that were not used, by 'section:key'."""
         prefix = f"{self.name}:" if self.name else ""
         found = {f"{prefix}{key}": value for key, value in self._values.items() if key not in self._used}
         for section in self._sections.values():
@@ -60,7 +60,7 @@ class YamlValues:
         return found
 
     def report(self, key: str, problem: str) -> None:
-        """Add a problem with a key."""
+        """Append a problem with a key."""
         self.problems.add(f"{self.name}:{key}", problem)
 
     def _get(self, key: str, default: Any) -> Any:
@@ -74,7 +74,7 @@ class YamlValues:
         return default
 
     def text(self, key: str, default: Any = _MISSING) -> str:
-        """Return a text; blanks around it are dropped, and 'None' counts as missing."""
+        """Return a text without surrounding blanks; 'None' is treated as missing."""
         value = self._get(key, default)
         if isinstance(value, Mapping | list):
             self.report(key, f"expected a text, not {value!r}")
@@ -82,7 +82,7 @@ class YamlValues:
         return "" if value is None else str(value).strip()
 
     def label(self, key: str) -> str:
-        """Return a text that may well be the word NONE; only Python's None, or its name, is an empty one."""
+        """Return a text that may be the word NONE; only None or 'None' is treated as empty."""
         self._used.add(key)
         value = self._values.get(key)
         return "" if value is None or value == "None" else str(value)
@@ -96,7 +96,7 @@ class YamlValues:
         return value
 
     def checked(self, key: str, look_up: Callable[[str], Any], default: Any) -> Any:
-        """Return `look_up` of a text; `default` after reporting what it raised."""
+        """Return `look_up(text)`; report an `InputError` that it raises and return `default`."""
         try:
             return look_up(self.text(key))
         except InputError as error:
@@ -104,7 +104,7 @@ class YamlValues:
             return default
 
     def words(self, key: str, allowed: Sequence[str], default: Iterable[str]) -> tuple[str, ...]:
-        """Return the words of a text with blanks between them, each of them allowed; none of an empty text."""
+        """Return the allowed words of a text, which are separated by blanks; () for an empty text."""
         if self._values.get(key) == "":
             self._used.add(key)
             return ()
@@ -115,7 +115,7 @@ class YamlValues:
         return tuple(word for word in found if word in allowed)
 
     def mapping(self, key: str) -> dict[str, str]:
-        """Return the texts of a JSON object, {} where there is none."""
+        """Return the texts of a JSON object; {} if there is none."""
         text = self.text(key, "")
         try:
             found = json.loads(text) if text else {}
@@ -126,8 +126,8 @@ class YamlValues:
             return {}
         return found
 
-    def whole(self, key: str, default: Any = _MISSING, *, lowest: int = 0) -> int:
-        """Return a whole number of `lowest` or more, which may be a text of digits."""
+    def integer(self, key: str, default: Any = _MISSING, *, lowest: int = 0) -> int:
+        """Return an integer of `lowest` or more, which may be given as a text of digits."""
         value = self._get(key, default)
         if isinstance(value, str) and value.strip().isdecimal():
             value = int(value)
@@ -138,7 +138,7 @@ class YamlValues:
         return value
 
     def number(self, key: str, default: Any = _MISSING) -> float:
-        """Return a finite number; NaN stands only as a default."""
+        """Return a finite number; NaN only as a default or after a problem."""
         value = self._get(key, default)
         if value is default:
             return float(value)
@@ -153,7 +153,7 @@ class YamlValues:
         return found
 
     def angle(self, key: str) -> float:
-        """Return degrees, which may be written hh:mm:ss (ra) or dd:mm:ss (dec)."""
+        """Return an angle in degrees, which may be given as hh:mm:ss (ra) or dd:mm:ss (dec)."""
         value = self._get(key, _MISSING)
         match = _SEXAGESIMAL.fullmatch(str(value).strip())
         if match is None:
@@ -170,12 +170,12 @@ class YamlValues:
         return found
 
     def level(self, key: str, default: str) -> str | float:
-        """Return a background level or a number."""
+        """Return a background level, low, medium or high, or a number."""
         text = self.text(key, default).lower()
         return text if text in LEVELS else self.number(key, default)
 
     def flag(self, key: str, default: bool) -> bool:
-        """Return true or false."""
+        """Return a boolean."""
         value = self._get(key, default)
         if not isinstance(value, bool):
             self.report(key, f"{value!r} is neither true nor false")
@@ -186,7 +186,7 @@ class YamlValues:
         return PathTo("file", crds=True).parse(self._get(key, None), f"{self.name}:{key}", self.problems)
 
     def folder(self, key: str, *, usual: str | None = None) -> str:
-        """Return the path of an existing folder; empty for None, and for one that ends as the usual one does."""
+        """Return the path of an existing folder; empty for None, and for one that ends with `usual`."""
         value = self._get(key, None)
         if usual and isinstance(value, str) and PurePath(value).as_posix().lower().endswith(usual):
             return ""

@@ -1,16 +1,16 @@
-"""Write Mirage's YAML: one file for each detector exposure, with the sections and keys that its scripts know.
+"""Write Mirage's YAML: one file for each detector exposure, with Mirage's sections and keys.
 
-Everything that Mirage's reader looks for is written. What this package needs beyond it, to make the very same exposure of
-the file again, stands in a section of its own, `mirage_dask`, which Mirage passes over. Written as Mirage writes it, with
+The files have all keys that Mirage reads. Further values that this package needs, to simulate the same exposure from the
+file again, are in the additional section `mirage_dask`, which Mirage ignores. Values are those that Mirage writes, with
 these exceptions:
 
-- tables that come with Mirage are named 'config', its word for its own, and directories follow MIRAGE_DATA;
+- tables that are part of Mirage are named 'config', its word for them, and directories are those of MIRAGE_DATA;
 - cosmicRay:seed and simSignals:poissonseed are the proposal's random seed, not two random numbers for each file;
-- Output:sequence_id is the exposure's own, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
+- Output:sequence_id is that of the exposure, and obs_id agrees with it; Mirage writes 2 for the prime exposures of an
   observation with coordinated parallels;
-- Output:program_number is the number; Mirage's zeros in front make it an octal one;
-- a file that CRDS says is not needed is None, also where all names are written out (`crds_full_name`);
-- Output:PI_Name is empty where the proposal names nobody.
+- Output:program_number is an integer without leading zeros, which would make it octal in YAML;
+- a file that is not needed according to CRDS is None, also if all names are written (`crds_full_name`);
+- Output:PI_Name is empty if the proposal has no investigator.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ import pandas as pd
 import yaml
 
 from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_instrument
+from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 from mirage_dask.settings.sky import LEVELS
@@ -68,14 +70,13 @@ OWN_COLUMNS = (
     "v3",
 )
 OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
-"""Columns of the table that stand in the section of our own: of the proposal, and of the settings."""
+"""Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
 _CONFIG = "config"
-_COSMIC_RAY_SUFFIX = {"NIRCAM": "IPC_NIRCam_{}", "NIRISS": "IPC_NIRISS_{}", "FGS": "IPC_FGS_{}"}
 
 
 def can_be_written(table: pd.DataFrame) -> pd.Series:
-    """Return which rows are exposures that Mirage's YAML can describe: of our detectors, and pointed somewhere."""
+    """Return which rows Mirage's YAML can describe: exposures of known detectors with a pointing."""
     return (table["tframe"] > 0) & table["ra_ref"].notna()
 
 
@@ -89,11 +90,11 @@ def exposure_yaml(
     row
         The exposure.
     order
-        Place of the exposure in its proposal.
+        Index of the exposure in its proposal.
     datatype
         Output:datatype.
     directory
-        Output:directory, where simulated data go.
+        Output:directory, the folder for simulated data.
     """
     instrument, rays, settings = row.instrument, row.cosmic_rays, row.to_columns()
     data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
@@ -117,7 +118,7 @@ def exposure_yaml(
             "path": f"{data}/cosmic_ray_library",
             "library": rays.library if rays else "SUNMAX",
             "scale": rays.scale if rays else 0.0,
-            "suffix": _COSMIC_RAY_SUFFIX[instrument].format(row.detector.removeprefix("NRC")),
+            "suffix": f"IPC_{get_instrument(instrument).label}_{row.detector.removeprefix('NRC')}",
             "seed": row.random_seed,
         },
         "simSignals": _signal_section(row, data),
@@ -252,7 +253,7 @@ def _output_section(row: ExposureRow, datatype: str, directory: str) -> dict[str
 
 
 def yaml_text(values: Mapping[str, Any]) -> str:
-    """Return nested dictionaries as YAML, keys in their order."""
+    """Return nested dictionaries as YAML, with keys in their order."""
     dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
     return str(yaml.dump(dict(values), Dumper=dumper, sort_keys=False, allow_unicode=True))
 
@@ -271,14 +272,14 @@ def write_yaml(
     table
         Exposure table with its settings.
     folder
-        Where the files go; made if it is not there.
+        Folder for the files; created if it does not exist.
     datatype, directory
         Output:datatype ('linear', 'raw' or 'linear, raw') and Output:directory of every file.
 
     Returns
     -------
     list of Path
-        In the order of the table; the name of a file is that of the exposure.
+        Files in the order of the table; their names are those of the exposures.
 
     Raises
     ------
@@ -290,7 +291,7 @@ def write_yaml(
     rows = rows_of(table[can_be_written(table)])
     if not rows:
         raise InputError(
-            "No exposure of this proposal has a detector and a position that a YAML file could hold."
+            "No exposure of this proposal has a detector and a position, which a YAML file requires."
         )
     place = Path(folder)
     written = []
@@ -298,12 +299,9 @@ def write_yaml(
         place.mkdir(parents=True, exist_ok=True)
         for order, row in enumerate(rows):
             path = place / f"{row.name}.yaml"
-            partial = path.with_suffix(".yaml.part")
-            partial.write_text(
-                yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory)),
-                encoding="utf-8",
-            )
-            partial.replace(path)
+            text = yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory))
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
             written.append(path)
     except OSError as error:
         raise InputError(f"{folder}: the YAML files cannot be written: {error.strerror or error}.") from None

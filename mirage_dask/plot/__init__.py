@@ -1,7 +1,7 @@
-"""Pictures of what was planned and what was simulated.
+"""Pictures of planned and simulated exposures.
 
-Each `draw_…` returns a matplotlib figure that belongs to no global state: `figure.savefig("name.png")`, or the last line of
-a notebook cell. matplotlib is the extra `plot`; it is imported when the first picture is drawn.
+Each `draw_…` returns a matplotlib figure that is independent of pyplot's global state: use `figure.savefig("name.png")`, or
+make it the last line of a notebook cell. matplotlib is the extra `plot`; it is imported when the first picture is drawn.
 """
 
 from __future__ import annotations

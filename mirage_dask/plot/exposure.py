@@ -1,4 +1,4 @@
-"""One raw exposure at a glance: the light collected, a bright pixel up the ramp, and a cut-out group by group."""
+"""Summary picture of a raw exposure: the collected light, the ramp of a bright pixel, and a cut-out group by group."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 CUTOUTS = 6
 """Groups shown in the strip."""
-BORDER = 4
-"""Reference pixels around a full frame."""
+MARGIN = 4
+"""Pixels at the edges that are not looked at for a bright one: reference pixels, and pixels without all their neighbours."""
 NEARLY_FULL = 55_000
-"""Raw numbers above this are not taken for the bright pixel: its ramp would be flat."""
+"""Pixels with raw counts above this are not chosen as the bright pixel: their ramps are flat."""
 
 
 def draw_exposure(
@@ -38,7 +38,7 @@ def draw_exposure(
 ) -> Figure:
     """Draw one integration of an exposure.
 
-    Only a few groups and one pixel's ramp are read, so a lazy exposure with hundreds of groups is drawn as soon as one
+    Only a few groups and one pixel's ramp are read, so a lazy exposure with hundreds of groups is drawn as fast as one
     with ten.
 
     Parameters
@@ -46,7 +46,7 @@ def draw_exposure(
     exposure
         Dataset of one exposure with `raw`, uint16 DN over (integration, group, y, x), lazy or not.
     integration
-        Which integration.
+        Index of the integration.
     title
         Default: the name of the exposure and its filter.
     cutout
@@ -80,9 +80,9 @@ def draw_exposure(
 
 
 def _some_groups(raw: xr.DataArray, integration: int) -> tuple[NDArray[np.float32], NDArray[np.int_]]:
-    """Return the first group, the last one and a few between, (group, y, x), and their numbers from 0.
+    """Return the first group, the last one and a few between, (group, y, x), and their indices.
 
-    They are asked for by one slicing each: plain dask arrays hand only the first down to what computes or reads the values.
+    Each is selected by a single indexing operation: dask passes only the first one on to the source of the values.
     """
     last = raw.sizes["group"] - 1
     step = max(1, -(-last // CUTOUTS))
@@ -95,7 +95,7 @@ def _some_groups(raw: xr.DataArray, integration: int) -> tuple[NDArray[np.float3
 
 
 def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
-    """Return (time or number of each group, axis label): the coordinate along `group` in seconds where there is one."""
+    """Return (time or number of each group, axis label): the coordinate along `group` in seconds if there is one."""
     count = exposure.sizes["group"]
     for name, coordinate in exposure.coords.items():
         if coordinate.dims == ("group",) and coordinate.attrs.get("units") == "s":
@@ -104,12 +104,12 @@ def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
 
 
 def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
-    """Return (y, x) of the pixel that grew most steadily without being nearly full, off the reference pixels.
+    """Return (y, x) of the brightest pixel that is not nearly saturated and not a reference pixel.
 
-    Steadily: its smallest step between the groups counts, which a cosmic ray in one of them does not raise.
+    Brightness is the smallest step between groups, which a cosmic ray in one of them does not increase.
     """
     growth = np.diff(groups, axis=0).min(axis=0) if len(groups) > 1 else groups[0]
-    edge = BORDER if min(growth.shape) > 8 * BORDER else 0
+    edge = MARGIN if min(growth.shape) > 8 * MARGIN else 0
     inner = np.s_[edge : growth.shape[0] - edge, edge : growth.shape[1] - edge]
     candidates = np.where(groups[-1][inner] < NEARLY_FULL, growth[inner], -np.inf)
     y, x = np.unravel_index(int(candidates.argmax()), candidates.shape)
@@ -117,7 +117,7 @@ def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
 
 
 def _draw_ramp(ax: Axes, exposure: xr.Dataset, ramp: NDArray[np.float64], place: tuple[int, int]) -> None:
-    """Draw the ramp of one pixel, with the straight line through its first half: the gap is the non-linearity."""
+    """Draw the ramp of one pixel, and the straight line through its first half, which shows the non-linearity."""
     times, label = group_times(exposure)
     ax.plot(times, ramp, "o-", color=ACCENT, ms=5, lw=1.4)
     half = max(2, len(times) // 2)
@@ -146,7 +146,7 @@ def _draw_strip(
     place: tuple[int, int],
     side: int,
 ) -> None:
-    """Draw the surroundings of the bright pixel in each group shown, the first group taken off."""
+    """Draw the surroundings of the bright pixel in each group shown, minus the first group."""
     ny, nx = groups.shape[1:]
     y0 = int(np.clip(place[0] - side // 2, 0, max(ny - side, 0)))
     x0 = int(np.clip(place[1] - side // 2, 0, max(nx - side, 0)))

@@ -1,4 +1,4 @@
-"""Where the exposures of a proposal lie on the sky, with its targets and its sources."""
+"""Footprints of a proposal's exposures on the sky, with its targets and sources."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 
 MOST_SOURCES = 30_000
-"""Points drawn at most; of a larger catalog every n-th is shown, and the picture says so."""
+"""Most points that are drawn; of a larger catalog every n-th is shown, which the legend states."""
 
 
 def corners(regions: pd.Series) -> Floats:
@@ -27,7 +27,7 @@ def corners(regions: pd.Series) -> Floats:
     Raises
     ------
     InputError
-        If a string is no 'POLYGON ICRS ra dec …' of four corners; names the row.
+        If a string is not a 'POLYGON ICRS ra dec …' with four corners; names the row.
     """
     values = np.empty((len(regions), 4, 2))
     for i, (name, text) in enumerate(regions.items()):
@@ -35,24 +35,26 @@ def corners(regions: pd.Series) -> Floats:
         try:
             values[i] = np.array([float(w) for w in words[2:]]).reshape(4, 2)
         except ValueError:
-            raise InputError(f"s_region of row {name!r} is no POLYGON of four corners: {text!r}") from None
+            raise InputError(
+                f"s_region of row {name!r} is not a POLYGON with four corners: {text!r}"
+            ) from None
     return values
 
 
 def middle(ra: ArrayLike, dec: ArrayLike) -> tuple[float, float]:
-    """Return the direction (ra, dec) in degrees of the mean of unit vectors; right across ra = 0 and at the poles."""
+    """Return the direction (ra, dec), degrees, of the mean of unit vectors; correct across ra = 0 and at the poles."""
     a, d = np.radians(np.ravel(ra)), np.radians(np.ravel(dec))
     x, y, z = np.mean([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=1)
     return float(np.degrees(np.arctan2(y, x)) % 360.0), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
 
 
 def tangent(ra: ArrayLike, dec: ArrayLike, centre: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Project onto the plane that touches the sky at `centre` (gnomonic).
+    """Project onto the plane tangent to the sky at `centre` (gnomonic).
 
     Returns
     -------
     (east, north)
-        Offsets in arcsec; NaN for what lies on the other half of the sky.
+        Offsets in arcsec; NaN for positions on the opposite hemisphere.
     """
     a, d = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
     a0, d0 = np.radians(centre[0]), np.radians(centre[1])
@@ -66,7 +68,7 @@ def tangent(ra: ArrayLike, dec: ArrayLike, centre: tuple[float, float]) -> tuple
 
 
 def detector_names(detectors: pd.Series) -> str:
-    """Return the detectors of one filter in short: 'NRCB1–4', 'NRCA5 B5'."""
+    """Return the detectors of one filter in short form: 'NRCB1–4', 'NRCA5 B5'."""
     names = sorted(set(detectors))
     modules: dict[str, list[str]] = {}
     for name in names:
@@ -92,13 +94,13 @@ def draw_footprint(
     ----------
     table
         Exposure table; needs name, s_region, filter, pupil, detector, and uses target, target_ra, target_dec, program,
-        title. Rows without a region (not simulated) are left out and counted.
+        title. Rows without a region (not simulated) are skipped and counted.
     sources
         Catalogs by label, each with columns ra and dec in degrees.
     title
         Default: program and title of the table.
     ax
-        Draw here instead of in a figure of its own.
+        Axes to draw into, instead of a new figure.
 
     Raises
     ------
@@ -118,7 +120,9 @@ def _draw(
 
     drawn = table[table["s_region"].astype(str).str.startswith("POLYGON")]
     if drawn.empty:
-        raise InputError("No exposure of this table has a region on the sky (s_region): nothing to draw.")
+        raise InputError(
+            "No exposure of this table has a region on the sky (s_region); there is nothing to draw."
+        )
     sky = corners(drawn.set_index("name")["s_region"])
     centre = middle(sky[..., 0], sky[..., 1])
     east, north = tangent(sky[..., 0], sky[..., 1], centre)
@@ -146,7 +150,7 @@ def _draw(
     patches: list[Patch | Line2D] = []
     for band in sorted(
         set(bands), key=lambda b: (-wavelength(b), b)
-    ):  # long-wavelength detectors are larger: below
+    ):  # long-wavelength detectors are larger and drawn first
         chosen = (bands == band).to_numpy()
         colour = band_colour(band)
         alpha = float(np.clip(0.3 / np.sqrt(chosen.sum()), 0.01, 0.1))
@@ -184,7 +188,7 @@ def _draw(
 
 
 def _targets(ax: Axes, drawn: pd.DataFrame, centre: tuple[float, float], size: float) -> list:
-    """Mark the targets that lie within the picture; return the legend's entries."""
+    """Mark the targets inside the picture; return the legend's entries."""
     from matplotlib.lines import Line2D
 
     if not {"target", "target_ra", "target_dec"} <= set(drawn):
@@ -205,7 +209,7 @@ def _targets(ax: Axes, drawn: pd.DataFrame, centre: tuple[float, float], size: f
 
 
 def _title(table: pd.DataFrame) -> str:
-    """Program, its title, and how many exposures there are."""
+    """Return the programs, the title and the number of exposures as text."""
     programs = ", ".join(str(p) for p in sorted(set(table["program"]))) if "program" in table else ""
     name = str(table["title"].iloc[0]).strip() if "title" in table else ""
     short = name if len(name) <= 48 else name[:47].rstrip() + "…"
@@ -213,7 +217,7 @@ def _title(table: pd.DataFrame) -> str:
 
 
 def _sexagesimal(centre: tuple[float, float]) -> str:
-    """'03h32m28.2s −27°48′29″'."""
+    """Return a position as '03h32m28.2s −27°48′29″'."""
     seconds = round(centre[0] / 15.0 * 36000.0) / 10.0 % 86400.0
     h, m, s = int(seconds // 3600), int(seconds % 3600 // 60), seconds % 60
     arcsec = round(abs(centre[1]) * 3600.0)

@@ -1,12 +1,12 @@
-r"""A quick look at a whole store: every exposure's count rate, put together on the sky.
+r"""Quick-look mosaic of a store: the count rates of all exposures, coadded on the sky.
 
-The rate of a pixel is the median of its group differences, which a cosmic ray in one group does not move; where the
-ramp is saturated, what its first groups say. The median of each row of each output is taken off, which holds the sky and the
-1/f noise; single pixels far above all their neighbours (hot ones) are filled. A pixel's place follows from the four
-corners of S_REGION by bilinear interpolation in the tangent plane, good to a few detector pixels.
+The rate of a pixel is the median of its group differences, which is robust against a cosmic ray in one group; for saturated
+ramps it is computed from the first groups. The median of each row of each output is subtracted, which removes the sky and
+the 1/f noise; single pixels far above all their neighbours (hot ones) are replaced. Pixel positions are interpolated from
+the four corners of S_REGION, bilinearly in the tangent plane, accurate to a few detector pixels.
 
-This is for the eye. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between exposures,
-flux calibration; those are the JWST pipeline's.
+For visual inspection only. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between
+exposures, flux calibration; use the JWST pipeline for these.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.plot.exposure import BORDER, group_times
+from mirage_dask.instruments import get_detector
+from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.footprint import Floats, corners, middle, tangent
 from mirage_dask.plot.style import INK, SKY, band_colour, new_figure, passband, stretch, style, wavelength
 
@@ -31,36 +32,35 @@ if TYPE_CHECKING:
 Image = NDArray[np.float32]
 
 NEARLY_FULL = 45_000
-"""Raw numbers above which a pixel counts as saturated at the end of its ramp."""
-FULL = 2048
+"""Raw counts above which a pixel is considered saturated at the end of its ramp."""
 OUTPUT_COLUMNS = 512
-"""Columns of each of the four outputs of a full frame."""
+"""Columns over which a row is levelled: those of one output of a full frame."""
 
 
 @dataclass(frozen=True, eq=False)
 class Coadd:
-    """Images of one field in one or more filters, on one grid: north up, east left."""
+    """Images of one field in one or more filters, on a common grid: north up, east left."""
 
     images: dict[str, Image]
     """(ny, nx) DN/s by filter, from short to long wavelength; NaN where nothing was observed."""
     centre: tuple[float, float]
-    """Right ascension and declination of the middle, degrees."""
+    """Right ascension and declination of the centre, degrees."""
     extent: tuple[float, float, float, float]
-    """East at the left, east at the right, north at the bottom and at the top, arcsec from the centre."""
+    """East offset of the left and right edges, north offset of the bottom and top edges, arcsec from the centre."""
     scale: float
     """arcsec per pixel."""
     exposures: int
 
 
 def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int = 900) -> Coadd:
-    """Put exposures together on the sky.
+    """Coadd exposures on the sky.
 
     Parameters
     ----------
     table
         Rows to use; needs name, s_region, filter, pupil.
     read
-        Gives the dataset of an exposure by its name; its `raw` is read whole, one exposure at a time.
+        Returns the dataset of an exposure by its name; `raw` is loaded completely, one exposure at a time.
     pixels
         Length of the longer side of the images.
 
@@ -72,7 +72,7 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
     used = table[table["s_region"].astype(str).str.startswith("POLYGON")]
     if used.empty:
         raise InputError(
-            "No exposure of this table has a region on the sky (s_region): nothing to put together."
+            "No exposure of this table has a region on the sky (s_region); there is nothing to coadd."
         )
     sky = corners(used.set_index("name")["s_region"])
     centre = middle(sky[..., 0], sky[..., 1])
@@ -114,7 +114,7 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
     exposure
         Dataset with `raw` (integration, group, y, x).
     squeeze
-        Average this many pixels along the rows: rows stay apart, because 1/f noise differs from row to row.
+        Average this many pixels along the rows; rows are not averaged, because 1/f noise differs from row to row.
 
     Returns
     -------
@@ -134,26 +134,26 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
         part = rate[:, columns[0] : columns[-1] + 1]
         part -= np.median(part, axis=1, keepdims=True)
     rate = _without_single_pixels(rate)
-    if (ny, nx) == (FULL, FULL):
-        edge = max(1, BORDER // squeeze)
-        rate[:BORDER] = rate[-BORDER:] = rate[:, :edge] = rate[:, -edge:] = np.nan
+    detector = exposure.attrs.get("detector")
+    if detector and (array := get_detector(str(detector)).array).science_shape == (ny, nx):
+        rate[~array.science_sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
     return rate
 
 
 def _bright_rates(ramp: Any, times: Floats, steps: Image, rate: Image) -> Image:
-    """Replace the rates of pixels that were full before the end, without taking cosmic rays for stars."""
+    """Replace the rates of pixels that saturate before the end, without mistaking cosmic rays for stars."""
     from scipy.ndimage import binary_opening
 
-    # Light fills the first group as fast as the second; a hit fills one of them.
+    # Light increases both groups at the same rate; a hit increases one of them.
     first = (ramp[0] - np.median(ramp[0])) / np.float32(times[0])
     rate = np.where(ramp[-1] >= NEARLY_FULL, np.minimum(steps[0], first), rate)
-    # Full in the first group already: a star's core has at least three by three such pixels.
+    # Saturated in the first group: a star's core has at least three by three such pixels.
     core = binary_opening(ramp[0] >= NEARLY_FULL, np.ones((3, 3)))
     return np.where(core, first, rate)
 
 
 def _without_single_pixels(image: Image) -> Image:
-    """Lower pixels that stand alone, five times above noise and neighbours, to the brightest of the neighbours."""
+    """Reduce isolated pixels, five times above noise and neighbours, to the brightest of the neighbours."""
     from scipy.ndimage import maximum_filter
 
     neighbours = maximum_filter(image, footprint=[[1, 1, 1], [1, 0, 1], [1, 1, 1]], mode="nearest")
@@ -162,7 +162,7 @@ def _without_single_pixels(image: Image) -> Image:
 
 
 def _squeeze(nx: int, pixel: float, scale: float) -> int:
-    """Return how many pixels to average along a row so that they stay well below the pixels of the image."""
+    """Return the number of pixels to average along a row, such that they remain well below the image's pixel size."""
     return next(n for n in (8, 4, 2, 1) if nx % n == 0 and n * pixel <= max(0.5 * scale, pixel))
 
 
@@ -172,7 +172,7 @@ def _points(
     """Yield (values, east, north) of all pixels, a few rows at a time.
 
     `outline` holds the (4, 2) corners in arcsec, counter-clockwise in pixels from the outer corner of pixel (0, 0).
-    Pixels not much smaller than those of the image are split, so that no holes are left between them.
+    Pixels not much smaller than those of the image are split, to avoid gaps between them.
     """
     ny, nx = rate.shape
     kx, ky = (_split(np.hypot(*(outline[k] - outline[0])) / n, scale) for k, n in ((1, nx), (3, ny)))
@@ -189,16 +189,16 @@ def _points(
 
 
 def _split(pixel: float, scale: float) -> int:
-    """Return into how many parts to cut the side of a pixel."""
+    """Return the number of parts into which to split the side of a pixel."""
     return 1 if pixel < 0.6 * scale else int(np.ceil(1.6 * pixel / scale))
 
 
 def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8) -> Image:
-    """Combine several filters into a picture, (ny, nx, 3) in 0 to 1.
+    """Combine several filters into a picture, (ny, nx, 3), values 0 to 1.
 
-    Each filter is scaled by its own noise and drawn in its own hue, short wavelengths blue, long ones red; the sum is
-    stretched by asinh in brightness alone, so that hues survive in bright sources (Lupton et al. 2004, PASP 116, 133).
-    Where a filter did not look, the mean of the others stands in: neutral, not a colour of its own.
+    Each filter is scaled by its own noise and drawn in its own hue, short wavelengths blue, long ones red; the brightness
+    of the sum is stretched by asinh, which preserves the hues of bright sources (Lupton et al. 2004, PASP 116, 133).
+    Where a filter has no data, the mean of the others is used, which is neutral in colour.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8
     faint
         The stretch is linear up to about this many times the noise.
     smooth
-        Width (sigma) in pixels of a Gaussian that takes the grain off; 0 for none.
+        Width (sigma) in pixels of a Gaussian filter; 0 for none.
     """
     levels = []
     for image in images.values():
@@ -226,7 +226,7 @@ def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8
 
 
 def _smoothed(image: Image, width: float) -> Floats:
-    """Convolve with a Gaussian, weighing only what was observed."""
+    """Convolve with a Gaussian, ignoring pixels without data."""
     from scipy.ndimage import gaussian_filter
 
     seen = np.isfinite(image)
@@ -236,7 +236,7 @@ def _smoothed(image: Image, width: float) -> Floats:
 
 
 def _hues(count: int) -> Floats:
-    """Return (count, 3) colours from blue to red that add up to white."""
+    """Return (count, 3) colours from blue to red whose sum is white."""
     if count == 1:
         return np.ones((1, 3))
     stops = np.array([[0.15, 0.45, 1.0], [0.5, 0.9, 0.55], [1.0, 0.45, 0.15]])

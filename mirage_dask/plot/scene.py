@@ -1,4 +1,4 @@
-"""What light falls on one detector: the seed of an exposure, before any noise."""
+"""Picture of the light on one detector: the seed image of an exposure, without noise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 160) -> Figure:
-    """Draw the scene on one detector, whole and around its brightest source.
+    """Draw the scene on one detector, complete and around its brightest source.
 
     Parameters
     ----------
     exposure
-        Dataset of one exposure, lazy or not, with `seed` in electrons/s over (y, x); of a scene that changes in time
+        Dataset of one exposure, lazy or not, with `seed` in electrons/s over (y, x); for a time-dependent scene
         the first frame is drawn.
     title
         Default: the name of the exposure and its filter.
@@ -34,7 +34,7 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
 
         sky = float(np.median(image))
         image = image - np.float32(sky)
-        # Linear up to a few percent of the sky: about where a source drowns in its noise.
+        # Linear up to a few percent of the sky, about its noise.
         linear = max(0.03 * abs(sky), 1e-4)
         scale = AsinhNorm(
             linear_width=linear, vmin=-linear, vmax=max(float(np.percentile(image, 99.9995)), 30.0 * linear)
@@ -63,7 +63,7 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
 
 
 def describe(exposure: xr.Dataset) -> str:
-    """Return name, detector and filter of an exposure from its attributes, as far as they are there."""
+    """Return name, detector and filter of an exposure from its attributes, without missing ones."""
     attrs = exposure.attrs
     words = [str(attrs.get(key, "")) for key in ("name", "filter", "pupil")]
     return "  ".join(w for w in words if w and w != "CLEAR")

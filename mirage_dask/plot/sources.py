@@ -18,13 +18,13 @@ def catalog_sources(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     ----------
     table
         Exposure table of a proposal or a store, with the columns point_source and galaxy: paths of catalogs, empty for
-        none. Files that are gone are left out: a store outlives the catalogs it was made from.
+        none. Missing files are skipped, since the catalogs of a store may have been deleted.
 
     Returns
     -------
     dict
-        'stars' and 'galaxies', where there are any: columns ra and dec, degrees. Catalogs in pixels have no place on the
-        sky and are left out.
+        'stars' and 'galaxies', if there are any: columns ra and dec, degrees. Catalogs in pixels have no sky positions
+        and are skipped.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""One look for all pictures: dark sky, light ink, colours that follow the wavelength of the filter."""
+"""Common style of all pictures: dark background, light text, colours by wavelength of the filter."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _SETTINGS: dict[str, Any] = {
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw with the look of this package; the user's own settings are back afterwards.
+    """Apply the style of this package inside the block; the user's settings are restored afterwards.
 
     Raises
     ------
@@ -94,27 +94,27 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110, palette: bool = Fa
     figure
         From one of the `draw_…` functions.
     path
-        Its ending chooses the kind of file.
+        Its suffix determines the file format.
     dpi
         Pixels per inch.
     palette
-        Give a PNG a palette of 256 colours: a third of the size, for pages that people load.
+        Write a PNG with a palette of 256 colours, for web pages: a third of the size.
 
     Raises
     ------
     InputError
-        If the folder does not exist or cannot be written, or the ending is none that matplotlib writes.
+        If the folder does not exist or cannot be written, or matplotlib does not support the suffix.
     """
     path = Path(path)
     try:
-        figure.draw_without_rendering()  # labels find their places in a first pass, the layout follows in the second
+        figure.draw_without_rendering()  # labels are placed in a first pass, the layout is computed in the second
         if palette:
             _save_with_palette(figure, path, dpi)
         else:
             figure.savefig(path, dpi=dpi)
-    except ValueError as error:  # matplotlib lists the formats it knows
+    except ValueError as error:  # matplotlib lists its formats
         raise InputError(
-            f"{path}: cannot draw into this kind of file; use .png, .pdf or .svg ({error})."
+            f"{path}: the file format is not supported; use .png, .pdf or .svg ({error})."
         ) from None
     except OSError as error:
         raise InputError(
@@ -134,12 +134,12 @@ def _save_with_palette(figure: Figure, path: Path, dpi: int) -> None:
 
 
 def passband(filter: str, pupil: str) -> str:
-    """Return the element that sets the band: the narrow one where filter and pupil are both filters."""
+    """Return the element that defines the bandpass: the narrow one if filter and pupil are both filters."""
     return pupil if re.fullmatch(r"F\d{3}[A-Z]\d?", pupil) else filter
 
 
 def wavelength(band: str) -> float:
-    """Return the wavelength in a filter's name, micron: 4.44 for 'F444W'; 2.0 where there is none."""
+    """Return the wavelength in a filter's name, micron: 4.44 for 'F444W'; 2.0 if there is none."""
     match = re.search(r"F(\d{3})", band)
     return int(match.group(1)) / 100.0 if match else 2.0
 
@@ -162,9 +162,9 @@ def stretch(image: NDArray[Any], *, faint: float = 3.0, bright: float = 99.95) -
     image
         Any shape; values that are not finite are ignored.
     faint
-        The linear part reaches this many times the noise, estimated from the median absolute deviation.
+        The scale is linear up to this many times the noise, estimated from the median absolute deviation.
     bright
-        Percentile of the values that is drawn brightest.
+        Percentile of the values that is drawn at full brightness.
     """
     from matplotlib.colors import AsinhNorm
 
@@ -189,12 +189,12 @@ def blocks(image: NDArray[Any], size: int = 1024) -> NDArray[np.float32]:
 
 
 def colour_bar(figure: Figure, image: Any, axes: Axes, label: str) -> None:
-    """Put a labelled colour bar beside an image drawn on an asinh scale, with ticks that keep their distance."""
+    """Add a labelled colour bar to an image with an asinh scale, with ticks that do not overlap."""
     bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.015)
     low, high = image.norm.vmin, image.norm.vmax
     decades = [m * 10.0**e for e in range(-4, 7) for m in (1, 3)]
     ticks: list[float] = []
-    for value in [0.0, *reversed(decades)]:  # zero and the brightest first
+    for value in [0.0, *reversed(decades)]:  # zero and the brightest have precedence
         place = float(image.norm(value))
         if low <= value <= high and all(abs(place - float(image.norm(t))) > 0.09 for t in ticks):
             ticks.append(value)

@@ -1,4 +1,4 @@
-"""Attitude: where the telescope's axes point on the sky.
+"""Attitude: the orientation of the telescope's axes on the sky.
 
 Frames. The *sky* frame holds ICRS unit vectors ``u = (cos d cos a, cos d sin a, sin d)``. The *V* frame is
 fixed to the observatory; the direction with telescope coordinates V2, V3 is
@@ -9,9 +9,9 @@ transpose of
 
     A = Rz(ra) Ry(-dec) Rx(-roll) Ry(V3) Rz(-V2)
 
-(JWST-STScI-001550, section 6.1), where roll is the position angle of the V3 axis *at* (V2, V3). The angle
-that a user gives, PA_V3, is turned into that local roll as Mirage and the pipeline's
-`set_telescope_pointing` do (`local_roll`).
+(JWST-STScI-001550, section 6.1), where roll is the position angle of the V3 axis *at* (V2, V3). The user's
+angle, PA_V3, is converted to that local roll (`local_roll`) as in Mirage and the pipeline's
+`set_telescope_pointing`.
 
 NOT modelled: velocity aberration, jitter, guide-star errors.
 """
@@ -28,7 +28,7 @@ ARCSEC = np.pi / 180.0 / 3600.0
 
 
 def radec_to_unit(ra: npt.ArrayLike, dec: npt.ArrayLike) -> Floats:
-    """Turn sky positions into unit vectors.
+    """Convert sky positions to unit vectors.
 
     Parameters
     ----------
@@ -44,7 +44,7 @@ def radec_to_unit(ra: npt.ArrayLike, dec: npt.ArrayLike) -> Floats:
 
 
 def unit_to_radec(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Turn unit vectors (n, 3) into ICRS degrees, right ascension in [0, 360)."""
+    """Convert unit vectors (n, 3) to ICRS degrees, right ascension in [0, 360)."""
     x, y, z = np.moveaxis(np.atleast_2d(np.asarray(unit, float)), -1, 0)
     ra = np.degrees(np.arctan2(y, x)) % 360.0
     # A tiny negative angle modulo 360 rounds to 360.
@@ -52,12 +52,12 @@ def unit_to_radec(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 
 def v2v3_to_unit(v2: npt.ArrayLike, v3: npt.ArrayLike) -> Floats:
-    """Turn telescope coordinates, arcsec, into unit vectors (n, 3) of the V frame."""
+    """Convert telescope coordinates, arcsec, to unit vectors (n, 3) of the V frame."""
     return radec_to_unit(np.asarray(v2, float) / 3600.0, np.asarray(v3, float) / 3600.0)
 
 
 def unit_to_v2v3(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
-    """Turn unit vectors (n, 3) of the V frame into V2, V3, arcsec, V2 in [-648000, 648000)."""
+    """Convert unit vectors (n, 3) of the V frame to V2, V3, arcsec, V2 in [-648000, 648000)."""
     v2, v3 = unit_to_radec(unit)
     return (v2 + 180.0) % 360.0 * 3600.0 - 648000.0, v3 * 3600.0
 
@@ -75,15 +75,15 @@ def _rotation(axis: int, degrees: float) -> Floats:
 def local_roll(ra: float, dec: float, v2: float, v3: float, pa_v3: float) -> float:
     """Return the position angle of the V3 axis at (v2, v3), degrees east of north in [0, 360).
 
-    The formula of JWST-STScI-001550 that the pipeline and Mirage use: the matrix M of the boresight is made
-    with the coordinates of the target itself, so PA_V3 is meant near the target.
+    The formula of JWST-STScI-001550 that the pipeline and Mirage use: the matrix M of the boresight is computed
+    with the coordinates of the target, so PA_V3 refers to the vicinity of the target.
 
     Parameters
     ----------
     ra, dec
         Target, ICRS degrees.
     v2, v3
-        Where the target is put, arcsec.
+        Position of the target in the focal plane, arcsec.
     pa_v3
         Position angle of the V3 axis, degrees.
     """
@@ -115,7 +115,7 @@ def attitude_matrix(ra: float, dec: float, v2: float, v3: float, pa_v3: float) -
     ra, dec
         Target, ICRS degrees.
     v2, v3
-        Where the target is put, arcsec.
+        Position of the target in the focal plane, arcsec.
     pa_v3
         Position angle of the V3 axis, degrees; see `local_roll`.
 
@@ -134,7 +134,7 @@ def roll_at(attitude: Floats, v2: float, v3: float) -> float:
     """Return the position angle of the V3 axis at (v2, v3) under an attitude, degrees in [0, 360).
 
     It is the keyword ROLL_REF of an aperture with that reference point: with it the pipeline's sky
-    transformation is this very attitude.
+    transformation equals this attitude.
     """
     c2, s2 = np.cos(v2 * ARCSEC), np.sin(v2 * ARCSEC)
     c3, s3 = np.cos(v3 * ARCSEC), np.sin(v3 * ARCSEC)

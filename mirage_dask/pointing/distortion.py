@@ -4,14 +4,14 @@ A `Distortion` holds two maps between full-frame science pixels (0-based) and (V
 
     p = sum_{i+j<=n} c_ij a^i b^j
 
-in normalised coordinates (a, b) that run over [-1, 1] inside the *domain*, the detector and a margin around
-it. The way back first applies an affine map, (V2, V3) -> normalised pixels, so that its polynomial is the
-identity and a small correction. Outside the domain a polynomial of high order would soon run back onto the
-detector; there (a, b) are clamped to the domain and the affine excess is added, so that a source far away
-stays far away.
+in normalised coordinates (a, b) with values in [-1, 1] inside the *domain*, the detector and a margin around
+it. The inverse first applies an affine map, (V2, V3) -> normalised pixels, so that its polynomial is the
+identity and a small correction. Outside the domain a polynomial of high order would soon return values on the
+detector; there (a, b) are clamped to the domain and the affine excess is added, so that a distant source
+stays distant.
 
 `Distortion.to_pixels` uses + - * / and comparisons of float64 only, in a fixed order: the same bits on every
-processor. Fits use LAPACK; they are made once, on the client, and what travels are the coefficients.
+processor. Fits use LAPACK; they are computed once, on the client, and only the coefficients are sent to workers.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _fit(a: Floats, b: Floats, values: tuple[Floats, ...], order: int) -> list[C
 
 @dataclass(frozen=True)
 class Distortion:
-    """Polynomials between full-frame science pixels and V2, V3; see the module's text."""
+    """Polynomials between full-frame science pixels and V2, V3; see the module's docstring."""
 
     centre: float
     """Pixel at normalised 0, in both axes."""
@@ -71,12 +71,12 @@ class Distortion:
     affine: tuple[float, float, float, float]
     """Row-major 2 x 2, arcsec -> normalised pixels."""
     reach: float
-    """Largest affine coordinate, in magnitude, that belongs to the domain; a little above 1."""
+    """Largest absolute affine coordinate inside the domain; a little above 1."""
     x: Coefficients
     """Normalised x of the affine map's result."""
     y: Coefficients
     residual: float
-    """Largest residual of the fits, pixels, on points that were not fitted."""
+    """Largest residual of the fits, pixels, at points that were not fitted."""
 
     def to_pixels(self, v2: Floats, v3: Floats) -> tuple[Floats, Floats]:
         """Return 0-based full-frame science pixels of V2, V3 in arcsec; bit-stable."""
@@ -131,8 +131,8 @@ def distortion_from_model(
     forward
         Callable of arrays x, y (0-based full-frame science pixels) that returns V2, V3 in arcsec.
     inverse
-        Callable of V2, V3 that returns x, y. By default the way back is fitted to `forward` itself, which is
-        what closes with a pipeline that uses `forward`.
+        Callable of V2, V3 that returns x, y. By default the inverse is fitted to `forward` itself, so that it is
+        consistent with a pipeline that uses `forward`.
     size
         Pixels along the longer side of the detector.
     margin
@@ -140,12 +140,12 @@ def distortion_from_model(
     orders
         Polynomial orders to try, lowest first, until the residual is below `TOLERANCE`.
     label
-        What to call the model in an error, such as its file name.
+        Name of the model in errors, such as its file name.
 
     Raises
     ------
     ReferenceFileError
-        If the model gives no finite numbers, is singular, or no order is good enough.
+        If the model gives values that are not finite, is singular, or no order reaches `TOLERANCE`.
     """
     centre, half = (size - 1) / 2.0, size / 2.0 + margin
     # Chebyshev nodes keep the fit even at the edges; the check grid is uniform, reaches the corners and
@@ -162,18 +162,20 @@ def distortion_from_model(
     if inverse is not None:
         x, y = (np.asarray(p, float) for p in inverse(v2, v3))
     if not all(np.isfinite(q).all() for q in (v2, v3, x, y)):
-        raise ReferenceFileError(f"{label}: it gives numbers that are not finite on or near the detector.")
+        raise ReferenceFileError(
+            f"{label}: the model gives values that are not finite on or near the detector."
+        )
 
     plane = np.stack([np.ones(fit_a.size), fit_a, fit_b], axis=-1)
     slope2, slope3 = (np.linalg.lstsq(plane, v[fitted], rcond=None)[0] for v in (v2, v3))
     jacobian = np.array([[slope2[1], slope2[2]], [slope3[1], slope3[2]]])  # arcsec per normalised pixel
     if not abs(np.linalg.det(jacobian)) > 1e-6 * np.abs(jacobian).max() ** 2:
-        raise ReferenceFileError(f"{label}: it is singular: pixels do not map to an area of V2, V3.")
+        raise ReferenceFileError(f"{label}: the model is singular: pixels do not map to an area in V2, V3.")
     affine = np.linalg.inv(jacobian)
     v_centre = (float(slope2[0]), float(slope3[0]))
     back_a = affine[0, 0] * (v2 - v_centre[0]) + affine[0, 1] * (v3 - v_centre[1])
     back_b = affine[1, 0] * (v2 - v_centre[0]) + affine[1, 1] * (v3 - v_centre[1])
-    # Distortion lets the affine map overshoot the domain a little; the clamp must not cut that off.
+    # With distortion the affine map exceeds the domain slightly; the clamp must not cut that off.
     reach = float(max(np.abs(back_a).max(), np.abs(back_b).max()))
 
     scale = float(np.sqrt(abs(np.linalg.det(jacobian)))) / half  # arcsec per pixel
@@ -191,7 +193,7 @@ def distortion_from_model(
             break
     else:
         raise ReferenceFileError(
-            f"{label}: polynomials follow it only to {best:.2g} pixel, not to {TOLERANCE}."
+            f"{label}: the polynomial fit has residuals of {best:.2g} pixel, above {TOLERANCE}."
         )
     return Distortion(
         centre=centre,

@@ -1,26 +1,26 @@
-"""Where a moving target is: tracks, and the ephemerides that JPL Horizons prints.
+"""Positions of moving targets: tracks, and ephemerides written by JPL Horizons.
 
 Times are UTC; a `datetime` without a time zone is UTC, one with a zone is converted.
 
 *Interpolation.* Between two rows the position follows the cubic through the unit vectors of the two rows before and the
-two after (Lagrange), so that neither right ascension 0 nor a pole is special; with a row a day the error for Mars is below
-0.1 arcsec. In the first and the last interval it is the parabola through three rows. A neighbour nearer than a tenth
-of the interval takes no part: what its position was rounded by would be drawn out over the interval.
+two after (Lagrange), so that neither right ascension 0 nor a pole is special; with one row per day the error for Mars is
+below 0.1 arcsec. In the first and the last interval it is the parabola through three rows. A neighbour nearer than a tenth
+of the interval is not used: its rounding error would be amplified over the interval.
 
-*What is read* is the table between the lines ``$$SOE`` and ``$$EOE`` of an observer table (quantity 1, astrometric RA and
-Dec), in columns or comma-separated, under the last line before it that names the date:
+*Format.* The rows between the lines ``$$SOE`` and ``$$EOE`` of an observer table (quantity 1, astrometric RA and
+Dec), in columns or comma-separated, after the heading that names the date column:
 
     Date__(UT)__HR:MN     R.A._____(ICRF)_____DEC   APmag …       2020-Sep-08 00:00  m  01 49 28.77 +06 43 43.8 …
     Date_________JDUT, , , R.A._(ICRF), DEC_(ICRF), APmag …       2459100.5, , , 27.369875, 6.728833, …
 
 Dates are calendar dates (to minutes, seconds or fractions of them) or Julian dates, of which the first counts; angles are
-decimal degrees or sexagesimal. The flags of the Sun's and the Moon's presence after the date (``*``, ``m`` …) are passed
-over. RA and Dec must be the first quantity.
+decimal degrees or sexagesimal. The flags for Sun and Moon after the date (``*``, ``m`` …) are ignored. RA and Dec must be
+the first quantity.
 
-*Time scale.* UT is taken for UTC; TDB (``CT`` in old files) and TT become UTC by subtracting 69.184 s = 32.184 s + 37 leap
-seconds, right from 2017 on.
+*Time scale.* UT is read as UTC; TDB (``CT`` in old files) and TT are converted to UTC by subtracting 69.184 s = 32.184 s +
+37 leap seconds, correct from 2017 on.
 
-NOT modelled: the observer's place (ask Horizons for @JWST), aberration, the uncertainty of the orbit.
+NOT modelled: the observer's location (request @JWST from Horizons), aberration, the uncertainty of the orbit.
 Source: the Horizons manual, https://ssd.jpl.nasa.gov/horizons/manual.html, and files it wrote from 2013 to 2024.
 """
 
@@ -43,10 +43,12 @@ from mirage_dask.pointing.attitude import radec_to_unit, unit_to_radec
 MAX_EPHEMERIS = 32 * 2**20
 """Bytes of a file."""
 MAX_STEP = 30.0
-"""Degrees between rows, beyond which a curve through them means nothing."""
+"""Largest accepted distance between successive rows, degrees: interpolation is meaningless beyond it."""
 TDB_MINUS_UTC = timedelta(seconds=69.184)
-_SHOWN = 5  # problems of one table that are spelt out; the others are counted
-_REMEDY = "ask Horizons for an observer table with quantity 1 (astrometric RA & DEC, ICRF) first, time in UT"
+_SHOWN = 5  # problems of one table that are listed; the others are counted
+_REMEDY = (
+    "request an observer table from Horizons with quantity 1 (astrometric RA & DEC, ICRF) first, time in UT"
+)
 
 _SCALES = {"UT": timedelta(0), "TT": TDB_MINUS_UTC, "TDB": TDB_MINUS_UTC, "CT": TDB_MINUS_UTC}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -58,7 +60,7 @@ _NUMBER = re.compile(r"[+-]?\d*\.?\d+", re.ASCII)
 
 
 class Track(Protocol):
-    """What a moving target does: a position at every time."""
+    """The track of a moving target: a position at every time."""
 
     def position(self, when: datetime) -> tuple[float, float]:
         """Return right ascension in [0, 360) and declination, ICRS degrees, at a time (UTC)."""
@@ -76,7 +78,7 @@ class Ephemeris:
     Parameters
     ----------
     name
-        Of the target.
+        Name of the target.
     times
         UTC, increasing; two or more.
     ra, dec
@@ -85,7 +87,7 @@ class Ephemeris:
     Raises
     ------
     InputError
-        If there are fewer than two rows, or rows that make no curve.
+        If there are fewer than two rows, or rows that cannot be interpolated.
     """
 
     name: str
@@ -110,7 +112,7 @@ class Ephemeris:
         if not times[0] <= when <= times[-1]:
             raise InputError(
                 f"{self.name}: {when} UTC is outside its ephemeris, which covers {times[0]} to {times[-1]} UTC; change "
-                "the date of the observation or ask Horizons for a table that covers it."
+                "the date of the observation or request a table from Horizons that covers it."
             )
         i = min(bisect_right(times, when) - 1, len(times) - 2)
         step = times[i + 1] - times[i]
@@ -138,7 +140,7 @@ def read_ephemeris(path: str | Path) -> Ephemeris:
     Raises
     ------
     InputError
-        If it cannot be read, has no such table, or rows that make no curve, each with its line.
+        If it cannot be read, has no observer table, or has rows that cannot be interpolated; with line numbers.
     """
     path = Path(path)
     lines = re.split(r"\r\n|\r|\n", _read_text(path))
@@ -156,7 +158,9 @@ def read_ephemeris(path: str | Path) -> Ephemeris:
             numbers.append(number)
         except ValueError:
             shown = line.strip()[:60]
-            problems.append(f"{path}, line {number}: {shown!r} is no date with RA and Dec; {_REMEDY}.")
+            problems.append(
+                f"{path}, line {number}: {shown!r} is not a row with date, RA and Dec; {_REMEDY}."
+            )
     if problems:
         raise _collected(problems)
     times = tuple(when for when, _, _ in rows)
@@ -175,29 +179,33 @@ def _check_rows(
     table: str,
     place: Callable[[int], str],
 ) -> None:
-    """Raise InputError for rows that make no curve; `place` names a row by its index."""
+    """Raise InputError for rows that cannot be interpolated; `place` names a row by its index."""
     if not len(times) == len(ra) == len(dec) >= 2:
         raise InputError(
-            f"{table}: an ephemeris needs two rows or more, each with time, RA and Dec; there are {len(times)}, {len(ra)} "
+            f"{table}: an ephemeris needs at least two rows, each with time, RA and Dec; it has {len(times)}, {len(ra)} "
             f"and {len(dec)} of these; {_REMEDY}."
         )
     wrong = ~np.isfinite(ra) | ~(np.abs(dec) <= 90)
-    faults = [(int(i), "the position is no right ascension and declination") for i in np.flatnonzero(wrong)]
+    faults = [
+        (int(i), "the position is not a valid right ascension and declination") for i in np.flatnonzero(wrong)
+    ]
     if not faults:
         chords = np.linalg.norm(np.diff(radec_to_unit(ra, dec), axis=0), axis=1)
         for i in range(1, len(times)):
             if times[i] <= times[i - 1]:
-                faults.append((i, "the time is not later than the one before"))
+                faults.append((i, "the time is not later than the previous one"))
             elif chords[i - 1] > 2 * math.sin(math.radians(MAX_STEP) / 2):
-                faults.append((i, f"the target is more than {MAX_STEP:g} degrees from where it was before"))
+                faults.append((i, f"the target is more than {MAX_STEP:g} degrees from the previous position"))
     if faults:
         raise _collected([f"{place(i)}: {what}; {_REMEDY}." for i, what in faults])
 
 
 def _collected(problems: list[str]) -> InputError:
-    """Return one error for all problems of a table; it spells out the first few."""
+    """Return one error for all problems of a table, with the first few listed."""
     rest = len(problems) - _SHOWN
-    return InputError([*problems[:_SHOWN], f"There are {rest} more like these."] if rest > 0 else problems)
+    return InputError(
+        [*problems[:_SHOWN], f"There are {rest} more problems of this kind."] if rest > 0 else problems
+    )
 
 
 def _read_text(path: Path) -> str:
@@ -209,7 +217,7 @@ def _read_text(path: Path) -> str:
         raise InputError(f"{path}: the ephemeris cannot be read: {reason}; check the path.") from None
     if len(data) > MAX_EPHEMERIS:
         raise InputError(
-            f"{path}: an ephemeris larger than {MAX_EPHEMERIS >> 20} MB; ask Horizons for fewer rows."
+            f"{path}: the ephemeris is larger than {MAX_EPHEMERIS >> 20} MB; request fewer rows from Horizons."
         )
     return data.decode("utf-8-sig", errors="replace")
 
@@ -218,19 +226,23 @@ def _find_table(path: Path, lines: list[str]) -> tuple[int, int]:
     """Return the indices of the lines $$SOE and $$EOE."""
     marks = [line.strip() for line in lines]
     if "$$SOE" not in marks:
-        raise InputError(f"{path}: no line $$SOE begins a table; save the whole text that Horizons prints.")
+        raise InputError(
+            f"{path}: no line $$SOE begins a table; save the complete text that Horizons prints."
+        )
     start = marks.index("$$SOE")
     if "$$EOE" not in marks[start:]:
-        raise InputError(f"{path}: no line $$EOE follows line {start + 1}; the file was cut, save it again.")
+        raise InputError(
+            f"{path}: no line $$EOE follows line {start + 1}; the file is truncated, save it again."
+        )
     return start, marks.index("$$EOE", start)
 
 
 def _row_reader(path: Path, heading: str, number: int) -> Callable[[str], tuple[datetime, float, float]]:
-    """Return the function that reads a row under these column names; it raises ValueError."""
+    """Return the function that reads a row of a table with this heading; it raises ValueError."""
     dates = list(_DATE_COLUMN.finditer(heading))
     scale = (dates[0].group(1) or dates[0].group(2)) if dates else ""
     if scale not in _SCALES:
-        raise InputError(f"{path}, line {number}: no time in UT, TT or TDB is named there; {_REMEDY}.")
+        raise InputError(f"{path}, line {number}: the heading has no time in UT, TT or TDB; {_REMEDY}.")
     sky = heading[dates[-1].end() :].lstrip(" ,\t")
     if not _SKY_COLUMN.match(sky):
         column = re.split(r"[\s,]", sky)[0] or "nothing"
@@ -255,7 +267,7 @@ def _row_reader(path: Path, heading: str, number: int) -> Callable[[str], tuple[
 
 
 def _calendar_date(line: str) -> tuple[datetime, int]:
-    """Return the date at the start of a line, and where it ends."""
+    """Return the calendar date at the start of a line, and the index after it."""
     match = _CALENDAR.match(line)
     if match is None or match.group(2) not in _MONTHS:
         raise ValueError(line)
@@ -265,7 +277,7 @@ def _calendar_date(line: str) -> tuple[datetime, int]:
 
 
 def _julian_date(line: str) -> tuple[datetime, int]:
-    """Return the Julian date at the start of a line, and where it ends."""
+    """Return the Julian date at the start of a line, and the index after it."""
     match = _JULIAN.match(line)
     if match is None or not 2.0e6 < float(match.group(1)) < 3.0e6:  # years 764 to 3501
         raise ValueError(line)

@@ -4,13 +4,13 @@ A position on the sky is an ICRS unit vector u. The attitude turns it into v = R
 
     V2 = atan(v_y / v_x),    V3 = asin(v_z)
 
-are small angles (the whole focal plane lies within 0.25 degrees of V1), so both functions are their Taylor
-series, exact to float64 below 0.05 rad. The distortion polynomials give pixels. Everything is + - * / of
-float64 in a fixed order, without a matrix product of BLAS (whose order depends on the processor): the same
+are small angles (the whole focal plane is within 0.25 degrees of V1), so both functions are evaluated as Taylor
+series, exact to float64 below 0.05 rad. The distortion polynomials give pixels. All operations are + - * / of
+float64 in a fixed order, without BLAS matrix products (whose order depends on the processor): the same
 bits everywhere.
 
-Farther than 0.05 rad from V1 the series are continued by straight lines, which is only meant to keep such
-sources far off the detector; behind a cone of 60 degrees positions are NaN.
+Beyond 0.05 rad from V1 the series are continued by straight lines, only to keep such
+sources far off the detector; outside a cone of 60 degrees positions are NaN.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def _small_arcsin(z: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class SkyProjection:
-    """Where the sky falls on one detector during one exposure."""
+    """Projection of the sky onto one detector during one exposure."""
 
     attitude: tuple[float, ...]
     """Row-major 3 x 3 rotation R with v = R u."""
@@ -56,12 +56,12 @@ class SkyProjection:
 
     @classmethod
     def of(cls, attitude: npt.ArrayLike, distortion: Distortion) -> SkyProjection:
-        """Make a projection of an attitude given as a 3 x 3 array or nine numbers."""
+        """Create a projection from an attitude, a 3 x 3 array or nine numbers."""
         numbers = tuple(np.asarray(attitude, float).reshape(9).tolist())
         return cls(numbers, distortion)
 
     def pixels(self, unit: npt.ArrayLike) -> Floats:
-        """Return where positions on the sky fall.
+        """Return the pixels of positions on the sky.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class SkyProjection:
         Returns
         -------
         ndarray, float64, shape (n, 2)
-            x, y: full-frame science pixels, 0-based; NaN for what lies more than 60 degrees from V1 (or is
+            x, y: full-frame science pixels, 0-based; NaN for positions more than 60 degrees from V1 (or
             NaN). Accurate on the detector and 600 pixels around it, monotonic beyond.
         """
         u = np.atleast_2d(np.asarray(unit, np.float64))
@@ -90,7 +90,7 @@ class SkyProjection:
     def units(self, xy: npt.ArrayLike) -> Floats:
         """Return ICRS unit vectors (n, 3) of 0-based full-frame science pixels (n, 2).
 
-        It uses library trigonometry: for the client, not for pixel values.
+        Uses library trigonometry, so it is for the client, not for pixel values.
         """
         pixels = np.atleast_2d(np.asarray(xy, np.float64))
         v2, v3 = self.distortion.to_v2v3(pixels[:, 0], pixels[:, 1])

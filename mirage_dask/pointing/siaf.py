@@ -1,9 +1,9 @@
-"""Apertures: the observatory's table of where each aperture lies in the focal plane (SIAF), by way of pysiaf.
+"""Apertures: the observatory's table of aperture positions in the focal plane (SIAF), read with pysiaf.
 
 pysiaf takes a second to import and looks for a newer version on the network, so it is imported when first
-needed, and offline. Workers never need it: what they use is in `SkyProjection`.
+needed, and offline. Workers do not need it: they use `SkyProjection`.
 
-For whoever writes distortion files (CRDS type `distortion`): `siaf_model(name)` gives the two directions as
+For distortion files (CRDS type `distortion`): `siaf_model(name)` returns the two directions as
 callables, `aperture_polynomials(name)` the coefficients. The two directions of the SIAF are separate fits
 and disagree by up to 0.1 pixel in corners of some NIRCam detectors; the pipeline uses the forward one and
 its inverse in the file.
@@ -25,26 +25,26 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments import all_instruments, instrument_of_aperture, instruments
 from mirage_dask.pointing.attitude import Floats, roll_at, unit_to_radec, v2v3_to_unit
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 
-_INSTRUMENTS = {"NRC": "NIRCam", "NIS": "NIRISS", "FGS": "FGS", "MIR": "MIRI", "NRS": "NIRSpec"}
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
 _FULL_FRAMES = {"NIS": "NIS_CEN", "GUIDER1": "FGS1_FULL", "GUIDER2": "FGS2_FULL"}
-"""Full-frame apertures that are not called DETECTOR_FULL."""
+"""Full-frame apertures that are not named DETECTOR_FULL."""
 
 _PLACES = {"NIS_SUBSTRIP96": (0, 1802, 2048, 96), "NIS_SUBSTRIP256": (0, 1792, 2048, 256)}
-"""(x0, y0, nx, ny) of apertures whose outline in the SIAF is not what is read.
+"""(x0, y0, nx, ny) of apertures whose outline in the SIAF differs from the pixels that are read.
 
 PRDOPSSOC-075 gives the strips of NIRISS SOSS an outline of 2098 x 317 and 2098 x 477 pixels that begins outside of the
-detector. What is read are rows 1803-1898 and 1793-2048, counted from 1, of all 2048 columns: SUBSTRT2 and SUBSIZE2 of the
-products, and Mirage (a3af9be) has the same. The reference point keeps its place, some 600 rows below the strip.
+detector. The pixels that are read are rows 1803-1898 and 1793-2048, counted from 1, of all 2048 columns: SUBSTRT2 and
+SUBSIZE2 of the products, and Mirage (a3af9be), agree. The reference point is unchanged, some 600 rows below the strip.
 """
 
 
 @dataclass(frozen=True)
 class Aperture:
-    """One aperture of the SIAF. Compound apertures (NRCALL_FULL) belong to no detector and have no pixels."""
+    """One aperture of the SIAF. Compound apertures (NRCALL_FULL) have no detector and no pixels."""
 
     name: str
     detector: str
@@ -70,9 +70,9 @@ class Aperture:
 
 
 _IMPORTING = threading.RLock()
-"""Two threads that build reference files may want pysiaf at once; a module half imported is in `sys.modules` already."""
+"""Two threads may import pysiaf at the same time, and a partially imported module is already in `sys.modules`."""
 _TRANSFORMING = threading.Lock()
-"""pysiaf makes astropy polynomials for each call, and those of one class share a dictionary while they are made."""
+"""pysiaf creates astropy polynomials in each call, and instances of one class share a dictionary during creation."""
 
 
 def _no_network(*_args: Any, **_kwargs: Any) -> None:
@@ -110,30 +110,33 @@ def _siaf(instrument: str) -> Any:
 
 
 def prd_version() -> str:
-    """Return the version of the project reference database that the installed pysiaf carries."""
+    """Return the version of the project reference database in the installed pysiaf."""
     return str(_pysiaf().JWST_PRD_VERSION)
 
 
 def _entry(name: str) -> Any:
     """Return pysiaf's aperture object."""
-    if str(name)[:3] not in _INSTRUMENTS:
-        raise InputError(f"There is no aperture {name!r}; names start with {', '.join(_INSTRUMENTS)}.")
-    siaf = _siaf(_INSTRUMENTS[name[:3]])
+    instrument = instrument_of_aperture(str(name))
+    if instrument is None:
+        prefixes = ", ".join(i.prefix for i in all_instruments())
+        raise InputError(f"{name!r} is not a valid aperture; names start with {prefixes}.")
+    siaf = _siaf(instrument.label)
     if name not in siaf.apernames:
         raise InputError(f"The SIAF has no aperture {name!r}{nearest(name, list(siaf.apernames)) or '.'}")
     return siaf[name]
 
 
 def _full_frame(entry: Any) -> Any:
-    """Return the full-frame aperture of the detector that an aperture lies on."""
+    """Return the full-frame aperture of the detector of an aperture."""
     name = str(entry.AperName)
-    if name[:3] not in ("NRC", "NIS", "FGS"):
+    instrument = instrument_of_aperture(name)
+    if instrument is None or instrument.name not in instruments():
         raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
     return _entry(_full_frame_name(_detector_of(name)))
 
 
 def _detector_of(name: str) -> str:
-    """Return the detector that an aperture of one detector lies on."""
+    """Return the detector of an aperture that has one."""
     return _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
 
 
@@ -147,37 +150,37 @@ def full_frame(detector: str) -> Aperture:
     Raises
     ------
     InputError
-        If the SIAF has no such aperture; names the nearest ones.
+        If the aperture is not in the SIAF; names the nearest ones.
     """
     return aperture(_full_frame_name(detector))
 
 
 def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
-    """Return what is read of an aperture, (x0, y0, nx, ny), and how far that is from the SIAF's outline, (dx, dy).
+    """Return the pixels of an aperture that are read, (x0, y0, nx, ny), and their offset from the SIAF's outline, (dx, dy).
 
-    A science pixel of the SIAF's aperture, plus (dx, dy), is a pixel of what is read.
+    A science pixel of the SIAF's aperture plus (dx, dy) is a pixel of the array that is read.
     """
     full = _full_frame(entry)
-    # The first pixel lies at an integer pixel of the detector up to rounding in the SIAF.
+    # The first pixel is at an integer detector pixel up to rounding in the SIAF.
     start = [round(float(p)) - 1 for p in full.det_to_sci(*entry.sci_to_det(1.0, 1.0))]
     if str(entry.AperName) in _PLACES:
         x0, y0, nx, ny = _PLACES[str(entry.AperName)]
     else:
         nx, ny = int(entry.XSciSize), int(entry.YSciSize)
-        # PRDOPSSOC-075 lets NRCA5_SUB400P hang 2 rows over the edge. Such an aperture is moved onto the detector; its
-        # reference point keeps its place in the focal plane.
+        # In PRDOPSSOC-075 NRCA5_SUB400P extends 2 rows beyond the edge. Such an aperture is shifted onto the detector;
+        # its reference point keeps its position in the focal plane.
         x0, y0 = (min(max(s, 0), int(full.XSciSize) - n) for s, n in zip(start, (nx, ny), strict=True))
     return (x0, y0, nx, ny), (start[0] - x0, start[1] - y0)
 
 
 @cache
 def aperture(name: str) -> Aperture:
-    """Look an aperture up.
+    """Return an aperture of the SIAF.
 
     Raises
     ------
     InputError
-        If the SIAF has no such aperture; names the nearest ones.
+        If the aperture is not in the SIAF; names the nearest ones.
     """
     entry = _entry(name)
     if entry.AperType == "COMPOUND" or entry.XSciSize is None:
@@ -263,16 +266,16 @@ def aperture_polynomials(name: str) -> dict[str, Any]:
 
 @cache
 def distortion_from_siaf(name: str, *, own_inverse: bool = True) -> Distortion:
-    """Fit a `Distortion` to the full-frame SIAF aperture of the detector on which an aperture lies.
+    """Fit a `Distortion` to the full-frame SIAF aperture of an aperture's detector.
 
     Parameters
     ----------
     name
         Any aperture of the detector; a subarray's pixels are full-frame pixels minus (x0, y0).
     own_inverse
-        True: the way back is the SIAF's own inverse, so that pixels agree with pysiaf's `tel_to_sci`. False:
-        the way back inverts the forward direction exactly, so that it closes with a pipeline that uses that
-        one.
+        True: the inverse is the SIAF's own, so that pixels agree with pysiaf's `tel_to_sci`. False:
+        the inverse inverts the forward direction exactly, so that it is consistent with a pipeline that uses
+        that direction.
     """
     full = _full_frame(_entry(name))
     forward, inverse = siaf_model(str(full.AperName))

@@ -1,4 +1,4 @@
-"""When and at which roll JWST can look somewhere: the angle from the Sun, the field of regard, the allowed PA_V3.
+"""When and at which roll JWST can observe a position: the angle from the Sun, the field of regard, the allowed PA_V3.
 
 *The Sun* is seen from the Earth's centre by the low-precision formula of the Astronomical Almanac (section C), with n days
 since 2000-01-01 12:00 UTC, in degrees and astronomical units:
@@ -7,7 +7,7 @@ since 2000-01-01 12:00 UTC, in degrees and astronomical units:
     l = 280.460 + 0.9856474 n + 1.915 sin g + 0.020 sin 2g - 3.82394e-5 n
     R = 1.00014 - 0.01671 cos g - 0.00014 cos 2g
 
-The last term of l takes out the precession since J2000 (5029 arcsec a century), so that with the obliquity of J2000 the
+The last term of l removes the precession since J2000 (5029 arcsec a century), so that with the obliquity of J2000 the
 position is ICRS: within 0.011 degrees of astropy's `get_sun` from 2022 to 2034.
 
 *The field of regard* is the ring 85 to 135 degrees from the Sun (JDox, "JWST Target Observability and Observatory
@@ -19,8 +19,8 @@ the Sun in the frame of the rolled observatory, and the roll r about the directi
 
     sin s = sin p / cos r,   r = 5.2 - 1.7 max(0, s - 2.5) / 2.7 - 0.1,   sin(max_roll) = sin r / cos p
 
-as STScI's visibility tool has it (`allowed_max_vehicle_roll` in https://github.com/spacetelescope/jwst_gtvt): 3.5 degrees
-at 85 from the Sun, 5.1 at 90, 7.2 at 135. Outside the field of regard the roll of its edge is given.
+as in STScI's visibility tool (`allowed_max_vehicle_roll` in https://github.com/spacetelescope/jwst_gtvt): 3.5 degrees
+at 85 from the Sun, 5.1 at 90, 7.2 at 135. Outside the field of regard the roll is that of its edge.
 
 NOT modelled: JWST's orbit about L2, which moves the Sun by up to 0.31 degrees (median 0.24; JPL Horizons, 2022 to 2025); the
 offset of a detector from the boresight V1 (up to 0.2 degrees); keep-out zones of planets and micrometeoroids; guide stars.
@@ -41,42 +41,42 @@ from mirage_dask.pointing.attitude import Floats, radec_to_unit, unit_to_radec
 MIN_SUN_ANGLE, MAX_SUN_ANGLE = 85.0, 135.0
 """Degrees from the Sun: the field of regard."""
 SLACK = 0.5
-"""Degrees by which a limit may be passed before `roll_warning` speaks: the orbit about L2 and the offset from V1."""
+"""Degrees by which a limit may be exceeded without a warning: the orbit about L2 and the offset from V1."""
 OBLIQUITY = 23.4393
 """Degrees, J2000."""
 _EPOCH = datetime(2000, 1, 1, 12)
-_YEAR = 366  # days that are looked through for a better date
+_YEAR = 366  # days that are searched for a better date
 
 
 @dataclass(frozen=True)
 class Visibility:
-    """How a position stands to the Sun at a time; all angles in degrees."""
+    """A position relative to the Sun at a time; all angles in degrees."""
 
     sun_angle: float
-    """From the Sun, 0 to 180."""
+    """Angle from the Sun, 0 to 180."""
     pa_v3: float
     """Nominal position angle of the V3 axis, in [0, 360)."""
     max_roll: float
-    """Allowed either side of nominal; outside the field of regard that of its edge."""
+    """Largest allowed roll either side of nominal; outside the field of regard that of its edge."""
     longitude: float
     """Ecliptic longitude minus the Sun's, in [-180, 180)."""
     latitude: float
     """Ecliptic latitude."""
     sun_distance: float
-    """From the Earth to the Sun, astronomical units."""
+    """Distance of the Sun from the Earth, astronomical units."""
 
     @property
     def observable(self) -> bool:
-        """Whether it is in the field of regard."""
+        """True if the position is in the field of regard."""
         return MIN_SUN_ANGLE <= self.sun_angle <= MAX_SUN_ANGLE
 
     @property
     def pa_v3_range(self) -> tuple[float, float]:
-        """Lowest and highest PA_V3 in [0, 360); the first is the larger one where the range passes north."""
+        """Lowest and highest PA_V3 in [0, 360); the first is larger if the range includes north."""
         return (self.pa_v3 - self.max_roll) % 360.0, (self.pa_v3 + self.max_roll) % 360.0
 
     def allows(self, pa_v3: float, *, slack: float = 0.0) -> bool:
-        """Tell whether the position can be observed at this PA_V3, degrees; limits may be passed by `slack`."""
+        """Return whether the position can be observed at this PA_V3, degrees; limits may be exceeded by `slack`."""
         return bool(_allows(self.sun_angle, self.pa_v3, self.max_roll, pa_v3, slack))
 
 
@@ -94,7 +94,7 @@ def sun_position(when: datetime) -> tuple[float, float]:
 
 @lru_cache(maxsize=1024)  # warning, background and header of an exposure ask for the same
 def visibility_at(ra: float, dec: float, when: datetime) -> Visibility:
-    """Return how a position stands to the Sun.
+    """Return the visibility of a position at a time.
 
     Parameters
     ----------
@@ -122,21 +122,21 @@ def visibility_at(ra: float, dec: float, when: datetime) -> Visibility:
 def next_observable(
     ra: float, dec: float, when: datetime, *, pa_v3: float | None = None
 ) -> tuple[datetime, datetime] | None:
-    """Return the first and last day of the next stretch of days on which a position can be observed.
+    """Return the first and last day of the next period in which a position can be observed.
 
     Parameters
     ----------
     ra, dec
         Target, ICRS degrees.
     when
-        UTC if it has no time zone; the first day that is tried.
+        First day of the search; UTC if it has no time zone.
     pa_v3
         Position angle that must be allowed, degrees; None: any.
 
     Returns
     -------
     tuple of datetime, or None
-        Days at the time of day of `when`; None if there is none within 366 days. A stretch is cut there, too.
+        Days at the time of day of `when`; None if there is none within 366 days. Longer periods are cut there.
     """
     limits = _limits(ra, dec, _days(when) + np.arange(_YEAR))
     good = _allows(*limits, limits[1] if pa_v3 is None else pa_v3, 0.0)
@@ -149,9 +149,9 @@ def next_observable(
 
 
 def date_warning(ra: float, dec: float, when: datetime) -> str:
-    """Say that a position is outside the field of regard at a time, and when it is inside; '' if it is inside.
+    """Return a warning with the next window if a position is outside the field of regard; else an empty string.
 
-    The limits may be passed by `SLACK`: they are known no better than that here.
+    The limits may be exceeded by `SLACK`, the accuracy to which they are known here.
 
     Parameters
     ----------
@@ -175,9 +175,9 @@ def date_warning(ra: float, dec: float, when: datetime) -> str:
 
 
 def roll_warning(ra: float, dec: float, when: datetime, pa_v3: float) -> str:
-    """Say why JWST cannot observe a position at a time and PA_V3, and when it can; '' if it can.
+    """Return a warning with the next window if JWST cannot observe a position at a time and PA_V3; else ''.
 
-    The limits may be passed by `SLACK`.
+    The limits may be exceeded by `SLACK`.
 
     Parameters
     ----------
@@ -200,19 +200,19 @@ def roll_warning(ra: float, dec: float, when: datetime, pa_v3: float) -> str:
     )
     window = next_observable(ra, dec, when, pa_v3=pa_v3)
     if window is None:
-        return f"{text}; no day of the year that follows allows it."
+        return f"{text}; it is not possible on any day of the following year."
     first, last = (f"{day:%Y-%m-%d}" for day in window)
     return f"{text}; it is possible {f'on {first}' if first == last else f'from {first} to {last}'}."
 
 
 def _days(when: datetime) -> Floats:
-    """Days since 2000-01-01 12:00 UTC, shape (1,)."""
+    """Return days since 2000-01-01 12:00 UTC, shape (1,)."""
     when = when if when.tzinfo is None else when.astimezone(UTC).replace(tzinfo=None)
     return np.array([(when - _EPOCH) / timedelta(days=1)])
 
 
 def _sun(n: Floats) -> tuple[Floats, Floats, Floats]:
-    """Unit vectors (n, 3), ecliptic longitude of J2000 in degrees, and distance of the Sun."""
+    """Return unit vectors (n, 3), ecliptic longitude of J2000 in degrees, and distance of the Sun."""
     g = np.radians(357.528 + 0.9856003 * n)
     longitude = 280.460 + 0.9856474 * n + 1.915 * np.sin(g) + 0.020 * np.sin(2 * g) - 3.82394e-5 * n
     distance = 1.00014 - 0.01671 * np.cos(g) - 0.00014 * np.cos(2 * g)
@@ -221,7 +221,7 @@ def _sun(n: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _limits(ra: float, dec: float, n: Floats) -> tuple[Floats, Floats, Floats]:
-    """Sun angle, nominal PA_V3 and largest roll on each day."""
+    """Return Sun angle, nominal PA_V3 and largest roll on each day."""
     sun = _sun(n)[0]
     target = radec_to_unit(ra, dec)[0]
     a, d = np.radians(ra), np.radians(dec)
@@ -233,17 +233,17 @@ def _limits(ra: float, dec: float, n: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def _max_roll(sun_angle: Floats) -> Floats:
-    """Roll about V1 that is allowed either side of nominal, degrees."""
+    """Return the largest roll about V1 either side of nominal, degrees."""
     pitch = np.radians(90.0 - np.clip(sun_angle, MIN_SUN_ANGLE, MAX_SUN_ANGLE))
     roll = np.full_like(pitch, np.radians(5.1))
-    for _ in range(4):  # settles to 1e-6 degrees
+    for _ in range(4):  # converges to 1e-6 degrees
         sun_pitch = np.degrees(np.arcsin(np.sin(pitch) / np.cos(roll)))
         roll = np.radians(5.1 - 1.7 * np.maximum(0.0, sun_pitch - 2.5) / 2.7)
     return np.degrees(np.arcsin(np.sin(roll) / np.cos(pitch)))
 
 
 def _allows(sun_angle: Any, nominal: Any, max_roll: Any, pa_v3: Any, slack: float) -> Any:
-    """Whether each may be observed at a PA_V3."""
+    """Return whether each position can be observed at a PA_V3."""
     inside = (sun_angle >= MIN_SUN_ANGLE - slack) & (sun_angle <= MAX_SUN_ANGLE + slack)
     off = np.abs((pa_v3 - nominal + 180.0) % 360.0 - 180.0)
     return inside & (off <= max_roll + slack)

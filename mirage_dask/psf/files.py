@@ -1,12 +1,12 @@
-"""Gridded PSF libraries and PSF wings on disk: their names, their places and what is in them.
+"""Gridded PSF libraries and PSF wings on disk: file names, locations and formats.
 
 The files are those of MIRAGE_DATA (written by webbpsf or stpsf, or by `mirage_dask.reference.builtin.psf`):
 
     <mirage_data>/<inst>/gridded_psf_library/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_npsf<k>_<wfe>_realization<r>.fits
     <mirage_data>/<inst>/gridded_psf_library/psf_wings/<inst>_<det>_<filter>_<pupil>_fovp<n>_samp<s>_<wfe>_realization<r>.fits
 
-in lower case. NIRISS names the blocking filter first, whichever wheel it is in, FGS has neither filter nor pupil, and its
-detectors are called fgs1 and fgs2.
+in lower case. For NIRISS the blocking filter is first, whichever wheel it is in; FGS has neither filter nor pupil, and its
+detectors are named fgs1 and fgs2.
 
 The first is a cube (place, y, x) in the primary HDU with the keywords OVERSAMP and DET_YX0, DET_YX1, …; its samples
 are in units of "per detector pixel", so that the sum over a plane divided by OVERSAMP squared is the energy in the
@@ -27,23 +27,23 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import optical_elements
 
 ENERGY = (0.8, 1.0, 1.1)
-"""Least energy of a PSF in its field, most, and the excess up to which a plane is scaled back to 1 (as Mirage)."""
+"""Energy of a PSF in its field: the minimum, the maximum, and the excess up to which a plane is scaled to 1 (as Mirage)."""
 PUPIL_ENERGY = {"MASK_NRM": 0.17, "NRM": 0.17, "CLEARP": 0.84, "WLP12": 0.5}
-"""Throughput of pupil elements to which a library may be normalised: the least energy scales with it."""
+"""Throughput of pupil elements to which a library may be normalised: the minimum energy scales with it."""
 ENTRANCE = 0.84
-"""Light behind CLEARP of a library of NIRISS that counts what falls on the primary mirror (webbpsf's NORMALIZ = first, as
-Mirage's are): through a filter of the filter wheel, zero points count what is behind it."""
+"""Throughput of CLEARP in libraries of NIRISS that are normalised to the light on the primary mirror (webbpsf's NORMALIZ =
+first, as in Mirage's); zero points of filters in the filter wheel refer to the light behind it."""
 
 
 _DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
 _PUPILS = {"NRM": "MASK_NRM"}
 _OPEN = ("", "CLEAR", "CLEARP")
-"""Pupils that webbpsf takes by itself."""
+"""Pupils that webbpsf uses by default."""
 
 
 @dataclass(frozen=True, eq=False)
 class CoreFile:
-    """A gridded library as it stands in the file, its places sorted by y, then x."""
+    """Contents of a gridded library file, with positions sorted by y, then x."""
 
     samples: NDArray[np.float64]
     """(place, y, x), per detector pixel."""
@@ -60,22 +60,22 @@ def library_folder(directory: str | Path, instrument: str = "nircam") -> Path:
 
 
 def psf_detector(detector: str) -> str:
-    """Return a detector as webbpsf spells it: 'FGS1' of 'GUIDER1'."""
+    """Return the name of a detector in webbpsf: 'FGS1' for 'GUIDER1'."""
     return _DETECTORS.get(detector.upper(), detector.upper())
 
 
 def blocking_filter(instrument: str, filter: str, pupil: str) -> tuple[str, str]:
-    """Return (filter, pupil) as webbpsf sees them: a filter of the pupil wheel of NIRISS stands with the clear pupil."""
+    """Return (filter, pupil) in the terms of webbpsf: a NIRISS filter of the pupil wheel has the clear pupil."""
     if instrument.upper() == "NIRISS" and filter.upper() == "CLEAR":
         return pupil.upper(), "CLEARP"
     return filter.upper(), _PUPILS.get(pupil.upper(), pupil.upper())
 
 
 def library_stem(instrument: str, detector: str, filter: str, pupil: str) -> str:
-    """Return how the names of the files of one detector and filter begin."""
+    """Return the common prefix of the file names of one detector and filter."""
     first, second = blocking_filter(instrument, filter, pupil)
     if second == "CLEARP" and filter.upper() == "CLEAR":
-        second = "CLEAR"  # Mirage writes what stands in the other wheel
+        second = "CLEAR"  # Mirage writes the element of the other wheel
     words = (instrument, psf_detector(detector), first, second)
     return "_".join(word.lower() for word in words if word)
 
@@ -90,7 +90,7 @@ def matching_files(
     wavefront: str = "predicted",
     realization: int | str = 0,
 ) -> tuple[list[Path], list[Path]]:
-    """Return the files named like a core, and like wings, of one detector and filter (see `find_library`)."""
+    """Return the files whose names match a core, and wings, of one detector and filter (see `find_library`)."""
     stem = library_stem(instrument, detector, filter, pupil)
     tail = f"{wavefront}_realization{realization}.fits"
     cores = sorted(Path(folder).glob(f"{stem}_fovp*_samp*_npsf*_{tail}"))
@@ -112,18 +112,18 @@ def find_library(
     Parameters
     ----------
     folder
-        A gridded_psf_library folder; the wings are looked for in its folder psf_wings.
+        A gridded_psf_library folder; the wings are in its folder psf_wings.
     wavefront, realization
         'predicted' or 'requirements', and the number of the wavefront realization; '*' for any.
 
     Returns
     -------
-    Path of the core, and of the wings or None.
+    Path of the core, and path of the wings or None.
 
     Raises
     ------
     ReferenceFileError
-        If no file, or more than one, has the name of such a core, or more than one that of its wings.
+        If no core, several cores or several wings match.
     """
     cores, wings = matching_files(
         folder,
@@ -143,7 +143,7 @@ def find_library(
         stem = library_stem(instrument, detector, filter, pupil)
         raise ReferenceFileError(
             f"{folder} holds no PSF library for {wanted} ({stem}_fovp*_samp*_npsf*_{wavefront}_realization{realization}"
-            ".fits); put one there or use the built-in references"
+            ".fits); add one or use the built-in references"
         )
     raise _several(folder, wanted, cores if len(cores) > 1 else wings)
 
@@ -151,15 +151,15 @@ def find_library(
 def find_own_library(
     folder: str | Path, *, detector: str, filter: str, pupil: str, instrument: str
 ) -> tuple[Path, Path | None]:
-    """Find the core and the wings of one detector and filter in a folder of the user's own.
+    """Find the core and the wings of one detector and filter in the user's folder.
 
-    Names are those of MIRAGE_DATA, of any wavefront and realization; or what `psf_grid` of webbpsf and stpsf writes,
-    <inst>_<det>_<filter>_fovp<n>_samp<s>_npsf<k>.fits, where the keyword PUPIL says what stands in the pupil.
+    Names are those of MIRAGE_DATA, of any wavefront and realization; or those of `psf_grid` of webbpsf and stpsf,
+    <inst>_<det>_<filter>_fovp<n>_samp<s>_npsf<k>.fits, with the pupil element in the keyword PUPIL.
 
     Raises
     ------
     ReferenceFileError
-        If there is none, or more than one.
+        If no library or several libraries match.
     """
     first, second = blocking_filter(instrument, filter, pupil)
     bandpass = second if re.match(r"F\d", second) else first or "FGS"
@@ -184,11 +184,11 @@ def find_own_library(
 
 def _several(folder: str | Path, wanted: str, paths: list[Path]) -> ReferenceFileError:
     names = ", ".join(path.name for path in paths)
-    return ReferenceFileError(f"{folder} holds several PSF files for {wanted}: {names}; keep one of them")
+    return ReferenceFileError(f"{folder} contains several PSF files for {wanted}: {names}; keep one of them")
 
 
 def _pupil(path: Path) -> str:
-    """Return what the header says of the pupil; empty where it says nothing."""
+    """Return the keyword PUPIL; empty without one."""
     try:
         return str(fits.getval(path, "PUPIL")).strip().upper()
     except (OSError, KeyError, IndexError):
@@ -201,7 +201,7 @@ def read_core(path: str | Path) -> CoreFile:
     Raises
     ------
     ReferenceFileError
-        If the file is missing or damaged, a keyword is missing, a sample is not finite, the places are not a
+        If the file is missing or damaged, a keyword is missing, a sample is not finite, the positions are not a
         rectangular grid, or the energy of a plane is outside 0.8 to 1.1.
     """
     try:
@@ -217,7 +217,7 @@ def read_core(path: str | Path) -> CoreFile:
         or samples.shape[-1] < 16
     ):
         shape = "no data" if samples is None else f"the shape {samples.shape}"
-        raise _broken(path, f"its primary HDU has {shape} instead of (place, y, x) with square planes")
+        raise _broken(path, f"its primary HDU has {shape} instead of (position, y, x) with square planes")
     samples = samples.reshape(-1, *samples.shape[-2:])
     if not np.isfinite(samples).all():
         raise _broken(path, "some samples are not finite")
@@ -230,7 +230,7 @@ def read_core(path: str | Path) -> CoreFile:
     order = sorted(range(len(places)), key=lambda i: (places[i][1], places[i][0]))
     grid_x, grid_y = sorted({x for x, _ in places}), sorted({y for _, y in places})
     if len(set(places)) != len(places) or len(places) != len(grid_x) * len(grid_y):
-        raise _broken(path, f"its places {places} are not a rectangular grid")
+        raise _broken(path, f"its positions {places} are not a rectangular grid")
 
     least, most, excess = ENERGY
     least *= PUPIL_ENERGY.get(str(header.get("PUPIL", "")).strip().upper(), 1.0)
@@ -238,8 +238,8 @@ def read_core(path: str | Path) -> CoreFile:
     if energy.min() < least or energy.max() > excess:
         raise _broken(
             path,
-            f"the planes hold between {energy.min():.3f} and {energy.max():.3f} of the light (sum / OVERSAMP^2) "
-            f"where {least:.2f} to {most:.2f} is expected",
+            f"the planes contain {energy.min():.3f} to {energy.max():.3f} of the light (sum / OVERSAMP^2) "
+            f"instead of {least:.2f} to {most:.2f}",
         )
     samples /= np.maximum(energy, 1.0)[:, None, None] * _entrance(header)
     ipc = any(
@@ -250,17 +250,17 @@ def read_core(path: str | Path) -> CoreFile:
 
 
 def read_wings(path: str | Path) -> NDArray[np.float64]:
-    """Read a PSF wings file; returns (n, n) with n odd, its outermost pixels trimmed.
+    """Read a PSF wings file as an array (n, n) with n odd, without its outermost pixels.
 
     Raises
     ------
     ReferenceFileError
-        If the file is missing or damaged, has no extension DET_DIST, or its axes are not odd.
+        If the file is missing or damaged, lacks the extension DET_DIST, or its axes are not odd.
     """
     try:
         with fits.open(path) as hdus:
             if "DET_DIST" not in hdus:
-                raise _broken(path, "it has no extension DET_DIST")
+                raise _broken(path, "the extension DET_DIST is missing")
             data, entrance = hdus["DET_DIST"].data, _entrance(hdus[0].header)
             plane = None if data is None else np.array(data, dtype=np.float64)
     except (OSError, ValueError, TypeError, IndexError, fits.VerifyError) as error:
@@ -280,7 +280,7 @@ def read_wings(path: str | Path) -> NDArray[np.float64]:
 
 
 def _entrance(header: fits.Header) -> float:
-    """Return by what the samples have to be divided to count the light that zero points count."""
+    """Return the divisor of the samples for the normalisation of the zero points."""
     instrument, filter, normalised = (
         str(header.get(key, "")).strip().upper() for key in ("INSTRUME", "FILTER", "NORMALIZ")
     )
@@ -289,7 +289,7 @@ def _entrance(header: fits.Header) -> float:
 
 
 def _places(path: str | Path, header: fits.Header, count: int, *, itm: bool) -> list[tuple[float, float]]:
-    """(x, y) of each plane."""
+    """Return (x, y) of each plane."""
     if itm and "DET_YX0" not in header:
         return [(1023.0, 1023.0)]
     places = []
@@ -305,10 +305,10 @@ def _places(path: str | Path, header: fits.Header, count: int, *, itm: bool) -> 
 
 
 def _sorted_on_writing(header: fits.Header) -> bool:
-    """Whether the planes were sorted by y, then x while the keywords stayed in the order x, then y.
+    """Return whether the planes are sorted by y, then x, but the keywords by x, then y.
 
     webbpsf 1.3 and later, and stpsf, write such files (webbpsf f629e65): the two numbers of the i-th keyword are
-    then (x, y) of the i-th plane, as photutils reads them; in the files of Mirage, made by earlier versions, they
+    then (x, y) of the i-th plane, as photutils reads them; in Mirage's files, written by earlier versions, they
     are (y, x).
     """
     version = re.match(r"(\d+)\.(\d+)", str(header.get("VERSION", "")))
@@ -317,5 +317,5 @@ def _sorted_on_writing(header: fits.Header) -> bool:
 
 def _broken(path: str | Path, what: str) -> ReferenceFileError:
     return ReferenceFileError(
-        f"{path} is no usable PSF file: {what}; delete it so that it is built again, or download it again"
+        f"{path} is not a valid PSF file: {what}; delete it so that it is built again, or download it again"
     )

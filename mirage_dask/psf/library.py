@@ -1,26 +1,26 @@
-"""The point spread function of one detector and filter, ready for a fast renderer.
+"""The point spread function of one detector and filter, in the form that renderers need.
 
-A library is two files of the MIRAGE_DATA layout: the *core*, a cube of oversampled PSFs at several places of the
-detector (what stpsf's ``psf_grid`` writes and photutils' ``GriddedPSFModel`` reads), and the *wings*, one PSF
-sampled by detector pixels over a wider field (extension DET_DIST, its outermost pixel trimmed). Samples are
-integrals over a detector pixel: the value of the PSF at an offset (dx, dy) is the fraction of the star's light that
-a pixel whose centre lies at that offset receives. Pixel centres are integers, 0-based, in the full-frame science
+A library is two files of the MIRAGE_DATA layout: the *core*, a cube of oversampled PSFs at several positions of the
+detector (the format of stpsf's ``psf_grid`` and photutils' ``GriddedPSFModel``), and the *wings*, one PSF
+sampled by detector pixels over a wider field (extension DET_DIST, without its outermost pixels). Samples are
+integrals over a detector pixel: the value of the PSF at an offset (dx, dy) is the fraction of the star's light in
+a pixel whose centre has that offset. Pixel centres are integers, 0-based, in the full-frame science
 frame.
 
 The model
 ---------
-Interpolation is the cubic spline in x and y, and bilinear between places, clamped outside their grid (as photutils).
+Interpolation is the cubic spline in x and y, and bilinear between positions, clamped outside their grid (as photutils).
 With d = max(|dx|, |dy|),
 
     value(dx, dy) =   sum_p blend_p * core_p(dx, dy)      where d <  core_half_width
                     + wings(dx, dy)                       where wings_inner < d <= wings_half_width
 
 The two overlap: between `wings_inner` and `core_half_width` the core was multiplied by a smooth window T and the
-wings by 1 - T, T = s(|dx|) s(|dy|), so the sum has no step although the wings do not depend on the place.
+wings by 1 - T, T = s(|dx|) s(|dy|), so the sum has no step although the wings do not depend on the position.
 
 Indexing (for renderers)
 ------------------------
-`core` holds B-spline coefficients c[p] of the oversampled PSFs, cut into phases:
+`core` contains B-spline coefficients c[p] of the oversampled PSFs, split into phases:
 
     core[p, py, px, Y, X] = c[p][oversampling * Y + py, oversampling * X + px]       float32, C-contiguous
 
@@ -31,11 +31,11 @@ For a star at x0 and pixel x:  u = oversampling * (x - x0) + core_centre,  i = f
 From one pixel to the next u grows by `oversampling`, so t and the phases (i - 1 + k) % oversampling stay, and
 X = (i - 1 + k) // oversampling grows by one: a row of pixels reads four rows of contiguous memory per tap row.
 Coefficients are zero beyond the core's window and padded by two detector pixels: every |dx| <= core_half_width + 1 is a
-valid address. `wings` is the same with oversampling 1, one place and centre `wings_centre`: wings[Y, X]; every
+valid address. `wings` is the same with oversampling 1, one position and centre `wings_centre`: wings[Y, X]; every
 |dx| <= wings_half_width + 1 is a valid address.
 
-Not modelled here: the change of the wings over the detector, and with Mirage's files the IPC that newer stpsf
-versions put into the PSF (`meta["ipc_included"]` says so: the ramp kernel applies IPC itself).
+Not modelled here: the variation of the wings over the detector, and with Mirage's files the IPC that newer stpsf
+versions include in the PSF (see `meta["ipc_included"]`: the ramp kernel applies IPC itself).
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from mirage_dask.psf.files import CoreFile, read_core, read_wings
 
 FORMAT = 1
 EDGE = 1.0
-"""Detector pixels of the core's rim that are not used: the pixel response of foreign files is cut there."""
+"""Detector pixels at the core's edges that are not used: there the pixel response of other programs' files is truncated."""
 TAPER = 6.0
 """Width in detector pixels of the band in which core and wings are blended."""
 CORE_PADDING = 2
@@ -66,33 +66,33 @@ WINGS_PADDING = 4
 
 @dataclass(frozen=True, eq=False)
 class PsfLibrary:
-    """Spline coefficients of one detector and filter; see the module for the model and the indexing."""
+    """Spline coefficients of one detector and filter; the module's docstring describes model and indexing."""
 
     core: NDArray[np.float32]
-    """(place, phase_y, phase_x, Y, X) coefficients of the core; place = iy * len(grid_x) + ix."""
+    """(position, phase_y, phase_x, Y, X) coefficients of the core; position = iy * len(grid_x) + ix."""
     wings: NDArray[np.float32]
     """(Y, X) coefficients of the wings, detector sampled."""
     profile: NDArray[np.float32]
-    """(r,) largest value of the PSF at max(|dx|, |dy|) >= r, over all places and sub-pixel positions; r = 0, 1, …"""
+    """(r,) largest value of the PSF at max(|dx|, |dy|) >= r, over all positions and sub-pixel offsets; r = 0, 1, …"""
     enclosed: NDArray[np.float32]
-    """(r,) energy inside the square |dx|, |dy| <= r + 0.5, mean over the places."""
+    """(r,) energy inside the square |dx|, |dy| <= r + 0.5, mean over the positions."""
     grid_x: tuple[float, ...]
-    """Science-frame x of the places, ascending."""
+    """Science-frame x of the positions, ascending."""
     grid_y: tuple[float, ...]
     oversampling: int
     core_centre: float
     """Coefficient index (in c, both axes) of the star's centre."""
     core_half_width: float
-    """Detector pixels; the core is zero from here on."""
+    """Detector pixels; beyond it the core is zero."""
     wings_centre: float
     wings_inner: float
-    """Detector pixels; the wings are zero up to here."""
+    """Detector pixels; inside of it the wings are zero."""
     wings_half_width: int
-    """Detector pixels; the PSF ends here."""
+    """Detector pixels; beyond it the PSF is zero."""
     ipc_included: bool = False
-    """True when the files' PSFs contain the detector's IPC already."""
+    """True if the PSFs of the files include the detector's IPC."""
 
-    # -- ways in and out -------------------------------------------------------------------------------------------
+    # -- construction and serialisation ------------------------------------------------------------------------------
 
     @classmethod
     def from_fits(cls, core_path: str | Path, wings_path: str | Path | None = None) -> PsfLibrary:
@@ -101,14 +101,14 @@ class PsfLibrary:
         Parameters
         ----------
         core_path
-            Gridded library file: primary cube (place, y, x) and the keywords OVERSAMP, DET_YX0, DET_YX1 ….
+            Gridded library file: primary cube (position, y, x) and the keywords OVERSAMP, DET_YX0, DET_YX1 ….
         wings_path
             PSF wings file with the extension DET_DIST; without one the PSF ends with its core.
 
         Raises
         ------
         ReferenceFileError
-            If a file is missing, damaged or does not hold what its type promises.
+            If a file is missing, damaged or not valid.
         """
         return cls.from_samples(read_core(core_path), None if wings_path is None else read_wings(wings_path))
 
@@ -119,7 +119,7 @@ class PsfLibrary:
         Parameters
         ----------
         core
-            Oversampled PSFs and their places.
+            Oversampled PSFs and their positions.
         wings
             (n, n) detector-sampled PSF centred on its middle pixel, n odd, or None.
         """
@@ -127,7 +127,7 @@ class PsfLibrary:
         core_half = (samples.shape[-1] - 1) / (2 * oversampling) - EDGE
         if wings is not None and wings.shape[-1] // 2 <= core_half:
             wings = None
-        # Without wings the core still has to end softly, or its edge would ring; two pixels cost little light.
+        # Without wings the core still needs a smooth edge, or the spline would ring; two pixels contain little light.
         inner = core_half - (min(TAPER, core_half / 2) if wings is not None else min(2.0, core_half / 4))
 
         offsets = (np.arange(samples.shape[-1]) - (samples.shape[-1] - 1) / 2) / oversampling
@@ -185,7 +185,7 @@ class PsfLibrary:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[np.float32]], meta: Mapping[str, Any]) -> PsfLibrary:
-        """Rebuild a library from what `to_arrays` returned (bit for bit)."""
+        """Rebuild a library from the result of `to_arrays` (bit for bit)."""
         if meta.get("format") != FORMAT:
             raise ReferenceFileError(
                 f"the packed PSF has format {meta.get('format')!r}, this version reads {FORMAT}; build the pack again"
@@ -207,24 +207,24 @@ class PsfLibrary:
             ipc_included=bool(meta["ipc_included"]),
         )
 
-    # -- what a renderer asks ---------------------------------------------------------------------------------------
+    # -- for renderers -----------------------------------------------------------------------------------------------
 
     @property
     def total_energy(self) -> float:
-        """Fraction of a star's light inside the whole PSF (core and wings, mean over the places)."""
+        """Fraction of a star's light inside the PSF (core and wings, mean over the positions)."""
         return float(self.enclosed[-1])
 
     def half_width(self, flux: ArrayLike, threshold: float, *, energy: float = 0.0) -> NDArray[np.int32]:
-        """How far a star reaches: the stamp is |dx|, |dy| <= half width.
+        """Return the half widths of the stamps of stars: a stamp is |dx|, |dy| <= half width.
 
         Parameters
         ----------
         flux
             Total flux of the stars, e-/s, any shape.
         threshold
-            e-/s per pixel: beyond the half width no pixel exceeds it. 0 gives the whole PSF.
+            e-/s per pixel: beyond the half width no pixel exceeds it. 0 selects the whole PSF.
         energy
-            The stamp also encloses at least this fraction of `total_energy` (0 to 1), however faint the star.
+            The stamp encloses at least this fraction of `total_energy` (0 to 1), also for faint stars.
 
         Returns
         -------
@@ -240,10 +240,10 @@ class PsfLibrary:
         return np.clip(np.maximum(reach, least), 0, self.wings_half_width).astype(np.int32)
 
     def blend(self, x0: float, y0: float) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Return the four places around (x0, y0) and their bilinear weights (which sum to 1; clamped outside the
-        grid).
+        """Return the indices of the four positions around (x0, y0) and their bilinear weights.
 
-        A grid with one place in an axis gives that place twice, the second time with weight zero.
+        The weights sum to 1 and are clamped outside the grid. With one position along an axis, it is returned twice, the
+        second time with weight zero.
         """
         ix, wx = _bracket(self.grid_x, x0)
         iy, wy = _bracket(self.grid_y, y0)
@@ -257,10 +257,10 @@ class PsfLibrary:
         )
         return places, np.array([(1 - wx) * (1 - wy), wx * (1 - wy), (1 - wx) * wy, wx * wy])
 
-    # -- slow and plain ---------------------------------------------------------------------------------------------
+    # -- slow reference ----------------------------------------------------------------------------------------------
 
     def evaluate(self, x: ArrayLike, y: ArrayLike, x0: float, y0: float) -> NDArray[np.float64]:
-        """Fraction of a star's light in pixels: the plain reference that a fast renderer must agree with.
+        """Return the fraction of a star's light in pixels: the reference implementation for fast renderers.
 
         Parameters
         ----------
@@ -289,22 +289,22 @@ class PsfLibrary:
     def core_kernel(
         self, x0: float, y0: float, *, dx: float = 0.0, dy: float = 0.0, oversampling: int | None = None
     ) -> NDArray[np.float32]:
-        """Kernel for the convolution of extended sources at (x0, y0).
+        """Return the kernel for the convolution of extended sources at (x0, y0).
 
         Parameters
         ----------
         x0, y0
-            Where on the detector (full-frame science pixels).
+            Position on the detector (full-frame science pixels).
         dx, dy
-            Shift of the kernel's centre in detector pixels: puts a source drawn on the grid at a sub-pixel position.
+            Shift of the kernel's centre in detector pixels, for sources at sub-pixel positions.
         oversampling
-            Samples per detector pixel; default the library's.
+            Samples per detector pixel; default that of the library.
 
         Returns
         -------
         (2 m + 1, 2 m + 1) float32: sample [m + j, m + i] is the PSF at the offset (i / oversampling - dx,
-        j / oversampling - dy). The sum is `total_energy`: the light of the wings is put into the core, so that a
-        galaxy and a star of the same magnitude have the same total. Samples are already integrated over the pixel.
+        j / oversampling - dy). The sum is `total_energy`: the light of the wings is added to the core, so that a
+        galaxy and a star of the same magnitude have the same total. Samples are integrated over the pixel.
         """
         step = self.oversampling if oversampling is None else oversampling
         m = math.floor(self.core_half_width * step)
@@ -318,7 +318,7 @@ class PsfLibrary:
 
     @cached_property
     def _coefficients(self) -> NDArray[np.float32]:
-        """(place, y, x) coefficients with the phases put together again."""
+        """(position, y, x) coefficients with the phases interleaved."""
         places, os, _, ny, nx = self.core.shape
         return np.ascontiguousarray(self.core.transpose(0, 3, 1, 4, 2)).reshape(places, ny * os, nx * os)
 
@@ -336,7 +336,7 @@ def spline_weights(t: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
 def _spline(
     coefficients: NDArray[Any], u: NDArray[np.float64], v: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Spline at coefficient coordinates u (x) and v (y); coefficients beyond the array are zero."""
+    """Evaluate the spline at coefficient coordinates u (x) and v (y); coefficients beyond the array are zero."""
     ny, nx = coefficients.shape
     i, j = np.floor(u).astype(np.intp), np.floor(v).astype(np.intp)
     out = np.zeros(np.shape(u))
@@ -349,7 +349,7 @@ def _spline(
 
 
 def _bracket(grid: tuple[float, ...], value: float) -> tuple[int, float]:
-    """Index of the grid value below `value` and the weight of the next one, clamped."""
+    """Return the index of the grid value below `value` and the weight of the next one, clamped."""
     if len(grid) == 1:
         return 0, 0.0
     index = int(np.clip(np.searchsorted(grid, value) - 1, 0, len(grid) - 2))
@@ -358,7 +358,7 @@ def _bracket(grid: tuple[float, ...], value: float) -> tuple[int, float]:
 
 
 def _window(offsets: NDArray[np.float64], inner: float, outer: float) -> NDArray[np.float64]:
-    """(n, n) product window T: 1 up to `inner`, 0 from `outer`, a quintic smooth step between."""
+    """Return the (n, n) product window T: 1 up to `inner`, 0 from `outer`, a quintic smooth step between."""
     t = np.clip((np.abs(offsets) - inner) / (outer - inner), 0.0, 1.0)
     s = 1.0 - t**3 * (10.0 + t * (-15.0 + 6.0 * t))
     return s[:, None] * s[None, :]
@@ -371,7 +371,7 @@ def _profiles(
     wings_offsets: NDArray[np.float64],
     oversampling: int,
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """`PsfLibrary.profile` and `.enclosed` from the windowed samples."""
+    """Compute `PsfLibrary.profile` and `.enclosed` from the windowed samples."""
     count = wings_offsets.size // 2 + 1
     largest, energy = np.zeros(count), np.zeros(count)
     for samples, offsets, scale in (
@@ -382,7 +382,7 @@ def _profiles(
     ):
         distance = np.maximum(np.abs(offsets)[:, None], np.abs(offsets)[None, :])
         if scale is None:
-            # floor: a sample at 3.4 counts for every r <= 3; core and wings add up in the band, so their sum bounds it.
+            # floor: a sample at 3.4 belongs to every r <= 3; in the band the PSF is at most the sum of core and wings.
             ring = np.minimum(np.floor(distance).astype(int), count - 1)
             part = np.zeros(count)
             np.maximum.at(part, ring.ravel(), np.abs(samples).ravel())

@@ -1,11 +1,12 @@
 """Reference data: one path for the observatory's files and the built-in ones.
 
-    prepare          everything a proposal needs, in one call
-    builtin_cache    making the built-in CRDS cache
-    lookup           asking CRDS; `calibrate.env` for the pipeline
-    pack             what workers read
-    dark_ramps       darks of MIRAGE_DATA as the ramps of exposures
-    locations        where things lie
+    prepare          all reference data of a proposal, in one call
+    sources          the order of sources: built-in set, CRDS, MIRAGE_DATA
+    crds/            queries to CRDS, downloads, `calibrate.env` for the pipeline
+    builtin/         the built-in CRDS cache and libraries
+    darks/           darks of MIRAGE_DATA as the ramps of exposures
+    files/           readers and writers of single files
+    packs/           what workers read
 
 Nothing is imported here: workers read packs only, and builders import much more.
 """

@@ -1,6 +1,6 @@
-"""Which reference file each exposure will use, where it comes from, and what is missing; no file is made or fetched.
+"""List the reference file that each exposure will use, its source, and what is missing; no file is made or downloaded.
 
-Only rules of CRDS that a cache lacks are fetched: without them nobody knows which files there are.
+Only missing CRDS mappings are downloaded: without them the files are not known.
 """
 
 from __future__ import annotations
@@ -30,26 +30,31 @@ from mirage_dask.reference.sources import (
 )
 from mirage_dask.settings import ExposureRow
 
-THERE, TO_BE_MADE, TO_BE_FETCHED, MISSING = "there", "made when needed", "fetched when needed", "missing"
+AVAILABLE, TO_BE_MADE, TO_BE_FETCHED, MISSING = (
+    "available",
+    "made when needed",
+    "downloaded when needed",
+    "missing",
+)
 
 
 @dataclass(frozen=True)
 class FileUse:
-    """One file and what uses it."""
+    """One reference file and the exposures that use it."""
 
     selection: str
     """Detector, filter, pupil, subarray and readout pattern of the exposures."""
     type: str
     """CRDS type; 'psf' or 'cosmic_rays LIBRARY'."""
     file: str
-    """Its name; of a built-in library that is not made yet, empty."""
+    """Name of the file; empty for a built-in library that has not been made yet."""
     source: str
-    """'builtin', 'crds', 'mirage_data' or 'override'; empty when it is missing."""
+    """'builtin', 'crds', 'mirage_data' or 'override'; empty if it is missing."""
     state: str
-    """'there', 'made when needed', 'fetched when needed' or 'missing'."""
+    """'available', 'made when needed', 'downloaded when needed' or 'missing'."""
     exposures: int
     problem: str = ""
-    """Why it is missing, with the remedy."""
+    """Why it is missing, with the remedy; else empty."""
 
 
 def check_references(rows: Iterable[ExposureRow]) -> list[FileUse]:
@@ -58,7 +63,7 @@ def check_references(rows: Iterable[ExposureRow]) -> list[FileUse]:
     Parameters
     ----------
     rows
-        Rows of the exposure table; those that cannot be simulated are left out.
+        Rows of the exposure table; those that cannot be simulated are skipped.
     """
     groups: dict[tuple[Any, ...], list[ExposureRow]] = {}
     for row in rows:
@@ -88,10 +93,12 @@ def _uses(members: list[list[ExposureRow]], sources: Sequence[str]) -> list[File
             if kind in own:
                 given = own[kind]
                 if given is not None:
-                    add(kind, given.path.name, given.source, THERE if given.path.is_file() else MISSING)
+                    add(kind, given.path.name, given.source, AVAILABLE if given.path.is_file() else MISSING)
             elif kind in found[i]:
                 file = found[i][kind]
-                state = THERE if file.path.is_file() else TO_BE_FETCHED if file.source == CRDS else TO_BE_MADE
+                state = (
+                    AVAILABLE if file.path.is_file() else TO_BE_FETCHED if file.source == CRDS else TO_BE_MADE
+                )
                 add(kind, file.path.name, file.source, state)
             elif (i, kind) in missing:
                 add(kind, "", "", MISSING, missing[i, kind])
@@ -108,11 +115,16 @@ def _uses(members: list[list[ExposureRow]], sources: Sequence[str]) -> list[File
 
 
 def _library(sources: Sequence[str], find: Any) -> tuple[str, str, str, str]:
-    """Return (file, source, state, problem) of the first library that a source has."""
+    """Return (file, source, state, problem) of the library in the first source that has it."""
     problem = ""
     for name in [n for n in sources if n != CRDS] or [BUILTIN]:
         try:
-            return find(mirage_data() if name == MIRAGE_DATA else mirage_data_directory()), name, THERE, ""
+            return (
+                find(mirage_data() if name == MIRAGE_DATA else mirage_data_directory()),
+                name,
+                AVAILABLE,
+                "",
+            )
         except ReferenceFileError as error:
             if name == BUILTIN:
                 return "", name, TO_BE_MADE, ""
@@ -130,9 +142,9 @@ def _psf(root: Path, row: ExposureRow) -> str:
 
 
 def _own_psf(row: ExposureRow) -> tuple[str, str, str, str]:
-    """Return (file, source, state, problem) of the library in the user's own folder."""
+    """Return (file, source, state, problem) of the PSF library in the user's folder."""
     try:
-        return psf_library((), **_optics(row), folder=row.psf_path)[0].core.name, OVERRIDE, THERE, ""
+        return psf_library((), **_optics(row), folder=row.psf_path)[0].core.name, OVERRIDE, AVAILABLE, ""
     except ReferenceFileError as error:
         return "", "", MISSING, str(error)
 

@@ -1,16 +1,17 @@
-"""Writing the reference files of exposures into their rows, by full path: what Mirage does for `crds_full_name`.
+"""Write the reference files of exposures into their rows, with full paths, as Mirage does for `crds_full_name`.
 
-A row that names its files is simulated from exactly these, whatever the context has become since, and asks CRDS nothing.
-Types that the observatory says are not needed are written down as such, and so is the context that all this is from.
+A row that names its files is simulated from exactly these, without a query to CRDS and independently of later contexts.
+Types that CRDS declares as not needed are recorded as such, together with the context.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
 from mirage_dask.reference.prepare import same_files
-from mirage_dask.reference.sources import CRDS, Progress, asks_observatory, find_files
+from mirage_dask.reference.sources import CRDS, asks_observatory, find_files
 from mirage_dask.settings import rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 from mirage_dask.settings.row import overrides_text
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def pin_files(table: pd.DataFrame, *, progress: Progress | None = None) -> pd.DataFrame:
-    """Return an exposure table whose column `overrides` names every CRDS file of the exposures that ask CRDS.
+    """Return an exposure table whose column `overrides` names every CRDS file of the exposures that use CRDS.
 
-    Files that are missing are fetched or made, so that their paths lead somewhere.
+    Missing files are downloaded or made, so that all paths exist.
 
     Parameters
     ----------
     table
-        Exposure table with its settings; rows that cannot be simulated stay as they are.
+        Exposure table with its settings; rows that cannot be simulated are not changed.
     progress
-        Told what is being done.
+        Callback for progress reports.
 
     Raises
     ------
     ReferenceFileError
-        With everything that no source has.
+        If no source has a file; lists all of them.
     """
     groups: dict[tuple[tuple[str, ...], tuple[Any, ...]], list[Any]] = {}
     rows = dict(zip(table.index, rows_of(table), strict=True))

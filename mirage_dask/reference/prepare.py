@@ -1,4 +1,4 @@
-"""All reference data of a proposal in one call: what is missing is built, CRDS is asked, packs are made."""
+"""Prepare all reference data of a proposal in one call: query CRDS, build missing files, make packs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
@@ -27,13 +28,10 @@ from mirage_dask.reference.sources import (
 )
 from mirage_dask.settings import ExposureRow
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being done, how many are done, how many there are)."""
-
 
 @dataclass(frozen=True)
 class PreparedReferences:
-    """Which pack each exposure uses, and where its numbers come from."""
+    """The pack of each exposure, and the provenance of its values."""
 
     packs: dict[str, str]
     """Exposure name -> pack key."""
@@ -54,15 +52,16 @@ def prepare_references(
     Parameters
     ----------
     rows
-        Rows of the exposure table; those that cannot be simulated are left out.
+        Rows of the exposure table; those that cannot be simulated are skipped.
     cosmic_ray_libraries
-        Names of the libraries that every pack gets, or {exposure name: names}.
+        Names of the libraries in every pack, or {exposure name: names}.
     destination_url
-        Where packs and planes go: a path or any fsspec URL.
+        Destination of packs and planes: a path or any fsspec URL.
     sources
-        'builtin', 'crds', 'mirage_data': the first that has a file wins; see `mirage_dask.reference.sources`.
+        'builtin', 'crds', 'mirage_data': a file is taken from the first source that has it; see
+        `mirage_dask.reference.sources`.
     progress
-        Told what is being done.
+        Callback for progress reports.
 
     Returns
     -------
@@ -81,7 +80,7 @@ def prepare_references(
         if row.ready:
             key = (*same_files(row, sources), row.psf_path, _libraries(row, cosmic_ray_libraries))
             groups.setdefault(key, []).append(row)
-    # Detectors together, so that what they share is computed once and forgotten early.
+    # Ordered by detector, so that shared data are computed once and released early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
     firsts = [group[0] for _, group in members]
     answers = find_files(firsts, sources, progress=progress)
@@ -90,7 +89,7 @@ def prepare_references(
     packs: dict[str, str] = {}
     provenance: list[dict[str, str]] = []
     memo: dict[Any, Any] = {}
-    # Packs are made once for this machine; a plan links to them, so planning anew costs no computing and no space.
+    # Packs are made once on a machine and linked into plans, so that planning again needs no computing time or space.
     home = str(cache_directory() / "packs")
     for done, ((_, group), row, answer) in enumerate(zip(members, firsts, answers, strict=True)):
         selection = " ".join((*row.optics, row.subarray, row.readpatt))
@@ -108,8 +107,8 @@ def prepare_references(
 
 
 def same_files(row: ExposureRow, sources: Sequence[str]) -> tuple[Any, ...]:
-    """Return what an exposure's CRDS files follow from: exposures that agree in it have the same files."""
-    # Exposures that differ in time only ask the same question, of the observatory's files only if on the same day.
+    """Return the values that determine the CRDS files of an exposure: those with equal values have the same files."""
+    # The time matters for the observatory's files only, and there to the day.
     day = 10 if CRDS in sources else 0
     asked = (row.subarray, row.readpatt, row.exp_type, row.namp, row.start_time[:day])
     return (*row.optics, *asked, tuple(sorted(row.overrides.items())))
@@ -121,7 +120,7 @@ def _build_libraries(
     sources: tuple[str, ...],
     progress: Progress | None,
 ) -> None:
-    """Make PSF and cosmic-ray libraries that are missing, two at a time: FFTs let other threads run."""
+    """Make missing PSF and cosmic-ray libraries, two at a time, since FFTs release the GIL."""
     jobs: dict[str, Callable[[], object]] = {}
     for row in rows:
         detector, filter_, pupil = row.optics
@@ -152,7 +151,7 @@ def _files(
     libraries: tuple[str, ...],
     sources: tuple[str, ...],
 ) -> tuple[ReferenceFiles, list[tuple[str, FoundFile]]]:
-    """Return the files that make the pack of an exposure, and (use, file) of everything for the provenance."""
+    """Return the files for the pack of an exposure, and (use, file) of each for the provenance."""
     detector, filter_, pupil = row.optics
     psf, psf_source = psf_library(
         sources, detector=detector, filter=filter_, pupil=pupil, folder=row.psf_path

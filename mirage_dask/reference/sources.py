@@ -1,9 +1,9 @@
-"""Where reference data come from: the built-in set, the observatory's CRDS, MIRAGE_DATA; the first that has a file wins.
+"""Sources of reference data: the built-in set, the observatory's CRDS, MIRAGE_DATA; the first that has a file is used.
 
-*builtin* makes what it lacks. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it
-(`reference.crds.observatory`); what it lacks is fetched from the observatory's server, and what cannot be fetched is
-an error, unless a source that comes later has it. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
-MIRAGE_DATA. The network is used for crds alone, and only for what is missing.
+*builtin* makes missing files. *crds* is the CRDS cache of this machine, as the calibration pipeline uses it
+(`reference.crds.observatory`); missing files are downloaded from the observatory's server, and a failed download is
+an error unless a later source has the file. *mirage_data* are the libraries of PSFs and cosmic rays in the directory
+MIRAGE_DATA. The network is used for crds only, and only for missing files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
+from mirage_dask.io.progress import Progress
 from mirage_dask.psf.files import find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.reference.builtin.cache import build_files
 from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
@@ -41,12 +42,11 @@ from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"
-"""The source of the user's own files."""
-WAYS_OUT = (
+"""Source of files that the user gives."""
+REMEDIES = (
     "give the file under reffile_overrides, or write references: [crds, builtin], which makes it "
     "(`mirage-dask reference build` does so beforehand)"
 )
-Progress = Callable[[str, int, int], None]
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,11 +59,11 @@ class FoundFile:
     source: str
     """One of `SOURCES`, or 'override'."""
     context: str
-    """CRDS context that named it; empty for others."""
+    """CRDS context that selected the file; empty for other sources."""
 
 
 def cache_of(provenance: Iterable[Mapping[str, str]]) -> CrdsCache:
-    """Return the CRDS cache that most of a plan's reference files came from, with the context that named them."""
+    """Return the CRDS cache of most of a plan's reference files, with the context that selected them."""
     contexts = [row["context"] for row in provenance if row["source"] == CRDS]
     if not contexts:
         return CrdsCache.builtin()
@@ -76,22 +76,21 @@ def mirage_data() -> Path:
     Raises
     ------
     ReferenceFileError
-        If the variable is not set, or names no directory.
+        If the variable is not set, or is not a directory.
     """
     given = os.environ.get("MIRAGE_DATA", "")
     if not given or not Path(given).expanduser().is_dir():
         raise ReferenceFileError(
-            f"MIRAGE_DATA is {given!r}, which is no directory; set it to where Mirage's reference files lie, or leave "
-            "mirage_data out of references."
+            f"MIRAGE_DATA is {given!r}, which is not a directory; set it to the directory of Mirage's reference files, or "
+            "remove mirage_data from references."
         )
     return Path(given).expanduser()
 
 
 def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
-    """Return the files that an exposure names itself by type, None for a type that it does not need.
+    """Return the files in the column `overrides` of an exposure by type; None for a type that is not needed.
 
-    They are the user's own, or those that `mirage_dask.reference.pinning` has written into its row, which also names the
-    context they are from.
+    They were given by the user, or written by `mirage_dask.reference.pinning` together with their context.
     """
     context = row.overrides.get(CONTEXT, "")
     cache = crds_path() if context else None
@@ -105,39 +104,39 @@ def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
 
 
 def asks_observatory(row: ExposureRow) -> bool:
-    """Return whether CRDS is to be asked for a file of an exposure: it is a source, and not every type is settled."""
+    """Return whether an exposure needs a query to CRDS: it is a source, and `overrides` lacks a type."""
     return CRDS in row.references and not set(SIMULATION_TYPES) <= set(own_files(row))
 
 
 def context_in_use(rows: Iterable[ExposureRow]) -> str:
-    """Return the context that CRDS will be asked in for exposures; empty when it will not be, or cannot be.
+    """Return the CRDS context for exposures; empty if CRDS is not needed or not available.
 
-    Which context that is may have to be asked of the server; nothing else is fetched.
+    The server may be asked for the context; nothing is downloaded.
     """
     if not any(asks_observatory(row) for row in rows):
         return ""
     try:
         return observatory_context().context
-    except UnavailableError:  # looking for the files tells, or goes on to the next source
+    except UnavailableError:  # reported by the search for files, unless the next source has them
         return ""
 
 
 def find_files(
     rows: Sequence[ExposureRow], sources: Sequence[str], *, progress: Progress | None = None
 ) -> list[dict[str, FoundFile]]:
-    """Return the CRDS files of each exposure by type; built-in ones that are missing are made, the observatory's fetched.
+    """Return the CRDS files of each exposure by type; make or download missing ones.
 
     Parameters
     ----------
     rows
-        Rows of the exposure table. Types that a row settles itself (`own_files`) are left out.
+        Rows of the exposure table. Types in a row's `overrides` (`own_files`) are skipped.
     sources
-        Names of `SOURCES`, the first that has a file wins.
+        Names of `SOURCES`; a file is taken from the first that has it.
 
     Raises
     ------
     ReferenceFileError
-        With everything that no source has: exposure, type, what was asked, file, cache, remedy.
+        If no source has a file; lists exposure, type, query, file, cache and remedy of each.
     """
     found, missing = search_files(
         rows, sources, obtain=partial(fetch_files, progress=progress), progress=progress
@@ -151,7 +150,7 @@ def find_files(
 
 
 def promise_files(cache: CrdsCache, names: Iterable[str]) -> dict[str, str]:
-    """Fetch nothing: return why files will not be fetched when they are needed."""
+    """Download nothing; return {name: reason} for files that cannot be downloaded later."""
     return {} if cache.server else dict.fromkeys(names, cache.offline)
 
 
@@ -162,20 +161,20 @@ def search_files(
     obtain: Callable[[CrdsCache, list[str]], dict[str, str]] = promise_files,
     progress: Progress | None = None,
 ) -> tuple[list[dict[str, FoundFile]], dict[tuple[int, str], str]]:
-    """Return the CRDS files of each exposure by type, and why some have none, by (place of the exposure, type).
+    """Return the CRDS files of each exposure by type, and the reasons for missing ones, by (index of the exposure, type).
 
-    Nothing is made: files of the built-in set may not be there yet. Rules of the observatory that are missing are fetched.
+    No files are made: those of the built-in set may not exist yet. Missing CRDS mappings are downloaded.
 
     Parameters
     ----------
     obtain
-        Called with a cache and the names of files that it lacks; returns why some cannot be had.
+        Called with a cache and the names of its missing files; returns {name: reason} for those that are not available.
     """
     found: list[dict[str, FoundFile]] = [{} for _ in rows]
     missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]
     own = [set(own_files(row)) for row in rows]
-    # Whoever overrides a built-in file still has it made, for the pipeline that calibrates with the built-in cache.
+    # Overridden built-in files are made too, for the pipeline that calibrates with the built-in cache.
     settled = [set(kinds) if CRDS in names else set() for kinds in own]
     for name in names:
         places = [
@@ -190,7 +189,7 @@ def search_files(
             answers = recommend(questions, cache=cache, types=types, tolerant=True)
         except ReferenceFileError as error:
             if name != names[-1]:
-                _LOG.warning("CRDS is left out: %s; what it would have comes from %s.", error, names[-1])
+                _LOG.warning("CRDS is not available: %s; its files are taken from %s.", error, names[-1])
                 continue
             if isinstance(error, UnavailableError):
                 raise ReferenceFileError(_unusable(error, questions)) from error
@@ -216,7 +215,7 @@ def search_files(
                 if file in reasons:
                     missing[i, kind] = (
                         f"{rows[i].name}: the CRDS cache {cache.root} does not hold {file} ({kind} for "
-                        f"{parameters(asked[i])}; {cache.context}), and {reasons[file]}; {WAYS_OUT}."
+                        f"{parameters(asked[i])}; {cache.context}), and {reasons[file]}; {REMEDIES}."
                     )
                 else:
                     settled[i].add(kind)
@@ -229,21 +228,21 @@ def search_files(
 
 
 def _unusable(error: UnavailableError, questions: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    """Return the sentence that CRDS cannot be asked for exposures."""
+    """Return the message that CRDS cannot be queried for exposures."""
     name, header = questions[0]
     more = f" and {len(questions) - 1} others" if len(questions) > 1 else ""
-    return f"{name}{more}: {', '.join(SIMULATION_TYPES)} for {parameters(header)} cannot be looked up: {error}; {WAYS_OUT}."
+    return f"{name}{more}: {', '.join(SIMULATION_TYPES)} for {parameters(header)} cannot be looked up: {error}; {REMEDIES}."
 
 
 def psf_library(
     sources: Sequence[str], *, detector: str, filter: str, pupil: str, folder: str = ""
 ) -> tuple[PsfPaths, str]:
-    """Return the PSF library of one detector and filter, and the source it comes from.
+    """Return the PSF library of one detector and filter, and its source.
 
     Parameters
     ----------
     folder
-        The user's own, which goes before all sources; see `psf_files.find_own_library`.
+        The user's folder, which has precedence over all sources; see `psf.files.find_own_library`.
 
     Raises
     ------
@@ -266,7 +265,7 @@ def psf_library(
 
 
 def find_psf_files(folder: str | Path, *, detector: str, filter: str, pupil: str) -> PsfPaths:
-    """Return the PSF library of one detector and filter in a folder of MIRAGE_DATA; see `psf_files.find_library`."""
+    """Return the PSF library of one detector and filter in a folder of MIRAGE_DATA; see `psf.files.find_library`."""
     spec = get_detector(detector)
     return PsfPaths(
         *find_library(
@@ -282,7 +281,7 @@ def find_psf_files(folder: str | Path, *, detector: str, filter: str, pupil: str
 def cosmic_ray_library_files(
     sources: Sequence[str], *, detector: str, library: str
 ) -> tuple[list[Path], str]:
-    """Return the files of a cosmic-ray library, and the source they come from."""
+    """Return the files of a cosmic-ray library, and their source."""
 
     def given() -> list[Path]:
         files = cosmic_ray_files(mirage_data(), detector=detector, library=library)
@@ -301,7 +300,7 @@ def cosmic_ray_library_files(
 
 
 def _first(sources: Iterable[str], given: Callable[[], Any], built: Callable[[], Any]) -> tuple[Any, str]:
-    """Return what the first of the sources of libraries has; without one of them, the built-in set."""
+    """Return the library of the first source that has it, with its source; by default, of the built-in set."""
     libraries = [name for name in sources if name != CRDS] or [BUILTIN]
     for name in libraries:
         if name == BUILTIN:
@@ -311,4 +310,4 @@ def _first(sources: Iterable[str], given: Callable[[], Any], built: Callable[[],
         except ReferenceFileError:
             if name == libraries[-1]:
                 raise
-    raise AssertionError("sources are never empty")
+    raise AssertionError("the tuple of sources must not be empty")

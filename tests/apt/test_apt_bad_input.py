@@ -39,7 +39,11 @@ def error_of(draft, **options) -> InputError:
             "<nci:ShortFilter>F151W<",
             "ShortFilter: NIRCAM has no filter 'F151W'; did you mean",
         ),
-        ("<nci:ShortFilter>F150W<", "<nci:ShortFilter>F444W<", "no filter of the short-wavelength channel"),
+        (
+            "<nci:ShortFilter>F150W<",
+            "<nci:ShortFilter>F444W<",
+            "is not a filter of the short-wavelength channel",
+        ),
         ("<nci:LongFilter>F444W<", "<nci:LongFilter>F405N+F150W2<", "different channels"),
         ("<nci:LongFilter>F444W<", "<nci:LongFilter><", "LongFilter: is missing"),
         ("<nci:ReadoutPattern>RAPID<", "<nci:ReadoutPattern>RAPIT<", "did you mean 'RAPID'"),
@@ -51,8 +55,8 @@ def error_of(draft, **options) -> InputError:
         ("<nci:Groups>4<", "<nci:Groups>99999999999<", "whole number above zero"),
         ("<nci:Integrations>1<", "<nci:Integrations>-1<", "Integrations: expected"),
         ("<nci:Integrations>1</nci:Integrations>", "", "Integrations: is missing"),
-        ("10 00 30.0000 +02 12 0.00", "10 00 nan +02 12 0.00", "is no position"),
-        ("10 00 30.0000 +02 12 0.00", "10 00 30.0000", "is no position"),
+        ("10 00 30.0000 +02 12 0.00", "10 00 nan +02 12 0.00", "is not a valid position"),
+        ("10 00 30.0000 +02 12 0.00", "10 00 30.0000", "is not a valid position"),
         (
             "<Number>1</Number>\n                <TargetID>",
             "<Number>x</Number>\n                <TargetID>",
@@ -135,13 +139,13 @@ def test_size_bounds(draft, monkeypatch):
 
 
 def test_missing_files(draft, tmp_path):
-    with pytest.raises(InputError, match=r"no such file"):
+    with pytest.raises(InputError, match=r"the file does not exist"):
         read_proposal(tmp_path / "absent.xml")
-    with pytest.raises(InputError, match=r"no such file"):
+    with pytest.raises(InputError, match=r"the file does not exist"):
         read_proposal(tmp_path)
-    with pytest.raises(InputError, match=r"it is a pointing report.*--pointing"):
+    with pytest.raises(InputError, match=r"this is a pointing report.*--pointing"):
         read_proposal(draft.pointing)
-    with pytest.raises(InputError, match=r"no such pointing report"):
+    with pytest.raises(InputError, match=r"the pointing report does not exist"):
         read_proposal(draft.xml, pointing=tmp_path / "absent.pointing")
     draft.pointing.rename(tmp_path / "other.pointing")
     error = error_of(draft)
@@ -224,17 +228,17 @@ FIRST = "  1    1   1    1 NRCBS_FULL                1 DEMO-FIE +150.12500   +2.
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("+150.12500", "+nan", "no line of a pointing report"),
-        ("+150.12500", "+450.12500", "no position on the sky"),
-        ("+2.20000", "+92.20000", "no position on the sky"),
+        ("+150.12500", "+nan", "not a valid line of a pointing report"),
+        ("+150.12500", "+450.12500", "is not a valid position on the sky"),
+        ("+2.20000", "+92.20000", "is not a valid position on the sky"),
         ("-24.688", "-24688.000", "outside the focal plane"),
-        ("-24.688", "", "no line of a pointing report"),
+        ("-24.688", "", "not a valid line of a pointing report"),
         (FIRST, FIRST.replace("1    1   1    1", "1    1   1    0"), "dither 0"),
-        (FIRST, "  1    1   1", "no line of a pointing report"),
+        (FIRST, "  1    1   1", "not a valid line of a pointing report"),
         ("** Visit 1:1", "** Visit 1", "** Visit <observation>:<visit>"),
         ("** Visit 1:1\n", "", "before any '** Visit' line"),
         ("Proposal 99001", "Proposal 1234", "pointing report of program 1234"),
-        ("JWST Pointing Report", "A report", "it is no pointing report"),
+        ("JWST Pointing Report", "A report", "not a pointing report"),
     ],
 )
 def test_mistakes_in_the_pointing_report(draft, old, new, words):
@@ -247,10 +251,10 @@ def test_mistakes_in_the_pointing_report(draft, old, new, words):
 
 def test_reports_of_other_things(draft):
     for content, words in [
-        (b"", "no pointing report"),
+        (b"", "not a pointing report"),
         (b"\0\0\0", "not a text file"),
-        (b"\xff\xfe" * 100, "no pointing report"),
-        (draft.xml.read_bytes(), "no pointing report"),
+        (b"\xff\xfe" * 100, "not a pointing report"),
+        (draft.xml.read_bytes(), "not a pointing report"),
         (draft.pointing.read_bytes().partition(b"=====")[0], "no exposures"),
     ]:
         draft.pointing.write_bytes(content)
@@ -296,7 +300,7 @@ def test_other_instrument(draft):
         ("apertures of NIRCAM", "2 exposures at MIRIM_ILLUM")
     }
     table = exposure_table(proposal)
-    assert table[table.observation == 1].reason.str.contains("no aperture of NIRCAM").all()
+    assert table[table.observation == 1].reason.str.contains("which is not an aperture of NIRCAM").all()
     assert (table[table.observation == 2].status == "ready").all()
 
 
@@ -311,7 +315,7 @@ def test_counts_are_reported(draft):
     assert len(table) == 23
     draft.pointing.write_text("".join([*lines[: first + 1], *lines[first:]]))
     proposal = read_proposal(draft.xml)
-    assert "is there 2 times" in " ".join(proposal.notes)
+    assert "dither 1 occurs 2 times" in " ".join(proposal.notes)
     assert exposure_table(proposal).name.is_unique
 
 

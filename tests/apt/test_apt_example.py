@@ -170,14 +170,14 @@ def test_settings_for_each_observation():
     ("options", "words"),
     [
         ({"roll_angle": {1: 10}}, "roll_angle: no value for observation"),
-        ({"roll_angle": {1: 10, 2: 20, 3: 30}}, "3 is no observation"),
-        ({"roll_angle": {1: 10, "two": 20}}, "'two' is no observation"),
-        ({"roll_angle": float("nan")}, "nan is no angle"),
-        ({"roll_angle": "north"}, "'north' is no angle"),
-        ({"roll_angle": True}, "True is no angle"),
-        ({"dates": "tomorrow"}, "'tomorrow' is no date"),
+        ({"roll_angle": {1: 10, 2: 20, 3: 30}}, "3 is not an observation"),
+        ({"roll_angle": {1: 10, "two": 20}}, "'two' is not an observation"),
+        ({"roll_angle": float("nan")}, "nan is not a valid angle"),
+        ({"roll_angle": "north"}, "'north' is not a valid angle"),
+        ({"roll_angle": True}, "True is not a valid angle"),
+        ({"dates": "tomorrow"}, "'tomorrow' is not a valid date"),
         ({"dates": {1: "2021-10-04", 2: "2021-13-04"}}, "dates, observation 2: '2021-13-04'"),
-        ({"dates": None}, "None is no date"),
+        ({"dates": None}, "None is not a valid date"),
     ],
 )
 def test_bad_settings(options, words):

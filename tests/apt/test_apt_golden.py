@@ -163,7 +163,7 @@ def test_aptx_gives_the_same(shared):
     assert ("F444W", "F405N") in set(zip(tables[0]["filter"], tables[0].pupil, strict=True))
 
 
-REFUSED = {"no pointing report": 10, "it is a pointing report": 6}
+REFUSED = {"no pointing report": 10, "this is a pointing report": 6}
 """Words of the reason, and how many files of the real ones are refused with it."""
 
 

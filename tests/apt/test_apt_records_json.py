@@ -306,11 +306,11 @@ def put(table: str, index: int, key: str, value: Any) -> Any:
         (put("exposures", 1, "v3", math.nan), "exposures[1]: v3: expected a number"),
         (put("exposures", 1, "v3", 10**400), "exposures[1]: v3: expected a number"),
         (put("exposures", 1, "v2", True), "v2: expected a number from -3600 to 3600, not true"),
-        (put("exposures", 1, "visit", 7), "visit 7 of observation 1 is in no row of table visit"),
-        (put("exposures", 1, "target_id", 9), "exposures[1]: target_id 9 is in no row of table target"),
+        (put("exposures", 1, "visit", 7), "visit 7 of observation 1 is not in table visit"),
+        (put("exposures", 1, "target_id", 9), "exposures[1]: target_id 9 is not in table target"),
         (
             put("exposures", 1, "exposure_spec_order_number", 3),
-            "exposures[1]: exposure_spec_order_number 3 is in no row of table nircam_exposure_specification",
+            "exposures[1]: exposure_spec_order_number 3 is not in table nircam_exposure_specification",
         ),
         (
             put("exposures", 1, "visit_file_sequence", 3),
@@ -321,12 +321,15 @@ def put(table: str, index: int, key: str, value: Any) -> Any:
             put("nircam_exposure_specification", 0, "filter_long", "F445W"),
             "nircam_exposure_specification[0]: filter_long: NIRCAM has no filter 'F445W'; did you mean",
         ),
-        (put("nircam_exposure_specification", 0, "filter_long", "F150W"), "no filter of the long-wavelength"),
+        (
+            put("nircam_exposure_specification", 0, "filter_long", "F150W"),
+            "is not a filter of the long-wavelength",
+        ),
         (put("nircam_exposure_specification", 0, "filter_long", None), "filter_long is missing"),
         (put("nircam_exposure_specification", 0, "order_number", 2), "order_number 1 of this observation"),
         (
             put("nircam_exposure_specification", 0, "dither_id", 8),
-            "dither_id 8 is in no row of table nircam_",
+            "dither_id 8 is not in table nircam_",
         ),
         (put("nircam_exposure_specification", 0, "number_of_groups", 0), "whole number, 1 or more, not 0"),
         (put("nircam_exposure_specification", 0, "subarray", "SUB1"), "NIRCAM has no subarray 'SUB1'"),
@@ -334,8 +337,8 @@ def put(table: str, index: int, key: str, value: Any) -> Any:
         (put("nircam_templates", 0, "modules", "C"), "nircam_templates[0]: modules: expected A, B or ALL"),
         (put("nircam_target_acq", 0, "filter", "F1W"), "nircam_target_acq[0]: filter: NIRCAM has no filter"),
         (put("fixed_target", 0, "dec_computed", 91), "fixed_target[0]: dec_computed: expected a number from"),
-        (put("observation", 1, "observation", 1), "observation 1 is there before; numbers must be unique"),
-        (put("visit", 1, "observation", 1), "visit 1 of observation 1 is there before"),
+        (put("observation", 1, "observation", 1), "observation 1 is repeated; numbers must be unique"),
+        (put("visit", 1, "observation", 1), "visit 1 of observation 1 is repeated"),
         (put("program", 0, "program", 123456), "program[0]: program: expected a whole number, 0 to 99999"),
         (put("special_requirements", 0, "argument_1", "left"), "expected an offset in arcsec"),
         (lambda c: c.update(exposures=[]), "p.json, exposures: the proposal has no exposures."),
@@ -345,12 +348,12 @@ def put(table: str, index: int, key: str, value: Any) -> Any:
         ),
         (lambda c: c["exposures"].append(3), "p.json, exposures[7]: expected an object, not 3."),
         (lambda c: c.pop("nircam_target_acq"), "has target acquisitions, but no row in a table of them"),
-        (lambda c: c.pop("fixed_target"), "target[0]: target_id 1 is in no row of table fixed_target"),
+        (lambda c: c.pop("fixed_target"), "target[0]: target_id 1 is not in table fixed_target"),
         (
             lambda c: c["nircam_exposure_specification"].append(
                 {**c["nircam_exposure_specification"][0], "number_of_groups": 3}
             ),
-            "nircam_exposure_specification[2]: order_number 1 is not what it is in another visit",
+            "nircam_exposure_specification[2]: order_number 1 differs from the same order_number in another visit",
         ),
     ],
 )
@@ -372,14 +375,14 @@ def test_all_problems_come_together():
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"", "it is no JSON: line 1, column 1"),
-        (b"[1, 2]", "it is no records.json"),
-        (b"{}", "it has no tables observation and visit"),
-        (b'{"observation": ', "it is no JSON: line 1"),
-        (b'{"a": "\xff"}', "no text in UTF-8: byte 7 is 0xff"),
+        (b"", "not valid JSON: line 1, column 1"),
+        (b"[1, 2]", "not a records.json"),
+        (b"{}", "the tables observation and visit are missing"),
+        (b'{"observation": ', "not valid JSON: line 1"),
+        (b'{"a": "\xff"}', "not valid UTF-8: byte 7 is 0xff"),
         (b"[" * 200_000, "nested too deeply"),
         (b"1" * 5000, "too many digits"),
-        (b'{"a": 1, "a": 2}', "the key 'a' stands twice in one object."),
+        (b'{"a": 1, "a": 2}', "the key 'a' is repeated in one object."),
     ],
 )
 def test_what_is_no_records_file(data, words):

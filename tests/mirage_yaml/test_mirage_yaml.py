@@ -204,9 +204,9 @@ def test_unused_keys_are_listed(tmp_path):
     assert found.ignored["Output:my_key"] == 1
     assert "Output:title" not in found.ignored
     assert [note.partition(": ")[2] for note in found.notes] == [
-        "1 files ask for the observatory's CRDS (Reffiles: crds); the built-in reference files are used.",
-        "1 files ask for Readout:resets_bet_ints: 2, which has no effect here.",
-        "1 files ask for simSignals:zodiacal: zodi.fits, which has no effect here.",
+        "1 file requests the observatory's CRDS (Reffiles: crds); the built-in reference files are used.",
+        "1 file requests Readout:resets_bet_ints: 2, which has no effect here.",
+        "1 file requests simSignals:zodiacal: zodi.fits, which has no effect here.",
     ]
 
 
@@ -307,10 +307,10 @@ def test_mistakes_in_our_section(tmp_path, key, value, words):
 
 
 def test_no_yaml(tmp_path):
-    with pytest.raises(InputError, match="there is no YAML file of an exposure"):
+    with pytest.raises(InputError, match="no YAML file of an exposure was found"):
         read_yaml(tmp_path)
     (tmp_path / "observation_list.yaml").write_text("Observation1: {}\n")
-    with pytest.raises(InputError, match="there is no YAML file of an exposure"):
+    with pytest.raises(InputError, match="no YAML file of an exposure was found"):
         read_yaml(tmp_path)
     (tmp_path / "broken.yaml").write_text("Inst: [1,\n")
     with pytest.raises(InputError, match=r"broken\.yaml, line 2: it is not valid YAML"):

@@ -165,7 +165,7 @@ def test_times_zones(read):
 
 @pytest.mark.parametrize("when", [START - timedelta(seconds=1), START + timedelta(hours=1, seconds=1)])
 def test_outside_its_range(read, when):
-    message = "covers 2022-07-10 00:00:00 to 2022-07-10 01:00:00 UTC; change the date .* or ask Horizons"
+    message = "covers 2022-07-10 00:00:00 to 2022-07-10 01:00:00 UTC; change the date .* or request a table from Horizons"
     with pytest.raises(InputError, match=message):
         read(table(*ROWS)).position(when)
 
@@ -175,8 +175,8 @@ def test_outside_its_range(read, when):
     [
         ("", "no line \\$\\$SOE"),
         (table(*ROWS, end=""), "no line \\$\\$EOE follows line 6"),
-        (table(), "line 6: an ephemeris needs two rows"),
-        (table(ROWS[0]), "there are 1, 1 and 1"),
+        (table(), "line 6: an ephemeris needs at least two rows"),
+        (table(ROWS[0]), "it has 1, 1 and 1"),
         (table(ROWS[1], ROWS[0]), "line 8: the time is not later"),
         (table(ROWS[0], ROWS[0]), "line 8: the time is not later"),
         (table(ROWS[0], ROWS[1].replace("00 31", "08 31")), "line 8: the target is more than 30 degrees"),
@@ -187,8 +187,11 @@ def test_outside_its_range(read, when):
         (table(*ROWS, "2022-Jul-10 02:00 400.0 -0.5"), "line 9: '2022-Jul"),
         (table(*ROWS, "2022-Jul-10 02:00 40.0 -90.5"), "line 9: '2022-Jul"),
         (table(*ROWS, "0000000.5 40.0 -10.5"), "line 9: '0000000"),
-        (table(*ROWS, header="Date__(ZONE)__HR:MN R.A._(ICRF)_DEC"), "line 4: no time in UT, TT or TDB"),
-        (table(*ROWS, header=""), "no time in UT"),
+        (
+            table(*ROWS, header="Date__(ZONE)__HR:MN R.A._(ICRF)_DEC"),
+            "line 4: the heading has no time in UT, TT or TDB",
+        ),
+        (table(*ROWS, header=""), "the heading has no time in UT"),
         (table(*ROWS, header="Date__(UT)__HR:MN"), "followed by 'nothing'"),
         (
             table(*ROWS, header="Date__(UT)__HR:MN R.A._(a-appar)_DEC."),

@@ -162,7 +162,7 @@ def test_warnings_name_the_remedy():
         "PA_V3 37.5 deg is not possible on 2022-10-31 at RA 53.1625, Dec -27.7914: allowed 327.5 to 341.8 deg; "
         "it is possible from 2022-12-16 to 2022-12-27."
     )
-    assert roll_warning(*place, when, 180.0).endswith("no day of the year that follows allows it.")
+    assert roll_warning(*place, when, 180.0).endswith("it is not possible on any day of the following year.")
     assert roll_warning(*place, day("2022-04-30"), 37.5) == (
         "On 2022-04-30 the target at RA 53.1625, Dec -27.7914 is 45.2 deg from the Sun, but JWST observes at 85 to "
         "135 deg; next possible from 2022-07-28, then at PA_V3 241.8 to 249.3 deg."

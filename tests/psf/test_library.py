@@ -385,7 +385,7 @@ def test_names_that_psf_grid_writes(tmp_path, optics, name, keyword):
     assert find_own_library(tmp_path, **asked) == (tmp_path / name, None)
     second = tmp_path / name.replace("fovp101", "fovp401")
     hdu.writeto(second)
-    with pytest.raises(ReferenceFileError, match=r"holds several PSF files for .*fovp101.*fovp401"):
+    with pytest.raises(ReferenceFileError, match=r"contains several PSF files for .*fovp101.*fovp401"):
         find_own_library(tmp_path, **asked)
     second.unlink()
     fits.setval(tmp_path / name, "PUPIL", value="WLM8")

@@ -36,10 +36,10 @@ def test_command(capsys, caplog, monkeypatch, tmp_path):
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
     monkeypatch.setenv("CRDS_PATH", str(tmp_path / "none"))
     assert main(["reference", "check", str(md.example_proposal()), "--settings", str(settings)]) == 0
-    assert "it is no CRDS cache" in caplog.text
+    assert "not a CRDS cache" in caplog.text
     settings.write_text("references: [mirage_data, crds]\n")
     assert main(["reference", "check", str(md.example_proposal()), "--settings", str(settings)]) != 0
-    assert "it is no CRDS cache" in capsys.readouterr().err
+    assert "not a CRDS cache" in capsys.readouterr().err
 
 
 def test_every_real_proposal_is_covered(shared):

@@ -112,12 +112,12 @@ def test_every_problem_at_once(tmp_path):
         "'index' in line 5 (1): was used before",
         "'index' in line 6 (2.5): must be an integer",
         "'x_or_RA' in line 6 (north): must be decimal degrees, hh:mm:ss",
-        "'y_or_Dec' in line 5 (-95): declination must lie in -90 to 90 degrees; if these are pixels",
+        "'y_or_Dec' in line 5 (-95): declination must be in -90 to 90 degrees; if these are pixels",
         "'radius' in line 6 (0): must be above 0",
-        "'ellipticity' in line 5 (1.0), line 6 (-0.1): must lie in 0 to 1",
+        "'ellipticity' in line 5 (1.0), line 6 (-0.1): must be in 0 to 1",
         "'pos_angle' in line 6 (inf): must be a finite number",
         "'sersic_index' in line 6 (12): must be above 0 and at most 10",
-        "holds no finite number in line 5; write 99",
+        "is not finite in line 5; write 99",
         "is brighter than -30 in line 6 (-99.0)",
         "no magnitude for NRCB5 F356W/CLEAR; add a column 'nircam_f356w_clear_magnitude'",
         "did you mean 'nircam_f200w_magnitude'",
@@ -133,8 +133,8 @@ def test_every_problem_at_once(tmp_path):
         ("x_or_RA,y_or_Dec,magnitude\n1,2,3\n", "separated by commas"),
         ("53.1 -27.8 20\n53.2 -27.8 21\n", "put a line with the column names"),
         ("x_or_RA y_or_Dec magnitude\n", "no sources"),
-        ("x_or_RA x_or_RA y_or_Dec magnitude\n1 2 3 4\n", "named twice"),
-        ("x_or_Ra y_or_DEC\n1 2\n", "there is no magnitude column"),
+        ("x_or_RA x_or_RA y_or_Dec magnitude\n1 2 3 4\n", "is repeated; rename one"),
+        ("x_or_Ra y_or_DEC\n1 2\n", "no magnitude column; add one"),
         ("ra y_or_Dec magnitude\n1 2 3\n", "column 'x_or_RA' is missing"),
         ("# position_pixels\n# position_RA_Dec\nx_or_RA y_or_Dec magnitude\n1 2 3\n", "keep one"),
         ("x_or_RA y_or_Dec magnitude\n1500.0 2 3\n", "'# position_pixels' at the top"),
@@ -155,14 +155,14 @@ def test_long_lists_are_cut(tmp_path):
 
 def test_missing_and_binary_files(tmp_path):
     write(tmp_path, STARS, "stars.cat")
-    with pytest.raises(InputError, match=r"star\.cat: there is no such catalog; did you mean 'stars\.cat'"):
+    with pytest.raises(InputError, match=r"star\.cat: the catalog does not exist; did you mean 'stars\.cat'"):
         read_catalog(tmp_path / "star.cat", "point_source")
     (tmp_path / "image.fits").write_bytes(bytes(range(256)))
     with pytest.raises(InputError, match="not a text file"):
         read_catalog(tmp_path / "image.fits", "point_source")
     with pytest.raises(InputError, match="cannot be read"):
         read_catalog(tmp_path, "point_source")
-    with pytest.raises(InputError, match="no catalog kind 'star'"):
+    with pytest.raises(InputError, match="'star' is not a valid catalog kind"):
         read_catalog(tmp_path / "stars.cat", "star")
 
 

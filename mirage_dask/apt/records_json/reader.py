@@ -1,15 +1,15 @@
-"""Read a records.json, the export of APT 2025 that holds in one file what XML and pointing report hold in two.
+"""Read a records.json, the export of APT 2025 that replaces XML and pointing report by one file.
 
 It is a JSON object of database tables. Table `observation` lists the observations, `visit` their visits and templates,
-`exposures` every exposure of every instrument with its pointing; the tables of the instruments say what is done
-(`json_sequences`). What is told apart here from a pointing report:
+`exposures` every exposure of every instrument with its pointing; the tables of the instruments hold the exposure
+specifications (`json_sequences`). Differences from a pointing report:
 
-- its type is the report's type under another name, in `apt_label` ('DIRECT_IMAGE'); `visit_file_sequence`, which
-  only visits with coordinated parallels have, is 1 for the prime and counts on for the parallels;
-- the position in the aperture's ideal frame is given as a whole. Its base is the special requirement Offset for the
-  prime; of a parallel, base and dither cannot be told apart, and all of it counts as dither;
-- there is no column Level, and no name of an investigator;
-- APT leaves out a table that would be empty.
+- the type of an exposure is in `apt_label` under another name ('DIRECT_IMAGE'); `visit_file_sequence`, which
+  only visits with coordinated parallels have, is 1 for the prime and 2 and up for the parallels;
+- the position in the aperture's ideal frame is a single number pair. Its base is the special requirement Offset for the
+  prime; of a parallel, base and dither cannot be separated, and the sum counts as dither;
+- column Level and the investigator's name are missing;
+- APT omits empty tables.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from mirage_dask.apt.records import (
     instrument_of,
 )
 from mirage_dask.apt.records_json.sequences import (
-    SIMULATED,
     InstrumentRows,
     build_sequence,
     rows_of_instruments,
 )
 from mirage_dask.apt.records_json.tables import Row, Tables
 from mirage_dask.apt.records_json.templates import Template, template_of
+from mirage_dask.instruments import instruments
 
 BASE, PARALLEL = "BASE", "PARALLEL"
 FOCAL_PLANE = 3600.0
-"""Largest V2 and V3, and coordinate in an ideal frame, arcsec."""
+"""Largest accepted V2, V3 and coordinate in an ideal frame, arcsec."""
 _LABELS = {
     "SCIENCE": SCIENCE,
     "GRISM": SCIENCE,
@@ -56,13 +56,13 @@ _POINTING_TYPES = {"TARGET_ACQUISITION": ACQUISITION}
 
 @dataclass(frozen=True)
 class RecordsProposal:
-    """What a records.json says."""
+    """Contents of a records.json."""
 
     program: int | None
     """None for a draft without a number."""
     title: str
     pi: str
-    """Empty: the file names nobody."""
+    """Always empty: the file has no investigator."""
     category: str
     targets: dict[str, Target]
     observations: tuple[Observation, ...]
@@ -80,7 +80,7 @@ class _Visits:
     template: Template
     parallels: tuple[Template, ...]
     targets: dict[int, int]
-    """Number of the target, by visit."""
+    """Target number, by visit."""
     internal: bool
 
 
@@ -94,21 +94,21 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
     path
         Its name, for problems.
     problems
-        List that problems are added to; they name table, index and key. When one was added, what is returned is not to
+        List to which problems are appended, each with table, index and key. After a problem the return value must not
         be used.
 
     Raises
     ------
     InputError
-        If it is no JSON, or not one that holds the tables of a proposal.
+        If it is not valid JSON, or lacks the tables of a proposal.
     """
     tables = Tables(data, path, problems)
     targets = _targets(tables)
     numbers: dict[int, Row] = {}
     for row in tables.rows("observation"):
-        number = row.whole("observation", lowest=1, highest=999)
+        number = row.integer("observation", lowest=1, highest=999)
         if numbers.setdefault(number, row) is not row:
-            row.report(f"observation {number} is there before; numbers must be unique")
+            row.report(f"observation {number} is repeated; numbers must be unique")
     visits = _visits(tables, numbers)
     if not numbers:
         problems.append(f"{path}, observation: the proposal has no observations.")
@@ -119,7 +119,7 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
     for pointing, index in zip(rows, sequence_of_row, strict=True):
         of_observation[pointing.observation].append((index, pointing))
     tiles = {
-        row.whole("observation", lowest=1, highest=999): row.text("tile_state").count("1")
+        row.integer("observation", lowest=1, highest=999): row.text("tile_state").count("1")
         for row in tables.rows("mosaic")
     }
     overrides = {
@@ -128,11 +128,11 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
         if "FIDUCIAL" in str(row.values.get("special_requirement")).upper()
         and isinstance(row.values.get("observation"), int)
     }
-    instruments = rows_of_instruments(tables)
+    rows_by_instrument = rows_of_instruments(tables)
     observations = []
     for number, row in numbers.items():
         of_visits = visits.get(number) or _Visits((1,), template_of(""), (), {}, False)
-        prime, *parallels = _sequences(number, of_visits, instruments, of_observation[number], row)
+        prime, *parallels = _sequences(number, of_visits, rows_by_instrument, of_observation[number], row)
         target = targets.get(next(iter(of_visits.targets.values()), 0))
         observations.append(
             Observation(
@@ -150,7 +150,7 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
     program = next(iter(tables.rows("program")), None)
     first_visit = next(iter(tables.rows("visit")), None)
     return RecordsProposal(
-        program=(program.whole("program", 0, highest=99999) or None) if program else None,
+        program=(program.integer("program", 0, highest=99999) or None) if program else None,
         title=program.text("title") if program else "",
         pi="",
         category=program.text("category", "GO") if program else "GO",
@@ -163,11 +163,11 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
 
 def _targets(tables: Tables) -> dict[int, Target]:
     """Return the targets by number."""
-    places = {r.whole("target_id", lowest=1): r for r in tables.rows("fixed_target")}
+    places = {r.integer("target_id", lowest=1): r for r in tables.rows("fixed_target")}
     targets: dict[int, Target] = {}
     names: set[str] = set()
     for row in tables.rows("target"):
-        number = row.whole("target_id", lowest=1)
+        number = row.integer("target_id", lowest=1)
         name = row.text("target_name", None)
         moving = row.text("target_type", None).upper() != "FIXED"
         ra = dec = math.nan
@@ -175,18 +175,18 @@ def _targets(tables: Tables) -> dict[int, Target]:
             ra = places[number].number("ra_computed", lowest=-360.0, highest=360.0)
             dec = places[number].number("dec_computed", lowest=-90.0, highest=90.0)
         elif not moving:
-            row.report(f"target_id {number} is in no row of table fixed_target")
+            row.report(f"target_id {number} is not in table fixed_target")
         if number in targets or name in names:
-            row.report(f"target {number}, {name}, is there before; numbers and names must be unique")
+            row.report(f"target {number}, {name}, is repeated; numbers and names must be unique")
         names.add(name)
         targets[number] = Target(number, name, ra, dec, moving)
     return targets
 
 
 def _visits(tables: Tables, known: dict[int, Row]) -> dict[int, _Visits]:
-    """Return the visits of all observations; template and parallels are those of the first visit."""
+    """Return the visits of all observations; template and parallels are taken from the first visit."""
     target_of = {
-        (r.values.get("observation"), r.values.get("visit")): r.whole("target_id", 0)
+        (r.values.get("observation"), r.values.get("visit")): r.integer("target_id", 0)
         for r in tables.rows("visit_targets")
         if all(isinstance(r.values.get(k), int) for k in ("observation", "visit"))
     }
@@ -197,10 +197,10 @@ def _visits(tables: Tables, known: dict[int, Row]) -> dict[int, _Visits]:
     }
     visits: dict[int, _Visits] = {}
     for row in tables.rows("visit"):
-        observation = row.whole("observation", lowest=1, highest=999)
-        number = row.whole("visit", lowest=1, highest=999)
+        observation = row.integer("observation", lowest=1, highest=999)
+        number = row.integer("visit", lowest=1, highest=999)
         if observation not in known:
-            row.report(f"observation {observation} is in no row of table observation")
+            row.report(f"observation {observation} is not in table observation")
         of_observation = visits.get(observation)
         if of_observation is None:
             template = template_of(row.text("template"), instrument_of_visit.get((observation, number)) or "")
@@ -209,7 +209,7 @@ def _visits(tables: Tables, known: dict[int, Row]) -> dict[int, _Visits]:
             internal = row.values.get("internal_target") == "Y"
             of_observation = _Visits((), template, parallels, {}, internal)
         elif number in of_observation.numbers:
-            row.report(f"visit {number} of observation {observation} is there before")
+            row.report(f"visit {number} of observation {observation} is repeated")
         targets = dict(of_observation.targets)
         if target := target_of.get((observation, number)):
             targets[number] = target
@@ -221,21 +221,21 @@ def _visits(tables: Tables, known: dict[int, Row]) -> dict[int, _Visits]:
 def _pointing(
     tables: Tables, visits: dict[int, _Visits], targets: dict[int, Target]
 ) -> tuple[list[PointingRow], list[int]]:
-    """Return the pointing of all exposures in order, and for each the place of its sequence: 0 for the prime."""
+    """Return the pointing of all exposures in order, and for each the index of its sequence: 0 for the prime."""
     offsets = _offsets(tables)
     place = {number: i for i, number in enumerate(visits)}
     found: list[tuple[tuple[int, ...], PointingRow, int]] = []
     for row in tables.rows("exposures"):
         if BASE in (row.values.get("pointing_type"), row.values.get("apt_label")):
             continue
-        observation = row.whole("observation", lowest=1, highest=999)
-        visit = row.whole("visit", lowest=1, highest=999)
+        observation = row.integer("observation", lowest=1, highest=999)
+        visit = row.integer("visit", lowest=1, highest=999)
         of_observation = visits.get(observation)
         if of_observation is None or visit not in of_observation.numbers:
-            row.report(f"visit {visit} of observation {observation} is in no row of table visit")
+            row.report(f"visit {visit} of observation {observation} is not in table visit")
             continue
         aperture = row.text("AperName", None).upper()
-        counted = row.whole("visit_file_sequence", 0, highest=10)
+        counted = row.integer("visit_file_sequence", 0, highest=10)
         index = counted - 1 if counted else _sequence_of_aperture(aperture, of_observation)
         target = _target(row, visit, of_observation, targets)
         ideal = [
@@ -245,9 +245,9 @@ def _pointing(
         pointing = PointingRow(
             observation=observation,
             visit=visit,
-            tile=row.whole("mosaic_tile_order_number"),
-            specification=row.whole("exposure_spec_order_number"),
-            dither=row.whole("dither_point_index"),
+            tile=row.integer("mosaic_tile_order_number"),
+            specification=row.integer("exposure_spec_order_number"),
+            dither=row.integer("dither_point_index"),
             aperture=aperture,
             target_number=target.number,
             target=target.name,
@@ -265,7 +265,7 @@ def _pointing(
             type=_type(row, index),
             line=row.index,
         )
-        order = (visit, row.whole("pointing_sequence_number", 0), row.whole("exposure", 0), counted)
+        order = (visit, row.integer("pointing_sequence_number", 0), row.integer("exposure", 0), counted)
         found.append(((place[observation], *order), pointing, index))
     found.sort(key=lambda entry: entry[0])
     return [pointing for _, pointing, _ in found], [index for *_, index in found]
@@ -282,34 +282,32 @@ def _offsets(tables: Tables) -> dict[int, tuple[float, float]]:
         except ValueError:
             x = y = math.nan
         if abs(x) <= FOCAL_PLANE and abs(y) <= FOCAL_PLANE:
-            offsets[row.whole("observation", lowest=1, highest=999)] = (x, y)
+            offsets[row.integer("observation", lowest=1, highest=999)] = (x, y)
         else:
             row.report("argument_1, argument_2: expected an offset in arcsec")
     return offsets
 
 
 def _sequence_of_aperture(aperture: str, visits: _Visits) -> int:
-    """Return the place of the sequence that an exposure without a sequence number belongs to, by its instrument."""
-    instruments = [t.instrument for t in (visits.template, *visits.parallels)]
+    """Return the index of the sequence of an exposure without a sequence number, from its instrument."""
+    names = [t.instrument for t in (visits.template, *visits.parallels)]
     instrument = instrument_of(aperture)
-    return instruments.index(instrument) if instrument in instruments else 0
+    return names.index(instrument) if instrument in names else 0
 
 
 def _target(row: Row, visit: int, visits: _Visits, targets: dict[int, Target]) -> Target:
-    """Return the target of an exposure; RA and Dec are 0 where it moves or there is none, as in a pointing report."""
-    number = row.whole("target_id", 0) or visits.targets.get(visit, 0)
+    """Return the target of an exposure; RA and Dec are 0 if it moves or is missing, as in a pointing report."""
+    number = row.integer("target_id", 0) or visits.targets.get(visit, 0)
     target = targets.get(number)
     if target is None:
         if number or not visits.internal:
-            row.report(
-                f"target_id {number} is in no row of table target" if number else "target_id is missing"
-            )
+            row.report(f"target_id {number} is not in table target" if number else "target_id is missing")
         return Target(number, "", 0.0, 0.0, False)
     return replace(target, ra=0.0, dec=0.0) if target.moving else target
 
 
 def _type(row: Row, index: int) -> str:
-    """Return the type of an exposure as the pointing report calls it."""
+    """Return the type of an exposure in the terms of the pointing report."""
     pointing, label = row.text("pointing_type", None), row.text("apt_label", "SCIENCE")
     if pointing != "SCIENCE":
         return _POINTING_TYPES.get(pointing, pointing)
@@ -320,7 +318,7 @@ def _type(row: Row, index: int) -> str:
 def _sequences(
     number: int,
     visits: _Visits,
-    instruments: dict[tuple[str, int], InstrumentRows],
+    rows_by_instrument: dict[tuple[str, int], InstrumentRows],
     pointing: list[tuple[int, PointingRow]],
     row: Row,
 ) -> list[Sequence]:
@@ -328,7 +326,7 @@ def _sequences(
     sequences: list[Sequence] = []
     for index, template in enumerate((visits.template, *visits.parallels)):
         mine = [p for i, p in pointing if i == index]
-        rows = instruments.get((template.instrument, number))
+        rows = rows_by_instrument.get((template.instrument, number))
         sequence = build_sequence(template, rows, mine, prime=index == 0)
         if index and template.name == "NirissWfss":
             sequence = _with_own_counts(sequence, sequences[0], mine)
@@ -344,7 +342,7 @@ def _sequences(
 
 
 def _with_own_counts(parallel: Sequence, prime: Sequence, pointing: list[PointingRow]) -> Sequence:
-    """Return NIRISS spectroscopy in parallel with the pattern of the prime and its own counts: images may not dither."""
+    """Return parallel NIRISS spectroscopy with the prime's pattern and its own counts: images may not be dithered."""
     counts: dict[int, int] = {}
     for row in pointing:
         counts[row.specification] = max(row.dither, counts.get(row.specification, 1))
@@ -361,7 +359,7 @@ def _with_own_counts(parallel: Sequence, prime: Sequence, pointing: list[Pointin
 def _check_readouts(
     tables: Tables, observations: list[Observation], rows: list[PointingRow], sequence_of_row: list[int]
 ) -> None:
-    """Report exposures without a specification, or with another readout than it asks for."""
+    """Report exposures without a specification, or whose readout differs from it."""
     sequences = {o.number: o.sequences for o in observations}
     exposures = {row.index: row for row in tables.rows("exposures")}
     for pointing, index in zip(rows, sequence_of_row, strict=True):
@@ -372,12 +370,12 @@ def _check_readouts(
             )
             continue
         sequence, order = known[index], pointing.specification
-        if sequence.reason or sequence.instrument not in SIMULATED or order == 0:
+        if sequence.reason or sequence.instrument not in instruments() or order == 0:
             continue
         row = exposures[pointing.line]
         if order > len(sequence.specifications):
             table = f"{sequence.instrument.lower()}_exposure_specification"
-            row.report(f"exposure_spec_order_number {order} is in no row of table {table}")
+            row.report(f"exposure_spec_order_number {order} is not in table {table}")
             continue
         specification = sequence.specifications[order - 1]
         wanted = {

@@ -1,13 +1,13 @@
-"""What each template of a records.json asks of its instrument, as a `Sequence` of exposure specifications.
+"""Build the sequence of exposure specifications of each template in a records.json.
 
-Every instrument has a table of specifications, `nircam_exposure_specification`, numbered through the observation by
-`order_number`, of which each visit repeats the ones it takes; `dither_id` leads to the instrument's table of dithers. The
-specifications of NIRCam do not say whether they are direct or out-of-field images: the exposures that were made of
-them do (column `apt_label`).
+Every instrument has a table of specifications, such as `nircam_exposure_specification`, numbered within the observation by
+`order_number`; each visit repeats the ones it takes. `dither_id` refers to the instrument's table of dithers. The
+specifications of NIRCam do not state whether they are direct or out-of-field images: the table of exposures does
+(column `apt_label`).
 
-The tables of coronagraphy, aperture masking, external calibration and FGS were not at hand when this was written: what
-their specifications do not say follows from the exposures (number of dithers, guider, coronagraphic mask), and a
-column that is absent is reported, never guessed.
+No example of the tables of coronagraphy, aperture masking, external calibration and FGS was available when this was
+written: what their specifications leave open is taken from the exposures (number of dithers, guider, coronagraphic mask),
+and a missing column is reported, never guessed.
 """
 
 from __future__ import annotations
@@ -30,14 +30,19 @@ from mirage_dask.apt.records import (
 from mirage_dask.apt.records_json.tables import Row, Tables, leading_number, shown
 from mirage_dask.apt.records_json.templates import Template
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import channel_of, get_readout, split_optics, subarrays
+from mirage_dask.instruments import (
+    all_instruments,
+    channel_of,
+    get_instrument,
+    get_readout,
+    split_optics,
+    subarrays,
+)
 
-SIMULATED = ("NIRCAM", "NIRISS", "FGS")
 MAX_SPECIFICATIONS = 10_000
-"""Of one observation; what is beyond is no number that APT gives."""
+"""Largest accepted `order_number`; APT never reaches it."""
 _DITHER_TABLES = {"NIRCAM": "nircam_imaging_dither", "NIRISS": "niriss_dither", "FGS": "fgs_dither"}
-_ACQUISITION_POINTS = {"NIRISS": 4}
-_ACQUISITION_FILTERS = {"NIRCAM": "F335M", "NIRISS": "F480M"}
+
 _TYPES = (SCIENCE, DIRECT, OUT_OF_FIELD, CONFIRMATION)
 _SHORT_MASKS = ("MASK210R", "MASKSWB")
 _CALIBRATION_MODES = {"GR150R": "wfss", "GR150C": "wfss", "GR700XD": "soss", "NRM": "ami"}
@@ -53,7 +58,7 @@ class InstrumentRows:
     templates: tuple[Row, ...]
 
     def of_visit(self, rows: Iterable[Row], visit: int, dither: int | None = None) -> Row | None:
-        """Return the first row of a visit, with a `dither_id` if one is given."""
+        """Return the first row of a visit, and of a `dither_id` if one is given; None if there is none."""
         for row in rows:
             if row.values.get("visit") == visit and dither in (None, row.values.get("dither_id")):
                 return row
@@ -61,38 +66,38 @@ class InstrumentRows:
 
 
 def rows_of_instruments(tables: Tables) -> dict[tuple[str, int], InstrumentRows]:
-    """Return the rows of all tables of instruments, by (instrument, observation)."""
+    """Return the rows of all instrument tables, by (instrument, observation)."""
     found: dict[tuple[str, int], InstrumentRows] = {}
-    for instrument in (*SIMULATED, "MIRI", "NIRSPEC"):
-        word = instrument.lower()
+    for instrument in all_instruments():
+        word = instrument.key
         names = (
             f"{word}_exposure_specification",
-            _DITHER_TABLES.get(instrument, ""),
+            _DITHER_TABLES.get(instrument.name, ""),
             f"{word}_target_acq",
             f"{word}_templates",
         )
         grouped: dict[int, list[list[Row]]] = defaultdict(lambda: [[], [], [], []])
         for place, name in enumerate(names):
             for row in tables.rows(name):
-                grouped[row.whole("observation", lowest=1, highest=999)][place].append(row)
+                grouped[row.integer("observation", lowest=1, highest=999)][place].append(row)
         for observation, parts in grouped.items():
-            found[instrument, observation] = InstrumentRows(*(tuple(part) for part in parts))
+            found[instrument.name, observation] = InstrumentRows(*(tuple(part) for part in parts))
     return found
 
 
 def build_sequence(
     template: Template, rows: InstrumentRows | None, pointing: list[PointingRow], *, prime: bool
 ) -> Sequence:
-    """Return what a template asks of its instrument.
+    """Return the sequence of exposures that a template requests from its instrument.
 
     Parameters
     ----------
     template
-        What is known of the template.
+        The template's description.
     rows
-        Of the observation, in the tables of its instrument; None when there are none.
+        Rows of the observation in the tables of its instrument; None if it has none.
     pointing
-        The exposures that were made of this sequence.
+        The exposures of this sequence.
     prime
         False for a coordinated parallel, which follows the dithers of the prime.
     """
@@ -112,23 +117,23 @@ def build_sequence(
 
 @dataclass(frozen=True)
 class _Builder:
-    """The specifications of one sequence."""
+    """Builds the specifications of one sequence."""
 
     template: Template
     rows: InstrumentRows
     made: dict[int, list[PointingRow]]
-    """Exposures by the number of their specification."""
+    """Exposures, by the number of their specification."""
     prime: bool
 
     def specifications(self) -> tuple[ExposureSpecification, ...]:
         """Return the specifications in the order of their numbers."""
         found: dict[int, ExposureSpecification] = {}
         for row in self.rows.specifications:
-            order = row.whole("order_number", lowest=1, highest=MAX_SPECIFICATIONS)
+            order = row.integer("order_number", lowest=1, highest=MAX_SPECIFICATIONS)
             specification = self._specification(row, order)
             if found.setdefault(order, specification) != specification:
                 row.report(
-                    f"order_number {order} is not what it is in another visit of observation "
+                    f"order_number {order} differs from the same order_number in another visit of observation "
                     f"{shown(row.values.get('observation'))}"
                 )
         if found and not self.template.reason and max(found) > len(found):
@@ -161,10 +166,10 @@ class _Builder:
         return replace(
             specification,
             readpatt=row.check("readout_pattern", lambda t: get_readout(instrument, t).name, ""),
-            ngroup=row.whole("number_of_groups", lowest=1),
-            nint=row.whole("number_of_integrations", 1, lowest=1),
-            repeats=row.whole("number_of_exposures", 1, lowest=1),
-            outputs=row.whole("number_of_detector_outputs", 0, highest=4),
+            ngroup=row.integer("number_of_groups", lowest=1),
+            nint=row.integer("number_of_integrations", 1, lowest=1),
+            repeats=row.integer("number_of_exposures", 1, lowest=1),
+            outputs=row.integer("number_of_detector_outputs", 0, highest=4),
             use=self.template.use,
         )
 
@@ -205,7 +210,7 @@ class _Builder:
             if self.template.use == "aperture" and not mask and f"filter_{word}" not in row:
                 continue
             pupil = row.text(f"pupil_{word}", stop).upper()
-            # A narrow filter stands in the pupil wheel, whichever of the two columns names it.
+            # A narrow filter is in the pupil wheel, whichever of the two columns names it.
             beside = f"/{pupil}" if pupil not in ("", "CLEAR") else ""
             optics[channel] = row.check(f"filter_{word}", _of_channel(channel, beside), ("", ""))
         if not optics:
@@ -251,17 +256,15 @@ class _Builder:
         return "GUIDER1"
 
     def _dithers(self, row: Row, kind: str, points: int) -> Dithers:
-        """Return the dithers of a specification, of which `points` were seen among the exposures."""
+        """Return the dithers of a specification; `points` is the number of dither positions among the exposures."""
         if not self.prime:
             return Dithers()
         found = None
         if "dither_id" in row:
-            visit, number = row.values.get("visit") or 0, row.whole("dither_id", highest=10**6)
+            visit, number = row.values.get("visit") or 0, row.integer("dither_id", highest=10**6)
             found = self.rows.of_visit(self.rows.dithers, visit, number)
             if found is None:
-                row.report(
-                    f"dither_id {number} is in no row of table {_DITHER_TABLES[self.template.instrument]}"
-                )
+                row.report(f"dither_id {number} is not in table {_DITHER_TABLES[self.template.instrument]}")
         if found is None:
             return Dithers(primary=points, points=points)
         if self.template.instrument == "NIRCAM":
@@ -273,14 +276,14 @@ class _Builder:
         return Dithers(pattern, primary, subpixel=subpixel, points=primary * subpixel)
 
     def acquisition(self) -> ExposureSpecification | None:
-        """Return the target acquisition of the prime template; None when there is none."""
+        """Return the target acquisition of the prime template; None if it has none."""
         instrument = self.template.instrument
         made = [p for p in self.made.get(0, []) if p.type == ACQUISITION]
         if not self.rows.acquisitions:
             return None
         row = self.rows.acquisitions[0]
         keys = [k for k in ("filter", "filter_long", "filter_short") if k in row] or ["filter"]
-        name = row.text(keys[0], _ACQUISITION_FILTERS.get(instrument, ""))
+        name = row.text(keys[0], get_instrument(instrument).acquisition_filter)
         optics: dict[str, tuple[str, str]] = {}
         try:
             if instrument == "NIRCAM":
@@ -300,20 +303,20 @@ class _Builder:
             type=ACQUISITION,
             optics=optics,
             readpatt=row.check("readout_pattern", lambda t: get_readout(instrument, t).name, ""),
-            ngroup=row.whole("number_of_groups", lowest=1),
+            ngroup=row.integer("number_of_groups", lowest=1),
             subarray=row.text("subarray", self.template.acquisition),
             use="aperture" if instrument == "NIRCAM" else "imaging",
-            dithers=Dithers(points=_ACQUISITION_POINTS.get(instrument, 1)),
+            dithers=Dithers(points=get_instrument(instrument).acquisition_points),
         )
 
 
 def _of_channel(channel: str, beside: str) -> Callable[[str], tuple[str, str]]:
-    """Return a look-up (filter, pupil) of a filter's name, with '/PUPIL' beside it, that accepts only a channel's."""
+    """Return a function that splits 'FILTER' plus '/PUPIL' into (filter, pupil) and accepts one channel only."""
 
     def look_up(text: str) -> tuple[str, str]:
         filter, pupil = split_optics(f"{text}{beside}")
         if channel_of(filter, pupil) != channel:
-            raise InputError(f"{text!r} is no filter of the {channel.lower()}-wavelength channel.")
+            raise InputError(f"{text!r} is not a filter of the {channel.lower()}-wavelength channel.")
         return filter, pupil
 
     return look_up
@@ -324,7 +327,7 @@ def _niriss(text: str) -> tuple[str, str]:
 
 
 def _nircam_dithers(row: Row, template: Template, kind: str) -> Dithers:
-    """Return the dithers of a NIRCam template, in the terms of its XML."""
+    """Return the dithers of a NIRCam template, in the terms of the XML."""
     primary_type = row.text("primary_dither_type", "NONE")
     primary = leading_number(row.values.get("primary_dithers"))
     subpixel_type = row.text("subpixel_dither_type", "NONE")
@@ -346,7 +349,7 @@ def _nircam_dithers(row: Row, template: Template, kind: str) -> Dithers:
 
 
 def _listed(row: Row, holder: Row | None, template: Template) -> ExposureSpecification:
-    """Return a specification that is only listed: nothing in it is checked."""
+    """Return a specification that is only listed: its values are not checked."""
 
     def number(key: str) -> int:
         value = row.values.get(key)

@@ -1,8 +1,8 @@
 """The tables of a records.json: a JSON object whose members are lists of objects, as rows that collect problems.
 
-The file comes from strangers: whatever is in it, decoding raises nothing but `InputError`, and reading a value raises
-nothing at all. A value that is not what it should be is reported with its table, index and key ("FILE, exposures[17]:
-AperName is missing"), and a harmless one stands in for it.
+The file is untrusted input: whatever its contents, decoding raises only `InputError`, and reading a value does not raise.
+An invalid value is reported with its table, index and key ("FILE, exposures[17]: AperName is missing"), and replaced
+by a harmless one.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any
 from mirage_dask.errors import InputError
 
 _SHOWN = 60
-"""Characters of a wrong value that a problem repeats."""
+"""Most characters of an invalid value that a message quotes."""
 
 
 def shown(value: Any) -> str:
-    """Return a value as a problem may quote it: what kind it is, when it is a list or an object, and never much."""
+    """Return a short text of a value for messages; of a list or an object only its kind."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
     if value is None or isinstance(value, bool):
@@ -32,7 +32,7 @@ def shown(value: Any) -> str:
 
 
 def leading_number(value: Any) -> int:
-    """Return the number that a dither count starts with: 3 for 3, '3' and '3TIGHT', 1 for 'NONE' and all else."""
+    """Return the leading number of a dither count: 3 for 3, '3' and '3TIGHT', 1 for 'NONE' and everything else."""
     digits = re.match(r"[0-9]{1,6}", value if isinstance(value, str) else _digits(value))
     return max(int(digits.group()), 1) if digits else 1
 
@@ -43,18 +43,18 @@ def _digits(value: Any) -> str:
 
 
 class Row:
-    """One row of a table; reading it collects problems instead of raising.
+    """One row of a table; its methods collect problems instead of raising.
 
     Parameters
     ----------
     values
         The JSON object.
     index
-        Its place in the table, from 0.
+        Index in the table, from 0.
     place
         'FILE, exposures[17]', for problems.
     problems
-        The list they are added to.
+        The list to which problems are appended.
     """
 
     __slots__ = ("index", "place", "problems", "values")
@@ -66,16 +66,16 @@ class Row:
         return self.values.get(key) is not None
 
     def report(self, problem: str) -> None:
-        """Add a problem with this row."""
+        """Append a problem with this row."""
         self.problems.append(f"{self.place}: {problem.rstrip('.')}.")
 
     def text(self, key: str, default: str | None = "") -> str:
-        """Return a text, blanks collapsed; a number is taken as its digits.
+        """Return a text with blanks collapsed; an integer is turned into its digits.
 
         Parameters
         ----------
         default
-            For a key that is absent, null or blank; with None, that is a problem.
+            Value of a key that is missing, null or blank; if None, a missing key is a problem.
         """
         value = self.values.get(key)
         number = isinstance(value, int | float) and not isinstance(value, bool)
@@ -84,21 +84,21 @@ class Row:
         if value is not None and not isinstance(value, str):
             self.report(f"{key}: expected a text, not {shown(value)}")
             return default or ""
-        # Half a surrogate pair is a text that no file and no screen takes.
+        # A lone surrogate cannot be encoded, neither to a file nor to a terminal.
         found = " ".join((value or "").encode("utf-8", "replace").decode().split())
         if not found and default is None:
             self.report(f"{key} is missing")
         return found or default or ""
 
-    def whole(
+    def integer(
         self, key: str, default: int | None = None, *, lowest: int = 0, highest: int = 2**31 - 1
     ) -> int:
-        """Return a whole number within bounds; the lowest one after a problem.
+        """Return an integer within bounds; the lowest one after a problem.
 
         Parameters
         ----------
         default
-            For a key that is absent or null; with None, that is a problem.
+            Value of a key that is missing or null; if None, a missing key is a problem.
         """
         value = self.values.get(key)
         if value is None and default is not None:
@@ -120,12 +120,12 @@ class Row:
         Parameters
         ----------
         default
-            For a key that is absent or null; with None, that is a problem.
+            Value of a key that is missing or null; if None, a missing key is a problem.
         """
         value = self.values.get(key)
         if value is None and default is not None:
             return default
-        # Compared as it is: a huge whole number has no float.
+        # Compared before conversion: a huge integer overflows a float.
         if isinstance(value, int | float) and not isinstance(value, bool) and lowest <= value <= highest:
             return float(value)
         if value is None:
@@ -135,7 +135,7 @@ class Row:
         return math.nan
 
     def check(self, key: str, look_up: Callable[[str], Any], default: Any) -> Any:
-        """Return `look_up` of a text; `default` after reporting what it raised, or that the text is missing."""
+        """Return `look_up(text)`; report an `InputError` that it raises, or a missing text, and return `default`."""
         text = self.text(key, None)
         try:
             return look_up(text) if text else default
@@ -154,12 +154,12 @@ class Tables:
     path
         Its name, for problems.
     problems
-        The list that problems are added to.
+        The list to which problems are appended.
 
     Raises
     ------
     InputError
-        If it is no JSON, or not one that holds the tables of a proposal. Problems found before are raised with it.
+        If it is not valid JSON, or lacks the tables of a proposal. Earlier problems are raised with it.
     """
 
     def __init__(self, data: bytes, path: str, problems: list[str]):
@@ -167,14 +167,14 @@ class Tables:
         found = _decode(data, path, problems)
         if not isinstance(found, dict) or not {"observation", "visit"} <= set(found):
             problems.append(
-                f"{path}: it is no records.json: it has no tables observation and visit; export the records in APT."
+                f"{path}: not a records.json: the tables observation and visit are missing; export the records in APT."
             )
             raise InputError(problems)
         self._tables = found
         self._rows: dict[str, list[Row]] = {}
 
     def rows(self, name: str) -> list[Row]:
-        """Return the rows of a table; none when APT left the table out because it is empty."""
+        """Return the rows of a table; an empty list if the table is missing, since APT omits empty tables."""
         if name not in self._rows:
             self._rows[name] = self._read(name)
         return self._rows[name]
@@ -212,14 +212,14 @@ def _decode(data: bytes, path: str, problems: list[str]) -> Any:
     try:
         found = json.loads(data.decode("utf-8-sig"), object_pairs_hook=unique)
     except UnicodeDecodeError as error:
-        reason = f"it is no text in UTF-8: byte {error.start} is {data[error.start]:#04x}"
+        reason = f"not valid UTF-8: byte {error.start} is {data[error.start]:#04x}"
     except json.JSONDecodeError as error:
-        reason = f"it is no JSON: line {error.lineno}, column {error.colno}: {error.msg}"
+        reason = f"not valid JSON: line {error.lineno}, column {error.colno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError):
-        reason = "it is no JSON that APT writes: a number has too many digits, or lists are nested too deeply"
+        reason = "not JSON written by APT: a number has too many digits, or lists are nested too deeply"
     else:
         problems.extend(
-            f"{path}: the key {shown(key)} stands twice in one object." for key in list(twice)[:20]
+            f"{path}: the key {shown(key)} is repeated in one object." for key in list(twice)[:20]
         )
         return found
     problems.append(f"{path}: {reason}.")

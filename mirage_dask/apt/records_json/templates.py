@@ -1,4 +1,4 @@
-"""Templates as a records.json names them, and what is known of each."""
+"""Observing templates by their names in a records.json."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class Template:
     """One observing template."""
 
     name: str
-    """As the XML names it, 'NircamImaging'."""
+    """Name in the XML, 'NircamImaging'."""
     instrument: str
     mode: str = ""
-    """Of its science exposures; empty when they are only listed."""
+    """Mode of its science exposures; empty if they are only listed."""
     use: str = ""
-    """What its subarrays are used for, as their table says."""
+    """Use of its subarrays, as in `data/subarrays.ecsv`."""
     acquisition: str = ""
     """Subarray of its target acquisition."""
     internal: bool = False
-    """Takes exposures without sky."""
+    """True for exposures that do not look at the sky."""
     reason: str = ""
-    """Why it cannot be read from a records.json."""
+    """Why it cannot be read from a records.json; empty if it can."""
 
 
 def _listed(text: str, name: str, *, internal: bool = False) -> tuple[str, Template]:
@@ -93,14 +93,14 @@ _BY_TEXT = {text.casefold(): template for text, template in TEMPLATES.items()}
 
 
 def template_of(text: str, instrument: str = "") -> Template:
-    """Return what is known of a template; an unknown one keeps its text as name, with a reason.
+    """Return a template by its name in a records.json; an unknown one keeps that name, with a reason.
 
     Parameters
     ----------
     text
         'NIRCam Imaging'.
     instrument
-        Whose it is, where its text does not tell.
+        Its instrument, used if `text` does not name one.
     """
     if not text:
         return Template("", instrument, reason="it has no template")

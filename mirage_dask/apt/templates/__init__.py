@@ -1,7 +1,7 @@
-"""Observing templates: what each one asks of its instrument, as a `Sequence` of exposure specifications.
+"""Observing templates: read the exposures that each one requests as a `Sequence` of exposure specifications.
 
-One file for each family; `READERS` is the list of all templates that have a reader. A template that stands in none of
-the tables here still gives rows, with the reason that nobody has described it.
+There is one file for each family; `READERS` lists all templates that have a reader. The exposures of an unknown template
+get rows with the reason that it is not known.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ READERS: dict[str, Callable[[Reader, Context], Sequence]] = {
     "WfscFinePhasing": wavefront.read_fine_phasing,
     **dict.fromkeys(others.TEMPLATES, others.read_other),
 }
-"""Templates that are read."""
+"""Readers by the name of the template."""
 
 
 def read_template(element: Any, place: str, problems: list[str], **context: Any) -> Sequence:
@@ -58,9 +58,9 @@ def read_template(element: Any, place: str, problems: list[str], **context: Any)
     place
         'proposal.xml, observation 3', for problems.
     problems
-        List that problems are added to.
+        List to which problems are appended.
     **context
-        What a reader must know besides its element: see `Context`.
+        Fields of `Context`: what a reader needs besides its element.
     """
     if element is None:
         return Sequence("", "", reason="it has no template")

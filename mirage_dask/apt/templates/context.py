@@ -1,4 +1,4 @@
-"""What the reader of a template knows besides its own element, and what several readers share."""
+"""The context of a template in its observation, and functions that several template readers share."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from mirage_dask.instruments import channel_of, get_readout, split_optics, subar
 
 @dataclass(frozen=True)
 class Context:
-    """Where a template stands in its observation."""
+    """What the reader of a template needs besides its element."""
 
     template: str
     """Its name."""
     prime: Reader | None = None
-    """The prime template, when this one is its coordinated parallel; it gives the dithers."""
+    """The prime template if this one is a coordinated parallel; it defines the dithers."""
     prime_template: str = ""
     guider: str = ""
-    """GUIDER1 or GUIDER2, when the special requirements name a guide star; empty otherwise."""
+    """GUIDER1 or GUIDER2 if the special requirements name a guide star; empty otherwise."""
     sensing_only: bool = False
-    """The special requirement WavefrontSensing is SENSING_ONLY: mirrors are not moved."""
+    """True if the special requirement WavefrontSensing is SENSING_ONLY: mirrors are not moved."""
 
 
 def read_readout(
     config: Reader, specification: ExposureSpecification, *, prefix: str = ""
 ) -> ExposureSpecification:
-    """Return a specification with the readout that an element gives.
+    """Return a specification with the readout of an element.
 
     Parameters
     ----------
     config
         Element with ReadoutPattern, Groups and Integrations.
     specification
-        What is known already; its instrument decides which patterns there are.
+        The specification to complete; its instrument determines the allowed patterns.
     prefix
-        Of the names of the children, such as 'Direct'.
+        Prefix of the children's names, such as 'Direct'.
     """
     pattern = config.check(
         f"{prefix}ReadoutPattern", lambda t: get_readout(specification.instrument, t).name, ""
@@ -52,19 +52,19 @@ def read_readout(
 
 
 def optics_of(channel: str) -> Callable[[str], tuple[str, str]]:
-    """Return a look-up (filter, pupil) of a NIRCam name that accepts only a channel's, 'SHORT' or 'LONG'."""
+    """Return a function that splits a NIRCam name into (filter, pupil) and accepts one channel only, 'SHORT' or 'LONG'."""
 
     def look_up(text: str) -> tuple[str, str]:
         filter, pupil = split_optics(text)
         if channel_of(filter, pupil) != channel:
-            raise InputError(f"{text!r} is no filter of the {channel.lower()}-wavelength channel.")
+            raise InputError(f"{text!r} is not a filter of the {channel.lower()}-wavelength channel.")
         return filter, pupil
 
     return look_up
 
 
 def with_pupil(look_up: Callable[[str], tuple[str, str]], pupil: str) -> Callable[[str], tuple[str, str]]:
-    """Return a look-up of a filter's name that puts a pupil element beside it."""
+    """Return a look-up of a filter's name that adds a pupil element."""
     return lambda filter: look_up(f"{filter}/{pupil}")
 
 
@@ -78,7 +78,7 @@ def read_module(template: Reader) -> str:
 
 
 def read_subarray(template: Reader, module: str, *, use: str | None = None) -> str:
-    """Return the name of a NIRCam subarray; one that has no aperture in the module, or not for that use, is reported."""
+    """Return the name of a NIRCam subarray; report one without an aperture in the module or for that use."""
 
     def known(name: str) -> str:
         return subarrays(name, module, use=use)[0].name
@@ -87,7 +87,7 @@ def read_subarray(template: Reader, module: str, *, use: str | None = None) -> s
 
 
 def nircam_dithers(template: Reader) -> Dithers:
-    """Return the dithers of a NIRCam imaging template; a subpixel type shared with another instrument holds the count."""
+    """Return the dithers of a NIRCam imaging template; a subpixel type shared with another instrument includes the count."""
     primary_type = template.text("PrimaryDitherType", "NONE")
     primary = leading_number(template.text("PrimaryDithers"))
     # Wavefront sensing dithers have one type for both levels.

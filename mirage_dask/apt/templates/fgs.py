@@ -10,9 +10,9 @@ DETECTORS = ("GUIDER1", "GUIDER2")
 
 
 def read_external_calibration(template: Reader, context: Context) -> Sequence:
-    """Read FgsExternalCalibration; problems go to the reader's list.
+    """Read FgsExternalCalibration; problems are appended to the reader's list.
 
-    The detector is the template's, else that of the guide star in the special requirements.
+    The detector is taken from the template, else from the guide star in the special requirements.
     """
     detector = template.text("Detector", context.guider).upper().replace(" ", "")
     if detector not in DETECTORS:

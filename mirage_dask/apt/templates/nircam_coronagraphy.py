@@ -1,6 +1,6 @@
-"""NircamCoron: target acquisition, two confirmation images if wanted, then each filter behind one mask.
+"""NircamCoron: target acquisition, optionally two confirmation images, then each filter behind one mask.
 
-Only the detector behind the mask is read; the pointing report's aperture names it. The masks themselves are not modelled:
+Only the detector behind the mask is read; the pointing report's aperture identifies it. The masks are not modelled:
 an exposure is plain imaging through that aperture, with the throughput of the Lyot stop in the pupil wheel.
 """
 
@@ -16,11 +16,11 @@ from mirage_dask.apt.templates.nircam_time_series import read_acquisition
 SHORT_MASKS = ("MASK210R", "MASKSWB")
 _SIZES = {"MASK430R": 320, "MASK335R": 320, "MASKLWB": 320, "MASK210R": 640, "MASKSWB": 640}
 CONFIRMATIONS = 2
-"""Images: at the acquisition's aperture, then behind the mask."""
+"""Confirmation images: one at the acquisition's aperture, one behind the mask."""
 
 
 def read_coronagraphy(template: Reader, context: Context) -> Sequence:
-    """Read NircamCoron; problems go to the reader's list."""
+    """Read NircamCoron; problems are appended to the reader's list."""
     mask = template.text("CoronMask").upper()
     if mask not in _SIZES:
         template.report("CoronMask", f"expected {', '.join(_SIZES)}, not {mask!r}")

@@ -1,7 +1,7 @@
 """NircamImaging, NircamEngineeringImaging and NircamDark: one specification for each filter configuration.
 
-Engineering imaging names the elements of both wheels; it may read subarrays of other templates, grism and wavefront
-sensing ones among them. As a coordinated parallel, imaging takes its dithers from the prime.
+Engineering imaging names the elements of both wheels; it may read subarrays of other templates, including those of grism
+and wavefront sensing templates. As a coordinated parallel, imaging takes its dithers from the prime.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mirage_dask.apt.templates.context import (
 
 
 def _optics(config: Reader, channel: str) -> tuple[str, str]:
-    """Return (filter, pupil); engineering templates name the pupil apart."""
+    """Return (filter, pupil); engineering templates name the pupil separately."""
     word = channel.title()
     pupil = config.text(f"{word}Pupil")
     look_up = optics_of(channel)
@@ -31,7 +31,7 @@ def _optics(config: Reader, channel: str) -> tuple[str, str]:
 
 
 def read_imaging(template: Reader, context: Context) -> Sequence:
-    """Read NircamImaging or NircamEngineeringImaging; problems go to the reader's list."""
+    """Read NircamImaging or NircamEngineeringImaging; problems are appended to the reader's list."""
     module = read_module(template)
     engineering = context.template == "NircamEngineeringImaging"
     subarray = read_subarray(template, module, use=None if engineering else "imaging")
@@ -57,7 +57,7 @@ def read_imaging(template: Reader, context: Context) -> Sequence:
 
 
 def read_dark(template: Reader, context: Context) -> Sequence:
-    """Read NircamDark: exposures without sky; APT lists no pointing for them."""
+    """Read NircamDark: internal exposures, for which APT lists no pointing."""
     module = read_module(template)
     subarray = read_subarray(template, module)
     outputs = template.positive("NumOutputs", default=0)

@@ -1,7 +1,7 @@
 """NircamTimeSeries and NircamGrismTimeSeries: a target acquisition, then one long exposure.
 
-While the grism disperses the target on A5, the short-wavelength detectors image it through a weak lens: their rows are
-an imaging time series.
+While the grism disperses the target on A5, the short-wavelength detectors image it through a weak lens: their mode is
+that of an imaging time series.
 """
 
 from __future__ import annotations
@@ -16,25 +16,22 @@ from mirage_dask.apt.templates.context import (
     read_subarray,
     with_pupil,
 )
-from mirage_dask.instruments import get_readout
-
-ACQUISITION_FILTER = "F335M"
-"""Where the XML, before schema 50, does not name it."""
+from mirage_dask.instruments import get_instrument, get_readout
 
 
 def read_acquisition(
     template: Reader, *, channel: str, optics: tuple[str, str], subarray: str
 ) -> ExposureSpecification | None:
-    """Return the target acquisition of a NIRCam template; None when it has none.
+    """Return the target acquisition of a NIRCam template; None if it has none.
 
     Parameters
     ----------
     template
-        With AcqTargetID, AcqReadoutPattern and AcqGroups.
+        Template with AcqTargetID, AcqReadoutPattern and AcqGroups.
     channel
         Channel that is read.
     optics
-        (filter, pupil) in it.
+        (filter, pupil) of that channel.
     """
     if template.text("AcqTargetID", "NONE").upper() == "NONE":
         return None
@@ -54,13 +51,13 @@ def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | Non
     optics = (
         template.check("AcqFilter", look_up, ("", ""))
         if template.text("AcqFilter")
-        else look_up(ACQUISITION_FILTER)
+        else look_up(get_instrument("NIRCAM").acquisition_filter)  # not named before schema 50
     )
     return read_acquisition(template, channel="LONG", optics=optics, subarray=subarray)
 
 
 def read_imaging_time_series(template: Reader, context: Context) -> Sequence:
-    """Read NircamTimeSeries; problems go to the reader's list."""
+    """Read NircamTimeSeries; problems are appended to the reader's list."""
     optics = {}
     for channel in ("SHORT", "LONG"):
         pupil = template.text(f"{channel.title()}Pupil", "CLEAR")
@@ -81,7 +78,7 @@ def read_imaging_time_series(template: Reader, context: Context) -> Sequence:
 
 
 def read_grism_time_series(template: Reader, context: Context) -> Sequence:
-    """Read NircamGrismTimeSeries; problems go to the reader's list."""
+    """Read NircamGrismTimeSeries; problems are appended to the reader's list."""
     module = read_module(template)
     specification = ExposureSpecification(
         instrument="NIRCAM",

@@ -1,6 +1,6 @@
 """NircamWfss: for each grism, dithered grism exposures and one direct image per filter pair, then out-of-field images.
 
-The XML says only that there are direct images and which grisms; the pointing report shows the order: all
+The XML only states the grisms and whether there are direct images; the pointing report shows the order: all
 configurations through GRISMR, then two out-of-field images with the optics of the last direct image, then the same
 through GRISMC.
 """
@@ -17,7 +17,7 @@ OUT_OF_FIELD_POINTS = 2
 
 
 def read_wfss(template: Reader, context: Context) -> Sequence:
-    """Read NircamWfss; problems go to the reader's list."""
+    """Read NircamWfss; problems are appended to the reader's list."""
     module = read_module(template)
     primary = leading_number(template.text("PrimaryDithers"))
     subpixel_type = template.text("SubpixelPositions", "NONE")

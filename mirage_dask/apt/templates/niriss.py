@@ -1,7 +1,7 @@
 """NIRISS: imaging, external calibration, aperture masking, single-object spectroscopy and darks.
 
-A filter longward of 2.5 micron sits in the filter wheel, the others in the pupil wheel. Target acquisitions are four
-dithered images through F480M, behind the non-redundant mask for bright stars.
+Filters longward of 2.5 micron are in the filter wheel, the others in the pupil wheel. Target acquisitions are four
+dithered images through F480M, with the non-redundant mask for bright stars.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from dataclasses import replace
 from mirage_dask.apt.elements import Reader, leading_number
 from mirage_dask.apt.records import ACQUISITION, DIRECT, Dithers, ExposureSpecification, Sequence
 from mirage_dask.apt.templates.context import Context, read_readout, with_pupil
-from mirage_dask.instruments import get_readout, split_optics
-
-ACQUISITION_POINTS = 4
+from mirage_dask.instruments import get_instrument, get_readout, split_optics
 
 
 def wheels(text: str) -> tuple[str, str]:
@@ -22,7 +20,7 @@ def wheels(text: str) -> tuple[str, str]:
 
 
 def _count(template: Reader, *names: str) -> int:
-    """Return the product of dither counts; what is absent or NONE counts as 1."""
+    """Return the product of dither counts; a missing count or NONE counts as 1."""
     product = 1
     for name in names:
         product *= leading_number(template.text(name))
@@ -40,7 +38,7 @@ def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | Non
         readpatt=template.check("AcqReadoutPattern", lambda t: get_readout("NIRISS", t).name, ""),
         ngroup=template.positive("AcqGroups"),
         subarray=subarray,
-        dithers=Dithers(points=ACQUISITION_POINTS),
+        dithers=Dithers(points=get_instrument("NIRISS").acquisition_points),
     )
 
 
@@ -73,7 +71,7 @@ _CALIBRATION_MODES = {"GR150R": "wfss", "GR150C": "wfss", "GR700XD": "soss", "NR
 
 
 def read_external_calibration(template: Reader, context: Context) -> Sequence:
-    """Read NirissExternalCalibration: both wheels are named, the mode follows from what stands in them."""
+    """Read NirissExternalCalibration: both wheels are named, and the mode follows from their elements."""
     kind = template.text("DitherPatternType", "NONE").upper()
     if kind == "AMI":
         points = _count(template, "PrimaryDithers", "SubpixelPositions")
@@ -95,7 +93,7 @@ def read_external_calibration(template: Reader, context: Context) -> Sequence:
 
 
 def read_ami(template: Reader, context: Context) -> Sequence:
-    """Read NirissAmi: acquisition, all exposures behind the mask, then the direct images that are wanted."""
+    """Read NirissAmi: acquisition, all exposures behind the mask, then the requested direct images."""
     points = _count(template, "PrimaryDithers", "SubpixelPositions")
     dithers = Dithers(
         primary=leading_number(template.text("PrimaryDithers")),
@@ -123,7 +121,7 @@ def read_ami(template: Reader, context: Context) -> Sequence:
 
 
 def read_soss(template: Reader, context: Context) -> Sequence:
-    """Read NirissSoss: the dispersed exposure, then one through F277W that shows the first order alone, if wanted."""
+    """Read NirissSoss: the dispersed exposure, then optionally one through F277W with the first order only."""
     found = []
     subarray = template.text("Subarray", "SUBSTRIP256")
     for exposure in template.children("Exposure"):
@@ -144,7 +142,7 @@ def read_soss(template: Reader, context: Context) -> Sequence:
 
 
 def read_dark(template: Reader, context: Context) -> Sequence:
-    """Read NirissDark: exposures without sky; APT lists no pointing for them."""
+    """Read NirissDark: internal exposures, for which APT lists no pointing."""
     subarray = template.text("Subarray", "FULL")
     found = [
         read_readout(

@@ -1,7 +1,7 @@
 """NirissWfss: for each blocking filter a direct image, dithered grism exposures, a direct image; five with both grisms.
 
-Grism exposures are dithered, direct images are not, unless the template says so. As a parallel of NIRCam, the prime
-gives the dithers and says whether direct images follow them; as a parallel of MIRI, all follow the prime.
+Grism exposures are dithered; direct images are dithered only if the template states it. As a parallel of NIRCam, the prime
+defines the dithers and whether they apply to direct images; as a parallel of MIRI, all exposures follow the prime.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ def _grism_dithers(template: Reader, context: Context) -> Dithers:
         return Dithers(points=0)
     prime = nircam_dithers(context.prime)
     shared = context.prime.text("CoordinatedParallelSubpixelPositions")
-    # "NIRCam Only" means: as NIRCam has them.
+    # "NIRCam Only" means the subpixel dithers of NIRCam.
     subpixel = leading_number(shared) if shared[:1].isdigit() else prime.subpixel
     return replace(prime, subpixel_type=shared or prime.subpixel_type, subpixel=subpixel)
 
 
 def _direct_points(template: Reader, context: Context, exposure: Reader, count: int) -> list[Dithers]:
-    """Return the dithers of the direct images around `count` grisms, one more than grisms."""
+    """Return the dithers of the direct images around `count` grisms; there is one more image than grisms."""
     if context.prime is not None:
         dithers = _grism_dithers(template, context)
         if context.prime.text("DitherNirissWfssDirectImages") == "NO_DITHERING":
@@ -42,7 +42,7 @@ def _direct_points(template: Reader, context: Context, exposure: Reader, count: 
 
 
 def read_wfss(template: Reader, context: Context) -> Sequence:
-    """Read NirissWfss; problems go to the reader's list."""
+    """Read NirissWfss; problems are appended to the reader's list."""
     dithers = _grism_dithers(template, context)
     configs = template.children("ExposureSequences")
     if not configs:

@@ -1,8 +1,8 @@
-"""NIRSpec, MIRI and commanding: read so that their coordinated parallels are right; no product is made of them."""
+"""NIRSpec, MIRI and commanding: read because of their coordinated parallels; they are not simulated."""
 
 from __future__ import annotations
 
-from mirage_dask.apt.elements import Reader, whole_number
+from mirage_dask.apt.elements import Reader, parse_integer
 from mirage_dask.apt.records import Dithers, ExposureSpecification, Sequence, instrument_of
 from mirage_dask.apt.templates.context import Context
 
@@ -21,19 +21,19 @@ TEMPLATES = (
     "MiriDark",
     "RealtimeCommanding",
 )
-"""Templates of this file."""
+"""Templates that `read_other` reads."""
 
 INTERNAL = ("NirspecInternalLamp", "NirspecDark", "MiriDark", "RealtimeCommanding")
 """Without pointing."""
 
 
 def read_other(template: Reader, context: Context) -> Sequence:
-    """Read what the exposure list says; nothing in it is checked, dithers are those of the pointing report."""
+    """Read the exposure list without checking its values; dithers are taken from the pointing report."""
     instrument = instrument_of(context.template)
     reason = f"{instrument or context.template} is not simulated; its exposures are listed only"
 
     def number(exposure: Reader, name: str) -> int:
-        return whole_number(exposure.text(name)) or 1
+        return parse_integer(exposure.text(name)) or 1
 
     specifications = tuple(
         ExposureSpecification(

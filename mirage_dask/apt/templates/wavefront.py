@@ -1,8 +1,8 @@
-"""Wavefront sensing and control: sequences that are fixed by the template, of which the XML gives only the readout.
+"""Wavefront sensing and control: sequences fixed by the template; the XML contains only the readout.
 
-What each template takes follows the commissioning plan as Mirage lists it: global alignment alternates NIRCam and FGS
+The sequences follow the commissioning plan as Mirage lists it: global alignment alternates NIRCam and FGS
 images; coarse phasing steps through the dispersed Hartmann sensors and weak lenses; fine phasing through the weak lenses,
-after jitter images if wanted. APT's report repeats the NIRCam aperture also for exposures of the guider.
+after optional jitter images. APT's report repeats the NIRCam aperture for exposures of the guider, too.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from mirage_dask.apt.records import ACQUISITION, Dithers, ExposureSpecification,
 from mirage_dask.apt.templates.context import Context, optics_of, read_module, read_readout
 
 LONG_FILTER = "F480M"
-"""Long-wavelength filter of older versions, which do not name it."""
+"""Long-wavelength filter of older versions of APT, which do not name it."""
 LONG_OPTICS = ("F444W", "F405N")
-"""Through which the long-wavelength detectors look during phasing."""
+"""(filter, pupil) of the long-wavelength detectors during phasing."""
 
 GLOBAL_ALIGNMENT = {
     "ADJUST1": (2, "FGS", 1),
@@ -25,7 +25,7 @@ GLOBAL_ALIGNMENT = {
     "CORRECT+ADJUST": (2, "FGS", 2, "FGS", 1),
     "BSCORRECT": (2, "FGS"),
 }
-"""GaIteration: numbers of NIRCam images in turn with one image of the guider."""
+"""By GaIteration: numbers of NIRCam images, each 'FGS' one image of the guider."""
 
 COARSE_PHASING = (
     ("InFocusParameters", "F212N", "CLEAR"),
@@ -44,7 +44,7 @@ ALL = (
 )
 NARROW = (("EightWave187Parameters", "F187N", "WLM8"), ("EightWave187Parameters", "F187N", "WLP8"))
 FINE_PHASING = {"ALL": ALL, "ALL+187N": (*ALL, *NARROW), "PM8": EIGHT}
-"""Diversity: (readout, filter, pupil) of the short-wavelength channel."""
+"""By Diversity: (readout, filter, pupil) of the short-wavelength channel."""
 
 PHASING_DITHERS = Dithers("NONE", 1, "STANDARD", 1, points=2)
 NO_DITHERS = Dithers("NONE", 1, "STANDARD", 1, points=1)
@@ -63,7 +63,7 @@ def _imaging_optics(config: Reader) -> dict[str, tuple[str, str]]:
 
 
 def read_commissioning(template: Reader, context: Context) -> Sequence:
-    """Read WfscCommissioning: each filter once for every expected move of the mirrors, and once before."""
+    """Read WfscCommissioning: each filter once before and once after every expected mirror move."""
     repeats = template.positive("ExpectedWfcGroups", default=0) + 1
     base = ExposureSpecification(
         instrument="NIRCAM",
@@ -80,7 +80,7 @@ def read_commissioning(template: Reader, context: Context) -> Sequence:
 
 
 def read_global_alignment(template: Reader, context: Context) -> Sequence:
-    """Read WfscGlobalAlignment; the guider is that of the guide star in the special requirements."""
+    """Read WfscGlobalAlignment; the guider is that of the special requirements."""
     iteration = template.text("GaIteration").upper()
     if iteration not in GLOBAL_ALIGNMENT:
         template.report("GaIteration", f"expected {', '.join(GLOBAL_ALIGNMENT)}, not {iteration!r}")
@@ -156,7 +156,7 @@ def read_coarse_phasing(template: Reader, context: Context) -> Sequence:
 
 
 def read_fine_phasing(template: Reader, context: Context) -> Sequence:
-    """Read WfscFinePhasing: jitter images, weak-lens images or both; twice when the mirrors are moved in between."""
+    """Read WfscFinePhasing: jitter images, weak-lens images or both; twice if the mirrors are moved in between."""
     sensing = template.text("SensingType").upper()
     module = _one_module(template)
     found: list[ExposureSpecification] = []
@@ -174,7 +174,7 @@ def read_fine_phasing(template: Reader, context: Context) -> Sequence:
             dithers=NO_DITHERS,
         )
         found.append(jitter)
-        # APT names no filter for the acquisition: taken to be that of the image it is for.
+        # APT names no filter for the acquisition: that of the image is assumed.
         acquisition = replace(
             jitter,
             type=ACQUISITION,

@@ -1,1 +1,1 @@
-"""The built-in set: a local CRDS cache and MIRAGE_DATA libraries, in the formats of the observatory."""
+"""The built-in set: a local CRDS cache and MIRAGE_DATA libraries, in the observatory's formats."""

@@ -1,13 +1,13 @@
-"""How much of a star's light falls into a circle: the table that the pipeline's source catalogues are corrected with.
+"""Aperture corrections: the encircled energy of stars, with which the pipeline corrects its source catalogues.
 
-The light within circles is that of the built-in PSFs, inter-pixel capacitance included, for the pipeline does not remove
-it (`psf_builder.encircled_energy`, middle of the first detector that has the filter). A second or so of computing for
-each of 80 optics is too much for every new cache, so the radii are kept in `instruments/data/aperture_corrections.ecsv`;
-a test compares them with the PSFs. After a change of the optics write them again:
+The encircled energy is that of the built-in PSFs, inter-pixel capacitance included, since the pipeline does not remove
+it (`psf.encircled_energy`, middle of the first detector that has the filter). Computing it takes about a second for
+each of 80 optics, too long for every new cache, so the radii are stored in `instruments/data/aperture_corrections.ecsv`;
+a test compares them with the PSFs. After a change of the optics, write them again:
 
     python -m mirage_dask.reference.builtin.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
 
-NOT modelled: differences between detectors and places, the colour of the star.
+NOT modelled: differences between detectors and positions, the colour of the star.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from mirage_dask.reference.builtin.rules import optics_of
 
 FRACTIONS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9])
 SKY_FRACTIONS = (0.92, 0.95)
-"""Fractions of the light within the edges of the sky annulus."""
+"""Encircled energy at the edges of the sky annulus."""
 RADIUS_NAMES = tuple(f"r{round(100 * fraction)}" for fraction in FRACTIONS)
 _GRID = np.geomspace(0.2, 150.0, 140)
 _HEADER = """\
@@ -47,12 +47,12 @@ _HEADER = """\
 
 
 def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
-    """Find the radii of one filter from its PSF; about a second.
+    """Compute the radii of one filter from its PSF, in about a second.
 
     Parameters
     ----------
     detector, filter, pupil
-        As for `psf_builder.build_psf_library`.
+        As for `psf.build_psf_library`.
 
     Returns
     -------
@@ -62,9 +62,9 @@ def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
     Raises
     ------
     ReferenceFileError, InputError
-        If there is no such detector or bandpass.
+        If the detector or bandpass is unknown.
     """
-    # Of the light that comes through: the photometric calibration counts what a mask stops.
+    # Relative to the transmitted light: the photometric calibration accounts for the light blocked by a mask.
     energy = encircled_energy(_GRID, detector=detector, filter=filter, pupil=pupil)
     energy = np.maximum.accumulate(energy / transmission(detector, pupil))
     radii = np.interp(FRACTIONS, energy, _GRID)
@@ -78,8 +78,8 @@ def measure(detector: str, filter: str, pupil: str) -> dict[str, float]:
 def aperture_corrections(instrument: str = "NIRCAM") -> NDArray[np.void]:
     """Return the table APCORR of all optics of an instrument.
 
-    Radii and sky annuli in pixels, 1 / (fraction - sky's share of it).
-    The star's own light in the sky annulus is subtracted with the sky; the correction puts it back.
+    Radii and sky annuli are in pixels; the correction is 1 / (fraction - the sky annulus's part of it):
+    the star's light in the sky annulus is subtracted with the sky, and the correction restores it.
     """
     kind = [("filter", "S12"), ("pupil", "S15")]
     kind += [(n, "f4") for n in ("eefraction", "radius", "apcorr", "skyin", "skyout")]
@@ -96,7 +96,7 @@ def aperture_corrections(instrument: str = "NIRCAM") -> NDArray[np.void]:
 
 
 def _lines() -> Iterator[str]:
-    """Yield the file of radii, for all optics of all instruments."""
+    """Yield the lines of the file of radii, for all optics of all instruments."""
     unit = "datatype: float64, unit: pix, description: 'radius of {} % of the light'"
     radii = [f"# - {{name: {name}, {unit.format(name[1:])}}}" for name in RADIUS_NAMES]
     yield _HEADER.format(radii="\n".join(radii)) + " ".join(

@@ -1,7 +1,7 @@
 """The built-in reference files that are ASDF: distortion, filter offsets, offsets between magnitude systems.
 
-The distortion is the polynomial of the observatory's SIAF, detector pixel -> V2, V3. The way back in the file inverts
-exactly that (the SIAF's own inverse is a separate fit, off by up to 0.1 pixel in corners).
+The distortion is the polynomial of the observatory's SIAF, detector pixel -> V2, V3. The inverse in the file inverts
+exactly this polynomial (the SIAF's own inverse is a separate fit, which differs by up to 0.1 pixel in corners).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
     instrument: dict[str, Any] = {"name": recipe.instrument}
     if recipe.detector:
         detector = get_detector(recipe.detector)
-        # The pipeline's model wants to know for which pupils the file holds.
+        # The pipeline's model requires the pupils for which the file is valid.
         instrument |= {
             "detector": detector.fits_name,
             **({"module": detector.module} if detector.module else {}),
@@ -52,7 +52,7 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
 
 
 def _two(x: Model, y: Model) -> Model:
-    """Both polynomials of the same two inputs."""
+    """Return the model of both polynomials of the same two inputs."""
     return models.Mapping((0, 1, 0, 1)) | x & y
 
 
@@ -91,7 +91,7 @@ def forward_model(detector: str) -> Model:
 
 
 def _inverse_model(distortion: Distortion) -> Model:
-    """V2, V3 -> pixels as an astropy model with the coefficients of a `Distortion`."""
+    """Return V2, V3 -> pixels as an astropy model with the coefficients of a `Distortion`."""
     degree = len(distortion.x) - 1
     x, y = (
         _polynomial({f"c{i}_{j}": c for i, row in enumerate(rows) for j, c in enumerate(row)}, degree)
@@ -113,7 +113,7 @@ def write_distortion(path: Path, recipe: Recipe) -> None:
 
 
 def write_filter_offsets(path: Path, recipe: Recipe) -> None:
-    """Write offsets of zero for all optics of a detector: the built-in telescope has perfect filters."""
+    """Write offsets of zero for all optics of a detector: filters of the built-in telescope cause no shift."""
     meta = _meta(recipe, model="FilteroffsetModel", description="No shift between filters")
     meta["input_units"] = "pixel"
     pairs = sorted({(f, p) for _, f, p in optics_of(recipe.detector)})
@@ -122,7 +122,7 @@ def write_filter_offsets(path: Path, recipe: Recipe) -> None:
 
 
 def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
-    """Write AB minus Vega magnitude of all optics, from the zero points: mean over the detectors, or of each guider."""
+    """Write the AB minus Vega magnitude of all optics, from the zero points: mean of the detectors, or of each guider."""
     wheels = bool(optical_elements(recipe.instrument))
     offsets: dict[tuple[str, ...], list[float]] = {}
     for detector, filter_, pupil in optics_of(instrument=recipe.instrument):
@@ -139,10 +139,10 @@ def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
 
 
 def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
-    """Write the parameters of the pipeline's first stage: no IPC correction, as the observatory runs it.
+    """Write the parameters of the pipeline's first stage: without IPC correction, as at the observatory.
 
-    The step stands before the superbias is subtracted, where it cannot work (spacetelescope/jwst 3859); the
-    observatory's parameter files switch it off.
+    The step is run before the superbias is subtracted, where it is not valid (spacetelescope/jwst 3859); the
+    observatory's parameter files disable it.
     """
     meta = _meta(recipe, model="StepParsModel", description="As the observatory: no IPC correction")
     meta |= {"date": USEAFTER, "origin": AUTHOR}

@@ -1,11 +1,11 @@
-"""Making the built-in CRDS cache: what is asked for and not there yet, safely beside other processes."""
+"""Make the missing files of the built-in CRDS cache, safely with concurrent processes."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,18 +13,17 @@ from pathlib import Path
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.io.atomic import locked, write_atomically
+from mirage_dask.io.atomic import write_atomically
+from mirage_dask.io.locks import locked
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
 from mirage_dask.reference.builtin.locations import crds_directory
 from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
 
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being made, how many are done, how many there are)."""
-
 
 def reference_path(root: Path, name: str) -> Path:
-    """Return where a reference file lies in a CRDS cache; its name says of which instrument it is."""
+    """Return the path of a reference file in a CRDS cache; its name contains the instrument."""
     return root / "references" / "jwst" / name.split("_")[1] / name
 
 
@@ -36,18 +35,18 @@ def build_cache(
     readouts: Iterable[tuple[str, str]] | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """Make the built-in CRDS cache for detectors, optics and readouts, or extend it; what is there is kept.
+    """Make or extend the built-in CRDS cache for detectors, optics and readouts; existing files are kept.
 
     Parameters
     ----------
     root
-        Directory that CRDS_PATH will point at; default the built-in set of this machine.
+        Directory for CRDS_PATH; default the built-in set of this machine.
     detectors
         Names such as 'NRCB5'.
     optics
-        (filter, pupil) pairs; each is made for the detectors that have it (see `has_optics`).
+        (filter, pupil) pairs; files are made for the detectors that have them (see `has_optics`).
     readouts
-        (subarray, readout pattern) pairs: dark ramps are made for these, for detectors that have the subarray; by default
+        (subarray, readout pattern) pairs for which dark ramps are made, for detectors that have the subarray; by default
         the full frame with the fastest pattern of each instrument.
 
     Returns
@@ -86,28 +85,28 @@ def build_cache(
 
 
 def _fastest() -> list[str]:
-    """Return the readout patterns that keep every frame: RAPID, NISRAPID, FGSRAPID."""
+    """Return the readout patterns without averaged or dropped frames: RAPID, NISRAPID, FGSRAPID."""
     return [
         row["name"] for row in read_table("readouts") if (int(row["nframes"]), int(row["groupgap"])) == (1, 0)
     ]
 
 
 def _check_optics(pair: tuple[str, str], detectors: list[Detector]) -> None:
-    """Raise an error for optics that no detector of these instruments has."""
+    """Raise an error for optics that none of these detectors has."""
     found = [d for owner in detectors for d in detectors_of(owner.instrument)]
     if found and not any(has_optics(d.name, *pair) for d in found):
         get_zeropoint(detectors[0].name, *pair)
 
 
 def build_files(root: str | Path | None, names: Iterable[str], *, progress: Progress | None = None) -> Path:
-    """Make reference files of the built-in set by their names; those that are there are kept.
+    """Make reference files of the built-in set by their names; existing files are kept.
 
     Parameters
     ----------
     root
         As for `build_cache`.
     names
-        Names that the rules of the cache gave.
+        File names from the mappings of the cache.
 
     Returns
     -------
@@ -131,7 +130,7 @@ def build_files(root: str | Path | None, names: Iterable[str], *, progress: Prog
         if not reference_path(directory, name).exists():
             by_owner[recipe.instrument, recipe.detector].append(recipe)
     report = _Report(progress, sum(len(members) for members in by_owner.values()))
-    # numpy and zlib let other threads run; more than two would mean a GB of maps at once.
+    # numpy and zlib release the GIL; more than two threads would need a GB of maps at the same time.
     with ThreadPoolExecutor(max_workers=min(2, os.cpu_count() or 1)) as pool:
         jobs = [pool.submit(_build, directory, *owner, by_owner[owner], report) for owner in sorted(by_owner)]
         for job in jobs:
@@ -142,19 +141,19 @@ def build_files(root: str | Path | None, names: Iterable[str], *, progress: Prog
 
 def _build(directory: Path, instrument: str, detector: str, members: list[Recipe], report: _Report) -> None:
     """Make the missing files of one detector, or (without one) of the whole instrument."""
-    # One lock for each detector: two processes share the work of a new cache instead of doing it twice.
-    with locked(directory / "locks" / (detector or instrument)):
+    # One lock for each detector, so that two processes share the work of a new cache.
+    with locked(directory / "locks" / (detector or instrument) / ".lock"):
         maps = DetectorMaps(get_detector(detector)) if detector else None
         for recipe in members:
             path = reference_path(directory, recipe.name)
             report.start(recipe.name)
-            if not path.exists():  # another process may have been faster
+            if not path.exists():  # another process may have made it
                 write_atomically(path, partial(write_file, recipe=recipe, maps=maps))
             report.end()
 
 
 class _Report:
-    """Progress of several threads."""
+    """Combines the progress of several threads."""
 
     def __init__(self, progress: Progress | None, total: int):
         self.progress, self.total, self.done = progress, total, 0

@@ -1,4 +1,4 @@
-r"""The built-in cosmic-ray library: stamps of particle hits from a track model, in the files of MIRAGE_DATA.
+r"""The built-in cosmic-ray library: stamps of particle hits from a track model, in the format of MIRAGE_DATA.
 
 What is modelled
 ----------------
@@ -8,28 +8,28 @@ A hit is a straight track through the HgCdTe layer of thickness t = 8 micron und
   t / cos is 16 micron on average; a long track crosses many pixels.
 - Particles: 90 % protons, 9 % helium, 1 % carbon to oxygen for SUNMIN and SUNMAX, with the spectrum of galactic
   cosmic rays of Usoskin et al. (2005, JGR 110, A12108; force field with 450 and 1100 MV); protons falling as
-  exp(-rigidity / 0.1 GV) for FLARE. All above 30 MeV per nucleon: the rest does not reach the detectors through
-  their housing.
+  exp(-rigidity / 0.1 GV) for FLARE. All above 30 MeV per nucleon: particles below do not penetrate the housing of the
+  detectors.
 - Energy loss: Landau's, in Moyal's approximation. With xi = K z^2 path / beta^2, K = 46.6 eV/micron in HgCdTe (0.1535
   MeV cm2/g x Z/A = 0.41 x 7.4 g/cm3), the most probable loss is
   xi [ln(2 m c^2 (beta gamma)^2 / I) + ln(xi / I) + 0.2 - beta^2 - delta], I = 540 eV (Particle Data Group, passage of
   particles through matter); fluctuating along the track too. Knock-on electrons above 10 keV, 1 / E^2, are drawn
-  apart and run their range (Katz & Penfold 1952).
+  separately and travel their range (Katz & Penfold 1952).
 - Charge: 1.6 eV per electron with the short-wave material, 0.8 eV with the others (table of detectors), so
-  that a fast proton typically leaves 2,000 to 10,000 e-.
+  that a fast proton typically deposits 2,000 to 10,000 e-.
 - Diffusion: Gaussian, 0.25 pixel. Pixels below 1 e- are set to 0.
 
 The rates are not in the files: `mirage_dask.instruments.cosmic_ray_rate`.
 
 **IPC**: Mirage's stamps contain the coupling between pixels, hence the IPC in their names. The ramp kernel of this
 package applies IPC to all charge, cosmic rays included, so these stamps are written *without* it, under the same
-names, and say so (keyword IPC = F; `CosmicRayTemplates.ipc_included`).
+names, with the keyword IPC = F (`CosmicRayTemplates.ipc_included`).
 
 Not modelled: nuclear reactions, showers and snowballs, secondaries from the housing, charge left in the bulk.
 
-Format: ten files, each with 1000 stamps of 21 x 21 pixels in extension 1, the hit in the middle pixel. Whole electrons
-(int32), Rice-compressed: 100 kB instead of 1.8 MB, without loss, any FITS reader sees an image, and, unlike with gzip,
-which notes the time, the same stamps are the same file.
+Format: ten files, each with 1000 stamps of 21 x 21 pixels in extension 1, the hit in the middle pixel. Integer electrons
+(int32), Rice-compressed: 100 kB instead of 1.8 MB, lossless, readable by any FITS reader, and, unlike with gzip,
+which records the time, equal stamps give equal files.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import NAMES, Detector, cosmic_ray_library, get_detector
+from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector, get_instrument
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.reference.builtin.streams import stream
 from mirage_dask.reference.files.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
@@ -65,16 +65,16 @@ _SPECIES = {"SUNMIN": (0.90, 0.09, 0.01), "SUNMAX": (0.90, 0.09, 0.01), "FLARE":
 
 
 def build_cosmic_ray_library(directory: str | Path, *, detector: str, library: str) -> list[Path]:
-    """Write the ten files of one detector and library, except those that are there and whole.
+    """Write the ten files of one detector and library, except those that exist and are valid.
 
     Parameters
     ----------
     directory
-        Root of a MIRAGE_DATA-shaped tree; made when it does not exist.
+        Root of a tree with the layout of MIRAGE_DATA; created if it does not exist.
     detector
-        'NRCB5' in any spelling.
+        Any of its names, such as 'NRCB5'.
     library
-        'SUNMIN', 'SUNMAX' or 'FLARE' (the files say FLARES, as Mirage's).
+        'SUNMIN', 'SUNMAX' or 'FLARE' (FLARES in file names, as in Mirage).
 
     Returns
     -------
@@ -85,12 +85,12 @@ def build_cosmic_ray_library(directory: str | Path, *, detector: str, library: s
     ReferenceFileError
         If a file cannot be written.
     InputError
-        If there is no such detector or library.
+        If the detector or library is unknown.
     """
     spec, name = get_detector(detector), cosmic_ray_library(library)
     paths = cosmic_ray_files(directory, detector=spec.name, library=name)
     for index, path in enumerate(paths):
-        if not _whole(path):
+        if not _is_current(path):
             _write(path, stamps(name, spec, index), spec, name, index)
     return paths
 
@@ -103,7 +103,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     library
         'SUNMIN', 'SUNMAX' or 'FLARE'.
     spec
-        The detector; its material sets the electrons per energy.
+        The detector; its material determines the electrons per energy.
     index
         Number of the file, 0 to 9.
 
@@ -128,7 +128,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     moyal = -2 * np.log(np.abs(random.standard_normal(count)).clip(1e-6))
     loss = np.maximum(most_probable + xi * moyal, 0.1 * most_probable)
 
-    # Points along the track, at most a third of a pixel apart, each with its share of the loss.
+    # Points along the track, at most a third of a pixel apart, each with its fraction of the loss.
     points = np.maximum(np.ceil(3 * along), 2).astype(int)
     which = np.repeat(np.arange(count), points)
     place = (np.arange(which.size) - np.repeat(np.cumsum(points) - points, points) + 0.5) / points[
@@ -142,7 +142,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     out = np.zeros((count, SIDE, SIDE))
     _deposit(out, which, x, y, loss[which] * share)
 
-    # Knock-on electrons start anywhere on the track and leave their energy along a straight line.
+    # Knock-on electrons start at a random point of the track and deposit their energy along a straight line.
     number = random.poisson(xi / _KNOCK_ON)
     which = np.repeat(np.arange(count), number)
     n = which.size
@@ -164,7 +164,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
 
 @cache
 def _spectrum(library: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Kinetic energy (GeV per nucleon) and the fraction of particles below it."""
+    """Return kinetic energies (GeV per nucleon) and the fraction of particles below each."""
     energy = np.geomspace(0.03, 100.0, 2000)
     if library == "FLARE":
         flux = np.exp(-np.sqrt(energy * (energy + 2 * _PROTON)) / 0.1)
@@ -191,7 +191,7 @@ def _deposit(
     y: NDArray[np.float64],
     amount: NDArray[np.float64],
 ) -> None:
-    """Add diffused charge at (x, y) pixels from the middle of the stamps `which`; what leaves a stamp is lost."""
+    """Add diffused charge at (x, y) pixels from the middle of the stamps `which`; charge outside of a stamp is lost."""
     column, row = np.rint(x).astype(int), np.rint(y).astype(int)
     reach = np.arange(-2, 3)  # 1.5 pixels are 6 sigma
 
@@ -207,8 +207,8 @@ def _deposit(
     out += np.bincount(index[inside], light[inside], minlength=out.size).reshape(out.shape)
 
 
-def _whole(path: Path) -> bool:
-    """Whether the file can be kept: it is no older version of ours (without the keyword it is somebody else's)."""
+def _is_current(path: Path) -> bool:
+    """Return whether the file is current, or was not written by this package (it lacks the keyword MDCRVER)."""
     try:
         read_stamps(path)
     except ReferenceFileError:
@@ -218,7 +218,7 @@ def _whole(path: Path) -> bool:
 
 def _write(path: Path, data: NDArray[np.float32], spec: Detector, library: str, index: int) -> None:
     header = fits.Header()
-    header["INSTRUME"] = (NAMES[spec.instrument], "instrument")
+    header["INSTRUME"] = (get_instrument(spec.instrument).label, "instrument")
     header["DETECTOR"] = (spec.name, "detector")
     header["LIBRARY"] = (library, "radiation environment")
     header["FILENUM"] = (index, "number of the file")

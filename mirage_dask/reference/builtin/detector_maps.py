@@ -1,9 +1,9 @@
-"""What a detector of the built-in set is like, pixel by pixel: gain, quantum efficiency, bias, dark current, defects.
+"""Maps of the detectors in the built-in set: gain, quantum efficiency, bias, dark current, defects of each pixel.
 
-Mean values are those of the instrument tables; how they vary over the detector is invented, with the size and the kind
-of structure that H2RG detectors show: smooth large-scale patterns, steps between outputs, columns, and scatter from
-pixel to pixel. What belongs to rows, columns and outputs follows the axes along which the detector is read. Every map
-follows from the name of the detector alone (a counter-based generator keyed by detector, quantity and version), so two
+Mean values are those of the instrument tables; their variations over the detector are synthetic, with the size and type
+of structures of H2RG detectors: smooth large-scale patterns, steps between outputs, columns, and scatter from
+pixel to pixel. Structures in rows, columns and outputs follow the axes along which the detector is read. Every map
+depends only on the name of the detector (a counter-based generator keyed by detector, quantity and version), so all
 machines build the same files.
 
 Frame: full-frame science pixels, 0-based, [y, x], as reference files are stored.
@@ -28,7 +28,7 @@ from mirage_dask.reference.files.quality import flag
 Plane = NDArray[np.float32]
 
 DEAD = 4e-4
-"""Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille, and the others are of the same kind."""
+"""Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille, and the others are of the same type."""
 LOW_QE = 6e-4
 HOT = 1.5e-3
 """Fraction of hot pixels: dark current above `HOT_RATE`."""
@@ -47,19 +47,19 @@ REFERENCE_NOISE = 0.8
 
 
 def generator(*parts: str) -> np.random.Generator:
-    """Return the generator of one quantity: the same words give the same numbers everywhere."""
+    """Return the generator of one quantity: equal words give equal numbers on every machine."""
     text = "/".join((f"mirage_dask builtin {BUILTIN_VERSION}", *parts))
     key = np.frombuffer(hashlib.sha256(text.encode()).digest()[:16], dtype="<u8")
     return np.random.Generator(np.random.Philox(key=key))
 
 
 class DetectorMaps:
-    """Maps of one detector, computed when first asked for.
+    """Maps of one detector, computed when first accessed.
 
     Parameters
     ----------
     detector
-        Whose maps; supplies the mean values.
+        The detector, with its mean values.
     """
 
     def __init__(self, detector: Detector):
@@ -70,11 +70,11 @@ class DetectorMaps:
         return generator(self.detector.name, *quantity)
 
     def _scatter(self, *quantity: str) -> Plane:
-        """Independent standard normal deviates, one per pixel."""
+        """Return independent standard normal deviates, one per pixel."""
         return self._generator("scatter", *quantity).standard_normal(self.shape, dtype=np.float32)
 
     def _smooth(self, *quantity: str, order: int = 4) -> Plane:
-        """A large-scale pattern with rms 1 and mean 0."""
+        """Return a large-scale pattern with rms 1 and mean 0."""
         amplitudes = self._generator("smooth", *quantity).standard_normal((order + 1, order + 1))
         i, j = np.indices(amplitudes.shape)
         amplitudes *= (i + j > 0) / (1.0 + i + j)
@@ -87,7 +87,7 @@ class DetectorMaps:
         return left @ along_x.astype(np.float32).T
 
     def _per_output(self, *quantity: str) -> Plane:
-        """One standard normal deviate per output, for each pixel of a row as it is read."""
+        """Return one standard normal deviate per output, for each pixel of a row in order of read-out."""
         steps = self._generator("output", *quantity).standard_normal(self.detector.amplifiers)
         columns = self.detector.array.shape[1]
         count = self.detector.amplifiers
@@ -99,20 +99,20 @@ class DetectorMaps:
         return self._along_row(each.astype(np.float32))
 
     def _along_row(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Spread values of columns, one for each, along the fast axis."""
+        """Broadcast values of columns, one for each, along the fast axis."""
         return values[:, None] if self.detector.orientation.along_y else values[None, :]
 
     def _across_rows(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Spread values of rows, one for each, along the slow axis."""
+        """Broadcast values of rows, one for each, along the slow axis."""
         return values[None, :] if self.detector.orientation.along_y else values[:, None]
 
     @cached_property
     def active(self) -> NDArray[np.bool_]:
-        """True where light falls: all but the reference pixels."""
+        """True for light-sensitive pixels: all except the reference pixels."""
         return self.detector.array.science_sensitive
 
     def _normalised(self, plane: Plane, mean: float, outside: float) -> Plane:
-        """Scale to a mean over the active pixels; the reference pixels get `outside`."""
+        """Scale a plane to a mean over the active pixels; reference pixels are set to `outside`."""
         scaled = plane * np.float32(mean / plane[self.active].mean(dtype=np.float64))
         return np.where(self.active, scaled, np.float32(outside))
 
@@ -129,12 +129,12 @@ class DetectorMaps:
 
     @cached_property
     def dead(self) -> NDArray[np.bool_]:
-        """Pixels that see no light."""
+        """Pixels without sensitivity."""
         return (self._defects < DEAD) & self.active
 
     @cached_property
     def low_qe(self) -> NDArray[np.bool_]:
-        """Pixels that see half the light."""
+        """Pixels with half the sensitivity."""
         return (self._defects >= DEAD) & (self._defects < DEAD + LOW_QE) & self.active
 
     @cached_property
@@ -152,7 +152,7 @@ class DetectorMaps:
 
     @cached_property
     def dark_rate(self) -> Plane:
-        """Dark current with the hot pixels' charge coupled into their neighbours, e-/s; 0 on reference pixels."""
+        """Dark current, including the coupling of hot pixels to their neighbours, e-/s; 0 on reference pixels."""
         width = 0.5
         rate = np.exp(np.float32(width) * self._scatter("dark") - np.float32(width**2 / 2))
         rate *= np.float32(self.detector.dark_current) * (1.0 + 0.15 * self._smooth("dark"))
@@ -211,7 +211,7 @@ class DetectorMaps:
 
     @cached_property
     def _measured_well(self) -> float:
-        """Measured DN above bias at which the mean pixel is full."""
+        """Measured DN above bias at which the mean pixel saturates."""
         return self.detector.full_well / self.detector.gain / (1.0 + self._strength)
 
     @cached_property
@@ -223,8 +223,8 @@ class DetectorMaps:
     def linearity(self) -> Plane:
         """Coefficients c_k of linear DN = sum c_k DN^k, both above bias, shape (6, ny, nx).
 
-        All c_k are positive, so the curve rises everywhere and can be inverted. The two lowest orders vary from pixel to
-        pixel, the others are common to the detector (which also keeps the file small).
+        All c_k are positive, so the curve is monotonic and can be inverted. The two lowest orders vary from pixel to
+        pixel, the others are common to the detector (which also reduces the size of the file).
         """
         strength = self._strength * (
             1.0 + 0.06 * self._smooth("linearity") + 0.08 * self._scatter("linearity")
@@ -238,9 +238,9 @@ class DetectorMaps:
 
     @cached_property
     def saturation(self) -> Plane:
-        """Raw DN, bias included, at which a pixel is full; 65535 on reference pixels."""
+        """Raw DN, bias included, at which a pixel saturates; 65535 on reference pixels."""
         well = 1.0 + 0.015 * self._smooth("well") + 0.01 * self._scatter("well")
-        # A pixel of higher gain fills at fewer DN: the well is a property of the pixel, not of the output.
+        # A pixel of higher gain saturates at fewer DN: the full well is a property of the pixel, not of the output.
         measured = self._measured_well * well * (self.detector.gain / self.gain)
         return np.where(self.active, np.minimum(self.superbias + measured, 65_000.0), 65_535.0).astype(
             np.float32

@@ -1,13 +1,13 @@
-"""The built-in reference files that are FITS: which values each type holds, and under which convention.
+"""The built-in reference files that are FITS: the values of each type, and their conventions.
 
-Flux closes as follows. Light that would give n electrons/s with a mean detector gives n QE in a pixel of relative
-quantum efficiency QE, and n QE / gain DN/s. The pipeline computes cal = DN/s / flat * photmjsr. With
+Flux calibration is consistent as follows. Light that yields n electrons/s in a mean pixel yields n QE in a pixel of
+relative quantum efficiency QE, and n QE / gain DN/s. The pipeline computes cal = DN/s / flat * photmjsr. With
 
     flat     = QE * area * mean gain / gain
     photmjsr = photfnu_e * mean gain / 1e-17 / PIXAR_SR     (photfnu_e: erg/s/cm2/Hz per e-/s; 1 MJy = 1e-17 in that unit)
 
-cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid angle of the pixel, whatever its gain
-and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and a uniform sky is uniform in cal.
+cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid angle of the pixel, independent of its
+gain and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and a uniform sky is uniform in cal.
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from astropy.io import fits
 from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import frame_time, get_readout, get_zeropoint, optical_elements, transmission
+from mirage_dask.instruments import (
+    frame_time,
+    get_instrument,
+    get_readout,
+    get_zeropoint,
+    optical_elements,
+    transmission,
+)
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
@@ -42,11 +49,10 @@ from mirage_dask.reference.files.quality import flag
 MEGAJANSKY = 1e-17
 """erg/s/cm2/Hz."""
 STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
-"""Square radians in a square arcsecond."""
+"""Steradians per square arcsecond."""
 DARK_STEP = 2.0**-14
-"""DN; a power of two, so that the slope of a dark ramp is exact whatever its readout pattern."""
-_MODELS = {"NIRCAM": "NrcImg", "NIRISS": "NisImg", "FGS": "FgsImg"}
-"""How the pipeline's data models of photometric tables begin."""
+"""DN; a power of two, so that the slope of a dark ramp is exact for every readout pattern."""
+
 DARK_GROUPS = 2
 """The pipeline extends a short dark along the slope of its last two groups, which is exact for a linear one."""
 
@@ -57,7 +63,7 @@ def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None
     Parameters
     ----------
     recipe
-        Which file.
+        The file to write.
     maps
         Maps of its detector; None for files of the whole instrument.
     """
@@ -100,7 +106,7 @@ def _saturation(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
 
 
 def _linearity(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    # Orders differ by factors of 1e4, so each tile gets its own step: an eighth of the scatter in it.
+    # Orders differ by factors of 1e4, so each tile has its own step: an eighth of the scatter in it.
     image = fits.CompImageHDU(
         maps.linearity(),
         name="COEFFS",
@@ -120,7 +126,7 @@ def _gain(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
 
 
 def _readnoise(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    # The pipeline takes the noise of a difference of two reads.
+    # The pipeline expects the noise of the difference of two reads.
     image = image_hdu("SCI", maps.read_noise * np.float32(np.sqrt(2.0)), step=2.0**-8)
     primary = _primary(recipe, maps, "ReadnoiseModel", "Noise of a correlated double sample, DN", BUNIT="DN")
     write_fits(path, [primary, image])
@@ -143,7 +149,7 @@ def _dark(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     box = np.s_[where.y0 : where.y0 + where.ny, where.x0 : where.x0 + where.nx]
     time = frame_time(recipe.instrument, where.nx, where.ny, amplifiers)
     per_frame = np.rint(maps.dark_rate[box] * (time / maps.gain[box]) / DARK_STEP) * DARK_STEP
-    # A group is the mean of its frames; frame k (from 1) has collected k frame times.
+    # A group is the mean of its frames; frame k (from 1) has integrated for k frame times.
     first = np.arange(DARK_GROUPS) * (pattern.nframes + pattern.groupgap)
     frames = (first + (pattern.nframes + 1) / 2)[:, None, None]
     image = image_hdu("SCI", frames * per_frame, step=DARK_STEP / 2)
@@ -217,12 +223,12 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
     cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}
-    model = f"{_MODELS[recipe.instrument]}PhotomModel"
+    model = f"{get_instrument(recipe.instrument).image_model}PhotomModel"
     write_fits(path, [_primary(recipe, maps, model, "MJy/sr per DN/s", **cards), table])
 
 
 def _of_wheels(table: NDArray[np.void], instrument: str) -> NDArray[np.void]:
-    """Return a table without the columns filter and pupil where the instrument has no wheels: so FGS has them."""
+    """Return a table without the columns filter and pupil for an instrument without wheels (FGS)."""
     if optical_elements(instrument):
         return table
     kept = [name for name in table.dtype.names or () if name not in ("filter", "pupil")]
@@ -259,7 +265,7 @@ def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
 def _apcorr(path: Path, recipe: Recipe) -> None:
     primary = primary_hdu(
         kind=recipe.kind,
-        model=f"{_MODELS[recipe.instrument]}ApcorrModel",
+        model=f"{get_instrument(recipe.instrument).image_model}ApcorrModel",
         instrument=recipe.instrument,
         detector=None,
         description="Encircled energy of the built-in PSF",

@@ -1,10 +1,10 @@
-"""Where the built-in references lie on this machine.
+"""Locations of the built-in references on this machine.
 
     <cache>/builtin-<version>/crds         the built-in CRDS cache: mappings and reference files
     <cache>/builtin-<version>/mirage_data  the built-in libraries, in the layout of MIRAGE_DATA
 
-`<cache>` is `mirage_dask.io.locations.cache_directory`. The version contains a hash of the instrument tables: when a gain or
-a zero point changes, a new set is built beside the old one.
+`<cache>` is `mirage_dask.io.locations.cache_directory`. The version includes a hash of the instrument tables: if a gain or
+a zero point changes, a new set is built in a new directory.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locations import cache_directory
 
 BUILTIN_VERSION = 2
-"""Raised whenever the code that makes the built-in reference files changes what it makes."""
+"""Incremented whenever the code for the built-in reference files makes other files than before."""
 
 TABLES = (
     *("detectors", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
     "aperture_corrections",
 )
-"""Tables of instruments that the set follows from."""
+"""Instrument tables on which the set depends."""
 
 
 @cache
 def builtin_version() -> str:
     """Return the version of the built-in set, such as '1-5f0c33ab'."""
     try:
-        siaf = version("pysiaf")  # the distortion comes from it
+        siaf = version("pysiaf")  # source of the distortion
     except PackageNotFoundError:
         siaf = "none"
     text = json.dumps([siaf, [read_table(name) for name in TABLES]], sort_keys=True)
@@ -45,10 +45,10 @@ def builtin_directory() -> Path:
 
 
 def crds_directory() -> Path:
-    """Return the root of the built-in CRDS cache: what CRDS_PATH points at."""
+    """Return the root of the built-in CRDS cache, the value for CRDS_PATH."""
     return builtin_directory() / "crds"
 
 
 def mirage_data_directory() -> Path:
-    """Return the root of the built-in libraries, laid out as MIRAGE_DATA."""
+    """Return the root of the built-in libraries, which has the layout of MIRAGE_DATA."""
     return builtin_directory() / "mirage_data"

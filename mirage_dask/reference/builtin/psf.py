@@ -1,14 +1,14 @@
 """The built-in PSF library: gridded PSFs and PSF wings in the files and formats of MIRAGE_DATA.
 
-`mirage_dask.reference.builtin.psf_optics` has the optics; here are the grid of places and the two files of a
-detector and filter (`mirage_dask.psf.files` has their names and format). A library has 2 x 2 places (the
+The optics are in `mirage_dask.reference.builtin.psf_optics`; this module defines the grid of positions and the two files
+of a detector and filter (`mirage_dask.psf.files`: their names and format). A library has 2 x 2 positions (the
 corners of the detector), 4 samples per pixel and a field of 65 pixels; the wings are 301 pixels wide (and one more
 at each edge, which readers trim), in the middle of the detector. Weak lenses spread the light over more pixels and
-get a wider field.
+have a wider field.
 
 A plane sums to the energy in its field, not to 1: the light beyond is in the wings, and beyond 150 pixels it is
-lost. About 1 s of one core per place of a wide filter. The same call always writes the same file; a file that is
-there already, and whole, is kept, whoever made it.
+lost. About 1 s of one core per position of a wide filter. Equal calls write equal files; an existing valid file is
+kept, regardless of its origin.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import NAMES, Detector, get_detector, optical_elements
+from mirage_dask.instruments import Detector, get_detector, get_instrument, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.psf.files import (
@@ -53,21 +53,21 @@ class PsfPaths(NamedTuple):
 
     core: Path
     wings: Path | None
-    """None: a library without wings that somebody else put there."""
+    """None for a user's library without wings."""
 
 
 def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupil: str = "CLEAR") -> PsfPaths:
-    """Write the gridded PSFs and the wings of one detector and filter, unless they are there.
+    """Write the gridded PSFs and the wings of one detector and filter, unless they exist.
 
     Parameters
     ----------
     directory
-        Root of a MIRAGE_DATA-shaped tree; made when it does not exist.
+        Root of a tree with the layout of MIRAGE_DATA; created if it does not exist.
     detector
-        'NRCB5' in any spelling.
+        Any of its names, such as 'NRCB5'.
     filter, pupil
-        What stands in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'; NIRISS 'CLEAR', 'F090W';
-        '' for FGS. Grisms, coronagraphic masks and the other elements without a bandpass of their own count as CLEAR.
+        Elements in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'; NIRISS 'CLEAR', 'F090W';
+        '' for FGS. Grisms, coronagraphic masks and other elements without a bandpass are treated as CLEAR.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     ReferenceFileError
         If the bandpass is not known, or the files cannot be written.
     InputError
-        If there is no such detector.
+        If the detector is unknown.
     """
     spec = get_detector(detector)
     filter, pupil = filter.strip().upper(), pupil.strip().upper()
@@ -103,10 +103,10 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
         error = _wavefront(
             spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, stop=stop, pixel=pixel, blur=blur
         )
-        # Samples are "per detector pixel", whatever the oversampling: what photutils calls an ePSF.
+        # Samples are "per detector pixel", independent of the oversampling: an ePSF in the terms of photutils.
         samples[index] = optics.images(error, waveset, count=n, step=step, pixel=pixel, blur=blur, stop=stop)
 
-    # Twice as many wavelengths for the wings: far out, few of them would show as a chain of separate speckles.
+    # Twice as many wavelengths for the wings: with fewer, distant speckles would appear as separate chains.
     many = wavelengths(wavelength, width, density=2)
     error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     wings = optics.images(
@@ -114,7 +114,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     ).astype(np.float32)
 
     header = _header(spec, filter, pupil, pixel)
-    # The wings first: where there is a core, there are its wings.
+    # The wings first, so that the wings exist wherever a core does.
     assert paths.wings is not None
     _write(paths.wings, wings, {**header, **_sampling(WINGS_PIXELS, pixel, 1, many)})
     grid = {
@@ -131,7 +131,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
 def encircled_energy(
     radius: NDArray[np.float64], *, detector: str, filter: str, pupil: str = "CLEAR", ipc: float | None = None
 ) -> NDArray[np.float64]:
-    """Fraction of a star's light within circles on the detector: what the built-in PSFs give in aperture photometry.
+    """Return the fraction of a star's light within circles on the detector, by aperture photometry of the built-in PSFs.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def encircled_energy(
     detector, filter, pupil
         As for `build_psf_library`.
     ipc
-        Coupling to each edge neighbour; default the detector's own, 0 for images without IPC.
+        Coupling to each edge neighbour; default that of the detector, 0 for images without IPC.
 
     Returns
     -------
@@ -178,15 +178,15 @@ def bandpasses(instrument: str) -> dict[str, tuple[float, float]]:
 
 
 def passband(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> tuple[float, float]:
-    """Return the pivot wavelength and the bandwidth, micron, of what stands in the two wheels.
+    """Return the pivot wavelength and the bandwidth, micron, of the elements in the two wheels.
 
-    The narrower of the two counts: F164N in the pupil wheel together with F150W2 is F164N. Grisms, masks and clear
+    The narrower one is used: F164N in the pupil wheel together with F150W2 is F164N. Grisms, masks and clear
     positions have none.
 
     Raises
     ------
     ReferenceFileError
-        If the filter wheel has no such position, or neither has a bandpass here.
+        If the filter is not in the filter wheel, or neither element has a bandpass in the tables.
     """
     table = bandpasses(instrument)
     known = [table[name] for name in (filter, pupil) if name in table]
@@ -194,13 +194,13 @@ def passband(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -
     if not known or filter not in positions:
         raise ReferenceFileError(
             f"the built-in set has no PSF for filter {filter!r} with pupil {pupil!r}"
-            f"{nearest(filter, list(table))}; give a library of your own with psf_paths"
+            f"{nearest(filter, list(table))}; give your own library with psf_paths"
         )
     return min(known, key=lambda band: band[1])
 
 
 def wavelengths(pivot: float, width: float, *, density: int = 1) -> NDArray[np.float64]:
-    """Return wavelengths (metres) that stand for a box of this pivot and width (micron), equal photons each.
+    """Return wavelengths (metres) that sample a box of this pivot and width (micron), with equal photons each.
 
     One for a narrow band (below 3 %), 3 for a medium, 7 for a wide, 11 for a very wide one, times `density`.
     """
@@ -210,7 +210,7 @@ def wavelengths(pivot: float, width: float, *, density: int = 1) -> NDArray[np.f
 
 
 def _stop(pupil: str) -> str:
-    """Return the element whose stop shapes the pupil; '' where the telescope alone does."""
+    """Return the element whose stop shapes the pupil; '' if only the telescope does."""
     return pupil if pupil in optics.STOPS else ""
 
 
@@ -229,7 +229,7 @@ def _wavefront(
     pixel: float,
     blur: float,
 ) -> NDArray[np.float64]:
-    """Centred wavefront at a place of the detector, -1 to 1 in x and y."""
+    """Return the centred wavefront at a position of the detector, -1 to 1 in x and y."""
     error = optics.wavefront(spec.name, spec.wavefront_rms, field=place)
     few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
     # Centred in focus: a weak lens is symmetric, and its broad image has no core to centre on.
@@ -248,10 +248,9 @@ def _paths(directory: str | Path, spec: Detector, filter: str, pupil: str, field
 
 
 def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPaths | None:
-    """Return the files that are there and whole, None when they have to be written.
+    """Return the existing files if they are valid, None if they have to be written.
 
-    A file that this module wrote and that is damaged is written again; one that somebody else put there is theirs, so
-    its defect is raised.
+    A damaged file that this module wrote is written again; for one of another origin an error is raised.
     """
     assert own.wings is not None
     names = matching_files(
@@ -270,7 +269,7 @@ def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPath
         read_wings(own.wings)
     except ReferenceFileError:
         return None
-    # Files of an older version of this module are written again; a file without the keyword is somebody else's.
+    # Files of an older version of this module are written again; a file without the keyword has another origin.
     return own if all(fits.getval(path, "MDPSFVER") == VERSION for path in own if _ours(path)) else None
 
 
@@ -279,10 +278,10 @@ def _ours(path: Path | None) -> bool:
 
 
 def _header(spec: Detector, filter: str, pupil: str, pixel: float) -> dict[str, tuple[Any, str]]:
-    """Keywords common to both files: what Mirage asks for, and what the PSFs were made of."""
+    """Return the keywords common to both files: those that Mirage requires, and the parameters of the PSFs."""
     first, second = blocking_filter(spec.instrument, filter, pupil)
     header: dict[str, tuple[Any, str]] = {
-        "INSTRUME": (NAMES[spec.instrument], "instrument"),
+        "INSTRUME": (get_instrument(spec.instrument).label, "instrument"),
         "DETECTOR": (psf_detector(spec.name), "detector"),
         "FILTER": (first, "filter wheel"),
         "PUPIL": (second, "pupil wheel"),

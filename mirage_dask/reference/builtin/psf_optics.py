@@ -1,20 +1,20 @@
-r"""A JWST-like telescope: its pupil, its wavefront and the images they make.
+r"""A JWST-like telescope: pupil, wavefront and point spread functions.
 
 What is modelled
 ----------------
 - The pupil: 18 hexagonal segments, 1.309 m between flats and 8.5 mm apart (6.6 m over the corners of the outer
-  ring), the missing central segment, behind which the secondary mirror hides, and the three struts, 0.12 m wide,
+  ring), the missing central segment, in front of which the secondary mirror is, and the three struts, 0.12 m wide,
   one of them vertical. Drawn by poppy. Dimensions: JWST pupil drawings as tabulated in stpsf (124fc9e,
-  constants.py). The hexagons give six bright spikes, the vertical strut two faint horizontal ones; those of the
-  other struts fall onto the hexagons'.
+  constants.py). The hexagons cause six bright spikes, the vertical strut two faint horizontal ones; those of the
+  other struts coincide with the hexagons'.
 - Stops of the pupil wheel of NIRISS. CLEARP: inside of 7.11 m, a disk of 1.016 m radius and three vanes 0.339 m
   wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
   are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes, 0.8 m between flats (Sivaramakrishnan et al. 2023, PASP
   135, 015003; stpsf).
-- The wavefront error, fixed by names, never by a clock: residual piston, tip and tilt of each segment and polishing
+- The wavefront error, deterministic by names: residual piston, tip and tilt of each segment and polishing
   errors of middle spatial frequency (one telescope for all detectors), low-order Zernike terms of the instrument
   (one set for each detector), and a part of defocus, astigmatism and coma that is linear in the position on the
-  detector. Its rms stands in the table of detectors: typical of the observatory totals found in flight, not of one
+  detector. Its rms is in the table of detectors: typical of the observatory totals found in flight, not of one
   day's measurement.
 - The blur of one exposure: pointing jitter (Gaussian, 1 mas in each axis: stpsf's in-flight 0.8 mas, rounded up for
   the drift within an exposure) and charge diffusion (Gaussian, from the table of detectors), in addition the exact
@@ -69,7 +69,7 @@ JITTER = 0.001
 """arcsec, 1 sigma in each axis."""
 ARCSEC = np.pi / 180 / 3600
 
-# Shares of the wavefront error (rms, relative to each other; the sum is scaled to the detector's).
+# Components of the wavefront error (relative rms; the sum is scaled to the detector's).
 _SEGMENTS, _POLISH, _ZERNIKES, _FIELD = 28.0, 28.0, 58.0, 16.0
 _WEIGHTS = np.array([1.0, 1.0, 1.0, 0.15, 0.15, 0.4, 0.4, 0.4])
 # Defocus, astigmatism (2), coma (2), trefoil (2), spherical. Little coma: telescope and cameras are aligned to remove
@@ -77,11 +77,11 @@ _WEIGHTS = np.array([1.0, 1.0, 1.0, 0.15, 0.15, 0.4, 0.4, 0.4])
 
 
 _LOCK = threading.RLock()
-"""Libraries are built in several threads: what all of them share is made by one, the others wait for it."""
+"""Libraries are built in several threads: shared arrays are computed by one thread while the others wait."""
 
 
 def pupil(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
-    """Transmission of the pupil, (pixels, pixels), 0 to 1, grey at the edges; drawn by poppy once per process."""
+    """Return the transmission of the pupil, (pixels, pixels), 0 to 1, grey at the edges; drawn by poppy once per process."""
     with _LOCK:
         return _pupil(pixels)
 
@@ -106,7 +106,7 @@ def _pupil(pixels: int) -> NDArray[np.float64]:
 
 
 def stopped_pupil(pixels: int = PUPIL_PIXELS, stop: str = "") -> NDArray[np.float64]:
-    """Transmission of the pupil behind one of `STOPS`, (pixels, pixels); '' for the telescope's own."""
+    """Return the transmission of the pupil with one of `STOPS`, (pixels, pixels); '' for that of the telescope."""
     if not stop:
         return pupil(pixels)
     with _LOCK:
@@ -136,7 +136,7 @@ def _nrm(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
     open_ = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
     for cx, cy in NRM_HOLES:
         u, v = x - cx, y - cy
-        # Flats above and below, as the segments have them.
+        # Flats above and below, as for the segments.
         sides = (np.abs(v), np.abs(np.sqrt(0.75) * u + 0.5 * v), np.abs(np.sqrt(0.75) * u - 0.5 * v))
         open_ |= np.max(np.broadcast_arrays(*sides), axis=0) < NRM_FLAT_TO_FLAT / 2
     return open_
@@ -146,17 +146,17 @@ STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
     "CLEARP": _clearp,
     "NRM": _nrm,
 }
-"""Where each stop of the pupil wheel of NIRISS lets light through, from (x, y) in metres on the primary mirror."""
+"""Open area of each stop in the pupil wheel of NIRISS, as a function of (x, y) in metres on the primary mirror."""
 
 
 def _light(pixels: int, stop: str) -> float:
-    """Light that counts as 1: what comes through, or more where the zero points do not count what a mask stops."""
+    """Return the light that is normalised to 1: the transmitted light, divided by the throughput relative to zero points."""
     return float((stopped_pupil(pixels, stop) ** 2).sum()) / transmission("NIS", stop)
 
 
 @cache
 def coordinates(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
-    """Pupil coordinate of the pixel centres along one axis, in units of the pupil's half width."""
+    """Return the pupil coordinate of the pixel centres along one axis, in units of the pupil's half width."""
     axis = (np.arange(pixels) - (pixels - 1) / 2) * 2 / pixels
     axis.flags.writeable = False
     return axis
@@ -164,13 +164,13 @@ def coordinates(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
 
 @cache
 def _telescope() -> NDArray[np.float64]:
-    """Wavefront error common to all detectors (metres, not scaled): segments and polishing."""
+    """Return the wavefront error common to all detectors (metres, not scaled): segments and polishing."""
     transmission, axis = pupil(), coordinates()
     x, y = axis[None, :], axis[:, None]
     random = stream("psf", "telescope")
 
     spacing = (SEGMENT_FLAT_TO_FLAT + SEGMENT_GAP) * 2 / PUPIL_SIZE
-    # Two rings of a hexagonal lattice whose first neighbour is straight up, the centre left out.
+    # Two rings of a hexagonal lattice whose first neighbour is straight up, without the centre.
     steps = [(i, j) for i in range(-2, 3) for j in range(-2, 3) if 0 < max(abs(i), abs(j), abs(i + j)) <= 2]
     centres = [(spacing * np.sqrt(0.75) * i, spacing * (j + i / 2)) for i, j in steps]
     nearest = np.argmin([(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in centres], axis=0)
@@ -189,7 +189,7 @@ def _telescope() -> NDArray[np.float64]:
 
 @cache
 def _zernikes() -> NDArray[np.float64]:
-    """Noll terms 4 to 11 (defocus, astigmatism, coma, trefoil, spherical), (8, pixels, pixels)."""
+    """Return Noll terms 4 to 11 (defocus, astigmatism, coma, trefoil, spherical), (8, pixels, pixels)."""
     from poppy import zernike
 
     axis = coordinates()
@@ -202,14 +202,14 @@ def _zernikes() -> NDArray[np.float64]:
 
 
 def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0.0)) -> NDArray[np.float64]:
-    """Wavefront error of a detector at a place of its field.
+    """Return the wavefront error of a detector at a position of its field.
 
     Parameters
     ----------
     detector
-        'NRCB5': which instrument's path.
+        Detector with its optical path, 'NRCB5'.
     rms
-        In the middle of the field, m.
+        Wavefront error in the middle of the field, m.
     field
         (x, y) on the detector, -1 to 1 from edge to edge.
 
@@ -229,7 +229,7 @@ def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0
 
 
 def defocus(waves: float, *, wavelength: float = 2.12e-6) -> NDArray[np.float64]:
-    """Wavefront of a weak lens: `waves` from peak to valley over the pupil at `wavelength`, metres."""
+    """Return the wavefront of a weak lens: `waves` from peak to valley over the pupil at `wavelength`, metres."""
     with _LOCK:
         return waves * wavelength * _zernikes()[0] / (2 * np.sqrt(3))
 
@@ -244,7 +244,7 @@ def images(
     blur: float,
     stop: str = "",
 ) -> NDArray[np.float64]:
-    """Light of a star in pixels whose centres form a square grid around it, mean over the wavelengths.
+    """Return the light of a star in pixels whose centres form a square grid around it, mean over the wavelengths.
 
     Parameters
     ----------
@@ -253,7 +253,7 @@ def images(
     wavelengths
         Metres.
     count, step
-        Samples along a side and their distance, arcsec. The star is in the middle: between two samples when `count`
+        Samples along a side and their distance, arcsec. The star is in the middle: between two samples if `count`
         is even.
     pixel
         Side of a pixel, arcsec: every sample is the integral over one pixel.
@@ -264,10 +264,10 @@ def images(
 
     Returns
     -------
-    (count, count) float64: fractions of the light that the zero points count: with NRM about a fifth.
+    (count, count) float64: fractions of the light to which the zero points refer: with NRM about a fifth.
     """
     finer = math.ceil(step * 2 * PUPIL_SIZE * ARCSEC / float(np.min(wavelengths)))
-    # The blur is done with mirrored edges; what they change stays in the margin.
+    # The blur uses mirrored edges, which affect the margin only.
     margin = math.ceil(3 * pixel / step) * finer
     n = (count - 1) * finer + 1 + 2 * margin
     spacing = step / finer
@@ -297,11 +297,11 @@ def encircled_energy(
     stop: str = "",
     ipc: float = 0.0,
 ) -> NDArray[np.float64]:
-    """Fraction of a star's light that aperture photometry on pixels finds within circles around it.
+    """Return the fraction of a star's light that aperture photometry on pixels finds within circles around it.
 
-    The star lies anywhere in its pixel (mean over the positions), and pixels on the rim count by the area inside, as with
+    The mean over positions of the star in its pixel; pixels on the rim are weighted by the area inside, as with
     the method "exact" of photutils. With the transfer function O, the sum over the frequencies k of O(k) R J1(2 pi k R) / k;
-    the square pixel enters twice, when the light is integrated and when the rim is cut.
+    the square pixel enters twice, in the integration of the light and in the weights on the rim.
 
     Parameters
     ----------
@@ -351,11 +351,11 @@ def centred(
     blur: float,
     stop: str = "",
 ) -> NDArray[np.float64]:
-    """Return the wavefront with the tilt that brings the star's light onto the origin.
+    """Return the wavefront with the tilt that centres the star's light on the origin.
 
-    A PSF with any coma has no single centre. This one is the first moment inside a Gaussian window of twice the
-    core's width that follows it: within 0.01 pixel of what a centroid over the core finds, and 0.03 of one over 11
-    x 11 pixels. Parameters as for `images`.
+    A PSF with coma has no unique centre. This one is the first moment inside an iterated Gaussian window of twice the
+    core's width: within 0.01 pixel of a centroid over the core, and 0.03 of one over 11 x 11 pixels.
+    Parameters as for `images`.
     """
     # Width of the pixel-integrated core: diffraction (FWHM 1.03 lambda / D), pixel and blur.
     diffraction = 0.44 * float(np.mean(wavelengths)) / (6.5 * ARCSEC)
@@ -375,7 +375,7 @@ def centred(
 
 
 def _phasor(phase: NDArray[np.float64]) -> NDArray[np.complex128]:
-    """exp(i phase), without the slow complex exponential."""
+    """Return exp(i phase) without the slow complex exponential."""
     out = np.empty(phase.shape, dtype=np.complex128)
     np.cos(phase, out=out.real)
     np.sin(phase, out=out.imag)

@@ -1,9 +1,9 @@
-"""The rules of the built-in CRDS cache: which file answers which question.
+"""The mappings of the built-in CRDS cache, which select the files for a query.
 
-All rules are written at once and never change within a version of the built-in set: they name every file that the set
-*can* hold, for all detectors, filters, subarrays and readout patterns in the instrument tables. The files themselves
-are made when a proposal first asks for them, as the observatory's own rules name files that are fetched when needed. So
-several processes may extend a cache at the same time, and one context name means the same files for ever.
+All mappings are written together and do not change within a version of the built-in set: they name every file that the set
+*can* contain, for all detectors, filters, subarrays and readout patterns in the instrument tables. The files
+are made when a proposal first needs them, just as the observatory's mappings name files that are downloaded when needed.
+So several processes may extend a cache concurrently, and a context name always refers to the same files.
 
 Format: CRDS mappings are Python literals; `sha1sum` is the hash of a mapping's text without the lines that contain
 that word. A match key 'N/A' matches anything, with the lowest weight.
@@ -48,19 +48,19 @@ KEYS: dict[str, tuple[str, ...]] = {
     "abvegaoffset": (_INSTRUMENT,),
     "pars-detector1pipeline": (_INSTRUMENT,),
 }
-"""What each type is chosen by (see `keys_of`); every other type is answered N/A."""
+"""Keywords by which each type is selected (see `keys_of`); all other types are N/A."""
 
 ASDF = ("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline")
 
 
 def keys_of(kind: str, instrument: str) -> tuple[str, ...]:
-    """Return what a type of an instrument is chosen by: without wheels, FGS has no filter to choose by."""
+    """Return the keywords by which a type of an instrument is selected: FGS has no wheels, hence no filter."""
     return tuple(key for key in KEYS[kind] if key not in _WHEELS or optical_elements(instrument))
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What one built-in reference file is for; empty where it does not depend on it."""
+    """The values that select one built-in reference file; empty for those on which it does not depend."""
 
     kind: str
     instrument: str
@@ -70,11 +70,11 @@ class Recipe:
     subarray: str = ""
     readpatt: str = ""
     amplifiers: int = 0
-    """Outputs, only where an exposure may choose them."""
+    """Outputs, only if an exposure may choose them."""
 
     @property
     def name(self) -> str:
-        """File name: jwst_<instrument>_<type>_<what it depends on>.<suffix>; CRDS finds the first two in it."""
+        """File name: jwst_<instrument>_<type>_<selection>.<suffix>; CRDS reads the first two from it."""
         words = (self.detector, self.filter, self.pupil, self.subarray, self.readpatt)
         serial = "-".join(
             [w.lower() for w in words if w] + ([f"{self.amplifiers}amp"] if self.amplifiers else [])
@@ -84,7 +84,7 @@ class Recipe:
 
     @property
     def key(self) -> tuple[str, ...]:
-        """Values of `keys_of` in the spelling of CRDS."""
+        """Values of `keys_of` in the form that CRDS uses."""
         values = {
             _INSTRUMENT: self.instrument,
             _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
@@ -92,7 +92,7 @@ class Recipe:
             _WHEELS[1]: self.pupil,
             "META.SUBARRAY.NAME": self.subarray,
             "META.EXPOSURE.READPATT": self.readpatt,
-            # CRDS turns numbers into text as Python does with floats.
+            # CRDS converts numbers to text like Python floats.
             "META.EXPOSURE.NOUTPUTS": f"{float(self.amplifiers)}" if self.amplifiers else "N/A",
         }
         return tuple(values[key] for key in keys_of(self.kind, self.instrument))
@@ -123,19 +123,19 @@ def recipes() -> Mapping[str, Recipe]:
 def optics_of(
     detector: str | None = None, *, instrument: str | None = None
 ) -> tuple[tuple[str, str, str], ...]:
-    """Return the (detector, filter, pupil) that have a zero point, of one detector, of one instrument or of all."""
+    """Return the (detector, filter, pupil) with a zero point, of one detector, of one instrument or of all."""
     wanted = {d.name for name in instruments() if instrument in (None, name) for d in detectors_of(name)}
     found = [
         (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in wanted
     ]
-    found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens, pushed the other way
-    # The aperture mask, in the place of the clear pupil.
+    found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens with opposite sign
+    # The aperture mask, instead of the clear pupil.
     found += [(d, f, "NRM") for d, f, p in found if p == "CLEARP"]
     return tuple(row for row in found if detector in (None, row[0]))
 
 
 def _readouts(instrument: str) -> list[tuple[str, str, int]]:
-    """Return (detector, subarray, outputs); outputs is 0 where the subarray fixes them."""
+    """Return (detector, subarray, outputs); outputs is 0 if the subarray determines them."""
     found: dict[tuple[str, str, int], None] = {}
     for row in read_table("subarrays"):
         if row["instrument"] == instrument and row["name"].isalnum() and row["name"] != "SOMETHING":
@@ -145,7 +145,7 @@ def _readouts(instrument: str) -> list[tuple[str, str, int]]:
 
 
 def write_rules(root: Path) -> None:
-    """Write mappings and configuration of the built-in CRDS cache below `root`, unless they are there as they should be.
+    """Write mappings and configuration of the built-in CRDS cache below `root`, unless they exist and are current.
 
     Raises
     ------
@@ -154,7 +154,7 @@ def write_rules(root: Path) -> None:
     """
     for relative, text in rules().items():
         path = root / relative
-        # An older version of the package crds knows fewer types, and left them out of the instrument's mapping.
+        # An older version of the package crds has fewer types, which are then missing in the instrument's mapping.
         if not path.exists() or path.read_text() != text:
             write_atomically(path, partial(Path.write_text, data=text))
 
@@ -163,7 +163,7 @@ def write_rules(root: Path) -> None:
 def rules() -> Mapping[str, str]:
     """Return the text of each mapping and configuration file by its path inside the cache.
 
-    The context comes last: when it is there, all that it names is there.
+    The context is last: if it exists, all mappings that it names exist.
     """
     from crds import jwst as crds_jwst  # slow to import
 
@@ -177,7 +177,7 @@ def rules() -> Mapping[str, str]:
         for name, text in _reference_mappings(instrument).items():
             texts[f"mappings/jwst/{name}"] = text
             answers[name.split("_")[2].upper()] = name
-        # Every type that crds knows gets an answer, or the pipeline logs an error for each one that it asks in vain.
+        # Every type of crds has an entry, or the pipeline would log an error for each missing one.
         known = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
         texts[f"mappings/jwst/{_imap(instrument)}"] = _mapping(
             _selector(known | answers),

@@ -1,4 +1,4 @@
-"""Random numbers for building reference files: each stream belongs to a name, never to a clock or to an order of calls."""
+"""Random numbers for built-in reference files: each stream depends on a name only, not on time or order of calls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def stream(*words: str) -> np.random.Generator:
     Parameters
     ----------
     words
-        What the numbers are for, from general to special: ("psf", "instrument", "NRCB5").
+        Purpose of the numbers, from general to special: ("psf", "instrument", "NRCB5").
     """
     key = int.from_bytes(hashlib.blake2b("/".join(words).encode(), digest_size=16).digest(), "little")
     return np.random.Generator(np.random.Philox(key=key))

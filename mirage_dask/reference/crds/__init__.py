@@ -1,1 +1,1 @@
-"""Reference files by the real crds package: which file an exposure uses, and where it comes from."""
+"""Selection and download of reference files with the `crds` package."""

@@ -1,13 +1,13 @@
-"""Fetching from the observatory's server, by the client of the real `crds` package: the context, its rules, reference files.
+"""Download the context, its mappings and reference files from the observatory's server, with the client of `crds`.
 
-    get_server_info        which contexts there are, where files lie, their sizes and checksums
-    get_mapping_names      which rules belong to a context
-    <address>/<file>       the files themselves, several at once
+    get_server_info        contexts, address of the files, their sizes and checksums
+    get_mapping_names      mappings of a context
+    <address>/<file>       the files, several at once
 
-crds gives a file its final name and looks at size and checksum afterwards, and whoever comes next takes a damaged one for
-whole. So every file is downloaded and verified under another name beside its place, and renamed when it is right. crds sets
-no time limit to a download, and an hour to a question; here both have `mirage_dask.reference.crds.lookup.TIMEOUT`, or
-CRDS_CLIENT_TIMEOUT_SECONDS. A server that did not answer is not asked again at once.
+crds writes a file under its final name and verifies size and checksum afterwards, so another process may use a damaged
+file. Therefore every file is downloaded and verified under a temporary name beside its destination, and then renamed. crds
+has no timeout for downloads and one of an hour for queries; here both have `mirage_dask.reference.crds.lookup.TIMEOUT`, or
+CRDS_CLIENT_TIMEOUT_SECONDS. A server that did not answer is not contacted again immediately.
 """
 
 from __future__ import annotations
@@ -17,50 +17,47 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.download.remote import innermost_reason, shown
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.io.atomic import locked, write_atomically
+from mirage_dask.io.atomic import remove_abandoned, write_atomically
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.locks import locked
+from mirage_dask.io.network import innermost_reason, shown
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import CrdsCache, environment
-
-Progress = Callable[[str, int, int], None]
-"""Called with (what is being fetched and how far it is, how many files are here, how many there are)."""
 
 AT_ONCE = 4
 """Files that are downloaded at the same time."""
 ATTEMPTS = 3
-"""How often a download that breaks off or arrives damaged is tried."""
-ABANDONED = 3600.0
-"""Seconds after which a partial file that does not grow belongs to nobody."""
+"""Attempts for a download that is interrupted or damaged."""
 CHUNK = 1 << 20
 FORGIVEN = 10.0
-"""Seconds after which a server that did not answer is asked again."""
+"""Seconds after which a server that did not answer is contacted again."""
 
 _FILE_NAME = re.compile(r"[\w-][\w.-]*")
 _CONFIG = "config/jwst/server_config"
-_REMEDY = "make CRDS_PATH a directory that can be written, with room"
+_REMEDY = "set CRDS_PATH to a writable directory with enough space"
 _silent: dict[str, tuple[float, str]] = {}
-"""When a server did not answer, and what was the matter."""
+"""By address of a server that did not answer: the time and the reason."""
 
 
 class UnavailableError(ReferenceFileError):
-    """CRDS cannot be asked: no cache, no rules, no server. Its text is the part of a sentence that says why."""
+    """CRDS is not available: no cache, no mappings, no server. The message is the part of a sentence with the reason."""
 
 
 def ask_context(cache: CrdsCache) -> str:
-    """Return the context that CRDS_CONTEXT stands for, by default the operational one; the cache remembers the answer.
+    """Return the context that CRDS_CONTEXT names, by default the operational one; store the answer in the cache.
 
     Raises
     ------
     UnavailableError
-        If nobody can tell.
+        If neither server nor cache can determine it.
     """
     word = os.environ.get("CRDS_CONTEXT", "").strip()
     config = cache.root / _CONFIG
@@ -75,12 +72,14 @@ def ask_context(cache: CrdsCache) -> str:
             newest = info.get("latest_context") or info.get("operational_context", "")
             context = str(get_context_name("jwst") if word else newest)
         except UnavailableError as error:
-            if word and config.is_file():  # what the cache remembers may translate it
+            if word and config.is_file():  # the information stored in the cache may translate it
                 return ask_context(replace(cache, server="", offline=str(error)))
             raise UnavailableError(f"{_no_cache(config)}, and {error}") from error
         except (CrdsError, AssertionError, AttributeError, LookupError, SystemExit) as error:
             asked = (
-                f"CRDS_CONTEXT is {word!r}, which gives no context" if word else "the context cannot be told"
+                f"CRDS_CONTEXT is {word!r}, which is not a valid context"
+                if word
+                else "the context is not known"
             )
             raise UnavailableError(f"{asked}: {_reason(error)}") from error
     if not context:
@@ -91,17 +90,17 @@ def ask_context(cache: CrdsCache) -> str:
 
 
 def _remember(config: Path, info: Mapping[str, Any]) -> None:
-    """Write what the server says of itself into the cache, where crds looks for it when there is no server."""
+    """Store the server's information in the cache, where crds reads it if there is no server."""
     write_atomically(config, lambda path: path.write_text(repr(info), encoding="utf-8"), remedy=_REMEDY)
 
 
 def _no_cache(config: Path) -> str:
-    what = f"{config} cannot be used" if config.is_file() else f"there is no {config}"
-    return f"{config.parents[2]}: it is no CRDS cache (CRDS_PATH) that names a context, for {what}"
+    what = f"{config} is not valid" if config.is_file() else f"{config} does not exist"
+    return f"{config.parents[2]}: not a CRDS cache (CRDS_PATH) with a context, because {what}"
 
 
 def missing_rules(cache: CrdsCache) -> list[str]:
-    """Return the rules that the cache lacks: the context, the instruments that it names, the types that these name."""
+    """Return the missing mappings of the cache: of the context (pmap), its instruments (imap) and their types (rmap)."""
     folder = cache.root / "mappings" / "jwst"
     missing, level = [], [cache.context]
     for below in (r"'([\w.-]+\.imap)'", r"'([\w.-]+\.rmap)'", ""):
@@ -110,7 +109,7 @@ def missing_rules(cache: CrdsCache) -> list[str]:
             if not (folder / name).is_file():
                 missing.append(name)
             elif below:
-                # The header names what a mapping was derived from, which is not needed.
+                # The header names the mapping from which this one was derived; it is not needed.
                 _, _, selector = (
                     (folder / name).read_text(encoding="utf-8", errors="replace").partition("selector")
                 )
@@ -120,7 +119,7 @@ def missing_rules(cache: CrdsCache) -> list[str]:
 
 
 def fetch_rules(cache: CrdsCache, *, progress: Progress | None = None) -> str:
-    """Fetch what the cache lacks of the rules of its context; return why that failed, or nothing."""
+    """Download the missing mappings of the cache's context; return the reason of a failure, else ''."""
     if not cache.server:
         return cache.offline
     folder = cache.root / "mappings" / "jwst"
@@ -132,7 +131,7 @@ def fetch_rules(cache: CrdsCache, *, progress: Progress | None = None) -> str:
             try:
                 names = [str(name) for name in api.get_mapping_names(cache.context)]
             except (CrdsError, TypeError, ValueError) as error:
-                return f"the server {shown(cache.server)} does not give its rules ({_reason(error)})"
+                return f"the server {shown(cache.server)} does not list its mappings ({_reason(error)})"
             reasons = _fetch(cache, {name: folder / name for name in names}, "rules", progress)
     except UnavailableError as error:
         return str(error)
@@ -143,21 +142,21 @@ def fetch_rules(cache: CrdsCache, *, progress: Progress | None = None) -> str:
 def fetch_files(
     cache: CrdsCache, names: Iterable[str], *, progress: Progress | None = None
 ) -> dict[str, str]:
-    """Fetch reference files that the cache lacks, several at a time.
+    """Download missing reference files into the cache, several at a time.
 
     Parameters
     ----------
     cache
-        Where they go, and from which server.
+        Destination, and the server.
     names
         File names.
     progress
-        Told what is being fetched.
+        Callback for progress reports.
 
     Returns
     -------
     dict
-        Why files could not be had, by their names: what follows 'The cache does not hold FILE, and …'.
+        {name: reason} for files that failed; a reason continues the sentence 'The cache does not hold FILE, and …'.
     """
     wanted = {name: cache.path(name) for name in dict.fromkeys(names)}
     if not cache.server:
@@ -171,9 +170,9 @@ def fetch_files(
 
 @contextmanager
 def _connected(cache: CrdsCache) -> Iterator[None]:
-    """Hold the cache for this process and have the server's answer; a second process waits, and finds what was fetched."""
+    """Lock the cache for this process and contact the server; a second process waits, and finds the downloaded files."""
     place = hashlib.sha256(str(cache.root).encode()).hexdigest()[:16]
-    with locked(cache_directory() / "locks" / f"crds-{place}"), environment(cache, online=True):
+    with locked(cache_directory() / "locks" / f"crds-{place}" / ".lock"), environment(cache, online=True):
         info = _contact(cache)
         if not (cache.root / _CONFIG).is_file():
             _remember(cache.root / _CONFIG, info)
@@ -181,12 +180,12 @@ def _connected(cache: CrdsCache) -> Iterator[None]:
 
 
 def _contact(cache: CrdsCache) -> dict[str, Any]:
-    """Return what the server says of itself.
+    """Return the information of the server.
 
     Raises
     ------
     UnavailableError
-        If it says nothing that can be used.
+        If it does not answer, or not with valid information.
     """
     from crds.client import api
     from crds.core.exceptions import CrdsError
@@ -196,7 +195,7 @@ def _contact(cache: CrdsCache) -> dict[str, Any]:
         _silent.pop(cache.server, None)
         try:
             info = dict(api.get_server_info())
-            api.get_download_metadata()  # sizes and checksums are part of it
+            api.get_download_metadata()  # sizes and checksums
             return info
         except (CrdsError, OSError, AttributeError, TypeError, ValueError, LookupError) as error:
             why = _reason(error)
@@ -207,14 +206,14 @@ def _contact(cache: CrdsCache) -> dict[str, Any]:
 def _fetch(
     cache: CrdsCache, wanted: Mapping[str, Path], what: str, progress: Progress | None
 ) -> dict[str, str]:
-    """Download what is not there; return reasons by the names of those that could not be had."""
+    """Download missing files; return {name: reason} for those that failed."""
     pending = {name: path for name, path in wanted.items() if not path.is_file()}
-    reasons = {name: "its name is none" for name in pending if not _FILE_NAME.fullmatch(name)}
+    reasons = {name: "its name is not valid" for name in pending if not _FILE_NAME.fullmatch(name)}
     pending = {name: path for name, path in pending.items() if name not in reasons}
     if not pending:
         return reasons
-    for path in pending.values():
-        _sweep(path)
+    for folder in {path.parent for path in pending.values()}:
+        remove_abandoned(folder)
     job = _Download(cache, pending, what, progress)
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="crds") as pool:
         try:
@@ -227,17 +226,8 @@ def _fetch(
     return reasons
 
 
-def _sweep(path: Path) -> None:
-    """Remove what a killed download of a file has left beside its place."""
-    for name in (f".{path.stem}-*", f".tmp_.{path.stem}-*"):
-        for left in path.parent.glob(name):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    left.unlink()
-
-
 class _Download:
-    """The download of some files at once, with crds's own client for each of them."""
+    """Concurrent download of files with the client of crds."""
 
     def __init__(self, cache: CrdsCache, files: Mapping[str, Path], what: str, progress: Progress | None):
         from crds.client import api
@@ -254,9 +244,9 @@ class _Download:
         self._finished = 0
 
     def obtain(self, name: str) -> str:
-        """Have one file in its place; return why not."""
+        """Download one file; return the reason of a failure, else ''."""
         if name not in self.sizes:
-            return f"the server {shown(self.cache.server)} does not know it"
+            return f"the server {shown(self.cache.server)} does not have it"
         from crds.core.exceptions import CrdsError
 
         why = ""
@@ -270,9 +260,9 @@ class _Download:
                 )
             except CrdsError as error:
                 cause = _cause(error)
-                why = f"it could not be fetched from {shown(self.cache.server)} ({_reason(error)})"
+                why = f"it could not be downloaded from {shown(self.cache.server)} ({_reason(error)})"
                 if isinstance(cause, TimeoutError | ConnectionRefusedError):
-                    # No other file can be expected to fare better.
+                    # The other files would fail in the same way.
                     self.why_stopped = why
                     self.stop.set()
                 if 400 <= getattr(cause, "code", 0) < 500:
@@ -289,7 +279,7 @@ class _Download:
         return f"{why}, tried {ATTEMPTS} times"
 
     def report(self, name: str, arrived: int = 0, *, finished: bool = False) -> None:
-        """Tell how far a file is, and all of them."""
+        """Report the progress of a file and of all files."""
         with self._lock:
             self._arrived[name] = self.sizes[name] if finished else arrived
             self._finished += finished
@@ -300,7 +290,7 @@ class _Download:
 
 
 def _client(cache: CrdsCache, known: Mapping[str, Any], job: _Download) -> Any:
-    """Return crds's client of files, with a time limit, with reports, and never satisfied by what an earlier try left."""
+    """Return the file client of crds with a timeout and progress reports; it never accepts a partial file."""
     from urllib import request
 
     from crds.client import api
@@ -314,18 +304,23 @@ def _client(cache: CrdsCache, known: Mapping[str, Any], job: _Download) -> Any:
             Path(localpath).unlink(missing_ok=True)
             super().download_core(name, localpath)
 
+        def generator_download(self, generator: Iterator[bytes], localpath: str) -> None:
+            # crds would write to yet another temporary file, and leave it when it is killed.
+            with open(localpath, "wb") as file:
+                file.writelines(generator)
+
         def get_data_http(self, filename: str) -> Iterator[bytes]:
             arrived = 0
             try:
                 with request.urlopen(self.get_url(filename), timeout=timeout) as answer:
                     while data := answer.read(CHUNK):
                         if job.stop.is_set():
-                            raise InterruptedError("told to stop")
+                            raise InterruptedError("stopped")
                         arrived += len(data)
                         job.report(filename, arrived)
                         yield data
             except Exception as error:
-                raise CrdsDownloadError(f"{filename} broke off after {arrived:,} bytes") from error
+                raise CrdsDownloadError(f"{filename} was interrupted after {arrived:,} bytes") from error
 
     client = Client(cache.context)
     client.info_map = dict(known)
@@ -333,7 +328,7 @@ def _client(cache: CrdsCache, known: Mapping[str, Any], job: _Download) -> Any:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return what an error of crds comes from."""
+    """Return the underlying cause of an error of crds."""
     while error.__cause__ is not None:
         error = error.__cause__
     reason = getattr(error, "reason", None)
@@ -341,9 +336,9 @@ def _cause(error: BaseException) -> BaseException:
 
 
 def _reason(error: BaseException) -> str:
-    """Return what an error of crds comes from, on one line."""
+    """Return the underlying cause of an error of crds as one line of text."""
     cause = _cause(error)
-    if hasattr(cause, "code"):  # an answer of HTTP
+    if hasattr(cause, "code"):  # an HTTP status
         return f"{cause.code} {getattr(cause, 'reason', '')}".strip()
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror

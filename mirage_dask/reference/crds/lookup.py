@@ -1,8 +1,8 @@
-"""Asking CRDS which reference files belong to an exposure: by the real `crds` package, from the rules in a cache.
+"""Select the reference files of an exposure with the `crds` package, from the mappings in a cache.
 
-`crds` takes its settings from the environment and remembers answers, so a question is asked inside `environment`, which
-sets the variables, forgets what was remembered and puts everything back. A user who runs the calibration pipeline in the
-same process does not notice. Questions never go through the network; rules and files that a cache lacks are fetched before
+`crds` reads its settings from the environment and caches answers, so a query is made inside `environment`, which
+sets the variables, clears those caches and restores everything afterwards: a user can run the calibration pipeline in the
+same process. Queries do not use the network; missing mappings and files are downloaded before
 (`mirage_dask.reference.crds.client`).
 """
 
@@ -37,38 +37,38 @@ SIMULATION_TYPES = (
     "photom",
     "distortion",
 )
-"""Types that the simulation reads, and asks CRDS for."""
+"""Types that the simulation reads and requests from CRDS."""
 
 OVERRIDE_TYPES = (*SIMULATION_TYPES, "transmission")
-"""Types that a user's own file may have; CRDS knows no transmission."""
+"""Types of files that a user may give; CRDS does not have the type transmission."""
 
 PIPELINE_TYPES = tuple(KEYS)
-"""Types that the built-in set holds: what the simulation and the pipeline read."""
+"""Types in the built-in set: those that the simulation and the pipeline read."""
 
 SERVERLESS = "https://crds-serverless-mode.stsci.edu"
-"""Any address with this word in it makes crds skip all calls."""
+"""An address that contains 'serverless' makes crds skip all calls."""
 TIMEOUT = 30
-"""Seconds that crds waits for an answer, unless CRDS_CLIENT_TIMEOUT_SECONDS says otherwise; its own default is an hour."""
+"""Seconds that crds waits for an answer, unless CRDS_CLIENT_TIMEOUT_SECONDS is set; its own default is an hour."""
 _CRDS_TIMEOUT = ("CRDS_CLIENT_TIMEOUT_SECONDS", "3600")
 
 LOCK = threading.RLock()
-"""Held while the environment is another one than the user made it; whoever reads CRDS_PATH and its like takes it, too."""
+"""Held while the environment is modified; code that reads CRDS_PATH and similar variables must hold it, too."""
 
 
 @dataclass(frozen=True)
 class CrdsCache:
-    """A CRDS cache and the context to use of it."""
+    """A CRDS cache and the context to use."""
 
     root: Path
     context: str
     source: str
-    """'builtin' or 'crds': what reports call it."""
+    """'builtin' or 'crds': its name in reports."""
     server: str = field(default="", compare=False)
-    """Address that what it lacks can be fetched from; empty when the network is not to be used."""
-    offline: str = field(default="it is not to be fetched", compare=False)
-    """Why the network is not to be used: what follows 'The cache does not hold FILE, and …'."""
+    """Address for downloads; empty if the network must not be used."""
+    offline: str = field(default="downloads are disabled", compare=False)
+    """Why the network must not be used; continues the sentence 'The cache does not hold FILE, and …'."""
     flat: bool = field(default=False, compare=False)
-    """Whether the files of all instruments lie in one folder, as caches of the institute's network do."""
+    """True if the files of all instruments are in one folder, as in the caches on the institute's network."""
 
     @classmethod
     def builtin(cls, root: str | Path | None = None) -> CrdsCache:
@@ -78,26 +78,26 @@ class CrdsCache:
         return cls(directory, CONTEXT, "builtin")
 
     def path(self, name: str) -> Path:
-        """Return where a reference file lies."""
+        """Return the path of a reference file."""
         return self.root / "references" / "jwst" / name if self.flat else reference_path(self.root, name)
 
 
 @contextmanager
 def environment(cache: CrdsCache, *, online: bool = False) -> Iterator[None]:
-    """Let `crds` use a cache while the block runs; one thread at a time.
+    """Make `crds` use a cache inside the block; one thread at a time.
 
-    What crds keeps from its import or its first use on (the server, the layout of the cache, whether it may write) is set as
-    well, so that nothing depends on who imported it first, and with which settings.
+    Settings that crds keeps from its import or first use (server, layout of the cache, permission to write) are set as
+    well, so that the result does not depend on an earlier import with other settings.
 
     Parameters
     ----------
     cache
-        The cache, its context (empty: what CRDS_CONTEXT says), its server.
+        The cache, its context (empty: that of CRDS_CONTEXT), its server.
     online
-        Let crds call the server and write into the cache; otherwise it does neither.
+        Allow crds to call the server and to write into the cache.
     """
-    # Only its configuration: this import writes crds's defaults into the environment, and they must be there before
-    # the environment is remembered, or putting it back would break the next use of crds.
+    # Only its configuration: this import writes crds's defaults into the environment, which must happen before
+    # the environment is saved, or restoring it would break the next use of crds.
     from crds.client import api
     from crds.core import config, log, utils
 
@@ -122,7 +122,7 @@ def environment(cache: CrdsCache, *, online: bool = False) -> Iterator[None]:
         server, layout = (api.URL, api.S), config.CRDS_REF_SUBDIR_MODE
         try:
             for key in before:
-                if "PATH" in key:  # CRDS_MAPPATH and its like come before CRDS_PATH
+                if "PATH" in key:  # CRDS_MAPPATH and similar variables override CRDS_PATH
                     del os.environ[key]
             os.environ.update(settings)
             utils.clear_function_caches()
@@ -142,7 +142,7 @@ def environment(cache: CrdsCache, *, online: bool = False) -> Iterator[None]:
 
 
 def question(exposure: ExposureRow) -> dict[str, str]:
-    """Return what CRDS is asked about an exposure.
+    """Return the parameters of the CRDS query for an exposure.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def question(exposure: ExposureRow) -> dict[str, str]:
         "META.OBSERVATION.DATE": date,
         "META.OBSERVATION.TIME": time or "00:00:00",
     }
-    # A keyword that the header lacks, as the module of NIRISS, is left out here too.
+    # Keywords that the header lacks, such as the module of NIRISS, are omitted here too.
     return {key: value for key, value in header.items() if value}
 
 
@@ -177,26 +177,26 @@ def recommend(
     types: Iterable[str] = SIMULATION_TYPES,
     tolerant: bool = False,
 ) -> list[dict[str, str]]:
-    """Ask which files answer questions, each distinct one once; the files themselves need not be there.
+    """Return the file names that CRDS selects for queries; equal queries are made once, and the files need not exist.
 
-    This is what `crds.getreferences` does before it looks for the files and, if need be, fetches them.
+    This is what `crds.getreferences` does before it looks for the files and downloads missing ones.
 
     Parameters
     ----------
     questions
-        (what to call the exposure in an error, the question).
+        (name of the exposure for errors, the query).
     tolerant
-        A type without an answer is an empty text instead of an error.
+        Return an empty text for a type without a file, instead of raising an error.
 
     Returns
     -------
     list of dict
-        For each question {type: file name}, 'N/A' where the observatory says that none is needed.
+        For each query {type: file name}, 'N/A' for a type that is not needed.
 
     Raises
     ------
     ReferenceFileError
-        If CRDS has no answer; names exposure, type, cache and remedy, for all of them.
+        If CRDS selects no file; lists exposure, type, cache and remedy of each.
     """
     wanted = list(types)
     answers: list[dict[str, str]] = []
@@ -215,7 +215,7 @@ def recommend(
                 )
             except (CrdsError, OSError, AssertionError, AttributeError, LookupError, SystemExit) as error:
                 raise ReferenceFileError(
-                    f"The CRDS cache {cache.root} cannot answer for {name}: {error}. Delete the directory so that it "
+                    f"The CRDS cache {cache.root} cannot be used for {name}: {error}. Delete the directory so that it "
                     f"is made again, or check that {cache.context} is in its mappings."
                 ) from error
             known[asked] = found
@@ -237,7 +237,7 @@ def recommend(
 def lookup(
     exposure: ExposureRow, types: Iterable[str] = SIMULATION_TYPES, *, cache: CrdsCache | None = None
 ) -> dict[str, Path]:
-    """Return the reference files of one exposure by type; types that are not needed (N/A) are left out.
+    """Return the reference files of one exposure by type, without types that are not needed (N/A).
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def lookup(
     Raises
     ------
     ReferenceFileError
-        If CRDS has no answer, or a file is not in the cache.
+        If CRDS selects no file, or a file is not in the cache.
     """
     chosen = cache or CrdsCache.builtin()
     header, wanted = question(exposure), list(types)
@@ -261,7 +261,7 @@ def lookup(
 
 
 def paths(name: str, answer: Mapping[str, str], *, cache: CrdsCache) -> dict[str, Path]:
-    """Turn file names into paths of files that are there.
+    """Convert file names to paths of existing files.
 
     Raises
     ------
@@ -283,7 +283,7 @@ def paths(name: str, answer: Mapping[str, str], *, cache: CrdsCache) -> dict[str
 
 
 def calibrate_env(cache: CrdsCache | None = None) -> str:
-    """Return the text of `calibrate.env`: shell lines with which the jwst pipeline uses the very same files.
+    """Return the text of `calibrate.env`: shell lines that make the jwst pipeline use the same files.
 
     Use it with ``set -a; source calibrate.env; set +a``, or ``export $(grep -v '^#' calibrate.env)``.
     """
@@ -305,7 +305,7 @@ def _quoted(text: str) -> str:
 
 
 def unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache) -> str:
-    """Return the sentence that the rules have no file of a type for an exposure."""
+    """Return the message that the mappings have no file of a type for an exposure."""
     remedy = (
         "the built-in references do not cover it: check the exposure, or use `references: crds`"
         if cache.source == "builtin"
@@ -317,7 +317,7 @@ def unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache
 
 
 def parameters(header: Mapping[str, str], keys: Iterable[str] | None = None) -> str:
-    """Return a question, or these keys of it, as 'DETECTOR NRCB1, FILTER F150W'."""
+    """Return a query, or some of its keys, as 'DETECTOR NRCB1, FILTER F150W'."""
     chosen = tuple(header)[1:] if keys is None else keys
     return ", ".join(f"{_LABELS.get(key, key.rsplit('.', 1)[-1])} {header.get(key)}" for key in chosen)
 

@@ -1,13 +1,13 @@
-"""The CRDS cache of this machine as the observatory's users set it up, and the context that is in use.
+"""The CRDS cache of this machine, configured by the standard variables, and its context.
 
     CRDS_PATH             the cache; default ~/crds_cache
-    CRDS_SERVER_URL       where what it lacks is fetched from; default https://jwst-crds.stsci.edu
+    CRDS_SERVER_URL       the server for missing files; default https://jwst-crds.stsci.edu
     CRDS_CONTEXT          the context: its name, or a word that the server translates, such as latest, build or a date
-    CRDS_READONLY_CACHE   1: nothing is fetched or written
+    CRDS_READONLY_CACHE   1: nothing is downloaded or written
 
-Without CRDS_CONTEXT it is the context that the cache remembers from its last connection, or else the operational one of the
-server, which is then remembered. So a cache that has all is used without asking anybody, and stays in its context until
-somebody connects it again: the calibration pipeline, `crds sync`, or CRDS_CONTEXT=latest.
+Without CRDS_CONTEXT the context is the one stored in the cache at its last connection, or else the operational one of the
+server, which is then stored. So a complete cache is used without the network, and keeps its context until it is
+connected again: by the calibration pipeline, `crds sync`, or CRDS_CONTEXT=latest.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.client import (
-    Progress,
     UnavailableError,
     ask_context,
     fetch_rules,
@@ -47,12 +47,12 @@ def crds_path() -> Path:
 
 
 def observatory_context() -> CrdsCache:
-    """Return the CRDS cache of this machine with the context that is in use; only that is asked of the server, if need be.
+    """Return the CRDS cache of this machine with its context, for which the server may be asked; nothing is downloaded.
 
     Raises
     ------
     UnavailableError
-        If neither the environment nor the cache nor the server names a context, or crds is set up as it cannot be used here.
+        If neither environment, cache nor server names a context, or the configuration of crds is not supported.
     """
     with LOCK:
         _refuse_other_setups()
@@ -66,22 +66,22 @@ def observatory_context() -> CrdsCache:
 
 
 def observatory_cache(progress: Progress | None = None) -> CrdsCache:
-    """Return the CRDS cache of this machine with its rules there: those that it lacks are fetched.
+    """Return this machine's CRDS cache, downloading missing mappings.
 
     Parameters
     ----------
     progress
-        Told which rules are being fetched.
+        Callback for progress reports.
 
     Raises
     ------
     UnavailableError
-        If there is no cache, or it lacks the rules of the context and they cannot be fetched.
+        If there is no cache, or mappings of the context are missing and cannot be downloaded.
     """
     cache = observatory_context()
     if missing_rules(cache):
         reason = fetch_rules(cache, progress=progress)
-        # What is there of the rules may be all that is asked for.
+        # The existing mappings may be sufficient.
         if reason and not (cache.root / "mappings" / "jwst" / cache.context).is_file():
             raise UnavailableError(
                 f"the CRDS cache {cache.root} (CRDS_PATH) does not hold {cache.context}, and {reason}"
@@ -90,27 +90,27 @@ def observatory_cache(progress: Progress | None = None) -> CrdsCache:
 
 
 def _refuse_other_setups() -> None:
-    """Raise an error for a cache whose parts lie in several places, and for one in Amazon's S3."""
+    """Raise an error for a cache that is split over several directories, and for one in Amazon S3."""
     asked = [name for name in _DIVIDED if os.environ.get(name)]
     asked += ["CRDS_S3_ENABLED"] if os.environ.get("CRDS_S3_ENABLED", "").strip().lower() in _TRUE else []
     if asked:
         raise UnavailableError(
-            f"{', '.join(asked)} cannot be followed here: unset it, and let CRDS_PATH name the cache"
+            f"{', '.join(asked)} is not supported here: unset it, and set CRDS_PATH to the cache"
         )
 
 
 def _server() -> tuple[str, str]:
-    """Return (address of the server, why it is not to be called); one of the two is empty."""
+    """Return (address of the server, why it must not be called); one of the two is empty."""
     server = os.environ.get("CRDS_SERVER_URL", "").strip().rstrip("/") or DEFAULT_SERVER
     if "serverless" in server or "server-less" in server:
         return "", f"CRDS_SERVER_URL is {server}, which means no network"
     if os.environ.get("CRDS_READONLY_CACHE", "").strip().lower() in _TRUE or _made_readonly():
-        return "", "it is not to be written into (CRDS_READONLY_CACHE)"
+        return "", "the cache is read-only (CRDS_READONLY_CACHE)"
     return server, ""
 
 
 def _made_readonly() -> bool:
-    """Return whether this process has told crds not to write into its cache."""
+    """Return whether this process has configured crds not to write into its cache."""
     from crds.core import config
 
     return bool(config.get_cache_readonly())
@@ -124,7 +124,7 @@ def _is_flat(root: Path) -> bool:
 
 
 def _remembered(root: Path) -> str:
-    """Return the context that a cache has in its configuration; empty without one."""
+    """Return the context in the configuration of a cache; empty if there is none."""
     try:
         values = ast.literal_eval((root / "config/jwst/server_config").read_text(encoding="utf-8"))
         context = str(values.get("latest_context") or values["operational_context"])

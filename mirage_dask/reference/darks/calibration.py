@@ -1,4 +1,4 @@
-"""What of a reference pack darks need: the superbias, and the linearity of raw counts. See `dark_ramps`."""
+"""The calibration of darks from a reference pack: the superbias, and the linearity of raw counts. See `ramp`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Doubles = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class RawCalibration:
-    """Planes of a pack in science orientation; names the pack, so that it is small and picklable."""
+    """Planes of a pack in science orientation; holds only the pack's name, so that it is small and picklable."""
 
     url: str
     """Directory of packs and planes."""
@@ -27,7 +27,7 @@ class RawCalibration:
 
     @property
     def digest(self) -> str:
-        """What its values depend on."""
+        """Digest of its values: the key of the pack."""
         return self.key
 
     @property
@@ -58,7 +58,7 @@ class RawCalibration:
         counts
             (frame, y, x), raw DN.
         means
-            Means of the reference pixels, (frame, output, parity) [DN], or None when there are none.
+            Means of the reference pixels, (frame, output, parity) [DN], or None if there are none.
         y, x
             Box of full-frame science pixels.
 

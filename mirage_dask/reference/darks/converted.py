@@ -1,24 +1,21 @@
-"""Darks as chunked Zarr: each file is converted once, without loss, so that a window of gigabytes costs a few megabytes.
+"""Darks as chunked Zarr: each file is converted once, losslessly, so that reading a window does not read the whole file.
 
-    <folder of the file>/converted/<name>-<key>/dark.zarr      or, where that cannot be written,
+    <folder of the file>/converted/<name>-<key>/dark.zarr      or, if that cannot be written,
     <cache>/darks/<name>-<key>/dark.zarr
 
-    SCI, SBANDREFPIX            (integration, frame, y, x), type of number and values of the file
+    SCI, SBANDREFPIX            (integration, frame, y, x), data type and values of the file
     ZEROFRAME, ZEROSBANDREFPIX  (integration, y, x), if the file has them
     reference                   (integration, frame, output, parity) raw darks of the full frame: see `reference_means`
 
-A chunk holds up to 128 frames of 64 x 64 pixels; a shard is a band of 64 rows. The key follows from the file's size,
-time of change and both its ends: a file that changes is converted again (what was made of the old one can be deleted
-by hand). A conversion appears under its name when it is complete; a second process that wants the same one waits for
-the first.
+A chunk holds up to 128 frames of 64 x 64 pixels; a shard is a band of 64 rows. The key is a hash of the file's size,
+modification time and both ends: a changed file is converted again (delete the old conversion by hand). A conversion
+gets its final name when it is complete; a second process that needs the same one waits for the first.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -36,8 +33,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
-from mirage_dask.io.atomic import CACHE_REMEDY, locked
+from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.locks import locked
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading
 from mirage_dask.reference.files.reading import broken
 
@@ -46,10 +44,8 @@ BLOCK = 64
 """Pixels along the side of a chunk."""
 FRAMES = 128
 """Most frames in a chunk."""
-_LEFTOVER = 86_400.0
-"""Seconds after which an unfinished conversion of a dead process is removed."""
 _CLIP = 3.0
-"""Reference pixels further from the median than so many standard deviations do not count."""
+"""Reference pixels beyond this many standard deviations from the median are ignored."""
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,11 @@ class ConvertedDark:
     shape: tuple[int, int, int, int]
     """(integration, frame, y, x); a frame is a group of the file."""
     offset: float
-    """To be added to raw counts (32768 where a file keeps them as signed integers)."""
+    """Value to add to raw counts (32768 if the file stores them as signed integers)."""
     referenced: bool
-    """Whether means of the reference pixels are kept."""
+    """True if means of the reference pixels are stored."""
     zero_frame: bool
-    """Whether the file keeps the first frame of each integration apart."""
+    """True if the file has the first frame of each integration as an extension."""
 
     def read(self, name: str, integration: int, frames: slice, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a window.
@@ -77,14 +73,14 @@ class ConvertedDark:
         name
             'SCI' or 'SBANDREFPIX'.
         integration
-            Which.
+            Index of the integration.
         frames, rows, columns
-            Ranges, in the file's own pixels.
+            Ranges, in the file's pixels.
 
         Returns
         -------
         ndarray
-            (frame, y, x), the file's type of number [DN].
+            (frame, y, x) [DN], with the file's data type.
 
         Raises
         ------
@@ -118,13 +114,13 @@ class ConvertedDark:
 
 
 def _fill_value(dtype: Any) -> Any:
-    """Return what stands for chunks that are not there: nothing that fills a block of a real dark."""
+    """Return the fill value of missing chunks: a value that never fills a block of a real dark."""
     kind = np.dtype(dtype)
     return np.iinfo(kind).max if kind.kind in "iu" else kind.type(np.nan)
 
 
 def _is_unwritten(values: NDArray[Any]) -> bool:
-    """Return whether a window holds the fill value only."""
+    """Return whether a window contains only the fill value."""
     fill = _fill_value(values.dtype)
     if values.dtype.kind in "iu":
         return bool(values.flat[0] == fill and (values == fill).all())
@@ -152,17 +148,12 @@ def _open_converted(path: str) -> ConvertedDark:
 
 
 def convert_dark(dark: DarkFile) -> ConvertedDark:
-    """Convert a dark file unless that was done before.
-
-    Returns
-    -------
-    ConvertedDark
-        Opened.
+    """Convert a dark file, unless it was converted before, and open the conversion.
 
     Raises
     ------
     ReferenceFileError
-        If the file is damaged, or there is no place to write to.
+        If the file is damaged, or the conversion cannot be written.
     """
     source = Path(dark.path)
     name = f"{source.stem}-{file_key(dark)}"
@@ -177,7 +168,7 @@ def convert_dark(dark: DarkFile) -> ConvertedDark:
         if problem:
             problems.append(f"{place.parent} {problem}")
             continue
-        with locked(place):
+        with locked(place / ".lock"):
             target = place / "dark.zarr"
             if not (target / "zarr.json").exists():
                 _convert_into(dark, target, key=name)
@@ -186,7 +177,7 @@ def convert_dark(dark: DarkFile) -> ConvertedDark:
 
 
 def _unusable(place: Path, needed: int) -> str | None:
-    """Return why nothing can be written to a directory, or None."""
+    """Return why a directory cannot be written to, or None."""
     try:
         place.mkdir(parents=True, exist_ok=True)
         probe = place / f".probe-{uuid.uuid4().hex}"
@@ -203,30 +194,20 @@ def _unusable(place: Path, needed: int) -> str | None:
 
 
 def _convert_into(dark: DarkFile, target: Path, *, key: str) -> None:
-    """Fill a temporary directory beside the target, then rename it."""
-    for other in target.parent.glob(".incoming-*"):
-        with suppress(OSError):
-            if time.time() - other.stat().st_mtime > _LEFTOVER:
-                shutil.rmtree(other, ignore_errors=True)
-    temporary = target.parent / f".incoming-{uuid.uuid4().hex}"
+    """Write the Zarr group, whole or not at all."""
+    remove_abandoned(target.parent)
     try:
-        # Read errors become sentences about the file, inside; what remains is about the disk.
-        _write(dark, temporary)
-        if not key.endswith(file_key(dark)):
-            broken(Path(dark.path), "it changed while it was read", remedy="try again")
-        try:
-            os.rename(temporary, target)
-        except OSError:
-            if not (
-                target / "zarr.json"
-            ).exists():  # where there are no locks, another process may have been first
-                raise
+        with replacing(target) as temporary:
+            # Read errors are reported inside, with the file; the remaining ones concern the destination.
+            _write(dark, temporary)
+            if not key.endswith(file_key(dark)):
+                broken(Path(dark.path), "it was changed while it was read", remedy="try again")
     except OSError as error:
+        if (target / "zarr.json").exists():  # where there are no locks, another process may have been first
+            return
         raise ReferenceFileError(
             f"Cannot write {target}: {error.strerror or error}; {CACHE_REMEDY}."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(dark: DarkFile, path: Path) -> None:
@@ -257,7 +238,7 @@ def _write(dark: DarkFile, path: Path) -> None:
                 if values.size != np.prod(shape):
                     broken(
                         Path(dark.path),
-                        f"its shape {values.shape} is not {shape}",
+                        f"its shape is {values.shape} instead of {shape}",
                         extension=name,
                         remedy=REMEDY,
                     )
@@ -278,16 +259,16 @@ def _write(dark: DarkFile, path: Path) -> None:
 
 
 _CONFIG = {"array.write_empty_chunks": True}
-"""Every chunk is written, whatever it holds: one that is missing is a damage."""
+"""Every chunk is written, whatever its values, so that a missing one indicates damage."""
 
 
 class _DiskError(ReferenceFileError):
-    """A problem of the disk that is written to, not of the file that is read."""
+    """An error of the destination, not of the file that is read."""
 
 
 @contextmanager
 def _about_disk() -> Iterator[None]:
-    """Keep `reading` from taking an error of the destination for one of the source."""
+    """Prevent `reading` from reporting an error of the destination as one of the source."""
     try:
         yield
     except OSError as error:
@@ -318,7 +299,7 @@ def _native(values: Any) -> NDArray[Any]:
 
 
 def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
-    """Create an array whose last two axes are pixels and the one before, of four, frames."""
+    """Create an array ([integration, frame,] y, x), chunked in pixels and, with four axes, frames."""
     ny, nx = shape[-2:]
     if name == "reference":
         return group.create_array(
@@ -344,7 +325,7 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
 
 
 class _Border:
-    """Reference pixels at the ends of the slow axis, collected while the frames pass by."""
+    """Collects the reference pixels at the ends of the slow axis while frames are converted."""
 
     def __init__(self, dark: DarkFile):
         self.orientation = Orientation(dark.fast_axis, dark.slow_axis)
@@ -357,14 +338,14 @@ class _Border:
 
     @classmethod
     def of(cls, dark: DarkFile) -> _Border | None:
-        """Return an empty one, None for files that are no full frames."""
+        """Return an empty collection; None for files that are not full frames."""
         detector = get_detector(dark.detector)
         _, _, ny, nx = dark.shape
         whole = dark.corner == (0, 0) and ny == nx and ny % (2 * detector.amplifiers) == 0
         return cls(dark) if whole else None
 
     def add(self, integration: int, frames: slice, rows: slice, slab: NDArray[Any]) -> None:
-        """Take what a slab (frame, y, x) has of them."""
+        """Add the reference pixels of a slab (frame, y, x)."""
         ny, nx = self.shape[2:]
         width = self.width
         target = self.values[integration, frames]
@@ -377,7 +358,7 @@ class _Border:
                 target[:, place] = slab[:, y - rows.start]
 
     def means(self) -> NDArray[np.float64]:
-        """Return (integration, frame, output, parity)."""
+        """Return the clipped means, (integration, frame, output, parity)."""
         ordered = self.values[..., :: -1 if self.orientation.fast_axis < 0 else 1]
         return clipped_means(ordered, self.outputs)
 
@@ -390,12 +371,12 @@ def clipped_means(border: NDArray[np.float64], outputs: int) -> NDArray[np.float
     border
         (..., row, column), columns in detector orientation.
     outputs
-        Number of outputs, each reading a stripe of columns.
+        Number of outputs, each reading a contiguous range of columns.
 
     Returns
     -------
     ndarray
-        (..., output, parity): the mean of what lies within 3 standard deviations (1.4826 median deviations) of the median.
+        (..., output, parity): the mean of values within 3 standard deviations (1.4826 median deviations) of the median.
     """
     *leading, rows, columns = border.shape
     stripes = border.reshape(*leading, rows, outputs, columns // outputs // 2, 2)

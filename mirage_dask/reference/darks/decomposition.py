@@ -1,9 +1,9 @@
-r"""A dark ramp taken apart, pixel by pixel: ``D_f = c + s f + J_f + noise_f``.
+r"""Decompose a dark ramp, pixel by pixel: ``D_f = c + s f + J_f + noise_f``.
 
-J is the sum of the jumps up to frame f. The increments of a ramp are clipped three times at 4 sigma; a jump is one
-that is more than 5 sigma from the mean of what remains. N increments can lie :math:`\sqrt{N - 1}` sigma from their
-mean at most, so that ramps of less than about 20 frames show none. c, s and the heights of the jumps are fitted
-together by least squares: one slope, and one level for each part of the ramp between jumps.
+J is the sum of the jumps up to frame f. The increments of a ramp are clipped three times at 4 sigma; a jump is an
+increment more than 5 sigma from the mean of the remaining ones. Of N increments none can be more than
+:math:`\sqrt{N - 1}` sigma from their mean, so that no jumps are found in ramps of less than about 20 frames. c, s and the
+heights of the jumps are fitted together by least squares: one slope, and one level for each part of the ramp between jumps.
 
 Not modelled: drifts that are not linear in time; they are part of the noise.
 """
@@ -22,16 +22,16 @@ from mirage_dask.compiled import inline, kernel
 CLIP, JUMP = 4.0, 5.0
 """Standard deviations: clipping of increments, a jump."""
 OUTSTANDING = 5.0
-"""Standard deviations by which a pixel's current stands out."""
+"""Standard deviations beyond which a pixel's current is significant."""
 ROUNDS = 3
-"""How often increments are clipped."""
+"""Number of clipping iterations."""
 
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Decomposition:
-    """A ramp of N frames taken apart, DN."""
+    """Components of a ramp of N frames, DN."""
 
     intercept: Doubles
     """(y, x)."""
@@ -46,7 +46,7 @@ class Decomposition:
 
 
 def decompose(ramp: Doubles) -> Decomposition:
-    """Take a ramp apart; each pixel by itself.
+    """Decompose a ramp, each pixel independently.
 
     Parameters
     ----------
@@ -56,21 +56,21 @@ def decompose(ramp: Doubles) -> Decomposition:
     image = ramp.shape[1:]
     intercept, slope, error = np.empty(image), np.empty(image), np.empty(image)
     jumps, noise = np.empty(ramp.shape), np.empty(ramp.shape)
-    _take_apart(np.ascontiguousarray(ramp), intercept, slope, error, jumps, noise)
+    _decompose_rows(np.ascontiguousarray(ramp), intercept, slope, error, jumps, noise)
     return Decomposition(intercept, slope, error, jumps, noise)
 
 
 def steady_current(slope: Doubles, error: Doubles, groups: NDArray[np.bool_]) -> Doubles:
-    """Return the current that is expected to go on: what stands out of the noise, elsewhere the mean.
+    """Return the current to extrapolate with: the slope where it is significant, elsewhere the mean.
 
-    The slope of one short ramp is mostly noise; continued, it would be noise that grows with time.
+    The slope of one short ramp is mostly noise; extrapolated, this noise would grow with time.
 
     Parameters
     ----------
     slope, error
         (y, x), per frame.
     groups
-        (y, x), True for reference pixels, which have a mean of their own.
+        (y, x), True for reference pixels, which have their own mean.
 
     Returns
     -------
@@ -89,8 +89,8 @@ def steady_current(slope: Doubles, error: Doubles, groups: NDArray[np.bool_]) ->
 
 
 @kernel
-def _take_apart(ramp: Any, intercept: Any, slope: Any, error: Any, jumps: Any, noise: Any) -> None:
-    """Fill the results, see `Decomposition`; in the clipping, rows of pixels are the inner loops: vector code."""
+def _decompose_rows(ramp: Any, intercept: Any, slope: Any, error: Any, jumps: Any, noise: Any) -> None:
+    """Fill the arrays of a `Decomposition`; the inner loops of the clipping run over a row of pixels (vectorised)."""
     length, rows, n = ramp.shape
     kept = np.empty((max(length - 1, 1), n))
     count, mean, sigma, total = np.empty(n), np.empty(n), np.empty(n), np.empty(n)

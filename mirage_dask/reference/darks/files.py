@@ -1,4 +1,4 @@
-"""Darks of MIRAGE_DATA: where the files are, and what stands in each.
+"""Darks of MIRAGE_DATA: locations, formats and headers of the files.
 
 The layout that Mirage documents, under the directory in MIRAGE_DATA:
 
@@ -6,19 +6,19 @@ The layout that Mirage documents, under the directory in MIRAGE_DATA:
     niriss/darks/raw/*uncal.fits                  niriss/darks/linearized/*linear_dark_prep_object.fits
     fgs/darks/raw/*_497_*.fits (GUIDER1)          fgs/darks/linearized/*_498_*.fits (GUIDER2)
 
-A *raw* dark is a Level-1b file: extension SCI, counts as they were read, (integration, group, y, x), 2048 x 2048
-pixels in the science frame. A *linearized* one went through the pipeline up to the linearity step: SCI holds linear
-counts above bias, SBANDREFPIX what superbias and reference pixels took away, frame by frame, ZEROFRAME and
-ZEROSBANDREFPIX the first frame of each. Both are read frame by frame (RAPID, NISRAPID, FGSRAPID) as a rule.
+A *raw* dark is a Level-1b file: extension SCI, raw counts, (integration, group, y, x), 2048 x 2048
+pixels in the science frame. A *linearized* one was processed by the pipeline up to the linearity step: SCI holds linear
+counts above bias, SBANDREFPIX the signal subtracted by the steps superbias and refpix, frame by frame, ZEROFRAME and
+ZEROSBANDREFPIX the first frame of each. Both are usually read frame by frame (RAPID, NISRAPID, FGSRAPID).
 
-How a caller uses darks
------------------------
-`dark_ramp` of `dark_ramps` gives the array that stands for the piece `dark` of an exposure::
+Usage
+-----
+`selection.dark_ramp` returns the array that replaces the piece `dark` of an exposure::
 
     dark = dark_ramp(spec, mirage_data)                        # linearized
     simulate_window(spec, references, window, replaced={"dark": dark})
 
-`dark_store` keeps each file once more as chunked Zarr, in which a window is cheap.
+`converted` stores a copy of each file as chunked Zarr, from which windows are read quickly.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ KINDS = ("linearized", "raw")
 """Kinds of dark files."""
 REMEDY = "delete it and download it again"
 _GUIDER_NUMBERS = {"GUIDER1": "497", "GUIDER2": "498"}
-"""How the names of FGS darks tell the detectors apart."""
+"""Part of the names of FGS darks that identifies the detector."""
 _SAMPLE = 65_536
-"""Bytes at either end of a file that its key is made of."""
+"""Bytes at each end of a file that enter its key."""
 
 
 @dataclass(frozen=True)
 class DarkFile:
-    """What the headers of a dark file say."""
+    """Properties of a dark file, from its headers."""
 
     path: str
     kind: str
@@ -72,11 +72,11 @@ class DarkFile:
     fast_axis: int
     slow_axis: int
     zero_frame: bool
-    """Whether the first frame of each integration is kept apart."""
+    """True if the file has the first frame of each integration as an extension."""
 
     @property
     def frame_by_frame(self) -> bool:
-        """Whether its groups are single frames without gaps, so that any other pattern can be made of them."""
+        """True if its groups are single frames without gaps, from which any other pattern can be computed."""
         return (self.nframes, self.groupgap) == (1, 0)
 
 
@@ -86,19 +86,19 @@ def dark_folder(mirage_data: str | Path, detector: str, *, kind: str = "lineariz
     Parameters
     ----------
     mirage_data
-        Directory that MIRAGE_DATA names.
+        The directory MIRAGE_DATA.
     detector
-        Any spelling, 'NRCB5', 'NIS', 'GUIDER1'.
+        Any of its names, 'NRCB5', 'NIS', 'GUIDER1'.
     kind
         'linearized' or 'raw'.
 
     Raises
     ------
     InputError
-        If there is no such detector or kind.
+        If the detector or kind is unknown.
     """
     if kind not in KINDS:
-        raise InputError(f"There are no darks of the kind {kind!r}; use {' or '.join(KINDS)}.")
+        raise InputError(f"{kind!r} is not a valid kind of darks; use {' or '.join(KINDS)}.")
     found = get_detector(detector)
     folder = Path(mirage_data).expanduser() / found.instrument.lower() / "darks" / kind
     if found.instrument == "NIRCAM":
@@ -119,7 +119,7 @@ def dark_files(mirage_data: str | Path, detector: str, *, kind: str = "linearize
     Raises
     ------
     InputError
-        If there is no such detector or kind.
+        If the detector or kind is unknown.
     ReferenceFileError
         If there are no darks; names the folder and the remedy.
     """
@@ -133,25 +133,25 @@ def dark_files(mirage_data: str | Path, detector: str, *, kind: str = "linearize
         return found
     packed = [name for name in names if Path(name).match(pattern + ".gz")]
     if packed:
-        remedy = f"unpack {packed[0]} and the others there (gunzip)"
+        remedy = f"unpack {packed[0]} and the other files of that folder (gunzip)"
     else:
         remedy = (
-            "download them (mirage-dask reference download), set MIRAGE_DATA to the directory that has them, or use the "
-            "noise model"
+            "download them (mirage-dask reference download), set MIRAGE_DATA to the directory that contains them, or use "
+            "the noise model"
         )
     raise ReferenceFileError(
-        f"There are no {kind} darks of {get_detector(detector).name}: {folder} has no file {pattern}; {remedy}."
+        f"No {kind} darks of {get_detector(detector).name} were found: {folder} has no file {pattern}; {remedy}."
     )
 
 
 @contextmanager
 def reading(path: str | Path, extension: str | None = None) -> Iterator[None]:
-    """Turn whatever astropy says of a damaged or shortened file into one sentence.
+    """Convert errors and warnings of astropy about a damaged or truncated file into one `ReferenceFileError`.
 
     Raises
     ------
     ReferenceFileError
-        In place of other errors, and of the warning that a file is cut short.
+        In place of other errors, and of the warning that a file is truncated.
     """
     try:
         with warnings.catch_warnings():
@@ -161,7 +161,7 @@ def reading(path: str | Path, extension: str | None = None) -> Iterator[None]:
     except MirageDaskError:
         raise
     except FileNotFoundError:
-        broken(Path(path), "there is no such file", remedy=REMEDY)
+        broken(Path(path), "the file does not exist", remedy=REMEDY)
     except Exception as error:  # astropy raises many kinds for damaged files
         text = (str(error).strip().splitlines() or [""])[0][:200].rstrip(".")
         what = f"it cannot be read ({type(error).__name__}: {text})"
@@ -169,25 +169,25 @@ def reading(path: str | Path, extension: str | None = None) -> Iterator[None]:
 
 
 def describe_dark(path: str | Path, detector: str, *, kind: str = "linearized") -> DarkFile:
-    """Read the headers of a dark, not its pixels; a file that has not changed is read once per process.
+    """Read the headers of a dark, not its pixels; an unchanged file is read once per process.
 
     Parameters
     ----------
     detector
-        Whose dark it is to be.
+        The detector that the dark must belong to.
     kind
         'linearized' or 'raw'.
 
     Raises
     ------
     ReferenceFileError
-        If the file is missing, damaged, cut short, of another detector, or not a dark of this kind.
+        If the file is missing, damaged, truncated, of another detector, or not a dark of this kind.
     """
     path = Path(path)
     try:
         status = path.stat()
     except OSError:
-        broken(path, "there is no such file", remedy=REMEDY)
+        broken(path, "the file does not exist", remedy=REMEDY)
     return _describe(str(path), get_detector(detector).name, kind, status.st_size, status.st_mtime_ns)
 
 
@@ -195,27 +195,27 @@ def describe_dark(path: str | Path, detector: str, *, kind: str = "linearized") 
 def _describe(path: str, detector: str, kind: str, size: int, mtime: int) -> DarkFile:
     del mtime  # part of the cache's key only
     with reading(path), fits.open(path, memmap=False) as hdus:
-        found = list(hdus)  # reads to the end of the file: here truncation shows
+        found = list(hdus)  # reads to the end of the file, which detects truncation
         headers = {name: hdus[name].header for name in dict.fromkeys(hdu.name for hdu in found)}
         shapes = {name: getattr(hdus[name], "shape", ()) for name in headers}
         end = max(hdu.fileinfo()["datLoc"] + hdu.fileinfo()["datSpan"] for hdu in found)
         primary = dict(hdus[0].header)
     if end > size:
-        broken(Path(path), f"it is cut short ({size} of {end} bytes)", remedy=REMEDY)
+        broken(Path(path), f"it is truncated ({size} of {end} bytes)", remedy=REMEDY)
     needed = ("SCI", "SBANDREFPIX") if kind == "linearized" else ("SCI",)
     for name in needed:
         if name not in headers:
             among = ", ".join(n for n in headers if n) or "none"
             broken(
-                Path(path), f"there is no such extension among {among}, as a {kind} dark has it",
+                Path(path), f"the extension is missing among {among}; a {kind} dark has it",
                 extension=name, remedy=REMEDY,
             )  # fmt: skip
     shape = tuple(shapes["SCI"] or ())
     if len(shape) not in (3, 4) or 0 in shape:
-        what = f"it has the shape {shape} where a ramp (integration, group, y, x) belongs"
+        what = f"it has the shape {shape}, not that of a ramp (integration, group, y, x)"
         broken(Path(path), what, extension="SCI", remedy=REMEDY)
     if any(tuple(shapes[name] or ()) != shape for name in needed):
-        what = f"its shape {tuple(shapes['SBANDREFPIX'] or ())} is not that of SCI, {shape}"
+        what = f"its shape {tuple(shapes['SBANDREFPIX'] or ())} differs from that of SCI, {shape}"
         broken(Path(path), what, extension="SBANDREFPIX", remedy=REMEDY)
     full = (1,) * (4 - len(shape)) + shape
     return _from_headers(path, detector, kind, (full[0], full[1], full[2], full[3]), primary, headers)
@@ -233,14 +233,16 @@ def _from_headers(
     said = str(primary.get("DETECTOR") or "")
     if said and _known(said) not in (None, own.name):
         broken(
-            Path(path), f"it is a dark of {said}, not of {own.fits_name}", remedy="put it where it belongs"
+            Path(path),
+            f"it is a dark of {said}, not of {own.fits_name}",
+            remedy="move it to that detector's folder",
         )
     pattern = str(primary.get("READPATT") or "").strip().upper()
     nframes, groupgap = _readout(path, own, pattern, primary)
     ny, nx = shape[2:]
     corner = int(primary.get("SUBSTRT2") or 1) - 1, int(primary.get("SUBSTRT1") or 1) - 1
     if corner[0] < 0 or corner[1] < 0 or corner[0] + ny > own.size or corner[1] + nx > own.size:
-        what = f"its {nx} x {ny} pixels from {corner[1] + 1}, {corner[0] + 1} leave the detector"
+        what = f"its {nx} x {ny} pixels from {corner[1] + 1}, {corner[0] + 1} extend beyond the detector"
         broken(Path(path), what, remedy=REMEDY)
     tframe = float(primary.get("TFRAME") or 0.0)
     if tframe <= 0:
@@ -263,7 +265,7 @@ def _from_headers(
 
 
 def _known(name: str) -> str | None:
-    """Return our name of a detector, None for a spelling that nobody knows."""
+    """Return the canonical name of a detector, None if it is unknown."""
     try:
         return get_detector(name).name
     except InputError:
@@ -271,20 +273,20 @@ def _known(name: str) -> str | None:
 
 
 def _readout(path: str, detector: Detector, pattern: str, header: dict[str, Any]) -> tuple[int, int]:
-    """Return (nframes, groupgap): those of the pattern's name, else what the header says."""
+    """Return (nframes, groupgap) of the named pattern, else those of the header."""
     try:
         known = get_readout(detector.instrument, pattern)
         return known.nframes, known.groupgap
     except InputError:
         gap = header.get("NSKIP", header.get("GROUPGAP"))
         if header.get("NFRAMES") is None or gap is None:
-            what = f"its readout pattern {pattern!r} (READPATT) is none of {detector.instrument}"
+            what = f"its readout pattern {pattern!r} (READPATT) is not a pattern of {detector.instrument}"
             broken(Path(path), what, remedy="correct READPATT, or NFRAMES and NSKIP, or leave the file out")
         return int(header["NFRAMES"]), int(gap)
 
 
 def file_key(dark: DarkFile) -> str:
-    """Return what a conversion is named by: size, time of change and both ends of the file, 16 hex digits.
+    """Return the key of a conversion, a hash of size, modification time and both ends of the file, 16 hex digits.
 
     Raises
     ------
@@ -307,7 +309,7 @@ def file_key(dark: DarkFile) -> str:
 
 
 def check_alike(darks: Sequence[DarkFile]) -> None:
-    """Check that darks can stand for one another: same pixels, same pattern, same frame time.
+    """Check that darks are interchangeable: same pixels, same pattern, same frame time.
 
     Raises
     ------
@@ -322,5 +324,5 @@ def check_alike(darks: Sequence[DarkFile]) -> None:
             ("frame time", first.tframe, other.tframe),
         ):
             if a != b:
-                what = f"its {name} {b} is not that of {Path(first.path).name}, {a}"
+                what = f"its {name} {b} differs from that of {Path(first.path).name}, {a}"
                 broken(Path(other.path), what, remedy="keep darks of one kind in a folder")

@@ -1,4 +1,4 @@
-"""Cosmic-ray libraries: where the files are, and their stamps as sparse arrays for the ramp kernel.
+"""Cosmic-ray libraries: paths of the files, and their stamps as sparse arrays for the ramp kernel.
 
 A library of one detector is ten files of MIRAGE_DATA,
 
@@ -7,7 +7,7 @@ A library of one detector is ten files of MIRAGE_DATA,
 (suffix NIRCam_A1 … NIRCam_B5, NIRISS_NIS, FGS_GUIDER1, FGS_GUIDER2),
 
 each with 1000 stamps of 21 x 21 pixels in extension 1: electrons (any type of number), the hit in the middle pixel.
-Most pixels of a stamp are empty, so they are kept as in a sparse matrix: pixels start[s] … start[s + 1] - 1 belong to
+Most pixels of a stamp are empty, so stamps are stored like a sparse matrix: pixels start[s] … start[s + 1] - 1 belong to
 stamp s, in the order of rows, then columns.
 """
 
@@ -23,14 +23,14 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import NAMES, cosmic_ray_library, get_detector
+from mirage_dask.instruments import cosmic_ray_library, get_detector, get_instrument
 
 FORMAT = 1
 FILES, STAMPS, SIDE, HALF = 10, 1000, 21, 10
 LEAST = 1.0
-"""e-: smaller deposits are not kept."""
+"""e-: smaller deposits are discarded."""
 MOST_PIXELS = 4_000_000
-"""Bound of a library in memory (40 MB); beyond it the smallest deposits go first. Float32 holds indices below 2^24."""
+"""Limit of a library in memory (40 MB); the smallest deposits are discarded. Float32 is exact for indices below 2^24."""
 _FILE_NAMES = {"FLARE": "FLARES"}
 
 
@@ -46,7 +46,7 @@ class CosmicRayTemplates:
     """Column of the pixel, from the hit."""
     electrons: NDArray[np.float32]
     ipc_included: bool = False
-    """True when the stamps contain inter-pixel capacitance already (Mirage's own do)."""
+    """True if the stamps include inter-pixel capacitance (as Mirage's do)."""
 
     def __len__(self) -> int:
         return self.start.size - 1
@@ -83,7 +83,7 @@ class CosmicRayTemplates:
     def from_arrays(
         cls, arrays: Mapping[str, NDArray[np.float32]], meta: Mapping[str, Any]
     ) -> CosmicRayTemplates:
-        """Rebuild templates from what `to_arrays` returned."""
+        """Rebuild templates from the result of `to_arrays`."""
         if meta.get("format") != FORMAT:
             raise ReferenceFileError(
                 f"the packed cosmic rays have format {meta.get('format')!r}, this version reads {FORMAT}; "
@@ -99,17 +99,17 @@ class CosmicRayTemplates:
 
 
 def cosmic_ray_files(directory: str | Path, *, detector: str, library: str) -> list[Path]:
-    """Return the paths that the files of a library have in a MIRAGE_DATA directory; they may not exist.
+    """Return the paths of a library's files in a MIRAGE_DATA directory; the files may not exist.
 
     Raises
     ------
     InputError
-        If there is no such detector or library.
+        If the detector or library is unknown.
     """
     spec, name = get_detector(detector), cosmic_ray_library(library)
     folder = Path(directory) / spec.instrument.lower() / "cosmic_ray_library"
     stem = f"CRs_MCD1.7_{_FILE_NAMES.get(name, name)}"
-    suffix = f"IPC_{NAMES[spec.instrument]}_{spec.name.removeprefix('NRC')}.fits"
+    suffix = f"IPC_{get_instrument(spec.instrument).label}_{spec.name.removeprefix('NRC')}.fits"
     return [folder / f"{stem}_{index:02d}_{suffix}" for index in range(FILES)]
 
 
@@ -119,7 +119,7 @@ def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
     Parameters
     ----------
     files
-        Paths, in order: the number of a stamp is its place in them.
+        Paths, in order: the number of a stamp is its index in all files.
 
     Raises
     ------
@@ -135,9 +135,9 @@ def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
 
 
 def read_stamps(path: str | Path) -> tuple[NDArray[np.float32], bool]:
-    """Read one file: (stamps, 21, 21) electrons, and whether they contain IPC.
+    """Read one file: (stamps, 21, 21) electrons, and whether they include IPC.
 
-    A file that does not say (keyword IPC) has it when its name says IPC, as Mirage's do.
+    Without the keyword IPC, stamps include it if the file name contains IPC, as Mirage's do.
 
     Raises
     ------
@@ -160,5 +160,5 @@ def read_stamps(path: str | Path) -> tuple[NDArray[np.float32], bool]:
 
 def _broken(path: str | Path, what: str) -> ReferenceFileError:
     return ReferenceFileError(
-        f"{path} is no usable cosmic-ray library: {what}; delete it so that it is built again, or download it again"
+        f"{path} is not a valid cosmic-ray library: {what}; delete it so that it is built again, or download it again"
     )

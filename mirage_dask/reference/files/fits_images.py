@@ -1,8 +1,8 @@
-"""Writing reference files: headers as CRDS files have them, images small enough to keep.
+"""Write reference files: headers like those of CRDS files, compressed images.
 
-Images are stored as scaled integers with Rice tile compression, which every FITS reader undoes: a noisy 2048 x 2048 map
-takes about 3 MB and 0.1 s, a tenth of the time of gzip. The step between two values is chosen well below the scatter of
-the map; what is in the file is exact by definition, because the simulation and the pipeline both read the file.
+Images are stored as scaled integers with Rice tile compression, which every FITS reader supports: a noisy 2048 x 2048 map
+takes about 3 MB and 0.1 s, a tenth of the time of gzip. The step between two values is well below the scatter of
+the map; the stored values are exact by definition, because the simulation and the pipeline both read the file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ROWS_PER_TILE = 32
 def image_hdu(
     name: str, values: NDArray[np.floating], *, step: float, zero: float = 0.0
 ) -> fits.CompImageHDU:
-    """Return a compressed extension that holds `values` rounded to `zero` plus multiples of `step`.
+    """Return a compressed extension with `values` rounded to `zero` plus multiples of `step`.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def image_hdu(
 
 
 def quality_hdus(flags: NDArray[np.uint32]) -> list[Any]:
-    """Return the extensions DQ and DQ_DEF; the bits are the standard ones."""
+    """Return the extensions DQ and DQ_DEF, with standard bits."""
     tile = (min(_ROWS_PER_TILE, flags.shape[0]), flags.shape[1])
     return [
         fits.CompImageHDU(flags.astype(np.uint32), name="DQ", compression_type="RICE_1", tile_shape=tile),
@@ -64,7 +64,7 @@ def primary_hdu(
     description: str,
     cards: Mapping[str, Any] | None = None,
 ) -> fits.PrimaryHDU:
-    """Return the primary HDU with the keywords that CRDS and the pipeline's data models want.
+    """Return the primary HDU with the keywords that CRDS and the pipeline's data models require.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def primary_hdu(
     instrument
         'NIRCAM', 'NIRISS' or 'FGS'.
     detector
-        FITS spelling of the detector; None for a file of the whole instrument.
+        FITS name of the detector; None for a file of the whole instrument.
     cards
         Further keywords.
     """
@@ -97,7 +97,7 @@ def primary_hdu(
 
 
 def subarray_cards(name: str, x0: int, y0: int, nx: int, ny: int, *, fast: int, slow: int) -> dict[str, Any]:
-    """Return the keywords that place an image in the detector (0-based corner in, 1-based keywords out)."""
+    """Return the keywords with the position of an image in the detector (0-based arguments, 1-based keywords)."""
     return {
         "SUBARRAY": name,
         "SUBSTRT1": x0 + 1,
@@ -110,5 +110,5 @@ def subarray_cards(name: str, x0: int, y0: int, nx: int, ny: int, *, fast: int, 
 
 
 def write_fits(path: Path, hdus: Sequence[Any]) -> None:
-    """Write HDUs to a file; the bytes hold no date."""
+    """Write HDUs to a file, without a date, so that equal data give equal bytes."""
     fits.HDUList(list(hdus)).writeto(path, overwrite=True)

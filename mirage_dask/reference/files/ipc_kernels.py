@@ -1,7 +1,7 @@
 """Inter-pixel capacitance as 3 x 3 kernels: a pixel's signal appears in its neighbours.
 
-A kernel [j, i] says which part of a pixel's signal appears in the neighbour at (j - 1, i - 1). The observatory's files
-hold the opposite, the kernel that *removes* the effect.
+A kernel [j, i] is the fraction of a pixel's signal that appears in the neighbour at (j - 1, i - 1). The observatory's
+files contain the inverse, the kernel that *removes* the effect.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ _PADDED = 33
 
 
 def ipc_kernel(detector: Detector) -> NDArray[np.float64]:
-    """Return the kernel of a detector from its table: its four edge neighbours, sum 1."""
+    """Return the kernel of a detector from the tables: coupling to the four edge neighbours, sum 1."""
     a = detector.ipc
     return np.array([[0.0, a, 0.0], [a, 1.0 - 4.0 * a, a], [0.0, a, 0.0]])
 
 
 def inverse_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the 3 x 3 kernel that undoes a 3 x 3 kernel best: the middle of its inverse, scaled to the sum 1."""
+    """Return the 3 x 3 kernel that best inverts a 3 x 3 kernel: the centre of its inverse, scaled to the sum 1."""
     middle = _PADDED // 2
     box = np.s_[middle - 1 : middle + 2, middle - 1 : middle + 2]
     padded = np.zeros((_PADDED, _PADDED))
@@ -32,7 +32,7 @@ def inverse_kernel(kernel: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def convolve(plane: NDArray[np.floating], kernel: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Convolve with a 3 x 3 kernel; nothing lies beyond the edges."""
+    """Convolve with a 3 x 3 kernel; values beyond the edges are zero."""
     padded = np.pad(plane, 1)
     ny, nx = plane.shape
     result = np.zeros(plane.shape)

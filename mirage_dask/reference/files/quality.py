@@ -1,7 +1,7 @@
-"""Data-quality flags: the standard JWST bits, and the translation of the bits of one reference file into them.
+"""Data-quality flags: the standard JWST bits, and the translation of a reference file's bits to them.
 
-Source: JWST pipeline documentation, "Data Quality Flags". A reference file may define its own bits in the table DQ_DEF;
-the names in that table decide what they mean.
+Source: JWST pipeline documentation, "Data Quality Flags". A reference file may define its own bits in the table DQ_DEF,
+by the names in that table.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _OLD_NAMES = {
     "NONEXISTENT": "DEAD",
     "ADJOPEN": "ADJ_OPEN",
 }
-"""Spellings of older files."""
+"""Names in older files."""
 
 
 def flag(*names: str) -> np.uint32:
@@ -65,7 +65,7 @@ def flag(*names: str) -> np.uint32:
 
 
 def definitions() -> NDArray[np.void]:
-    """Return a table DQ_DEF (BIT, VALUE, NAME, DESCRIPTION) in which every bit has its standard place."""
+    """Return a table DQ_DEF (BIT, VALUE, NAME, DESCRIPTION) with the standard bits."""
     kind = [("BIT", "i4"), ("VALUE", "u4"), ("NAME", "S40"), ("DESCRIPTION", "S80")]
     rows = [(bit, 1 << bit, name, name.replace("_", " ").lower()) for bit, name in enumerate(NAMES)]
     return np.array(rows, dtype=kind)
@@ -77,10 +77,10 @@ def to_standard(quality: NDArray[np.unsignedinteger], table: NDArray[np.void] | 
     Parameters
     ----------
     quality
-        Flags as they stand in the file.
+        Flags of the file.
     table
-        The file's DQ_DEF, or None when it has none: then its bits are standard already. Names that mean nothing here
-        are ignored, as the calibration pipeline does.
+        The file's DQ_DEF, or None if it has none: its bits are then standard. Unknown names are ignored, as in the
+        calibration pipeline.
     """
     source = np.asarray(quality).astype(np.uint32)
     if table is None or len(table) == 0:
@@ -90,7 +90,7 @@ def to_standard(quality: NDArray[np.unsignedinteger], table: NDArray[np.void] | 
         text = (name.decode("ascii", "replace") if isinstance(name, bytes) else str(name)).strip().upper()
         standard = FLAGS.get(_OLD_NAMES.get(text, text))
         if standard is not None:
-            pairs.append((int(value) & 0xFFFFFFFF, standard))  # bit 31 may stand there as a negative number
+            pairs.append((int(value) & 0xFFFFFFFF, standard))  # bit 31 may be stored as a negative number
     if all(value == standard for value, standard in pairs) and not np.any(
         source & ~np.uint32(sum({value for value, _ in pairs}))
     ):

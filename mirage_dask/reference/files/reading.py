@@ -1,6 +1,6 @@
-"""Reading reference files, ours or the observatory's: the array that a type promises, or one clear sentence why not.
+"""Read built-in and observatory reference files: the array of a type, or an error with one clear sentence.
 
-Plain astropy and asdf, because importing the pipeline's data models costs 0.6 s and they hide what is in the file.
+Uses astropy and asdf only, because importing the pipeline's data models takes 0.6 s and they conceal the file's contents.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.reference.files.quality import to_standard
 
-REMEDY = "delete it so that it is made or fetched again, or give another file under reffile_overrides"
+REMEDY = "delete it so that it is made or downloaded again, or give another file under reffile_overrides"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,18 +30,18 @@ class ReferenceImage:
     values: NDArray[Any]
     """Native byte order, float32 (ramps float64)."""
     quality: NDArray[np.uint32] | None
-    """Standard flags, or None when the file has none."""
+    """Standard flags, or None if the file has none."""
     header: dict[str, Any]
     """Keywords of the primary header."""
 
     @property
     def corner(self) -> tuple[int, int]:
-        """0-based (x, y) of the first pixel in the detector; (0, 0) when the file does not say."""
+        """0-based (x, y) of the first pixel in the detector; (0, 0) if the file does not state it."""
         return int(self.header.get("SUBSTRT1") or 1) - 1, int(self.header.get("SUBSTRT2") or 1) - 1
 
 
 def broken(path: Path, what: str, *, extension: str | None = None, remedy: str = REMEDY) -> NoReturn:
-    """Raise the error for a file that cannot be used.
+    """Raise the error for an invalid file.
 
     Raises
     ------
@@ -60,12 +60,12 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
     extension
         Name of the image; "" for a file that has data quality only (a mask): `values` is then empty.
     ndim
-        Number of axes, or the numbers allowed.
+        Number of axes, or the allowed numbers.
 
     Raises
     ------
     ReferenceFileError
-        If the file is missing, damaged, cut short, or holds something else.
+        If the file is missing, damaged, truncated, or has other contents.
     """
     path = Path(path)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
@@ -81,7 +81,7 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
                     current = extension
                     if extension not in names:
                         broken(
-                            path, f"there is no such extension among {', '.join(names)}", extension=extension
+                            path, f"the extension is missing among {', '.join(names)}", extension=extension
                         )
                     data = hdus[extension].data
                     if data is None or data.ndim not in allowed:
@@ -89,7 +89,7 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
                         expected = " or ".join(map(str, allowed))
                         broken(
                             path,
-                            f"it has {found} where an image with {expected} axes belongs",
+                            f"it has {found} instead of an image with {expected} axes",
                             extension=extension,
                         )
                     values = np.ascontiguousarray(data, dtype=np.float32)
@@ -99,62 +99,68 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
                     table = hdus["DQ_DEF"].data if "DQ_DEF" in names else None
                     quality = to_standard(hdus["DQ"].data, table)
                 elif not extension:
-                    broken(path, f"there is no such extension among {', '.join(names)}", extension="DQ")
+                    broken(path, f"the extension is missing among {', '.join(names)}", extension="DQ")
     except ReferenceFileError:
         raise
     except FileNotFoundError:
-        broken(path, "there is no such file")
+        broken(path, "the file does not exist")
     except (
         Exception
-    ) as error:  # astropy raises many kinds for damaged files, struct.error and zlib.error among them
+    ) as error:  # astropy raises many types for damaged files, including struct.error and zlib.error
         broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension=current)
     if quality is not None and extension and quality.ndim == 2 and quality.shape != values.shape[-2:]:
         broken(
-            path, f"its shape {quality.shape} is not that of {extension}, {values.shape[-2:]}", extension="DQ"
+            path,
+            f"its shape {quality.shape} differs from that of {extension}, {values.shape[-2:]}",
+            extension="DQ",
         )
     return ReferenceImage(path, values, quality, header)
 
 
 def read_ramp(path: Path, *, groups: int = 6) -> tuple[ReferenceImage, NDArray[np.int64]]:
-    """Read some groups of a dark ramp; the observatory's have a hundred and would not fit into memory.
+    """Read some groups of a dark ramp; the observatory's have a hundred and do not fit into memory.
 
     Parameters
     ----------
     groups
-        At most so many groups are read, evenly spread, the first and the last among them.
+        Largest number of groups to read, evenly spaced, including the first and the last.
 
     Returns
     -------
     image, indices
-        `image.values` is float64, (group, ny, nx); `indices` says which groups of the file they are.
+        `image.values` is float64, (group, ny, nx); `indices` are the indices of these groups in the file.
 
     Raises
     ------
     ReferenceFileError
-        As `read_image`, and if the ramp has one group only.
+        As `read_image`, and if the ramp has only one group.
     """
     path = Path(path)
     try:
         with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
             _strict()
             header = {key: value for key, value in hdus[0].header.items() if key}
-            names = [hdu.name for hdu in hdus]  # reads to the end of the file: here truncation shows
+            names = [hdu.name for hdu in hdus]  # reads to the end of the file, which detects truncation
             if "SCI" not in names:
-                broken(path, f"there is no such extension among {', '.join(names)}", extension="SCI")
+                broken(path, f"the extension is missing among {', '.join(names)}", extension="SCI")
             shape = hdus["SCI"].shape
             if len(shape) not in (3, 4):
-                broken(path, f"it has {len(shape)} axes where a ramp (group, y, x) belongs", extension="SCI")
+                broken(
+                    path,
+                    f"it has {len(shape)} axes instead of those of a ramp (group, y, x)",
+                    extension="SCI",
+                )
             count = shape[-3]
             if count < 2:
                 broken(path, "a ramp of one group has no slope", extension="SCI")
             indices = np.unique(np.linspace(0, count - 1, groups).round().astype(np.int64))
             section = hdus["SCI"].section
-            first = (0,) * (len(shape) - 3)  # of several integrations the first
+            first = (0,) * (len(shape) - 3)  # the first of several integrations
             values = np.stack([np.asarray(section[(*first, int(g))], dtype=np.float64) for g in indices])
     except ReferenceFileError:
         raise
     except FileNotFoundError:
-        broken(path, "there is no such file")
+        broken(path, "the file does not exist")
     except Exception as error:
         broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension="SCI")
     return ReferenceImage(path, values, None, header), indices
@@ -182,19 +188,19 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
                 chosen = exact if exact.any() else chosen & np.isin(names, ("GENERIC", "FULL"))
             factors = columns["photmjsr"][chosen]
     except FileNotFoundError:
-        broken(path, "there is no such file")
+        broken(path, "the file does not exist")
     except Exception as error:
         broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})", extension="PHOTOM")
     if factors.size == 0:
-        broken(path, f"there is no row for {filter}/{pupil}", extension="PHOTOM")
+        broken(path, f"it has no row for {filter}/{pupil}", extension="PHOTOM")
     return float(factors[0])
 
 
 def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Return the fraction of light that reaches each pixel of the full frame, from a file as Mirage's.
+    """Return the fraction of light that reaches each pixel of the full frame, from a file in Mirage's format.
 
-    Its first image is taken, in the primary HDU or an extension. One that is larger than the detector says with
-    NOMXSTRT and NOMYSTRT at which of its pixels (0-based x, y) the detector begins.
+    The first image is used, in the primary HDU or an extension. If it is larger than the detector, NOMXSTRT and NOMYSTRT
+    are its pixel (0-based x, y) at which the detector begins.
 
     Parameters
     ----------
@@ -208,7 +214,7 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
     Raises
     ------
     ReferenceFileError
-        If the file is damaged, holds no image, does not cover the detector, or has values that are no fraction.
+        If the file is damaged, has no image, does not cover the detector, or has negative or non-finite values.
     """
     try:
         with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
@@ -218,7 +224,7 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
             values = np.asarray(images[0].data, dtype=np.float32) if images else np.empty((0, 0), np.float32)
             x, y = int(header.get("NOMXSTRT", 0)), int(header.get("NOMYSTRT", 0))
     except FileNotFoundError:
-        broken(Path(path), "there is no such file")
+        broken(Path(path), "the file does not exist")
     except Exception as error:
         broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
     if not values.size:
@@ -231,7 +237,7 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
         )
         broken(Path(path), f"{what} detector from pixel ({x}, {y}) on (NOMXSTRT, NOMYSTRT)")
     if not (np.isfinite(found) & (found >= 0)).all():
-        broken(Path(path), "some values are negative or not finite, which no transmission is")
+        broken(Path(path), "some values are negative or not finite and not valid transmissions")
     return np.ascontiguousarray(found)
 
 
@@ -241,7 +247,7 @@ def read_distortion(path: Path) -> Callable[[Any, Any], tuple[Any, Any]]:
     Raises
     ------
     ReferenceFileError
-        If the file is damaged or holds no map of two coordinates.
+        If the file is damaged or its model is not a map of two coordinates.
     """
     import asdf  # slow to import, and needed on the client only
 
@@ -250,11 +256,11 @@ def read_distortion(path: Path) -> Callable[[Any, Any], tuple[Any, Any]]:
             model = file.tree.get("model")
             units = str(file.tree.get("meta", {}).get("output_units", "arcsec"))
     except FileNotFoundError:
-        broken(Path(path), "there is no such file")
+        broken(Path(path), "the file does not exist")
     except Exception as error:
         broken(Path(path), f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
     if getattr(model, "n_inputs", 0) != 2 or getattr(model, "n_outputs", 0) != 2:
-        broken(Path(path), "its entry `model` is no map of two coordinates")
+        broken(Path(path), "its entry `model` is not a map of two coordinates")
     scale = 3600.0 if units.startswith("deg") else 1.0
 
     def forward(x: Any, y: Any) -> tuple[Any, Any]:
@@ -280,7 +286,7 @@ def file_digest(path: Path) -> str:
 
 
 def _strict() -> None:
-    """Make errors of the warnings that say that a file is cut short; garbage, or another error, would follow."""
+    """Turn warnings about a truncated file into errors, since invalid values or other errors would follow."""
     warnings.simplefilter("error", category=fits.verify.VerifyWarning)
     warnings.filterwarnings("error", message=".*truncated.*")
 

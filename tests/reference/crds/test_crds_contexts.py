@@ -174,7 +174,7 @@ def test_other_ways_to_full_names(cache, site, tmp_path):
 
 def test_a_file_that_cannot_be_had_is_said_before_anything_is_written(cache, site, tmp_path):
     del site.references[GAIN]
-    with pytest.raises(ReferenceFileError, match=f"{GAIN}.*does not know it"):
+    with pytest.raises(ReferenceFileError, match=f"{GAIN}.*does not have it"):
         one_exposure(references=None, reffile_defaults="crds_full_name").write_yaml(tmp_path / "yaml")
     assert not (tmp_path / "yaml").exists()
 

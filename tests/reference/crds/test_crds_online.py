@@ -130,7 +130,7 @@ def test_what_the_context_is(site, cache, monkeypatch):
         monkeypatch.setenv("CRDS_CONTEXT", word)
         assert observatory_context().context == CONTEXT
     for word, remedy in (
-        ("newest", "CRDS_CONTEXT is 'newest', which gives no context"),
+        ("newest", "CRDS_CONTEXT is 'newest', which is not a valid context"),
         ("jwst_9.pmap", "jwst_9"),
     ):
         monkeypatch.setenv("CRDS_CONTEXT", word)
@@ -143,7 +143,8 @@ def test_what_the_context_is(site, cache, monkeypatch):
         assert observatory_context().context == CONTEXT
         changed.setenv("CRDS_CONTEXT", "jwst-2022-01-01T00:00:00")
         with pytest.raises(
-            ReferenceFileError, match="CRDS_CONTEXT is 'jwst-2022-01-01T00:00:00', which gives no context"
+            ReferenceFileError,
+            match="CRDS_CONTEXT is 'jwst-2022-01-01T00:00:00', which is not a valid context",
         ):
             observatory_context()
     monkeypatch.setenv("CRDS_READONLY_CACHE", "1")
@@ -251,7 +252,7 @@ def test_without_a_server(site, cache, monkeypatch, way):
     assert time.monotonic() - start < 6
     (text,) = str(caught.value).splitlines()
     for part in (
-        *(f"{EXPOSURE['name']} and 1 others", "gain", "DETECTOR NRCB1", str(cache), "it is no CRDS cache"),
+        *(f"{EXPOSURE['name']} and 1 others", "gain", "DETECTOR NRCB1", str(cache), "not a CRDS cache"),
         *(words, "reffile_overrides", "[crds, builtin]", "mirage-dask reference build"),
     ):
         assert part in text
@@ -318,7 +319,7 @@ def test_defaults(monkeypatch, tmp_path):
 @pytest.mark.parametrize(("name", "value"), [("CRDS_REFPATH", "/elsewhere"), ("CRDS_S3_ENABLED", "true")])
 def test_what_cannot_be_followed_is_said(site, cache, monkeypatch, name, value):
     monkeypatch.setenv(name, value)
-    with pytest.raises(ReferenceFileError, match=f"{name} cannot be followed here: unset it"):
+    with pytest.raises(ReferenceFileError, match=f"{name} is not supported here: unset it"):
         find_files([exposure_row()], ["crds"])
     assert site.asked == []
 

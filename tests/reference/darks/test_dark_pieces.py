@@ -16,7 +16,7 @@ import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.planning import make_plan
-from mirage_dask.reference.darks.ramp import dark_ramp
+from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.run.execute import run_plan
 from mirage_dask.settings import load_settings
 from mirage_dask.spec import Window
