@@ -1,11 +1,12 @@
 """A proposal in the shape of COSMOS-Web, 12,160 full frames of 5 groups: its plan, its graph, and a run to the end.
 
-The run has kernels that compute and write nothing, so that what it costs is dask, the books and the commit records' bytes
-alone: what the machinery adds to a task, and what client and scheduler hold at the end.
+The run has kernels that compute and write nothing, so that it costs only dask, the bookkeeping of the run and the bytes of
+commit records: what the machinery adds to a task, and what client and scheduler hold at the end.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from bench_proposal import large_proposal
 from measure import Measurement, cpu_seconds, peak_megabytes
 
@@ -20,10 +22,11 @@ import mirage_dask as md
 from mirage_dask.apt import exposure_table, read_proposal
 from mirage_dask.planning import make_plan
 from mirage_dask.run.executors.distributed import graph_size
-from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store.commits import Commit
-from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.commits import Commit, commit_key
+from mirage_dask.store.comparison import compare
+from mirage_dask.store.layout import shard_key
 from mirage_dask.store.plan import Plan, save_plan
 from mirage_dask.store.simulation import SimulationStore
 
@@ -66,15 +69,42 @@ def real_planning(folder: Path) -> list[Measurement]:
     ]
 
 
+def many_integrations(folder: Path) -> list[Measurement]:
+    """Open an exposure of 256 x 2048 pixels, 10 groups and 10,000 integrations (105 GB) whose shards are stand-ins."""
+    spec = ExposureSpec(
+        name="jw42424001001_02101_00001_nrcalong", program=42424, observation=1, visit=1, exposure=1, tile=1, dither=1,
+        detector="NRCA5", filter="F444W", pupil="CLEAR", nints=10_000, ngroups=10, nframes=1, groupgap=0, tframe=1.3, x0=0,
+        y0=0, nx=2048, ny=256, fast_axis=1, slow_axis=2, amplifiers=4, attitude=tuple(np.eye(3).ravel().tolist()),
+        background=0.1, cosmic_ray_library="", cosmic_ray_rate=0.0, effects=(), seed=42, pack="none",
+    )  # fmt: skip
+    plan = save_plan(folder / "series", pd.DataFrame({"name": [spec.name]}), [spec])
+    store = SimulationStore.create(folder / "series.zarr", plan)
+    grid, group = plan.grid(0), Path(store.url, spec.name)
+    for tile in range(grid.count):
+        (group / "raw" / shard_key(grid, tile)).write_bytes(b"stand-in")
+        record = Commit.of(spec.digest, 0, len(b"stand-in"))
+        (group / "commit" / commit_key(tile)).write_bytes(record.encode())
+
+    def open_it() -> None:
+        data = xr.open_dataset(store.url, engine="mirage_dask", exposure=spec.name)
+        assert data.attrs["raw_from"] == "store"
+
+    files = sum(len(names) for _, _, names in os.walk(group))
+    return [
+        Measurement("files in 100 MB of 10,000 integrations", files / (plan.raw_bytes / 1e8), "", 3.0),
+        Measurement("open 10,000 integrations", cpu_seconds(open_it), "s", 0.2),
+    ]
+
+
 def do_nothing() -> None:
     """Let tiles in this process cost nothing."""
     import mirage_dask.run.tasks as tasks
 
-    def run_segment(row: int, first: int, stop: int, _handle: RunHandle) -> Any:
+    def run_tile_range(row: int, first: int, stop: int, _handle: RunHandle) -> Any:
         for tile in range(first, stop):
             yield TileResult(row, tile, 0.0, Commit(1, row, tile, 0, 4_000_000))
 
-    tasks.run_segment = run_segment
+    tasks.run_tile_range = run_tile_range
 
 
 def measure() -> list[Measurement]:
@@ -86,9 +116,9 @@ def measure() -> list[Measurement]:
         start = time.process_time()
         table = large_table(folder)
         plan = large_plan(folder, table)
-        segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=64)
+        ranges, per_block = missing_tile_ranges(plan, range(len(plan)), {}, threads=64)
         handle = RunHandle(str(folder / "s.zarr"), plan.digest, 1)
-        size = graph_size(segments, per_block, handle)
+        size = graph_size(ranges, per_block, handle)
         planned = time.process_time() - start
         found = [
             Measurement(f"plan {len(plan):,} exposures, proposal to graph", planned, "s", 60.0),
@@ -103,7 +133,7 @@ def measure() -> list[Measurement]:
                 cpu_seconds(lambda: SimulationStore.create(store, plan), repeats=1, warm_up=False),
                 "s",
             ),
-            Measurement("look what is done", cpu_seconds(lambda: look_ahead(plan, store), repeats=1), "s"),
+            Measurement("look what is done", cpu_seconds(lambda: compare(plan, store), repeats=1), "s"),
         ]
 
         from mirage_dask.run.executors import distributed
@@ -118,14 +148,15 @@ def measure() -> list[Measurement]:
             client.run(do_nothing)
             before, wall, cpu = peak_megabytes(), time.monotonic(), time.process_time()
             results: list[TileResult] = []
-            distributed.run_distributed(segments, per_block, handle, results.append, client=client)
+            distributed.run_distributed(ranges, per_block, handle, results.append, client=client)
             wall, cpu = time.monotonic() - wall, time.process_time() - cpu
             assert len(results) == 8 * len(plan)
-            tasks = -(-len(segments) // per_block)
+            tasks = -(-len(ranges) // per_block)
             found += [
                 Measurement(f"empty run of {len(results):,} tiles, wall", wall, "s"),
                 Measurement("client and scheduler, CPU per task", 1e3 * cpu / tasks, "ms", 5.0),
                 Measurement("client and scheduler, memory it adds", peak_megabytes() - before, "MB", 500.0),
             ]
+        found += many_integrations(folder)
         found += real_planning(folder)
     return found

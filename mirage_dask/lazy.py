@@ -1,7 +1,7 @@
 """Exposures as dask arrays and xarray datasets over virtual arrays.
 
-Chunks are tiles (see `store.tiles`), so that a computed chunk is a unit of the store, and a reduction over a whole exposure
-needs the memory of a few tiles. Integers and slices are handed down to the virtual array: a `TiledArray` keeps what is
+Chunks are the parts of tiles (see `store.tiles`), the units of computing, so that a reduction over a whole exposure
+needs the memory of a few parts. Integers and slices are handed down to the virtual array: a `TiledArray` keeps what is
 selected of it, and `raw[0][:, 900:1000]` computes that window only. (With dask's setting `array.query-planning: True`,
 arrays are plain ones of dask, which may ask for whole tiles: slower, the same values.)
 
@@ -118,7 +118,7 @@ def _chunks(axis: range, tiles: Sequence[int]) -> tuple[int, ...]:
 
 
 def as_dask(array: VirtualArray, grid: TileGrid) -> da.Array:
-    """Return a virtual array as a dask array whose chunks are tiles; in a stack, those of one exposure."""
+    """Return a virtual array as a dask array whose chunks are parts of tiles; in a stack, those of one exposure."""
     tiles = array.kind.select(grid.chunks)
     if array.stop is not None:
         tiles = ((1,) * (array.stop - array.start), *tiles)

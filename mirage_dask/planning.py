@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -26,6 +26,7 @@ from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate, instruments
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.darks.selection import dark_ramp
@@ -42,6 +43,7 @@ from mirage_dask.scene import (
     magnitude_owner,
     read_catalog,
 )
+from mirage_dask.scene.background_image import background_image
 from mirage_dask.settings import (
     CATALOG_TYPES,
     ROW_COLUMNS,
@@ -53,11 +55,10 @@ from mirage_dask.settings import (
 )
 from mirage_dask.settings.effects import NO_EFFECTS
 from mirage_dask.settings.row import read_overrides, read_references
+from mirage_dask.settings.sky import is_image
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
-
-Progress = Callable[[str, int, int], None]
 
 _LOG = logging.getLogger(__name__)
 
@@ -228,6 +229,7 @@ def _places(table: pd.DataFrame) -> list[str]:
 def _files_given(table: pd.DataFrame) -> set[str]:
     """Return the files that a plan may be made of and that somebody may exchange: overrides, PSFs, MIRAGE_DATA."""
     given = {path for text in set(table["overrides"]) for path in read_overrides(text).values()}
+    given |= {path for path in set(table["background"]) if is_image(path)}
     folders = set(table["psf_path"])
     sources = {name for text in set(table["references"]) for name in read_references(text)}
     if MIRAGE_DATA in sources or set(table["darks"]) != {"model"}:
@@ -294,23 +296,12 @@ def _spec(
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
-    rays, level = row.cosmic_rays, row.background
+    rays = row.cosmic_rays
     rate = cosmic_ray_rate(rays.library) * rays.scale if rays else 0.0
-    when = datetime.fromisoformat(row.start_time) if level == "date" else None
-    if when is not None:
-        level = LEVELS[0]  # any level is the sky of that day
     pack = references.packs[row.name]
     attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
-    background = background_rate(
-        level,
-        *row.optics,
-        ra=row.ra_ref,
-        dec=row.dec_ref,
-        gain=ReferencePack.open(url, pack).meta["mean_gain"],
-        when=when,
-    )
-    layers = [(UniformBackground.kind, UniformBackground(background).key)] if background else []
+    layers = _background(row, ReferencePack.open(url, pack), f"{url}/sources")
     for kind in SOURCE_TABLES:
         key = sources.get((kind, row.catalogs.get(kind), *row.optics))
         layers += [(kind, key)] if key else []
@@ -328,3 +319,24 @@ def _spec(
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
     )
+
+
+def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> list[tuple[str, str]]:
+    """Return the layer of the background of an exposure, none where it is dark."""
+    level, gain = row.background, float(pack.meta["mean_gain"])
+    if isinstance(level, str) and is_image(level):
+        shape = row.ny, row.nx
+        image = background_image(
+            level, gain=gain, full_frame=pack.array.science_shape, x0=row.x0, y0=row.y0, shape=shape
+        )
+        return [(image.kind, image.save(tables))]
+    when = datetime.fromisoformat(row.start_time) if level == "date" else None
+    rate = background_rate(
+        LEVELS[0] if when else level,  # any level is the sky of that day
+        *row.optics,
+        ra=row.ra_ref,
+        dec=row.dec_ref,
+        gain=gain,
+        when=when,
+    )
+    return [(UniformBackground.kind, UniformBackground(rate).key)] if rate else []

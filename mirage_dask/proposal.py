@@ -22,8 +22,9 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
+from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
-from mirage_dask.planning import Progress, add_settings, launch_notes, make_plan, refuse_catalogs
+from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs
 from mirage_dask.pointing import roll_warning
 from mirage_dask.reference.pinning import pin_files
 from mirage_dask.settings import Settings, load_settings

@@ -180,10 +180,10 @@ def _open(store: SimulationStore, name: str, drop: str | Iterable[str] | None) -
         if key in dropped:
             continue
         variable = VARIABLES[key]
-        tile = dict(zip(variable.dimensions, variable.select(grid.tile), strict=True))
+        part = dict(zip(variable.dimensions, variable.select(grid.part), strict=True))
         lazy = indexing.LazilyIndexedArray(_LazyBackendArray(array))
         data[key] = xr.Variable(
-            variable.dimensions, lazy, variable.attributes, encoding={"preferred_chunks": tile}
+            variable.dimensions, lazy, variable.attributes, encoding={"preferred_chunks": part}
         )
     coords = {k: v for k, v in coordinates(spec).items() if k not in dropped}
     return xr.Dataset(data, coords=coords, attrs={**attributes(plan, spec), "raw_from": raw_from})

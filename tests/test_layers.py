@@ -49,7 +49,8 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "mirage_dask.reference": [
         {"pinning"},
-        {"checking", "prepare"},
+        {"checking"},
+        {"prepare"},
         {"sources"},
         {"crds", "darks"},
         {"builtin", "packs"},

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirage_dask.io.progress import Progress
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -103,22 +105,23 @@ def say_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Progress]:
     """Give a function (what, done, of how many) that shows a bar on stderr; in a log, a line every few seconds."""
     console = _console(stderr=True)
     if not console.is_terminal:
         yield _log_lines(console)
         return
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+    from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what, done, count: bar.update(task, description=what, completed=done, total=count)
 
 
 @contextmanager
-def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bytes() -> Iterator[Progress]:
     """Give a function (what, bytes done, of how many) as `progress_bar` does, with sizes, speed and time left."""
     console = _console(stderr=True)
     if not console.is_terminal:
@@ -127,11 +130,11 @@ def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
     from rich.progress import (
         BarColumn,
         DownloadColumn,
-        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
+    from rich.progress import Progress as Bar
     from rich.table import Column
 
     columns = (
@@ -143,14 +146,12 @@ def progress_bytes() -> Iterator[Callable[[str, int, int], None]]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True) as bar:
+    with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task("", total=None)
         yield lambda what, done, count: bar.update(task, description=what, completed=done, total=count)
 
 
-def _log_lines(
-    console: Console, seconds: float = 5.0, form: Callable[[int], str] = str
-) -> Callable[[str, int, int], None]:
+def _log_lines(console: Console, seconds: float = 5.0, form: Callable[[int], str] = str) -> Progress:
     told = time.monotonic()
 
     def show(what: str, done: int, count: int) -> None:

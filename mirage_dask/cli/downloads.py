@@ -65,7 +65,7 @@ def add(actions: Any) -> None:
 
 def download(arguments: argparse.Namespace) -> int:
     """Download what is asked and print the line that sets MIRAGE_DATA."""
-    from mirage_dask.download.http import Patience
+    from mirage_dask.download.http import RetryPolicy
     from mirage_dask.download.mirage_data import DownloadError, download_reffiles
 
     start = time.monotonic()
@@ -83,7 +83,7 @@ def download(arguments: argparse.Namespace) -> int:
                 skip_soss=arguments.skip_soss,
                 base_url=arguments.base_url,
                 parallel=arguments.parallel,
-                patience=Patience(attempts=arguments.attempts),
+                policy=RetryPolicy(attempts=arguments.attempts),
                 keep_archives=arguments.keep_archives,
                 check_space=not arguments.no_space_check,
                 dry_run=arguments.dry_run,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli import downloads
@@ -20,6 +20,7 @@ from mirage_dask.cli.arguments import (
 from mirage_dask.cli.console import complain, duration, progress_bar, say, say_json, say_table, tell
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
+from mirage_dask.io.progress import Progress
 
 if TYPE_CHECKING:
     from mirage_dask.instruments import Detector
@@ -125,7 +126,7 @@ def build(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _build_named(arguments: argparse.Namespace, progress: Callable[[str, int, int], None]) -> None:
+def _build_named(arguments: argparse.Namespace, progress: Progress) -> None:
     """Build every named filter for each named detector that has it."""
     from mirage_dask.instruments import get_detector
     from mirage_dask.reference.builtin.cache import build_cache

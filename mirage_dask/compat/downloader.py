@@ -3,42 +3,52 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from mirage_dask.compat.one_exposure import tell
 from mirage_dask.download import mirage_data
+from mirage_dask.io.progress import Progress
+
+ARGUMENTS = (
+    "instrument",
+    "dark_type",
+    "skip_darks",
+    "single_dark",
+    "skip_cosmic_rays",
+    "skip_psfs",
+    "skip_soss",
+)
+"""Mirage's arguments after the directory, in its order."""
 
 
-def download_reffiles(
-    directory: str | Path,
-    instrument: str = "all",
-    dark_type: str = "linearized",
-    skip_darks: bool = False,
-    single_dark: bool = False,
-    skip_cosmic_rays: bool = False,
-    skip_psfs: bool = False,
-    skip_soss: bool = False,
-    *,
-    psf_version: str = "gridded",
-) -> None:
-    """Download and unpack: `mirage_dask.download.mirage_data.download_reffiles` with its arguments in Mirage's order."""
-    report = mirage_data.download_reffiles(
-        directory,
-        instrument,
-        psf_version=psf_version,
-        dark_type=dark_type,
-        skip_darks=skip_darks,
-        single_dark=single_dark,
-        skip_cosmic_rays=skip_cosmic_rays,
-        skip_psfs=skip_psfs,
-        skip_soss=skip_soss,
-        progress=_now_and_then(),
-    )
+def download_reffiles(directory: str | Path, *positional: Any, **options: Any) -> None:
+    """Download and unpack Mirage's reference files.
+
+    Parameters
+    ----------
+    directory
+        Gets the folder `mirage_data`.
+    *positional
+        In Mirage's order: instrument, dark_type, skip_darks, single_dark, skip_cosmic_rays, skip_psfs, skip_soss.
+    **options
+        These and others by name, as for `mirage_dask.download.mirage_data.download_reffiles`.
+
+    Raises
+    ------
+    InputError, DownloadError
+        As by that function.
+    """
+    if len(positional) > len(ARGUMENTS):
+        raise TypeError(
+            f"download_reffiles takes the directory and at most {len(ARGUMENTS)} more arguments by position"
+        )
+    given = dict(zip(ARGUMENTS, positional, strict=False))
+    report = mirage_data.download_reffiles(directory, **{"progress": _now_and_then()} | options, **given)
     tell(f"{len(report.files)} archives are in place; set MIRAGE_DATA: {report.reminder}")
 
 
-def _now_and_then(seconds: float = 10.0) -> Callable[[str, int, int], None]:
+def _now_and_then(seconds: float = 10.0) -> Progress:
     """Return a progress callback that writes a line every few seconds."""
     told = time.monotonic()
 

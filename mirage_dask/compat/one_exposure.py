@@ -15,7 +15,9 @@ from mirage_dask.errors import InputError
 from mirage_dask.exposure.levels import mask_plane, saturation_level
 from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
-from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
+from mirage_dask.fits.ramp_models import RampProduct
+from mirage_dask.fits.segments import segments_of
+from mirage_dask.fits.uncal import uncal_name, write_uncal
 from mirage_dask.proposal import Proposal, open_yaml
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.run.executors.choice import processors
@@ -82,7 +84,7 @@ class OneExposure:
         return self.proposal.exposure(self.row["name"], **pieces)
 
     def write(self, dataset: xr.Dataset) -> Path:
-        """Write the ramps that the file asks for, raw, linear or both; return the path, of the raw one if it is made."""
+        """Write the ramps that the file asks for, raw, linear or both; return the path of the first file, raw if any."""
         asked = str(self.output.get("datatype") or "raw")
         folder = Path(str(self.output.get("directory") or "."))
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,6 @@ class OneExposure:
         row = plan.row(name)
         spec = plan.spec(row)
         pack = open_references(spec, plan.url).pack
-        about = spec, plan.table_row(name), provenance_cards(plan, spec)
 
         def compute(variable: str, window: Window) -> npt.NDArray[Any]:
             box = (window.integrations, window.groups, window.rows, window.columns)
@@ -101,14 +102,16 @@ class OneExposure:
         def linear(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
             return compute("linear", window), saturation_level(spec, pack, window)
 
-        written = []
-        if "raw" in asked or "linear" not in asked:
-            written.append(folder / uncal_name(name))
-            windows = plan.grid(row).windows()
-            raw = computed_pixels(partial(compute, "raw"), windows, threads=processors())
-            write_uncal(written[-1], raw, *about)
-        if "linear" in asked:
-            written.append(folder / linear_name(name))
-            ramp = computed_pixels(linear, plan.grid(row).windows(), threads=processors())
-            write_linear(written[-1], ramp, mask_plane(spec, pack), *about)
-        return written[0]
+        raw_files, linear_files = [], []
+        for segment in segments_of(spec.shape):
+            product = RampProduct.of(plan, spec, segment)
+            windows = partial(plan.grid(row).boxes, segment.integrations)
+            if "raw" in asked or "linear" not in asked:
+                raw_files.append(folder / uncal_name(name, segment))
+                raw = computed_pixels(partial(compute, "raw"), windows(), threads=processors())
+                write_uncal(raw_files[-1], raw, product)
+            if "linear" in asked:
+                linear_files.append(folder / linear_name(name, segment))
+                ramp = computed_pixels(linear, windows(), threads=processors())
+                write_linear(linear_files[-1], ramp, mask_plane(spec, pack), product)
+        return (raw_files or linear_files)[0]

@@ -1,1 +1,1 @@
-"""MIRAGE_DATA from the network: the catalogue of archives, resumable downloads, safe unpacking."""
+"""Mirage's reference files (MIRAGE_DATA) from the network: resumable downloads, safe unpacking."""

@@ -1,7 +1,7 @@
-"""What there is to download for MIRAGE_DATA: archives, where they lie, and which of them a choice of options means.
+"""Which archives of MIRAGE_DATA exist, where they are, and which of them a choice of options selects.
 
-The table is `data/mirage_data.ecsv`; its header states where names, places and figures come from. The server publishes
-neither exact sizes nor checksums, so the figures are about right and the column for checksums is empty.
+The table is `data/mirage_data.ecsv`; its header states the source of names, places and sizes. The server publishes neither
+exact sizes nor checksums, so sizes are approximate and the column for checksums is empty.
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ class Archive:
     detector: str = ""
     """Of a dark."""
     disk: int | None = None
-    """Bytes of the archive and of what is unpacked from it, about."""
+    """Bytes of the archive and of what is unpacked from it, approximately."""
     address: str = ""
-    """Where it lies when it is not below the default base address."""
+    """Its address when it is not below the default base address."""
     checksum: str = ""
     """Such as 'sha256:0123…' or 'md5:0123…', when one is published."""
 
@@ -63,13 +63,13 @@ class Archive:
         return f"{FOLDER}/{self.path.removesuffix('.gz')}"
 
     @property
-    def most_packed(self) -> int:
-        """Bytes that no honest version of this archive exceeds."""
-        return 2 * (self.disk or UNKNOWN)
+    def packed(self) -> int:
+        """Bytes of the archive itself, approximately; 0 where unknown."""
+        return (self.disk or 0) // 2
 
     @property
     def most_unpacked(self) -> int:
-        """Bytes that what is unpacked from an honest version does not exceed."""
+        """Bytes that the unpacked files of a genuine version do not exceed."""
         return 8 * (self.disk or UNKNOWN)
 
     def url(self, base_url: str) -> str:
@@ -102,7 +102,7 @@ def base_address(given: str | None) -> str:
     Raises
     ------
     InputError
-        If it is no http or https address.
+        If it is not a valid http or https address.
     """
     value = given or os.environ.get(BASE_URL_VARIABLE) or BASE_URL
     origin = "base_url" if given else BASE_URL_VARIABLE
@@ -112,7 +112,9 @@ def base_address(given: str | None) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise InputError(f"{origin} is {value!r}; give an address such as {BASE_URL}")
+        raise InputError(
+            f"{origin} is {value!r}, which is not a valid http address; give one such as {BASE_URL}"
+        )
     return value.rstrip("/") + "/"
 
 
@@ -128,12 +130,27 @@ def select_archives(
     skip_soss: bool = False,
     catalogue: Iterable[Archive] | None = None,
 ) -> tuple[Archive, ...]:
-    """Return the archives that the options of `mirage_dask.download.mirage_data.download_reffiles` mean.
+    """Return the archives that options select.
+
+    Parameters
+    ----------
+    instrument
+        'nircam', 'niriss' or 'fgs', several of them (a list, or separated by commas), or 'all'.
+    psf_version
+        'gridded', the libraries in use, or 'subpixel', those that Mirage dropped in 2019 and this package cannot read.
+    dark_type
+        'linearized', 'raw' or 'both'.
+    skip_darks, skip_cosmic_rays, skip_psfs, skip_soss
+        Leave these out.
+    single_dark
+        Only one dark of each detector.
+    catalogue
+        The archives to select from; default all.
 
     Raises
     ------
     InputError
-        With all options that have no such value.
+        If an option has a value that is not allowed; all of them together.
     """
     problems: list[str] = []
     wanted = _instruments(instrument, problems)
@@ -167,10 +184,10 @@ def _instruments(given: str | Iterable[str], problems: list[str]) -> set[str]:
     allowed = (*INSTRUMENTS, "all")
     wrong = [name for name in names if name not in allowed]
     problems += [
-        f"instrument {name!r} is none of {', '.join(allowed)}{nearest(name, allowed)}" for name in wrong
+        f"instrument {name!r} is not one of {', '.join(allowed)}{nearest(name, allowed)}" for name in wrong
     ]
     if not names:
-        problems.append(f"instrument names nothing; give one or several of {', '.join(allowed)}")
+        problems.append(f"instrument is empty; give one or several of {', '.join(allowed)}")
     return set(INSTRUMENTS) if "all" in names else set(names)
 
 
@@ -178,5 +195,5 @@ def _one_of(option: str, given: str, allowed: tuple[str, ...], problems: list[st
     value = str(given).strip().lower()
     value = _ALIASES.get(value, value)
     if value not in allowed:
-        problems.append(f"{option} {given!r} is none of {', '.join(allowed)}{nearest(value, allowed)}")
+        problems.append(f"{option} {given!r} is not one of {', '.join(allowed)}{nearest(value, allowed)}")
     return value

@@ -1,13 +1,12 @@
-"""Fetch one file over HTTP, so that it is whole or not there: resumable, checked, and sceptical of what servers say.
+"""Download a file over HTTP atomically: resumable, checksummed, validated against the server's headers.
 
-    NAME             the file, when all of it is there
+    NAME             the complete file
     NAME.part        what has arrived so far
-    NAME.part.json   which version of the remote file that is: ETag, Last-Modified, size, checksums
+    NAME.part.json   the version of the remote file that this is a part of: ETag or Last-Modified, and size
 
-A partial file goes on with a range request if the server still has that version, and starts again if not. A connection that
-drops is tried again after a pause that doubles; attempts are counted from the last progress. A file is whole when it has the
-size that the server states and the checksums that the catalogue or the server gives; compressed files are checked once more
-by their own checksum when they are unpacked.
+A partial file is continued by a conditional range request (If-Range): a server that has another version by now, or no
+ranges, sends the file from the start. A broken connection is tried again after a pause that doubles; attempts are counted
+from the last progress. This is one loop of our own because retries of libraries (urllib3, pooch) start again from byte 0.
 """
 
 from __future__ import annotations
@@ -18,400 +17,287 @@ import json
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.download.remote import (
-    REDIRECTS,
-    Remote,
-    innermost_reason,
-    new_session,
-    no_connection,
-    remote_of,
-    shown,
-    transport_errors,
-    whole_number,
-)
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.io.atomic import write_beside
+from mirage_dask.io.network import innermost_reason, shown
 
 CHUNK = 1 << 16
 RETRIED = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 LONGEST_WAIT = 60.0
 """Seconds between two attempts at most."""
+KEPT = "run the same command again: what has arrived is kept"
+MIRROR = "check address and network, or set MIRAGE_DASK_DOWNLOAD_URL to a mirror"
 
 
 class FetchError(ReferenceFileError):
-    """A file could not be fetched."""
+    """A file could not be downloaded."""
 
-    def __init__(self, message: str, *, hopeless: bool = False):
+    def __init__(self, message: str, *, fatal: bool = False):
         super().__init__(message)
-        self.hopeless = hopeless
-        """True when no other file can be expected to fare better: disk full, host unreachable."""
+        self.fatal = fatal
+        """True when other files will fail in the same way: disk full, server unreachable."""
 
 
 class StoppedError(Exception):
-    """Fetching was told to stop."""
+    """The download was stopped by another thread."""
+
+
+class _Retryable(Exception):
+    """An error that another attempt may resolve."""
+
+    def __init__(self, reason: str, *, wait: float = 0.0, fatal: bool = False):
+        super().__init__(reason)
+        self.wait, self.fatal = wait, fatal
+
+
+class _Permanent(Exception):
+    """An error that no other attempt will resolve."""
 
 
 @dataclass(frozen=True)
-class Patience:
+class RetryPolicy:
     """How often and how long to try."""
 
     attempts: int = 5
     """Attempts without progress."""
     backoff: float = 1.0
-    """Seconds before the second attempt; doubles from then on, up to a minute."""
+    """Seconds before the second attempt; doubles with each further one, up to a minute."""
     timeout: float = 30.0
     """Seconds without an answer or a byte."""
 
-    def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures in a row."""
-        return float(min(LONGEST_WAIT, self.backoff * 2 ** min(failures - 1, 20)))
 
-
-PATIENT = Patience()
-
-
-@dataclass(frozen=True)
-class Fetched:
-    """A file that is whole."""
-
-    size: int
-    sha256: str
-    resumed: bool
-    """True when parts of it came in different answers."""
-    remote: Remote | None = None
-
-
-class _Again(Exception):
-    """What another attempt may mend."""
-
-    def __init__(self, why: str, *, wait: float = 0.0, unreachable: bool = False):
-        super().__init__(why)
-        self.wait, self.unreachable = wait, unreachable
-
-
-class _Never(Exception):
-    """What no other attempt will mend; the second argument is the remedy."""
+DEFAULT_POLICY = RetryPolicy()
 
 
 def fetch(
     url: str,
     target: Path,
     *,
-    most: int,
     checksum: str = "",
-    patience: Patience = PATIENT,
+    policy: RetryPolicy = DEFAULT_POLICY,
     progress: Callable[[int, int | None], None] = lambda _done, _total: None,
     stop: threading.Event | None = None,
-) -> Fetched:
-    """Fetch a file, or what is missing of it.
+) -> bool:
+    """Download a file, or the missing rest of it; a file that is there already is taken as it is.
 
     Parameters
     ----------
     url
         Its http or https address.
     target
-        Where it goes. A file that stands there already is taken if it has the size of the remote one.
-    most
-        Bytes that it cannot have: more is refused.
+        Where it goes.
     checksum
         Such as 'sha256:0123…', when it is known.
-    patience
+    policy
         How often and how long to try.
     progress
-        Called with bytes so far and in all (None: unknown).
+        Called with (bytes so far, bytes in all or None where unknown).
     stop
-        Set by another thread to end fetching; the partial file stays.
+        Set by another thread to end the download; the partial file stays.
+
+    Returns
+    -------
+    bool
+        True when it came as a whole, in one answer that stated its length.
 
     Raises
     ------
     FetchError
-        If it cannot be had, with the reason and the remedy. The partial file stays if it can be of use.
+        If it cannot be downloaded, with the reason and the remedy. The partial file stays if it can be continued.
     StoppedError
         If `stop` was set.
     """
-    job = _Job(url, target, most, checksum, patience, progress, stop or threading.Event())
-    failures, furthest = 0, job.here()
+    job = _Download(url, target, policy.timeout, progress, stop or threading.Event())
+    if target.exists():
+        job.discard()
+        return False
+    what = f"{target.name} could not be downloaded from {shown(url)}"
+    failures, furthest = 0, job.size()
     while True:
         try:
-            return job.attempt()
-        except _Never as error:
-            why, remedy = error.args
-            raise FetchError(
-                f"{target.name} could not be fetched from {shown(url)}: {why}; {remedy}."
-            ) from error
+            whole = job.attempt()
+            job.finish(checksum)
+            return whole
+        except _Permanent as error:
+            raise FetchError(f"{what}: {error}; {MIRROR}.") from error
         except OSError as error:
-            raise _disk_error(error, target, url) from error
-        except _Again as error:
-            failures = 1 if job.here() > furthest else failures + 1
-            furthest = max(furthest, job.here())
-            if failures >= patience.attempts:
-                tried = "once" if failures == 1 else f"{failures} times in a row"
+            raise disk_error(what, target.parent, error) from error
+        except _Retryable as error:
+            failures = 1 if job.size() > furthest else failures + 1
+            furthest = max(furthest, job.size())
+            if failures >= policy.attempts:
+                remedy = MIRROR if error.fatal else KEPT
                 raise FetchError(
-                    f"{target.name} could not be fetched from {shown(url)} (tried {tried}): {error}; "
-                    + (
-                        "check the network, or set MIRAGE_DASK_DOWNLOAD_URL to a mirror."
-                        if error.unreachable
-                        else "run the same again later: what has arrived is kept."
-                    ),
-                    hopeless=error.unreachable,
+                    f"{what} (attempts without progress: {failures}): {error}; {remedy}.", fatal=error.fatal
                 ) from error
-            if job.stop.wait(max(error.wait, patience.pause(failures))):
+            pause = min(LONGEST_WAIT, max(error.wait, policy.backoff * 2 ** min(failures - 1, 20)))
+            if job.stop.wait(pause):
                 raise StoppedError from None
 
 
-class _Job:
-    """The fetching of one file: its paths, and one attempt at a time."""
+class _Download:
+    """The download of one file: its paths, and one attempt at a time."""
 
     def __init__(
         self,
         url: str,
         target: Path,
-        most: int,
-        checksum: str,
-        patience: Patience,
+        timeout: float,
         progress: Callable[[int, int | None], None],
         stop: threading.Event,
     ):
-        self.url, self.target, self.most, self.checksum = url, target, most, checksum
-        self.patience, self.progress, self.stop = patience, progress, stop
+        self.url, self.target, self.timeout, self.progress, self.stop = url, target, timeout, progress, stop
         self.part = target.with_name(f"{target.name}.part")
         self.notes = target.with_name(f"{target.name}.part.json")
-        self.resumed = False
 
-    def here(self) -> int:
+    def size(self) -> int:
         """Return the size of the partial file."""
-        try:
-            return self.part.stat().st_size
-        except OSError:
-            return 0
+        return self.part.stat().st_size if self.part.exists() else 0
 
-    def known(self) -> Remote | None:
-        """Return which version the partial file is of, None if nobody knows."""
+    def version(self) -> tuple[str, int | None]:
+        """Return what is known of the partial file: its validator (ETag or Last-Modified), its size when it is complete."""
         try:
-            return Remote(**json.loads(self.notes.read_text(encoding="utf-8")))
+            validator, total = json.loads(self.notes.read_text(encoding="utf-8"))
+            return str(validator), total
         except (OSError, ValueError, TypeError):
-            return None
+            return "", None
 
-    def forget(self) -> None:
+    def discard(self) -> None:
         """Remove the partial file."""
         for path in (self.part, self.notes):
             path.unlink(missing_ok=True)
-        self.resumed = False
 
-    def attempt(self) -> Fetched:
-        """Ask once and take what comes."""
-        import requests
-
+    def attempt(self) -> bool:
+        """Complete the partial file by one request; return whether that gave all of it, with its length stated."""
         if self.stop.is_set():
             raise StoppedError
-        self.target.parent.mkdir(parents=True, exist_ok=True)
-        if self.target.exists() and not self.part.exists():
-            os.replace(self.target, self.part)  # somebody put it there: whole if it has the right size
-            self.notes.unlink(missing_ok=True)
-        offset, known = self.here(), self.known()
-        if known and offset and known.total == offset:
-            self.resumed = True
-            return self.finish(known)
-        headers = {"Range": f"bytes={offset}-"} if offset else {}
-        if offset and known and known.etag.startswith('"'):
-            headers["If-Range"] = known.etag
-        with new_session() as session:
-            try:
-                answer = session.get(self.url, headers=headers, stream=True, timeout=self.patience.timeout)
-            except requests.TooManyRedirects as error:
-                raise _Never(
-                    f"it is redirected more than {REDIRECTS} times", "the server is at fault: try a mirror"
-                ) from error
-            except requests.exceptions.SSLError as error:
-                raise _Never(
-                    f"its certificate is not trusted ({innermost_reason(error)})",
-                    "check date and certificates of this machine, or set REQUESTS_CA_BUNDLE",
-                ) from error
-            except (
-                requests.exceptions.InvalidURL,
-                requests.exceptions.InvalidSchema,
-                requests.exceptions.MissingSchema,
-            ) as error:
-                raise _Never(f"its address is of no use ({error})", "correct the base address") from error
-            except requests.RequestException as error:
-                raise _Again(innermost_reason(error), unreachable=no_connection(error)) from error
-            with answer:
-                remote = self.take(answer, offset, known)
-        return self.finish(remote)
+        validator, total = self.version()
+        if not validator:  # nobody could tell whether the rest is of the same version
+            self.discard()
+        offset = self.size()
+        if offset and offset == total:
+            return False
+        with _session() as session:
+            headers = {"Range": f"bytes={offset}-", "If-Range": validator} if offset else {}
+            with self.ask(session, headers) as answer:
+                if answer.status_code == 200:
+                    offset, total = 0, _number(answer.headers.get("Content-Length"))
+                    self.discard()
+                    note = json.dumps([_validator(answer), total])
+                    write_beside(self.notes, lambda path: path.write_text(note, encoding="utf-8"))
+                elif answer.status_code != 206 or not offset:
+                    raise self.refusal(answer)
+                elif f"bytes {offset}-" not in answer.headers.get("Content-Range", ""):
+                    self.discard()
+                    raise _Retryable("the server sends another part of the file than it was asked for")
+                self.write(answer, offset, total)
+        return total is not None and not offset
 
-    def take(self, answer: Any, offset: int, known: Remote | None) -> Remote:
-        """Judge the head of an answer, write its body and return the version it is of."""
-        status = answer.status_code
-        if status == 206 and offset:
-            return self.go_on(answer, offset, known)
-        if status == 416 and offset:
-            total = re.fullmatch(r"bytes \*/(\d+)", answer.headers.get("Content-Range", ""))
-            remote = remote_of(self.url, answer.headers, total=int(total[1]) if total else None, whole=False)
-            if total and int(total[1]) == offset and (known is None or known.may_be(remote)):
-                return known or remote
-            self.forget()
-            raise _Again("the remote file is another one than before")
-        if status == 200:
-            remote = remote_of(
-                self.url, answer.headers, total=whole_number(answer.headers.get("Content-Length"))
-            )
-            self.expect(remote.total)
-            self.forget()
-            self.note(remote)
-            self.write(answer, 0, remote.total)
-            return remote
-        if status in RETRIED:
-            wait = min(float(whole_number(answer.headers.get("Retry-After")) or 0), LONGEST_WAIT)
-            raise _Again(f"the server answers {status} {answer.reason}", wait=wait)
-        raise _refusal(status, answer.reason)
+    def ask(self, session: Any, headers: dict[str, str]) -> Any:
+        """Return the answer to a request, its body unread."""
+        import requests
 
-    def go_on(self, answer: Any, offset: int, known: Remote | None) -> Remote:
-        """Append the rest, if it is the rest of what is here."""
-        stated = answer.headers.get("Content-Range", "")
-        found = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", stated)
-        total = int(found[3]) if found and found[3] != "*" else None
-        remote = remote_of(self.url, answer.headers, total=total, whole=False)
-        if found is None or int(found[1]) != offset or (total is not None and int(found[2]) >= total):
-            self.forget()
-            raise _Again(f"asked for bytes from {offset} on, the server sends {stated or 'others'!r}")
-        if known is None or not known.may_be(remote):
-            self.forget()
-            raise _Again("the remote file is another one than before")
-        self.expect(total)
-        self.resumed = True
-        end = known.total if total is None else total
-        self.write(answer, offset, end)
-        return known
+        try:
+            return session.get(self.url, headers=headers, stream=True, timeout=self.timeout)
+        except requests.RequestException as error:
+            reason, unreachable = innermost_reason(error), _is_unreachable(error)
+            # TooManyRedirects, certificates, and (ValueError) addresses that are not valid
+            if isinstance(error, requests.TooManyRedirects | requests.exceptions.SSLError | ValueError):
+                raise _Permanent(reason) from error
+            if unreachable:
+                reason = f"the server cannot be reached ({reason})"
+            raise _Retryable(reason, fatal=unreachable) from error
 
-    def expect(self, total: int | None) -> None:
-        """Refuse what cannot be."""
-        if total is not None and total > self.most:
-            raise _Never(
-                f"the server states {total:,} bytes, far more than it can have",
-                "check the base address: is it a copy of Mirage's reference files?",
-            )
+    def refusal(self, answer: Any) -> Exception:
+        """Return the error for an answer that is not the file."""
+        text = f"the server answers {answer.status_code} {answer.reason}"
+        if answer.status_code in RETRIED:
+            return _Retryable(text, wait=float(_number(answer.headers.get("Retry-After")) or 0))
+        if answer.status_code == 416:  # the partial file is longer than the remote one
+            self.discard()
+            return _Retryable(text)
+        return _Permanent(text)
 
-    def note(self, remote: Remote) -> None:
-        """Remember which version the partial file is of."""
-        write_json(self.notes, asdict(remote))
+    def write(self, answer: Any, offset: int, total: int | None) -> None:
+        """Write the body of an answer from `offset` on; `total` is the size of the whole file."""
+        from urllib3.exceptions import HTTPError
 
-    def write(self, answer: Any, offset: int, end: int | None) -> None:
-        """Write the body of an answer from `offset` on; `end` is the size of the whole file."""
-        done = offset
-        self.progress(done, end)
+        done, of = offset, "" if total is None else f" of {total:,}"
+        self.progress(done, total)
         with self.part.open("r+b" if offset else "wb") as file:
             file.seek(offset)
-            for chunk in _body(answer, length_known=end is not None):
-                if self.stop.is_set():
-                    raise StoppedError
-                done += len(chunk)
-                if done > self.most:
-                    self.forget()
-                    raise _Never(
-                        f"it goes on after {self.most:,} bytes, far more than it can have",
-                        "check the base address: is it a copy of Mirage's reference files?",
-                    )
-                file.write(chunk)
-                self.progress(done, end)
-            file.flush()
-            os.fsync(file.fileno())
-        if end is not None and done < end:
-            raise _Again(f"the connection ended after {done:,} of {end:,} bytes")
-        if end is not None and done > end:
-            self.forget()
-            raise _Again(f"the server sent {done:,} bytes after stating {end:,}")
+            try:
+                for chunk in answer.raw.stream(CHUNK, decode_content=False):
+                    file.write(chunk)
+                    done += len(chunk)
+                    self.progress(done, total)
+                    if self.stop.is_set():
+                        raise StoppedError
+            except HTTPError as error:
+                reason = innermost_reason(error)
+                raise _Retryable(f"the connection ended after {done:,}{of} bytes ({reason})") from error
+        if total is not None and done != total:
+            if done > total:
+                self.discard()
+            raise _Retryable(f"the connection ended after {done:,}{of} bytes")
 
-    def finish(self, remote: Remote) -> Fetched:
-        """Check the partial file and give it its name."""
-        expected = dict(remote.digests)
-        if self.checksum:
-            kind, _, value = self.checksum.partition(":")
-            expected[kind] = value.lower()
-        found = file_digests(self.part, {"sha256", *expected}, stop=self.stop)
-        for kind, value in expected.items():
-            if found[kind] != value:
-                self.forget()
-                raise _Again(f"its {kind} is {found[kind]} instead of {value}")
-        if self.target.name.endswith(".gz"):
-            with self.part.open("rb") as file:
-                start = file.read(512)
-            if start[:2] != b"\x1f\x8b":
-                self.forget()
-                page = re.search(rb"<(html|!doctype)", start, re.IGNORECASE)
-                raise _Never(
-                    f"what the server sends is {'a web page' if page else 'no gzip file'}",
-                    "check the base address, and that no log-in page or proxy stands between",
-                )
-        size = self.here()
+    def finish(self, checksum: str) -> None:
+        """Compare the checksum and give the file its name."""
+        kind, _, expected = checksum.partition(":")
+        if checksum and (found := file_digest(self.part, kind)) != expected.lower():
+            self.discard()
+            raise _Retryable(f"its {kind} is {found} instead of {expected}")
         os.replace(self.part, self.target)
         self.notes.unlink(missing_ok=True)
-        return Fetched(size=size, sha256=found["sha256"], resumed=self.resumed, remote=remote)
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write a value as JSON, whole or not at all; the caller sees to it that nobody else does so meanwhile."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    os.replace(temporary, path)
-
-
-def file_digests(path: Path, kinds: set[str], *, stop: threading.Event | None = None) -> dict[str, str]:
-    """Return hexadecimal checksums of a file by their kinds, 'sha256' or 'md5'."""
-    hashes = {kind: hashlib.new(kind, usedforsecurity=False) for kind in kinds}
+def file_digest(path: Path, kind: str = "sha256") -> str:
+    """Return the hexadecimal checksum of a file."""
     with path.open("rb") as file:
-        while chunk := file.read(1 << 22):
-            if stop is not None and stop.is_set():
-                raise StoppedError
-            for digest in hashes.values():
-                digest.update(chunk)
-    return {kind: digest.hexdigest() for kind, digest in hashes.items()}
+        return hashlib.file_digest(file, kind).hexdigest()
 
 
-def _body(answer: Any, *, length_known: bool) -> Iterator[bytes]:
-    """Yield the bytes of an answer as they were sent: what the network does is an `_Again`.
-
-    When the length is known, an early end is just an end: the caller says what is missing.
-    """
-    broken = transport_errors()
-    chunks = answer.raw.stream(CHUNK, decode_content=False)
-    while True:
-        try:
-            chunk = next(chunks, None)
-        except (broken.HTTPError, OSError, ValueError) as error:
-            if length_known and any(isinstance(e, broken.IncompleteRead) for e in (error, *error.args)):
-                return
-            raise _Again(f"the connection broke ({innermost_reason(error)})") from error
-        if chunk is None:
-            return
-        yield chunk
-
-
-def _refusal(status: int, reason: str) -> _Never:
-    remedies = {
-        401: "log in there, or set MIRAGE_DASK_DOWNLOAD_URL to a mirror",
-        403: "the server does not let you have it: set MIRAGE_DASK_DOWNLOAD_URL to a mirror",
-        404: "it is not there (any more): set MIRAGE_DASK_DOWNLOAD_URL to a mirror, or leave this kind of file out",
-    }
-    remedies[410] = remedies[404]
-    return _Never(
-        f"the server answers {status} {reason}",
-        remedies.get(status, "set MIRAGE_DASK_DOWNLOAD_URL to a mirror"),
-    )
-
-
-def _disk_error(error: OSError, target: Path, url: str) -> FetchError:
+def disk_error(what: str, directory: Path, error: OSError) -> FetchError:
+    """Return the error for a disk that cannot be written; `what` says what failed."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return FetchError(
-            f"The disk of {target.parent} is full while {target.name} is fetched from {shown(url)}; free some space and "
-            "run the same again: what has arrived is kept.",
-            hopeless=True,
-        )
+        return FetchError(f"{what}: the disk of {directory} is full; free some space and {KEPT}.", fatal=True)
     return FetchError(
-        f"{target.name} could not be fetched from {shown(url)}: {error.filename or target.parent} cannot be written "
-        f"({error.strerror or error}); choose a folder that can.",
-        hopeless=True,
+        f"{what}: {error.filename or directory}: {error.strerror or error}; make it writable, or choose another PATH."
     )
+
+
+def _session() -> Any:
+    import requests
+
+    session = requests.Session()
+    session.max_redirects = 10
+    # A server that compresses on the way would change sizes and ranges.
+    session.headers.update({"Accept-Encoding": "identity", "User-Agent": "mirage_dask"})
+    return session
+
+
+def _is_unreachable(error: Exception) -> bool:
+    """Return whether no connection could be made at all."""
+    import requests
+    from urllib3.exceptions import NewConnectionError
+
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.ProxyError):
+        return True
+    cause = error.args[0] if error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+
+
+def _validator(answer: Any) -> str:
+    """Return what identifies the version of a file byte for byte: a strong ETag, else its date, else ''."""
+    etag = answer.headers.get("ETag", "")
+    return etag if etag.startswith('"') else answer.headers.get("Last-Modified", "")
+
+
+def _number(text: str | None) -> int | None:
+    """Return the value of a header that is a whole number, else None."""
+    return int(text) if text and re.fullmatch(r"\d{1,18}", text.strip()) else None

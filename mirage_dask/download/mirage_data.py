@@ -1,36 +1,37 @@
 """Download Mirage's reference files (MIRAGE_DATA): several at once, resumable, checked, unpacked.
 
-`mirage_dask.download.catalogue` says what there is, `obtaining` gets one archive into its place, by `fetching` and
-`unpacking`; here is what concerns all of them: sizes, room on the disk, threads, and the errors of all files together.
+`catalogue` says which archives exist, `installer` downloads (`http`) and unpacks (`unpacking`) one of them; here is what
+concerns all of them: sizes, free space, threads, and the errors of all archives together.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
-import shutil
+import tarfile
 from collections.abc import Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from mirage_dask.download.archives import Meter, Progress, Workplace
 from mirage_dask.download.catalogue import FOLDER, Archive, base_address, select_archives
-from mirage_dask.download.http import PATIENT, FetchError, Patience, StoppedError
-from mirage_dask.download.remote import UnreachableError, remote_size, shown
+from mirage_dask.download.http import DEFAULT_POLICY, FetchError, RetryPolicy, StoppedError
+from mirage_dask.download.installer import ArchiveInstaller, DownloadProgress
 from mirage_dask.errors import InputError, ReferenceFileError
-
-_LOG = logging.getLogger(__name__)
+from mirage_dask.io import files
+from mirage_dask.io.atomic import remove_abandoned
+from mirage_dask.io.network import shown
+from mirage_dask.io.progress import Progress
 
 
 class DownloadError(ReferenceFileError):
-    """Some files could not be had; those that could are in place.
+    """Some archives could not be downloaded; the others are in place.
 
     Parameters
     ----------
     problems
-        One sentence per file.
+        One sentence per archive.
     """
 
     def __init__(self, problems: Sequence[str]):
@@ -40,7 +41,7 @@ class DownloadError(ReferenceFileError):
 
 @dataclass(frozen=True)
 class FileReport:
-    """What became of one archive."""
+    """Outcome of one archive."""
 
     name: str
     instrument: str
@@ -48,13 +49,13 @@ class FileReport:
     status: str
     """'present' before, 'fetched' now, or 'to fetch' in a dry run."""
     disk: int | None
-    """Bytes on the disk with what is unpacked from it, about; None where unknown."""
+    """Bytes on the disk with what is unpacked from it, approximately; None where unknown."""
     url: str
 
 
 @dataclass(frozen=True)
 class DownloadReport:
-    """What became of all of them."""
+    """Outcome of all archives."""
 
     directory: Path
     """What MIRAGE_DATA must point at."""
@@ -65,146 +66,87 @@ class DownloadReport:
         """The line for the shell that sets MIRAGE_DATA."""
         return f"export MIRAGE_DATA={shlex.quote(str(self.directory))}"
 
-    def __str__(self) -> str:
-        counts = {s: sum(f.status == s for f in self.files) for s in ("fetched", "present", "to fetch")}
-        told = ", ".join(f"{count} {status}" for status, count in counts.items() if count)
-        return f"{len(self.files)} archives: {told or 'none'}\n{self.reminder}"
-
 
 def download_reffiles(
     path: str | Path,
     instrument: str | Iterable[str] = "all",
     *,
-    psf_version: str = "gridded",
-    dark_type: str = "linearized",
-    skip_darks: bool = False,
-    single_dark: bool = False,
-    skip_cosmic_rays: bool = False,
-    skip_psfs: bool = False,
-    skip_soss: bool = False,
     base_url: str | None = None,
     parallel: int = 4,
-    patience: Patience = PATIENT,
+    policy: RetryPolicy = DEFAULT_POLICY,
     keep_archives: bool = False,
     check_space: bool = True,
     dry_run: bool = False,
     progress: Progress | None = None,
+    **selection: Any,
 ) -> DownloadReport:
     """Download Mirage's reference files and unpack them into the folder `mirage_data` of a directory.
 
-    What has arrived is kept: after an interruption or an error, the same call goes on from there.
+    What has arrived is kept: after an interruption or an error, the same call continues.
 
     Parameters
     ----------
     path
-        Directory that gets `mirage_data`; made when it does not exist. `~` and environment variables are replaced.
+        Directory that gets `mirage_data`; made if it does not exist. `~` and environment variables are replaced.
     instrument
-        'nircam', 'niriss' or 'fgs', several of them (a list, or with commas in between), or 'all'.
-    psf_version
-        'gridded', the libraries in use, or 'subpixel', those that Mirage dropped in 2019 and this package cannot read.
-    dark_type
-        'linearized', 'raw' or 'both'.
-    skip_darks, skip_cosmic_rays, skip_psfs, skip_soss
-        Leave these out.
-    single_dark
-        Only one dark of each detector.
+        'nircam', 'niriss' or 'fgs', several of them (a list, or separated by commas), or 'all'.
     base_url
         Address of a mirror with the paths of the original server; default: the environment variable
         MIRAGE_DASK_DOWNLOAD_URL, else that server.
     parallel
-        Files at once.
-    patience
+        Archives at once.
+    policy
         How often and how long to try.
     keep_archives
         Keep archives after unpacking them.
     check_space
         Refuse to start when the disk is too small.
     dry_run
-        Fetch nothing, ask nobody: report what would be fetched, with figures of the table.
+        Download nothing: report what would be downloaded.
     progress
-        Called with what is done (a text), bytes so far and bytes in all; never by two threads at once.
+        Called with (text, bytes so far, bytes in all); never by two threads at once.
+    **selection
+        psf_version, dark_type, skip_darks, single_dark, skip_cosmic_rays, skip_psfs, skip_soss, as for
+        `mirage_dask.download.catalogue.select_archives`.
 
     Returns
     -------
-    What became of every archive, and the line that sets MIRAGE_DATA.
+    DownloadReport
+        The outcome of every archive, and the line that sets MIRAGE_DATA.
 
     Raises
     ------
     InputError
-        If an option has no such value, all of them together.
+        If an option has a value that is not allowed.
     DownloadError
-        If files could not be had, all of them together, or if the disk is too small.
+        If archives could not be downloaded, all of them together, or if the disk is too small.
     """
-    chosen = select_archives(
-        instrument,
-        psf_version=psf_version,
-        dark_type=dark_type,
-        skip_darks=skip_darks,
-        single_dark=single_dark,
-        skip_cosmic_rays=skip_cosmic_rays,
-        skip_psfs=skip_psfs,
-        skip_soss=skip_soss,
-    )
-    return download_archives(
-        path,
-        chosen,
-        base_url=base_url,
-        parallel=parallel,
-        patience=patience,
-        keep_archives=keep_archives,
-        check_space=check_space,
-        dry_run=dry_run,
-        progress=progress,
-    )
-
-
-def download_archives(
-    path: str | Path,
-    chosen: Sequence[Archive],
-    *,
-    base_url: str | None = None,
-    parallel: int = 4,
-    patience: Patience = PATIENT,
-    keep_archives: bool = False,
-    check_space: bool = True,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> DownloadReport:
-    """Download and unpack these archives; see `download_reffiles`."""
-    if parallel < 1 or patience.attempts < 1:
+    chosen = select_archives(instrument, **selection)
+    if parallel < 1 or policy.attempts < 1:
         raise InputError("parallel and the number of attempts must be at least 1.")
-    base = base_address(base_url)
-    work = Workplace(_root(path), base, patience=patience, keep_archives=keep_archives, meter=Meter(progress))
-    pending = [archive for archive in chosen if not work.is_here(archive)]
+    if not hasattr(tarfile, "data_filter"):
+        raise InputError("Unpacking archives safely needs Python 3.11.4 or newer.")
+    root, base = _root(path), base_address(base_url)
+    installer = ArchiveInstaller(root, base, policy=policy, keep_archives=keep_archives)
+    pending = [archive for archive in chosen if not installer.is_installed(archive)]
     if pending and not dry_run:
-        with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="download") as pool:
-            try:
-                _run(work, pending, pool, parallel=parallel, check_space=check_space)
-            except BaseException:
-                work.stop.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    waiting = {archive.name for archive in pending}
+        remove_abandoned(installer.state)
+        if check_space:
+            _check_space(installer, pending, parallel=parallel)
+        _install_all(installer, pending, DownloadProgress(progress, pending), parallel=parallel)
     status = "to fetch" if dry_run else "fetched"
-    report = DownloadReport(
-        directory=work.root / FOLDER,
-        files=tuple(
-            FileReport(
-                name=archive.name,
-                instrument=archive.instrument,
-                kind=archive.kind,
-                status=status if archive.name in waiting else "present",
-                disk=archive.disk,
-                url=shown(archive.url(base)),
-            )
-            for archive in chosen
-        ),
+    reports = (
+        FileReport(
+            name=archive.name,
+            instrument=archive.instrument,
+            kind=archive.kind,
+            status=status if archive in pending else "present",
+            disk=archive.disk,
+            url=shown(archive.url(base)),
+        )
+        for archive in chosen
     )
-    if not dry_run:
-        for archive in chosen:
-            work.tidy(archive)
-        _LOG.info("%s", report)
-    return report
+    return DownloadReport(directory=root / FOLDER, files=tuple(reports))
 
 
 def _root(path: str | Path) -> Path:
@@ -218,34 +160,28 @@ def _root(path: str | Path) -> Path:
     return root
 
 
-def _run(
-    work: Workplace, pending: Sequence[Archive], pool: ThreadPoolExecutor, *, parallel: int, check_space: bool
+def _install_all(
+    installer: ArchiveInstaller, pending: Sequence[Archive], progress: DownloadProgress, *, parallel: int
 ) -> None:
-    """See that there is room, then obtain all archives."""
-    sizes = _ask_sizes(work, pending, pool)
-    if check_space:
-        _check_space(work, pending, sizes, parallel=parallel)
-    work.meter.begin(pending, sizes)
-    _obtain_all(work, pending, pool)
-
-
-def _obtain_all(work: Workplace, pending: Sequence[Archive], pool: ThreadPoolExecutor) -> None:
-    """Obtain all archives, and raise the problems of all together."""
-    running = {pool.submit(work.obtain, archive): archive for archive in pending}
+    """Install all archives, and raise the problems of all together."""
     problems: list[str] = []
     untried: list[str] = []
-    while running:
-        done, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in done:
-            archive = running.pop(future)
-            try:
-                future.result()
-            except StoppedError:
-                untried.append(archive.name)
-            except FetchError as error:
-                problems.append(str(error))
-                if error.hopeless:
-                    work.stop.set()
+    with ThreadPoolExecutor(max_workers=parallel, thread_name_prefix="download") as pool:
+        try:
+            running = {pool.submit(installer.install, archive, progress): archive for archive in pending}
+            for future in as_completed(running):
+                try:
+                    future.result()
+                except StoppedError:
+                    untried.append(running[future].name)
+                except FetchError as error:
+                    problems.append(str(error))
+                    if error.fatal:
+                        installer.stop.set()
+        except BaseException:
+            installer.stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
     if untried and problems:
         problems.append(
             f"{len(untried)} other files were not finished for this reason: {', '.join(sorted(untried))}."
@@ -254,66 +190,21 @@ def _obtain_all(work: Workplace, pending: Sequence[Archive], pool: ThreadPoolExe
         raise DownloadError(problems)
 
 
-def _ask_sizes(
-    work: Workplace, pending: Sequence[Archive], pool: ThreadPoolExecutor
-) -> dict[str, int | None]:
-    """Ask the server for sizes, at first for one: when it cannot be reached, that is said once."""
-    timeout = min(work.patience.timeout, 20.0)
-
-    def ask(archive: Archive) -> int | None:
-        try:
-            return remote_size(archive.url(work.base), timeout=timeout)
-        except UnreachableError:
-            return None
-
-    first = pending[0]
-    for failures in range(1, work.patience.attempts + 1):
-        try:
-            size = remote_size(first.url(work.base), timeout=timeout)
-            break
-        except UnreachableError as error:
-            if failures == work.patience.attempts:
-                remedy = "check the network, or set MIRAGE_DASK_DOWNLOAD_URL to a mirror"
-                raise DownloadError([f"{error}; {remedy}."]) from error
-            work.stop.wait(work.patience.pause(failures))
-    others = pool.map(ask, pending[1:])
-    return {first.name: size} | {a.name: s for a, s in zip(pending[1:], others, strict=True)}
-
-
-def space_needed(
-    pending: Sequence[Archive], sizes: dict[str, int | None], *, parallel: int, keep_archives: bool
-) -> int:
-    """Return the bytes that archives need on the disk at most, about.
-
-    Parameters
-    ----------
-    sizes
-        Bytes of each archive, as the server states them; None where it does not.
-    """
-    packed, unpacked = [], 0
-    for archive in pending:
-        size = sizes.get(archive.name)
-        disk = archive.disk if archive.disk is not None else 2 * (size or 0)
-        size = disk // 2 if size is None else size
-        packed.append(size)
-        unpacked += max(disk - size, size)
-    packed.sort(reverse=True)
+def space_needed(pending: Sequence[Archive], *, parallel: int, keep_archives: bool) -> int:
+    """Return the bytes that archives need on the disk at most, approximately; `parallel` of them are unpacked at once."""
+    packed = sorted((archive.packed for archive in pending), reverse=True)
+    unpacked = sum((archive.disk or 0) - archive.packed for archive in pending)
     return unpacked + sum(packed if keep_archives else packed[:parallel])
 
 
-def _check_space(
-    work: Workplace, pending: Sequence[Archive], sizes: dict[str, int | None], *, parallel: int
-) -> None:
-    needed = space_needed(pending, sizes, parallel=parallel, keep_archives=work.keep_archives)
-    needed -= sum(work.arrived(archive) for archive in pending)
-    place = work.root
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free
-    if needed > free:
+def _check_space(installer: ArchiveInstaller, pending: Sequence[Archive], *, parallel: int) -> None:
+    needed = space_needed(pending, parallel=parallel, keep_archives=installer.keep_archives)
+    needed -= sum(installer.arrived(archive) for archive in pending)
+    free = files.free_bytes(str(installer.root))
+    if free is not None and needed > free:
         raise DownloadError(
             [
-                f"The disk of {work.root} has {free / 1e9:.1f} GB free, and these {len(pending)} files need about "
+                f"The disk of {installer.root} has {free / 1e9:.1f} GB free, and these {len(pending)} files need about "
                 f"{needed / 1e9:.1f} GB; free some space, choose another PATH, or fetch less: one instrument, "
                 "--single-dark, --skip-darks, --skip-psfs."
             ]

@@ -1,10 +1,10 @@
-"""Unpack archives that come from elsewhere: nothing leaves the folder, nothing half done stays.
+"""Unpack downloaded archives safely: nothing is written outside the directory, nothing half unpacked stays.
 
-An archive is unpacked into a folder of its own. Only when all of it is there and its checksum is right are the files
-moved to their places, each by a rename, so that a file under its final name is whole.
+An archive is unpacked into a directory of its own. Only when all of it is unpacked and its checksum is right are the files
+moved to their places, each by a rename, so that a file under its final name is complete.
 
-What is refused: absolute names, `..`, links that lead out of the archive, devices and pipes, more bytes or members than
-agreed. Links within the archive become copies. Modes and owners of the archive are not kept.
+Names that lead out of the directory, links out of it, devices and pipes are refused by the `data` filter of `tarfile`; more
+bytes or members than agreed are refused here. Links within the archive become copies, so that no link is ever followed.
 """
 
 from __future__ import annotations
@@ -12,25 +12,27 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import posixpath
+import re
 import shutil
 import tarfile
 import zlib
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any, cast
 
 from mirage_dask.download.catalogue import FOLDER, INSTRUMENTS
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.io.atomic import write_atomically
+from mirage_dask.io.atomic import write_beside
 
 CHUNK = 1 << 20
 MEMBERS = 100_000
 """Most members of one archive."""
 HEADER = 1 << 24
-"""Bytes that the headers of one member may have."""
+"""Most bytes of the headers of one member."""
 
 
 class DamagedArchiveError(ReferenceFileError):
-    """An archive is truncated, garbage, or tries what no honest archive does."""
+    """An archive is truncated, not an archive, or unsafe to unpack; the text is the part of a sentence that says why."""
 
 
 class _Bounded:
@@ -38,58 +40,50 @@ class _Bounded:
 
     def __init__(self, stream: Any, limit: int):
         self._stream, self._limit = stream, limit
+        self.tell = stream.tell
         self.last = b""
 
     def read(self, count: int = -1) -> bytes:
-        if count < 0 or count > HEADER:
-            raise DamagedArchiveError("one of its headers is absurdly long")
-        self.last = data = self._stream.read(count)
-        self._check()
-        return data
+        if not 0 <= count <= HEADER:
+            raise DamagedArchiveError("one of its headers is too long")
+        self.last = self._stream.read(count)
+        self.check(self.tell())
+        return self.last
 
     def seek(self, place: int, whence: int = 0) -> int:
-        if whence == 0 and place > self._limit:
-            raise self._too_large()
-        found: int = self._stream.seek(place, whence)
-        self._check()
-        return found
+        self.check(place if whence == 0 else 0)
+        return int(self._stream.seek(place, whence))
 
-    def tell(self) -> int:
-        place: int = self._stream.tell()
-        return place
-
-    def _check(self) -> None:
-        if self._stream.tell() > self._limit:
-            raise self._too_large()
-
-    def _too_large(self) -> DamagedArchiveError:
-        return DamagedArchiveError(
-            f"it unpacks to more than {self._limit:,} bytes, far more than it can hold"
-        )
+    def check(self, size: int) -> None:
+        if size > self._limit:
+            raise DamagedArchiveError(
+                f"it unpacks to more than {self._limit:,} bytes, far more than it can hold"
+            )
 
 
 def unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> dict[str, int]:
-    """Unpack an archive into a folder.
+    """Unpack an archive into a directory.
 
     Parameters
     ----------
     archive
         A .tar.gz, or one compressed file.
     staging
-        A folder of its own, made anew.
+        A directory of its own; what is in it is removed first.
     target
         Name that one compressed file gets below `staging`; None for a .tar.gz, whose members keep their names.
     limit
-        Most bytes that may come out.
+        Most bytes that may be unpacked.
 
     Returns
     -------
-    Size by name (with /), relative to `staging`: the files of the folder mirage_data. What else a .tar.gz holds is left out.
+    dict
+        Size by name (with /), relative to `staging`: the files of the folder mirage_data. Others of a .tar.gz are left out.
 
     Raises
     ------
     DamagedArchiveError
-        If it is truncated, garbage, too large or tries to leave the folder.
+        If it is truncated, not an archive, too large or unsafe.
     OSError
         If the disk is full or cannot be written.
     """
@@ -102,22 +96,26 @@ def unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> d
 
 
 def _unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> dict[str, int]:
+    if not archive.stat().st_size:
+        raise DamagedArchiveError("it is empty")
     staging.mkdir(parents=True)
     try:
         with gzip.open(archive, "rb") as opened:
             stream = _Bounded(opened, limit)
             if target is None:
-                sizes = _unpack_members(stream, staging, limit)
+                sizes = _unpack_members(stream, staging)
             else:
-                sizes = {target: _copy(stream, staging / target)}
-            while stream.read(CHUNK):  # to the end: the checksum stands there
+                sizes = {target: _write(stream, staging / target)}
+            while stream.read(CHUNK):  # to the end: the checksum is there
                 pass
     except (gzip.BadGzipFile, zlib.error) as error:
-        raise DamagedArchiveError(f"it is no whole gzip file ({error})") from error
+        raise DamagedArchiveError(f"it is {_kind(archive)} ({error})") from error
     except EOFError as error:
         raise DamagedArchiveError("it is truncated") from error
+    except tarfile.FilterError as error:
+        raise DamagedArchiveError(f"one of its members is refused: {error}") from error
     except (tarfile.TarError, UnicodeError, ValueError, OverflowError) as error:
-        raise DamagedArchiveError(f"it is no whole tar archive ({error})") from error
+        raise DamagedArchiveError(f"it is not a valid tar archive ({error})") from error
     except RecursionError as error:
         raise DamagedArchiveError("its headers have no end") from error
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
@@ -127,12 +125,72 @@ def _unpack(archive: Path, staging: Path, *, target: str | None, limit: int) -> 
     return sizes
 
 
+def _kind(archive: Path) -> str:
+    with archive.open("rb") as file:
+        start = file.read(512)
+    page = re.search(rb"<(html|!doctype)", start, re.IGNORECASE)
+    return "a web page, of a log-in or a proxy" if page else "not a valid gzip file"
+
+
+def _unpack_members(stream: _Bounded, staging: Path) -> dict[str, int]:
+    """Unpack the regular files of a tar archive; return size by name."""
+    sizes: dict[str, int] = {}
+    links: list[tuple[str, str]] = []
+    total = 0
+    # Not a streaming mode ("r|"): it would read a long header into memory before this limit is asked.
+    tar = tarfile.TarFile(fileobj=cast(Any, stream), mode="r", errorlevel=1)
+    count = 0
+    while (member := tar.next()) is not None:
+        cast(Any, tar).members.clear()  # tarfile keeps all of them otherwise
+        count += 1
+        if count > MEMBERS:
+            raise DamagedArchiveError(f"it has more than {MEMBERS:,} members")
+        member = tarfile.data_filter(member, str(staging))
+        place = _place(member.name)
+        if member.islnk() or member.issym():
+            folder = posixpath.dirname(member.name) if member.issym() else ""
+            links.append((place, _place(posixpath.join(folder, member.linkname))))
+        elif member.isreg():
+            total += member.size  # of a sparse file: what it would take on the disk
+            stream.check(total)
+            if place and _write(tar.extractfile(member), staging / place) != member.size:
+                raise DamagedArchiveError(f"its member {member.name!r} is truncated")
+            sizes[place] = member.size
+    if stream.last != bytes(tarfile.BLOCKSIZE):
+        raise DamagedArchiveError("it is truncated: the mark at the end of a tar archive is missing")
+    sizes.pop("", None)
+    for place, source in links:
+        if place and source not in sizes:
+            raise DamagedArchiveError(f"its link {place!r} leads to nothing")
+        if place:
+            with (staging / source).open("rb") as file:
+                sizes[place] = _write(file, staging / place)
+    return sizes
+
+
+def _place(name: str) -> str:
+    """Return where a file of an archive belongs below PATH, '' for what is not part of MIRAGE_DATA."""
+    parts = posixpath.normpath(name).split("/")
+    if parts[-1].startswith("._"):  # added by macOS
+        return ""
+    if parts[0] in INSTRUMENTS:
+        parts.insert(0, FOLDER)
+    return "/".join(parts) if parts[0] == FOLDER and len(parts) > 1 else ""
+
+
+def _write(source: Any, place: Path) -> int:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with place.open("wb") as file:
+        shutil.copyfileobj(source, file, CHUNK)
+        return file.tell()
+
+
 def install(staging: Path, root: Path, sizes: dict[str, int]) -> None:
-    """Move unpacked files to their places below `root`, each by a rename, and remove the folder `staging`.
+    """Move unpacked files to their places below `root`, each by a rename, and remove the directory `staging`.
 
     Raises
     ------
-    OSError, ReferenceFileError
+    OSError
         If a place cannot be written.
     """
     for name in sorted(sizes):
@@ -143,112 +201,5 @@ def install(staging: Path, root: Path, sizes: dict[str, int]) -> None:
         except OSError as error:
             if error.errno != errno.EXDEV:  # a folder of the tree may be a link to another disk
                 raise
-            write_atomically(
-                place,
-                lambda temporary, source=source: shutil.copyfile(source, temporary),  # type: ignore[misc]
-                remedy="free some space there",
-            )
+            write_beside(place, lambda path, source=source: shutil.copyfile(source, path))  # type: ignore[misc]
     shutil.rmtree(staging, ignore_errors=True)
-
-
-def _unpack_members(stream: _Bounded, staging: Path, limit: int) -> dict[str, int]:
-    """Unpack the regular files of a tar archive; return size by name."""
-    sizes: dict[str, int] = {}
-    links: list[tuple[str, str]] = []
-    total = 0
-    # "r:" reads headers through the bounded stream; the streaming modes would fill memory first.
-    tar = tarfile.TarFile(fileobj=cast(Any, stream), mode="r", errorlevel=1)
-    count = 0
-    while (member := tar.next()) is not None:
-        cast(Any, tar).members.clear()  # tarfile keeps all of them otherwise
-        count += 1
-        if count > MEMBERS:
-            raise DamagedArchiveError(f"it has more than {MEMBERS:,} members")
-        name = _inner(member.name, member.name)
-        if member.issym():
-            folder = name.rpartition("/")[0]
-            lead = "" if member.linkname.startswith(("/", "\\")) else f"{folder}/"[not folder :]
-            links.append((name, _inner(lead + member.linkname, member.name)))
-        elif member.islnk():
-            links.append((name, _inner(member.linkname, member.name)))
-        elif member.isreg():
-            total += member.size
-            if total > limit:
-                raise DamagedArchiveError(
-                    f"it unpacks to more than {limit:,} bytes, far more than it can hold"
-                )
-            if _place(name):
-                sizes[_place(name)] = _copy_member(tar, member, staging / _place(name))
-        elif not member.isdir():
-            raise DamagedArchiveError(f"its member {member.name!r} is a device or a pipe")
-    if stream.last != bytes(tarfile.BLOCKSIZE):
-        raise DamagedArchiveError("it is truncated: the mark at the end of a tar archive is missing")
-    for name, source in links:
-        if _place(name):
-            if _place(source) not in sizes:
-                raise DamagedArchiveError(f"its link {name!r} leads to nothing")
-            _copy_file(staging / _place(source), staging / _place(name))
-            sizes[_place(name)] = sizes[_place(source)]
-    return sizes
-
-
-def _copy_member(tar: tarfile.TarFile, member: tarfile.TarInfo, place: Path) -> int:
-    content = tar.extractfile(member)
-    assert content is not None  # a regular file has one
-    size = _copy(content, place)
-    if size != member.size:
-        raise DamagedArchiveError(f"its member {member.name!r} is truncated")
-    return size
-
-
-def _inner(text: str, member: str) -> str:
-    """Return a name inside an archive without `.` and `..`.
-
-    Raises
-    ------
-    DamagedArchiveError
-        If it leads out.
-    """
-    if text.startswith(("/", "\\")) or text[1:2] == ":" or "\0" in text:
-        raise _leads_out(member)
-    parts: list[str] = []
-    for part in text.replace("\\", "/").split("/"):
-        if part == "..":
-            if not parts or text == member:
-                raise _leads_out(member)
-            parts.pop()
-        elif part not in ("", "."):
-            parts.append(part)
-    return "/".join(parts)
-
-
-def _leads_out(member: str) -> DamagedArchiveError:
-    return DamagedArchiveError(f"its member {member!r} leads out of the folder it is unpacked into")
-
-
-def _place(name: str) -> str:
-    """Return where a file of an archive belongs below PATH, '' for what is no part of MIRAGE_DATA."""
-    parts = name.split("/")
-    if parts[-1].startswith("._"):  # what macOS adds
-        return ""
-    if parts[0] in INSTRUMENTS:
-        parts.insert(0, FOLDER)
-    return "/".join(parts) if parts[0] == FOLDER and len(parts) > 1 else ""
-
-
-def _copy(source: IO[bytes] | _Bounded, place: Path) -> int:
-    """Write all of a stream to a file and to the disk; return the number of bytes."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    size = 0
-    with place.open("wb") as file:
-        while chunk := source.read(CHUNK):
-            file.write(chunk)
-            size += len(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return size
-
-
-def _copy_file(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(source, place)

@@ -1,1 +1,1 @@
-"""FITS files out of a store: uncal and linear ramps, their headers, tables and times."""
+"""FITS files out of a store: uncal and linear ramps, their segments, headers, tables and times."""

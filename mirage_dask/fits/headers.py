@@ -1,7 +1,8 @@
 """FITS keywords of an exposure, by the paths that JWST data models give them.
 
-What a keyword means is fixed by the JWST keyword dictionary; values come from the exposure table, the spec and the SIAF. Not
-written, because nothing here knows them: guide stars, ephemeris, engineering data.
+What a keyword means is fixed by the JWST keyword dictionary; values come from the exposure table, the spec and the SIAF.
+Times and NINTS are those of the exposure, also in a segment of it. Guide stars, ephemeris and engineering data are NOT
+written, because nothing here knows them.
 """
 
 from __future__ import annotations
@@ -32,12 +33,12 @@ def name_parts(name: str) -> dict[str, str]:
     Raises
     ------
     InputError
-        If it is no JWST root name.
+        If it is not a JWST root name.
     """
     match = _NAME.match(name)
     if match is None:
         raise InputError(
-            f"{name!r} is no JWST root name; it should look like jw42424001001_02101_00001_nrcb5. Make the plan with "
+            f"{name!r} is not a JWST root name; it should look like jw42424001001_02101_00001_nrcb5. Make the plan with "
             "such names."
         )
     return match.groupdict()

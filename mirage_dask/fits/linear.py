@@ -1,4 +1,4 @@
-"""Linear ramps (`_linear.fits`): what a perfect calibration up to the linearity correction would make of the raw ramp.
+"""Linear ramps (`_linear.fits`): the result of a perfect calibration up to the linearity correction.
 
 The layout is that of the pipeline's RampModel, which calwebb_detector1 takes:
 
@@ -16,40 +16,33 @@ RampModel has none any more) and no zero frame. Signal above saturation is kept,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.fits.headers import keyword_values
 from mirage_dask.fits.ramp_files import hollow
-from mirage_dask.fits.ramp_models import Card, write_ramp
+from mirage_dask.fits.ramp_models import RampProduct, write_ramp
+from mirage_dask.fits.segments import Segment, file_name
 from mirage_dask.reference.files.quality import FLAGS
-from mirage_dask.spec import ExposureSpec, Window
+from mirage_dask.spec import Window
 
 LinearPixels = Iterable[tuple[Window, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]
 """Windows that hold all groups, with (linear ramp, DN, (integration, group, y, x); saturation level, DN, (y, x))."""
 
 DONE = ("dq_init", "saturation", "superbias", "linearity")
-"""Steps of the pipeline that a linear ramp has behind it."""
+"""Steps of the pipeline that count as done in a linear ramp."""
 
 
-def linear_name(exposure: str) -> str:
-    """Return the file name of an exposure."""
-    return f"{exposure}_linear.fits"
+def linear_name(exposure: str, segment: Segment | None = None) -> str:
+    """Return the name of the linear file of an exposure, or of a segment of it."""
+    return file_name(exposure, "linear", segment)
 
 
-def write_linear(
-    path: Path,
-    ramp: LinearPixels,
-    mask: npt.NDArray[np.uint32],
-    spec: ExposureSpec,
-    row: Mapping[str, Any],
-    cards: Iterable[Card] = (),
-) -> None:
-    """Write one linear file, whole or not at all.
+def write_linear(path: Path, ramp: LinearPixels, mask: npt.NDArray[np.uint32], product: RampProduct) -> None:
+    """Write a linear file, whole or not at all.
 
     Parameters
     ----------
@@ -59,25 +52,16 @@ def write_linear(
         The ramp and the level of saturation, window by window.
     mask
         Standard data-quality flags, uint32 (y, x).
-    spec, row
-        The exposure and its row of the exposure table.
-    cards
-        (keyword, value, comment) put into the primary header besides the standard ones.
-
-    Raises
-    ------
-    InputError
-        If the row cannot make a header, or jwst's data models are not installed.
-    StoreError
-        If the file cannot be written.
+    product
+        The exposure or segment; errors are those of `write_ramp`.
     """
     arrays = {
-        "data": hollow(spec.shape, np.float32),
+        "data": hollow(product.shape, np.float32),
         "pixeldq": mask,
-        "groupdq": hollow(spec.shape, np.uint8),
+        "groupdq": hollow(product.shape, np.uint8),
     }
-    values = keyword_values(row, spec) | {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
-    write_ramp(path, "RampModel", arrays, _extensions(ramp), values, spec, row, cards)
+    done = {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
+    write_ramp(path, product, "RampModel", arrays, _extensions(ramp), done)
 
 
 def _extensions(ramp: LinearPixels) -> Iterator[tuple[str, Window, npt.NDArray[Any]]]:

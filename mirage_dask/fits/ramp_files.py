@@ -114,7 +114,7 @@ class RampFile:
                 f"{extension} takes {hole.dtype} {window.shape}, not {values.dtype} {values.shape}"
             )
         boxes = (window.integrations, window.groups, window.rows, window.columns)
-        whole = 4  # axes from here on are whole, so that the window lies in one piece from the axis before
+        whole = 4  # axes from here on are whole, so that the window is contiguous from the axis before
         while whole and boxes[whole - 1] == (0, hole.shape[whole - 1]):
             whole -= 1
         split = max(whole - 1, 0)
@@ -141,7 +141,7 @@ def _big_endian(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def read_headers(path: Path) -> list[Any] | None:
-    """Return the headers of a FITS file; None when it is short, or no FITS file.
+    """Return the headers of a FITS file; None when it is truncated or not a FITS file.
 
     Parameters
     ----------

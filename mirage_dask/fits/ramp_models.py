@@ -4,32 +4,110 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError
-from mirage_dask.fits.ramp_files import RampFile
+from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.ramp_files import RampFile, read_headers
+from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
-from mirage_dask.io.provisional import provisional
+from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.layout import quiet
+from mirage_dask.store.plan import Plan
 
 Card = tuple[str, Any, str]
 """FITS keyword, value, comment."""
 
 
+@dataclass(frozen=True)
+class RampProduct:
+    """What a file is about: an exposure, or a segment of one."""
+
+    spec: ExposureSpec
+    row: Mapping[str, Any]
+    """The exposure's row of the exposure table."""
+    cards: tuple[Card, ...] = ()
+    """Put into the primary header besides the standard ones."""
+    segment: Segment | None = None
+    """Integrations in the file; None for all."""
+
+    @classmethod
+    def of(cls, plan: Plan, spec: ExposureSpec, segment: Segment | None = None) -> RampProduct:
+        """Return the product of an exposure of a plan, with cards that say how the data were made."""
+        return cls(spec, plan.table_row(spec.name), tuple(provenance_cards(plan, spec)), segment)
+
+    @property
+    def integrations(self) -> tuple[int, int]:
+        """Half-open range of the integrations in the file."""
+        return (0, self.spec.nints) if self.segment is None else self.segment.integrations
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(integration, group, y, x) of the ramp in the file."""
+        first, stop = self.integrations
+        return (stop - first, *self.spec.shape[1:])
+
+    def keywords(self) -> dict[str, Any]:
+        """Return metadata by the paths of the pipeline's data models.
+
+        Raises
+        ------
+        InputError
+            If the row lacks what a header needs.
+        """
+        own = {} if self.segment is None else self.segment.keywords
+        return keyword_values(self.row, self.spec) | own
+
+
+def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
+    """Return the cards that say how the data were made."""
+    versions, layers = plan.info.get("versions", {}), dict(spec.layers)
+    return [
+        ("MDVERSN", versions.get("mirage_dask", "unknown"), "mirage_dask version of the plan"),
+        ("MDSPEC", spec.digest, "digest of the simulated exposure"),
+        ("MDPLAN", plan.digest, "digest of the plan"),
+        ("MDSEED", spec.random_seed, "seed of the random numbers"),
+        ("MDPACK", spec.pack, "content key of the reference pack"),
+        ("MDPSRC", layers.get("point_source", "NONE"), "content key of the point sources"),
+        ("MDGALX", layers.get("galaxy", "NONE"), "content key of the galaxies"),
+        ("BKGDRATE", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
+        ("CRLIB", spec.cosmic_ray_library or "NONE", "cosmic ray library"),
+        ("CRRATE", spec.cosmic_ray_rate, "[1/s] cosmic ray hits per pixel"),
+        *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),
+    ]
+
+
+def is_current(path: Path, spec: ExposureSpec, segment: Segment | None = None) -> bool:
+    """Return whether a file is whole and holds this exposure, or this segment of it, made from this very spec."""
+    try:
+        headers = read_headers(path)
+    except OSError:
+        return False
+    if headers is None or headers[0].get("MDSPEC") != spec.digest or headers[-1].get("EXTNAME") != "ASDF":
+        return False
+    wanted = segment or Segment(1, 1, (0, spec.nints))
+    if any(headers[0].get(keyword) != value for keyword, value in wanted.cards.items()):
+        return False
+    shapes = [
+        tuple(h.get(f"NAXIS{axis}") for axis in (4, 3, 2, 1)) for h in headers if h.get("EXTNAME") == "SCI"
+    ]
+    first, stop = wanted.integrations
+    return shapes == [(stop - first, *spec.shape[1:])]
+
+
 def write_ramp(
     path: Path,
+    product: RampProduct,
     model: str,
     arrays: Mapping[str, npt.NDArray[Any]],
     pixels: Iterable[tuple[str, Window, npt.NDArray[Any]]],
-    values: Mapping[str, Any],
-    spec: ExposureSpec,
-    row: Mapping[str, Any],
-    cards: Iterable[Card] = (),
+    keywords: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a file, whole or not at all, with the tables GROUP and INT_TIMES.
 
@@ -37,18 +115,17 @@ def write_ramp(
     ----------
     path
         Where; the directory exists.
+    product
+        What the file is about.
     model
         Class of `stdatamodels.jwst.datamodels`.
     arrays
         Its arrays by attribute, `data` first; hollow ones are filled from `pixels`.
     pixels
-        (extension, window, values) of the hollow arrays.
-    values
-        Metadata by the paths of the model; what its schema refuses is left out with a warning.
-    spec, row
-        The exposure and its row of the exposure table.
-    cards
-        Put into the primary header besides.
+        (extension, window of the exposure, values) of the hollow arrays.
+    keywords
+        Metadata besides those of the product, by the paths of the model; what its schema refuses is left out with a
+        warning.
 
     Raises
     ------
@@ -57,21 +134,22 @@ def write_ramp(
     StoreError
         If the file cannot be written.
     """
-    with files.store_errors(str(path)), provisional(path) as place:
-        hdus = _hdus(place, model, arrays, values, spec, row, cards)
-        with RampFile.laid_out(place, hdus) as file:
+    values = product.keywords() | dict(keywords or {})
+    first = product.integrations[0]
+    with files.store_errors(str(path)), replacing(path) as temporary:
+        hdus = _hdus(path, product, model, arrays, values)
+        with RampFile.laid_out(temporary, hdus) as file:
             for extension, window, part in pixels:
-                file.write(extension, window, part)
+                start, stop = window.integrations
+                file.write(extension, replace(window, integrations=(start - first, stop - first)), part)
 
 
 def _hdus(
     path: Path,
+    product: RampProduct,
     model: str,
     arrays: Mapping[str, npt.NDArray[Any]],
     values: Mapping[str, Any],
-    spec: ExposureSpec,
-    row: Mapping[str, Any],
-    cards: Iterable[Card],
 ) -> Any:
     """Return the HDUs of a file as the data model would save them, hollow arrays and all."""
     try:
@@ -81,6 +159,7 @@ def _hdus(
         raise InputError(
             "Writing files for the pipeline needs the package stdatamodels; install it with: pip install stdatamodels."
         ) from error
+    spec, row, span = product.spec, product.row, product.integrations
     start = start_time(row["start_time"], spec.name)
     towards = float(row["ra_ref"]), float(row["dec_ref"])
     data, *_ = arrays.values()
@@ -91,11 +170,11 @@ def _hdus(
         for key, value in values.items():
             try:
                 made[key] = value
-            except Exception as error:  # what its schema says of a value that it refuses
+            except Exception as error:  # a value that its schema refuses
                 refused[key] = (str(error).strip() or type(error).__name__).splitlines()[0]
-        made.group = group_table(spec, start, *towards)
-        made.int_times = integration_table(spec, start, *towards)
-        made.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
+        made.group = group_table(spec, start, *towards, span)
+        made.int_times = integration_table(spec, start, *towards, span)
+        made.extra_fits = {"PRIMARY": {"header": [list(card) for card in product.cards]}}
         made.on_save(str(path))
         hdus = fits_support.to_fits(made.instance, made.schema)
     for key, reason in refused.items():

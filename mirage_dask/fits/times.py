@@ -67,7 +67,7 @@ class ExposureTimes:
 
 
 def exposure_times(spec: ExposureSpec) -> ExposureTimes:
-    """Work the times of an exposure out."""
+    """Compute integration, exposure and start times."""
     length = spec.frames_per_integration * spec.tframe
     before = resets_before(get_detector(spec.detector).instrument, spec.nx, spec.ny)
     starts = tuple(spec.tframe * (before + n) + n * length for n in range(spec.nints))
@@ -80,7 +80,7 @@ def start_time(text: str, exposure: str) -> Any:
     Raises
     ------
     InputError
-        If it is no date and time.
+        If it is not a valid date and time.
     """
     from astropy.time import Time
 
@@ -115,7 +115,9 @@ def barycentric(times: Any, ra: float, dec: float) -> tuple[npt.NDArray[np.float
     return bary, helio
 
 
-def group_table(spec: ExposureSpec, start: Any, ra: float, dec: float) -> npt.NDArray[np.void]:
+def group_table(
+    spec: ExposureSpec, start: Any, ra: float, dec: float, integrations: tuple[int, int] | None = None
+) -> npt.NDArray[np.void]:
     """Return the GROUP table: a row per integration and group.
 
     Parameters
@@ -126,15 +128,20 @@ def group_table(spec: ExposureSpec, start: Any, ra: float, dec: float) -> npt.ND
         Its start, astropy Time.
     ra, dec
         Direction of its light, degrees.
+    integrations
+        Half-open range, from 0, of the integrations in the table; default all.
     """
     from astropy.time import TimeDelta
 
-    seconds = (np.array(exposure_times(spec).starts)[:, None] + np.array(spec.group_end_times)).ravel()
+    first, stop = integrations or (0, spec.nints)
+    seconds = (
+        np.array(exposure_times(spec).starts[first:stop])[:, None] + np.array(spec.group_end_times)
+    ).ravel()
     times = start + TimeDelta(seconds, format="sec")
     microseconds = np.rint((times.mjd - np.floor(times.mjd)) * DAY * 1e6).astype(np.int64)
     table = np.zeros(len(seconds), GROUP_DTYPE)
-    table["integration_number"] = np.repeat(np.arange(1, spec.nints + 1), spec.ngroups)
-    table["group_number"] = np.tile(np.arange(1, spec.ngroups + 1), spec.nints)
+    table["integration_number"] = np.repeat(np.arange(first + 1, stop + 1), spec.ngroups)
+    table["group_number"] = np.tile(np.arange(1, spec.ngroups + 1), stop - first)
     table["end_day"] = np.floor(times.mjd) - MJD_2000
     table["end_milliseconds"] = microseconds // 1000
     table["end_submilliseconds"] = microseconds % 1000
@@ -147,18 +154,21 @@ def group_table(spec: ExposureSpec, start: Any, ra: float, dec: float) -> npt.ND
     return table
 
 
-def integration_table(spec: ExposureSpec, start: Any, ra: float, dec: float) -> npt.NDArray[np.void]:
+def integration_table(
+    spec: ExposureSpec, start: Any, ra: float, dec: float, integrations: tuple[int, int] | None = None
+) -> npt.NDArray[np.void]:
     """Return the INT_TIMES table: a row per integration; BJD is given minus 2400000.5, as JWST does.
 
     Parameters are those of `group_table`.
     """
     from astropy.time import TimeDelta
 
+    first, stop = integrations or (0, spec.nints)
     about = exposure_times(spec)
-    table = np.zeros(spec.nints, INT_TIMES_DTYPE)
-    table["integration_number"] = np.arange(1, spec.nints + 1)
+    table = np.zeros(stop - first, INT_TIMES_DTYPE)
+    table["integration_number"] = np.arange(first + 1, stop + 1)
     for part, fraction in (("start", 0.0), ("mid", 0.5), ("end", 1.0)):
-        seconds = np.array(about.starts) + fraction * about.integration_time
+        seconds = np.array(about.starts[first:stop]) + fraction * about.integration_time
         times = start + TimeDelta(seconds, format="sec")
         table[f"int_{part}_MJD_UTC"] = times.mjd
         table[f"int_{part}_BJD_TDB"] = barycentric(times, ra, dec)[0]

@@ -1,1 +1,1 @@
-"""Where things lie and how they are written whole or not at all: locations, fsspec URLs, atomic files, bounded caches."""
+"""Locations, fsspec URLs, atomic files, locks, bounded caches, progress: what all of the package needs of the machine."""

@@ -1,8 +1,7 @@
-"""Bytes at any fsspec URL: read, listed, written whole or not at all, with errors that say what to do.
+"""Bytes at any fsspec URL: read, listed, written whole or not at all, with errors that name the remedy.
 
-A file on a local disk is written beside its place and renamed; an object store does the same by nature. Nothing is
-flushed to the disk at once (fsync costs more than the computation of a tile): after a power failure a file may be
-short, which is why commit records carry sizes and checksums.
+The only module that calls fsspec. Local files are read and written directly, which is faster: they are written beside their
+place and renamed (`mirage_dask.io.atomic`). Object stores replace an object as a whole.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -18,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import fsspec
+import numpy as np
 from fsspec.implementations.local import LocalFileSystem
+from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
+from mirage_dask.io.atomic import PARTIAL, write_beside
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place. What is committed is kept: the same "
@@ -32,16 +33,9 @@ _REMEDIES = {
     errno.EROFS: "the file system is read-only; choose a place that you may write to",
     errno.EACCES: "permission denied; choose a place that you may write to",
     errno.EPERM: "operation not permitted; choose a place that you may write to",
-    errno.ENOTDIR: "a file stands where a directory is needed; choose another place",
-    errno.EEXIST: "a file stands where a directory is needed; choose another place",
+    errno.ENOTDIR: "a file is in the place of a directory; choose another place",
+    errno.EEXIST: "a file is in the place of a directory; choose another place",
 }
-
-
-PARTIAL = ".partial"
-"""How files end that are being written; they get their names when they are whole."""
-
-ABANDONED_SECONDS = 3600.0
-"""After so long without a change such a file has no writer: a tile takes a second."""
 
 
 @contextmanager
@@ -73,20 +67,20 @@ def join(url: str, *parts: str) -> str:
 
 
 def is_local(url: str) -> bool:
-    """Say whether a normal URL is a path of the local file system."""
+    """Return whether a normal URL is a path of the local file system."""
     return "://" not in url
 
 
 @lru_cache(maxsize=64)
-def _filesystem(scheme: str) -> Any:
-    return fsspec.core.url_to_fs(scheme)[0]
+def _filesystem(root: str) -> Any:
+    return fsspec.core.url_to_fs(root)[0]
 
 
 def filesystem(url: str) -> tuple[Any, str]:
     """Return the fsspec file system of a normal URL and the path inside it."""
     if is_local(url):
         return _filesystem("/"), url
-    fs = _filesystem(url.split("://", 1)[0] + "://")
+    fs = _filesystem("/".join(url.split("/", 3)[:3]))  # scheme and host, or bucket
     return fs, fs._strip_protocol(url)
 
 
@@ -103,6 +97,32 @@ def read_bytes(url: str) -> bytes:
         return Path(path).read_bytes()
     content: bytes = fs.cat_file(path)
     return content
+
+
+def read_array(url: str, dtype: Any, count: int, *, offset: int) -> NDArray[Any]:
+    """Return consecutive values of a binary file as a 1-D array, by one read of just these bytes.
+
+    Parameters
+    ----------
+    url
+        The file.
+    dtype
+        Type of the values.
+    count
+        How many values; fewer are returned when the file ends before.
+    offset
+        Byte of the first one.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    """
+    fs, path = filesystem(url)
+    if isinstance(fs, LocalFileSystem):
+        return np.fromfile(path, dtype=dtype, count=count, offset=offset)
+    content = fs.cat_file(path, start=offset, end=offset + count * np.dtype(dtype).itemsize)
+    return np.frombuffer(content, dtype=dtype)
 
 
 def read_many(urls: Iterable[str]) -> dict[str, bytes]:
@@ -138,53 +158,67 @@ def list_sizes(url: str) -> dict[str, int]:
 
 
 def exists(url: str) -> bool:
-    """Say whether there is a file or a directory at a URL."""
+    """Return whether there is a file or a directory at a URL."""
     fs, path = filesystem(url)
-    return bool(fs.exists(path))
+    return os.path.exists(path) if isinstance(fs, LocalFileSystem) else bool(fs.exists(path))
 
 
-def write_bytes(url: str, content: bytes | memoryview) -> None:
-    """Write a file whole or not at all.
+def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
+    """Write a file, whole or not at all; missing directories are made.
+
+    Parameters
+    ----------
+    url
+        The file.
+    pieces
+        Its content, in order.
 
     Raises
     ------
     StoreError
         If it cannot be written: disk full, read-only, no permission.
     """
+    write_stream(url, lambda: pieces)
+
+
+def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -> int:
+    """Write a file, whole or not at all, from chunks that are made one after the other; return its size in bytes.
+
+    On a local disk one chunk is in memory at a time; an object store gets the file in one piece.
+
+    Parameters
+    ----------
+    url
+        The file; missing directories are made.
+    chunks
+        Returns the chunks from the first one on; called again when the file has to be written again.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written, or `chunks` raises an operating-system error.
+    """
+    size = 0
+
+    def write(temporary: Path) -> None:
+        nonlocal size
+        with open(temporary, "wb") as file:
+            for chunk in chunks():
+                file.write(chunk)
+            size = file.tell()
+
     with store_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
-            _write_local(path, content)
-        else:
-            fs.pipe_file(path, bytes(content))
-
-
-def _write_local(path: str, content: bytes | memoryview) -> None:
-    def write(temporary: Path) -> None:
+            write_beside(Path(path), write)
+            return size
+        content = b"".join(chunks())
         try:
-            temporary.write_bytes(content)
-        except FileNotFoundError:  # cheaper than asking for the directory every time
-            temporary.parent.mkdir(parents=True, exist_ok=True)
-            temporary.write_bytes(content)
-
-    _write_beside(path, write)
-
-
-def _write_beside(path: str, write: Callable[[Path], object]) -> None:
-    """Let a function write a file beside its place, and rename it."""
-    for attempt in range(3):
-        temporary = Path(f"{path}.{uuid.uuid4().hex}{PARTIAL}")
-        try:
-            write(temporary)
-            os.replace(temporary, path)
-        except BaseException as error:
-            with suppress(OSError):
-                temporary.unlink()
-            # This process stood still for so long that another one took the file for abandoned.
-            if isinstance(error, FileNotFoundError) and attempt < 2:
-                continue
-            raise
-        return
+            fs.pipe_file(path, content)
+        except FileNotFoundError:  # object stores have no directories, servers with files do
+            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+            fs.pipe_file(path, content)
+    return len(content)
 
 
 def write_many(contents: Mapping[str, bytes]) -> None:
@@ -234,57 +268,39 @@ def move(source: str, target: str) -> None:
             fs.mv(path, filesystem(target)[1], recursive=True)
 
 
-def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
-    """Copy all files of a directory that the target lacks, except the one named `leave_out`.
+def copy_file(source: str, target: str) -> None:
+    """Copy a file, or link it where both are on one local disk: for content-addressed files, which never change.
 
-    Between local directories files are linked where that is possible: content-addressed files never change.
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    StoreError
+        If the target cannot be written.
     """
+    if not (is_local(source) and is_local(target)):
+        write_bytes(target, read_bytes(source))
+        return
+    if not os.path.exists(source):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), source)
+    with store_errors(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        try:
+            os.link(source, target)
+        except FileExistsError:
+            pass
+        except OSError:  # another file system, or one without links
+            write_beside(Path(target), lambda temporary: shutil.copyfile(source, temporary))
+
+
+def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
+    """Copy all files of a directory that the target lacks, except the one named `leave_out` and partial ones."""
     fs, root = filesystem(source)
     names = [path[len(root.rstrip("/")) + 1 :] for path in fs.find(root)]
     for name in sorted(names):
-        here, there = join(source, name), join(target, name)
-        if name == leave_out or name.endswith(PARTIAL) or exists(there):
-            continue
-        if is_local(source) and is_local(target):
-            with store_errors(there):
-                os.makedirs(os.path.dirname(there), exist_ok=True)
-                try:
-                    os.link(here, there)
-                except FileExistsError:
-                    pass
-                except OSError:  # another file system, or one without links
-                    _copy_local(here, there)
-        else:
-            write_bytes(there, read_bytes(here))
-
-
-def _copy_local(source: str, target: str) -> None:
-    _write_beside(target, lambda temporary: shutil.copyfile(source, temporary))
-
-
-def remove_abandoned(directory: str) -> int:
-    """Remove what killed writers left in a local directory, not in those below; return how many files.
-
-    A file counts as abandoned when nothing was written to it for `ABANDONED_SECONDS` by the clock of its file system. Were
-    its writer still alive (suspended, say), it would write the file again.
-    """
-    found = [name for name in list_sizes(directory) if name.endswith(PARTIAL)] if is_local(directory) else []
-    if not found:
-        return 0
-    removed = 0
-    with suppress(OSError):  # a directory that cannot be written is met by the run itself
-        clock = Path(directory, f"{uuid.uuid4().hex}{PARTIAL}")
-        clock.touch()
-        try:
-            now = clock.stat().st_mtime
-        finally:
-            clock.unlink()
-        for name in found:
-            with suppress(FileNotFoundError):  # renamed or removed meanwhile
-                if now - os.stat(join(directory, name)).st_mtime > ABANDONED_SECONDS:
-                    os.unlink(join(directory, name))
-                    removed += 1
-    return removed
+        partial = any(part.endswith(PARTIAL) for part in name.split("/"))
+        if name != leave_out and not partial and not exists(join(target, name)):
+            copy_file(join(source, name), join(target, name))
 
 
 def free_bytes(url: str) -> int | None:

@@ -48,7 +48,7 @@ def save_table(url: str | Path, arrays: Mapping[str, NDArray[Any]], *, kind: str
     if not files.exists(target):
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        files.write_bytes(target, buffer.getvalue())
+        files.write_bytes(target, buffer.getbuffer())
     return key
 
 

@@ -25,6 +25,7 @@ import yaml
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_instrument
+from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 from mirage_dask.settings.sky import LEVELS
@@ -298,12 +299,9 @@ def write_yaml(
         place.mkdir(parents=True, exist_ok=True)
         for order, row in enumerate(rows):
             path = place / f"{row.name}.yaml"
-            partial = path.with_suffix(".yaml.part")
-            partial.write_text(
-                yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory)),
-                encoding="utf-8",
-            )
-            partial.replace(path)
+            text = yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory))
+            with replacing(path) as temporary:
+                temporary.write_text(text, encoding="utf-8")
             written.append(path)
     except OSError as error:
         raise InputError(f"{folder}: the YAML files cannot be written: {error.strerror or error}.") from None

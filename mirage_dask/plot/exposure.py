@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 CUTOUTS = 6
 """Groups shown in the strip."""
-BORDER = 4
-"""Reference pixels around a full frame."""
+MARGIN = 4
+"""Pixels at the edges that are not looked at for a bright one: reference pixels, and pixels without all their neighbours."""
 NEARLY_FULL = 55_000
 """Pixels with raw counts above this are not chosen as the bright pixel: their ramps are flat."""
 
@@ -109,7 +109,7 @@ def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
     Brightness is the smallest step between groups, which a cosmic ray in one of them does not increase.
     """
     growth = np.diff(groups, axis=0).min(axis=0) if len(groups) > 1 else groups[0]
-    edge = BORDER if min(growth.shape) > 8 * BORDER else 0
+    edge = MARGIN if min(growth.shape) > 8 * MARGIN else 0
     inner = np.s_[edge : growth.shape[0] - edge, edge : growth.shape[1] - edge]
     candidates = np.where(groups[-1][inner] < NEARLY_FULL, growth[inner], -np.inf)
     y, x = np.unravel_index(int(candidates.argmax()), candidates.shape)

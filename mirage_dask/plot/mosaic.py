@@ -20,7 +20,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.plot.exposure import BORDER, group_times
+from mirage_dask.instruments import get_detector
+from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.footprint import Floats, corners, middle, tangent
 from mirage_dask.plot.style import INK, SKY, band_colour, new_figure, passband, stretch, style, wavelength
 
@@ -32,9 +33,8 @@ Image = NDArray[np.float32]
 
 NEARLY_FULL = 45_000
 """Raw counts above which a pixel is considered saturated at the end of its ramp."""
-FULL = 2048
 OUTPUT_COLUMNS = 512
-"""Columns of each of the four outputs of a full frame."""
+"""Columns over which a row is levelled: those of one output of a full frame."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,9 +134,9 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
         part = rate[:, columns[0] : columns[-1] + 1]
         part -= np.median(part, axis=1, keepdims=True)
     rate = _without_single_pixels(rate)
-    if (ny, nx) == (FULL, FULL):
-        edge = max(1, BORDER // squeeze)
-        rate[:BORDER] = rate[-BORDER:] = rate[:, :edge] = rate[:, -edge:] = np.nan
+    detector = exposure.attrs.get("detector")
+    if detector and (array := get_detector(str(detector)).array).science_shape == (ny, nx):
+        rate[~array.science_sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
     return rate
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from mirage_dask.instruments import cosmic_ray_library
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
@@ -26,9 +27,6 @@ from mirage_dask.reference.sources import (
     psf_library,
 )
 from mirage_dask.settings import ExposureRow
-
-Progress = Callable[[str, int, int], None]
-"""Called with (description of the current step, number done, total number)."""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
+from mirage_dask.io.progress import Progress
 from mirage_dask.psf.files import find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.reference.builtin.cache import build_files
 from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
@@ -46,7 +47,6 @@ REMEDIES = (
     "give the file under reffile_overrides, or write references: [crds, builtin], which makes it "
     "(`mirage-dask reference build` does so beforehand)"
 )
-Progress = Callable[[str, int, int], None]
 
 _LOG = logging.getLogger(__name__)
 

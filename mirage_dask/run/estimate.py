@@ -2,12 +2,13 @@
 
 Memory per process is stated as
 
-    PROCESS_BYTES + cache of reference planes + threads x max over tiles of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
+    PROCESS_BYTES + cache of reference planes + threads x max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
 
-where a sample is one pixel of one group of the tile. It does not depend on the number of exposures, groups or integrations:
-tiles are bounded. The constants were set from measured runs of 2048 x 2048 exposures of 10 groups. One thread: 770 MB when
-the kernels are compiled in the same process, 587 MB when they come from their cache, 821 MB stated; two threads: 840 MB
-(compiling), 921 MB stated. A test compares the statement with the peak of a run.
+where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
+of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
+holds the compressed bytes of a tile. The constants were set from measured runs of 2048 x 2048 exposures of 10 groups. One
+thread: 770 MB when the kernels are compiled in the same process, 587 MB when they come from their cache, 821 MB stated; two
+threads: 840 MB (compiling), 921 MB stated. A test compares the statement with the peak of a run.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
 from mirage_dask.reference.packs.plane_store import CACHE
 from mirage_dask.store.commits import Commit
+from mirage_dask.store.comparison import raw_bytes
 from mirage_dask.store.layout import encode_tile
-from mirage_dask.store.outlook import raw_bytes
 from mirage_dask.store.plan import Plan
 
 PROCESS_BYTES = 520_000_000
 """Interpreter and imported libraries (240 MB), compiled kernels, opened PSFs and sources."""
 
 SAMPLE_BYTES = 14
-"""Per sample of a tile: raw 2, float32 ramp 4 and one temporary 4, two copies while the shard is made 4."""
+"""Per sample of a part: raw 2, float32 ramp 4 and one temporary 4, two copies while the shard is made 4."""
 
 PIXEL_BYTES = 240
-"""Per pixel of a tile: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
+"""Per pixel of a part: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
 
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
@@ -118,14 +119,14 @@ def measure_tiles(
         grid = plan.grid(row)
         try:
             # Another tile first: kernels are compiled and references opened once per process, not once per tile.
-            virtual.simulate(plan, row, grid.window(0), "raw")
+            virtual.simulate(plan, row, next(grid.parts(0)), "raw")
             start = time.process_time()
-            tile = virtual.simulate(plan, row, grid.window(grid.count // 2), "raw")
-            stored += len(encode_tile(grid, tile))
+            values = virtual.simulate(plan, row, next(grid.parts(grid.count // 2)), "raw")
+            stored += len(encode_tile(grid, values))
         except Exception:
             continue
         seconds += time.process_time() - start
-        samples += tile.size
+        samples += values.size
         count += 1
         if count == 1:
             began = time.monotonic()
@@ -168,13 +169,16 @@ def estimate_run(
     ]
     cost = SAMPLE_SECONDS if measured is None else measured.sample_seconds
     working = thread_bytes(plan, chosen)
+    remote = store_url is not None and not files.is_local(files.normal_url(store_url))
+    # Compressed to half or so, and there twice while its chunks are joined.
+    held = max((2 * int(np.prod(grid.tile)) for grid in grids), default=0) if remote else 0
     return RunEstimate(
         exposures=len(grids),
         tiles=sum(grid.count for grid in grids),
         raw_bytes=sum(raw),
         stored_bytes=int(np.dot(raw, ratios)) if raw else 0,
         threads=threads,
-        peak_bytes=PROCESS_BYTES + CACHE.limit + threads * working,
+        peak_bytes=PROCESS_BYTES + CACHE.limit + threads * (held + working),
         thread_bytes=working,
         tiles_left=sum(grid.count - len(tiles) for grid, tiles in zip(grids, done, strict=True)),
         stored_bytes_left=int(np.dot(left, ratios)) if left else 0,
@@ -189,9 +193,9 @@ def stored_fraction(groups: int) -> float:
 
 
 def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
-    """Return what a thread needs for the largest tile of some exposures."""
-    tiles = {plan.grid(row).tile for row in rows}
-    return max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in tiles), default=0)
+    """Return what a thread needs for the largest part of the tiles of some exposures."""
+    parts = {plan.grid(row).part for row in rows}
+    return max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
 
 
 def check_memory(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.run.display.events import (
-    Announcer,
+    EventDispatcher,
     ExposureDone,
     RunFinished,
     RunStarted,
@@ -24,11 +24,12 @@ from mirage_dask.run.executors.choice import Way, check_way, chosen_way
 from mirage_dask.run.executors.memory import memory_watched
 from mirage_dask.run.executors.performance import check_report, performance_reported
 from mirage_dask.run.report import RunError, RunReport
-from mirage_dask.run.tasks import RunHandle, TileResult, segments_to_do
+from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
-from mirage_dask.store.outlook import Finished, Outlook, look_ahead, replaced_bytes
+from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
-from mirage_dask.store.simulation import Failure, SimulationStore
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.status import Failure
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -116,26 +117,28 @@ def run_plan(
             chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
         )
         check_report(way.client, performance_report)
-        outlook, finished = look_ahead(loaded, store_url, rows)
-        if outlook.differs and not update:
+        comparison, finished = compare(loaded, store_url, rows)
+        if comparison.differs and not update:
             raise StoreError(
-                f"{outlook.store_url} holds the simulation of another plan; choose another place, or update it "
-                f"(--update, update=True), which would do this: {'; '.join(outlook.lines)}."
+                f"{comparison.store_url} holds the simulation of another plan; choose another place, or update it "
+                f"(--update, update=True), which would do this: {'; '.join(comparison.lines)}."
             )
         estimate = estimate_run(
-            loaded, rows, threads=way.threads_each, store_url=outlook.store_url, finished=finished
+            loaded, rows, threads=way.threads_each, store_url=comparison.store_url, finished=finished
         )
-        remedy = partial(smaller_tiles, loaded, rows, store_exists=outlook.exists)
+        remedy = partial(smaller_tiles, loaded, rows, store_exists=comparison.exists)
         check_memory(estimate, way.memory_limit, remedy)
-        check_disk(estimate, outlook.store_url, replaced_bytes(loaded, outlook.store_url, rows, finished))
+        check_disk(
+            estimate, comparison.store_url, replaced_bytes(loaded, comparison.store_url, rows, finished)
+        )
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
         stack.enter_context(performance_reported(way.client, performance_report))
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
-        ledger = _Ledger(store, rows, finished, on_error, Announcer(subscribers))
-        return ledger.run(way, estimate, outlook, retries)
+        recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
+        return recorder.run(way, estimate, comparison, retries)
 
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
@@ -149,34 +152,39 @@ def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Sub
     return [progress] if callable(progress) else list(progress)
 
 
-class _Ledger:
-    """The books of one run, kept on the client: what is done, what failed, what is still missing."""
+class _RunRecorder:
+    """Records what each tile returned: which are done, which failed, which are still missing."""
 
     def __init__(
-        self, store: SimulationStore, rows: list[int], done: Finished, on_error: str, announce: Announcer
+        self,
+        store: SimulationStore,
+        rows: list[int],
+        done: Finished,
+        on_error: str,
+        dispatch: EventDispatcher,
     ):
-        self.store, self.rows, self.on_error, self.announce = store, rows, on_error, announce
+        self.store, self.rows, self.on_error, self.dispatch = store, rows, on_error, dispatch
         self.done = done
         self.missing = {row: store.plan.grid(row).count - len(self.done[row]) for row in rows}
         self.failures: list[Failure] = []
         self.tiles = self.raw_bytes = self.stored_bytes = 0
 
-    def run(self, way: Way, estimate: RunEstimate, outlook: Outlook, retries: int) -> RunReport:
+    def run(self, way: Way, estimate: RunEstimate, comparison: StoreComparison, retries: int) -> RunReport:
         """Execute what is missing and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
         in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
-        self.announce(
+        self.dispatch(
             RunStarted(
-                self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, outlook
+                self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, comparison
             )
         )
-        segments, per_block = segments_to_do(plan, self.rows, self.done, threads=way.threads)
+        ranges, per_block = missing_tile_ranges(plan, self.rows, self.done, threads=way.threads)
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
-            if len(segments):
-                with memory_watched(way.memory, self.announce):
-                    way.execute(segments, per_block, handle, self.book)
+            if len(ranges):
+                with memory_watched(way.memory, self.dispatch):
+                    way.execute(ranges, per_block, handle, self.record)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
                 self.store.finish(self.done, self.failures)
@@ -194,15 +202,15 @@ class _Ledger:
             stored_bytes=self.stored_bytes,
             seconds=time.monotonic() - began,
         )
-        self.announce(RunFinished(report))
+        self.dispatch(RunFinished(report))
         return report
 
     def _bytes(self, row: int, tile: int) -> int:
         i, g, y, x = self.store.plan.grid(row).window(tile).shape
         return 2 * i * g * y * x
 
-    def book(self, result: TileResult) -> None:
-        """Enter the result of a tile."""
+    def record(self, result: TileResult) -> None:
+        """Record the result of a tile and dispatch its events."""
         name = self.store.plan.names[result.row]
         if result.fatal:
             raise StoreError(result.error)
@@ -212,13 +220,13 @@ class _Ledger:
             self.tiles += 1
             self.raw_bytes += size
             self.stored_bytes += result.commit.size
-            self.announce(TileDone(name, result.tile, size, result.commit.size, result.seconds))
+            self.dispatch(TileDone(name, result.tile, size, result.commit.size, result.seconds))
         else:
             self.failures.append(Failure(name, result.tile, result.error, result.trace))
             if self.on_error == "raise":
                 raise RunError(f"Exposure {name}, tile {result.tile} failed: {result.error}\n{result.trace}")
-            self.announce(TileFailed(name, result.tile, result.error))
+            self.dispatch(TileFailed(name, result.tile, result.error))
         self.missing[result.row] -= 1
         if self.missing[result.row] == 0:
             complete = len(self.done[result.row]) == self.store.plan.grid(result.row).count
-            self.announce(ExposureDone(name, failed=not complete))
+            self.dispatch(ExposureDone(name, failed=not complete))

@@ -1,7 +1,8 @@
 """FITS files out of a store: a task per file, on any dask client, in threads or in a plain loop.
 
-Files do not depend on each other. Each appears under its name only when it is whole, so that an export that was stopped goes
-on where it was. What travels back is a `FileResult` per file.
+A file holds one datatype of one exposure, or of a segment of a large one. Files do not depend on each other. Each appears
+under its name only when it is whole, so that an export that was stopped continues where it was. What is returned is a
+`FileResult` per file.
 """
 
 from __future__ import annotations
@@ -25,18 +26,15 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.levels import mask_plane, saturation_level
 from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
-from mirage_dask.fits.uncal import (
-    is_current,
-    provenance_cards,
-    stored_pixels,
-    uncal_name,
-    write_uncal,
-)
+from mirage_dask.fits.ramp_models import RampProduct, is_current
+from mirage_dask.fits.segments import SEGMENT_BYTES, Segment, segments_of
+from mirage_dask.fits.uncal import stored_pixels, uncal_name, write_uncal
 from mirage_dask.io import files
-from mirage_dask.io.provisional import sweep
+from mirage_dask.io.atomic import remove_abandoned
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import check_way, chosen_way
-from mirage_dask.run.tasks import SEGMENT, RunHandle, Segments, TileResult, error_line, open_store
+from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
@@ -84,7 +82,7 @@ class ExportReport:
 
 @dataclass(frozen=True)
 class FileResult(TileResult):
-    """What became of a file; its exposure is in `row`, an error in `error`."""
+    """Outcome of a file: its exposure is `row`, its number among the files of that exposure `tile`."""
 
     outcome: str = "failed"
     """'written', 'skipped' or 'failed'."""
@@ -99,7 +97,17 @@ class ExportHandle(RunHandle):
     directory: str = ""
     overwrite: bool = False
     datatypes: tuple[str, ...] = ("raw",)
-    """Files of an exposure are numbered in this order."""
+    segment_bytes: int = SEGMENT_BYTES
+
+    def files(self, plan: Plan, row: int) -> list[tuple[str, Segment]]:
+        """Return (datatype, segment) of each file of an exposure; the place in this list is its number."""
+        segments = segments_of(plan.shape(row), self.segment_bytes)
+        return [(datatype, segment) for datatype in self.datatypes for segment in segments]
+
+    def path(self, plan: Plan, row: int, number: int) -> Path:
+        """Return the path of a file."""
+        datatype, segment = self.files(plan, row)[number]
+        return Path(self.directory) / FILE_NAMES[datatype](plan.names[row], segment)
 
     def results(self, row: int, first: int, stop: int) -> Iterator[FileResult]:
         """Write files of an exposure."""
@@ -107,7 +115,7 @@ class ExportHandle(RunHandle):
             began = time.perf_counter()
             error, trace, fatal, outcome, size = "", "", False, "failed", 0
             try:
-                outcome, size = self._write(row, self.datatypes[number])
+                outcome, size = self._write(row, number)
             except InputError as problem:
                 error = str(problem)
             except StoreError as problem:  # the directory cannot be written: no other file would fare better
@@ -119,23 +127,24 @@ class ExportHandle(RunHandle):
             seconds = time.perf_counter() - began
             yield FileResult(row, number, seconds, None, error, trace, fatal, outcome=outcome, size=size)
 
-    def _write(self, row: int, datatype: str) -> tuple[str, int]:
+    def _write(self, row: int, number: int) -> tuple[str, int]:
         plan = open_store(self.store_url, self.plan_digest).plan
         spec = plan.spec(row)
-        path = Path(self.directory) / FILE_NAMES[datatype](spec.name)
+        (datatype, segment), path = self.files(plan, row)[number], self.path(plan, row, number)
         if not path.parent.is_dir():
             raise StoreError(
                 f"A worker on {platform.node()} finds no directory {self.directory}; export to one that all workers see, "
                 "or without them."
             )
-        if not self.overwrite and is_current(path, spec):
+        if not self.overwrite and is_current(path, spec, segment):
             return "skipped", 0
-        about = spec, plan.table_row(spec.name), provenance_cards(plan, spec)
+        product = RampProduct.of(plan, spec, segment)
         if datatype == "raw":
-            write_uncal(path, stored_pixels(SimulationStore(self.store_url, plan), row), *about)
+            store = SimulationStore(self.store_url, plan)
+            write_uncal(path, stored_pixels(store, row, segment.integrations), product)
         else:
-            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).windows())
-            write_linear(path, pixels, linear_mask(plan, row), *about)
+            pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).boxes(segment.integrations))
+            write_linear(path, pixels, linear_mask(plan, row), product)
         return "written", path.stat().st_size
 
     def warm(self, row: int) -> None:
@@ -200,13 +209,14 @@ def export_store(
     select: str | Iterable[str] | None = None,
     datatype: str = "raw",
     overwrite: bool = False,
+    segment_bytes: int = SEGMENT_BYTES,
     calibrate_env: Callable[[], str] | None = None,
     client: Client | str | None = None,
     workers: int | None = None,
     memory: str | int | None = None,
     scheduler: str | None = None,
     threads: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> ExportReport:
     """Write the FITS files of exposures of a store.
 
@@ -225,7 +235,9 @@ def export_store(
         'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
         `store.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
     overwrite
-        Write files again that are there and valid.
+        Write files again that exist and are valid.
+    segment_bytes
+        Exposures whose products up to Stage 2 are larger are written as segments (see `fits.segments`).
     calibrate_env
         Gives the text of `calibrate.env`, with which the pipeline finds the references of the simulation; written beside
         the files.
@@ -254,6 +266,8 @@ def export_store(
     problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
     if datatype not in DATATYPES:
         problems.append(f"datatype must be one of {', '.join(DATATYPES)}, not {datatype!r}.")
+    if segment_bytes < 1:
+        problems.append(f"segment_bytes must be at least 1, not {segment_bytes}.")
     if problems:
         raise InputError(problems)
     began = time.monotonic()
@@ -266,7 +280,7 @@ def export_store(
     rows = store.plan.select(select)
     with files.store_errors(target):
         os.makedirs(target, exist_ok=True)
-    sweep(Path(target))
+    remove_abandoned(target)
     if calibrate_env is not None:
         files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
     datatypes = DATATYPES[datatype]
@@ -277,56 +291,61 @@ def export_store(
         directory=target,
         overwrite=overwrite,
         datatypes=datatypes,
+        segment_bytes=segment_bytes,
     )
-    segments = np.array(
-        [(row, number, number + 1) for number in range(len(datatypes)) for row in rows], SEGMENT
+    numbered = {row: list(enumerate(handle.files(store.plan, row))) for row in rows}
+    ranges = np.array(
+        [
+            (row, number, number + 1)
+            for datatype in datatypes
+            for row in rows
+            for number, (kind, _) in numbered[row]
+            if kind == datatype
+        ],
+        TILE_RANGE,
     )
-    books = _Books(store, handle, segments, progress)
+    recorder = _ExportRecorder(store, handle, ranges, progress)
     try:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
         ) as way:
             check_memory(_estimate(store.plan, rows, datatypes, way.threads_each), way.memory_limit)
-            way.execute(segments, 1, handle, books.book)
+            way.execute(ranges, 1, handle, recorder.record)
     except _Stop as stop:
-        books.give_up(str(stop))
+        recorder.give_up(str(stop))
     finally:
-        sweep(Path(target))
-    return books.report(time.monotonic() - began)
+        remove_abandoned(target)
+    return recorder.report(time.monotonic() - began)
 
 
 def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:
     """Return the estimate of a run with the memory that an export needs."""
     computing = estimate_run(plan, rows, threads=threads)
     if "linear" in datatypes:  # two windows of float32, one computed ahead, besides what computing takes
-        ahead = 8 * max(int(np.prod(plan.grid(row).tile)) for row in rows)
+        ahead = 8 * max(int(np.prod(plan.grid(row).part)) for row in rows)
         each, base = computing.thread_bytes + ahead, computing.peak_bytes - threads * computing.thread_bytes
     else:
         each, base = THREAD_BYTES, PROCESS_BYTES
     return replace(computing, thread_bytes=each, peak_bytes=base + threads * each)
 
 
-class _Books:
-    """What is done, kept on the client."""
+class _ExportRecorder:
+    """Records the outcome of each file."""
 
     def __init__(
         self,
         store: SimulationStore,
         handle: ExportHandle,
-        segments: Segments,
-        progress: Callable[[str, int, int], None] | None,
+        ranges: TileRanges,
+        progress: Progress | None,
     ):
         self.store, self.handle, self.progress = store, handle, progress
-        self.sizes = {
-            (row, number): PIXEL_BYTES[handle.datatypes[number]]
-            * int(np.prod(store.plan.shape(row), dtype=np.int64))
-            for row, number, _ in segments.tolist()
-        }
+        self.sizes = {(row, number): self._bytes(row, number) for row, number, _ in ranges.tolist()}
         self.results: dict[tuple[int, int], FileResult] = {}
         self.bytes_done = 0
 
-    def book(self, result: TileResult) -> None:
-        """Enter what became of a file.
+    def record(self, result: TileResult) -> None:
+        """Record the outcome of a file.
 
         Raises
         ------
@@ -336,7 +355,7 @@ class _Books:
         if not isinstance(result, FileResult):  # dask has given the task up
             result = FileResult(result.row, result.tile, 0.0, None, result.error)
         file = result.row, result.tile
-        path = self._path(file)
+        path = self.handle.path(self.store.plan, *file)
         if result.outcome == "written" and not path.exists():
             error = f"a worker wrote {path} on a disk that this machine does not see; export to one that both see."
             result = FileResult(*file, result.seconds, None, error)
@@ -349,25 +368,30 @@ class _Books:
             raise _Stop(self.store.plan.names[result.row])
 
     def give_up(self, exposure: str) -> None:
-        """Enter all other files as failed for the reason of one exposure, but those that are there already."""
+        """Record all other files as failed for the reason of one exposure, except those that exist already."""
         reason = f"not written, for the same reason as {exposure}."
         for file in self.sizes.keys() - self.results.keys():
-            if is_current(self._path(file), self.store.plan.spec(file[0])):
+            row, number = file
+            _, segment = self.handle.files(self.store.plan, row)[number]
+            if is_current(self.handle.path(self.store.plan, *file), self.store.plan.spec(row), segment):
                 self.results[file] = FileResult(*file, 0.0, None, outcome="skipped")
             else:
                 self.results[file] = FileResult(*file, 0.0, None, reason)
 
-    def _path(self, file: tuple[int, int]) -> Path:
-        row, number = file
-        name = FILE_NAMES[self.handle.datatypes[number]](self.store.plan.names[row])
-        return Path(self.handle.directory) / name
+    def _bytes(self, row: int, number: int) -> int:
+        datatype, segment = self.handle.files(self.store.plan, row)[number]
+        _, groups, ny, nx = self.store.plan.shape(row)
+        return PIXEL_BYTES[datatype] * (segment.integrations[1] - segment.integrations[0]) * groups * ny * nx
 
     def report(self, seconds: float) -> ExportReport:
         """Return the outcome, in the order of the selection."""
 
         def names(outcome: str) -> tuple[str, ...]:
+            plan = self.store.plan
             return tuple(
-                self._path(file).name for file in self.sizes if self.results[file].outcome == outcome
+                self.handle.path(plan, *file).name
+                for file in self.sizes
+                if self.results[file].outcome == outcome
             )
 
         return ExportReport(
@@ -375,9 +399,11 @@ class _Books:
             written=names("written"),
             skipped=names("skipped"),
             failed=tuple(
-                (self.store.plan.names[row], self.results[row, number].error)
-                for row, number in self.sizes
-                if self.results[row, number].outcome == "failed"
+                dict.fromkeys(  # segments of an exposure fail for one reason
+                    (self.store.plan.names[row], self.results[row, number].error)
+                    for row, number in self.sizes
+                    if self.results[row, number].outcome == "failed"
+                )
             ),
             bytes_written=sum(result.size for result in self.results.values()),
             seconds=seconds,

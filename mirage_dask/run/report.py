@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirage_dask.errors import MirageDaskError
-from mirage_dask.store.simulation import Failure
+from mirage_dask.store.status import Failure
 
 
 class RunError(MirageDaskError):

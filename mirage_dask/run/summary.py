@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import estimate_run, measure_tiles
 from mirage_dask.run.executors.choice import processors
 from mirage_dask.run.executors.distributed import graph_size
-from mirage_dask.run.tasks import RunHandle, segments_to_do
+from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
-from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan
 
 
@@ -81,7 +82,7 @@ def summarise(
     workers: int | None = None,
     tile_bytes: str | int | None = None,
     measure: bool = True,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> PlanSummary:
     """Return how large the run of a plan is.
 
@@ -105,15 +106,15 @@ def summarise(
     """
     plan = tiled(plan, out, tile_bytes)
     rows = plan.select(select)
-    outlook, finished = (None, {}) if out is None else look_ahead(plan, out, rows)
+    comparison, finished = (None, {}) if out is None else compare(plan, out, rows)
     count = workers or processors()
-    segments, per_block = segments_to_do(plan, rows, finished, threads=count)
-    graph = graph_size(segments, per_block, RunHandle(str(out or plan.url), plan.digest, time.time_ns()))
+    ranges, per_block = missing_tile_ranges(plan, rows, finished, threads=count)
+    graph = graph_size(ranges, per_block, RunHandle(str(out or plan.url), plan.digest, time.time_ns()))
     measured = None
-    if measure and len(segments):
+    if measure and len(ranges):
         if progress is not None:
             progress("measuring a tile", 0, 1)
-        measured = measure_tiles(plan, segments["row"].tolist())
+        measured = measure_tiles(plan, ranges["row"].tolist())
     size = estimate_run(
         plan,
         rows,
@@ -121,7 +122,7 @@ def summarise(
         measured=measured,
         store_url=None if out is None else os.fspath(out),
     )
-    statuses = {"ready": len(rows)} if outlook is None else dict(outlook.exposures)
+    statuses = {"ready": len(rows)} if comparison is None else dict(comparison.exposures)
     sources: dict[str, str] = {}
     for use in plan.info["provenance"]["references"]:
         sources.setdefault(use["type"], use["source"])
@@ -144,7 +145,7 @@ def summarise(
         measured_tiles=0 if measured is None else measured.tiles,
         workers=count,
         seconds=size.cpu_seconds / count,
-        changes=() if outlook is None else tuple(outlook.lines),
+        changes=() if comparison is None else tuple(comparison.lines),
         references=dict(sorted(sources.items())),
         url=plan.url,
     )

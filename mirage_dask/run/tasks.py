@@ -11,7 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -24,23 +24,24 @@ from mirage_dask.spec import Window
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.store.tiles import SHARD_BYTES
 
-SEGMENT = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
+TILE_RANGE = np.dtype([("row", "<i4"), ("first", "<i4"), ("stop", "<i4")])
 """Tiles first to stop (exclusive) of the exposure in a row of the plan."""
 
-TASK_SAMPLES = 42_000_000
-"""Pixels times groups of a task (ten full frames of 2048 x 2048): a second or so of work."""
+TASK_SAMPLES = SHARD_BYTES // 2
+"""Pixels times groups of a task, those of the largest tile: a second or so of work."""
 
 MOST_BLOCKS = 50_000
 """Blocks in one submission. Each is two tasks to dask (fusing them leaves an alias); schedulers suffer beyond 100,000."""
 
-MOST_SEGMENTS = 400_000
-"""Segments in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+MOST_TILE_RANGES = 400_000
+"""Tile ranges in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
 
 WARM_LINES = 4
 """Lines along the slow axis of the window that warms a worker."""
 
-Segments = npt.NDArray[Any]
+TileRanges = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class RunHandle:
     """Nothing is written: what is stored is compared with what is computed."""
 
     def results(self, row: int, first: int, stop: int) -> Iterator[TileResult]:
-        """Do the work of a segment; yields a result for each of its tiles."""
-        return run_segment(row, first, stop, self)
+        """Yield the result of each tile of a range, made in this process."""
+        return run_tile_range(row, first, stop, self)
 
     def warm(self, row: int) -> None:
         """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
@@ -75,7 +76,7 @@ class RunHandle:
 
 @dataclass(frozen=True)
 class TileResult:
-    """What became of a tile."""
+    """Outcome of a tile: its commit record or its error."""
 
     row: int
     tile: int
@@ -88,9 +89,9 @@ class TileResult:
     """The store itself cannot be used: no other tile would fare better."""
 
 
-def segments_to_do(
+def missing_tile_ranges(
     plan: Plan, rows: Sequence[int], done: Mapping[int, Mapping[int, Commit]], *, threads: int
-) -> tuple[Segments, int]:
+) -> tuple[TileRanges, int]:
     """Cut what is missing into tasks.
 
     Parameters
@@ -104,8 +105,8 @@ def segments_to_do(
 
     Returns
     -------
-    segments, per_block
-        Array of `SEGMENT`, in the order of `rows`; how many of them make one task.
+    ranges, per_block
+        Array of `TILE_RANGE`, in the order of `rows`; how many of them make one task.
     """
     missing = {row: [t for t in range(plan.grid(row).count) if t not in done.get(row, {})] for row in rows}
     total = sum(_tile_samples(plan, row) * len(tiles) for row, tiles in missing.items())
@@ -118,19 +119,19 @@ def segments_to_do(
             if k == len(tiles) or tiles[k] != tiles[k - 1] + 1 or k - start == most:
                 found.append((row, tiles[start], tiles[k - 1] + 1))
                 start = k
-    segments = np.array(found, SEGMENT)
-    average = max(total // max(len(segments), 1), 1)
-    return segments, int(max(target // average, 1))
+    ranges = np.array(found, TILE_RANGE)
+    average = max(total // max(len(ranges), 1), 1)
+    return ranges, int(max(target // average, 1))
 
 
-def windows(segments: Segments, per_block: int) -> list[Segments]:
+def submissions(ranges: TileRanges, per_block: int) -> list[TileRanges]:
     """Split a run into parts that are submitted one after the other, for a scheduler holds only so many tasks well."""
-    most = max(min(MOST_BLOCKS, MOST_SEGMENTS // per_block), 1) * per_block
-    return [segments[start : start + most] for start in range(0, len(segments), most)]
+    most = max(min(MOST_BLOCKS, MOST_TILE_RANGES // per_block), 1) * per_block
+    return [ranges[start : start + most] for start in range(0, len(ranges), most)]
 
 
 def _tile_samples(plan: Plan, row: int) -> int:
-    return int(np.prod(plan.grid(row).tile, dtype=np.int64))
+    return int(np.prod(plan.grid(row).window(0).shape, dtype=np.int64))
 
 
 @lru_cache(maxsize=8)
@@ -147,44 +148,48 @@ def settle() -> None:
     zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
 
 
-def run_segment(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
-    """Simulate and write (or check) the tiles of a segment; yields a result for each."""
+class _NotComputedError(Exception):
+    """A tile could not be computed, for the reason that is the cause of this error."""
+
+
+def run_tile_range(row: int, first: int, stop: int, handle: RunHandle) -> Iterator[TileResult]:
+    """Simulate and write (or check) the tiles of a range; yields a result for each."""
     for tile in range(first, stop):
         began = time.perf_counter()
+        commit, problem, trace = None, "", ""
         try:
             store = open_store(handle.store_url, handle.plan_digest)
+            parts = partial(_computed, store.plan, row, tile, handle.retries)
+            if handle.check:
+                commit = store.commits(row, [tile]).get(tile)
+                problem = store.check_tile(row, tile, commit, parts())
+            else:
+                commit = store.write_tile(row, tile, parts)
         except StoreError as error:
             yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
             return
-        try:
-            values = _retrying(handle.retries, _simulate, store.plan, row, tile)
         except (
             Exception
         ) as error:  # whatever it is, it concerns this exposure: recorded, and the rest goes on
-            yield TileResult(
-                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
-            )
-            continue
-        if handle.check:
-            record = store.commits(row).get(tile)
-            problem = store.problem(row, tile, record, values)
-            yield TileResult(row, tile, time.perf_counter() - began, record, problem)
-            continue
+            cause = error.__cause__ if isinstance(error, _NotComputedError) and error.__cause__ else error
+            commit, problem, trace = None, error_line(cause), "".join(traceback.format_exception(cause))
+        yield TileResult(row, tile, time.perf_counter() - began, commit, problem, trace)
+
+
+def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDArray[Any]]:
+    """Yield the values of the parts of a tile.
+
+    Raises
+    ------
+    _NotComputedError
+        Instead of any error of the simulation, to tell it from those of the store.
+    """
+    for window in plan.grid(row).parts(tile):
         try:
-            commit = store.write_tile(row, tile, values)
-        except StoreError as error:
-            yield TileResult(row, tile, 0.0, None, str(error), traceback.format_exc(), fatal=True)
-            return
+            values = _retrying(retries, virtual.simulate, plan, row, window, "raw")
         except Exception as error:
-            yield TileResult(
-                row, tile, time.perf_counter() - began, None, error_line(error), traceback.format_exc()
-            )
-            continue
-        yield TileResult(row, tile, time.perf_counter() - began, commit)
-
-
-def _simulate(plan: Plan, row: int, tile: int) -> npt.NDArray[Any]:
-    return virtual.simulate(plan, row, plan.grid(row).window(tile), "raw")
+            raise _NotComputedError from error
+        yield values
 
 
 def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> Any:
@@ -204,8 +209,8 @@ def error_line(error: BaseException) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def run_block(block: Segments, handle: RunHandle) -> npt.NDArray[Any]:
-    """Run the segments of one dask task; returns an object array of `TileResult`."""
+def run_block(block: TileRanges, handle: RunHandle) -> npt.NDArray[Any]:
+    """Run the tile ranges of one dask task; returns an object array of `TileResult`."""
     if handle.own_process:
         settle()
     results: list[TileResult] = []

@@ -1,7 +1,7 @@
 """Which tiles a run has: those of the store, those that were asked for, and those that would fit a worker.
 
-A tile is a task's unit of memory and a file of the store. Smaller ones need less memory per thread and make more files; no
-value depends on them. A store keeps the tiles that it was begun with.
+The size of a tile is that of the largest part of it, the box that is computed at once (see `store.tiles`). Smaller ones need
+less memory per thread and make more files; no value depends on them. A store keeps the tiles that it was begun with.
 """
 
 from __future__ import annotations

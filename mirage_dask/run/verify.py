@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.io.progress import Progress
 from mirage_dask.run.executors.choice import Way, check_way, chosen_way
-from mirage_dask.run.tasks import SEGMENT, TASK_SAMPLES, RunHandle, TileResult
-from mirage_dask.store.simulation import Damage, SimulationStore
+from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
+from mirage_dask.store.checks import TileMismatch
+from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
     import os
@@ -35,7 +37,7 @@ class Verification:
     """Finished tiles of the selected exposures."""
     checked: int
     """Of those, how many were compared."""
-    damages: tuple[Damage, ...]
+    damages: tuple[TileMismatch, ...]
     seconds: float
 
     @property
@@ -60,7 +62,7 @@ def verify_store(
     memory: str | int | None = None,
     scheduler: str | None = None,
     threads: int | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Verification:
     """Compute finished tiles of a store again, from the store alone, and compare.
 
@@ -98,22 +100,22 @@ def verify_store(
     if not done:
         raise InputError(f"{store.url} holds no finished tile to check; run mirage-dask simulate first.")
     chosen = done if sample is None else store.sample(rows, most=sample)
-    found: list[Damage] = []
+    found: list[TileMismatch] = []
 
-    def book(row: int, tile: int, problem: str, number: int) -> None:
+    def record(row: int, tile: int, problem: str, number: int) -> None:
         if problem:
-            found.append(Damage(store.plan.names[row], tile, problem))
+            found.append(TileMismatch(store.plan.names[row], tile, problem))
         if progress is not None:
             progress("tiles compared", number, len(chosen))
 
     if checksums:
         for number, (row, tile, commit) in enumerate(chosen, 1):
-            book(row, tile, store.problem(row, tile, commit), number)
+            record(row, tile, store.check_tile(row, tile, commit), number)
     else:
         with chosen_way(
             client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
         ) as way:
-            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, book)
+            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, record)
     return Verification(
         store_url=store.url,
         made_by=str(store.plan.info.get("versions", {}).get("mirage_dask", "unknown")),
@@ -128,11 +130,11 @@ def _compute_again(
     store: SimulationStore,
     chosen: list[tuple[int, int]],
     way: Way,
-    book: Callable[[int, int, str, int], None],
+    record: Callable[[int, int, str, int], None],
 ) -> None:
-    segments = np.array([(row, tile, tile + 1) for row, tile in chosen], SEGMENT)
+    ranges = np.array([(row, tile, tile + 1) for row, tile in chosen], TILE_RANGE)
     largest = max(int(np.prod(store.plan.grid(row).tile)) for row in {row for row, _ in chosen})
-    per_block = max(1, min(TASK_SAMPLES // largest, len(segments) // (4 * way.threads)))
+    per_block = max(1, min(TASK_SAMPLES // largest, len(ranges) // (4 * way.threads)))
     handle = RunHandle(store.url, store.plan.digest, time.time_ns(), check=True)
     count = 0
 
@@ -142,6 +144,6 @@ def _compute_again(
             raise StoreError(result.error)
         count += 1
         failed = f"cannot be computed: {result.error}" if result.trace else result.error
-        book(result.row, result.tile, failed, count)
+        record(result.row, result.tile, failed, count)
 
-    way.execute(segments, per_block, handle, on_result)
+    way.execute(ranges, per_block, handle, on_result)

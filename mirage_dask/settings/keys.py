@@ -87,7 +87,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "background",
-        "`low`, `medium`, `high`, `date` (the sky of that day), or DN/s per pixel",
+        "`low`, `medium`, `high`, `date` (the sky of that day), DN/s per pixel, or a FITS image of it",
         BACKGROUND,
         "`low`",
         background_entries,

@@ -13,7 +13,7 @@ from typing import Any
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_libraries, cosmic_ray_library, detectors_of
-from mirage_dask.settings.grammar import Node, Table, per_observation
+from mirage_dask.settings.grammar import Node, Table, existing_path, per_observation
 from mirage_dask.settings.problems import INSTRUMENTS, Problems
 
 LEVELS = ("low", "medium", "high", "date")
@@ -22,7 +22,7 @@ OFF = ("none", "off", "no", "false")
 """Words for no cosmic rays; false means it, too."""
 
 Background = str | float
-"""'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), or DN/s per pixel."""
+"""'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), DN/s per pixel, or the path of an image."""
 
 
 @dataclass(frozen=True)
@@ -52,18 +52,25 @@ class CosmicRays:
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
 
+def is_image(text: str) -> bool:
+    """Return whether a background is the name of a FITS image."""
+    return text.lower().endswith((".fits", ".fits.gz"))
+
+
 class Level:
-    """Rule of one level: a word, or DN/s per pixel."""
+    """Rule of one level: a word, DN/s per pixel, or a FITS image of it."""
 
     def parse(self, value: Any, key: str, problems: Problems) -> Background:
-        """Return the word in lower case, or the number."""
+        """Return the word in lower case, the number, or the absolute path."""
         text = str(value).strip().lower()
         if text in LEVELS:
             return text
+        if is_image(text):
+            return existing_path(value, key, problems)
         try:
             number = math.nan if isinstance(value, bool) else float(text)
         except ValueError:
-            problems.not_allowed(key, value, (*LEVELS, "DN/s per pixel"))
+            problems.not_allowed(key, value, (*LEVELS, "DN/s per pixel", "a FITS image"))
             return LEVELS[0]
         if not 0.0 <= number < 1e6:
             problems.add(
@@ -74,7 +81,8 @@ class Level:
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
-        return {"anyOf": [{"enum": list(LEVELS)}, {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}]}
+        number = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
+        return {"anyOf": [{"enum": list(LEVELS)}, number, {"type": "string", "pattern": r"\.fits(\.gz)?$"}]}
 
 
 def _rule() -> Table:

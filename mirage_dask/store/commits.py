@@ -2,7 +2,8 @@
 
 A record says for which spec the shard was made, the checksum of its pixel values and its size in the store. It is one
 chunk of an uncompressed uint64 Zarr array, so its bytes are the chunk file. Resuming a run compares records with the
-specs of the plan: whatever is not exactly right is made again.
+specs of the plan: whatever is not exactly right is made again. Values that a newer version computes otherwise have another
+digest (`spec.VALUES`), so that a record need not say which version made them.
 """
 
 from __future__ import annotations
@@ -13,60 +14,65 @@ from dataclasses import astuple, dataclass
 import numpy as np
 import numpy.typing as npt
 
-VERSION = 1
-"""Raised when records look different, or when the same spec gives other pixel values than before: tiles with another
-version count as not done. Without that, a run resumed by a newer version would mix old values with new ones."""
-
-FIELDS = ("version", "digest_high", "digest_low", "checksum", "size")
+from mirage_dask.store.layout import FORMAT, RECORD_FIELDS
 
 
 @dataclass(frozen=True)
 class Commit:
-    """What is known of one tile in a store."""
+    """What is known of one tile in a store; the fields are `layout.RECORD_FIELDS`."""
 
-    version: int
+    format: int
+    """`layout.FORMAT` of the record and its shard."""
     digest_high: int
     digest_low: int
     checksum: int
-    """CRC-32 of the pixel values: uint16, little endian, (integration, group, y, x) in C order."""
+    """CRC-32 of the pixel values: uint16, little endian, (integration, group, y, x) in C order, part by part."""
     size: int
     """Bytes of the shard's file."""
 
     @classmethod
-    def of(cls, digest: str, tile: npt.NDArray[np.uint16], size: int) -> Commit:
+    def of(cls, digest: str, checksum: int, size: int) -> Commit:
         """Make the record of a tile.
 
         Parameters
         ----------
         digest
             `ExposureSpec.digest`, 32 hex digits.
-        tile
-            Its pixel values.
+        checksum
+            Of its pixel values, as `checksum` returns it.
         size
             Bytes of its shard.
         """
-        return cls(VERSION, int(digest[:16], 16), int(digest[16:], 16), checksum(tile), size)
+        return cls(FORMAT, int(digest[:16], 16), int(digest[16:], 16), checksum, size)
 
     @classmethod
     def decode(cls, content: bytes) -> Commit | None:
-        """Read a record's file; None when it is none."""
-        if len(content) != 8 * len(FIELDS):
+        """Read the content of a record's file; None when it is not a valid record of this format."""
+        if len(content) != 8 * len(RECORD_FIELDS):
             return None
         record = cls(*(int(word) for word in np.frombuffer(content, "<u8")))
-        return record if record.version == VERSION else None
+        return record if record.format == FORMAT else None
 
     def encode(self) -> bytes:
-        """Return the record's file."""
+        """Return the content of the record's file."""
         return np.array(astuple(self), "<u8").tobytes()
 
     def is_for(self, digest: str) -> bool:
-        """Say whether the record was made for a spec of that digest."""
+        """Return whether the record was made for a spec of that digest."""
         return (self.digest_high, self.digest_low) == (int(digest[:16], 16), int(digest[16:], 16))
 
 
-def checksum(tile: npt.NDArray[np.uint16]) -> int:
-    """Return the CRC-32 of pixel values (3 GB per second)."""
-    return zlib.crc32(np.ascontiguousarray(tile, "<u2").data)
+def checksum(values: npt.NDArray[np.uint16], before: int = 0) -> int:
+    """Return the CRC-32 of pixel values (3 GB per second).
+
+    Parameters
+    ----------
+    values
+        The values of a tile, or of its next part.
+    before
+        Checksum of the parts before it.
+    """
+    return zlib.crc32(np.ascontiguousarray(values, "<u2").data, before)
 
 
 def commit_key(tile: int) -> str:

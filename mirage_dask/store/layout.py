@@ -6,7 +6,9 @@
     STORE/<root name>/raw           uint16 (integration, group, y, x); a shard is a tile
     STORE/<root name>/commit        uint64 (tile, field); a chunk is a tile's commit record (see `commits`)
 
-Inside a shard the groups of a pixel stand side by side and are differenced (Transpose, Delta; lossless, uint16 wraps),
+A shard is written part by part (see `tiles`): inner chunks in the order of the parts, then the index of their places.
+
+Inside a shard the groups of a pixel are adjacent and differenced (Transpose, Delta; lossless, uint16 wraps),
 then Blosc shuffles the bits of whole ramps and compresses with zstd level 1. The bias pattern, which is noise to a
 compressor, is thus stored once per ramp instead of once per group. Simulated NIRCam ramps of 2, 5, 10 groups shrink to
 1/1.8, 1/2.3, 1/2.4, against 1/1.2 without differences. Two things matter for that: `typesize` is the whole ramp, and the
@@ -23,7 +25,7 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -38,16 +40,21 @@ from zarr.codecs.numcodecs import Delta
 from zarr.storage import MemoryStore
 
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import commits
 from mirage_dask.store.tiles import Shape4, TileGrid
 from mirage_dask.variables import RAMP, VARIABLES
 
-FORMAT = 1
+FORMAT = 2
+"""Version of the layout: raised when documents, shards or commit records change their form. Stores of another one are
+refused. What changes pixel values raises `spec.VALUES` instead."""
+
+RECORD_FIELDS = ("format", "digest_high", "digest_low", "checksum", "size")
+"""What a commit record holds, in this order."""
+
 BLOCK_BYTES = 128 * 1024
 """Blosc block: large enough for the ratio, small enough for a processor's cache."""
 
 _KEYS = {"name": "default", "separator": "."}
-"""Chunk files lie flat in the array's directory: one directory less per row of tiles."""
+"""Chunk files are directly in the array's directory: one directory less per row of tiles."""
 
 _QUIET = threading.RLock()
 """Filters of warnings belong to the process: two threads that set and restore them would undo each other."""
@@ -73,7 +80,7 @@ def _block_size(ramp: int) -> int:
 
 
 def _is_differenced(inner: Shape4) -> bool:
-    """Say whether the groups of chunks of this shape are differenced.
+    """Return whether the groups of chunks of this shape are differenced.
 
     A chunk one pixel wide is Fortran-contiguous after the transpose; numcodecs' Delta then walks it in another order than
     zarr reads it back, and the values are lost. Such chunks (nothing real has them) are stored as they are.
@@ -129,15 +136,15 @@ def commit_metadata(tiles: int) -> bytes:
     store: dict[str, Any] = {}
     zarr.create_array(
         MemoryStore(store),
-        shape=(tiles, len(commits.FIELDS)),
-        chunks=(1, len(commits.FIELDS)),
+        shape=(tiles, len(RECORD_FIELDS)),
+        chunks=(1, len(RECORD_FIELDS)),
         dtype="uint64",
         fill_value=0,
         compressors=None,
         filters=None,
         chunk_key_encoding=_KEYS,  # type: ignore[arg-type]
         dimension_names=("tile", "field"),
-        attributes={"fields": list(commits.FIELDS)},
+        attributes={"fields": list(RECORD_FIELDS)},
     )
     return _compact(store["zarr.json"].to_bytes())
 
@@ -195,28 +202,35 @@ def _crc(content: bytes) -> bytes:
 
 
 def encode_tile(grid: TileGrid, tile: npt.NDArray[np.uint16]) -> bytes:
-    """Return the bytes of a shard: its inner chunks, then the index of their places (Zarr codec `sharding_indexed`).
+    """Return the bytes of a shard whose values are in memory; see `encode_parts`."""
+    return b"".join(encode_parts(grid, [tile]))
+
+
+def encode_parts(grid: TileGrid, parts: Iterable[npt.NDArray[np.uint16]]) -> Iterator[bytes]:
+    """Yield the bytes of a shard: its inner chunks, then the index of their places (Zarr codec `sharding_indexed`).
 
     Parameters
     ----------
-    tile
-        (integration, group, y, x) of one tile; the last one along integrations may be shorter than the others, and is
-        filled up with zeros to whole inner chunks.
+    parts
+        (integration, group, y, x) of consecutive integrations of one tile, whole inner chunks each. The last one may be
+        shorter, and is filled up with zeros to whole inner chunks.
     """
     inner = grid.inner
     counts = [t // c for t, c in zip(grid.tile, inner, strict=True)]
-    index = np.full((*counts, 2), np.iinfo(np.uint64).max, "<u8")  # what is not there
-    parts: list[bytes] = []
-    offset = 0
-    for place in np.ndindex(*counts):
-        box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(place, inner, strict=True))
-        values = tile[box]
-        if not values.shape[0]:
-            continue
-        if values.shape[0] < inner[0]:
-            values = np.concatenate([values, np.zeros((inner[0] - values.shape[0], *inner[1:]), np.uint16)])
-        parts.append(_encode_chunk(values))
-        index[place] = offset, len(parts[-1])
-        offset += len(parts[-1])
+    index = np.full((*counts, 2), np.iinfo(np.uint64).max, "<u8")  # an absent chunk
+    offset = first = 0
+    for part in parts:
+        layers = -(-part.shape[0] // inner[0])
+        for place in np.ndindex(layers, *counts[1:]):
+            box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(place, inner, strict=True))
+            values = part[box]
+            if values.shape[0] < inner[0]:
+                missing = np.zeros((inner[0] - values.shape[0], *inner[1:]), np.uint16)
+                values = np.concatenate([values, missing])
+            chunk = _encode_chunk(values)
+            index[first + place[0], *place[1:]] = offset, len(chunk)
+            offset += len(chunk)
+            yield chunk
+        first += layers
     places = index.tobytes()
-    return b"".join([*parts, places, _crc(places)])
+    yield places + _crc(places)

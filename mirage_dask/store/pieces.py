@@ -1,6 +1,6 @@
 """A user's own arrays for replaceable variables: kept as Zarr beside the plan, named by a hash of their values.
 
-A spec records replaced pieces as (piece, key). A key without a slash is a content hash: the array lies in
+A spec records replaced pieces as (piece, key). A key without a slash is a content hash: the array is in
 `PLAN/pieces/<key>`. Any other key is `<URL>#<hash>`: a Zarr array that the user keeps, referenced and not copied; with
 other values it has another key, so that a later run does not take its old results for current ones. The kernel reads
 window and halo from either.
@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import uuid
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -24,6 +23,7 @@ import zarr
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
+from mirage_dask.io.atomic import partial_name
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import layout
@@ -34,8 +34,8 @@ _RAMP = "ramp-"
 
 
 def piece_chunks(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
-    """Return the chunks in which a piece is kept: the tiles of the exposure."""
-    return VARIABLES[piece].select(grid_of(spec).tile)
+    """Return the chunks in which a piece is kept: the parts of the exposure's tiles."""
+    return VARIABLES[piece].select(grid_of(spec).part)
 
 
 def check_piece(spec: ExposureSpec, piece: str, shape: tuple[int, ...], dtype: Any) -> str | None:
@@ -56,9 +56,9 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
     Returns
     -------
     url, array
-        Where it lies; a Zarr array float32 that may be filled in parallel, chunk by chunk.
+        Where it is; a Zarr array float32 that may be filled in parallel, chunk by chunk.
     """
-    url = files.join(files.normal_url(plan_url), "pieces", f"incoming-{uuid.uuid4().hex}")
+    url = files.join(files.normal_url(plan_url), "pieces", partial_name("piece"))
     with files.store_errors(url):
         array = zarr.create_array(
             url,
@@ -72,7 +72,7 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
 
 
 def keep_piece(plan_url: str, incoming: str) -> str:
-    """Give a filled array its name, the hash of its values, and return that key."""
+    """Move a filled array to its final name, the hash of its values, and return that key."""
     key = content_hash(zarr.open_array(incoming, mode="r"))
     files.move(incoming, files.join(files.normal_url(plan_url), "pieces", key))
     return key
@@ -118,7 +118,7 @@ def _open_ramp(plan_url: str, key: str) -> DarkRamp:
         ) from error
     if ramp.calibration is None:
         return ramp
-    # Packs lie beside the pieces, wherever the plan was copied to.
+    # Packs are beside the pieces, wherever the plan was copied to.
     return dataclasses.replace(ramp, calibration=dataclasses.replace(ramp.calibration, url=plan_url))
 
 

@@ -3,12 +3,12 @@
 A plan is a directory at any fsspec URL:
 
     plan.json          format, digest, seed, size of tiles, settings, provenance, software versions; written last, so that
-                       a directory without it is no plan
+                       a directory without it is not a plan
     specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
     exposures.parquet  the exposure table, also with the rows that cannot be simulated
     sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
 
-Specs stand in the order of their stacks: equal shapes together, within them by detector and filter, so that neighbours
+Specs are in the order of their stacks: equal shapes together, within them by detector and filter, so that neighbours
 share reference data. A task carries the URL, the digest and row numbers; everything else it reads here, once per process.
 """
 
@@ -73,7 +73,7 @@ class Plan:
     Attributes
     ----------
     url : str
-        Where it lies.
+        Where it is.
     digest : str
         Hash of all specs, the table and the size of tiles, 32 hex digits.
     tile_bytes : int
@@ -266,7 +266,7 @@ def save_plan(
     table
         Exposure table with a column `name`; may have rows without a spec.
     specs
-        One per exposure to simulate, in any order; each name must stand in the table once.
+        One per exposure to simulate, in any order; each name must be in the table once.
     settings, provenance
         Kept in plan.json as they are (JSON-able): the user's settings; where every reference came from.
 

@@ -1,8 +1,8 @@
 """A whole store: created beside its plan, written tile by tile, resumed, checked and read.
 
-The order of writing is what makes a killed run safe: an old record goes first, then the shard is written (whole or not at
+The order of writing makes a killed run safe: an old record is removed first, then the shard is written (whole or not at
 all), then its record. A tile is done when its record was made for the spec in the plan and the shard has the size that the
-record says; nothing else is ever read as a result.
+record states; nothing else counts as a result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -20,48 +20,22 @@ import numpy.typing as npt
 import pandas as pd
 import zarr
 
-from mirage_dask.errors import InputError, StoreError
+from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
+from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
+from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
+from mirage_dask.store.status import Failure, status_table
 from mirage_dask.store.tiles import TILE_BYTES
 
 logger = logging.getLogger(__name__)
 
+Values = npt.NDArray[np.uint16]
+
 CONSOLIDATED_EXPOSURES = 1000
 """Stores of at most this many exposures get consolidated metadata; a larger document costs more to open than it saves."""
-
-STATUS_COLUMNS = (
-    "status",
-    "reason",
-    "tiles",
-    "tiles_done",
-    "raw_bytes",
-    "stored_bytes",
-    "digest",
-    "traceback",
-)
-
-
-@dataclass(frozen=True)
-class Damage:
-    """A tile that `SimulationStore.verify` found wrong."""
-
-    exposure: str
-    tile: int
-    problem: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why an exposure could not be simulated."""
-
-    exposure: str
-    tile: int
-    error: str
-    """One line."""
-    traceback: str
 
 
 @dataclass(frozen=True)
@@ -97,14 +71,14 @@ class SimulationStore:
         rows: Iterable[int] | None = None,
         update: bool = False,
     ) -> SimulationStore:
-        """Create a store for a plan, or take up the one that is there.
+        """Create a store for a plan, or open the one that exists.
 
         Parameters
         ----------
         url
             Directory, local or any fsspec URL. It may hold `plan/` already.
         plan
-            Copied into the store unless it lies there.
+            Copied into the store unless it is there already.
         rows
             Exposures to make groups for; default all.
         update
@@ -140,18 +114,16 @@ class SimulationStore:
         return store
 
     def _sweep(self, rows: Iterable[int]) -> None:
-        """Remove what writers that were killed have left."""
+        """Remove the partial files of killed writers."""
+        if not files.is_local(self.url):
+            return
         groups = [files.join(self.url, self.plan.names[row]) for row in rows]
-        plan = (
-            [where for where, _, _ in os.walk(files.join(self.url, "plan"))]
-            if files.is_local(self.url)
-            else []
-        )
+        plan = [where for where, _, _ in os.walk(files.join(self.url, "plan"))]
         places = [self.url, *plan, *groups]
         places += [files.join(group, array) for group in groups for array in ("raw", "commit")]
-        count = sum(files.remove_abandoned(place) for place in places)
+        count = sum(remove_abandoned(place) for place in places)
         if count:
-            logger.info("%s: removed %d files that killed writers had left", self.url, count)
+            logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
         wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
@@ -172,7 +144,7 @@ class SimulationStore:
 
     # ------------------------------------------------------------------------------------------------ tiles
 
-    def write_tile(self, row: int, tile: int, values: npt.NDArray[np.uint16]) -> Commit:
+    def write_tile(self, row: int, tile: int, values: Values | Callable[[], Iterable[Values]]) -> Commit:
         """Write one tile and then its commit record.
 
         Parameters
@@ -180,41 +152,61 @@ class SimulationStore:
         row, tile
             Exposure by its row in the plan; number of the tile in its grid.
         values
-            Raw DN of the tile, (integration, group, y, x).
+            Raw DN of the tile, uint16 (integration, group, y, x); or a function that returns the values of its parts (see
+            `TileGrid.parts`), one after the other, so that only one is in memory. It may be called more than once.
 
         Raises
         ------
+        ValueError
+            If the values have another type or shape.
         StoreError
             If the disk is full or the store cannot be written; the tile then counts as not done.
         """
         grid, group = self.plan.grid(row), files.join(self.url, self.plan.names[row])
-        if values.shape != grid.window(tile).shape or values.dtype != np.uint16:
-            raise ValueError(
-                f"tile {tile} of {self.plan.names[row]} must be uint16 {grid.window(tile).shape}, "
-                f"not {values.dtype} {values.shape}"
-            )
+        crc = 0
+
+        def parts() -> Iterator[Values]:
+            nonlocal crc
+            crc = 0
+            window = grid.window(tile)
+            given = [values] if isinstance(values, np.ndarray) else values()
+            shapes = [window.shape] if isinstance(values, np.ndarray) else [w.shape for w in grid.parts(tile)]
+            for part, shape in zip(given, shapes, strict=True):
+                if part.shape != shape or part.dtype != np.uint16:
+                    raise ValueError(
+                        f"tile {tile} of {self.plan.names[row]} must be uint16 {shape}, not {part.dtype} {part.shape}"
+                    )
+                crc = checksum(part, crc)
+                yield part
+
         record = files.join(group, "commit", commit_key(tile))
         files.remove(record)
-        content = layout.encode_tile(grid, values)
-        files.write_bytes(files.join(group, "raw", layout.shard_key(grid, tile)), content)
-        commit = Commit.of(self.plan.digests[row], values, len(content))
+        shard = files.join(group, "raw", layout.shard_key(grid, tile))
+        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()))
+        commit = Commit.of(self.plan.digests[row], crc, size)
         files.write_bytes(record, commit.encode())
         return commit
 
-    def commits(self, row: int) -> dict[int, Commit]:
-        """Return the records of an exposure's finished tiles: made for its spec, and the shard has its size."""
+    def commits(self, row: int, tiles: Iterable[int] | None = None) -> dict[int, Commit]:
+        """Return the records of an exposure's finished tiles: made for its spec, and the shard has its size.
+
+        Parameters
+        ----------
+        tiles
+            Only these; default all.
+        """
         grid, group = self.plan.grid(row), files.join(self.url, self.plan.names[row])
         shards = files.list_sizes(files.join(group, "raw"))
-        present = [t for t in range(grid.count) if layout.shard_key(grid, t) in shards]
-        urls = {files.join(group, "commit", commit_key(tile)): tile for tile in present}
+        sizes = {
+            tile: shards[key]
+            for tile in (range(grid.count) if tiles is None else tiles)
+            if (key := layout.shard_key(grid, tile)) in shards
+        }
+        urls = {files.join(group, "commit", commit_key(tile)): tile for tile in sizes}
         found: dict[int, Commit] = {}
         for url, content in files.read_many(urls).items():
             commit, tile = Commit.decode(content), urls[url]
-            if (
-                commit
-                and commit.is_for(self.plan.digests[row])
-                and shards[layout.shard_key(grid, tile)] == commit.size
-            ):
+            if commit and commit.is_for(self.plan.digests[row]) and commit.size == sizes[tile]:
                 found[tile] = commit
         return found
 
@@ -225,7 +217,7 @@ class SimulationStore:
             return dict(zip(chosen, pool.map(self.commits, chosen), strict=True))
 
     def is_done(self, row: int) -> bool:
-        """Say whether all tiles of an exposure are finished."""
+        """Return whether all tiles of an exposure are finished."""
         return len(self.commits(row)) == self.plan.grid(row).count
 
     # ----------------------------------------------------------------------------------------------- reading
@@ -249,7 +241,7 @@ class SimulationStore:
                 return zarr.open_array(path, mode="r")
             except FileNotFoundError as error:
                 raise InputError(
-                    f"{self.url} holds no data of {name}: it was not selected for simulation; simulate it first."
+                    f"{self.url} has no data of {name}: it was not selected for simulation; simulate it first."
                 ) from error
             except (OSError, ValueError, KeyError) as error:
                 raise StoreError(
@@ -275,7 +267,7 @@ class SimulationStore:
             done = [done[int(k)] for k in np.linspace(0, len(done) - 1, max(most, 1))]
         return done
 
-    def verify(self, rows: Iterable[int] | None = None, *, sample: int | None = None) -> list[Damage]:
+    def verify(self, rows: Iterable[int] | None = None, *, sample: int | None = None) -> list[TileMismatch]:
         """Read finished tiles back and compare them with the checksums in their commit records.
 
         It finds what happened to the files since they were written. `run.verify` computes tiles again, and so finds
@@ -289,41 +281,30 @@ class SimulationStore:
             Check at most this many tiles, spread evenly over all of them.
         """
         found = [
-            (row, tile, self.problem(row, tile, commit))
+            TileMismatch(self.plan.names[row], tile, self.check_tile(row, tile, commit))
             for row, tile, commit in self.sample(rows, most=sample)
         ]
-        return [Damage(self.plan.names[row], tile, problem) for row, tile, problem in found if problem]
+        return [mismatch for mismatch in found if mismatch.problem]
 
-    def problem(
-        self, row: int, tile: int, commit: Commit | None, values: npt.NDArray[np.uint16] | None = None
+    def check_tile(
+        self, row: int, tile: int, commit: Commit | None, expected: Iterable[Values] | None = None
     ) -> str:
-        """Say what is wrong with a stored tile, or return an empty string.
+        """Return what is wrong with a stored tile, or an empty string.
 
         Parameters
         ----------
         commit
-            Its record.
-        values
-            What it should hold; without, only the checksum is compared.
+            Its record; None when there is none.
+        expected
+            Values of each of its parts; without them only the checksum is compared.
         """
         if commit is None:
             return "is not complete any more"
-        window = self.plan.grid(row).window(tile)
-        where = tuple(slice(*r) for r in (window.integrations, window.groups, window.rows, window.columns))
         try:
-            stored = self.raw(self.plan.names[row])[where]
-        except Exception as error:  # whatever zarr or a codec makes of damaged bytes
+            raw = self.raw(self.plan.names[row])
+        except MirageDaskError as error:
             return f"cannot be read: {error}"
-        if checksum(stored) != commit.checksum:
-            return "pixel values differ from the checksum in its commit record"
-        if values is None or np.array_equal(stored, values):
-            return ""
-        different = np.argwhere(stored != values)
-        i, g, y, x = (int(v) + s.start for v, s in zip(different[0], where, strict=True))
-        return (
-            f"{len(different):,} of {values.size:,} values differ from what is computed now, the first at integration "
-            f"{i}, group {g}, y {y}, x {x}"
-        )
+        return compare_tile(raw, self.plan.grid(row), tile, commit, expected)
 
     # ------------------------------------------------------------------------------------------------ status
 
@@ -334,48 +315,14 @@ class SimulationStore:
         return read_table(url) if files.exists(url) else self.plan.table
 
     def status(self, survey: Mapping[int, Mapping[int, Commit]] | None = None) -> pd.DataFrame:
-        """Return the exposure table with what is done now.
-
-        Columns added to those of the plan: `status` ('done', 'partial', 'failed', 'ready', 'unsupported'), `reason`,
-        `tiles`, `tiles_done`, `raw_bytes`, `stored_bytes`, `digest`, `traceback`.
+        """Return the exposure table with what is done now, in the columns `status.STATUS_COLUMNS`.
 
         Parameters
         ----------
         survey
             What `survey` returned, when the caller has it.
         """
-        found = self.survey() if survey is None else survey
-        old = self.table
-        failed = (
-            {n: (r, t, d) for n, s, r, t, d in zip(*(old[c] for c in _FAILED), strict=True) if s == "failed"}
-            if "traceback" in old
-            else {}
-        )
-        return self._merge(found, failed)
-
-    def _merge(
-        self, found: Mapping[int, Mapping[int, Commit]], failed: Mapping[str, tuple[str, str, str]]
-    ) -> pd.DataFrame:
-        table = self.plan.table.copy()
-        columns: dict[str, list[Any]] = {c: [] for c in STATUS_COLUMNS}
-        was = table["status"] if "status" in table else ["ready"] * len(table)
-        why = table["reason"] if "reason" in table else [""] * len(table)
-        rows = {name: row for row, name in enumerate(self.plan.names)}
-        for name, status, reason in zip(table["name"], was, why, strict=True):
-            row = rows.get(name)
-            if row is None:
-                values: tuple[Any, ...] = (status, reason, 0, 0, 0, 0, "", "")
-            else:
-                commits, count, trace = found.get(row, {}), self.plan.grid(row).count, ""
-                status = "done" if len(commits) == count else "partial" if commits else "ready"
-                if status != "done" and name in failed and failed[name][2] == self.plan.digests[row]:
-                    status, (reason, trace, _) = "failed", failed[name]
-                size = 2 * int(np.prod(self.plan.shape(row)))
-                stored = sum(commit.size for commit in commits.values())
-                values = (status, reason, count, len(commits), size, stored, self.plan.digests[row], trace)
-            for column, value in zip(STATUS_COLUMNS, values, strict=True):
-                columns[column].append(value)
-        return table.assign(**columns)
+        return status_table(self.plan, self.survey() if survey is None else survey, self.table)
 
     def finish(
         self, survey: Mapping[int, Mapping[int, Commit]], failures: Iterable[Failure] = ()
@@ -389,16 +336,7 @@ class SimulationStore:
         failures
             Of this run; failures of earlier runs stay for exposures that are still not done.
         """
-        first: dict[str, tuple[str, str, str]] = {}
-        for failure in failures:
-            digest = self.plan.digests[self.plan.row(failure.exposure)]
-            first.setdefault(failure.exposure, (failure.error, failure.traceback, digest))
-        old = self.table
-        if "traceback" in old:
-            for name, status, reason, trace, digest in zip(*(old[c] for c in _FAILED), strict=True):
-                if status == "failed":
-                    first.setdefault(name, (reason, trace, digest))
-        table = self._merge(survey, first)
+        table = status_table(self.plan, survey, self.table, failures)
         write_table(files.join(self.url, TABLE_FILE), table)
         self.consolidate()
         return table
@@ -417,9 +355,6 @@ class SimulationStore:
         }
         root = layout.group_metadata(_attributes(self.plan), nodes)
         files.write_bytes(files.join(self.url, "zarr.json"), root)
-
-
-_FAILED = ("name", "status", "reason", "traceback", "digest")
 
 
 def _attributes(plan: Plan) -> dict[str, Any]:
@@ -457,7 +392,7 @@ def tile_bytes_of_store(url: str) -> int | None:
 
 
 def _root_attributes(url: str) -> dict[str, Any] | None:
-    """Return what the root says about its plan; None when there is no store."""
+    """Return the attributes of the root that name its plan; None when there is no store."""
     try:
         content = files.read_bytes(files.join(url, "zarr.json"))
     except (FileNotFoundError, NotADirectoryError):
@@ -469,10 +404,13 @@ def _root_attributes(url: str) -> dict[str, Any] | None:
     try:
         mine: dict[str, Any] = json.loads(content)["attributes"]["mirage_dask"]
         if mine["format"] != layout.FORMAT:
-            raise StoreError(f"{url} has store format {mine['format']}, this version reads {layout.FORMAT}.")
+            raise StoreError(
+                f"{url} has store format {mine['format']}, this version reads {layout.FORMAT}; simulate into another place, "
+                "or use the version of mirage_dask that made it."
+            )
         mine["plan"]
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"{url} is a Zarr store, but no simulation of mirage_dask; choose another place."
+            f"{url} is a Zarr store, but not a simulation of mirage_dask; choose another place."
         ) from error
     return mine

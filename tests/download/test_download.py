@@ -1,4 +1,4 @@
-"""Which files are meant, what is asked for again, what is told, and the command line."""
+"""What is downloaded again and what is not, progress, reports, and the command line."""
 
 from __future__ import annotations
 
@@ -27,12 +27,10 @@ from support.download_site import (
 
 from mirage_dask import cli
 from mirage_dask.cli import console
-from mirage_dask.download import catalogue, http
-from mirage_dask.download.archives import is_whole_fits
-from mirage_dask.download.catalogue import BASE_URL, archives, base_address, select_archives
+from mirage_dask.download import catalogue
+from mirage_dask.download.installer import is_complete_fits
 from mirage_dask.download.mirage_data import (
     DownloadError,
-    download_archives,
     download_reffiles,
     space_needed,
 )
@@ -52,167 +50,12 @@ def site():
 
 
 def get(site, path, **given):
-    given = {"patience": SOON, "base_url": site.url} | given
-    return download_archives(path, [dark_archive(), library_archive()], **given)
+    given = {"policy": SOON, "base_url": site.url} | given
+    return download_reffiles(path, catalogue=[dark_archive(), library_archive()], **given)
 
 
 def statuses(report):
     return [file.status for file in report.files]
-
-
-# ----------------------------------------------------------------------------------------------- which files
-
-
-def counts(**given):
-    found = {}
-    for archive in select_archives(**given):
-        found[archive.instrument, archive.kind] = found.get((archive.instrument, archive.kind), 0) + 1
-    return found
-
-
-def test_table():
-    found = archives()
-    assert len({a.name for a in found}) == len(found) == 196
-    assert {a.instrument for a in found} == {"nircam", "niriss", "fgs"}
-    darks = [a for a in found if a.kind.startswith("darks")]
-    assert all(a.detector and a.target and a.path.endswith(".fits.gz") for a in darks)
-    assert all(a.target is None and a.path.endswith(".tar.gz") for a in found if a not in darks)
-    assert all(a.url(BASE_URL).startswith("https://") for a in found)
-    assert all(a.address for a in found if a.kind == "psfs_subpixel")
-    # every raw dark has its linearized one
-    both = {kind: [a.name for a in darks if a.kind == kind] for kind in ("darks_raw", "darks_linearized")}
-    for raw, linear in zip(*both.values(), strict=True):
-        assert raw.split("_dms")[0].split("_level1b")[0] in linear
-
-
-@pytest.mark.parametrize(
-    ("instrument", "kind", "gigabytes"),
-    [
-        ("nircam", "psfs_gridded", 23),
-        ("nircam", "darks_linearized", 319),
-        ("nircam", "darks_raw", 79),
-        ("niriss", "darks_linearized", 121),
-        ("fgs", "darks_raw", 11),
-    ],
-)
-def test_figures_add_up(instrument, kind, gigabytes):
-    of_kind = [a.disk for a in archives() if (a.instrument, a.kind) == (instrument, kind)]
-    assert sum(of_kind) == pytest.approx(gigabytes * 1e9, rel=1e-3)
-
-
-def test_default_is_all_that_is_in_use():
-    assert counts() == {
-        ("nircam", "cosmic_rays"): 1,
-        ("nircam", "psfs_gridded"): 5,
-        ("nircam", "distortion"): 1,
-        ("nircam", "darks_linearized"): 50,
-        ("niriss", "cosmic_rays"): 1,
-        ("niriss", "psfs_gridded"): 1,
-        ("niriss", "ghosts"): 1,
-        ("niriss", "soss"): 1,
-        ("niriss", "darks_linearized"): 20,
-        ("fgs", "cosmic_rays"): 1,
-        ("fgs", "psfs_gridded"): 1,
-        ("fgs", "darks_linearized"): 8,
-    }
-
-
-@pytest.mark.parametrize(
-    ("given", "expected"),
-    [
-        ({"instrument": "FGS", "skip_darks": True}, {("fgs", "cosmic_rays"): 1, ("fgs", "psfs_gridded"): 1}),
-        (
-            {"instrument": "fgs", "skip_psfs": True, "skip_cosmic_rays": True},
-            {("fgs", "darks_linearized"): 8},
-        ),
-        (
-            {"instrument": "fgs", "single_dark": True, "skip_psfs": True, "skip_cosmic_rays": True},
-            {("fgs", "darks_linearized"): 2},
-        ),
-        (
-            {
-                "instrument": ["nircam"],
-                "dark_type": "both",
-                "single_dark": True,
-                "skip_psfs": True,
-                "skip_cosmic_rays": True,
-            },
-            {("nircam", "distortion"): 1, ("nircam", "darks_linearized"): 10, ("nircam", "darks_raw"): 10},
-        ),
-        (
-            {"instrument": " niriss , fgs", "psf_version": "subpix", "skip_darks": True, "skip_soss": True},
-            {
-                ("niriss", "cosmic_rays"): 1,
-                ("niriss", "psfs_subpixel"): 16,
-                ("niriss", "ghosts"): 1,
-                ("fgs", "cosmic_rays"): 1,
-                ("fgs", "psfs_subpixel"): 1,
-            },
-        ),
-        (
-            {"instrument": "fgs", "dark_type": "raw", "skip_psfs": True, "skip_cosmic_rays": True},
-            {("fgs", "darks_raw"): 8},
-        ),
-    ],
-)
-def test_options(given, expected):
-    assert counts(**given) == expected
-
-
-def test_a_dark_of_each_detector():
-    chosen = select_archives("all", single_dark=True)
-    darks = [a.detector for a in chosen if a.detector]
-    assert sorted(darks) == [
-        *("A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B4", "B5", "GUIDER1", "GUIDER2", "NIS")
-    ]
-
-
-def test_all_wrong_options_at_once():
-    with pytest.raises(InputError) as caught:
-        download_reffiles("x", "nircan,miri", psf_version="griddy", dark_type="cooked", dry_run=True)
-    problems = caught.value.problems
-    assert len(problems) == 4
-    assert "did you mean 'nircam'" in problems[0]
-    assert "did you mean 'gridded'" in problems[2]
-    with pytest.raises(InputError, match="names nothing"):
-        select_archives(" , ")
-
-
-@pytest.mark.parametrize("path", ["~/x/mirage_data", "mirage_data"])
-def test_path_that_would_nest(path):
-    with pytest.raises(InputError, match="give its parent"):
-        download_reffiles(path, dry_run=True)
-
-
-def test_path_that_is_a_file(tmp_path):
-    (tmp_path / "x").touch()
-    with pytest.raises(InputError, match="is a file; give a directory"):
-        download_reffiles(tmp_path / "x", dry_run=True)
-
-
-def test_bad_numbers(tmp_path):
-    for wrong in ({"parallel": 0}, {"patience": http.Patience(attempts=0)}):
-        with pytest.raises(InputError, match="at least 1"):
-            download_archives(tmp_path, [dark_archive()], **wrong)
-
-
-def test_base_address(monkeypatch):
-    assert base_address(None) == BASE_URL
-    monkeypatch.setenv("MIRAGE_DASK_DOWNLOAD_URL", "http://mirror.example.org/m")
-    assert base_address(None) == "http://mirror.example.org/m/"
-    assert base_address("https://other.example.org/") == "https://other.example.org/"
-    for wrong in ("ftp://x/", "/data", "http://", "mirror.example.org", "http://[1/"):
-        with pytest.raises(InputError, match="base_url is"):
-            base_address(wrong)
-    monkeypatch.setenv("MIRAGE_DASK_DOWNLOAD_URL", "nonsense")
-    with pytest.raises(InputError, match="MIRAGE_DASK_DOWNLOAD_URL is"):
-        base_address(None)
-
-
-def test_a_mirror_holds_everything_below_its_address():
-    (archive, *_) = select_archives("fgs", psf_version="subpixel", skip_darks=True, skip_cosmic_rays=True)
-    assert archive.url(BASE_URL) == archive.address
-    assert archive.url("http://m/") == f"http://m/{archive.path}"
 
 
 # ------------------------------------------------------------------------------------- what is asked for again
@@ -281,23 +124,21 @@ def test_half_darks_are_not(site, tmp_path):
 def test_whole_fits(tmp_path):
     path, content = tmp_path / "x.fits", dark_file()
     path.write_bytes(content)
-    assert is_whole_fits(path)
+    assert is_complete_fits(path)
     for size in (0, 80, 2880 + 80, len(content) - 2881, len(content) - 1):
         path.write_bytes(content[:size])
-        assert not is_whole_fits(path), size
-    assert not is_whole_fits(tmp_path)
+        assert not is_complete_fits(path), size
+    assert not is_complete_fits(tmp_path)
 
 
 def test_archive_that_is_here_already(site, tmp_path):
-    """Copied there by hand: its size is compared with the server's, and it is not fetched."""
+    """Copied there by hand: it is not downloaded."""
     place = tmp_path / "mirage_downloads/library.tar.gz"
     place.parent.mkdir(parents=True)
     place.write_bytes(site.files[LIBRARY])
     get(site, tmp_path)
     assert (tmp_path / next(iter(MEMBERS))).exists()
-    assert [r for m, p, r in site.asked if m == "GET" and p == f"/{LIBRARY}"] == [
-        f"bytes={len(site.files[LIBRARY])}-"
-    ]
+    assert all(path == f"/{DARK}" for _, path, _ in site.asked)
 
 
 def test_archive_that_is_half_here_already(site, tmp_path):
@@ -327,14 +168,16 @@ def test_archives_go_as_soon_as_they_are_unpacked(site, tmp_path):
 
     found = [dark_archive(path=f"nircam/darks/raw/A1/{i}.fits.gz") for i in range(4)]
     site.files |= {a.path: site.files[DARK] for a in found}
-    download_archives(tmp_path, found, base_url=site.url, patience=SOON, parallel=1, progress=look)
+    download_reffiles(tmp_path, catalogue=found, base_url=site.url, policy=SOON, parallel=1, progress=look)
     assert most == 1
 
 
 def test_problems_of_all_files_come_together(site, tmp_path):
     many = [library_archive(path=f"fgs/none{i}.tar.gz") for i in range(3)]
     with pytest.raises(DownloadError) as caught:
-        download_archives(tmp_path, [*many, dark_archive()], base_url=site.url, patience=SOON, parallel=2)
+        download_reffiles(
+            tmp_path, catalogue=[*many, dark_archive()], base_url=site.url, policy=SOON, parallel=2
+        )
     assert sorted(p.split()[0] for p in caught.value.problems) == [a.name for a in many]
     assert (tmp_path / "mirage_data" / DARK.removesuffix(".gz")).exists()
 
@@ -355,24 +198,16 @@ def test_as_many_at_once_as_asked(site, tmp_path):
             now -= 1
 
     site.always = count
-    download_archives(tmp_path, found, base_url=site.url, patience=SOON, parallel=3)
+    download_reffiles(tmp_path, catalogue=found, base_url=site.url, policy=SOON, parallel=3)
     assert most == 3
-
-
-def test_server_that_refuses_head(site, tmp_path, monkeypatch):
-    monkeypatch.setattr(http, "CHUNK", 4096)
-    monkeypatch.setattr("mirage_dask.download.mirage_data.remote_size", lambda url, timeout: None)
-    told = []
-    get(site, tmp_path, progress=lambda *args: told.append(args))
-    sizes = sum(len(content) for content in site.files.values())
-    assert told[-1][1:] == (sizes, sizes)
 
 
 def test_progress(site, tmp_path):
     told = []
     get(site, tmp_path, progress=lambda what, done, total: told.append((what, done, total)))
     sizes = sum(len(content) for content in site.files.values())
-    assert {total for _, _, total in told} == {sizes}
+    assert all(0 <= done <= total for _, done, total in told)
+    assert told[-1][1:] == (sizes, sizes)
     done = [d for _, d, _ in told]
     assert done == sorted(done)
     assert done[-1] == sizes
@@ -382,19 +217,16 @@ def test_progress(site, tmp_path):
 
 def test_space():
     dark, unknown = dark_archive(disk=6_000), library_archive(disk=None)
-    assert space_needed([dark], {dark.name: 2_500}, parallel=1, keep_archives=False) == 6_000
-    assert space_needed([dark], {dark.name: 5_000}, parallel=1, keep_archives=False) == 10_000
-    assert space_needed([dark], {}, parallel=1, keep_archives=False) == 6_000
-    assert space_needed([unknown], {unknown.name: 100}, parallel=1, keep_archives=False) == 200
+    assert space_needed([dark], parallel=1, keep_archives=False) == 6_000
+    assert space_needed([unknown], parallel=1, keep_archives=False) == 0
     many = [dark_archive(path=f"{i}.fits.gz", disk=6_000) for i in range(10)]
-    assert space_needed(many, {}, parallel=4, keep_archives=False) == 10 * 3_000 + 4 * 3_000
-    assert space_needed(many, {}, parallel=4, keep_archives=True) == 10 * 6_000
+    assert space_needed(many, parallel=4, keep_archives=False) == 10 * 3_000 + 4 * 3_000
+    assert space_needed(many, parallel=4, keep_archives=True) == 10 * 6_000
 
 
 def test_reminder_is_a_line_for_the_shell(site, tmp_path):
     report = get(site, tmp_path / "with space")
     assert report.reminder == f"export MIRAGE_DATA='{tmp_path}/with space/mirage_data'"
-    assert report.reminder in str(report)
 
 
 # ------------------------------------------------------------------------------------------- the command line
@@ -428,6 +260,10 @@ def test_as_mirage_users_call_it(small, tmp_path, capsys):
     assert (tmp_path / next(iter(MEMBERS))).exists()
     with pytest.raises(InputError, match="dark_type 'baked'"):
         downloader.download_reffiles(str(tmp_path), dark_type="baked")
+    with pytest.raises(TypeError, match="at most 7"):
+        downloader.download_reffiles(str(tmp_path), "all", "raw", *[False] * 6)
+    with pytest.raises(TypeError, match="dark_type"):
+        downloader.download_reffiles(str(tmp_path), "all", "raw", dark_type="raw")
 
 
 def test_bytes_in_a_terminal_and_in_a_log(monkeypatch):

@@ -21,7 +21,7 @@ from support.download_site import (
 )
 
 from mirage_dask.download import unpacking
-from mirage_dask.download.mirage_data import DownloadError, download_archives
+from mirage_dask.download.mirage_data import DownloadError, download_reffiles
 from mirage_dask.download.unpacking import DamagedArchiveError, install, unpack
 
 FOLDER = "mirage_data/nircam/cosmic_ray_library"
@@ -95,10 +95,6 @@ def test_links_within_become_copies(tmp_path):
 EVIL = {
     "parent": tar_of(GOOD | {"../evil": b"x"}),
     "parent in the middle": tar_of(GOOD | {"mirage_data/../../evil": b"x"}),
-    "parent that stays within": tar_of(GOOD | {"mirage_data/x/../evil": b"x"}),
-    "absolute": tar_of(GOOD | {"/tmp/evil": b"x"}),
-    "backslash": tar_of(GOOD | {"..\\evil": b"x"}),
-    "drive": tar_of(GOOD | {"C:evil": b"x"}),
     "symlink out": tar_of(GOOD, member("mirage_data/evil", tarfile.SYMTYPE, "../../evil")),
     "symlink absolute": tar_of(GOOD, member("mirage_data/evil", tarfile.SYMTYPE, "/etc/passwd")),
     "symlink at the top": tar_of(GOOD, member("mirage_data", tarfile.SYMTYPE, "..")),
@@ -134,6 +130,22 @@ def test_refused(tmp_path, content):
     assert os.listdir(tmp_path) == ["box"]
 
 
+@pytest.mark.parametrize("name", ["/tmp/evil", "//tmp/evil", "..\\evil", "C:evil", "mirage_data/../evil"])
+def test_names_that_stay_within_are_harmless(tmp_path, name):
+    """They are not part of MIRAGE_DATA: left out, wherever they point to."""
+    box = tmp_path / "box"
+    box.mkdir()
+    assert set(unpacked(box, packed(tar_of(GOOD | {name: b"x"})))) == set(GOOD)
+    assert tree(box / "staging") == GOOD
+    assert os.listdir(tmp_path) == ["box"]
+
+
+def test_absolute_names_are_below_the_folder(tmp_path):
+    name = f"{FOLDER}/a.fits"
+    assert unpacked(tmp_path, packed(tar_of({f"/{name}": b"x"}))) == {name: 1}
+    assert tree(tmp_path / "staging") == {name: b"x"}
+
+
 def test_header_that_states_more_than_there_is(tmp_path):
     info = tarfile.TarInfo("mirage_data/huge")
     info.size = 10**15
@@ -145,7 +157,7 @@ def test_header_that_states_more_than_there_is(tmp_path):
 def test_headers_do_not_fill_the_memory(tmp_path, kind):
     info = tarfile.TarInfo("mirage_data/x")
     info.type, info.size = kind, 10**9
-    with pytest.raises(DamagedArchiveError, match="absurdly long"):
+    with pytest.raises(DamagedArchiveError, match="too long"):
         unpacked(tmp_path, packed(info.tobuf() + bytes(10**6)), limit=10**12)
 
 
@@ -250,13 +262,13 @@ def test_install_across_disks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "name", ["parent", "absolute", "symlink out", "hard link out", "pipe", "too large", "cut at a member"]
+    "name", ["parent", "symlink out", "hard link out", "pipe", "too large", "cut at a member"]
 )
 def test_whole_way_of_an_evil_archive(tmp_path, name):
     archive = library_archive(disk=10**5)
     content = packed(EVIL[name])
     with serving(Site({LIBRARY: content})) as site, pytest.raises(DownloadError) as caught:
-        download_archives(tmp_path / "box", [archive], base_url=site.url, patience=SOON)
+        download_reffiles(tmp_path / "box", catalogue=[archive], base_url=site.url, policy=SOON)
     (problem,) = caught.value.problems
     assert "library.tar.gz" in problem
     assert site.url in problem
@@ -268,6 +280,6 @@ def test_whole_way_of_an_evil_archive(tmp_path, name):
 
 def test_whole_way_of_an_honest_archive(tmp_path):
     with serving(Site({LIBRARY: packed(tar_of(GOOD))})) as site:
-        report = download_archives(tmp_path, [library_archive()], base_url=site.url, patience=SOON)
+        report = download_reffiles(tmp_path, catalogue=[library_archive()], base_url=site.url, policy=SOON)
     assert report.directory == tmp_path / "mirage_data"
     assert {f"mirage_data/{n}": c for n, c in tree(tmp_path / "mirage_data").items()} == GOOD

@@ -16,8 +16,9 @@ from support.small_plans import make_spec
 
 from mirage_dask.errors import InputError
 from mirage_dask.fits.headers import keyword_values, name_parts
+from mirage_dask.fits.ramp_models import RampProduct, provenance_cards
 from mirage_dask.fits.times import barycentric, exposure_times, group_table, integration_table, start_time
-from mirage_dask.fits.uncal import provenance_cards, uncal_name, write_uncal
+from mirage_dask.fits.uncal import uncal_name, write_uncal
 from mirage_dask.run.export import export_store
 from mirage_dask.store import tiles
 from mirage_dask.store.tiles import tile_grid
@@ -219,7 +220,7 @@ def test_values_that_the_schema_refuses_are_left_out_loudly(tmp_path):
     spec, table = real_exposure()
     row = table.assign(primary_dither_type="ODDLY").iloc[0].to_dict()
     with pytest.warns(UserWarning, match="meta.dither.primary_type = 'ODDLY' is left out"):
-        write_uncal(tmp_path / "x_uncal.fits", windows_of(spec), spec, row)
+        write_uncal(tmp_path / "x_uncal.fits", windows_of(spec), RampProduct(spec, row))
     assert "PATTTYPE" not in fits.getheader(tmp_path / "x_uncal.fits")
 
 
@@ -230,7 +231,7 @@ def test_rows_that_make_no_header():
         keyword_values({**row, "readpatt": "", "start_time": None}, spec)
     with pytest.raises(InputError, match=r"start_time of .* is 'soon'"):
         keyword_values({**row, "start_time": "soon"}, spec)
-    with pytest.raises(InputError, match="no JWST root name"):
+    with pytest.raises(InputError, match="not a JWST root name"):
         name_parts("exposure-7")
     assert name_parts("jw01234567890_0a2b1_00007_nrcblong")["activity"] == "b1"
 

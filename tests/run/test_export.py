@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -19,8 +18,8 @@ from support.real_stores import pixels_of, real_exposure, real_store
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits import ramp_files
-from mirage_dask.fits.uncal import is_current, uncal_name
-from mirage_dask.io import provisional
+from mirage_dask.fits.ramp_models import is_current
+from mirage_dask.fits.uncal import uncal_name
 from mirage_dask.run.export import export_store
 
 FULL_DISK = OSError(28, "No space left on device")
@@ -161,13 +160,13 @@ def test_a_killed_export_leaves_nothing_half_written(store, tmp_path):
     target = tmp_path / "fits"
     process = started(SLOW, store.url, target)
     try:
-        wait_for(lambda: len(list(target.glob("jw*.fits"))) == 1 and list(target.glob(".exporting-*/*.fits")))
+        wait_for(lambda: len(list(target.glob("jw*.fits"))) == 1 and list(target.glob("*.partial")))
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     there = [path.name for path in target.glob("*.fits")]
     assert 1 <= len(there) < 4
-    left = list(target.glob(".exporting-*"))
+    left = list(target.glob("*.partial"))
     assert len(left) == 1
     again = export_store(store, target, scheduler="serial")
     assert (sorted(again.skipped), len(again.written)) == (sorted(there), 4 - len(there))
@@ -178,7 +177,7 @@ def test_two_exports_into_one_directory(store, tmp_path):
     target = tmp_path / "fits"
     other = started(SLOW, store.url, target)
     try:
-        wait_for(lambda: list(target.glob(".exporting-*/*.fits")))
+        wait_for(lambda: list(target.glob("*.partial")))
         assert export_store(store, target, select="observation == 2", scheduler="serial").ok
     finally:
         assert other.wait(60) == 0  # nobody took its file away
@@ -198,32 +197,6 @@ def test_many_exports_into_one_directory_in_one_process(store, tmp_path):
         one.join()
     assert [report.ok for report in reports] == [True] * 3
     check(store, tmp_path / "fits")
-
-
-def test_only_what_is_dead_is_swept(tmp_path):
-    process = subprocess.run(
-        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
-    )
-    here = provisional._host()
-    gone, alive, elsewhere, forgotten, unnamed = (
-        tmp_path / f".exporting-{name}"
-        for name in (
-            f"{here}-{process.stdout.strip()}-0a",
-            f"{here}-{os.getpid()}-0b",
-            "fe-1-0c",
-            "fe-1-0d",
-            "0e",
-        )
-    )
-    for place in (gone, alive, elsewhere, forgotten, unnamed):
-        place.mkdir()
-        (place / "x_uncal.fits").write_bytes(b"SIMPLE")
-    old = time.time() - provisional.DEAD_SECONDS - 60
-    for place in (forgotten, unnamed, alive):
-        os.utime(place / "x_uncal.fits", (old, old))
-        os.utime(place, (old, old))
-    provisional.sweep(tmp_path)
-    assert sorted(tmp_path.iterdir()) == sorted([alive, elsewhere])
 
 
 @pytest.mark.parametrize("where", [{"scheduler": "serial"}, {"scheduler": "threads", "threads": 2}])
@@ -269,7 +242,7 @@ def test_a_worker_that_is_too_small_is_refused(store, tmp_path):
 
 def test_a_file_stands_where_the_directory_should(store, tmp_path):
     (tmp_path / "fits").write_text("")
-    with pytest.raises(StoreError, match="a file stands where a directory is needed"):
+    with pytest.raises(StoreError, match="a file is in the place of a directory"):
         export_store(store, tmp_path / "fits")
 
 

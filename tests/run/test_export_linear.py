@@ -21,8 +21,9 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.fits.headers import keyword_values
 from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
+from mirage_dask.fits.ramp_models import provenance_cards
 from mirage_dask.fits.times import group_table, integration_table, start_time
-from mirage_dask.fits.uncal import provenance_cards, uncal_name
+from mirage_dask.fits.uncal import uncal_name
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.run.export import export_store

@@ -15,15 +15,15 @@ import pytest
 from support.small_plans import make_spec, sky, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.io.files import ABANDONED_SECONDS, remove_abandoned, write_bytes
+from mirage_dask.io.atomic import ABANDONED_SECONDS
 from mirage_dask.run.display.events import ExposureDone, RunFinished, RunStarted, TileDone, TileFailed
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.distributed import graph_size
 from mirage_dask.run.report import RunError
-from mirage_dask.run.tasks import MOST_BLOCKS, SEGMENT, RunHandle, segments_to_do, windows
+from mirage_dask.run.tasks import MOST_BLOCKS, TILE_RANGE, RunHandle, missing_tile_ranges, submissions
 from mirage_dask.run.verify import verify_store
-from mirage_dask.store.outlook import look_ahead
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import load_plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
@@ -215,17 +215,17 @@ def test_arguments_that_cannot_be(fake, plan, tmp_path, arguments, message):
 # ------------------------------------------------------------------------------------------------ tasks
 
 
-def covered(segments):
-    return [(row, tile) for row, first, stop in segments.tolist() for tile in range(first, stop)]
+def covered(ranges):
+    return [(row, tile) for row, first, stop in ranges.tolist() for tile in range(first, stop)]
 
 
 def test_tasks_cover_what_is_missing(plan):
     plan = plan.with_tile_bytes(SMALL)
     done = {2: {0: object(), 3: object()}}
-    segments, per_block = segments_to_do(plan, [0, 2, 4], done, threads=2)
+    ranges, per_block = missing_tile_ranges(plan, [0, 2, 4], done, threads=2)
     wanted = [(r, t) for r in (0, 2, 4) for t in range(plan.grid(r).count) if t not in done.get(r, {})]
-    assert covered(segments) == wanted
-    assert segments.dtype == SEGMENT
+    assert covered(ranges) == wanted
+    assert ranges.dtype == TILE_RANGE
     assert per_block >= 1
 
 
@@ -234,36 +234,36 @@ def test_tasks_of_a_large_proposal(tmp_path):
     started = time.process_time()
     names = [make_spec(i, nints=1, ngroups=5, nx=2048, ny=2048, x0=0, y0=0) for i in range(1, 12161)]
     plan = small_plan(tmp_path / "plan", names)
-    segments, per_block = segments_to_do(plan, range(len(plan)), {}, threads=200)
-    assert len(covered(segments)) == 8 * 12160
-    assert -(-len(segments) // per_block) <= MOST_BLOCKS
-    assert (len(segments), per_block) == (12160, 2)  # 8 tiles of 2.6 million samples each
+    ranges, per_block = missing_tile_ranges(plan, range(len(plan)), {}, threads=200)
+    assert len(covered(ranges)) == 8 * 12160
+    assert -(-len(ranges) // per_block) <= MOST_BLOCKS
+    assert (len(ranges), per_block) == (12160, 2)  # 8 tiles of 2.6 million samples each
     began = time.process_time()
-    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    size = graph_size(ranges, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
     assert size.tasks <= 100_000
     assert size.submissions == 1
     assert size.graph_bytes < 10_000_000
     assert time.process_time() - began < 10
-    assert estimate_run(plan).tiles == look_ahead(plan, tmp_path / "s.zarr")[0].tiles_left == 8 * 12160
+    assert estimate_run(plan).tiles == compare(plan, tmp_path / "s.zarr")[0].tiles_left == 8 * 12160
     assert time.process_time() - started < 60
 
 
 @pytest.mark.parametrize("per_block", [1, 50])
-def test_windows_of_a_very_large_run(per_block):
-    """Half a million segments: each submission stays below the limits, and together they are the run."""
-    segments = np.zeros(500_000, SEGMENT)
-    segments["row"] = np.arange(len(segments))
-    parts = windows(segments, per_block)
-    assert np.array_equal(np.concatenate(parts), segments)
+def test_submissions_of_a_very_large_run(per_block):
+    """Half a million tile ranges: each submission stays below the limits, and together they are the run."""
+    ranges = np.zeros(500_000, TILE_RANGE)
+    ranges["row"] = np.arange(len(ranges))
+    parts = submissions(ranges, per_block)
+    assert np.array_equal(np.concatenate(parts), ranges)
     assert all(len(part) % per_block == 0 for part in parts[:-1])
-    size = graph_size(segments, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
+    size = graph_size(ranges, per_block, RunHandle("/somewhere/s.zarr", "0" * 32, 1))
     assert size.submissions == len(parts) > 1
     assert size.tasks / size.submissions <= 100_000
     assert size.graph_bytes < 10_000_000
 
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
-def test_a_run_in_windows(fake, plan, tmp_path, monkeypatch, scheduler):
+def test_a_run_in_several_submissions(fake, plan, tmp_path, monkeypatch, scheduler):
     monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 3)
     report = run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler, tile_bytes=SMALL)
     assert report.ok
@@ -342,23 +342,6 @@ def test_what_killed_writers_left_goes_when_a_run_begins(fake, plan, tmp_path):
     assert other.exists()
     assert sorted(url.rglob("*.partial")) == sorted(alive)
     assert same(contents(url), expected(plan))
-
-
-def test_a_writer_that_stood_still_writes_again(tmp_path, monkeypatch):
-    """Another run took its file for abandoned."""
-    write, swept = Path.write_bytes, []
-
-    def write_and_sleep(self, content):
-        write(self, content)
-        if not swept:
-            os.utime(self, (0, 0))
-            swept.append(remove_abandoned(str(tmp_path)))
-        return len(content)
-
-    monkeypatch.setattr(Path, "write_bytes", write_and_sleep)
-    write_bytes(str(tmp_path / "shard"), b"whole")
-    assert swept == [1]
-    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"shard": b"whole"}
 
 
 def test_interrupt_keeps_what_is_done(fake, plan, tmp_path):
@@ -483,11 +466,11 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
     changed_plan = small_plan(tmp_path / "other", changed)
     other = changed_plan.with_tile_bytes(SMALL)
 
-    outlook, _ = look_ahead(other, url)
-    assert outlook.exposures == {"done": 9, "partial": 0, "changed": 1, "new": 0}
-    assert (outlook.tiles_done, outlook.tiles_left) == (9 * tiles_each, tiles_each)
+    comparison, _ = compare(other, url)
+    assert comparison.exposures == {"done": 9, "partial": 0, "changed": 1, "new": 0}
+    assert (comparison.tiles_done, comparison.tiles_left) == (9 * tiles_each, tiles_each)
     again = f"observation 3: 1 exposure ({tiles_each} tiles) again: cosmic rays changed"
-    assert again in str(outlook)
+    assert again in str(comparison)
     with pytest.raises(StoreError, match="another plan") as refused:
         run_plan(other, url, scheduler="threads")
     assert again in str(refused.value)
@@ -495,7 +478,7 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
 
     events = []
     report = run_plan(other, url, scheduler="threads", update=True, progress=events.append)
-    assert str(events[0].outlook) == str(outlook)
+    assert str(events[0].comparison) == str(comparison)
     assert report.tiles == tiles_each
     after = modified(url)
     assert after.keys() == before.keys()
@@ -507,8 +490,8 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
 def test_what_changed_is_said_in_words(fake, plan, tmp_path):
     url = tmp_path / "s.zarr"
     run_plan(plan, url, scheduler="serial")
-    assert look_ahead(plan, tmp_path / "nowhere.zarr")[0].lines == []
-    assert look_ahead(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
+    assert compare(plan, tmp_path / "nowhere.zarr")[0].lines == []
+    assert compare(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
     first, second, *rest = small_specs()
     specs = [
         dataclasses.replace(first, pack="another", layers=sky(2.0)),
@@ -516,11 +499,11 @@ def test_what_changed_is_said_in_words(fake, plan, tmp_path):
         make_spec(9, "NRCB1"),
         *rest[1:],
     ]
-    outlook, _ = look_ahead(small_plan(tmp_path / "other", specs), url)
+    comparison, _ = compare(small_plan(tmp_path / "other", specs), url)
     assert (
-        outlook.lines[0]
+        comparison.lines[0]
         == "in the store: 2 of 5 tiles; 2 exposures done, 2 exposures changed, 1 exposure new"
     )
-    assert any("background, reference data changed" in line for line in outlook.lines)
-    assert any("groups changed" in line for line in outlook.lines)
-    assert "1 exposure of the store are not in this plan" in outlook.lines[-1]
+    assert any("background, reference data changed" in line for line in comparison.lines)
+    assert any("groups changed" in line for line in comparison.lines)
+    assert "1 exposure of the store are not in this plan" in comparison.lines[-1]

@@ -40,7 +40,10 @@ def test_every_way_to_run(wanted, tmp_path, way):
 def test_every_size_of_tile(wanted, tmp_path, size):
     way = {"scheduler": "threads", "threads": 2, "tile_bytes": size}
     report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, **way)
-    assert report.tiles == {2**16: 200, 2**18: 100, 2**24: 2}[size]
+    assert report.tiles == {2**16: 100, 2**18: 50, 2**24: 2}[size]
+    plan = SimulationStore.open(report.store_url).plan
+    parts = sum(len(list(plan.grid(plan.row(name)).boxes())) for name in NAMES)
+    assert parts == {2**16: 200, 2**18: 100, 2**24: 2}[size]
     assert sums(report.store_url) == wanted
 
 

@@ -122,7 +122,7 @@ psf = PsfLibrary.from_arrays(arrays, meta)
 view = View("", SkyProjection.from_dict(projection), bounds, lambda name: psf)
 scene = [UniformBackground(0.7), StarLayer.of(tables[0], view), GalaxyLayer.of(tables[1], view)]
 x0, x1, y0, y1 = bounds
-print(hashlib.sha256(seed_window(scene, x=slice(x0, x1), y=slice(y0, y1), background=0.7)).hexdigest())
+print(hashlib.sha256(seed_window(scene, x=slice(x0, x1), y=slice(y0, y1))).hexdigest())
 """
 
 

@@ -101,11 +101,11 @@ def test_saved_by_content(catalog, tmp_path):
 def test_damaged_tables(tmp_path):
     table = PointSources(np.arange(1, 3), np.eye(3)[:2], np.array([1.0, 2.0]))
     key = table.save(tmp_path)
-    with pytest.raises(StoreError, match="There is no source table"):
+    with pytest.raises(StoreError, match="There is no table"):
         PointSources.load(tmp_path, "0" * 32)
     other = PointSources(np.arange(1, 3), np.eye(3)[:2], np.array([1.0, 2.5])).save(tmp_path)
     (tmp_path / f"{other}.npz").replace(tmp_path / f"{key}.npz")
-    with pytest.raises(StoreError, match="is not what its name says"):
+    with pytest.raises(StoreError, match="do not match its name"):
         PointSources.load(tmp_path, key)
     (tmp_path / f"{key}.npz").write_bytes(b"PK nonsense")
     with pytest.raises(StoreError, match="damaged"):

@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.simulated import SUBARRAY_SW, example_plan, exposure
 
+import mirage_dask as md
 from mirage_dask.detector.effects import switched_effects
-from mirage_dask.errors import StoreError
+from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.references import References, open_references
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.planning import make_plan
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.scene import Light, PointSources, View, open_layers
 from mirage_dask.scene.layers import (
@@ -171,3 +174,27 @@ def test_light_of_an_unknown_kind_is_refused():
     unknown = replace(spec, layers=(("rainbow", "0"),))
     with pytest.raises(StoreError, match="rainbow"):
         open_references(unknown, example_plan().url)
+
+
+def test_a_setting_names_an_image_as_background(tmp_path):
+    """From the settings file to the seed, for the exposures of one observation."""
+    proposal = md.open_proposal(md.example_proposal())
+    table = proposal.table.set_index("name").loc[SUBARRAY_SW]
+    image = np.zeros((2048, 2048), np.float32)
+    image[int(table["y0"]) + 10, int(table["x0"]) + 20] = 2.5
+    fits.writeto(tmp_path / "sky.fits", image)
+    settings_file = tmp_path / "settings.yaml"
+    settings_file.write_text("background: {1: low, 2: sky.fits}\ncosmic_rays: none\n")
+    opened = md.open_proposal(md.example_proposal(), settings=settings_file)
+    plan = make_plan(opened.table[opened.table["name"] == SUBARRAY_SW], opened.settings)
+    spec = plan.spec(0)
+    assert [kind for kind, _ in spec.layers] == ["background_image"]
+    references = open_references(spec, plan.url)
+    seed = simulate_window(spec, references, Window.whole(spec), want=("seed",))["seed"]
+    assert np.argwhere(seed).tolist() == [[10, 20]]
+    assert seed[10, 20] == pytest.approx(2.5 * references.pack.meta["mean_gain"], rel=0.05)
+    fits.writeto(tmp_path / "sky.fits", image[:100], overwrite=True)
+    with pytest.raises(InputError, match=r"sky.fits: no image of 400 x 400 pixels .* or 2048 x 2048"):
+        make_plan(opened.table[opened.table["name"] == SUBARRAY_SW], opened.settings)
+    with pytest.raises(InputError, match=r"background: there is no file .*nowhere.fits"):
+        md.open_proposal(md.example_proposal(), background=str(tmp_path / "nowhere.fits"))

@@ -34,6 +34,8 @@ def read_back(grid, tiles, tmp_path):
         TileGrid((1, 5, 4, 1), (1, 5, 4, 1)),  # one pixel wide
         TileGrid((1, 5, 1, 64), (1, 5, 1, 64)),
         TileGrid((1, 5, 64, 32), (1, 5, 64, 8)),  # fast along y
+        TileGrid((7, 5, 16, 64), (4, 5, 16, 64), 2),  # two parts in a tile, a short one at the end
+        TileGrid((3, 5, 16, 64), (4, 5, 16, 64), 2),  # a tile that is longer than the exposure
         tile_grid((1, 5, 512, 2048)),
     ],
     ids=str,
@@ -59,6 +61,14 @@ def test_any_small_shape_survives(shape, seed, tmp_path_factory):
     values = np.random.default_rng(seed).integers(0, 65536, shape).astype("u2")
     back = read_back(TileGrid(shape, shape), [values], tmp_path_factory.mktemp("shape"))
     assert np.array_equal(back, values)
+
+
+@pytest.mark.parametrize("shape", [(16, 10, 160, 160), (13, 10, 160, 160)])
+def test_a_shard_written_part_by_part_is_that_of_the_whole(shape):
+    grid = TileGrid((50, 10, 160, 160), (16, 10, 160, 160), 4)
+    tile = np.random.default_rng(2).integers(0, 65536, shape).astype("u2")
+    parts = [tile[first : first + 4] for first in range(0, len(tile), 4)]
+    assert b"".join(layout.encode_parts(grid, parts)) == layout.encode_tile(grid, tile)
 
 
 def ramp(groups, rows=256):

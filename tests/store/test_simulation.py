@@ -13,8 +13,10 @@ import zarr
 from support.small_plans import make_spec, small_plan, small_specs
 
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.store import layout
-from mirage_dask.store.simulation import Failure, SimulationStore
+from mirage_dask.store import layout, tiles
+from mirage_dask.store.commits import Commit
+from mirage_dask.store.simulation import SimulationStore, tile_bytes_of_store
+from mirage_dask.store.status import Failure
 
 
 def tile_values(store, row, tile):
@@ -132,6 +134,88 @@ def test_verify_finds_a_flipped_bit_and_a_swapped_shard(store):
     assert len(store.verify(sample=1)) <= 1
 
 
+def test_a_store_of_another_format_is_refused(store, plan):
+    """With one sentence, by everything that opens it; its records would mean something else."""
+    fill(store)
+    path = os.path.join(store.url, "zarr.json")
+    with open(path) as file:
+        document = file.read()
+    with open(path, "w") as file:
+        file.write(document.replace(f'"format":{layout.FORMAT}', '"format":1'))
+    for use in (
+        lambda: SimulationStore.open(store.url),
+        lambda: SimulationStore.create(store.url, plan, update=True),
+        lambda: tile_bytes_of_store(store.url),
+    ):
+        with pytest.raises(
+            StoreError, match=r"store format 1, this version reads \d+; simulate into another"
+        ):
+            use()
+
+
+def test_a_record_of_another_format_is_not_one(store):
+    fill(store, [0])
+    (commit,) = store.commits(0).values()
+    assert Commit.decode(commit.encode()) == commit
+    assert Commit.decode(dataclasses.replace(commit, format=1).encode()) is None
+
+
+@pytest.fixture
+def many(tmp_path, monkeypatch):
+    """A store of an exposure of 21 integrations in tiles of two parts."""
+    monkeypatch.setattr(tiles, "SHARD_BYTES", 2 * 4 * 2048)
+    spec = make_spec(nints=21, ngroups=2, nx=32, ny=16)
+    plan = small_plan(tmp_path / "many", [spec]).with_tile_bytes(4 * 2048)
+    assert (plan.grid(0).part, plan.grid(0).count) == ((4, 2, 16, 32), 3)
+    return SimulationStore.create(tmp_path / "many.zarr", plan)
+
+
+def parts_of(store, tile, values, asked):
+    first = store.plan.grid(0).window(tile).integrations[0]
+    for window in store.plan.grid(0).parts(tile):
+        asked.append(window)
+        yield values[window.integrations[0] - first : window.integrations[1] - first]
+
+
+def test_a_tile_in_parts(many):
+    """The record, the shard and what is said of damage are those of the tile in one piece."""
+    for tile in range(3):
+        values, asked = tile_values(many, 0, tile), []
+        whole = many.write_tile(0, tile, values)
+        with open(shard(many), "rb") as file:
+            content = file.read()
+        assert many.write_tile(0, tile, lambda: parts_of(many, tile, values, asked)) == whole  # noqa: B023
+        with open(shard(many), "rb") as file:
+            assert file.read() == content
+        assert len(asked) == len(list(many.plan.grid(0).parts(tile)))
+        assert many.check_tile(0, tile, whole, parts_of(many, tile, values, [])) == ""
+    assert many.verify() == []
+    assert list(many.commits(0, [1])) == [1]
+    values[4, 1, 3, 2] += 1
+    values[4, 1, 7, 9] += 1
+    assert many.check_tile(0, 2, many.commits(0)[2], parts_of(many, 2, values, [])) == (
+        "2 of 5,120 values differ from what is computed now, the first at integration 20, group 1, y 3, x 2"
+    )
+
+
+@pytest.mark.parametrize("wrong", ["shape", "number", "error"])
+def test_parts_that_are_not_right_leave_no_tile(many, wrong):
+    values = tile_values(many, 0, 0)
+
+    def parts():
+        yield values[:4]
+        if wrong == "error":
+            raise ArithmeticError("no kernel")
+        if wrong == "shape":
+            yield values[4:7]
+
+    many.write_tile(0, 0, values)
+    with pytest.raises((ValueError, ArithmeticError)):
+        many.write_tile(0, 0, parts)
+    assert many.commits(0) == {}
+    assert [name for name in os.listdir(os.path.dirname(shard(many))) if "partial" in name] == []
+
+
 def test_a_wrong_tile_is_refused(store):
     with pytest.raises(ValueError, match="uint16"):
         store.write_tile(0, 0, np.zeros((1, 4, 48, 64), "f4"))
@@ -145,10 +229,10 @@ def test_places_that_cannot_be_a_store(tmp_path, plan):
     with pytest.raises(StoreError, match=r"thesis\.tex.*choose another place"):
         SimulationStore.create(tmp_path / "full", plan)
     zarr.create_array(str(tmp_path / "other.zarr"), shape=(1,), dtype="u1")
-    with pytest.raises(StoreError, match="no simulation of mirage_dask"):
+    with pytest.raises(StoreError, match="not a simulation of mirage_dask"):
         SimulationStore.create(tmp_path / "other.zarr", plan)
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="a file stands where"):
+    with pytest.raises(StoreError, match="a file is in the place of a directory"):
         SimulationStore.create(tmp_path / "file", plan)
     with pytest.raises(StoreError, match="no simulation at"):
         SimulationStore.open(tmp_path / "nothing")
@@ -158,7 +242,7 @@ def test_read_only_target(tmp_path, plan, monkeypatch):
     def refuse(*arguments):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("pathlib.Path.write_bytes", refuse)
+    monkeypatch.setattr("mirage_dask.io.atomic.os.replace", refuse)
     with pytest.raises(StoreError, match="file system is read-only; choose a place"):
         SimulationStore.create(tmp_path / "s.zarr", plan)
 

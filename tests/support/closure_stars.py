@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mirage_dask.spec import ExposureSpec
 from support.closure_runs import Calibrated
 
 RADIUS = 14
@@ -64,6 +65,11 @@ class Stars:
     def mean_error(self) -> float:
         """Its error."""
         return float(np.sum(self.error**-2) ** -0.5)
+
+
+def background_of(spec: ExposureSpec) -> float:
+    """Return the uniform background of an exposure, e-/s."""
+    return float(dict(spec.layers)["background"])
 
 
 def read_calibration(exposure: Calibrated) -> Calibration:
@@ -124,7 +130,7 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
         area, good = cal.area[box], cal.good[box]
         # The wings of other stars, which the scene knows.
         own = psf.evaluate(at_x + spec.x0, at_y + spec.y0, wx + spec.x0, wy + spec.y0)[1:-1, 1:-1]
-        others = cal.electron * (seed[box] - spec.background * area) - jansky * own
+        others = cal.electron * (seed[box] - background_of(spec) * area) - jansky * own
         design = np.stack([star, area, *(jansky * d for d in along)], axis=-1)[good]
         variance = np.median(cal.read_variance[box][good]) + cal.electron**2 * seed[box][good] / seconds
         weighted = design / variance[:, None]
@@ -142,7 +148,7 @@ def measure_sky(exposure: Calibrated, cal: Calibration) -> float:
     free = cal.good.copy()
     for column, row in np.rint(exposure.catalog[:, 1:3]).astype(int):
         free[max(row - NEAR, 0) : row + NEAR + 1, max(column - NEAR, 0) : column + NEAR + 1] = False
-    wings = (exposure.truth["seed"] / cal.area - spec.background) / spec.background
+    wings = (exposure.truth["seed"] / cal.area - background_of(spec)) / background_of(spec)
     sky = cal.surface / (cal.photmjsr * exposure.background) - wings
     return float(np.median(sky[free]))
 

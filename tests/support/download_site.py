@@ -19,9 +19,9 @@ import numpy as np
 from astropy.io import fits
 
 from mirage_dask.download.catalogue import Archive
-from mirage_dask.download.http import Patience
+from mirage_dask.download.http import RetryPolicy
 
-SOON = Patience(attempts=3, backoff=0.01, timeout=2.0)
+SOON = RetryPolicy(attempts=3, backoff=0.01, timeout=2.0)
 DARK = "nircam/darks/linearized/A1/dark_a1.fits.gz"
 LIBRARY = "nircam/cosmic_ray_library/library.tar.gz"
 
@@ -134,7 +134,7 @@ class Handler(BaseHTTPRequestHandler):
             headers["ETag"] = self.etag()
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
         condition = self.headers.get("If-Range")
-        if wanted and self.site.ranges and condition in (None, self.etag()):
+        if wanted and self.site.ranges and condition in (None, self.etag(), headers.get("Last-Modified")):
             start, status = int(wanted[1]), 206
             if start >= len(content):
                 self.plain(416, **headers, **{"Content-Range": f"bytes */{len(content)}"})

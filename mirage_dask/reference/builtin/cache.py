@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -13,14 +13,13 @@ from pathlib import Path
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.io.atomic import locked, write_atomically
+from mirage_dask.io.atomic import write_atomically
+from mirage_dask.io.locks import locked
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
 from mirage_dask.reference.builtin.locations import crds_directory
 from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
-
-Progress = Callable[[str, int, int], None]
-"""Called with (name of the current file, number done, total number)."""
 
 
 def reference_path(root: Path, name: str) -> Path:
@@ -143,7 +142,7 @@ def build_files(root: str | Path | None, names: Iterable[str], *, progress: Prog
 def _build(directory: Path, instrument: str, detector: str, members: list[Recipe], report: _Report) -> None:
     """Make the missing files of one detector, or (without one) of the whole instrument."""
     # One lock for each detector, so that two processes share the work of a new cache.
-    with locked(directory / "locks" / (detector or instrument)):
+    with locked(directory / "locks" / (detector or instrument) / ".lock"):
         maps = DetectorMaps(get_detector(detector)) if detector else None
         for recipe in members:
             path = reference_path(directory, recipe.name)

@@ -17,28 +17,25 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.download.remote import innermost_reason, shown
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.io.atomic import locked, write_atomically
+from mirage_dask.io.atomic import remove_abandoned, write_atomically
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.locks import locked
+from mirage_dask.io.network import innermost_reason, shown
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import CrdsCache, environment
-
-Progress = Callable[[str, int, int], None]
-"""Called with (file and megabytes downloaded so far, number of finished files, total number)."""
 
 AT_ONCE = 4
 """Files that are downloaded at the same time."""
 ATTEMPTS = 3
 """Attempts for a download that is interrupted or damaged."""
-ABANDONED = 3600.0
-"""Seconds after which a partial file that does not grow is considered abandoned."""
 CHUNK = 1 << 20
 FORGIVEN = 10.0
 """Seconds after which a server that did not answer is contacted again."""
@@ -175,7 +172,7 @@ def fetch_files(
 def _connected(cache: CrdsCache) -> Iterator[None]:
     """Lock the cache for this process and contact the server; a second process waits, and finds the downloaded files."""
     place = hashlib.sha256(str(cache.root).encode()).hexdigest()[:16]
-    with locked(cache_directory() / "locks" / f"crds-{place}"), environment(cache, online=True):
+    with locked(cache_directory() / "locks" / f"crds-{place}" / ".lock"), environment(cache, online=True):
         info = _contact(cache)
         if not (cache.root / _CONFIG).is_file():
             _remember(cache.root / _CONFIG, info)
@@ -215,8 +212,8 @@ def _fetch(
     pending = {name: path for name, path in pending.items() if name not in reasons}
     if not pending:
         return reasons
-    for path in pending.values():
-        _sweep(path)
+    for folder in {path.parent for path in pending.values()}:
+        remove_abandoned(folder)
     job = _Download(cache, pending, what, progress)
     with ThreadPoolExecutor(max_workers=AT_ONCE, thread_name_prefix="crds") as pool:
         try:
@@ -227,15 +224,6 @@ def _fetch(
             pool.shutdown(wait=True, cancel_futures=True)
             raise
     return reasons
-
-
-def _sweep(path: Path) -> None:
-    """Remove partial files of killed downloads of a file."""
-    for name in (f".{path.stem}-*", f".tmp_.{path.stem}-*"):
-        for left in path.parent.glob(name):
-            with suppress(OSError):
-                if time.time() - left.stat().st_mtime > ABANDONED:
-                    left.unlink()
 
 
 class _Download:
@@ -315,6 +303,11 @@ def _client(cache: CrdsCache, known: Mapping[str, Any], job: _Download) -> Any:
         def download_core(self, name: str, localpath: str) -> None:
             Path(localpath).unlink(missing_ok=True)
             super().download_core(name, localpath)
+
+        def generator_download(self, generator: Iterator[bytes], localpath: str) -> None:
+            # crds would write to yet another temporary file, and leave it when it is killed.
+            with open(localpath, "wb") as file:
+                file.writelines(generator)
 
         def get_data_http(self, filename: str) -> Iterator[bytes]:
             arrived = 0

@@ -18,8 +18,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.client import (
-    Progress,
     UnavailableError,
     ask_context,
     fetch_rules,

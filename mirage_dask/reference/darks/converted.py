@@ -15,9 +15,7 @@ gets its final name when it is complete; a second process that needs the same on
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
-import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -35,8 +33,9 @@ from zarr.codecs import BloscCodec, Crc32cCodec
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
-from mirage_dask.io.atomic import CACHE_REMEDY, locked
+from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.io.locks import locked
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading
 from mirage_dask.reference.files.reading import broken
 
@@ -45,8 +44,6 @@ BLOCK = 64
 """Pixels along the side of a chunk."""
 FRAMES = 128
 """Most frames in a chunk."""
-_LEFTOVER = 86_400.0
-"""Seconds after which an unfinished conversion of a dead process is removed."""
 _CLIP = 3.0
 """Reference pixels beyond this many standard deviations from the median are ignored."""
 
@@ -171,7 +168,7 @@ def convert_dark(dark: DarkFile) -> ConvertedDark:
         if problem:
             problems.append(f"{place.parent} {problem}")
             continue
-        with locked(place):
+        with locked(place / ".lock"):
             target = place / "dark.zarr"
             if not (target / "zarr.json").exists():
                 _convert_into(dark, target, key=name)
@@ -197,28 +194,20 @@ def _unusable(place: Path, needed: int) -> str | None:
 
 
 def _convert_into(dark: DarkFile, target: Path, *, key: str) -> None:
-    """Fill a temporary directory beside the target, then rename it."""
-    for other in target.parent.glob(".incoming-*"):
-        with suppress(OSError):
-            if time.time() - other.stat().st_mtime > _LEFTOVER:
-                shutil.rmtree(other, ignore_errors=True)
-    temporary = target.parent / f".incoming-{uuid.uuid4().hex}"
+    """Write the Zarr group, whole or not at all."""
+    remove_abandoned(target.parent)
     try:
-        # Read errors are reported inside, with the file; the remaining ones concern the destination.
-        _write(dark, temporary)
-        if not key.endswith(file_key(dark)):
-            broken(Path(dark.path), "it was changed while it was read", remedy="try again")
-        try:
-            os.rename(temporary, target)
-        except OSError:
-            if not (target / "zarr.json").exists():  # without locks, another process may have been first
-                raise
+        with replacing(target) as temporary:
+            # Read errors are reported inside, with the file; the remaining ones concern the destination.
+            _write(dark, temporary)
+            if not key.endswith(file_key(dark)):
+                broken(Path(dark.path), "it was changed while it was read", remedy="try again")
     except OSError as error:
+        if (target / "zarr.json").exists():  # where there are no locks, another process may have been first
+            return
         raise ReferenceFileError(
             f"Cannot write {target}: {error.strerror or error}; {CACHE_REMEDY}."
         ) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _write(dark: DarkFile, path: Path) -> None:

@@ -11,21 +11,16 @@ import hashlib
 import io
 import json
 import os
-from contextlib import suppress
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
-from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
-from mirage_dask.errors import ReferenceFileError, StoreError
-from mirage_dask.io.atomic import write_atomically
+from mirage_dask.errors import ReferenceFileError
+from mirage_dask.io import files
 from mirage_dask.io.byte_cache import ByteCache
 
-_DISK = "free some space, or choose another destination"
 DEFAULT_CACHE_BYTES = 64 * 2**20
 """Less than the planes of one full frame: tiles are read in turn, and the system caches files better."""
 
@@ -49,41 +44,17 @@ class PlaneStore:
     """
 
     def __init__(self, url: str):
-        self.url = str(url)
-        self.fs, self.root = fsspec.core.url_to_fs(self.url)
-        self.local = isinstance(self.fs, LocalFileSystem)
-
-    def _path(self, relative: str) -> str:
-        return f"{self.root}/{relative}"
+        self.url = files.normal_url(url)
 
     def exists(self, relative: str) -> bool:
         """Return whether a file is there."""
-        return bool(
-            os.path.exists(self._path(relative)) if self.local else self.fs.exists(self._path(relative))
-        )
-
-    def _write(self, relative: str, pieces: list[Any]) -> None:
-        path = self._path(relative)
-        if self.local:
-
-            def write(temporary: Path) -> None:
-                with open(temporary, "wb") as stream:
-                    for piece in pieces:
-                        stream.write(piece)
-
-            write_atomically(Path(path), write, error=StoreError, remedy=_DISK)
-            return
-        try:
-            self.fs.makedirs(path.rsplit("/", 1)[0], exist_ok=True)
-            self.fs.pipe_file(
-                path, b"".join(bytes(piece) for piece in pieces)
-            )  # object stores put whole or not at all
-        except OSError as error:
-            raise StoreError(f"Cannot write {self.url}/{relative}: {error}; {_DISK}.") from error
+        return files.exists(files.join(self.url, relative))
 
     def write_json(self, relative: str, value: Any) -> None:
         """Write a small JSON file."""
-        self._write(relative, [json.dumps(value, sort_keys=True, indent=1).encode()])
+        files.write_bytes(
+            files.join(self.url, relative), json.dumps(value, sort_keys=True, indent=1).encode()
+        )
 
     def read_json(self, relative: str) -> Any:
         """Read a small JSON file.
@@ -94,7 +65,7 @@ class PlaneStore:
             If it is missing or damaged.
         """
         try:
-            return json.loads(self.fs.cat_file(self._path(relative)))
+            return json.loads(files.read_bytes(files.join(self.url, relative)))
         except (OSError, ValueError) as error:
             raise ReferenceFileError(
                 f"{self.url}/{relative} cannot be read ({type(error).__name__}: {error}); plan the run again."
@@ -124,7 +95,7 @@ class PlaneStore:
         digest.update(data.data)
         name = f"{digest.hexdigest()}.npy"
         if not self.exists(f"planes/{name}"):
-            self._write(f"planes/{name}", [header, data.data])
+            files.write_bytes(files.join(self.url, "planes", name), header, data.data)
         return {
             "file": name,
             "shape": list(data.shape),
@@ -137,19 +108,12 @@ class PlaneStore:
         """Take a file from another store: by a hard link where both are on one disk, else by a copy."""
         if self.exists(relative):
             return
-        here, there = Path(self._path(relative)), Path(source._path(relative))
-        if self.local and source.local:
-            with suppress(OSError):
-                here.parent.mkdir(parents=True, exist_ok=True)
-                os.link(there, here)
-                return
         try:
-            content = source.fs.cat_file(str(there) if source.local else source._path(relative))
+            files.copy_file(files.join(source.url, relative), files.join(self.url, relative))
         except OSError as error:
             raise ReferenceFileError(
                 f"{source.url}/{relative} cannot be read ({error}); plan the run again."
             ) from error
-        self._write(relative, [content])
 
     def read(self, entry: dict[str, Any]) -> NDArray[Any]:
         """Read a whole array, not through the cache."""
@@ -182,21 +146,14 @@ class PlaneStore:
     def _range(self, entry: dict[str, Any], first: int, count: int) -> NDArray[Any]:
         """Read `count` consecutive values from the value number `first`."""
         kind = np.dtype(entry["dtype"])
-        path = self._path(f"planes/{entry['file']}")
-        start = entry["offset"] + first * kind.itemsize
+        url = files.join(self.url, "planes", entry["file"])
         try:
-            if self.local:
-                values = np.fromfile(path, dtype=kind, count=count, offset=start)
-            else:
-                data = self.fs.cat_file(path, start=start, end=start + count * kind.itemsize)
-                values = np.frombuffer(data, dtype=kind)
+            values = files.read_array(url, kind, count, offset=entry["offset"] + first * kind.itemsize)
         except OSError as error:
-            raise ReferenceFileError(
-                f"{self.url}/planes/{entry['file']} cannot be read ({error}); plan the run again."
-            ) from error
+            raise ReferenceFileError(f"{url} cannot be read ({error}); plan the run again.") from error
         if values.size != count:
             raise ReferenceFileError(
-                f"{self.url}/planes/{entry['file']} is cut short ({values.size} of {count} values from {first}); "
+                f"{url} is cut short ({values.size} of {count} values from {first}); "
                 f"delete it and plan the run again."
             )
         return values

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.report import RunReport
-from mirage_dask.store.outlook import Outlook
+from mirage_dask.store.comparison import StoreComparison
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RunStarted:
     raw_bytes_done: int
     """Of that, in the store already."""
     estimate: RunEstimate
-    outlook: Outlook
+    comparison: StoreComparison
     """What of a store that is there is kept, and what is made again, and why."""
 
 
@@ -86,7 +86,7 @@ Event = RunStarted | TileDone | TileFailed | ExposureDone | MemoryUsed | RunFini
 Subscriber = Callable[[Event], None]
 
 
-class Announcer:
+class EventDispatcher:
     """Calls subscribers in order, one event at a time."""
 
     def __init__(self, subscribers: Iterable[Subscriber]):

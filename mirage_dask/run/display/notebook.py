@@ -58,7 +58,7 @@ class NotebookProgress:
         """Count an event and show it, unless the last change was a moment ago."""
         self.tally(event)
         if isinstance(event, RunStarted):
-            self._lines = [str(event.estimate), *event.outlook.lines]
+            self._lines = [str(event.estimate), *event.comparison.lines]
         ended = isinstance(event, RunStarted | RunFinished) or (
             isinstance(event, ExposureDone) and event.failed
         )

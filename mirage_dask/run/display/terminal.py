@@ -49,7 +49,7 @@ class TerminalProgress:
         self._tally(event)
         match event:
             case RunStarted():
-                for line in (str(event.estimate), *event.outlook.lines):
+                for line in (str(event.estimate), *event.comparison.lines):
                     self._say(line, "dim")
                 self._task = self._progress.add_task("", total=event.raw_bytes, **self._fields())
             case TileFailed():

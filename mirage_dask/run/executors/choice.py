@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors import distributed
 from mirage_dask.run.executors.memory import memory_of_process, memory_of_workers
-from mirage_dask.run.tasks import RunHandle, Segments
+from mirage_dask.run.tasks import RunHandle, TileRanges
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class Way:
     """An executor and what it has."""
 
-    execute: Callable[[Segments, int, RunHandle, distributed.OnResult], None]
+    execute: Callable[[TileRanges, int, RunHandle, distributed.OnResult], None]
     threads: int
     """In all processes."""
     threads_each: int

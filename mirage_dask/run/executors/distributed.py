@@ -27,10 +27,10 @@ from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import (
     MOST_BLOCKS,
     RunHandle,
-    Segments,
+    TileRanges,
     TileResult,
     run_block,
-    windows,
+    submissions,
 )
 
 if TYPE_CHECKING:
@@ -45,17 +45,17 @@ THREADS_TO_COME = 64
 """Tasks are cut for so many threads where no worker is there yet."""
 
 
-def run_serial(segments: Segments, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
+def run_serial(ranges: TileRanges, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
     """Run all tiles one after the other in this thread, without dask."""
-    for row, first, stop in segments.tolist():
+    for row, first, stop in ranges.tolist():
         for result in handle.results(row, first, stop):
             on_result(result)
 
 
-def task_array(segments: Segments, per_block: int, handle: RunHandle, window: int = 0) -> da.Array:
-    """Return one submission as a dask array with a task per `per_block` segments; values are `TileResult` objects."""
-    name = f"{handle.run}-{window}"
-    index = da.from_array(segments, chunks=per_block, name=f"mirage-segments-{name}")
+def task_array(ranges: TileRanges, per_block: int, handle: RunHandle, submission: int = 0) -> da.Array:
+    """Return one submission as a dask array with a task per `per_block` tile ranges; values are `TileResult` objects."""
+    name = f"{handle.run}-{submission}"
+    index = da.from_array(ranges, chunks=per_block, name=f"mirage-tile-ranges-{name}")
     return da.map_blocks(
         run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{name}"
     )
@@ -72,9 +72,9 @@ class GraphSize:
     submissions: int
 
 
-def graph_size(segments: Segments, per_block: int, handle: RunHandle) -> GraphSize:
+def graph_size(ranges: TileRanges, per_block: int, handle: RunHandle) -> GraphSize:
     """Measure the graph of a run without running it."""
-    parts = windows(segments, per_block)
+    parts = submissions(ranges, per_block)
     graphs = [task_array(part, per_block, handle).__dask_graph__() for part in parts[:1]]
     most = max((len(pickle.dumps(graph)) for graph in graphs), default=0)
     per_part = [-(-len(part) // per_block) for part in parts]
@@ -83,7 +83,7 @@ def graph_size(segments: Segments, per_block: int, handle: RunHandle) -> GraphSi
 
 
 def run_threads(
-    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, threads: int
+    ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult, *, threads: int
 ) -> None:
     """Run on dask's threaded scheduler in this process."""
 
@@ -98,16 +98,16 @@ def run_threads(
                     on_result(result)
 
     with Callback(posttask=finished), dask.config.set(scheduler="threads", num_workers=threads):
-        for number, part in enumerate(windows(segments, per_block)):
+        for number, part in enumerate(submissions(ranges, per_block)):
             task_array(part, per_block, handle, number).compute()
 
 
 def run_distributed(
-    segments: Segments, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
+    ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
 ) -> None:
     """Run on a dask client; a task that dask gives up on (its worker died again and again) counts as failed.
 
-    A run of more tasks than a scheduler holds well is submitted in windows, the next one before the last has run dry.
+    A run of more tasks than a scheduler holds well is submitted in parts, the next one before the last has run dry.
 
     Raises
     ------
@@ -119,10 +119,10 @@ def run_distributed(
     from mirage_dask.run.executors.warm import warmed
 
     handle = replace(handle, own_process=True)
-    waiting = deque(enumerate(windows(segments, per_block)))
-    low = min(MOST_BLOCKS, -(-len(segments) // per_block)) // 10
+    waiting = deque(enumerate(submissions(ranges, per_block)))
+    low = min(MOST_BLOCKS, -(-len(ranges) // per_block)) // 10
     held: dict[str, Any] = {}
-    blocks: dict[str, Segments] = {}
+    blocks: dict[str, TileRanges] = {}
 
     def submit() -> list[Any]:
         number, part = waiting.popleft()
@@ -134,7 +134,7 @@ def run_distributed(
         return futures
 
     try:
-        with warmed(client, handle, int(segments["row"][0])), _workers_watched(client, held) as deserted:
+        with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
             arriving = as_completed(submit(), loop=client.loop)
             for batch in arriving.batches():
                 # Results that went with their worker are made again, and come again.
@@ -227,7 +227,7 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     return found
 
 
-def _given_up(block: Segments, error: BaseException | None) -> Iterator[TileResult]:
+def _given_up(block: TileRanges, error: BaseException | None) -> Iterator[TileResult]:
     text = " ".join(f"{type(error).__name__}: {error}".split())
     for row, first, stop in block.tolist():
         for tile in range(first, stop):

@@ -52,15 +52,15 @@ def memory_of_workers(client: Client) -> MemoryUsed | None:
 
 @contextmanager
 def memory_watched(
-    read: Callable[[], MemoryUsed | None], announce: Callable[[MemoryUsed], None]
+    read: Callable[[], MemoryUsed | None], dispatch: Callable[[MemoryUsed], None]
 ) -> Iterator[None]:
-    """Announce the memory now and again until the block ends, from a thread of its own.
+    """Dispatch the memory in use about once a second until the block ends, from a thread of its own.
 
     Parameters
     ----------
     read
         `memory_of_process`, or `memory_of_workers` of a client.
-    announce
+    dispatch
         Called with each answer, never after the block.
     """
     over, lock = threading.Event(), threading.Lock()
@@ -74,7 +74,7 @@ def memory_watched(
                 used = None
             with lock:
                 if used is not None and not over.is_set():
-                    announce(used)
+                    dispatch(used)
             over.wait(WATCH_SECONDS)
 
     threading.Thread(target=watch, name="mirage_dask memory watch", daemon=True).start()

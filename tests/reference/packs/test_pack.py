@@ -19,6 +19,7 @@ from support.reference_set import EXPOSURE, builtin
 
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
+from mirage_dask.io import files
 from mirage_dask.io.byte_cache import ByteCache
 from mirage_dask.pointing import Distortion, aperture
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
@@ -185,7 +186,8 @@ def test_two_processes(tmp_path):
     found = ReferencePack.open(str(tmp_path), keys.pop())
     for name in found.names:
         assert found.plane(name, slice(0, 8), slice(0, 8)).shape[-2:] == (8, 8)
-    assert not [p for p in tmp_path.rglob(".*") if p.is_file()]
+    assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.name.startswith(".")]
+    assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_any_file_system(pack):
@@ -199,15 +201,16 @@ def test_any_file_system(pack):
     with fsspec.open(f"{url}/planes/{entry['file']}", "rb") as stream:
         assert np.array_equal(np.load(stream), values)
     asked = []
-    original = store.fs.cat_file
-    store.fs.cat_file = lambda path, start=None, end=None, **k: (
+    memory = files.filesystem(url)[0]
+    original = memory.cat_file
+    memory.cat_file = lambda path, start=None, end=None, **k: (
         asked.append(end - start),
         original(path, start, end, **k),
     )[1]
     try:
         store.read_window(entry, slice(0, 2), slice(0, 70))
     finally:
-        del store.fs.cat_file
+        del memory.cat_file
     assert asked == [2 * 70 * 4] * 3
 
 

@@ -24,8 +24,8 @@ from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.memory import memory_of_process, memory_of_workers, memory_watched
 from mirage_dask.run.report import RunReport
-from mirage_dask.store.outlook import Outlook
-from mirage_dask.store.simulation import Failure
+from mirage_dask.store.comparison import StoreComparison
+from mirage_dask.store.status import Failure
 
 
 class Clock:
@@ -38,7 +38,13 @@ class Clock:
 def started(exposures=4, raw=400_000_000, done=0):
     estimate = RunEstimate(exposures, 8, raw, raw // 2, 1, 10**9, 10**8, 8, raw // 2, 10.0, None)
     return RunStarted(
-        "s.zarr", exposures, 1, raw, done, estimate, Outlook("s.zarr", False, False, {}, 0, 8, raw, (), 0)
+        "s.zarr",
+        exposures,
+        1,
+        raw,
+        done,
+        estimate,
+        StoreComparison("s.zarr", False, False, {}, 0, 8, raw, (), 0),
     )
 
 
@@ -83,11 +89,11 @@ def test_tally():
 def test_memory_is_told_until_the_block_ends():
     told, seen = threading.Event(), []
 
-    def announce(used):
+    def dispatch(used):
         seen.append(used)
         told.set()
 
-    with memory_watched(memory_of_process, announce):
+    with memory_watched(memory_of_process, dispatch):
         assert told.wait(20)
     count = len(seen)
     assert 0.2 < seen[0].bytes / psutil.Process().memory_info().rss < 5

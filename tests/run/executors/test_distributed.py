@@ -235,7 +235,7 @@ def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
     """It begins with none, which is not taken for its death, and changes its mind while the run goes on."""
     monkeypatch.setattr(executor, "WORKERLESS_SECONDS", 0.2)
     monkeypatch.setattr(executor, "WATCH_SECONDS", 0.1)
-    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, layers=sky(5000.0)) for s in small_specs()])
+    slow = small_plan(tmp_path / "slow", [dataclasses.replace(s, layers=sky(2500.0)) for s in small_specs()])
     with (
         dask.config.set(PRELOAD),
         distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=":0") as cluster,
@@ -256,7 +256,7 @@ def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
             elif len(tiles) == 30:
                 cluster.adapt(minimum=0, maximum=1, **adapt)
 
-        report = run_plan(slow, tmp_path / "s.zarr", client=client, tile_bytes=4096, progress=subscriber)
+        report = run_plan(slow, tmp_path / "s.zarr", client=client, tile_bytes=2048, progress=subscriber)
     assert report.ok
     assert report.tiles == len(tiles) > 40
     check(report.store_url, slow)

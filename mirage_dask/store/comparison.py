@@ -1,7 +1,7 @@
-"""What a run into a store will find and do, said before it does it: what is done, what is missing, what changed and why.
+"""A plan compared with a store before a run: which tiles are done, which are missing, what is simulated again and why.
 
-Whether a tile is done follows from its commit record (see `simulation`). Why one is made again follows from the plan that
-lies in the store: the fields in which its spec differs from the new one.
+Whether a tile is done follows from its commit record (see `simulation`). Why one is simulated again follows from the plan in
+the store: the fields in which its spec differs from the new one.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore, plan_of_store
 
-WORDS = {
+FIELD_LABELS = {
     "cosmic_ray_library": "cosmic rays",
     "cosmic_ray_rate": "cosmic rays",
     "point_sources": "point sources",
@@ -32,7 +32,7 @@ WORDS = {
     **dict.fromkeys(("nframes", "groupgap", "tframe"), "readout pattern"),
     **dict.fromkeys(("x0", "y0", "nx", "ny", "amplifiers"), "subarray"),
 }
-"""How people call a field of `ExposureSpec`, where not by its name."""
+"""Labels of fields of `ExposureSpec` in messages, where they differ from the name."""
 
 STATES = ("done", "partial", "changed", "new")
 
@@ -55,8 +55,8 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Outlook:
-    """What a run will do with the selected exposures."""
+class StoreComparison:
+    """How a plan compares with a store: what is done, and what a run will simulate."""
 
     store_url: str
     exists: bool
@@ -64,17 +64,17 @@ class Outlook:
     differs: bool
     """Whether the store was made from another plan."""
     exposures: Mapping[str, int]
-    """How many are done, partial (some tiles are), changed (made for another spec), new."""
+    """How many are done, partial (some tiles are done), changed (made for another spec), new."""
     tiles_done: int
     tiles_left: int
     raw_bytes_left: int
     changes: tuple[Change, ...]
     dropped: int
-    """Exposures in the store that the new plan does not hold; their data stay, and are no longer part of it."""
+    """Exposures in the store that the new plan does not contain; their data stay, but are no longer part of the store."""
 
     @property
     def lines(self) -> list[str]:
-        """The same in words, one sentence each; none for a store that is not there yet."""
+        """The comparison in words, one sentence each; empty for a store that does not exist yet."""
         if not (self.tiles_done or self.changes or self.dropped):
             return []
         found = [
@@ -99,29 +99,29 @@ def _number(count: int, noun: str) -> str:
 Finished = dict[int, dict[int, Commit]]
 
 
-def look_ahead(
+def compare(
     plan: Plan, store_url: str | os.PathLike[str], rows: Iterable[int] | None = None
-) -> tuple[Outlook, Finished]:
-    """Say what running a plan into a store would do; nothing is written.
+) -> tuple[StoreComparison, Finished]:
+    """Compare a plan with a store; nothing is written.
 
     Parameters
     ----------
     plan
         What is to be simulated.
     store_url
-        The store; it need not be there.
+        The store; it need not exist.
     rows
         Exposures to simulate; default all of the plan.
 
     Returns
     -------
-    outlook, finished
+    comparison, finished
         The second is {row: {tile: record}} of all exposures of the plan, as `SimulationStore.survey` gives it.
 
     Raises
     ------
     StoreError
-        If something else lies there, or it cannot be read.
+        If something else exists there, or it cannot be read.
     """
     url = files.normal_url(store_url)
     chosen = list(range(len(plan)) if rows is None else rows)
@@ -150,7 +150,7 @@ def look_ahead(
         else:
             state = "partial" if finished[row] else "new"
         counts[state] += 1
-    outlook = Outlook(
+    comparison = StoreComparison(
         store_url=url,
         exists=digest is not None,
         differs=digest not in (None, plan.digest),
@@ -164,7 +164,7 @@ def look_ahead(
         ),
         dropped=len(set(before) - set(plan.names)),
     )
-    return outlook, finished
+    return comparison, finished
 
 
 def raw_bytes(plan: Plan, row: int, finished: Iterable[int]) -> int:
@@ -175,7 +175,7 @@ def raw_bytes(plan: Plan, row: int, finished: Iterable[int]) -> int:
 
 
 def replaced_bytes(plan: Plan, store_url: str, rows: Iterable[int], finished: Finished) -> int:
-    """Return the bytes of shards that a run will write anew: room that it gives back."""
+    """Return the bytes of shards that a run will replace, and so free."""
     total = 0
     for row in rows:
         if len(finished[row]) < plan.grid(row).count:
@@ -197,7 +197,7 @@ def _has_data(url: str, old: Plan, row: int) -> bool:
 
 
 def _difference(old: ExposureSpec, new: ExposureSpec) -> tuple[str, ...]:
-    """Return what of a spec changed, in words; 'values of this version' when the code did."""
+    """Return labels of the fields that differ between two specs; 'the version's values' when only the code changed."""
     changed = [f.name for f in fields(ExposureSpec) if getattr(old, f.name) != getattr(new, f.name)]
-    words = [WORDS.get(name, name.replace("_", " ")) for name in changed]
+    words = [FIELD_LABELS.get(name, name.replace("_", " ")) for name in changed]
     return tuple(dict.fromkeys(words)) or ("the version's values",)
