@@ -20,6 +20,7 @@ import mirage_dask as md
 from mirage_dask.run.display.events import ExposureDone, TileDone
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.plan import Plan, copy_plan, save_plan
 
 EXPOSURES = int(os.environ.get("MIRAGE_DASK_BENCH_EXPOSURES", "40"))
@@ -80,9 +81,14 @@ def timed(plan: Plan, store: Path, workers: int, select: list[str]) -> dict[str,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
-        run_plan(plan, store.with_name("warm.zarr"), client=client, select=select[: 2 * workers])
+        run_plan(
+            plan,
+            store.with_name("warm.zarr"),
+            resources=Resources(client=client),
+            select=select[: 2 * workers],
+        )
         before, start = client.run(state), time.monotonic()
-        report = run_plan(plan, store, client=client, select=select, progress=[listen])
+        report = run_plan(plan, store, resources=Resources(client=client), select=select, progress=[listen])
         wall, after = time.monotonic() - start, client.run(state)
         assert report.ok
         tenth = max(len(ends) // 10, 1)

@@ -24,6 +24,7 @@ import mirage_dask as md
 from mirage_dask.lazy import as_dask, exposure_dataset
 from mirage_dask.planning import make_plan
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 from mirage_dask.virtual import VirtualArray
 
@@ -68,11 +69,11 @@ def simulate_once(plan_url: str, store: str) -> None:
     """Run in a fresh process: simulate and print what it cost, as JSON."""
     plan = load_plan(plan_url)
     start = time.process_time()
-    run_plan(plan, store, scheduler="serial")
+    run_plan(plan, store, resources=Resources(scheduler="serial"))
     first = time.process_time() - start
     shutil.rmtree(store)
     start = time.process_time()
-    run_plan(plan, store, scheduler="serial")
+    run_plan(plan, store, resources=Resources(scheduler="serial"))
     print(json.dumps([first, time.process_time() - start, peak_megabytes()]))
 
 

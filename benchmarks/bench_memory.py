@@ -25,7 +25,8 @@ RUN = """
 import sys
 from measure import peak_megabytes
 from mirage_dask.run.execute import run_plan
-assert run_plan(sys.argv[1], sys.argv[2], scheduler="serial").ok
+from mirage_dask.run.executors.resources import Resources
+assert run_plan(sys.argv[1], sys.argv[2], resources=Resources(scheduler="serial")).ok
 print(peak_megabytes())
 """
 

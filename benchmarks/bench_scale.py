@@ -21,7 +21,8 @@ from measure import Measurement, cpu_seconds, peak_megabytes
 import mirage_dask as md
 from mirage_dask.apt import exposure_table, read_proposal
 from mirage_dask.planning import make_plan
-from mirage_dask.run.executors.distributed import graph_size
+from mirage_dask.run.executors.distributed import DistributedExecutor
+from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit, commit_key
@@ -136,8 +137,6 @@ def measure() -> list[Measurement]:
             Measurement("look what is done", cpu_seconds(lambda: compare(plan, store), repeats=1), "s"),
         ]
 
-        from mirage_dask.run.executors import distributed
-
         # Smaller tasks than a run here would have: as many as 64 threads get.
         with (
             distributed.LocalCluster(
@@ -148,7 +147,7 @@ def measure() -> list[Measurement]:
             client.run(do_nothing)
             before, wall, cpu = peak_megabytes(), time.monotonic(), time.process_time()
             results: list[TileResult] = []
-            distributed.run_distributed(ranges, per_block, handle, results.append, client=client)
+            DistributedExecutor(client).execute(ranges, per_block, handle, results.append)
             wall, cpu = time.monotonic() - wall, time.process_time() - cpu
             assert len(results) == 8 * len(plan)
             tasks = -(-len(ranges) // per_block)

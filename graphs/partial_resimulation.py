@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask import Proposal, example_proposal, open_proposal
-from mirage_dask.cli.arguments import add_cluster
+from mirage_dask.cli.arguments import add_resources, resources_of
 from mirage_dask.errors import InputError, MirageDaskError
+from mirage_dask.run.executors.resources import DEFAULT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,8 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--observation", type=int, default=2, help="whose cosmic rays change")
     parser.add_argument("--library", help="SUNMIN, SUNMAX or FLARE; default: the one it had, or SUNMAX")
     parser.add_argument("--scale", type=float, default=3.0, help="times the rate of the library")
-    add_cluster(parser)
+    add_resources(parser)
     arguments = parser.parse_args(argv)
+    resources = resources_of(arguments)
 
     beside = arguments.proposal.with_name("settings.yaml")
     settings = arguments.settings or (beside if beside.exists() else None)
@@ -56,15 +58,15 @@ def main(argv: list[str] | None = None) -> int:
         f"{plan.tiles_left} of {plan.tiles} tiles to make, in {plan.tasks} tasks; at most {plan.memory / 1e6:.0f} MB in a "
         "process of one thread"
     )
-    if not (arguments.scheduler or arguments.workers or arguments.serial):
+    if resources == DEFAULT:
         print("Nothing was simulated; --workers N or --scheduler ADDRESS runs it.")
         return 0
     report = proposal.simulate(
         arguments.out,
-        client=arguments.scheduler,
-        workers=arguments.workers,
-        memory=arguments.memory,
-        serial=arguments.serial,
+        client=resources.client,
+        workers=resources.workers,
+        memory=resources.memory,
+        scheduler=resources.scheduler,
         update=True,  # accept a store of other settings
     )
     print(f"{report.tiles} tiles made, {report.skipped} exposures untouched: {report.store_url}")

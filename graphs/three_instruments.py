@@ -15,11 +15,12 @@ import sys
 from pathlib import Path
 
 from mirage_dask import example_proposal, open_proposal
-from mirage_dask.cli.arguments import add_cluster
+from mirage_dask.cli.arguments import add_resources, resources_of
 from mirage_dask.errors import MirageDaskError
 from mirage_dask.plot import draw_footprint
 from mirage_dask.plot.sources import catalog_sources
 from mirage_dask.plot.style import save
+from mirage_dask.run.executors.resources import DEFAULT
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,8 +34,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", default="three_instruments.zarr")
     parser.add_argument("--png", default="three_instruments.png")
-    add_cluster(parser)
+    add_resources(parser)
     arguments = parser.parse_args(argv)
+    resources = resources_of(arguments)
 
     beside = arguments.proposal.with_name("settings.yaml")
     settings = arguments.settings or (beside if beside.exists() else None)
@@ -59,15 +61,15 @@ def main(argv: list[str] | None = None) -> int:
     picture = save(draw_footprint(proposal.table, sources=catalog_sources(proposal.table)), arguments.png)
     print(f"footprint: {picture}")
 
-    if not (arguments.scheduler or arguments.workers or arguments.serial):
+    if resources == DEFAULT:
         print("Nothing was simulated; --workers N or --scheduler ADDRESS runs it.")
         return 0
     report = proposal.simulate(
         arguments.out,
-        client=arguments.scheduler,
-        workers=arguments.workers,
-        memory=arguments.memory,
-        serial=arguments.serial,
+        client=resources.client,
+        workers=resources.workers,
+        memory=resources.memory,
+        scheduler=resources.scheduler,
     )
     print(f"store: {report.store_url}")
     return 0 if report.ok else 1

@@ -324,7 +324,8 @@ class Proposal:
         client: Client | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
-        serial: bool = False,
+        scheduler: str | None = None,
+        threads: int | None = None,
         select: str | Iterable[str] | None = None,
         on_error: str = "record",
         update: bool = False,
@@ -341,9 +342,12 @@ class Proposal:
         client
             A dask client, or the address of a scheduler.
         workers, memory
-            Start that many processes for this run, each limited to that memory ("2GB").
-        serial
-            A plain loop in this process. Without any of these: the active client, else threads of this process.
+            Start this many processes for the run, each limited to this memory ("2GB").
+        scheduler
+            'serial': a plain loop in this process; 'threads': threads of this process. Default, without client and workers:
+            the active dask client, else threads.
+        threads
+            Number of threads; default one per processor.
         select
             Names, or a pandas query over the table.
         on_error
@@ -358,14 +362,13 @@ class Proposal:
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
         from mirage_dask.run.execute import run_plan
+        from mirage_dask.run.executors.resources import Resources
 
+        resources = Resources(client, workers, memory, scheduler, threads)
         return run_plan(
             self.prepare(),
             out,
-            client=client,
-            workers=workers,
-            memory=memory,
-            scheduler="serial" if serial else None,
+            resources=resources,
             select=select,
             on_error=on_error,
             update=update,

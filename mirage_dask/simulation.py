@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings import Settings, load_settings
@@ -22,6 +22,7 @@ from mirage_dask.settings import Settings, load_settings
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
+    from distributed import Client
 
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -85,7 +86,15 @@ class Simulation:
         return stored_dataset(self.store, name)
 
     def verify(
-        self, *, sample: int | None = None, select: str | Iterable[str] | None = None, **where: Any
+        self,
+        *,
+        sample: int | None = None,
+        select: str | Iterable[str] | None = None,
+        client: Client | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
     ) -> Verification:
         """Compute finished tiles again, from the plan in the store, and compare every value.
 
@@ -95,17 +104,19 @@ class Simulation:
             At most this many tiles, spread evenly; default all.
         select
             Names, or a pandas query over the table.
-        **where
-            Where it is computed: client, workers, memory, scheduler, as for `run_plan`.
+        client, workers, memory, scheduler, threads
+            Where it is computed, as for `Proposal.simulate`.
 
         Raises
         ------
         InputError
-            If there is no finished tile, or `where` cannot be.
+            If there is no finished tile, or the arguments contradict each other.
         """
+        from mirage_dask.run.executors.resources import Resources
         from mirage_dask.run.verify import verify_store
 
-        return verify_store(self.store, sample=sample, select=select, **where)
+        resources = Resources(client, workers, memory, scheduler, threads)
+        return verify_store(self.store, sample=sample, select=select, resources=resources)
 
     def export(
         self,
@@ -114,7 +125,11 @@ class Simulation:
         select: str | Iterable[str] | None = None,
         datatype: str = "raw",
         overwrite: bool = False,
-        **where: Any,
+        client: Client | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
     ) -> list[Path]:
         """Write FITS files for the calibration pipeline, and `calibrate.env` with the references they need.
 
@@ -128,18 +143,20 @@ class Simulation:
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
             Write files again that are there.
-        **where
-            Where it is done: client, workers, memory, scheduler, as for `run_plan`.
+        client, workers, memory, scheduler, threads
+            Where the files are written, as for `Proposal.simulate`.
 
         Raises
         ------
         InputError
-            If an exposure is not complete.
+            If an exposure is not complete, or the arguments contradict each other.
         """
         from mirage_dask.reference.crds.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
+        from mirage_dask.run.executors.resources import Resources
         from mirage_dask.run.export import export_store
 
+        resources = Resources(client, workers, memory, scheduler, threads)
         chosen = select
         if chosen is None:
             table = self.table
@@ -156,7 +173,7 @@ class Simulation:
             datatype=datatype,
             overwrite=overwrite,
             calibrate_env=lambda: calibrate_env(cache),
-            **where,
+            resources=resources,
         )
         if report.failed:
             raise InputError(dict.fromkeys(problem for _, problem in report.failed))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mirage_dask import example_proposal
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store.simulation import SimulationStore
 
@@ -96,7 +97,7 @@ def test_a_scheduler_and_a_worker_started_by_hand(subarray, scheduler, tmp_path)
     store = SimulationStore.open(url)
     assert set(store.status()["status"]) == {"done"}
     assert len(store.plan) == 8
-    assert verify_store(url, sample=2, scheduler="serial").ok
+    assert verify_store(url, sample=2, resources=Resources(scheduler="serial")).ok
     before = {name: store.raw(name)[...] for name in store.plan.names[:2]}
 
     told = run("partial_resimulation.py", tmp_path, subarray, "--observation", 2, "--scale", 1000)

@@ -15,6 +15,7 @@ from support.small_plans import make_spec, small_plan
 from mirage_dask import lazy
 from mirage_dask.lazy import TiledArray
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.simulation import Simulation
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
@@ -153,7 +154,7 @@ def test_values_that_were_assigned_stay(plan):
 
 def test_chains_in_a_store(plan, tmp_path):
     url = str(tmp_path / "s.zarr")
-    run_plan(plan, url, scheduler="serial", select="observation == 1")
+    run_plan(plan, url, resources=Resources(scheduler="serial"), select="observation == 1")
     name = plan.names[2]
     row = SimulationStore.open(url).plan.row(name)
     whole = {v: VirtualArray(plan.url, plan.digest, v, row)[...] for v in ("raw", "dark")}

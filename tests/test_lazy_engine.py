@@ -13,6 +13,7 @@ from support.small_plans import small_plan
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.virtual import VirtualArray
 from mirage_dask.xarray_engine import MirageDaskEntrypoint
 
@@ -22,7 +23,7 @@ def store(tmp_path, monkeypatch):
     fake_exposure.install(monkeypatch)
     plan = small_plan(tmp_path / "plan")
     url = str(tmp_path / "s.zarr")
-    run_plan(plan, url, scheduler="serial", select="observation == 1")
+    run_plan(plan, url, resources=Resources(scheduler="serial"), select="observation == 1")
     return url
 
 
@@ -105,6 +106,7 @@ fake_exposure.install()
 from support.small_plans import small_plan
 from mirage_dask import lazy, virtual
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 import dask.array as da
 import numpy as np
 assert da.ARRAY_EXPR_ENABLED if hasattr(da, "ARRAY_EXPR_ENABLED") else hasattr(da.ones(3), "expr")
@@ -117,11 +119,11 @@ assert np.array_equal(stack.raw[0, 1, :, 4:9].compute(), whole[1, :, 4:9])
 dark = virtual.VirtualArray(plan.url, plan.digest, "dark", 2)[...]
 again = lazy.exposure_dataset(plan, plan.names[2], dark=da.from_array(dark, chunks=(1, 3, 7, 64)))
 assert np.array_equal(again.raw.compute(), whole)
-report = run_plan(plan, sys.argv[1] + "/s.zarr", scheduler="threads", threads=2)
+report = run_plan(plan, sys.argv[1] + "/s.zarr", resources=Resources(scheduler="threads", threads=2))
 assert report.ok and report.tiles == 5, report
 import distributed
 with distributed.Client(processes=False, n_workers=1, threads_per_worker=2, dashboard_address=":0") as client:
-    report = run_plan(plan, sys.argv[1] + "/t.zarr", client=client)
+    report = run_plan(plan, sys.argv[1] + "/t.zarr", resources=Resources(client=client))
     assert report.ok and report.tiles == 5, report
 print("fine")
 """

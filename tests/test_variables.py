@@ -15,6 +15,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.exposure import simulate
 from mirage_dask.proposal import Proposal
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.simulation import Simulation
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.variables import RAMP, VARIABLES, Variable, replaceable
@@ -60,7 +61,7 @@ def test_what_belongs_to_the_dimensions_of_a_variable():
 
 def test_a_variable_more_is_in_every_dataset(plan, tmp_path):
     url = str(tmp_path / "s.zarr")
-    run_plan(plan, url, scheduler="serial", select="observation == 1")
+    run_plan(plan, url, resources=Resources(scheduler="serial"), select="observation == 1")
     for data in (
         lazy.exposure_dataset(plan, plan.names[2]),
         Simulation(SimulationStore.open(url)).exposure(plan.names[2]),

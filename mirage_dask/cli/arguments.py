@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import argparse
 import re
+import socket
 import sys
 import textwrap
 from functools import partial
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import urlsplit
 
 from mirage_dask.cli.console import complain
-from mirage_dask.errors import nearest
+from mirage_dask.errors import InputError, nearest
+
+if TYPE_CHECKING:
+    from mirage_dask.run.executors.resources import Resources
 
 NAMINGS = ("mirage", "mast")  # as in mirage_dask.apt, which takes a second to import
+CONNECT_SECONDS = 5.0
+"""How long to wait for a scheduler to answer."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -118,8 +126,8 @@ def add_json(parser: Parser) -> None:
     parser.add_argument("--json", action="store_true", help="write JSON to stdout")
 
 
-def add_cluster(parser: argparse.ArgumentParser) -> None:
-    """Add the ways to run: on a cluster that exists, on one made for this run, or in this process."""
+def add_resources(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say where a command runs: on a cluster, on processes started for it, or in this process."""
     group = parser.add_argument_group("where it runs (default: in threads of this process)")
     where = group.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler, tcp://host:port")
@@ -128,14 +136,58 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--memory", metavar="SIZE", help="memory limit of each of the N workers, such as 2GB")
 
 
-def where(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return what `add_cluster` was told, as `run_plan`, `verify_store` and `export_store` take it."""
-    return {
-        "client": arguments.scheduler,
-        "workers": arguments.workers,
-        "memory": arguments.memory,
-        "scheduler": "serial" if arguments.serial else None,
-    }
+def resources_of(arguments: argparse.Namespace) -> Resources:
+    """Return the resources that the options of `add_resources` name.
+
+    Raises
+    ------
+    InputError
+        If they contradict each other, or no scheduler answers at the address.
+    """
+    from mirage_dask.run.executors.resources import Resources
+
+    found = Resources(
+        client=arguments.scheduler,
+        workers=arguments.workers,
+        memory=arguments.memory,
+        scheduler="serial" if arguments.serial else None,
+    )
+    check_scheduler(arguments.scheduler)
+    return found
+
+
+def check_scheduler(address: str | None) -> None:
+    """Find out in seconds whether anything listens at a scheduler's address.
+
+    Raises
+    ------
+    InputError
+        If the address is not valid or nothing answers.
+    """
+    if address is None:
+        return
+    if Path(address).is_file():
+        raise InputError(
+            f'--scheduler {address}: this is a file; give the address in it ("address"), such as tcp://host:8786.'
+        )
+    parts = urlsplit(address if "://" in address else f"tcp://{address}")
+    if parts.scheme not in ("tcp", "tls"):
+        return  # another transport: Dask itself must know
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = parts.hostname, None
+    if not host or not port:
+        raise InputError(
+            f"--scheduler {address!r} is not a valid address; write tcp://host:port, such as tcp://127.0.0.1:8786."
+        )
+    try:
+        with socket.create_connection((host, port), timeout=CONNECT_SECONDS):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"No Dask scheduler answers at {address} ({error}); start one with 'dask scheduler', or leave --scheduler out."
+        ) from None
 
 
 def count(text: str) -> int:

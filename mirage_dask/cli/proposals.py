@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import socket
 import sys
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from mirage_dask.cli.arguments import (
-    add_cluster,
     add_command,
     add_json,
     add_proposal,
+    add_resources,
     add_select,
     add_tile_bytes,
     count,
     open_given,
+    resources_of,
 )
 from mirage_dask.cli.console import (
     duration,
@@ -52,8 +50,6 @@ SHOWN_COLUMNS = (
 )
 NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
-PATIENCE = 5.0
-"""Seconds to wait for a scheduler to answer before saying that it does not."""
 
 
 def add(commands: Any) -> None:
@@ -147,7 +143,7 @@ def add(commands: Any) -> None:
         help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
     )
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
-    add_cluster(simulate)
+    add_resources(simulate)
     add_json(simulate)
 
 
@@ -312,18 +308,16 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
 
 def run_simulation(arguments: argparse.Namespace) -> int:
     """Simulate, and name what failed."""
-    if arguments.memory and not arguments.workers:  # said now, not after a plan has been made
-        raise InputError("--memory limits the processes that --workers N starts; give --workers too.")
-    check_scheduler(arguments.scheduler)
+    from mirage_dask.run.execute import run_plan
+
+    resources = resources_of(arguments)  # before the plan, which may take minutes
     proposal = open_given(arguments)
     with progress_bar() as progress:
-        proposal.prepare(progress=progress)
-    report = proposal.simulate(
+        plan = proposal.prepare(progress=progress)
+    report = run_plan(
+        plan,
         arguments.out,
-        client=arguments.scheduler,
-        workers=arguments.workers,
-        memory=arguments.memory,
-        serial=arguments.serial,
+        resources=resources,
         select=arguments.select,
         update=arguments.update,
         tile_bytes=arguments.tile_bytes,
@@ -344,37 +338,3 @@ def finish(report: Any, *, json: bool, quiet: bool) -> int:
         for name in report.failed:
             tell_failure(name, reasons[name])
     return 1 if report.failures else 0
-
-
-def check_scheduler(address: str | None) -> None:
-    """Find out in seconds whether anything listens at a scheduler's address.
-
-    Raises
-    ------
-    InputError
-        If the address makes no sense or nobody answers.
-    """
-    if address is None:
-        return
-    if Path(address).is_file():
-        raise InputError(
-            f'--scheduler {address}: this is a file; give the address in it ("address"), such as tcp://host:8786.'
-        )
-    parts = urlsplit(address if "://" in address else f"tcp://{address}")
-    if parts.scheme not in ("tcp", "tls"):
-        return  # another transport: Dask itself must know
-    try:
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = parts.hostname, None
-    if not host or not port:
-        raise InputError(
-            f"--scheduler {address!r} is no address; write tcp://host:port, such as tcp://127.0.0.1:8786."
-        )
-    try:
-        with socket.create_connection((host, port), timeout=PATIENCE):
-            pass
-    except OSError as error:
-        raise InputError(
-            f"No Dask scheduler answers at {address} ({error}); start one with 'dask scheduler', or leave --scheduler out."
-        ) from None

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import Any
 
-from mirage_dask.cli.arguments import add_cluster, add_command, add_json, add_select, count, where
+from mirage_dask.cli.arguments import add_command, add_json, add_resources, add_select, count, resources_of
 from mirage_dask.cli.console import (
     complain,
     duration,
@@ -20,7 +20,6 @@ from mirage_dask.cli.console import (
     tell,
     tell_failure,
 )
-from mirage_dask.cli.proposals import check_scheduler
 from mirage_dask.errors import InputError
 
 
@@ -43,7 +42,7 @@ def add(commands: Any) -> None:
     status.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
     status.add_argument("--retry-failed", action="store_true", help="simulate again what failed")
     status.add_argument("--traceback", action="store_true", help="show the traceback of each failed exposure")
-    add_cluster(status)
+    add_resources(status)
     add_json(status)
 
     verify = add_command(
@@ -66,7 +65,7 @@ def add(commands: Any) -> None:
     )
     verify.add_argument("--checksums", action="store_true", help="compare checksums, compute nothing")
     add_select(verify)
-    add_cluster(verify)
+    add_resources(verify)
     add_json(verify)
 
     export = add_command(
@@ -94,7 +93,7 @@ def add(commands: Any) -> None:
         "non-linearity), or both",
     )
     export.add_argument("--overwrite", action="store_true", help="write files again that are there and valid")
-    add_cluster(export)
+    add_resources(export)
     add_json(export)
 
 
@@ -134,13 +133,12 @@ def simulate_again(store: Any, names: list[str], arguments: argparse.Namespace) 
     """Run the plan of a store for some of its exposures."""
     from mirage_dask.run.execute import run_plan
 
-    check_scheduler(arguments.scheduler)
     run_plan(
         store.plan,
         store.url,
+        resources=resources_of(arguments),
         select=names,
         progress=not arguments.json,
-        **where(arguments),
     )
 
 
@@ -153,15 +151,15 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
     from mirage_dask import __version__
     from mirage_dask.run.verify import verify_store
 
-    check_scheduler(arguments.scheduler)
+    resources = resources_of(arguments)
     with progress_bar() as progress:
         found = verify_store(
             arguments.store,
             sample=arguments.sample,
             select=arguments.select,
             checksums=arguments.checksums,
+            resources=resources,
             progress=progress,
-            **where(arguments),
         )
     if arguments.json:
         say_json(found)
@@ -191,7 +189,7 @@ def export_files(arguments: argparse.Namespace) -> int:
     from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore
 
-    check_scheduler(arguments.scheduler)
+    resources = resources_of(arguments)
     store = SimulationStore.open(arguments.store)
     chosen: str | list[str] = arguments.select or _done(store)
     with progress_bytes() as progress:
@@ -202,8 +200,8 @@ def export_files(arguments: argparse.Namespace) -> int:
             datatype=arguments.datatype,
             overwrite=arguments.overwrite,
             calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
+            resources=resources,
             progress=progress,
-            **where(arguments),
         )
     if arguments.json:
         say_json(report)

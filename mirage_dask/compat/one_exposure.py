@@ -20,7 +20,7 @@ from mirage_dask.fits.segments import segments_of
 from mirage_dask.fits.uncal import uncal_name, write_uncal
 from mirage_dask.proposal import Proposal, open_yaml
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.run.executors.choice import processors
+from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import computed_pixels
 from mirage_dask.spec import Window
 

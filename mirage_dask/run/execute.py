@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
-from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.run.display.events import (
@@ -20,9 +19,11 @@ from mirage_dask.run.display.events import (
     TileFailed,
 )
 from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
-from mirage_dask.run.executors.choice import Way, check_way, chosen_way
+from mirage_dask.run.executors.choice import open_executor
+from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.memory import memory_watched
 from mirage_dask.run.executors.performance import check_report, performance_reported
+from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
@@ -31,19 +32,12 @@ from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 
-if TYPE_CHECKING:
-    from distributed import Client
-
 
 def run_plan(
     plan: Plan | str | os.PathLike[str],
     store_url: str | os.PathLike[str],
     *,
-    client: Client | str | None = None,
-    workers: int | None = None,
-    memory: str | int | None = None,
-    scheduler: str | None = None,
-    threads: int | None = None,
+    resources: Resources = DEFAULT,
     select: str | Iterable[str] | None = None,
     on_error: str = "record",
     retries: int = 2,
@@ -63,17 +57,9 @@ def run_plan(
         The plan or its URL; it is copied into the store unless it lies there.
     store_url
         Directory of the store, local or any fsspec URL; all workers must see it.
-    client
-        Run on this dask client, or on the scheduler at this address.
-    workers
-        Start that many local processes of one thread each for this run. A cluster is never started unasked.
-    memory
-        Memory limit of each of those processes, such as "2GB".
-    scheduler
-        "serial": a plain loop in this thread. "threads": threads of this process. Default: the active dask client if
-        there is one, else threads.
-    threads
-        Number of threads for "threads"; default the number of processors this process may use.
+    resources
+        Where it runs: a client, processes started for this run, threads or a plain loop. Default: the active dask client if
+        there is one, else threads of this process. A cluster is never started unasked.
     select
         Names, or a pandas query over the exposure table; default all exposures.
     on_error
@@ -98,25 +84,20 @@ def run_plan(
     Raises
     ------
     InputError
-        If arguments contradict each other, the selection is empty, nothing answers at the address, a worker's memory
-        limit is below what the run needs, or a performance report cannot be made.
+        If the selection is empty, nothing answers at the address, a worker's memory limit is below what the run needs, or a
+        performance report cannot be made.
     StoreError
         If the store cannot be created or written (read-only, another plan, other tiles), or its disk is full or will be.
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
-    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
     if on_error not in ("record", "raise"):
-        problems.append(f"on_error must be 'record' or 'raise', not {on_error!r}.")
-    if problems:
-        raise InputError(problems)
+        raise InputError(f"on_error must be 'record' or 'raise', not {on_error!r}.")
     loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), store_url, tile_bytes)
     rows = loaded.select(select)
     with ExitStack() as stack:
-        way = stack.enter_context(
-            chosen_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
-        )
-        check_report(way.client, performance_report)
+        executor = stack.enter_context(open_executor(resources))
+        check_report(executor.client, performance_report)
         comparison, finished = compare(loaded, store_url, rows)
         if comparison.differs and not update:
             raise StoreError(
@@ -124,10 +105,14 @@ def run_plan(
                 f"(--update, update=True), which would do this: {'; '.join(comparison.lines)}."
             )
         estimate = estimate_run(
-            loaded, rows, threads=way.threads_each, store_url=comparison.store_url, finished=finished
+            loaded,
+            rows,
+            threads=executor.threads_per_process,
+            store_url=comparison.store_url,
+            finished=finished,
         )
         remedy = partial(smaller_tiles, loaded, rows, store_exists=comparison.exists)
-        check_memory(estimate, way.memory_limit, remedy)
+        check_memory(estimate, executor.memory_limit, remedy)
         check_disk(
             estimate, comparison.store_url, replaced_bytes(loaded, comparison.store_url, rows, finished)
         )
@@ -135,10 +120,10 @@ def run_plan(
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
-        stack.enter_context(performance_reported(way.client, performance_report))
+        stack.enter_context(performance_reported(executor.client, performance_report))
         store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
-        return recorder.run(way, estimate, comparison, retries)
+        return recorder.run(executor, estimate, comparison, retries)
 
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:
@@ -169,7 +154,9 @@ class _RunRecorder:
         self.failures: list[Failure] = []
         self.tiles = self.raw_bytes = self.stored_bytes = 0
 
-    def run(self, way: Way, estimate: RunEstimate, comparison: StoreComparison, retries: int) -> RunReport:
+    def run(
+        self, executor: Executor, estimate: RunEstimate, comparison: StoreComparison, retries: int
+    ) -> RunReport:
         """Execute what is missing and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
@@ -179,12 +166,12 @@ class _RunRecorder:
                 self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, comparison
             )
         )
-        ranges, per_block = missing_tile_ranges(plan, self.rows, self.done, threads=way.threads)
+        ranges, per_block = missing_tile_ranges(plan, self.rows, self.done, threads=executor.threads)
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(ranges):
-                with memory_watched(way.memory, self.dispatch):
-                    way.execute(ranges, per_block, handle, self.record)
+                with memory_watched(executor.memory_used, self.dispatch):
+                    executor.execute(ranges, per_block, handle, self.record)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
                 self.store.finish(self.done, self.failures)

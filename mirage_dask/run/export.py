@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -33,14 +33,12 @@ from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
-from mirage_dask.run.executors.choice import check_way, chosen_way
+from mirage_dask.run.executors.choice import open_executor
+from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
-
-if TYPE_CHECKING:
-    from distributed import Client
 
 Values = TypeVar("Values")
 
@@ -211,11 +209,7 @@ def export_store(
     overwrite: bool = False,
     segment_bytes: int = SEGMENT_BYTES,
     calibrate_env: Callable[[], str] | None = None,
-    client: Client | str | None = None,
-    workers: int | None = None,
-    memory: str | int | None = None,
-    scheduler: str | None = None,
-    threads: int | None = None,
+    resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> ExportReport:
     """Write the FITS files of exposures of a store.
@@ -241,9 +235,9 @@ def export_store(
     calibrate_env
         Gives the text of `calibrate.env`, with which the pipeline finds the references of the simulation; written beside
         the files.
-    client, workers, memory, scheduler, threads
-        Where it is done, as for `run_plan`; the unit of work is a file. A process needs 430 MB and 100 MB per
-        thread for raw files of any size, for linear ones what a run needs.
+    resources
+        Where it is done; the unit of work is a file. A process needs 430 MB and 100 MB per thread for raw files of any size,
+        and for linear files what a run needs.
     progress
         Called after each file with (how many files are done, as text; bytes of them; bytes of all).
 
@@ -256,14 +250,14 @@ def export_store(
     Raises
     ------
     InputError
-        If arguments contradict each other, the selection holds nothing, the directory is not local, or a worker's memory
+        If the selection contains nothing, the directory is not local, or a worker's memory
         limit is below what it needs.
     StoreError
         If there is no store, or the directory cannot be made.
     RunError
         If the scheduler is lost.
     """
-    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
+    problems = []
     if datatype not in DATATYPES:
         problems.append(f"datatype must be one of {', '.join(DATATYPES)}, not {datatype!r}.")
     if segment_bytes < 1:
@@ -306,11 +300,10 @@ def export_store(
     )
     recorder = _ExportRecorder(store, handle, ranges, progress)
     try:
-        with chosen_way(
-            client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
-        ) as way:
-            check_memory(_estimate(store.plan, rows, datatypes, way.threads_each), way.memory_limit)
-            way.execute(ranges, 1, handle, recorder.record)
+        with open_executor(resources) as executor:
+            estimate = _estimate(store.plan, rows, datatypes, executor.threads_per_process)
+            check_memory(estimate, executor.memory_limit)
+            executor.execute(ranges, 1, handle, recorder.record)
     except _Stop as stop:
         recorder.give_up(str(stop))
     finally:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import estimate_run, measure_tiles
-from mirage_dask.run.executors.choice import processors
-from mirage_dask.run.executors.distributed import graph_size
+from mirage_dask.run.executors.graph import graph_size
+from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
 from mirage_dask.store.comparison import compare

@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from dask.utils import parse_bytes
-
-from mirage_dask.errors import InputError, StoreError
+from mirage_dask.errors import StoreError
 from mirage_dask.run.estimate import thread_bytes
+from mirage_dask.run.sizes import binary_size, parse_size
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import tile_bytes_of_store
 
@@ -37,7 +36,7 @@ def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str 
     StoreError
         If the store has other tiles, or cannot be read.
     """
-    wanted = None if tile_bytes is None else size_of_tiles(tile_bytes)
+    wanted = None if tile_bytes is None else parse_size(tile_bytes, "tile_bytes")
     there = None if store_url is None else tile_bytes_of_store(os.fspath(store_url))
     if wanted is not None and there is not None and wanted != there:
         raise StoreError(
@@ -45,31 +44,6 @@ def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str 
             "size. Go on with them (leave tile_bytes, --tile-bytes, out), or choose another place."
         )
     return plan.with_tile_bytes(there or wanted or plan.tile_bytes)
-
-
-def size_of_tiles(value: str | int) -> int:
-    """Return a size of tiles in bytes.
-
-    Raises
-    ------
-    InputError
-        If it is none.
-    """
-    try:
-        size = int(parse_bytes(value))
-    except (ValueError, TypeError):
-        size = 0
-    if size < 1:
-        raise InputError(f"tile_bytes must be a size such as '2MiB' or a number of bytes, not {value!r}.")
-    return size
-
-
-def binary_size(count: int) -> str:
-    """Return a size as `tile_bytes` takes it, exactly: 2MiB."""
-    for unit, name in ((2**20, "MiB"), (2**10, "KiB")):
-        if count % unit == 0:
-            return f"{count // unit}{name}"
-    return f"{count}B"
 
 
 def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:

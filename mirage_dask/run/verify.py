@@ -15,15 +15,15 @@ import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io.progress import Progress
-from mirage_dask.run.executors.choice import Way, check_way, chosen_way
+from mirage_dask.run.executors.choice import open_executor
+from mirage_dask.run.executors.executor import Executor
+from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
 from mirage_dask.store.checks import TileMismatch
 from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
     import os
-
-    from distributed import Client
 
 
 @dataclass(frozen=True)
@@ -57,11 +57,7 @@ def verify_store(
     sample: int | None = None,
     select: str | Iterable[str] | None = None,
     checksums: bool = False,
-    client: Client | str | None = None,
-    workers: int | None = None,
-    memory: str | int | None = None,
-    scheduler: str | None = None,
-    threads: int | None = None,
+    resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> Verification:
     """Compute finished tiles of a store again, from the store alone, and compare.
@@ -76,23 +72,20 @@ def verify_store(
         Names, or a pandas query over the exposure table; default all exposures.
     checksums
         Only read the tiles and compare their checksums: fast, and finds damaged files.
-    client, workers, memory, scheduler, threads
-        Where it is computed, as for `run_plan`.
+    resources
+        Where it is computed.
     progress
         Called with (what is being done, how many are done, how many there are).
 
     Raises
     ------
     InputError
-        If arguments contradict each other, or there is no finished tile to check.
+        If there is no finished tile to check.
     StoreError
         If there is no store, or workers cannot read it.
     """
-    problems = check_way(client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads)
     if sample is not None and sample < 1:
-        problems.append(f"sample must be at least 1 tile, not {sample}.")
-    if problems:
-        raise InputError(problems)
+        raise InputError(f"sample must be at least 1 tile, not {sample}.")
     store = store if isinstance(store, SimulationStore) else SimulationStore.open(store)
     began = time.monotonic()
     rows = store.plan.select(select)
@@ -112,10 +105,8 @@ def verify_store(
         for number, (row, tile, commit) in enumerate(chosen, 1):
             record(row, tile, store.check_tile(row, tile, commit), number)
     else:
-        with chosen_way(
-            client=client, workers=workers, memory=memory, scheduler=scheduler, threads=threads
-        ) as way:
-            _compute_again(store, [(row, tile) for row, tile, _ in chosen], way, record)
+        with open_executor(resources) as executor:
+            _compute_again(store, [(row, tile) for row, tile, _ in chosen], executor, record)
     return Verification(
         store_url=store.url,
         made_by=str(store.plan.info.get("versions", {}).get("mirage_dask", "unknown")),
@@ -129,12 +120,12 @@ def verify_store(
 def _compute_again(
     store: SimulationStore,
     chosen: list[tuple[int, int]],
-    way: Way,
+    executor: Executor,
     record: Callable[[int, int, str, int], None],
 ) -> None:
     ranges = np.array([(row, tile, tile + 1) for row, tile in chosen], TILE_RANGE)
     largest = max(int(np.prod(store.plan.grid(row).tile)) for row in {row for row, _ in chosen})
-    per_block = max(1, min(TASK_SAMPLES // largest, len(ranges) // (4 * way.threads)))
+    per_block = max(1, min(TASK_SAMPLES // largest, len(ranges) // (4 * executor.threads)))
     handle = RunHandle(store.url, store.plan.digest, time.time_ns(), check=True)
     count = 0
 
@@ -146,4 +137,4 @@ def _compute_again(
         failed = f"cannot be computed: {result.error}" if result.trace else result.error
         record(result.row, result.tile, failed, count)
 
-    way.execute(ranges, per_block, handle, on_result)
+    executor.execute(ranges, per_block, handle, on_result)

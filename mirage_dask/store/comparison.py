@@ -22,8 +22,10 @@ from mirage_dask.store.simulation import SimulationStore, plan_of_store
 FIELD_LABELS = {
     "cosmic_ray_library": "cosmic rays",
     "cosmic_ray_rate": "cosmic rays",
-    "point_sources": "point sources",
-    "galaxies": "galaxies",
+    "point_source": "point sources",
+    "galaxy": "galaxies",
+    "switched": "effects",
+    "inputs": "inputs of effects",
     "attitude": "pointing",
     "pack": "reference data",
     "replaced": "replaced pieces",
@@ -32,7 +34,7 @@ FIELD_LABELS = {
     **dict.fromkeys(("nframes", "groupgap", "tframe"), "readout pattern"),
     **dict.fromkeys(("x0", "y0", "nx", "ny", "amplifiers"), "subarray"),
 }
-"""Labels of fields of `ExposureSpec` in messages, where they differ from the name."""
+"""Labels of fields of `ExposureSpec` and of kinds of layers in messages, where they differ from the name."""
 
 STATES = ("done", "partial", "changed", "new")
 
@@ -199,5 +201,8 @@ def _has_data(url: str, old: Plan, row: int) -> bool:
 def _difference(old: ExposureSpec, new: ExposureSpec) -> tuple[str, ...]:
     """Return labels of the fields that differ between two specs; 'the version's values' when only the code changed."""
     changed = [f.name for f in fields(ExposureSpec) if getattr(old, f.name) != getattr(new, f.name)]
+    if "layers" in changed:  # name the kinds instead, first
+        changed.remove("layers")
+        changed = sorted({kind for kind, _ in set(old.layers) ^ set(new.layers)}) + changed
     words = [FIELD_LABELS.get(name, name.replace("_", " ")) for name in changed]
     return tuple(dict.fromkeys(words)) or ("the version's values",)

@@ -14,8 +14,9 @@ import pytest
 
 from mirage_dask import cli, example_proposal
 from mirage_dask.cli import arguments as options
+from mirage_dask.cli.arguments import check_scheduler
 from mirage_dask.cli.console import duration, plain, say_pairs, say_table, size
-from mirage_dask.cli.proposals import check_scheduler, selected
+from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, StoreError
 
 COMMANDS = ("exposures", "plan", "simulate", "status", "verify", "export", "show", "reference", "demo")

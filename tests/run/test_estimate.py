@@ -17,7 +17,9 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.display.terminal import TerminalProgress
 from mirage_dask.run.estimate import check_memory, estimate_run
 from mirage_dask.run.execute import run_plan
-from mirage_dask.run.tiling import binary_size, size_of_tiles, smaller_tiles
+from mirage_dask.run.executors.resources import Resources
+from mirage_dask.run.sizes import binary_size, parse_size
+from mirage_dask.run.tiling import smaller_tiles
 from mirage_dask.store.plan import save_plan
 
 
@@ -67,7 +69,7 @@ def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
     with pytest.raises(InputError) as refused:
         check_memory(found, limit, partial(remedy, store_exists=False))
     assert ("1 thread in each" in str(refused.value)) == (threads == 4)
-    named = size_of_tiles(re.search(r"--tile-bytes (\w+)\)\.$", str(refused.value))[1])
+    named = parse_size(re.search(r"--tile-bytes (\w+)\)\.$", str(refused.value))[1], "tile_bytes")
     check_memory(estimate_run(plan.with_tile_bytes(named), threads=threads), limit)
     assert estimate_run(plan.with_tile_bytes(2 * named), threads=threads).peak_bytes > limit
     with pytest.raises(
@@ -82,7 +84,8 @@ from pathlib import Path
 from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
-report = run_plan(sys.argv[1], sys.argv[2], scheduler="threads", threads=2)
+from mirage_dask.run.executors.resources import Resources
+report = run_plan(sys.argv[1], sys.argv[2], resources=Resources(scheduler="threads", threads=2))
 status = Path("/proc/self/status")
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 if status.exists():  # getrusage on Linux counts the parent too, from before the program was loaded
@@ -105,7 +108,7 @@ def test_measured_peak_is_below_the_projected_one(fake, tmp_path):
 def test_display(fake, plan, tmp_path, terminal):
     text = io.StringIO()
     shown = TerminalProgress(Console(file=text, force_terminal=terminal, width=150))
-    report = run_plan(plan, tmp_path / "s.zarr", scheduler="serial", progress=shown)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"), progress=shown)
     assert "5 exposures, 5 tiles" in text.getvalue()
     assert str(report) in text.getvalue().replace("\x1b[0m", "")
     assert ("5/5 exposures" in text.getvalue()) == terminal

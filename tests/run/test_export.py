@@ -20,6 +20,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits import ramp_files
 from mirage_dask.fits.ramp_models import is_current
 from mirage_dask.fits.uncal import uncal_name
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.export import export_store
 
 FULL_DISK = OSError(28, "No space left on device")
@@ -59,11 +60,15 @@ def check(store, directory):
 
 
 @pytest.mark.parametrize(
-    "where", [{"scheduler": "serial"}, {"scheduler": "threads", "threads": 4}, {"workers": 2}]
+    "resources",
+    [Resources(scheduler="serial"), Resources(scheduler="threads", threads=4), Resources(workers=2)],
+    ids=["serial", "threads", "processes"],
 )
-def test_it_does_not_matter_where(store, tmp_path, where):
+def test_content_does_not_depend_on_resources(store, tmp_path, resources):
     seen = []
-    report = export_store(store.url, tmp_path / "fits", **where, progress=lambda *a: seen.append(a))
+    report = export_store(
+        store.url, tmp_path / "fits", resources=resources, progress=lambda *a: seen.append(a)
+    )
     assert report.ok
     assert sorted(report.written) == all_names(store)
     assert report.bytes_written == sum(path.stat().st_size for path in (tmp_path / "fits").iterdir())
@@ -76,14 +81,17 @@ def test_it_does_not_matter_where(store, tmp_path, where):
 
 def test_selections(store, tmp_path):
     found = export_store(
-        store, tmp_path / "a", select="detector == 'NRCB1' and exposure == 2", scheduler="serial"
+        store,
+        tmp_path / "a",
+        select="detector == 'NRCB1' and exposure == 2",
+        resources=Resources(scheduler="serial"),
     )
     assert found.written == (uncal_name("jw42424001001_02101_00002_nrcb1"),)
     assert len(export_store(store, tmp_path / "a", select="instrument == 'NIRISS'").written) == 1
     again = export_store(store, tmp_path / "a", select="observation == 1")
     assert (len(again.written), len(again.skipped)) == (1, 1)
     with pytest.raises(InputError, match="exclude each other"):
-        export_store(store, tmp_path / "a", workers=2, scheduler="serial")
+        export_store(store, tmp_path / "a", resources=Resources(workers=2, scheduler="serial"))
     with pytest.raises(InputError, match="local directory"):
         export_store(store, "s3://bucket/fits")
 
@@ -131,6 +139,7 @@ def test_what_is_not_complete_or_damaged_is_not_exported(tmp_path):
 
 SLOW = """
     import sys, time
+    from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.export import export_store
     from mirage_dask.fits.ramp_files import RampFile
 
@@ -141,7 +150,7 @@ SLOW = """
         time.sleep(0.3)
 
     RampFile.write = slowly
-    export_store(*sys.argv[1:], scheduler="serial")
+    export_store(*sys.argv[1:], resources=Resources(scheduler="serial"))
 """
 
 
@@ -168,7 +177,7 @@ def test_a_killed_export_leaves_nothing_half_written(store, tmp_path):
     assert 1 <= len(there) < 4
     left = list(target.glob("*.partial"))
     assert len(left) == 1
-    again = export_store(store, target, scheduler="serial")
+    again = export_store(store, target, resources=Resources(scheduler="serial"))
     assert (sorted(again.skipped), len(again.written)) == (sorted(there), 4 - len(there))
     check(store, target)
 
@@ -178,7 +187,9 @@ def test_two_exports_into_one_directory(store, tmp_path):
     other = started(SLOW, store.url, target)
     try:
         wait_for(lambda: list(target.glob("*.partial")))
-        assert export_store(store, target, select="observation == 2", scheduler="serial").ok
+        assert export_store(
+            store, target, select="observation == 2", resources=Resources(scheduler="serial")
+        ).ok
     finally:
         assert other.wait(60) == 0  # nobody took its file away
     check(store, target)
@@ -188,7 +199,11 @@ def test_many_exports_into_one_directory_in_one_process(store, tmp_path):
     reports = []
 
     def export():
-        reports.append(export_store(store, tmp_path / "fits", scheduler="threads", threads=2, overwrite=True))
+        reports.append(
+            export_store(
+                store, tmp_path / "fits", resources=Resources(scheduler="threads", threads=2), overwrite=True
+            )
+        )
 
     crowd = [threading.Thread(target=export) for _ in range(3)]
     for one in crowd:
@@ -199,8 +214,12 @@ def test_many_exports_into_one_directory_in_one_process(store, tmp_path):
     check(store, tmp_path / "fits")
 
 
-@pytest.mark.parametrize("where", [{"scheduler": "serial"}, {"scheduler": "threads", "threads": 2}])
-def test_a_full_disk(store, tmp_path, monkeypatch, where):
+@pytest.mark.parametrize(
+    "resources",
+    [Resources(scheduler="serial"), Resources(scheduler="threads", threads=2)],
+    ids=["serial", "threads"],
+)
+def test_a_full_disk(store, tmp_path, monkeypatch, resources):
     """In the middle of the second file."""
     target, first = tmp_path / "fits", store.plan.names[0]
     export_store(store, target, select=[first])
@@ -212,7 +231,7 @@ def test_a_full_disk(store, tmp_path, monkeypatch, where):
 
     with monkeypatch.context() as patch:
         patch.setattr(ramp_files.RampFile, "write", full)
-        report = export_store(store, target, **where)
+        report = export_store(store, target, resources=resources)
         wait_for(lambda: names_in(target) == [uncal_name(first)])  # other threads end what they are at
     assert not report.ok
     assert report.skipped == (uncal_name(first),)
@@ -229,14 +248,14 @@ def test_a_full_disk(store, tmp_path, monkeypatch, where):
 def test_no_room_is_known_before_anything_is_written(store, tmp_path, monkeypatch):
     monkeypatch.setattr(ramp_files.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 10_000}))
     monkeypatch.setattr(ramp_files.RampFile, "write", lambda *_: pytest.fail("written"))
-    report = export_store(store, tmp_path / "fits", scheduler="serial")
+    report = export_store(store, tmp_path / "fits", resources=Resources(scheduler="serial"))
     assert len(report.failed) == 4
     assert names_in(tmp_path / "fits") == []
 
 
 def test_a_worker_that_is_too_small_is_refused(store, tmp_path):
     with pytest.raises(InputError, match=r"would need up to 530 MB with 1 thread.* limited to 400 MB"):
-        export_store(store, tmp_path / "fits", workers=1, memory="400MB")
+        export_store(store, tmp_path / "fits", resources=Resources(workers=1, memory="400MB"))
     assert names_in(tmp_path / "fits") == []
 
 
@@ -259,6 +278,7 @@ def test_command(store, tmp_path, capsys):
 MEMORY = """
     import sys
     from stdatamodels.jwst import datamodels
+    from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore
 
@@ -267,9 +287,9 @@ MEMORY = """
 
     store = SimulationStore.open(sys.argv[1])
     small, large = sorted(store.plan.names, key=lambda name: "00009" not in name)
-    export_store(store, sys.argv[2], select=[small], scheduler="serial")  # all is imported now
+    export_store(store, sys.argv[2], select=[small], resources=Resources(scheduler="serial"))  # all is imported now
     before = peak()
-    assert export_store(store, sys.argv[2], select=[large], scheduler="serial").ok
+    assert export_store(store, sys.argv[2], select=[large], resources=Resources(scheduler="serial")).ok
     print(peak() - before)
 """
 

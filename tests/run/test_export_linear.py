@@ -26,6 +26,7 @@ from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.fits.uncal import uncal_name
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.reference.files.quality import FLAGS
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.export import export_store
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
@@ -53,7 +54,9 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
     plan, row = store.plan, store.plan.row(name)
     spec, about = plan.spec(row), plan.table_row(name)
     assert plan.grid(row).count > 1
-    report = export_store(store, tmp_path / "fits", select=[name], datatype="linear", scheduler="serial")
+    report = export_store(
+        store, tmp_path / "fits", select=[name], datatype="linear", resources=Resources(scheduler="serial")
+    )
     assert (report.written, report.failed) == ((linear_name(name),), ())
     linear = VirtualArray(plan.url, plan.digest, "linear", row)[...]
     pack = open_references(spec, plan.url).pack
@@ -81,7 +84,9 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
     with RampModel(path) as model:
         assert model.data.dtype.newbyteorder("=") == np.float32
         assert np.array_equal(model.data, linear)
-    again = export_store(store, tmp_path / "fits", select=[name], datatype="linear", scheduler="serial")
+    again = export_store(
+        store, tmp_path / "fits", select=[name], datatype="linear", resources=Resources(scheduler="serial")
+    )
     assert again.skipped == report.written
 
 

@@ -14,6 +14,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.fits.ramp_models import is_current
 from mirage_dask.fits.segments import SEGMENT_BYTES, segments_of
 from mirage_dask.fits.uncal import uncal_name
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.export import export_store
 from mirage_dask.store import tiles
 from mirage_dask.store.simulation import SimulationStore
@@ -70,12 +71,18 @@ def test_segments_are_the_exposure(store, tmp_path):
     name, names = segmented(store)
     seen = []
     report = export_store(
-        store, tmp_path / "fits", segment_bytes=LIMIT, scheduler="serial", progress=lambda *a: seen.append(a)
+        store,
+        tmp_path / "fits",
+        segment_bytes=LIMIT,
+        resources=Resources(scheduler="serial"),
+        progress=lambda *a: seen.append(a),
     )
     assert report.ok
     assert sorted(report.written) == sorted([*names, uncal_name("jw42424001001_02101_00002_nis")])
     assert seen[-1] == ("4 of 4 files", store.plan.raw_bytes, store.plan.raw_bytes)
-    whole = export_store(store, tmp_path / "whole", select=[name], scheduler="serial").written[0]
+    whole = export_store(
+        store, tmp_path / "whole", select=[name], resources=Resources(scheduler="serial")
+    ).written[0]
     spec = store.plan.spec(store.plan.row(name))
     with fits.open(tmp_path / "whole" / whole) as expected:
         assert "EXSEGNUM" not in expected[0].header
@@ -104,7 +111,12 @@ def test_each_segment_is_resumed_by_itself(store, tmp_path):
 
     def export(limit=LIMIT, **options):
         found = export_store(
-            store, tmp_path, select=[name], segment_bytes=limit, scheduler="serial", **options
+            store,
+            tmp_path,
+            select=[name],
+            segment_bytes=limit,
+            resources=Resources(scheduler="serial"),
+            **options,
         )
         return list(found.written), list(found.skipped)
 
@@ -128,7 +140,9 @@ def test_each_segment_is_resumed_by_itself(store, tmp_path):
 def test_an_incomplete_exposure_is_named_once(store, tmp_path):
     name, _ = segmented(store)
     (Path(store.url) / name / "commit" / "c.1.0").unlink()
-    report = export_store(store, tmp_path / "fits", segment_bytes=LIMIT, scheduler="serial")
+    report = export_store(
+        store, tmp_path / "fits", segment_bytes=LIMIT, resources=Resources(scheduler="serial")
+    )
     assert [exposure for exposure, _ in report.failed] == [name]
     assert "is not complete" in report.failed[0][1]
     assert len(report.written) == 1
@@ -142,7 +156,12 @@ def test_linear_segments(tmp_path):
     store = SimulationStore.create(tmp_path / "s.zarr", plan, rows=[row])
     assert plan.shape(row)[0] == 2
     report = export_store(
-        store, tmp_path / "fits", select=[name], datatype="linear", segment_bytes=1, scheduler="serial"
+        store,
+        tmp_path / "fits",
+        select=[name],
+        datatype="linear",
+        segment_bytes=1,
+        resources=Resources(scheduler="serial"),
     )
     activity, _, detector = name.rpartition("_")
     assert report.written == tuple(f"{activity}-seg00{k}_{detector}_linear.fits" for k in (1, 2))

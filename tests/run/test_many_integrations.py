@@ -15,6 +15,7 @@ from support.small_plans import make_spec, small_plan
 
 from mirage_dask.lazy import exposure_dataset
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store import layout, tiles
 from mirage_dask.store.commits import Commit, commit_key
@@ -47,19 +48,19 @@ EACH_PART = [(0, 4), (4, 8), (8, 12), (12, 16), (16, 20), (20, 21)]
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])
 def test_tiles_are_computed_in_parts(series, tmp_path, scheduler):
     fake_exposure.calls.clear()
-    report = run_plan(series, tmp_path / "s.zarr", scheduler=scheduler)
+    report = run_plan(series, tmp_path / "s.zarr", resources=Resources(scheduler=scheduler))
     assert (report.ok, report.tiles) == (True, 3)
     assert spans(fake_exposure.calls) == EACH_PART
     store = SimulationStore.open(report.store_url)
     whole = VirtualArray(store.plan.url, store.plan.digest, "raw", 0)[...]
     assert np.array_equal(store.raw(NAME)[...], whole)
     fake_exposure.calls.clear()
-    assert verify_store(store, scheduler=scheduler).checked == 3
+    assert verify_store(store, resources=Resources(scheduler=scheduler)).checked == 3
     assert spans(fake_exposure.calls) == EACH_PART
     wrong = whole[8:16].copy()
     wrong[5, 1, 2, 3] += 1
     store.write_tile(0, 1, wrong)
-    (found,) = verify_store(store, scheduler=scheduler).damages
+    (found,) = verify_store(store, resources=Resources(scheduler=scheduler)).damages
     assert found.problem.startswith(
         "1 of 6,144 values differ from what is computed now, the first at integration 13,"
     )
@@ -77,7 +78,7 @@ def test_a_failure_in_a_later_part_leaves_no_tile(series, tmp_path, monkeypatch)
 
     monkeypatch.setattr(tasks.virtual, "simulate", fail)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
-    report = run_plan(series, tmp_path / "s.zarr", scheduler="serial")
+    report = run_plan(series, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     assert (report.tiles, [failure.tile for failure in report.failures]) == (2, [1])
     assert "Input/output error" in report.failures[0].error  # of the simulation: the store can be written
     assert "in fail" in report.failures[0].traceback
@@ -86,7 +87,7 @@ def test_a_failure_in_a_later_part_leaves_no_tile(series, tmp_path, monkeypatch)
 
 
 def test_chunks_of_lazy_arrays_are_parts(series, tmp_path):
-    report = run_plan(series, tmp_path / "s.zarr", scheduler="serial")
+    report = run_plan(series, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     plan = SimulationStore.open(report.store_url).plan
     assert exposure_dataset(plan, NAME).raw.chunks[0] == (4, 4, 4, 4, 4, 1)
     data = xr.open_dataset(report.store_url, engine=MirageDaskEntrypoint, exposure=NAME, chunks={})

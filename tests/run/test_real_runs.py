@@ -13,6 +13,7 @@ from support.simulated import example_plan
 
 import mirage_dask as md
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.simulation import SimulationStore
 
 SUBARRAYS = "observation == 2"
@@ -76,7 +77,9 @@ def started(*command, env, cwd):
 def test_workers_need_the_store_alone(tmp_path, cache_directory):
     """Two workers without built-in references, packs or plans of their own, in other directories: the same bits."""
     url = str(tmp_path / "shared" / "s.zarr")
-    wanted = run_plan(example_plan(), tmp_path / "here.zarr", select=SUBARRAYS, scheduler="serial")
+    wanted = run_plan(
+        example_plan(), tmp_path / "here.zarr", select=SUBARRAYS, resources=Resources(scheduler="serial")
+    )
     SimulationStore.create(url, example_plan())
     with ExitStack() as stack:
         cluster = stack.enter_context(LocalCluster(n_workers=0, dashboard_address=None))
@@ -101,7 +104,9 @@ def test_workers_need_the_store_alone(tmp_path, cache_directory):
             ]
             stack.enter_context(started(*worker, env=env, cwd=home))
         client.wait_for_workers(2, timeout=60)
-        report = run_plan(SimulationStore.open(url).plan, url, client=client, select=SUBARRAYS)
+        report = run_plan(
+            SimulationStore.open(url).plan, url, resources=Resources(client=client), select=SUBARRAYS
+        )
         assert report.ok
         assert len(set(client.run(os.getcwd).values())) == 2
     assert checksums(url) == checksums(wanted.store_url)

@@ -1,4 +1,4 @@
-"""Real kernels, run in every way there is: a loop, threads, processes, expression arrays, other tiles. One set of bits."""
+"""Real kernels, on every executor: a loop, threads, processes; with expression arrays and other tiles. One set of bits."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 from support.simulated import SUBARRAY_LW, SUBARRAY_SW, checksum, example_plan, whole
 
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store.simulation import SimulationStore
 
@@ -26,20 +27,20 @@ def wanted():
 
 
 @pytest.mark.parametrize(
-    "way",
-    [{"scheduler": "serial"}, {"scheduler": "threads", "threads": 3}, {"workers": 2}],
+    "resources",
+    [Resources(scheduler="serial"), Resources(scheduler="threads", threads=3), Resources(workers=2)],
     ids=["serial", "threads", "processes"],
 )
-def test_every_way_to_run(wanted, tmp_path, way):
-    report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, **way)
+def test_every_executor(wanted, tmp_path, resources):
+    report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, resources=resources)
     assert report.ok
     assert sums(report.store_url) == wanted
 
 
 @pytest.mark.parametrize("size", [2**16, 2**18, 2**24])
 def test_every_size_of_tile(wanted, tmp_path, size):
-    way = {"scheduler": "threads", "threads": 2, "tile_bytes": size}
-    report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, **way)
+    resources = Resources(scheduler="threads", threads=2)
+    report = run_plan(example_plan(), tmp_path / "s.zarr", select=NAMES, resources=resources, tile_bytes=size)
     assert report.tiles == {2**16: 100, 2**18: 50, 2**24: 2}[size]
     plan = SimulationStore.open(report.store_url).plan
     parts = sum(len(list(plan.grid(plan.row(name)).boxes())) for name in NAMES)
@@ -52,7 +53,8 @@ import sys
 import dask
 dask.config.set({"array.query-planning": True})
 from mirage_dask.run.execute import run_plan
-report = run_plan(sys.argv[1], sys.argv[2], select=sys.argv[3:], scheduler="threads", threads=2)
+from mirage_dask.run.executors.resources import Resources
+report = run_plan(sys.argv[1], sys.argv[2], select=sys.argv[3:], resources=Resources(scheduler="threads", threads=2))
 import dask.array
 assert hasattr(dask.array.ones(3), "expr")
 print(report.ok)
@@ -66,4 +68,4 @@ def test_expression_arrays_and_a_store_that_verifies(wanted, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.stdout.strip() == "True", done.stderr[-3000:]
     assert sums(url) == wanted
-    assert verify_store(url, scheduler="serial").ok
+    assert verify_store(url, resources=Resources(scheduler="serial")).ok

@@ -11,13 +11,14 @@ from support import fake_exposure
 from mirage_dask import cli, open_simulation
 from mirage_dask.errors import InputError
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store.simulation import SimulationStore
 
 
 @pytest.fixture
 def store(fake, plan, tmp_path):
-    run_plan(plan, tmp_path / "s.zarr", scheduler="serial")
+    run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     return SimulationStore.open(tmp_path / "s.zarr")
 
 
@@ -33,7 +34,7 @@ def write_wrong(store, row=1):
 def test_a_store_is_what_its_plan_gives(store, plan, scheduler):
     shutil.rmtree(plan.url)  # the store alone
     fake_exposure.calls.clear()
-    found = verify_store(store.url, scheduler=scheduler)
+    found = verify_store(store.url, resources=Resources(scheduler=scheduler))
     assert found.ok
     assert (found.tiles, found.checked, found.damages) == (5, 5, ())
     assert len(fake_exposure.calls) == 5
@@ -43,7 +44,7 @@ def test_a_store_is_what_its_plan_gives(store, plan, scheduler):
 def test_wrong_values_that_checksums_do_not_find(store, scheduler):
     name = write_wrong(store)
     assert verify_store(store, checksums=True).ok
-    found = verify_store(store, scheduler=scheduler)
+    found = verify_store(store, resources=Resources(scheduler=scheduler))
     assert found.exposures == (name,)
     assert found.damages[0].problem.startswith("1 of 12,288 values differ")
     assert found.damages[0].problem.endswith("at integration 0, group 2, y 30, x 40")
@@ -56,13 +57,13 @@ def test_damaged_files_and_specs_that_cannot_be_computed(store, fake, monkeypatc
     content[40] ^= 1
     path.write_bytes(content)
     assert verify_store(store, checksums=True).exposures == (name,)
-    assert verify_store(store, scheduler="serial").exposures == (name,)
+    assert verify_store(store, resources=Resources(scheduler="serial")).exposures == (name,)
 
     def fail(*_, **__):
         raise ArithmeticError("no kernel")
 
     monkeypatch.setattr("mirage_dask.exposure.simulate.simulate_window", fail)
-    found = verify_store(store, scheduler="serial", sample=2)
+    found = verify_store(store, resources=Resources(scheduler="serial"), sample=2)
     assert found.checked == 2
     assert {d.problem for d in found.damages} == {"cannot be computed: ArithmeticError: no kernel"}
 
@@ -74,9 +75,9 @@ def store_files(store, name):
 
 
 def test_samples_and_selections(store):
-    assert verify_store(store, sample=3, scheduler="serial").checked == 3
-    assert verify_store(store, sample=30, scheduler="serial").checked == 5
-    assert verify_store(store, select="observation == 2", scheduler="serial").tiles == 2
+    assert verify_store(store, sample=3, resources=Resources(scheduler="serial")).checked == 3
+    assert verify_store(store, sample=30, resources=Resources(scheduler="serial")).checked == 5
+    assert verify_store(store, select="observation == 2", resources=Resources(scheduler="serial")).tiles == 2
     assert open_simulation(store.url).verify(sample=2, scheduler="serial").checked == 2
     with pytest.raises(InputError, match="at least 1 tile"):
         verify_store(store, sample=0)

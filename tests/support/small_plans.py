@@ -6,10 +6,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, save_plan
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.virtual import VirtualArray
+
+SMALL_TILE = 4096
+"""Bytes of a tile, so that the small exposures have several."""
 
 
 def sky(rate: float) -> tuple[tuple[str, str], ...]:
@@ -74,3 +80,19 @@ def small_plan(directory: Path | str, specs: list[ExposureSpec] | None = None) -
         reason="NIRSpec is not simulated",
     )  # fmt: skip
     return save_plan(directory, pd.concat([table, other], ignore_index=True), specs, settings={"seed": 42})
+
+
+def contents(url: Path | str) -> dict[str, np.ndarray]:
+    """Return the raw pixels of every exposure in a store."""
+    store = SimulationStore.open(url)
+    return {name: store.raw(name)[...] for name in store.plan.names}
+
+
+def expected(plan: Plan) -> dict[str, np.ndarray]:
+    """Return the raw pixels of every exposure of a plan, computed here."""
+    return {name: VirtualArray(plan.url, plan.digest, "raw", row)[...] for row, name in enumerate(plan.names)}
+
+
+def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
+    """Say whether both have the same exposures with the same pixels."""
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)

@@ -1,162 +1,116 @@
-"""The same tasks in a plain loop, in threads of this process, or on any dask client.
+"""The executor on a dask client: submissions, results, workers that die, and a local cluster started for a run.
 
-Each executor calls `on_result` on the client for every tile, as soon as it is known; an exception from there ends the run.
-What a pixel is does not depend on the executor.
+It calls `on_result` on the client for every tile, as soon as it is known; an exception from there ends the run.
 """
 
 from __future__ import annotations
 
 import logging
-import pickle
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import dask
-import dask.array as da
-import numpy as np
-from dask.callbacks import Callback
+import dask.utils
 
 from mirage_dask.errors import InputError
+from mirage_dask.run.display.events import MemoryUsed
+from mirage_dask.run.executors.executor import Executor, OnResult
+from mirage_dask.run.executors.graph import task_array
+from mirage_dask.run.executors.memory import memory_of_workers
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.executors.workers import known_workers
 from mirage_dask.run.report import RunError
-from mirage_dask.run.tasks import (
-    MOST_BLOCKS,
-    RunHandle,
-    TileRanges,
-    TileResult,
-    run_block,
-    submissions,
-)
+from mirage_dask.run.tasks import MOST_BLOCKS, RunHandle, TileRanges, TileResult, error_line, submissions
 
 if TYPE_CHECKING:
     from distributed import Client
 
-OnResult = Callable[[TileResult], None]
 CONNECT_SECONDS = 5.0
 WORKERLESS_SECONDS = 120.0
 """How long a run waits for a worker of a local cluster to come back."""
 WATCH_SECONDS = 5.0
 THREADS_TO_COME = 64
-"""Tasks are cut for so many threads where no worker is there yet."""
+"""Tasks are cut for this many threads where no worker has started yet."""
 
 
-def run_serial(ranges: TileRanges, _per_block: int, handle: RunHandle, on_result: OnResult) -> None:
-    """Run all tiles one after the other in this thread, without dask."""
-    for row, first, stop in ranges.tolist():
-        for result in handle.results(row, first, stop):
-            on_result(result)
+class DistributedExecutor(Executor):
+    """Any dask client.
 
-
-def task_array(ranges: TileRanges, per_block: int, handle: RunHandle, submission: int = 0) -> da.Array:
-    """Return one submission as a dask array with a task per `per_block` tile ranges; values are `TileResult` objects."""
-    name = f"{handle.run}-{submission}"
-    index = da.from_array(ranges, chunks=per_block, name=f"mirage-tile-ranges-{name}")
-    return da.map_blocks(
-        run_block, index, handle, dtype=object, meta=np.empty(0, object), name=f"mirage-tiles-{name}"
-    )
-
-
-@dataclass(frozen=True)
-class GraphSize:
-    """What dask is given for a run."""
-
-    tasks: int
-    """In all submissions."""
-    graph_bytes: int
-    """Largest submission as it is pickled."""
-    submissions: int
-
-
-def graph_size(ranges: TileRanges, per_block: int, handle: RunHandle) -> GraphSize:
-    """Measure the graph of a run without running it."""
-    parts = submissions(ranges, per_block)
-    graphs = [task_array(part, per_block, handle).__dask_graph__() for part in parts[:1]]
-    most = max((len(pickle.dumps(graph)) for graph in graphs), default=0)
-    per_part = [-(-len(part) // per_block) for part in parts]
-    each = len(dict(graphs[0])) / per_part[0] if parts else 0
-    return GraphSize(round(each * sum(per_part)), most, len(parts))
-
-
-def run_threads(
-    ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult, *, threads: int
-) -> None:
-    """Run on dask's threaded scheduler in this process."""
-
-    told: set[tuple[int, int]] = set()
-
-    def finished(_key: Any, value: Any, *_rest: Any) -> None:
-        # The arrays of results pass here once as they are made, and again where dask puts them together.
-        if isinstance(value, np.ndarray) and value.dtype == object:
-            for result in value.flat:
-                if (result.row, result.tile) not in told:
-                    told.add((result.row, result.tile))
-                    on_result(result)
-
-    with Callback(posttask=finished), dask.config.set(scheduler="threads", num_workers=threads):
-        for number, part in enumerate(submissions(ranges, per_block)):
-            task_array(part, per_block, handle, number).compute()
-
-
-def run_distributed(
-    ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult, *, client: Client
-) -> None:
-    """Run on a dask client; a task that dask gives up on (its worker died again and again) counts as failed.
-
-    A run of more tasks than a scheduler holds well is submitted in parts, the next one before the last has run dry.
-
-    Raises
-    ------
-    RunError
-        If the scheduler is lost, or a local cluster has lost its workers for good.
+    Parameters
+    ----------
+    client
+        A client that runs.
     """
-    from distributed import as_completed, futures_of
 
-    from mirage_dask.run.executors.warm import warmed
+    client: Client
 
-    handle = replace(handle, own_process=True)
-    waiting = deque(enumerate(submissions(ranges, per_block)))
-    low = min(MOST_BLOCKS, -(-len(ranges) // per_block)) // 10
-    held: dict[str, Any] = {}
-    blocks: dict[str, TileRanges] = {}
+    def __init__(self, client: Client):
+        self.client = client
+        self.threads, self.threads_per_process, self.memory_limit = client_resources(client)
 
-    def submit() -> list[Any]:
-        number, part = waiting.popleft()
-        futures: list[Any] = futures_of(client.persist(task_array(part, per_block, handle, number)))
-        for future in futures:
-            at = per_block * int(future.key[-1])
-            held[str(future.key)] = future
-            blocks[str(future.key)] = part[at : at + per_block]
-        return futures
+    def execute(self, ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult) -> None:
+        """Run all tiles of the ranges; a task that dask gives up on (its worker died repeatedly) counts as failed.
 
-    try:
-        with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
-            arriving = as_completed(submit(), loop=client.loop)
-            for batch in arriving.batches():
-                # Results that went with their worker are made again, and come again.
-                gone = {future.key for future in batch if future.status in ("lost", "pending")}
-                arriving.update([future for future in batch if future.key in gone])
-                there = [future for future in batch if future.key not in gone]
-                for key, results in _results(client, there, deserted).items():
-                    block = blocks.pop(key)
-                    error = held[key].exception() if results is None else None
-                    for result in _given_up(block, error) if results is None else results:
-                        on_result(result)
-                    held.pop(key).release()
-                if waiting and len(held) <= low:
-                    arriving.update(submit())
-    except BaseException:
-        client.cancel(list(held.values()), force=True)
-        raise
+        A run of more tasks than a scheduler can hold well is submitted in parts, the next one before the last has run dry.
+
+        Raises
+        ------
+        RunError
+            If the scheduler is lost, or a local cluster has lost its workers for good.
+        """
+        from distributed import as_completed, futures_of
+
+        from mirage_dask.run.executors.warm import warmed
+
+        client = self.client
+        handle = replace(handle, own_process=True)
+        waiting = deque(enumerate(submissions(ranges, per_block)))
+        low = min(MOST_BLOCKS, -(-len(ranges) // per_block)) // 10
+        held: dict[str, Any] = {}
+        blocks: dict[str, TileRanges] = {}
+
+        def submit() -> list[Any]:
+            number, part = waiting.popleft()
+            futures: list[Any] = futures_of(client.persist(task_array(part, per_block, handle, number)))
+            for future in futures:
+                at = per_block * int(future.key[-1])
+                held[str(future.key)] = future
+                blocks[str(future.key)] = part[at : at + per_block]
+            return futures
+
+        try:
+            with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
+                arriving = as_completed(submit(), loop=client.loop)
+                for batch in arriving.batches():
+                    # Results that went with their worker are made again, and come again.
+                    gone = {future.key for future in batch if future.status in ("lost", "pending")}
+                    arriving.update([future for future in batch if future.key in gone])
+                    present = [future for future in batch if future.key not in gone]
+                    for key, results in _results(client, present, deserted).items():
+                        block = blocks.pop(key)
+                        if results is None:
+                            results = _given_up(block, held[key].exception())
+                        for result in results:
+                            on_result(result)
+                        held.pop(key).release()
+                    if waiting and len(held) <= low:
+                        arriving.update(submit())
+        except BaseException:
+            client.cancel(list(held.values()), force=True)
+            raise
+
+    def memory_used(self) -> MemoryUsed | None:
+        """Return the memory of the worker nearest to its limit."""
+        return memory_of_workers(self.client)
 
 
 @contextmanager
 def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading.Event]:
-    """Cancel the futures when a local cluster stays without workers, and say so by the event.
+    """Cancel the futures and set the event that is yielded when a local cluster stays without workers.
 
     Workers of other clusters may come back after hours in a queue, and those of an adaptive one when there is work; those of
     a local cluster that could not be restarted never do, and the run would wait for ever.
@@ -191,7 +145,7 @@ def _most_adaptive_workers(cluster: Any) -> float:
 
 
 def _limit_to_come(cluster: Any) -> list[int]:
-    """Return the memory limit that a cluster will give to its workers, in a list; an empty one where it cannot be told."""
+    """Return the memory limit that a cluster will give to its workers, in a list; an empty list where it is not known."""
     spec = getattr(cluster, "new_spec", None) or {}
     try:
         return [int(dask.utils.parse_bytes(spec["options"]["memory_limit"]))]
@@ -200,10 +154,10 @@ def _limit_to_come(cluster: Any) -> list[int]:
 
 
 def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
-    """Fetch what futures that are over hold; None for a task that dask has given up.
+    """Fetch the results of finished futures by key; None for a task that dask has given up.
 
-    They are fetched here and not by `as_completed`, whose task for a future dies unheard when the scheduler is lost while
-    it fetches.
+    They are fetched here and not by `as_completed`, whose task for a future ends without an error when the scheduler is lost
+    while it fetches.
 
     Raises
     ------
@@ -227,46 +181,35 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     return found
 
 
-def _given_up(block: TileRanges, error: BaseException | None) -> Iterator[TileResult]:
-    text = " ".join(f"{type(error).__name__}: {error}".split())
+def _given_up(block: TileRanges, error: BaseException) -> Iterator[TileResult]:
+    text = error_line(error)
     for row, first, stop in block.tolist():
         for tile in range(first, stop):
             yield TileResult(row, tile, 0.0, None, text, text)
 
 
 @contextmanager
-def connected(
-    client: Client | str | None, workers: int | None, memory: str | int | None
-) -> Iterator[Client | None]:
-    """Give the client to run on: the one passed, one for an address, or one for a local cluster that was asked for.
+def connected(resources: Resources) -> Iterator[Client]:
+    """Yield the client to run on: the one given, one for an address, or one for a local cluster started for the block.
 
-    Parameters
-    ----------
-    client
-        A distributed `Client`, the address of a scheduler, or None.
-    workers
-        Start that many local worker processes of one thread each, for this run. One thread, because a process per core
-        scales better than threads (Python parts and zarr share a lock) and each has its own memory limit.
-    memory
-        Limit of each of those, such as "2GB".
+    Processes of the local cluster have one thread each: a process per core scales better than threads (Python parts and zarr
+    share a lock), and each has its own memory limit.
 
     Raises
     ------
     InputError
         If nothing answers at the address within seconds, or the client is closed.
     """
-    if client is None and workers is None:
-        yield None
-        return
     from distributed import Client, LocalCluster
 
-    if workers is not None:
+    client = resources.client
+    if resources.workers is not None:
         with (
             LocalCluster(
-                n_workers=workers,
+                n_workers=resources.workers,
                 threads_per_worker=1,
                 processes=True,
-                memory_limit=memory or "auto",
+                memory_limit=resources.memory or "auto",
                 dashboard_address=":0",
                 silence_logs=logging.ERROR,
             ) as cluster,

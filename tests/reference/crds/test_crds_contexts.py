@@ -25,6 +25,7 @@ from mirage_dask.reference.crds.lookup import SIMULATION_TYPES, calibrate_env
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.sources import cache_of, find_files
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.settings import rows_of
 from mirage_dask.store.plan import Plan
 
@@ -182,7 +183,7 @@ def test_a_file_that_cannot_be_had_is_said_before_anything_is_written(cache, sit
 def test_a_store_never_asks_again(cache, site, tmp_path, monkeypatch):
     """What is in the store is enough to finish it and to verify it, without cache, server and context."""
     store = tmp_path / "one.zarr"
-    one_exposure().simulate(store, serial=True, progress=False)
+    one_exposure().simulate(store, scheduler="serial", progress=False)
     shutil.rmtree(cache)
     monkeypatch.setenv("CRDS_SERVER_URL", "http://localhost:9")
     site.context = LATER
@@ -190,7 +191,7 @@ def test_a_store_never_asks_again(cache, site, tmp_path, monkeypatch):
     shutil.rmtree(store / SUBARRAY_SW)
     simulation = md.open_simulation(store)
     assert gain_of(simulation.store.plan) == (GAIN, "crds", CONTEXT)
-    run_plan(simulation.store.plan, store, scheduler="serial", progress=False)
+    run_plan(simulation.store.plan, store, resources=Resources(scheduler="serial"), progress=False)
     checked = md.open_simulation(store).verify(scheduler="serial")
     assert checked.ok
     assert checked.checked

@@ -18,6 +18,7 @@ from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.planning import make_plan
 from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.settings import load_settings
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
@@ -125,7 +126,7 @@ def test_darks_are_a_setting(folder, monkeypatch, tmp_path):
     window = Window((0, 1), (2, 3), (100, 120), (50, 80))
     found = simulate(plan, 0, window, "dark")
     np.testing.assert_array_equal(found, direct[0:1, 2:3, 100:120, 50:80])
-    run_plan(plan, str(tmp_path / "store.zarr"), scheduler="serial", progress=False)
+    run_plan(plan, str(tmp_path / "store.zarr"), resources=Resources(scheduler="serial"), progress=False)
     stored = SimulationStore.open(str(tmp_path / "store.zarr"))
     raw = simulate(plan, 0, Window.whole(spec), "raw")
     np.testing.assert_array_equal(stored.raw(SUBARRAY_LW)[...], raw)

@@ -23,6 +23,7 @@ from mirage_dask.run.display.terminal import TerminalProgress
 from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.memory import memory_of_process, memory_of_workers, memory_watched
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.report import RunReport
 from mirage_dask.store.comparison import StoreComparison
 from mirage_dask.store.status import Failure
@@ -161,7 +162,9 @@ def test_a_run_tells_its_memory(fake, plan, tmp_path, monkeypatch, scheduler):
         if isinstance(event, MemoryUsed):
             told.set()
 
-    assert run_plan(plan, tmp_path / "s.zarr", scheduler=scheduler, progress=subscriber).ok
+    assert run_plan(
+        plan, tmp_path / "s.zarr", resources=Resources(scheduler=scheduler), progress=subscriber
+    ).ok
     assert any(isinstance(event, MemoryUsed) for event in events)
     assert (type(events[0]), type(events[-1])) == (RunStarted, RunFinished)
 
@@ -240,13 +243,14 @@ from support import fake_exposure
 fake_exposure.install()
 from mirage_dask.exposure import simulate as exposure
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 simulate = exposure.simulate_window
 def fail_one(spec, *arguments, **keywords):
     if spec.detector == "NRCB2":
         raise ValueError("no <b>stars</b>")
     return simulate(spec, *arguments, **keywords)
 exposure.simulate_window = fail_one
-report = run_plan({plan!r}, {store!r}, scheduler="threads", threads=2, progress=True)
+report = run_plan({plan!r}, {store!r}, resources=Resources(scheduler="threads", threads=2), progress=True)
 """
 
 

@@ -13,7 +13,7 @@ import distributed
 import numpy as np
 import pytest
 from support import fake_exposure
-from support.small_plans import make_spec, sky, small_plan, small_specs
+from support.small_plans import contents, expected, make_spec, same, sky, small_plan, small_specs
 
 from mirage_dask import lazy
 from mirage_dask.errors import InputError, StoreError
@@ -22,10 +22,10 @@ from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.estimate import estimate_run
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors import distributed as executor
-from mirage_dask.run.executors.choice import chosen_way
+from mirage_dask.run.executors.choice import open_executor
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.executors.workers import known_workers
 from mirage_dask.run.report import RunError
-from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
 
 PRELOAD = {"distributed.worker.preload": ["support.fake_exposure"]}
@@ -45,24 +45,19 @@ def forget_calls(client):
     client.run(lambda: fake_exposure.calls.clear())  # of the worker: a method would take its list along
 
 
-def expected(plan):
-    return {name: VirtualArray(plan.url, plan.digest, "raw", row)[...] for row, name in enumerate(plan.names)}
-
-
 def check(url, plan):
-    store = SimulationStore.open(url)
-    assert all(np.array_equal(store.raw(name)[...], values) for name, values in expected(plan).items())
+    assert same(contents(url), expected(plan))
 
 
 @pytest.mark.parametrize("how", ["client", "address", "active client"])
 def test_run_on_a_client(fake, client, plan, tmp_path, how):
-    chosen = {
-        "client": {"client": client},
-        "address": {"client": client.scheduler.address},
-        "active client": {},
+    resources = {
+        "client": Resources(client=client),
+        "address": Resources(client=client.scheduler.address),
+        "active client": Resources(),
     }[how]
     fake.calls.clear()
-    report = run_plan(plan, tmp_path / "s.zarr", **chosen)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=resources)
     assert report.ok
     assert report.tiles == 5
     assert fake.calls == []  # nothing was computed here
@@ -72,7 +67,7 @@ def test_run_on_a_client(fake, client, plan, tmp_path, how):
 def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path):
     forget_calls(client)
     plugins = client.run(lambda dask_worker: list(dask_worker.plugins))
-    run_plan(plan, tmp_path / "s.zarr", client=client)
+    run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
     (asked,) = client.run(lambda: list(fake_exposure.calls)).values()
     assert len(asked) == 6
     assert asked[0][1].shape == (1, 1, 4, 64)
@@ -82,25 +77,30 @@ def test_workers_are_warmed_before_their_first_task(fake, client, plan, tmp_path
 def test_a_performance_report(fake, client, plan, tmp_path):
     pytest.importorskip("bokeh")
     address = client.scheduler.address  # a client that is nobody's default
-    assert run_plan(plan, tmp_path / "s.zarr", client=address, performance_report=tmp_path / "run.html").ok
+    assert run_plan(
+        plan,
+        tmp_path / "s.zarr",
+        resources=Resources(client=address),
+        performance_report=tmp_path / "run.html",
+    ).ok
     assert "Dask Performance Report" in (tmp_path / "run.html").read_text()
 
 
 def test_a_performance_report_that_cannot_be_is_refused(fake, client, plan, tmp_path, monkeypatch):
-    def run(path, **way):
-        run_plan(plan, tmp_path / "s.zarr", performance_report=path, **way)
+    def run(path, resources):
+        run_plan(plan, tmp_path / "s.zarr", performance_report=path, resources=resources)
 
     with pytest.raises(InputError, match=r"made by a dask scheduler; run on a client .*workers=N"):
-        run(tmp_path / "run.html", scheduler="serial")
+        run(tmp_path / "run.html", Resources(scheduler="serial"))
     with pytest.raises(InputError, match="in a folder that you may write to"):
-        run(tmp_path / "nowhere" / "run.html", client=client)
+        run(tmp_path / "nowhere" / "run.html", Resources(client=client))
 
     def absent(function, name):
         raise PackageNotFoundError(name)
 
     monkeypatch.setattr(client, "run_on_scheduler", absent)
     with pytest.raises(InputError, match=r"bokeh, which is not installed .*mirage_dask\[dashboard\]"):
-        run(tmp_path / "run.html", client=client)
+        run(tmp_path / "run.html", Resources(client=client))
     assert not (tmp_path / "s.zarr").exists()
 
 
@@ -112,12 +112,17 @@ def test_a_report_that_fails_in_the_end_does_not_fail_the_run(fake, client, plan
 
     monkeypatch.setattr(distributed.performance_report, "__exit__", fail)
     with pytest.warns(UserWarning, match=r"run\.html was not written: OSError"):
-        assert run_plan(plan, tmp_path / "s.zarr", client=client, performance_report=tmp_path / "run.html").ok
+        assert run_plan(
+            plan,
+            tmp_path / "s.zarr",
+            resources=Resources(client=client),
+            performance_report=tmp_path / "run.html",
+        ).ok
 
 
 def test_memory_of_a_real_worker(client):
-    with chosen_way(client=client) as way:
-        used = way.memory()
+    with open_executor(Resources(client=client)) as chosen:
+        used = chosen.memory_used()
     ((address, worker),) = client.scheduler_info()["workers"].items()
     assert (used.worker, used.limit) == (address, worker["memory_limit"])
     assert 1e7 < used.bytes < used.limit
@@ -127,17 +132,17 @@ def test_a_worker_that_cannot_be_warmed_says_so_by_its_tasks(fake, client, tmp_p
     plan = small_plan(
         tmp_path / "plan", [dataclasses.replace(s, layers=sky(-1.0)) for s in small_specs()[:1]]
     )
-    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
     assert "poisoned exposure" in report.failures[0].error
 
 
-def test_a_run_in_windows_on_a_client(fake, client, plan, tmp_path, monkeypatch):
+def test_a_run_in_several_submissions_on_a_client(fake, client, plan, tmp_path, monkeypatch):
     """The scheduler holds one submission and the beginning of the next, never all."""
     monkeypatch.setattr("mirage_dask.run.tasks.MOST_BLOCKS", 2)
     names = []
     persist = client.persist
     monkeypatch.setattr(client, "persist", lambda array: names.append(array.name) or persist(array))
-    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
     assert report.ok
     assert len(names) == len(set(names)) == 3
     check(report.store_url, plan)
@@ -145,33 +150,33 @@ def test_a_run_in_windows_on_a_client(fake, client, plan, tmp_path, monkeypatch)
 
 def test_local_processes_when_asked_for(fake, plan, tmp_path):
     with dask.config.set(PRELOAD):
-        report = run_plan(plan, tmp_path / "s.zarr", workers=1, memory="1GB")
+        report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(workers=1, memory="1GB"))
     assert report.ok
     check(report.store_url, plan)
 
 
 def test_too_little_memory_is_refused(fake, plan, tmp_path):
     with pytest.raises(InputError, match="give each worker more memory"):
-        run_plan(plan, tmp_path / "s.zarr", workers=1, memory="200MB")
+        run_plan(plan, tmp_path / "s.zarr", resources=Resources(workers=1, memory="200MB"))
 
 
 def test_smaller_tiles_fit_into_less_memory(fake, tmp_path):
     """What the refusal names is enough."""
     plan = small_plan(tmp_path / "plan", [make_spec(1, nx=2048, ny=2048, x0=0, y0=0, nints=1)])
     need = estimate_run(plan)
-    way = {"workers": 1, "memory": need.peak_bytes - need.thread_bytes // 2}
+    resources = Resources(workers=1, memory=need.peak_bytes - need.thread_bytes // 2)
     with pytest.raises(InputError) as refused:
-        run_plan(plan, tmp_path / "s.zarr", **way)
+        run_plan(plan, tmp_path / "s.zarr", resources=resources)
     named = str(refused.value).rsplit(" ", 1)[1].rstrip(").")
     assert named == "4MiB"
     with dask.config.set(PRELOAD):
-        assert run_plan(plan, tmp_path / "s.zarr", tile_bytes=named, **way).tiles == 8
+        assert run_plan(plan, tmp_path / "s.zarr", tile_bytes=named, resources=resources).tiles == 8
 
 
 def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch):
     specs = [dataclasses.replace(s, layers=sky(-1.0)) if s.detector == "NRCB2" else s for s in small_specs()]
     plan = small_plan(tmp_path / "plan", specs)
-    report = run_plan(plan, tmp_path / "s.zarr", client=client)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
     assert report.done == 4
     assert "in simulate_window" in report.failures[0].traceback
 
@@ -189,7 +194,7 @@ def test_failures_and_full_stores_come_home(fake, client, tmp_path, monkeypatch)
     client.run(gone, "", 0)
     try:
         with pytest.raises(StoreError, match="every worker sees"):
-            run_plan(plan, tmp_path / "t.zarr", client=client)
+            run_plan(plan, tmp_path / "t.zarr", resources=Resources(client=client))
     finally:
         client.restart()
 
@@ -228,7 +233,7 @@ def test_a_local_cluster_without_workers_is_not_waited_for(fake, plan, tmp_path,
             time.sleep(0.1)
         monkeypatch.setattr(execute, "check_memory", lambda *_, **__: None)
         with pytest.raises(RunError, match="no worker for 2 s; what is committed is kept"):
-            run_plan(plan, tmp_path / "s.zarr", client=alone)
+            run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=alone))
 
 
 def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
@@ -256,7 +261,13 @@ def test_a_cluster_whose_workers_come_and_go(fake, plan, tmp_path, monkeypatch):
             elif len(tiles) == 30:
                 cluster.adapt(minimum=0, maximum=1, **adapt)
 
-        report = run_plan(slow, tmp_path / "s.zarr", client=client, tile_bytes=2048, progress=subscriber)
+        report = run_plan(
+            slow,
+            tmp_path / "s.zarr",
+            resources=Resources(client=client),
+            tile_bytes=2048,
+            progress=subscriber,
+        )
     assert report.ok
     assert report.tiles == len(tiles) > 40
     check(report.store_url, slow)
@@ -270,7 +281,7 @@ def test_memory_of_workers_to_come_is_checked(fake, plan, tmp_path):
     ):
         cluster.adapt(minimum=0, maximum=2)
         with pytest.raises(InputError, match="is limited to 300 MB"):
-            run_plan(plan, tmp_path / "s.zarr", client=client)
+            run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
 
 
 def test_tasks_are_enough_for_the_workers_to_come():
@@ -321,11 +332,11 @@ def test_a_worker_that_dies_again_and_again(fake, plan, tmp_path):
         distributed.Client(cluster, set_as_default=False) as client,
     ):
         client.register_plugin(Lethal())
-        report = run_plan(plan, tmp_path / "s.zarr", client=client)
+        report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=client))
     assert "nrcb2" in "".join(report.failed)
     assert "KilledWorker" in report.failures[0].error
     assert report.done >= 3
-    assert run_plan(plan, tmp_path / "s.zarr", scheduler="serial").ok
+    assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial")).ok
     check(report.store_url, plan)
 
 

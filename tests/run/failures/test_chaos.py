@@ -24,6 +24,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.run.display.events import TileDone
 from mirage_dask.run.execute import run_plan
+from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.report import RunError
 from mirage_dask.scene.sources import PointSources
 from mirage_dask.store.simulation import SimulationStore
@@ -117,17 +118,20 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     specs = [plan.spec(row) for row in range(len(plan))]
     cluster_of = partial(chaos_cluster.ChaosCluster, flag, fake=case.fake)
     monkeypatch.setattr("mirage_dask.run.tasks.TASK_SAMPLES", 3 * int(np.prod(plan.grid(0).tile)))
-    undisturbed = run_plan(plan, tmp_path / "undisturbed.zarr", scheduler="threads", threads=8)
+    undisturbed = run_plan(
+        plan, tmp_path / "undisturbed.zarr", resources=Resources(scheduler="threads", threads=8)
+    )
     wanted = checksums(SimulationStore.open(undisturbed.store_url))
 
     ill = int(rng.integers(EXPOSURES))
-    name, table = specs[ill].name, Path(plan.url, "sources", f"{specs[ill].point_sources}.npz")
+    name, key = specs[ill].name, dict(specs[ill].layers)["point_source"]
+    table = Path(plan.url, "sources", f"{key}.npz")
     healthy = table.read_bytes()
     table.unlink()  # it may be linked into the other store
     table.write_bytes(healthy[: len(healthy) // 2])
 
     def attempt(cluster, *strikes):
-        return run_plan(plan, url, client=cluster.address, progress=[Disasters(strikes)])
+        return run_plan(plan, url, resources=Resources(client=cluster.address), progress=[Disasters(strikes)])
 
     def some():
         return int(rng.integers(1, 20))
@@ -148,7 +152,7 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     store = SimulationStore.open(url)
     row = store.status().set_index("name").loc[name]
     assert row["status"] == "failed"
-    assert f"The source table {store.plan.url}/sources/{table.name} is damaged" in row["reason"]
+    assert f"The table {store.plan.url}/sources/{table.name} is damaged" in row["reason"]
     assert "Traceback (most recent call last)" in row["traceback"]
     assert checksums(store) == {**wanted, name: {}}
     assert store.verify() == []
@@ -156,6 +160,6 @@ def test_disasters_do_not_change_a_bit(case, tmp_path, monkeypatch, seed):
     mended = Path(store.plan.url, "sources", table.name)
     mended.unlink()
     mended.write_bytes(healthy)
-    assert run_plan(plan, url, scheduler="threads", select=[name]).ok
+    assert run_plan(plan, url, resources=Resources(scheduler="threads"), select=[name]).ok
     assert checksums(store) == wanted
     assert set(store.status()["status"]) == {"done", "unsupported"}

@@ -1,0 +1,72 @@
+"""Executors in this process: a plain loop, and threads."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from mirage_dask.run.display.events import MemoryUsed
+from mirage_dask.run.executors.executor import Executor, OnResult
+from mirage_dask.run.executors.graph import task_array
+from mirage_dask.run.executors.memory import memory_of_process
+from mirage_dask.run.tasks import RunHandle, TileRanges, submissions
+
+
+class SerialExecutor(Executor):
+    """All tiles one after the other in this thread, without dask."""
+
+    def execute(self, ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult) -> None:  # noqa: ARG002
+        """Run all tiles of the ranges (see `Executor.execute`)."""
+        for row, first, stop in ranges.tolist():
+            for result in handle.results(row, first, stop):
+                on_result(result)
+
+    def memory_used(self) -> MemoryUsed:
+        """Return the memory of this process."""
+        return memory_of_process()
+
+
+class ThreadsExecutor(Executor):
+    """Dask's threaded scheduler in this process.
+
+    Parameters
+    ----------
+    threads
+        Number of threads; default the number of processors that this process may use.
+    """
+
+    def __init__(self, threads: int | None = None):
+        self.threads = self.threads_per_process = threads or processors()
+
+    def execute(self, ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult) -> None:
+        """Run all tiles of the ranges (see `Executor.execute`)."""
+        known: set[tuple[int, int]] = set()
+
+        def finished(_key: Any, value: Any, *_rest: Any) -> None:
+            # The arrays of results pass here once as they are made, and again where dask puts them together.
+            if isinstance(value, np.ndarray) and value.dtype == object:
+                for result in value.flat:
+                    if (result.row, result.tile) not in known:
+                        known.add((result.row, result.tile))
+                        on_result(result)
+
+        # Given to this computation alone: dask's registered callbacks belong to the process, and two runs in two threads
+        # would take each other's.
+        callbacks = [(None, None, None, finished, None)]
+        for number, part in enumerate(submissions(ranges, per_block)):
+            array = task_array(part, per_block, handle, number)
+            array.compute(scheduler="threads", num_workers=self.threads, callbacks=callbacks)
+
+    def memory_used(self) -> MemoryUsed:
+        """Return the memory of this process."""
+        return memory_of_process()
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
