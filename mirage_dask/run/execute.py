@@ -29,6 +29,7 @@ from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 
@@ -93,35 +94,34 @@ def run_plan(
     """
     if on_error not in ("record", "raise"):
         raise InputError(f"on_error must be 'record' or 'raise', not {on_error!r}.")
-    loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), store_url, tile_bytes)
+    root = StoreRoot.read(store_url)
+    loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), root, tile_bytes)
     rows = loaded.select(select)
     with ExitStack() as stack:
         executor = stack.enter_context(open_executor(resources))
         check_report(executor.client, performance_report)
-        comparison, finished = compare(loaded, store_url, rows)
+        comparison, finished = compare(loaded, root, rows)
         if comparison.differs and not update:
             raise StoreError(
-                f"{comparison.store_url} holds the simulation of another plan; choose another place, or update it "
+                f"{root.url} holds the simulation of another plan; choose another place, or update it "
                 f"(--update, update=True), which would do this: {'; '.join(comparison.lines)}."
             )
         estimate = estimate_run(
             loaded,
             rows,
             threads=executor.threads_per_process,
-            store_url=comparison.store_url,
+            store_url=root.url,
             finished=finished,
         )
-        remedy = partial(smaller_tiles, loaded, rows, store_exists=comparison.exists)
+        remedy = partial(smaller_tiles, loaded, rows, store_exists=root.exists)
         check_memory(estimate, executor.memory_limit, remedy)
-        check_disk(
-            estimate, comparison.store_url, replaced_bytes(loaded, comparison.store_url, rows, finished)
-        )
+        check_disk(estimate, root.url, replaced_bytes(loaded, root.url, rows, finished))
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)
         ]
         stack.enter_context(performance_reported(executor.client, performance_report))
-        store = SimulationStore.create(store_url, loaded, rows=rows, update=update)
+        store = SimulationStore.create(root.url, loaded, rows=rows, update=update, root=root)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
         return recorder.run(executor, estimate, comparison, retries)
 

@@ -15,6 +15,7 @@ from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
 from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan
+from mirage_dask.store.root import StoreRoot
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,9 +105,10 @@ def summarise(
     StoreError
         If something else than a simulation lies at `out`, or its tiles are others.
     """
-    plan = tiled(plan, out, tile_bytes)
+    root = None if out is None else StoreRoot.read(out)
+    plan = tiled(plan, root, tile_bytes)
     rows = plan.select(select)
-    comparison, finished = (None, {}) if out is None else compare(plan, out, rows)
+    comparison, finished = (None, {}) if root is None else compare(plan, root, rows)
     count = workers or processors()
     ranges, per_block = missing_tile_ranges(plan, rows, finished, threads=count)
     graph = graph_size(ranges, per_block, RunHandle(str(out or plan.url), plan.digest, time.time_ns()))
@@ -120,7 +122,7 @@ def summarise(
         rows,
         finished=finished,
         measured=measured,
-        store_url=None if out is None else os.fspath(out),
+        store_url=None if root is None else root.url,
     )
     statuses = {"ready": len(rows)} if comparison is None else dict(comparison.exposures)
     sources: dict[str, str] = {}

@@ -6,25 +6,24 @@ less memory per thread and make more files; no value depends on them. A store ke
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from mirage_dask.errors import StoreError
 from mirage_dask.run.estimate import thread_bytes
 from mirage_dask.run.sizes import binary_size, parse_size
 from mirage_dask.store.plan import Plan
-from mirage_dask.store.simulation import tile_bytes_of_store
+from mirage_dask.store.root import StoreRoot
 
 
-def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str | int | None) -> Plan:
+def tiled(plan: Plan, root: StoreRoot | None, tile_bytes: str | int | None) -> Plan:
     """Return a plan in the tiles that a run into a store will have.
 
     Parameters
     ----------
     plan
         What is to be simulated.
-    store_url
-        The store, which need not be there; None when it is not known.
+    root
+        Root of the store, which need not exist; None when the store is not known.
     tile_bytes
         What was asked for: bytes of raw data of the largest tile, or a text such as "2MiB". None takes the tiles of the
         store, or those of the plan for a new one.
@@ -32,18 +31,18 @@ def tiled(plan: Plan, store_url: str | os.PathLike[str] | None, tile_bytes: str 
     Raises
     ------
     InputError
-        If `tile_bytes` is no size.
+        If `tile_bytes` is not a valid size.
     StoreError
-        If the store has other tiles, or cannot be read.
+        If the store has other tiles.
     """
     wanted = None if tile_bytes is None else parse_size(tile_bytes, "tile_bytes")
-    there = None if store_url is None else tile_bytes_of_store(os.fspath(store_url))
-    if wanted is not None and there is not None and wanted != there:
+    existing = None if root is None else root.tile_bytes
+    if root is not None and wanted is not None and existing is not None and wanted != existing:
         raise StoreError(
-            f"{store_url} has tiles of {binary_size(there)}, not {binary_size(wanted)}; they are its files and keep their "
+            f"{root.url} has tiles of {binary_size(existing)}, not {binary_size(wanted)}; they are its files and keep their "
             "size. Go on with them (leave tile_bytes, --tile-bytes, out), or choose another place."
         )
-    return plan.with_tile_bytes(there or wanted or plan.tile_bytes)
+    return plan.with_tile_bytes(existing or wanted or plan.tile_bytes)
 
 
 def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:

@@ -6,7 +6,6 @@ the store: the fields in which its spec differs from the new one.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
@@ -17,7 +16,8 @@ from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan, load_plan
-from mirage_dask.store.simulation import SimulationStore, plan_of_store
+from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.simulation import SimulationStore
 
 FIELD_LABELS = {
     "cosmic_ray_library": "cosmic rays",
@@ -102,7 +102,7 @@ Finished = dict[int, dict[int, Commit]]
 
 
 def compare(
-    plan: Plan, store_url: str | os.PathLike[str], rows: Iterable[int] | None = None
+    plan: Plan, root: StoreRoot, rows: Iterable[int] | None = None
 ) -> tuple[StoreComparison, Finished]:
     """Compare a plan with a store; nothing is written.
 
@@ -110,8 +110,8 @@ def compare(
     ----------
     plan
         What is to be simulated.
-    store_url
-        The store; it need not exist.
+    root
+        Root of the store, which need not exist.
     rows
         Exposures to simulate; default all of the plan.
 
@@ -123,11 +123,10 @@ def compare(
     Raises
     ------
     StoreError
-        If something else exists there, or it cannot be read.
+        If the store cannot be read.
     """
-    url = files.normal_url(store_url)
+    url, digest = root.url, root.plan
     chosen = list(range(len(plan)) if rows is None else rows)
-    digest = plan_of_store(url)
     finished: Finished = (
         {row: {} for row in range(len(plan))} if digest is None else SimulationStore(url, plan).survey()
     )

@@ -7,7 +7,6 @@ record states; nothing else counts as a result.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -27,8 +26,8 @@ from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
+from mirage_dask.store.root import StoreRoot, write_root
 from mirage_dask.store.status import Failure, status_table
-from mirage_dask.store.tiles import TILE_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -54,13 +53,12 @@ class SimulationStore:
         StoreError
             If there is none, or its plan is missing or damaged.
         """
-        url = files.normal_url(url)
-        attributes = _root_attributes(url)
-        if attributes is None:
+        root = StoreRoot.read(url)
+        if root.plan is None:
             raise StoreError(
-                f"There is no simulation at {url}; check the path, or make one with mirage-dask simulate."
+                f"There is no simulation at {root.url}; check the path, or make one with mirage-dask simulate."
             )
-        return cls(url, load_plan(files.join(url, "plan"), str(attributes["plan"])))
+        return cls(root.url, load_plan(files.join(root.url, "plan"), root.plan))
 
     @classmethod
     def create(
@@ -70,6 +68,7 @@ class SimulationStore:
         *,
         rows: Iterable[int] | None = None,
         update: bool = False,
+        root: StoreRoot | None = None,
     ) -> SimulationStore:
         """Create a store for a plan, or open the one that exists.
 
@@ -84,6 +83,8 @@ class SimulationStore:
         update
             Accept a store that was made from another plan: its plan is replaced, and exposures whose spec changed count
             as not done.
+        root
+            What `StoreRoot.read` returned, when the caller has it.
 
         Raises
         ------
@@ -91,25 +92,26 @@ class SimulationStore:
             If the place holds something else, or another plan and `update` is not given, or cannot be written.
         """
         url = files.normal_url(url)
-        attributes = _root_attributes(url)
+        root = StoreRoot.read(url) if root is None else root
         inside = files.join(url, "plan")
-        if attributes is None:
-            others = sorted(set(files.list_sizes(url)) - {"plan"})
-            if others:
-                raise StoreError(
-                    f"{url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
-                )
-        elif attributes["plan"] != plan.digest and not update:
+        others = [] if root.exists else sorted(set(files.list_sizes(url)) - {"plan"})
+        if "zarr.json" in others:  # another process has made the store since the root was read
+            root, others = StoreRoot.read(url), []
+        if others:
             raise StoreError(
-                f"{url} holds the simulation of another plan (digest {attributes['plan']}, this one is {plan.digest}); "
+                f"{url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
+            )
+        if root.exists and root.plan != plan.digest and not update:
+            raise StoreError(
+                f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
             )
-        files.write_bytes(files.join(url, "zarr.json"), layout.group_metadata(_attributes(plan)))
+        write_root(url, plan)
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
-        store._make_groups(chosen, fresh=attributes is None)
-        if attributes is not None:
+        store._make_groups(chosen, fresh=not root.exists)
+        if root.exists:
             store._sweep(chosen)
         return store
 
@@ -353,64 +355,4 @@ class SimulationStore:
             for row in names
             for path, document in self._documents(row).items()
         }
-        root = layout.group_metadata(_attributes(self.plan), nodes)
-        files.write_bytes(files.join(self.url, "zarr.json"), root)
-
-
-def _attributes(plan: Plan) -> dict[str, Any]:
-    mine = {
-        "format": layout.FORMAT,
-        "plan": plan.digest,
-        "exposures": len(plan),
-        "tile_bytes": plan.tile_bytes,
-    }
-    return {"mirage_dask": mine}
-
-
-def plan_of_store(url: str) -> str | None:
-    """Return the digest of the plan that a store was made from; None when there is no store.
-
-    Raises
-    ------
-    StoreError
-        If it is a Zarr store of something else, or cannot be read.
-    """
-    attributes = _root_attributes(files.normal_url(url))
-    return None if attributes is None else str(attributes["plan"])
-
-
-def tile_bytes_of_store(url: str) -> int | None:
-    """Return the size of the tiles of a store; None when there is no store.
-
-    Raises
-    ------
-    StoreError
-        If it is a Zarr store of something else, or cannot be read.
-    """
-    attributes = _root_attributes(files.normal_url(url))
-    return None if attributes is None else int(attributes.get("tile_bytes", TILE_BYTES))
-
-
-def _root_attributes(url: str) -> dict[str, Any] | None:
-    """Return the attributes of the root that name its plan; None when there is no store."""
-    try:
-        content = files.read_bytes(files.join(url, "zarr.json"))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise StoreError(
-            f"{url} cannot be read: {error.strerror or error}; check path and permissions."
-        ) from error
-    try:
-        mine: dict[str, Any] = json.loads(content)["attributes"]["mirage_dask"]
-        if mine["format"] != layout.FORMAT:
-            raise StoreError(
-                f"{url} has store format {mine['format']}, this version reads {layout.FORMAT}; simulate into another place, "
-                "or use the version of mirage_dask that made it."
-            )
-        mine["plan"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{url} is a Zarr store, but not a simulation of mirage_dask; choose another place."
-        ) from error
-    return mine
+        write_root(self.url, self.plan, nodes)

@@ -15,6 +15,7 @@ from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.report import RunError
 from mirage_dask.run.verify import verify_store
 from mirage_dask.store.plan import load_plan
+from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
 
 
@@ -175,3 +176,23 @@ def test_a_broken_display_does_not_end_the_run(fake, plan, tmp_path):
         assert run_plan(
             plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"), progress=[broken]
         ).ok
+
+
+def test_the_root_of_a_store_is_read_once(fake, plan, tmp_path, monkeypatch):
+    url, read, reads = tmp_path / "s.zarr", StoreRoot.read, []
+    monkeypatch.setattr(StoreRoot, "read", lambda place: reads.append(place) or read(place))
+    for tiles in (5, 0):
+        reads.clear()
+        assert run_plan(plan, url, resources=Resources(scheduler="serial")).tiles == tiles
+        assert reads == [url]
+
+
+def test_a_store_that_another_run_makes_at_the_same_time(fake, plan, tmp_path):
+    url = tmp_path / "s.zarr"
+    before = StoreRoot.read(url)
+    run_plan(plan, url, resources=Resources(scheduler="serial"))
+    store = SimulationStore.create(url, plan, root=before)
+    assert all(store.is_done(row) for row in range(len(plan)))
+    other = small_plan(tmp_path / "other", small_specs()[:1])
+    with pytest.raises(StoreError, match="another plan"):
+        SimulationStore.create(url, other, root=before)

@@ -12,6 +12,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.comparison import compare
+from mirage_dask.store.root import StoreRoot
 
 
 def modified(url):
@@ -31,7 +32,7 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
     changed_plan = small_plan(tmp_path / "other", changed)
     other = changed_plan.with_tile_bytes(SMALL_TILE)
 
-    comparison, _ = compare(other, url)
+    comparison, _ = compare(other, StoreRoot.read(url))
     assert comparison.exposures == {"done": 9, "partial": 0, "changed": 1, "new": 0}
     assert (comparison.tiles_done, comparison.tiles_left) == (9 * tiles_each, tiles_each)
     again = f"observation 3: 1 exposure ({tiles_each} tiles) again: cosmic rays changed"
@@ -57,8 +58,8 @@ def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_pat
 def test_what_changed_is_said_in_words(fake, plan, tmp_path):
     url = tmp_path / "s.zarr"
     run_plan(plan, url, resources=Resources(scheduler="serial"))
-    assert compare(plan, tmp_path / "nowhere.zarr")[0].lines == []
-    assert compare(plan, url)[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
+    assert compare(plan, StoreRoot.read(tmp_path / "nowhere.zarr"))[0].lines == []
+    assert compare(plan, StoreRoot.read(url))[0].lines == ["in the store: 5 of 5 tiles; 5 exposures done"]
     first, second, *rest = small_specs()
     specs = [
         dataclasses.replace(first, pack="another", layers=sky(2.0)),
@@ -66,7 +67,7 @@ def test_what_changed_is_said_in_words(fake, plan, tmp_path):
         make_spec(9, "NRCB1"),
         *rest[1:],
     ]
-    comparison, _ = compare(small_plan(tmp_path / "other", specs), url)
+    comparison, _ = compare(small_plan(tmp_path / "other", specs), StoreRoot.read(url))
     assert (
         comparison.lines[0]
         == "in the store: 2 of 5 tiles; 2 exposures done, 2 exposures changed, 1 exposure new"

@@ -15,7 +15,8 @@ from support.small_plans import make_spec, small_plan, small_specs
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.store import layout, tiles
 from mirage_dask.store.commits import Commit
-from mirage_dask.store.simulation import SimulationStore, tile_bytes_of_store
+from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 
 
@@ -145,7 +146,7 @@ def test_a_store_of_another_format_is_refused(store, plan):
     for use in (
         lambda: SimulationStore.open(store.url),
         lambda: SimulationStore.create(store.url, plan, update=True),
-        lambda: tile_bytes_of_store(store.url),
+        lambda: StoreRoot.read(store.url),
     ):
         with pytest.raises(
             StoreError, match=r"store format 1, this version reads \d+; simulate into another"
