@@ -232,7 +232,7 @@ class Mismatch:
 
     observation: int
     visit: int
-    """0: the observation as a whole."""
+    """Visit number; 0: the whole observation."""
     expected: str
     """What the XML requests."""
     found: str
