@@ -77,7 +77,7 @@ def many_integrations(folder: Path) -> list[Measurement]:
         name="jw42424001001_02101_00001_nrcalong", program=42424, observation=1, visit=1, exposure=1, tile=1, dither=1,
         detector="NRCA5", filter="F444W", pupil="CLEAR", nints=10_000, ngroups=10, nframes=1, groupgap=0, tframe=1.3, x0=0,
         y0=0, nx=2048, ny=256, fast_axis=1, slow_axis=2, amplifiers=4, attitude=tuple(np.eye(3).ravel().tolist()),
-        background=0.1, cosmic_ray_library="", cosmic_ray_rate=0.0, effects=(), seed=42, pack="none",
+        layers=(("background", "0.1"),), random_seed=42, pack="none",
     )  # fmt: skip
     plan = save_plan(folder / "series", pd.DataFrame({"name": [spec.name]}), [spec])
     store = SimulationStore.create(folder / "series.zarr", plan)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 
-from mirage_dask.apt.records import PointingRow
+from mirage_dask.apt.records import PointingReport, PointingRow
 from mirage_dask.errors import InputError
 
 _NUMBER = r"\s*([+-]\d+(?:\.\d*)?)"  # the sign is always written, so adjacent numbers can be separated
@@ -24,17 +23,6 @@ _ROW = re.compile(
 _VISIT = re.compile(r"\*\*\s*Visit\s+(\d+)\s*:\s*(\d+)")
 _PROPOSAL = re.compile(r"JWST Pointing Report for JWST .*?Proposal\s*(\d+)?\s*\((.*)\)")
 _PRD = re.compile(r"PRDOPSSOC-[\w-]*\d+")
-
-
-@dataclass(frozen=True)
-class PointingReport:
-    """A pointing report."""
-
-    path: str
-    program: int | None
-    """None for a draft without a number."""
-    prd_version: str
-    rows: tuple[PointingRow, ...]
 
 
 def _row(match: re.Match[str], observation: int, visit: int, line: int) -> PointingRow:

@@ -7,26 +7,12 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mirage_dask.apt.elements import Reader, child_text, local_name, parse_integer
-from mirage_dask.apt.records import Observation, Sequence, Target
+from mirage_dask.apt.records import Observation, ProposalContents, Sequence, Target
 from mirage_dask.apt.templates import read_template
-
-
-@dataclass(frozen=True)
-class ProposalXml:
-    """Contents of the XML of a proposal."""
-
-    program: int | None
-    """None for a draft without a number."""
-    title: str
-    pi: str
-    category: str
-    targets: dict[str, Target]
-    observations: tuple[Observation, ...]
-    science_category: str = ""
 
 
 def parse_coordinates(text: str) -> tuple[float, float]:
@@ -128,7 +114,7 @@ def _observation(element: Any, name: str, problems: list[str]) -> Observation | 
     )
 
 
-def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
+def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalContents:
     """Parse the root element of a proposal.
 
     Parameters
@@ -174,7 +160,7 @@ def parse_proposal(root: Any, name: str, problems: list[str]) -> ProposalXml:
     ]
     if not elements:
         problems.append(f"{name}: the proposal has no observations.")
-    return ProposalXml(
+    return ProposalContents(
         program=program,
         title=child_text(information, "Title"),
         pi=" ".join(n for n in names if n),

@@ -12,9 +12,16 @@ from pathlib import Path
 
 from mirage_dask.apt.documents import find_pointing, is_records, read_pointing_text, read_records, read_xml
 from mirage_dask.apt.matching import match_exposures
-from mirage_dask.apt.pointing_report import PointingReport, parse_pointing
-from mirage_dask.apt.proposal_xml import ProposalXml, parse_proposal
-from mirage_dask.apt.records import Observation, PointingRow, ProposalFile, Sequence
+from mirage_dask.apt.pointing_report import parse_pointing
+from mirage_dask.apt.proposal_xml import parse_proposal
+from mirage_dask.apt.records import (
+    Observation,
+    PointingReport,
+    PointingRow,
+    ProposalContents,
+    ProposalFile,
+    Sequence,
+)
 from mirage_dask.apt.records_json.reader import parse_records
 from mirage_dask.errors import InputError
 
@@ -47,14 +54,10 @@ def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> Pr
 
 def _read_records(path: Path) -> ProposalFile:
     problems: list[str] = []
-    records = parse_records(read_records(path), str(path), problems)
+    contents, report = parse_records(read_records(path), str(path), problems)
     if problems:
         raise InputError(problems)
-    xml = ProposalXml(
-        records.program, records.title, records.pi, records.category, records.targets, records.observations
-    )
-    report = PointingReport(str(path), records.program, records.prd_version, records.rows)
-    return _join(xml, report, str(path))
+    return _join(contents, report, str(path))
 
 
 def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalFile:
@@ -77,16 +80,16 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
     return _join(xml, report, str(path))
 
 
-def _join(xml: ProposalXml, report: PointingReport, path: str) -> ProposalFile:
+def _join(contents: ProposalContents, report: PointingReport, path: str) -> ProposalFile:
     """Pair observations and rows; collect notes about oddities."""
     rows = [r for r in report.rows if r.type != BASE]
-    exposures, mismatches = match_exposures(xml.observations, rows)
-    notes = [*_repeated(xml.observations, rows, report.path)]
-    program = xml.program if xml.program is not None else report.program
+    exposures, mismatches = match_exposures(contents.observations, rows)
+    notes = [*_repeated(contents.observations, rows, report.path)]
+    program = contents.program if contents.program is not None else report.program
     if program is None:
         program = DRAFT_PROGRAM
         notes.append(f"{path}: the draft has no program number; {DRAFT_PROGRAM} is used.")
-    known = {o.number for o in xml.observations}
+    known = {o.number for o in contents.observations}
     unknown = {e.observation: e for e in exposures if e.observation not in known}
     stand_ins = [
         Observation(number, "", e.row.target if e.row else "", Sequence("", e.instrument, reason=e.reason))
@@ -96,12 +99,12 @@ def _join(xml: ProposalXml, report: PointingReport, path: str) -> ProposalFile:
         path=path,
         pointing_path=report.path,
         program=program,
-        title=xml.title,
-        pi=xml.pi,
-        category=xml.category,
-        science_category=xml.science_category,
-        targets=xml.targets,
-        observations=(*xml.observations, *stand_ins),
+        title=contents.title,
+        pi=contents.pi,
+        category=contents.category,
+        science_category=contents.science_category,
+        targets=contents.targets,
+        observations=(*contents.observations, *stand_ins),
         exposures=exposures,
         notes=tuple(notes),
         mismatches=mismatches,

@@ -137,6 +137,21 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class ProposalContents:
+    """What a proposal requests: the contents of its XML, or of a records.json without the pointing."""
+
+    program: int | None
+    """None for a draft without a number."""
+    title: str
+    pi: str
+    """Principal investigator; empty for a records.json, which has none."""
+    category: str
+    targets: dict[str, Target]
+    observations: tuple[Observation, ...]
+    science_category: str = ""
+
+
+@dataclass(frozen=True)
 class PointingRow:
     """One exposure of the pointing report: all detectors of one instrument."""
 
@@ -176,6 +191,18 @@ class PointingRow:
 
 
 @dataclass(frozen=True)
+class PointingReport:
+    """The exposures of a pointing report, or of a records.json."""
+
+    path: str
+    program: int | None
+    """None for a draft without a number."""
+    prd_version: str
+    """Project reference database, 'PRDOPSSOC-039'; empty if not given."""
+    rows: tuple[PointingRow, ...]
+
+
+@dataclass(frozen=True)
 class Exposure:
     """One exposure of one instrument: its specification and its pointing."""
 
@@ -205,7 +232,7 @@ class Mismatch:
 
     observation: int
     visit: int
-    """0: the observation as a whole."""
+    """Visit number; 0: the whole observation."""
     expected: str
     """What the XML requests."""
     found: str

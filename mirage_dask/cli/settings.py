@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
         "new",
         "write a settings file filled with this proposal's targets and observations",
         "Write a settings file to begin with: every key with its default and a comment, filled with the targets, "
-        "instruments and observations of this proposal. A file that is there is not overwritten.",
+        "instruments and observations of this proposal. An existing file is not overwritten.",
         """
         mirage-dask settings new my.aptx --out my.yaml
         mirage-dask settings new my.aptx
@@ -105,7 +105,7 @@ def new_settings(arguments: argparse.Namespace) -> int:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError:
-        raise InputError(f"{path}: it is there already; remove it or give another name.") from None
+        raise InputError(f"{path}: the file exists already; remove it or give another name.") from None
     except OSError as error:
         raise InputError(f"{path}: it cannot be written: {error.strerror or error}.") from None
     say(str(path))

@@ -81,8 +81,8 @@ class DetectorArray:
     def science_sensitive(self) -> NDArray[np.bool_]:
         """True for pixels that collect light, (ny, nx) of the full frame in the science frame."""
         rows, columns = self.shape
-        whole = self.sensitive(slice(0, rows), slice(0, columns)) > 0
-        return self.orientation.science(whole)
+        sensitive = self.sensitive(slice(0, rows), slice(0, columns)) > 0
+        return self.orientation.science(sensitive)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, ready for JSON."""

@@ -29,7 +29,7 @@ from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
-from mirage_dask.mirage_yaml.values import YamlValues
+from mirage_dask.mirage_yaml.values import LEVELS, YamlValues
 from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
@@ -296,7 +296,7 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
     catalogs = {kind: path for kind, key in CATALOG_KEYS.items() if (path := signals.file(key))}
     level = signals.level("bkgdrate", "low")
-    if signals.flag("use_dateobs_for_background", False) and isinstance(level, str):
+    if signals.flag("use_dateobs_for_background", False) and level in LEVELS:
         level = "date"
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
     # Mirage's key has precedence for types that have one: it may have been edited.

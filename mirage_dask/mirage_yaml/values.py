@@ -12,6 +12,7 @@ from typing import Any
 from mirage_dask.errors import InputError
 from mirage_dask.settings.grammar import PathTo
 from mirage_dask.settings.problems import Problems, is_nothing
+from mirage_dask.settings.sky import is_image
 
 LEVELS = ("low", "medium", "high")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)")
@@ -170,9 +171,11 @@ class YamlValues:
         return found
 
     def level(self, key: str, default: str) -> str | float:
-        """Return a background level, low, medium or high, or a number."""
-        text = self.text(key, default).lower()
-        return text if text in LEVELS else self.number(key, default)
+        """Return a background level: low, medium or high, a number, or the path of an image."""
+        text = self.text(key, default)
+        if is_image(text):
+            return self.file(key)
+        return text.lower() if text.lower() in LEVELS else self.number(key, default)
 
     def flag(self, key: str, default: bool) -> bool:
         """Return a boolean."""

@@ -40,22 +40,22 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
             linear_width=linear, vmin=-linear, vmax=max(float(np.percentile(image, 99.9995)), 30.0 * linear)
         )
         figure = new_figure(11.5, 5.4)
-        whole, near = figure.subplots(1, 2)
+        full, near = figure.subplots(1, 2)
         extent = (-0.5, image.shape[1] - 0.5, -0.5, image.shape[0] - 0.5)
-        whole.imshow(blocks(image), norm=scale, cmap=IMAGE_COLOURS, extent=extent)
+        full.imshow(blocks(image), norm=scale, cmap=IMAGE_COLOURS, extent=extent)
         y0, x0 = _around_brightest(image, zoom)
         cut = image[y0 : y0 + zoom, x0 : x0 + zoom]
         box = (x0 - 0.5, x0 + cut.shape[1] - 0.5, y0 - 0.5, y0 + cut.shape[0] - 0.5)
         picture = near.imshow(cut, norm=scale, cmap=IMAGE_COLOURS, extent=box, interpolation="nearest")
-        whole.plot(
+        full.plot(
             [box[0], box[1], box[1], box[0], box[0]],
             [box[2], box[2], box[3], box[3], box[2]],
             color=INK,
             lw=0.9,
         )
-        whole.set_title(title if title is not None else describe(exposure), fontweight="bold")
+        full.set_title(title if title is not None else describe(exposure), fontweight="bold")
         near.set_title("around the brightest source")
-        for ax in (whole, near):
+        for ax in (full, near):
             ax.set_xlabel("x (pixel)")
             ax.set_ylabel("y (pixel)")
         colour_bar(figure, picture, near, f"light above the sky of {sky:.3g} (electrons/s per pixel)")

@@ -16,7 +16,6 @@ from mirage_dask.psf.files import library_folder
 from mirage_dask.reference.builtin.locations import mirage_data_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
-from mirage_dask.reference.prepare import same_files
 from mirage_dask.reference.sources import (
     BUILTIN,
     CRDS,
@@ -26,6 +25,7 @@ from mirage_dask.reference.sources import (
     mirage_data,
     own_files,
     psf_library,
+    same_files,
     search_files,
 )
 from mirage_dask.settings import ExposureRow

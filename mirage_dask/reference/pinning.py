@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
-from mirage_dask.reference.prepare import same_files
-from mirage_dask.reference.sources import CRDS, asks_observatory, find_files
+from mirage_dask.reference.sources import CRDS, asks_observatory, find_files, same_files
 from mirage_dask.settings import rows_of
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 from mirage_dask.settings.row import overrides_text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,12 +19,12 @@ from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
 from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.reference.sources import (
     BUILTIN,
-    CRDS,
     FoundFile,
     cosmic_ray_library_files,
     find_files,
     own_files,
     psf_library,
+    same_files,
 )
 from mirage_dask.settings import ExposureRow
 
@@ -104,14 +104,6 @@ def prepare_references(
     if progress is not None and members:
         progress("references", len(members), len(members))
     return PreparedReferences(packs, provenance)
-
-
-def same_files(row: ExposureRow, sources: Sequence[str]) -> tuple[Any, ...]:
-    """Return the values that determine the CRDS files of an exposure: those with equal values have the same files."""
-    # The time matters for the observatory's files only, and there to the day.
-    day = 10 if CRDS in sources else 0
-    asked = (row.subarray, row.readpatt, row.exp_type, row.namp, row.start_time[:day])
-    return (*row.optics, *asked, tuple(sorted(row.overrides.items())))
 
 
 def _build_libraries(

@@ -103,6 +103,14 @@ def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
     return found
 
 
+def same_files(row: ExposureRow, sources: Sequence[str]) -> tuple[Any, ...]:
+    """Return the values that determine the CRDS files of an exposure: those with equal values have the same files."""
+    # The time matters for the observatory's files only, and there to the day.
+    day = 10 if CRDS in sources else 0
+    asked = (row.subarray, row.readpatt, row.exp_type, row.namp, row.start_time[:day])
+    return (*row.optics, *asked, tuple(sorted(row.overrides.items())))
+
+
 def asks_observatory(row: ExposureRow) -> bool:
     """Return whether an exposure needs a query to CRDS: it is a source, and `overrides` lacks a type."""
     return CRDS in row.references and not set(SIMULATION_TYPES) <= set(own_files(row))

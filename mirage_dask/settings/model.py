@@ -14,7 +14,7 @@ from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REF
 from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
 from mirage_dask.settings.row import ExposureSettings
-from mirage_dask.settings.sky import Background, BackgroundEntry, CosmicRays, background_as_given
+from mirage_dask.settings.sky import LEVELS, Background, BackgroundEntry, CosmicRays, background_as_given
 
 ROW_COLUMNS = (
     "observation",
@@ -44,7 +44,7 @@ class Settings:
     """Start, UTC: one, or one for each observation."""
     cosmic_rays: CosmicRays | dict[int, CosmicRays | None] | None = DEFAULT_COSMIC_RAYS
     use_dateobs_for_background: bool = False
-    """Background levels are what the sky is on the day of the exposure; numbers stay what they are."""
+    """Background levels are what the sky is on the day of the exposure; numbers and images stay what they are."""
     references: tuple[str, ...] = REFERENCES[:1]
     """Where reference data come from, the first that has a file: 'builtin', 'crds', 'mirage_data'."""
     full_names: bool = False
@@ -91,7 +91,7 @@ class Settings:
             raise InputError(problems)
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
-        if self.use_dateobs_for_background and isinstance(background, str):
+        if self.use_dateobs_for_background and background in LEVELS:
             background = "date"
         return ExposureSettings(
             catalogs=catalogs,

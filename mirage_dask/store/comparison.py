@@ -26,6 +26,7 @@ FIELD_LABELS = {
     "galaxy": "galaxies",
     "switched": "effects",
     "inputs": "inputs of effects",
+    "random_seed": "random seed",
     "attitude": "pointing",
     "pack": "reference data",
     "replaced": "replaced pieces",

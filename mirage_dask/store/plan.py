@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 FORMAT = 2
 PLAN_FILE, SPECS_FILE, TABLE_FILE = "plan.json", "specs.parquet", "exposures.parquet"
 _SHAPE = ("nints", "ngroups", "ny", "nx")
+PARSED_SPECS = 512
+"""Specifications that a plan keeps parsed."""
 _PACKAGES = ("mirage_dask", "numpy", "numba", "scipy", "dask", "zarr", "pysiaf")
 
 
@@ -99,7 +101,7 @@ class Plan:
             [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
         )
         self._rows = {name: row for row, name in enumerate(self.names)}
-        self.spec = lru_cache(maxsize=512)(self._parse)
+        self._parsed: dict[int, ExposureSpec] = {}
 
     def __len__(self) -> int:
         return len(self.names)
@@ -107,8 +109,21 @@ class Plan:
     def __repr__(self) -> str:
         return f"<Plan of {len(self)} exposures at {self.url}>"
 
-    def _parse(self, row: int) -> ExposureSpec:
-        return ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
+    def spec(self, row: int) -> ExposureSpec:
+        """Return the specification of a row; the last few that were asked for are kept.
+
+        Raises
+        ------
+        StoreError
+            If it was written by another version.
+        """
+        found = self._parsed.get(row)
+        if found is None:
+            found = ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
+            if len(self._parsed) >= PARSED_SPECS:
+                self._parsed.clear()
+            self._parsed[row] = found
+        return found
 
     def row(self, name: str) -> int:
         """Return the row of an exposure.

@@ -121,12 +121,12 @@ def test_plan_of_a_store_says_what_will_be_made_again(capsys, store, tmp_path):
     other = ["plan", PROPOSAL, "--settings", str(settings), "--out", str(store), "--no-measure"]
     out, _ = run(capsys, *other, "--select", SMALL)
     assert "2 exposures changed" in out
-    assert "again: seed changed" in out
+    assert "again: random seed changed" in out
     out, err = run(
         capsys, "simulate", *other[1:4], "--out", str(store), "--select", SMALL, "--serial", "--quiet", code=2
     )
     assert "another plan" in err
-    assert "seed changed" in err
+    assert "random seed changed" in err
 
 
 @pytest.mark.slow

@@ -34,6 +34,15 @@ def assert_same(table: pd.DataFrame, again: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(table[can_be_written(table)].reset_index(drop=True), again)
 
 
+def test_a_background_image_comes_back(tmp_path):
+    image = tmp_path / "sky.FITS"
+    image.write_bytes(b"")
+    proposal = example(background={1: str(image), 2: "low"}, use_dateobs_for_background=True)
+    proposal.write_yaml(tmp_path / "yaml")
+    assert_same(proposal.table, md.open_yaml(tmp_path / "yaml").table)
+    assert set(proposal.table.background) == {str(image), "date"}
+
+
 def test_rows_come_back(tmp_path):
     proposal = example(background={1: 0.25, 2: "high"}, effects=["pink_noise"], random_seed=7)
     paths = proposal.write_yaml(tmp_path / "yaml", datatype="raw", simdata_directory="data")

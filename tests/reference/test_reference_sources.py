@@ -104,7 +104,7 @@ def test_libraries(tmp_path, monkeypatch):
     for sources in (["builtin"], ["crds"], ["builtin", "mirage_data"]):
         assert psf_library(sources, **optics)[1] == "builtin"
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path / "none"))
-    with pytest.raises(ReferenceFileError, match=r"MIRAGE_DATA is .* no directory"):
+    with pytest.raises(ReferenceFileError, match=r"MIRAGE_DATA is .* not a directory"):
         psf_library(["mirage_data", "crds"], **optics)
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
     with pytest.raises(ReferenceFileError, match="no PSF library"):

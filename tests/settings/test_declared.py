@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from small_settings import catalogs_in, problems
+from support.small_settings import catalogs_in, problems
 
 import mirage_dask as md
 from mirage_dask.cli import main

@@ -108,6 +108,12 @@ def test_background_from_the_date():
     assert mixed == everywhere("date", second=("0.1", "0.1"))
 
 
+def test_an_image_stays_an_image(folder):
+    image = str(folder / "file.fits")
+    given = {"background": {1: "low", 2: "file.fits"}, "use_dateobs_for_background": True}
+    assert columns("background", **given) == everywhere("date", second=(image, image))
+
+
 @pytest.mark.parametrize(
     ("roll_angle", "expected"),
     [(None, (0.0, 0.0)), (34.5, (34.5, 34.5)), ({"001": 34.5, "002": 154.5}, (34.5, 154.5))],

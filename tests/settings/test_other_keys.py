@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from small_settings import ROW, catalogs_in, problems, write
+from support.small_settings import ROW, catalogs_in, problems, write
 
 from mirage_dask.settings import CosmicRays, Effects, load_settings
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from small_settings import ROW, catalogs_in, problems, write
+from support.small_settings import ROW, catalogs_in, problems, write
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings import CosmicRays, Effects, Settings, load_settings

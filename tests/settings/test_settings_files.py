@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_settings import ROW, catalogs_in, problems, write
+from support.small_settings import ROW, catalogs_in, problems, write
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings import load_settings

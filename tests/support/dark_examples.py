@@ -30,8 +30,7 @@ def exposure(**changes: Any) -> ExposureSpec:
         "name": "jw00001001001_02101_00001_nrcb5", "program": 1, "observation": 1, "visit": 1, "exposure": 1, "tile": 1,
         "dither": 1, "detector": "NRCB5", "filter": "F444W", "pupil": "CLEAR", "nints": 1, "ngroups": 3, "nframes": 1,
         "groupgap": 0, "tframe": TFRAME, "x0": 0, "y0": 0, "nx": NX, "ny": NY, "fast_axis": -1, "slow_axis": 2,
-        "amplifiers": 4, "attitude": (), "background": 0.0, "cosmic_ray_library": "", "cosmic_ray_rate": 0.0,
-        "effects": (), "seed": 1, "pack": "none",
+        "amplifiers": 4, "attitude": (), "random_seed": 1, "pack": "none",
     }  # fmt: skip
     return ExposureSpec(**(values | changes))
 

@@ -26,7 +26,9 @@ from mirage_dask.apt.records import (
     OUT_OF_FIELD,
     SCIENCE,
     Observation,
+    PointingReport,
     PointingRow,
+    ProposalContents,
     Sequence,
     Target,
     instrument_of,
@@ -55,24 +57,6 @@ _POINTING_TYPES = {"TARGET_ACQUISITION": ACQUISITION}
 
 
 @dataclass(frozen=True)
-class RecordsProposal:
-    """Contents of a records.json."""
-
-    program: int | None
-    """None for a draft without a number."""
-    title: str
-    pi: str
-    """Always empty: the file has no investigator."""
-    category: str
-    targets: dict[str, Target]
-    observations: tuple[Observation, ...]
-    rows: tuple[PointingRow, ...]
-    """In the order in which the exposures are taken; `line` is the index in table exposures, from 0."""
-    prd_version: str
-    """Project reference database, 'PRDAPTSOC-068-002'."""
-
-
-@dataclass(frozen=True)
 class _Visits:
     """The visits of one observation."""
 
@@ -84,7 +68,7 @@ class _Visits:
     internal: bool
 
 
-def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposal:
+def parse_records(data: bytes, path: str, problems: list[str]) -> tuple[ProposalContents, PointingReport]:
     """Parse a records.json.
 
     Parameters
@@ -96,6 +80,12 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
     problems
         List to which problems are appended, each with table, index and key. After a problem the return value must not
         be used.
+
+    Returns
+    -------
+    contents, report
+        The rows of the report are in the order in which the exposures are taken; `line` is the index in table exposures,
+        from 0.
 
     Raises
     ------
@@ -149,16 +139,16 @@ def parse_records(data: bytes, path: str, problems: list[str]) -> RecordsProposa
     _check_readouts(tables, observations, rows, sequence_of_row)
     program = next(iter(tables.rows("program")), None)
     first_visit = next(iter(tables.rows("visit")), None)
-    return RecordsProposal(
+    contents = ProposalContents(
         program=(program.integer("program", 0, highest=99999) or None) if program else None,
         title=program.text("title") if program else "",
         pi="",
         category=program.text("category", "GO") if program else "GO",
         targets={t.name: t for t in targets.values()},
         observations=tuple(observations),
-        rows=tuple(rows),
-        prd_version=first_visit.text("apt_prd_name") if first_visit else "",
     )
+    prd_version = first_visit.text("apt_prd_name") if first_visit else ""  # 'PRDAPTSOC-068-002'
+    return contents, PointingReport(path, contents.program, prd_version, tuple(rows))
 
 
 def _targets(tables: Tables) -> dict[int, Target]:

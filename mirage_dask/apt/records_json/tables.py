@@ -38,8 +38,8 @@ def leading_number(value: Any) -> int:
 
 
 def _digits(value: Any) -> str:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return str(value) if whole and 0 < value < 10**6 else ""
+    is_integer = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_integer and 0 < value < 10**6 else ""
 
 
 class Row:

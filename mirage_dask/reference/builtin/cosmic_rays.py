@@ -109,7 +109,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
 
     Returns
     -------
-    (count, 21, 21) float32, whole electrons.
+    (count, 21, 21) float32, integer electrons.
     """
     random = stream("cosmic rays", library, spec.name, str(index))
     momentum, beta2 = _energies(library, random.random(count))  # beta gamma, beta^2

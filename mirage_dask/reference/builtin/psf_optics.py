@@ -224,8 +224,8 @@ def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0
     slopes = random.standard_normal((2, 5))
     varying = [np.tensordot(s * _WEIGHTS[:5], terms[:5], axes=1) for s in slopes]
     middle = telescope + _scaled(fixed, _ZERNIKES)
-    whole = middle + sum(f * _scaled(v, _FIELD) for f, v in zip(field, varying, strict=True))
-    return (whole - _mean(whole)) * (rms / _rms(middle))
+    total = middle + sum(f * _scaled(v, _FIELD) for f, v in zip(field, varying, strict=True))
+    return (total - _mean(total)) * (rms / _rms(middle))
 
 
 def defocus(waves: float, *, wavelength: float = 2.12e-6) -> NDArray[np.float64]:

@@ -194,7 +194,7 @@ def _unusable(place: Path, needed: int) -> str | None:
 
 
 def _convert_into(dark: DarkFile, target: Path, *, key: str) -> None:
-    """Write the Zarr group, whole or not at all."""
+    """Write the Zarr group atomically."""
     remove_abandoned(target.parent)
     try:
         with replacing(target) as temporary:
@@ -203,7 +203,7 @@ def _convert_into(dark: DarkFile, target: Path, *, key: str) -> None:
             if not key.endswith(file_key(dark)):
                 broken(Path(dark.path), "it was changed while it was read", remedy="try again")
     except OSError as error:
-        if (target / "zarr.json").exists():  # where there are no locks, another process may have been first
+        if (target / "zarr.json").exists():  # without locks, another process may have been first
             return
         raise ReferenceFileError(
             f"Cannot write {target}: {error.strerror or error}; {CACHE_REMEDY}."
@@ -341,8 +341,8 @@ class _Border:
         """Return an empty collection; None for files that are not full frames."""
         detector = get_detector(dark.detector)
         _, _, ny, nx = dark.shape
-        whole = dark.corner == (0, 0) and ny == nx and ny % (2 * detector.amplifiers) == 0
-        return cls(dark) if whole else None
+        full_frame = dark.corner == (0, 0) and ny == nx and ny % (2 * detector.amplifiers) == 0
+        return cls(dark) if full_frame else None
 
     def add(self, integration: int, frames: slice, rows: slice, slab: NDArray[Any]) -> None:
         """Add the reference pixels of a slab (frame, y, x)."""
