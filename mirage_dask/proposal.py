@@ -248,20 +248,20 @@ class Proposal:
         measure: bool = True,
         progress: Progress | None = None,
     ) -> PlanSummary:
-        """Say how large a simulation is before it runs: exposures, tasks, bytes, memory, time, where references come from.
+        """Return the size of a simulation before it runs: exposures, tasks, bytes, memory, time, sources of references.
 
         Parameters
         ----------
         out
-            The store, if it is known: says what it holds already, what would be made again and why, and its free disk.
+            The store, if it is known: adds what it contains already, what would be simulated again, and its free disk.
         select
             Names, or a pandas query over the table.
         workers
-            Say how long so many workers take; default one per processor of this machine.
+            Number of workers for the stated time; default one per processor of this machine.
         tile_bytes
             Largest tile, as for `simulate`.
         measure
-            Compute up to three tiles here to learn what they cost; else the time follows from another machine's figures.
+            Compute up to three tiles here to measure their cost; else the time follows from another machine.
         progress
             Called with (what is being done, how many are done, how many there are).
 
@@ -270,7 +270,7 @@ class Proposal:
         InputError
             If the selection cannot be used.
         StoreError
-            If something else than a simulation lies at `out`.
+            If something other than a simulation exists at `out`.
         """
         from mirage_dask.run.summary import summarise
 
@@ -333,7 +333,7 @@ class Proposal:
         progress: Any = True,
         performance_report: str | os.PathLike[str] | None = None,
     ) -> RunReport:
-        """Simulate into one Zarr store; what is in it already is not done again.
+        """Simulate into one Zarr store; tiles that it contains already are kept.
 
         Parameters
         ----------
@@ -351,7 +351,7 @@ class Proposal:
         select
             Names, or a pandas query over the table.
         on_error
-            'record' keeps the traceback of an exposure that fails and goes on; 'raise' stops.
+            'record' keeps the traceback of an exposure that fails and continues; 'raise' stops.
         update
             Accept a store of another plan: what changed is simulated again.
         tile_bytes

@@ -55,7 +55,7 @@ class Simulation:
 
     @property
     def url(self) -> str:
-        """Where it lies."""
+        """Place of the store."""
         return self.store.url
 
     @property
@@ -142,7 +142,7 @@ class Simulation:
         datatype
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
-            Write files again that are there.
+            Write existing files again.
         client, workers, memory, scheduler, threads
             Where the files are written, as for `Proposal.simulate`.
 
@@ -162,9 +162,7 @@ class Simulation:
             table = self.table
             chosen = list(table.loc[table["status"] == "done", "name"])
             if not chosen:
-                raise InputError(
-                    f"{self.url} holds no exposure that is done; run mirage-dask simulate first."
-                )
+                raise InputError(f"{self.url} contains no complete exposure; run mirage-dask simulate first.")
         cache = cache_of(self.store.plan.info["provenance"]["references"])
         report = export_store(
             self.store,

@@ -1,7 +1,7 @@
 """The command line: `mirage-dask COMMAND …`.
 
-One grammar: a PROPOSAL or a STORE, then options. Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 some
-exposures failed (they are named), 2 bad input or usage, 130 interrupted.
+Every command takes a PROPOSAL or a STORE, then options. Data are written to stdout, everything else to stderr. Exit codes: 0
+done, 1 some exposures failed (they are named), 2 bad input or usage, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 from mirage_dask.cli import demo, proposals, reference, settings, show, stores
 from mirage_dask.cli.arguments import Parser, description
-from mirage_dask.cli.console import complain, say
+from mirage_dask.cli.console import print_errors, print_line
 from mirage_dask.errors import InputError, MirageDaskError
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -29,7 +29,7 @@ simulate it here, or on a cluster that is already running
   mirage-dask simulate my.aptx --settings my.yaml --out my.zarr --workers 4 --memory 2GB
   mirage-dask simulate my.aptx --settings my.yaml --out s3://bucket/my.zarr --scheduler tcp://10.0.0.5:8786
 
-what came out, and as FITS for the JWST pipeline
+look at the result, and export it as FITS for the JWST pipeline
   mirage-dask status my.zarr
   mirage-dask show my.zarr --what mosaic
   mirage-dask export my.zarr uncal/ --select "detector == 'NRCB5'"
@@ -61,18 +61,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if arguments.version:
         from mirage_dask import __version__
 
-        say(__version__)
+        print_line(__version__)
         return DONE
     if arguments.command is None:
         top.print_help(sys.stderr)
         return BAD_INPUT
     try:
         return int(arguments.run(arguments))
-    except BrokenPipeError:  # `| head` has seen enough
+    except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except KeyboardInterrupt:
-        complain("Interrupted. What is finished is kept: the same command goes on from there.")
+        print_errors("Interrupted. Finished tiles are kept: run the same command again to continue.")
         return INTERRUPTED
     except Exception as error:
         if arguments.debug:
@@ -81,18 +81,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _explain(error: Exception) -> int:
-    """Say in one sentence per problem what is wrong, and return the exit code."""
+    """Print one sentence per problem, and return the exit code."""
     if isinstance(error, InputError):
-        complain(*error.problems)
+        print_errors(*error.problems)
     elif isinstance(error, MirageDaskError):
-        complain(str(error))
+        print_errors(str(error))
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
-        complain(f"{where}{error.strerror or error}")
+        print_errors(f"{where}{error.strerror or error}")
     else:
-        complain(
+        print_errors(
             f"{type(error).__name__}: {error}",
-            "This is a defect of mirage-dask; run the command again with --debug and report what it prints.",
+            "This is a bug of mirage-dask; run the command again with --debug and report its output.",
         )
         return SOME_FAILED
     return BAD_INPUT

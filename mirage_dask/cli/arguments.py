@@ -1,4 +1,4 @@
-"""Options that several commands share, and a parser whose errors help."""
+"""Options that several commands share, and a parser with helpful errors."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from mirage_dask.cli.console import complain
+from mirage_dask.cli.console import print_errors
 from mirage_dask.errors import InputError, nearest
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ CONNECT_SECONDS = 5.0
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that names the nearest word when one is misspelt; it accepts no abbreviations."""
+    """An argument parser that names the nearest option when one is misspelt; it accepts no abbreviations."""
 
     def __init__(self, **options: Any):
         super().__init__(allow_abbrev=False, **options)
@@ -34,20 +34,22 @@ class Parser(argparse.ArgumentParser):
         wrong = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", message)
         if wrong:
             allowed = [word.strip(" '") for word in wrong.group(2).split(",")]
-            message = f"{wrong.group(1)!r} is none of {', '.join(allowed)}{nearest(wrong.group(1), allowed)}"
+            message = (
+                f"{wrong.group(1)!r} is not one of {', '.join(allowed)}{nearest(wrong.group(1), allowed)}"
+            )
         unknown = re.match(r"unrecognized arguments: (--[\w-]+)", message)
         if unknown:
             known = [o for action in self._actions for o in action.option_strings]
             message += nearest(unknown.group(1), known, count=1)
-        complain(message)
-        sys.stderr.write(f"       {self.prog} --help shows how it is used\n")
+        print_errors(message)
+        sys.stderr.write(f"       {self.prog} --help shows the usage\n")
         self.exit(2)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse; options that the command does not know are that command's error, not the program's."""
+        """Parse; an option that the command does not have is an error of that command, not of the program."""
         found, rest = self.parse_known_args(args, namespace)
         command = getattr(found, "parser", self)
-        # argparse takes an optional word that stands after the options for one too many.
+        # argparse reports an optional word after the options as unrecognized.
         for action in command._get_positional_actions():
             if (
                 action.nargs == "?"
@@ -80,7 +82,7 @@ def add_command(commands: Any, name: str, summary: str, detail: str, examples: s
 
 
 def add_proposal(parser: Parser, *, settings: bool = True) -> None:
-    """Add PROPOSAL and what belongs to it."""
+    """Add PROPOSAL and its options."""
     parser.add_argument(
         "proposal", metavar="PROPOSAL", help=".aptx file, .xml that APT exports, or records.json"
     )
@@ -94,7 +96,7 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         help="number exposures as Mirage does (default) or as the archive",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="an error if any exposure cannot be simulated, with all reasons"
+        "--strict", action="store_true", help="stop with all reasons if any exposure cannot be simulated"
     )
     if settings:
         parser.add_argument(
@@ -128,11 +130,13 @@ def add_json(parser: Parser) -> None:
 
 def add_resources(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where a command runs: on a cluster, on processes started for it, or in this process."""
-    group = parser.add_argument_group("where it runs (default: in threads of this process)")
+    group = parser.add_argument_group("where it runs (default: threads of this process)")
     where = group.add_mutually_exclusive_group()
     where.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler, tcp://host:port")
     where.add_argument("--workers", metavar="N", type=count, help="start N worker processes on this machine")
-    where.add_argument("--serial", action="store_true", help="one exposure after the other, for debugging")
+    where.add_argument(
+        "--serial", action="store_true", help="one tile after the other in this thread, for debugging"
+    )
     group.add_argument("--memory", metavar="SIZE", help="memory limit of each of the N workers, such as 2GB")
 
 
@@ -157,7 +161,7 @@ def resources_of(arguments: argparse.Namespace) -> Resources:
 
 
 def check_scheduler(address: str | None) -> None:
-    """Find out in seconds whether anything listens at a scheduler's address.
+    """Check within seconds that something listens at the address of a scheduler.
 
     Raises
     ------

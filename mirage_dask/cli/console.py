@@ -1,4 +1,4 @@
-"""Where words go: data to stdout, everything else to stderr."""
+"""Output of the commands: data to stdout, everything else to stderr."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PLAIN_WIDTH = 400
-"""Columns when stdout is no terminal: one row of a table stays one line for grep and awk."""
+"""Columns when stdout is not a terminal: a row of a table stays one line for grep and awk."""
 
 
 def _console(*, stderr: bool) -> Console:
@@ -28,18 +28,18 @@ def _console(*, stderr: bool) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=not stream.isatty())
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     """Write a line of data to stdout."""
     sys.stdout.write(text + "\n")
 
 
-def tell(text: str) -> None:
-    """Write a line for the person at the terminal to stderr; rich markup is allowed."""
+def print_note(text: str) -> None:
+    """Write a note to stderr; rich markup is allowed."""
     _console(stderr=True).print(text)
 
 
-def complain(*problems: str) -> None:
-    """Write problems to stderr, each on its own line after a red word."""
+def print_errors(*problems: str) -> None:
+    """Write problems to stderr, each on its own line after a red 'error:'."""
     from rich.text import Text
 
     console = _console(stderr=True)
@@ -47,14 +47,14 @@ def complain(*problems: str) -> None:
         console.print(Text.assemble(("error: ", "bold red"), problem))
 
 
-def tell_failure(exposure: str, reason: str) -> None:
+def print_failure(exposure: str, reason: str) -> None:
     """Name an exposure that failed, on stderr."""
     from rich.text import Text
 
     _console(stderr=True).print(Text.assemble(("failed ", "bold red"), f"{exposure}: {reason}"))
 
 
-def say_json(value: Any) -> None:
+def print_json(value: Any) -> None:
     """Write a value to stdout as JSON: dataclasses, numpy numbers, paths, dates and data frames included."""
     json.dump(plain(value), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
@@ -81,7 +81,7 @@ def plain(value: Any) -> Any:
     return str(value)
 
 
-def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Sequence[str] = ()) -> None:
     """Write a table to stdout: drawn in a terminal, one plain line per row elsewhere."""
     from rich import box
     from rich.table import Table
@@ -95,13 +95,13 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, right: S
     _console(stderr=False).print(table)
 
 
-def say_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
+def print_pairs(pairs: Iterable[tuple[str, Any]]) -> None:
     """Write lines of 'name  value' to stdout, values aligned; a value of several lines stays aligned."""
     rows = [(name, str(value).splitlines() or [""]) for name, value in pairs]
     width = max((len(name) for name, _ in rows), default=0)
     for name, lines in rows:
         for i, line in enumerate(lines):
-            say(f"{name if i == 0 else '':<{width}}  {line}".rstrip())
+            print_line(f"{name if i == 0 else '':<{width}}  {line}".rstrip())
 
 
 @contextmanager

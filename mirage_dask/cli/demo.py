@@ -1,4 +1,4 @@
-"""The command `demo`: a small proposal from its file to pictures and FITS files, in one go."""
+"""The command `demo`: a small proposal from its file to pictures and FITS files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import add_command
-from mirage_dask.cli.console import duration, progress_bar, say, size, tell
+from mirage_dask.cli.console import duration, print_line, print_note, progress_bar, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
         "demo",
         "simulate a small example proposal and draw it",
         "Simulate a small example proposal with the built-in reference files, on this machine: exposure table, plan, "
-        "store, pictures and one FITS file. Prints the paths of what it made.",
+        "store, pictures and one FITS file. Prints their paths.",
         """
         mirage-dask demo
         mirage-dask demo somewhere --workers 2
@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Go all the way with the example, telling each step."""
+    """Simulate the example, with a note about each step."""
     from mirage_dask import example_proposal
     from mirage_dask.plot.style import save
     from mirage_dask.proposal import open_proposal
@@ -49,38 +49,38 @@ def run_demo(arguments: argparse.Namespace) -> int:
     folder, source = Path(arguments.directory), example_proposal()
     folder.mkdir(parents=True, exist_ok=True)
 
-    tell(f"[bold]1. the proposal[/] {source}")
+    print_note(f"[bold]1. the proposal[/] {source}")
     proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
     table = proposal.table
-    tell(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
+    print_note(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
 
-    tell("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
+    print_note("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
     with progress_bar() as progress:
         plan = proposal.plan(progress=progress)
-    tell(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
+    print_note(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
 
-    tell("[bold]3. the simulation[/]")
+    print_note("[bold]3. the simulation[/]")
     store = folder / "demo.zarr"
     report = proposal.simulate(store, workers=arguments.workers, update=True)
-    if report.failures:  # the progress display has named them
+    if report.failures:  # the progress display has named the exposures
         return 1
-    say(str(store))
+    print_line(str(store))
 
-    tell("[bold]4. pictures and a FITS file[/]")
+    print_note("[bold]4. pictures and a FITS file[/]")
     simulation = open_simulation(store)
     for name, figure in pictures(simulation).items():
-        say(str(save(figure, folder / f"{name}.png")))
+        print_line(str(save(figure, folder / f"{name}.png")))
     name = str(table["name"].iloc[0])
     for path in simulation.export(folder / "uncal", select=[name]):
-        say(str(path))
+        print_line(str(path))
 
-    tell(f"[green]done[/] in {duration(time.monotonic() - start)}. Now with your own proposal:")
-    tell("   mirage-dask plan my.aptx --settings my.yaml")
+    print_note(f"[green]done[/] in {duration(time.monotonic() - start)}. Continue with your own proposal:")
+    print_note("   mirage-dask plan my.aptx --settings my.yaml")
     return 0
 
 
 def pictures(simulation: Simulation) -> dict[str, Figure]:
-    """Draw the example: where it points, what falls on a detector, one raw exposure, the mosaic."""
+    """Draw the example: footprint, scene on a detector, one raw exposure, mosaic."""
     from mirage_dask.plot import coadd, draw_exposure, draw_footprint, draw_mosaic, draw_scene
     from mirage_dask.plot.sources import catalog_sources
 

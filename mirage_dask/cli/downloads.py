@@ -7,7 +7,16 @@ import time
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_json, count
-from mirage_dask.cli.console import complain, duration, progress_bytes, say, say_json, say_table, size, tell
+from mirage_dask.cli.console import (
+    duration,
+    print_errors,
+    print_json,
+    print_line,
+    print_note,
+    print_table,
+    progress_bytes,
+    size,
+)
 
 
 def add(actions: Any) -> None:
@@ -17,7 +26,7 @@ def add(actions: Any) -> None:
         "download",
         "download Mirage's reference files (MIRAGE_DATA)",
         "Download Mirage's reference files and unpack them into PATH/mirage_data. What has arrived is kept: after an "
-        "interruption the same command goes on from there. By default that is about 500 GB on the disk, most of it "
+        "interruption the same command continues. By default that is about 500 GB on the disk, most of it "
         "darks. Prints the line that sets MIRAGE_DATA. A mirror: --base-url, or the environment variable "
         "MIRAGE_DASK_DOWNLOAD_URL.",
         """
@@ -64,7 +73,7 @@ def add(actions: Any) -> None:
 
 
 def download(arguments: argparse.Namespace) -> int:
-    """Download what is asked and print the line that sets MIRAGE_DATA."""
+    """Download the requested archives and print the line that sets MIRAGE_DATA."""
     from mirage_dask.download.http import RetryPolicy
     from mirage_dask.download.mirage_data import DownloadError, download_reffiles
 
@@ -90,10 +99,10 @@ def download(arguments: argparse.Namespace) -> int:
                 progress=progress,
             )
     except DownloadError as error:
-        complain(*error.problems)
+        print_errors(*error.problems)
         return 1
     if arguments.json:
-        say_json({"directory": report.directory, "reminder": report.reminder, "files": report.files})
+        print_json({"directory": report.directory, "reminder": report.reminder, "files": report.files})
         return 0
     missing = [file for file in report.files if file.status == "to fetch"]
     if arguments.dry_run:
@@ -101,14 +110,16 @@ def download(arguments: argparse.Namespace) -> int:
             (f.instrument, f.kind, "?" if f.disk is None else size(f.disk), f.status, f.name)
             for f in report.files
         ]
-        say_table(("instrument", "kind", "disk, about", "status", "archive"), rows, right=("disk, about",))
+        print_table(("instrument", "kind", "disk, about", "status", "archive"), rows, right=("disk, about",))
         total = size(sum(file.disk or 0 for file in missing))
-        tell(f"{len(missing)} of {len(rows)} archives to fetch: about {total} on the disk, archives included")
+        print_note(
+            f"{len(missing)} of {len(rows)} archives to fetch: about {total} on the disk, archives included"
+        )
         return 0
-    say(report.reminder)
+    print_line(report.reminder)
     fetched = sum(file.status == "fetched" for file in report.files)
-    tell(
-        f"{fetched} archives fetched, {len(report.files) - fetched} were there; took {duration(time.monotonic() - start)}. "
-        "Give the line above to your shell, so that MIRAGE_DATA is known."
+    print_note(
+        f"{fetched} archives fetched, {len(report.files) - fetched} existed already; took "
+        f"{duration(time.monotonic() - start)}. Run the line above in your shell to set MIRAGE_DATA."
     )
     return 0

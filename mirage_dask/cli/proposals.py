@@ -20,14 +20,14 @@ from mirage_dask.cli.arguments import (
 )
 from mirage_dask.cli.console import (
     duration,
+    print_failure,
+    print_json,
+    print_line,
+    print_note,
+    print_pairs,
+    print_table,
     progress_bar,
-    say,
-    say_json,
-    say_pairs,
-    say_table,
     size,
-    tell,
-    tell_failure,
 )
 from mirage_dask.errors import InputError
 
@@ -79,11 +79,10 @@ def add(commands: Any) -> None:
     plan = add_command(
         commands,
         "plan",
-        "say how large a simulation will be, before it runs",
-        "Check everything a simulation needs and say how large it will be: exposures, tasks, raw and stored bytes, memory "
-        "per worker, time from a few tiles measured here, and where each kind of reference data comes from. With --out also "
-        "what that store holds, what a run would make again and why, and whether its disk is large enough. Nothing is "
-        "written there.",
+        "show the size of a simulation before it runs",
+        "Check everything a simulation needs and show its size: exposures, tasks, raw and stored bytes, memory per worker, "
+        "time from a few tiles measured here, and the source of each type of reference data. With --out also what that "
+        "store contains, what a run would simulate again and why, and whether its disk is large enough. Nothing is written.",
         """
         mirage-dask plan my.aptx --settings my.yaml
         mirage-dask plan my.aptx --settings my.yaml --out my.zarr --workers 64
@@ -92,16 +91,17 @@ def add(commands: Any) -> None:
         show_plan,
     )
     add_proposal(plan)
-    plan.add_argument(
-        "--out", metavar="STORE.zarr", help="the store that will be written, or is there already"
-    )
+    plan.add_argument("--out", metavar="STORE.zarr", help="the store to be written, which may exist")
     add_select(plan)
     add_tile_bytes(plan)
     plan.add_argument(
-        "--workers", metavar="N", type=count, help="say how long N workers take (default: one per processor)"
+        "--workers",
+        metavar="N",
+        type=count,
+        help="state the time with N workers (default: one per processor)",
     )
     plan.add_argument(
-        "--no-measure", action="store_true", help="compute no tile: the time is that of another machine"
+        "--no-measure", action="store_true", help="compute no tile: the time follows from another machine"
     )
     add_json(plan)
 
@@ -109,8 +109,8 @@ def add(commands: Any) -> None:
         commands,
         "simulate",
         "simulate a proposal into one Zarr store",
-        "Simulate the exposures of a proposal into one Zarr store. A run that was stopped goes on where it was when the "
-        "same command is given again; the pixels do not depend on how, where or in what order they were made.",
+        "Simulate the exposures of a proposal into one Zarr store. The same command continues a run that was "
+        "stopped. The pixels do not depend on how, where or in what order they are computed.",
         """
         mirage-dask simulate my.aptx --settings my.yaml --out my.zarr
         mirage-dask simulate my.aptx --out my.zarr --workers 4 --memory 2GB
@@ -135,7 +135,7 @@ def add(commands: Any) -> None:
     simulate.add_argument(
         "--update",
         action="store_true",
-        help="accept a store of another plan: what changed is simulated again",
+        help="accept a store of another plan and simulate again what changed",
     )
     simulate.add_argument(
         "--performance-report",
@@ -153,25 +153,25 @@ def list_exposures(arguments: argparse.Namespace) -> int:
     table = selected(proposal.table, arguments.select)
     if arguments.parquet:
         table.to_parquet(arguments.parquet, index=False)
-        tell(f"wrote {len(table):,} rows to {arguments.parquet}")
+        print_note(f"wrote {len(table):,} rows to {arguments.parquet}")
     if arguments.csv and arguments.csv != "-":
         table.to_csv(arguments.csv, index=False)
-        tell(f"wrote {len(table):,} rows to {arguments.csv}")
+        print_note(f"wrote {len(table):,} rows to {arguments.csv}")
     if arguments.csv == "-":
         table.to_csv(sys.stdout, index=False)
     elif arguments.json:
-        say_json(table)
+        print_json(table)
     elif not (arguments.csv or arguments.parquet):
         if arguments.rows or not sys.stdout.isatty():
-            say_table(
+            print_table(
                 SHOWN_COLUMNS, table[list(SHOWN_COLUMNS)].itertuples(index=False, name=None), right=NUMBERS
             )
         else:
             summary = by_observation(table)
-            say_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
-    _tell_unsupported(table)
-    _tell_mismatches(proposal)
-    tell_notes(proposal)
+            print_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
+    _print_unsupported(table)
+    _print_mismatches(proposal)
+    print_notes(proposal)
     return 0
 
 
@@ -205,21 +205,21 @@ def _short(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
-def tell_notes(proposal: Any) -> None:
-    """Say what was found odd in a proposal and its settings."""
+def print_notes(proposal: Any) -> None:
+    """Print the notes on a proposal and its settings."""
     from rich.markup import escape
 
     for note in proposal.notes:
-        tell(f"[yellow]note[/]: {escape(note)}")
+        print_note(f"[yellow]note[/]: {escape(note)}")
 
 
-def _tell_mismatches(proposal: Any) -> None:
-    """Say where XML and pointing report disagree."""
+def _print_mismatches(proposal: Any) -> None:
+    """Print where XML and pointing report disagree."""
     if len(proposal.mismatches):
-        tell("[yellow]XML and pointing report disagree[/]; the report is followed:")
+        print_note("[yellow]XML and pointing report disagree[/]; the report is followed:")
     for row in proposal.mismatches.itertuples():
         visit = f", visit {row.visit}" if row.visit else ""
-        tell(f"  observation {row.observation}{visit}: expected {row.expected}, found {row.found}")
+        print_note(f"  observation {row.observation}{visit}: expected {row.expected}, found {row.found}")
 
 
 def selected(table: Any, expression: str | None) -> Any:
@@ -228,30 +228,30 @@ def selected(table: Any, expression: str | None) -> Any:
     Raises
     ------
     InputError
-        If the expression cannot be evaluated, or is true for no row.
+        If the expression cannot be evaluated, or selects no row.
     """
     if not expression:
         return table
     try:
         rows = table.query(expression)
-    except Exception as error:  # pandas raises whatever its parser meets
+    except Exception as error:  # pandas raises errors of many types
         raise InputError(
             f"--select {expression!r} cannot be used: {error}. It is a pandas query over the columns "
             f"{', '.join(map(str, table.columns))}."
         ) from error
     if rows.empty:
-        raise InputError(f"--select {expression!r} is true for none of {len(table):,} exposures.")
+        raise InputError(f"--select {expression!r} selects none of {len(table):,} exposures.")
     return rows
 
 
-def _tell_unsupported(table: Any) -> None:
-    """Say how many exposures can be simulated, and why the others cannot."""
+def _print_unsupported(table: Any) -> None:
+    """Print how many exposures can be simulated, and why the others cannot."""
     if "status" not in table:
         return
     not_ready = table[table["status"] == "unsupported"]
-    tell(f"{len(table):,} detector exposures, {len(table) - len(not_ready):,} can be simulated")
+    print_note(f"{len(table):,} detector exposures, {len(table) - len(not_ready):,} can be simulated")
     for reason, group in not_ready.groupby("reason"):
-        tell(f"[yellow]not simulated[/]: {len(group):,} × {reason}")
+        print_note(f"[yellow]not simulated[/]: {len(group):,} × {reason}")
 
 
 def show_plan(arguments: argparse.Namespace) -> int:
@@ -267,9 +267,9 @@ def show_plan(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if arguments.json:
-        say_json(plan)
+        print_json(plan)
     else:
-        say_pairs(summary(plan))
+        print_pairs(summary(plan))
     return 0
 
 
@@ -281,12 +281,12 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
     references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
     left_out = f", {plan.unsupported:,} more cannot be simulated" if plan.unsupported else ""
     parts = f", in {plan.submissions:,} submissions" if plan.submissions > 1 else ""
-    left = f", {plan.tiles_left:,} to make" if plan.tiles_left != plan.tiles else ""
+    left = f", {plan.tiles_left:,} to simulate" if plan.tiles_left != plan.tiles else ""
     free = "" if plan.free_bytes is None else f"; {size(plan.free_bytes)} free"
     how = (
         f"measured on {plan.measured_tiles} tile{'s' if plan.measured_tiles > 1 else ''} here"
         if plan.measured_tiles
-        else "not measured here"
+        else "not measured on this machine"
     )
     many = "s" if plan.workers > 1 else ""
     return [
@@ -297,7 +297,7 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
         ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store{free}"),
         (
             "memory",
-            f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each more",
+            f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each further thread",
         ),
         ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
         ("time", f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each"),
@@ -307,7 +307,7 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
 
 
 def run_simulation(arguments: argparse.Namespace) -> int:
-    """Simulate, and name what failed."""
+    """Simulate, and name the exposures that failed."""
     from mirage_dask.run.execute import run_plan
 
     resources = resources_of(arguments)  # before the plan, which may take minutes
@@ -330,11 +330,11 @@ def run_simulation(arguments: argparse.Namespace) -> int:
 def finish(report: Any, *, json: bool, quiet: bool) -> int:
     """Print where the store is, or the report as JSON, and return the exit code."""
     if json:
-        say_json(report)
+        print_json(report)
     else:
-        say(report.store_url)
-    if quiet or json:  # the progress display has told it otherwise
+        print_line(report.store_url)
+    if quiet or json:  # without a progress display
         reasons = {failure.exposure: failure.error for failure in reversed(report.failures)}
         for name in report.failed:
-            tell_failure(name, reasons[name])
+            print_failure(name, reasons[name])
     return 1 if report.failures else 0

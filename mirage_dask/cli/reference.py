@@ -1,4 +1,4 @@
-"""The command `reference`: making the built-in data, listing what a proposal uses, and downloading Mirage's."""
+"""The command `reference`: build the built-in data, list the files that a proposal uses, download Mirage's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from mirage_dask.cli.arguments import (
     description,
     open_given,
 )
-from mirage_dask.cli.console import complain, duration, progress_bar, say, say_json, say_table, tell
+from mirage_dask.cli.console import (
+    duration,
+    print_errors,
+    print_json,
+    print_line,
+    print_note,
+    print_table,
+    progress_bar,
+)
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
 from mirage_dask.io.progress import Progress
@@ -39,7 +47,7 @@ def add(commands: Any) -> None:
         "reference",
         help="build, check or download reference files",
         **description(
-            "Reference data: build what is built in, list what a proposal uses, or download Mirage's files.",
+            "Reference data: build the built-in files, list the files that a proposal uses, or download Mirage's files.",
             EXAMPLES,
         ),
     )
@@ -58,7 +66,7 @@ def _add_build(actions: Any) -> None:
         "build the built-in reference files",
         "Build the built-in reference files: a CRDS cache and MIRAGE_DATA libraries for the detectors and filters of a "
         "proposal, or for those that are named. A simulation does this by itself; use this command to do it "
-        "beforehand, on a machine where it may take its time. Prints the directory.",
+        "before, for example on another machine. Prints the directory.",
         """
         mirage-dask reference build my.aptx
         mirage-dask reference build my.aptx --settings my.yaml
@@ -79,8 +87,8 @@ def _add_check(actions: Any) -> None:
         actions,
         "check",
         "list the reference files a proposal will use",
-        "List every reference file that the exposures of a proposal will use, where it comes from, and what is missing. "
-        "No file is made or fetched, but for rules that a CRDS cache lacks. The exit code is 1 when something is missing.",
+        "List every reference file that the exposures of a proposal will use, its source, and what is missing. "
+        "No file is made or downloaded, except for rules that a CRDS cache lacks. The exit code is 1 when one is missing.",
         """
         mirage-dask reference check my.aptx
         mirage-dask reference check my.aptx --settings my.yaml --json
@@ -101,18 +109,18 @@ def check(arguments: argparse.Namespace) -> int:
     uses = check_references(rows_of(table))
     missing = [use for use in uses if use.state == MISSING]
     if arguments.json:
-        say_json(uses)
+        print_json(uses)
     else:
         columns = ("selection", "type", "file", "source", "state", "exposures")
-        say_table(columns, ([getattr(use, name) for name in columns] for use in uses), right=("exposures",))
+        print_table(columns, ([getattr(use, name) for name in columns] for use in uses), right=("exposures",))
     for problem in dict.fromkeys(use.problem or f"{use.selection}: {use.type} is missing" for use in missing):
-        complain(problem)
-    tell(f"{len(uses)} uses of reference files, {len(missing)} missing")
+        print_errors(problem)
+    print_note(f"{len(uses)} uses of reference files, {len(missing)} missing")
     return int(bool(missing))
 
 
 def build(arguments: argparse.Namespace) -> int:
-    """Build the built-in set for what is asked and print where it lies."""
+    """Build the requested part of the built-in set and print its directory."""
     from mirage_dask.reference.builtin.locations import crds_directory
 
     start = time.monotonic()
@@ -121,8 +129,8 @@ def build(arguments: argparse.Namespace) -> int:
             open_given(arguments).prepare(progress=progress)
         else:
             _build_named(arguments, progress)
-    say(str(crds_directory().parent))
-    tell(f"took {duration(time.monotonic() - start)}")
+    print_line(str(crds_directory().parent))
+    print_note(f"took {duration(time.monotonic() - start)}")
     return 0
 
 

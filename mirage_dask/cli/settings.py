@@ -1,4 +1,4 @@
-"""Commands about what you add to a proposal: settings new, check, schema; and yaml, Mirage's files of it."""
+"""Commands for the settings of a proposal: settings new, check, schema; and yaml, which writes Mirage's files."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_proposal, add_select, description, open_given
-from mirage_dask.cli.console import progress_bar, say, say_json, tell
-from mirage_dask.cli.proposals import selected, tell_notes
+from mirage_dask.cli.console import print_json, print_line, print_note, progress_bar
+from mirage_dask.cli.proposals import print_notes, selected
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import InputError
 
@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     """Add these commands to the command line."""
     group = commands.add_parser(
         "settings",
-        help="write, check or describe the file of what you add to a proposal",
+        help="write, check or describe the settings file of a proposal",
         **description(
             "The settings file: catalogs, background, roll angle, dates, cosmic rays, effects, random seed.",
             "effects of the detector that it switches off or on\n"
@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
         parts,
         "new",
         "write a settings file filled with this proposal's targets and observations",
-        "Write a settings file to begin with: every key with its default and a comment, filled with the targets, "
+        "Write a first settings file: every key with its default and a comment, filled with the targets, "
         "instruments and observations of this proposal. An existing file is not overwritten.",
         """
         mirage-dask settings new my.aptx --out my.yaml
@@ -59,7 +59,7 @@ def add(commands: Any) -> None:
         parts,
         "schema",
         "print the JSON schema of a settings file, for editors",
-        "Print the JSON schema of a settings file; where your editor finds it, it checks and completes.",
+        "Print the JSON schema of a settings file, with which an editor can check and complete it.",
         """
         mirage-dask settings schema
         """,
@@ -82,7 +82,7 @@ def add(commands: Any) -> None:
     )
     add_proposal(files)
     add_select(files)
-    files.add_argument("--out", metavar="DIR", required=True, help="the folder; made if it is not there")
+    files.add_argument("--out", metavar="DIR", required=True, help="the folder; created if it does not exist")
     files.add_argument(
         "--datatype", metavar="TYPE", default="linear, raw", help="Output:datatype (default: 'linear, raw')"
     )
@@ -98,7 +98,7 @@ def new_settings(arguments: argparse.Namespace) -> int:
 
     text = starter_text(open_given(arguments).table, CATALOG_TYPES)
     if not arguments.out:
-        say(text.rstrip())
+        print_line(text.rstrip())
         return 0
     path = Path(arguments.out)
     try:
@@ -107,8 +107,8 @@ def new_settings(arguments: argparse.Namespace) -> int:
     except FileExistsError:
         raise InputError(f"{path}: the file exists already; remove it or give another name.") from None
     except OSError as error:
-        raise InputError(f"{path}: it cannot be written: {error.strerror or error}.") from None
-    say(str(path))
+        raise InputError(f"{path}: the file cannot be written: {error.strerror or error}.") from None
+    print_line(str(path))
     return 0
 
 
@@ -118,9 +118,9 @@ def check_settings(arguments: argparse.Namespace) -> int:
 
     proposal = open_given(arguments)
     check_catalogs(proposal.table)
-    tell_notes(proposal)
+    print_notes(proposal)
     ready = int((proposal.table["status"] == "ready").sum())
-    say(f"{arguments.settings}: good for {ready} of {len(proposal.table)} detector exposures")
+    print_line(f"{arguments.settings}: valid for {ready} of {len(proposal.table)} detector exposures")
     return 0
 
 
@@ -129,7 +129,7 @@ def print_schema(arguments: argparse.Namespace) -> int:
     from mirage_dask.settings.keys import json_schema
 
     del arguments
-    say_json(json_schema())
+    print_json(json_schema())
     return 0
 
 
@@ -144,9 +144,9 @@ def write_files(arguments: argparse.Namespace) -> int:
         with progress_bar() as progress:
             table = pin_files(table, progress=progress)
     written = write_yaml(table, arguments.out, datatype=arguments.datatype, directory=arguments.simdata)
-    say(f"{len(written)} YAML files in {arguments.out}")
+    print_line(f"{len(written)} YAML files in {arguments.out}")
     if left := len(table) - len(written):
-        tell(
+        print_note(
             f"[yellow]not written[/]: {left} rows without a detector of NIRCam, NIRISS or FGS, or without a position"
         )
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_select, open_given
-from mirage_dask.cli.console import say, tell
+from mirage_dask.cli.console import print_line, print_note
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, nearest
 
@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
         "show",
         "draw the footprint, a scene, an exposure or a mosaic",
         "Draw a picture into a file and print its path: the footprint of all exposures on the sky; the scene on one "
-        "detector before noise; one raw exposure with a ramp; a quick mosaic of what a store holds. Scenes and exposures "
-        "of a proposal are computed for the picture; nothing needs to have been simulated.",
+        "detector before noise; one raw exposure with a ramp; a quick mosaic of a store. Scenes and exposures of a proposal "
+        "are computed for the picture; no simulation is needed before.",
         """
         mirage-dask show my.aptx
         mirage-dask show my.aptx --settings my.yaml --what scene jw42424001001_02101_00001_nrcb5
@@ -66,12 +66,12 @@ def draw(arguments: argparse.Namespace) -> int:
         drawing = draw_scene if what == "scene" else draw_exposure
         figure = drawing(source.exposure(name))
     base = Path(str(arguments.source).rstrip("/")).stem if what in ("footprint", "mosaic") else name
-    say(str(save(figure, arguments.png or f"{base}_{what}.png")))
+    print_line(str(save(figure, arguments.png or f"{base}_{what}.png")))
     return 0
 
 
 def open_source(arguments: argparse.Namespace) -> Any:
-    """Open what is to be drawn: a store where there is one at that place, else a proposal."""
+    """Open the source of a picture: the store at that place if there is one, else a proposal."""
     from mirage_dask.simulation import open_simulation
 
     path = str(arguments.source)
@@ -90,12 +90,12 @@ def simulated(table: Any) -> Any:
 
 
 def one_field(table: Any) -> Any:
-    """Return the exposures of the target with most of them: targets may lie far apart on the sky."""
+    """Return the exposures of the target with most of them: targets may be far apart on the sky."""
     if table.empty or "target" not in table or table["target"].nunique() < 2:
         return table
     target = table["target"].value_counts().index[0]
     rows = table[table["target"] == target]
-    tell(f"drawing {target}, {len(rows):,} of {len(table):,} exposures; --select chooses others")
+    print_note(f"drawing {target}, {len(rows):,} of {len(table):,} exposures; --select chooses others")
     return rows
 
 
@@ -103,5 +103,5 @@ def first(table: Any) -> str:
     """Return the first exposure that can be simulated."""
     rows = simulated(table)
     if rows.empty:
-        raise InputError("No exposure of this table can be simulated: there is nothing to draw.")
+        raise InputError("No exposure of this table can be simulated, so there is nothing to draw.")
     return str(rows["name"].iloc[0])

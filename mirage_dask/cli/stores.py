@@ -8,17 +8,17 @@ from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_json, add_resources, add_select, count, resources_of
 from mirage_dask.cli.console import (
-    complain,
     duration,
+    print_errors,
+    print_failure,
+    print_json,
+    print_line,
+    print_note,
+    print_pairs,
+    print_table,
     progress_bar,
     progress_bytes,
-    say,
-    say_json,
-    say_pairs,
-    say_table,
     size,
-    tell,
-    tell_failure,
 )
 from mirage_dask.errors import InputError
 
@@ -28,9 +28,9 @@ def add(commands: Any) -> None:
     status = add_command(
         commands,
         "status",
-        "say what of a store is done, and what failed",
-        "Say how much of a store is done, and name the exposures that failed with the reason; --traceback says where in "
-        "the code each failed. --retry-failed simulates them again, here or on a cluster.",
+        "show what of a store is done, and what failed",
+        "Show how much of a store is done, and the exposures that failed with the reason; --traceback shows where each "
+        "failed in the code. --retry-failed simulates them again, here or on a cluster.",
         """
         mirage-dask status my.zarr
         mirage-dask status my.zarr --traceback
@@ -50,7 +50,7 @@ def add(commands: Any) -> None:
         "verify",
         "compute tiles of a store again and compare",
         "Compute finished tiles of a store again, from its own plan and nothing else, and compare every value with what "
-        "is stored. Exposures that differ are named, with exit code 1. --checksums only reads the tiles: it finds damaged "
+        "is stored. Exposures that differ are listed, with exit code 1. --checksums only reads the tiles: it finds damaged "
         "files, not wrong values.",
         """
         mirage-dask verify my.zarr --sample 20
@@ -73,8 +73,8 @@ def add(commands: Any) -> None:
         "export",
         "write FITS files for the JWST pipeline",
         "Write the exposures of a store as Level-1b FITS files (_uncal.fits) that the JWST pipeline takes, with a "
-        "calibrate.env that makes the pipeline use the reference files of the simulation. Files that are there already, "
-        "made from the same specs, are left alone: the same command finishes an export that was stopped.",
+        "calibrate.env that makes the pipeline use the reference files of the simulation. Files that exist already, "
+        "made from the same specs, are kept: the same command finishes an export that was stopped.",
         """
         mirage-dask export my.zarr uncal/ --workers 4
         mirage-dask export my.zarr uncal/ --select "filter == 'F444W'"
@@ -83,7 +83,7 @@ def add(commands: Any) -> None:
         export_files,
     )
     export.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
-    export.add_argument("directory", metavar="DIR", help="folder for the files; made if it is not there")
+    export.add_argument("directory", metavar="DIR", help="folder for the files; created if it does not exist")
     add_select(export)
     export.add_argument(
         "--datatype",
@@ -92,27 +92,27 @@ def add(commands: Any) -> None:
         help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
         "non-linearity), or both",
     )
-    export.add_argument("--overwrite", action="store_true", help="write files again that are there and valid")
+    export.add_argument("--overwrite", action="store_true", help="write files again that exist and are valid")
     add_resources(export)
     add_json(export)
 
 
 def show_status(arguments: argparse.Namespace) -> int:
-    """Print what is done, and retry what failed if asked to."""
+    """Print the status of a store, and simulate failed exposures again if requested."""
     from mirage_dask.store.simulation import SimulationStore
 
     store = SimulationStore.open(arguments.store)
     table = store.status()
     if arguments.retry_failed and (names := list(table.loc[table["status"] == "failed", "name"])):
-        tell(f"simulating {len(names):,} failed exposures again")
+        print_note(f"simulating {len(names):,} failed exposures again")
         simulate_again(store, names, arguments)
         table = store.status()
     failed = table[table["status"] == "failed"]
     if arguments.json:
-        say_json(table[[c for c in STATUS_COLUMNS if c in table]])
+        print_json(table[[c for c in STATUS_COLUMNS if c in table]])
         return 1 if len(failed) else 0
     counts = table["status"].value_counts()
-    say_pairs(
+    print_pairs(
         [
             ("exposures", f"{len(table):,}"),
             *((f"  {status}", f"{counts[status]:,}") for status in STATUSES if status in counts),
@@ -122,10 +122,10 @@ def show_status(arguments: argparse.Namespace) -> int:
         ]
     )
     if len(failed):
-        say_table(["failed", "reason"], failed[["name", "reason"]].itertuples(index=False, name=None))
+        print_table(["failed", "reason"], failed[["name", "reason"]].itertuples(index=False, name=None))
     if arguments.traceback:
         for name, trace in failed[["name", "traceback"]].itertuples(index=False, name=None):
-            say(f"\n{name}\n{trace or 'no traceback: the worker died'}".rstrip())
+            print_line(f"\n{name}\n{trace or 'no traceback: the worker died'}".rstrip())
     return 1 if len(failed) else 0
 
 
@@ -147,7 +147,7 @@ STATUSES = ("done", "partial", "ready", "failed", "unsupported")
 
 
 def verify_tiles(arguments: argparse.Namespace) -> int:
-    """Compare tiles, and name what is not right."""
+    """Compare tiles, and print those that differ."""
     from mirage_dask import __version__
     from mirage_dask.run.verify import verify_store
 
@@ -162,13 +162,13 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if arguments.json:
-        say_json(found)
+        print_json(found)
     else:
         for damage in found.damages:
-            say(f"{damage.exposure}, tile {damage.tile}: {damage.problem}")
+            print_line(f"{damage.exposure}, tile {damage.tile}: {damage.problem}")
     what = "have the checksums they were written with" if arguments.checksums else "are what the plan gives"
     good = found.checked - len(found.damages)
-    tell(
+    print_note(
         f"{good:,} of {found.checked:,} tiles {what}; {found.tiles:,} are finished in all "
         f"({duration(found.seconds)})"
     )
@@ -178,7 +178,7 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             if found.made_by != __version__
             else ""
         )
-        complain(f"{len(found.exposures):,} exposures of {found.store_url}{other} are not right.")
+        print_errors(f"{len(found.exposures):,} exposures of {found.store_url}{other} are not correct.")
     return 0 if found.ok else 1
 
 
@@ -204,25 +204,25 @@ def export_files(arguments: argparse.Namespace) -> int:
             progress=progress,
         )
     if arguments.json:
-        say_json(report)
+        print_json(report)
     else:
         for name in sorted({*report.written, *report.skipped}):
-            say(os.path.join(report.directory, name))
+            print_line(os.path.join(report.directory, name))
     for name, reason in report.failed:
-        tell_failure(name, reason)
-    there = f", {len(report.skipped):,} were there already" if report.skipped else ""
+        print_failure(name, reason)
+    there = f", {len(report.skipped):,} existed already" if report.skipped else ""
     what = f"{size(report.bytes_written)} in {duration(report.seconds)}"
-    tell(f"wrote {len(report.written):,} files to {report.directory} ({what}){there}")
+    print_note(f"wrote {len(report.written):,} files to {report.directory} ({what}){there}")
     return 0 if report.ok else 1
 
 
 def _done(store: Any) -> list[str]:
-    """Return the exposures of a store that are complete; say how many are not."""
+    """Return the exposures of a store that are complete; print how many are not."""
     status = store.status()
     done = list(status.loc[status["status"] == "done", "name"])
     left = int(status["status"].isin(("ready", "partial", "failed")).sum())
     if not done:
-        raise InputError(f"{store.url} holds no exposure that is complete; run mirage-dask simulate first.")
+        raise InputError(f"{store.url} contains no complete exposure; run mirage-dask simulate first.")
     if left:
-        tell(f"{left:,} exposures are not complete and are left out")
+        print_note(f"{left:,} exposures are not complete and are left out")
     return done

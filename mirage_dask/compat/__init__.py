@@ -12,11 +12,11 @@
 These modules are thin: each call is one of `mirage_dask.open_proposal`, `open_yaml` and what they return, which do the
 same for a whole proposal at once. What differs from Mirage:
 
-- `reffile_defaults` 'crds', the default, means CRDS where CRDS_PATH is set or ~/crds_cache is there; elsewhere the built-in
-  reference files are used, and a line says so. 'crds_full_name' means CRDS everywhere;
-- darks are the noise model, whatever `use_linearized_darks` says: independent in every exposure;
+- `reffile_defaults` 'crds', the default, means CRDS where CRDS_PATH is set or ~/crds_cache exists; elsewhere the built-in
+  reference files are used, with a note. 'crds_full_name' means CRDS everywhere;
+- darks are the noise model, independent in every exposure, for any value of `use_linearized_darks`;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
-- there is no segmentation map.
+- no segmentation map is made.
 """
 
 from mirage_dask.compat import (

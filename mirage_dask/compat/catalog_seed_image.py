@@ -21,9 +21,9 @@ class Catalog_seed:
     seedimage : (y, x) array
         DN/s, after `make_seed`.
     seed_segmap : None
-        There is no segmentation map.
+        No segmentation map is made.
     seedinfo : dict
-        Units and the gain in between, e-/DN.
+        Units, and the gain that converts them, e-/DN.
     """
 
     def __init__(self, offline: bool = False):

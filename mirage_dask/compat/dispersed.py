@@ -1,4 +1,4 @@
-"""What Mirage's simulators of dispersed modes share here: they take their arguments and say what is missing."""
+"""The base of Mirage's simulators of dispersed modes: they accept their arguments and report what is missing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from mirage_dask.errors import InputError
 
 
 class DispersedSimulator:
-    """Takes the arguments of Mirage's class, and says at `create` what is missing."""
+    """Accepts the arguments of Mirage's class; `create` reports what is missing."""
 
     what: ClassVar[str] = "a dispersed mode"
 

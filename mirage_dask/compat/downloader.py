@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.compat.one_exposure import tell
+from mirage_dask.compat.one_exposure import print_note
 from mirage_dask.download import mirage_data
 from mirage_dask.io.progress import Progress
 
@@ -45,7 +45,7 @@ def download_reffiles(directory: str | Path, *positional: Any, **options: Any) -
         )
     given = dict(zip(ARGUMENTS, positional, strict=False))
     report = mirage_data.download_reffiles(directory, **{"progress": _now_and_then()} | options, **given)
-    tell(f"{len(report.files)} archives are in place; set MIRAGE_DATA: {report.reminder}")
+    print_note(f"{len(report.files)} archives are complete; set MIRAGE_DATA: {report.reminder}")
 
 
 def _now_and_then(seconds: float = 10.0) -> Progress:
@@ -56,6 +56,6 @@ def _now_and_then(seconds: float = 10.0) -> Progress:
         nonlocal told
         if time.monotonic() - told > seconds:
             told = time.monotonic()
-            tell(f"{what} ({done / 1e9:.2f} of {total / 1e9:.2f} GB)")
+            print_note(f"{what} ({done / 1e9:.2f} of {total / 1e9:.2f} GB)")
 
     return show

@@ -1,4 +1,4 @@
-"""One YAML file as Mirage's simulators take it: its exposure, lazy, and the files of it."""
+"""One YAML file of Mirage's simulators: its lazy exposure, and its output files."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 _TOLD: set[str] = set()
 
 
-def tell(text: str) -> None:
+def print_note(text: str) -> None:
     """Write a line to stderr."""
     sys.stderr.write(f"mirage_dask: {text}\n")
 
 
-def tell_once(text: str) -> None:
-    """Write a line to stderr, unless this process has said it before."""
+def print_note_once(text: str) -> None:
+    """Write a line to stderr, unless this process has written it before."""
     if text not in _TOLD:
         _TOLD.add(text)
-        tell(text)
+        print_note(text)
 
 
 class OneExposure:
@@ -65,7 +65,7 @@ class OneExposure:
         if self.row["status"] != "ready":
             raise InputError(f"{self.path}: {self.row['name']} cannot be simulated: {self.row['reason']}.")
         for note in self.proposal.notes:
-            tell_once(note)
+            print_note_once(note)
 
     @cached_property
     def output(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.compat.one_exposure import tell, tell_once
+from mirage_dask.compat.one_exposure import print_note, print_note_once
 from mirage_dask.errors import InputError
 from mirage_dask.proposal import Proposal, open_proposal
 from mirage_dask.reference.crds.observatory import crds_path
@@ -29,9 +29,9 @@ class SimInput:
     reffile_overrides, catalogs, cosmic_rays, background, roll_angle, dates
         As the settings of the same names; see docs/settings.md.
     dateobs_for_background, use_dateobs_for_background
-        Background levels are what the sky is on the day of the exposure. Two names of one thing.
+        Background levels are those of the sky on the day of the exposure. Two names of one argument.
     output_dir, simdata_output_dir
-        Where the YAML files go, and where they say that data go; both are made.
+        Directory of the YAML files, and the data directory that they name; both are created.
     parameter_defaults
         Settings for whatever is not given here.
     verbose
@@ -139,14 +139,14 @@ class SimInput:
         if self.verbose:
             ready = int((proposal.table["status"] == "ready").sum())
             place = Path(_expanded(self.output_dir)).resolve()
-            tell(f"{len(written)} YAML files in {place}; {ready} of their exposures can be simulated")
+            print_note(f"{len(written)} YAML files in {place}; {ready} of their exposures can be simulated")
             for note in proposal.notes:
-                tell(note)
+                print_note(note)
 
     def _references(self) -> dict[str, str]:
-        """Return the settings of reference files; Mirage's default asks for CRDS where somebody has set that up."""
+        """Return the settings of reference files; Mirage's default means CRDS where a CRDS cache is configured."""
         if self.reffile_defaults == "crds" and not (os.environ.get("CRDS_PATH") or crds_path().is_dir()):
-            tell_once(
+            print_note_once(
                 "reffile_defaults 'crds': CRDS_PATH is not set; the built-in reference files are used (crds_full_name uses "
                 f"CRDS, in {crds_path()})."
             )

@@ -1,4 +1,4 @@
-"""How large a run is, before it starts: exposures, tiles, bytes, memory, time.
+"""The size of a run before it starts: exposures, tiles, bytes, memory, time.
 
 Memory per process is stated as
 
@@ -70,20 +70,20 @@ class RunEstimate:
     peak_bytes: int
     """Projected peak memory of one process."""
     thread_bytes: int
-    """Of that, what each thread adds."""
+    """Part of it that each thread adds."""
     tiles_left: int
     """Tiles that are not in the store yet."""
     stored_bytes_left: int
-    """What they will take in the store."""
+    """Expected size of these in the store."""
     cpu_seconds: float
-    """To make them."""
+    """CPU time to simulate these."""
     free_bytes: int | None
     """Free space at the store; None when that is not known."""
 
     def __str__(self) -> str:
         free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:,.1f} GB free)"
         many = "s" if self.threads > 1 else ""
-        left = "" if self.tiles_left == self.tiles else f" ({self.tiles_left} to make)"
+        left = "" if self.tiles_left == self.tiles else f" ({self.tiles_left} to simulate)"
         return (
             f"{self.exposures} exposures, {self.tiles} tiles{left}, {self.raw_bytes / 1e9:,.2f} GB raw, about "
             f"{self.stored_bytes / 1e9:,.2f} GB in the store{free}; at most {self.peak_bytes / 1e6:,.0f} MB of memory "
@@ -93,10 +93,10 @@ class RunEstimate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What tiles of a plan cost on this machine."""
+    """Cost of the tiles of a plan on this machine."""
 
     tiles: int
-    """How many were measured."""
+    """Number of measured tiles."""
     sample_seconds: float
     """CPU seconds per pixel and group, computing and encoding."""
     stored_fraction: float
@@ -106,7 +106,7 @@ class Measured:
 def measure_tiles(
     plan: Plan, rows: Iterable[int] | None = None, *, most: int = 3, patience: float = 20.0
 ) -> Measured | None:
-    """Compute a few tiles of a plan in this process and encode them, to learn what they cost.
+    """Measure the cost of a plan: compute and encode a few of its tiles in this process.
 
     Parameters
     ----------
@@ -115,12 +115,12 @@ def measure_tiles(
     most
         How many tiles.
     patience
-        Begin no other tile so many seconds after the first, whose time is that of compiling the kernels, too.
+        Seconds after the first tile (which includes compiling the kernels) after which no other is begun.
 
     Returns
     -------
     Measured or None
-        None when no tile could be computed; the run itself will say why.
+        None when no tile could be computed; the run itself reports the reason.
     """
     chosen = list(range(len(plan)) if rows is None else rows)
     began = time.monotonic()
@@ -170,7 +170,7 @@ def estimate_run(
     finished
         {row: tiles} that are in the store already.
     measured
-        What tiles cost; default what they cost where the constants were set.
+        Cost of the tiles; default the cost on the machine where the constants were set.
     """
     chosen = list(range(len(plan))) if rows is None else [int(row) for row in rows]
     grids = [plan.grid(row) for row in chosen]
@@ -201,12 +201,12 @@ def estimate_run(
 
 
 def stored_fraction(groups: int) -> float:
-    """Return the stored bytes per raw byte to be expected of ramps of so many groups."""
+    """Return the expected stored bytes per raw byte of ramps with this number of groups."""
     return STORED_FRACTIONS[max(n for n in STORED_FRACTIONS if n <= max(groups, 1))]
 
 
 def cache_bytes(plan: Plan, rows: Iterable[int]) -> int:
-    """Return what the caches of a process may hold together while it computes some exposures."""
+    """Return how many bytes the caches of a process may keep together while it computes some exposures."""
     unfilled = {name: CACHES[name].limit for name in CACHE_USERS}
     for row in rows:
         spec = plan.spec(row)
@@ -217,7 +217,7 @@ def cache_bytes(plan: Plan, rows: Iterable[int]) -> int:
 
 
 def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
-    """Return what a thread needs for the largest part of the tiles of some exposures."""
+    """Return the bytes that a thread needs for the largest part of the tiles of some exposures."""
     parts = {plan.grid(row).part for row in rows}
     return max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
 
@@ -225,7 +225,7 @@ def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
 def check_memory(
     estimate: RunEstimate, limit: int | None, other_remedy: Callable[[int], str] = lambda _room: ""
 ) -> None:
-    """Refuse a run whose processes would outgrow their limit.
+    """Refuse a run whose processes would exceed their memory limit.
 
     Parameters
     ----------
@@ -234,12 +234,12 @@ def check_memory(
     limit
         Bytes that a process may use; None or 0 when there is no limit.
     other_remedy
-        Called with the bytes that a thread may add: names one more way out, or none.
+        Called with the bytes that a thread may add; returns one more remedy, or an empty string.
 
     Raises
     ------
     InputError
-        If the projected peak is larger; says which limit, how many threads, or what else would do.
+        If the projected peak is larger; the message has the limit, the number of threads, and other values that would fit.
     """
     if not limit or estimate.peak_bytes <= limit:
         return
@@ -264,17 +264,17 @@ def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0) -> None
     store_url
         The store.
     replaced
-        Bytes there that the run writes anew.
+        Bytes in the store that the run replaces.
 
     Raises
     ------
     StoreError
-        If what is to be made takes more than the free space.
+        If the tiles to simulate need more than the free space.
     """
     if estimate.free_bytes is None or estimate.stored_bytes_left <= estimate.free_bytes + replaced:
         return
     need, free = estimate.stored_bytes_left / 1e9, (estimate.free_bytes + replaced) / 1e9
     raise StoreError(
-        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to be made need about "
+        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to simulate need about "
         f"{need:,.2f} GB. Choose another place, free {need - free:,.2f} GB, or select fewer exposures."
     )

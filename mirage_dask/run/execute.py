@@ -1,4 +1,4 @@
-"""Run a plan into a store: survey what is there, make what is missing, merge the status."""
+"""Run a plan into a store: compare it with the store, simulate the missing tiles, write the status."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def run_plan(
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
 
-    Tiles that are in the store already, made for the same spec, are left alone; so a run that was killed or failed is
-    resumed by calling this again. The values do not depend on how it is run.
+    Tiles that the store already contains for the same spec are kept; a run that was killed or failed is resumed by
+    calling this again. The values do not depend on the resources.
 
     Parameters
     ----------
     plan
-        The plan or its URL; it is copied into the store unless it lies there.
+        The plan or its URL; it is copied into the store unless it is already there.
     store_url
         Directory of the store, local or any fsspec URL; all workers must see it.
     resources
@@ -64,16 +64,17 @@ def run_plan(
     select
         Names, or a pandas query over the exposure table; default all exposures.
     on_error
-        "record": an exposure that fails is recorded with its traceback, the rest goes on. "raise": stop at the first.
+        "record": an exposure that fails is recorded with its traceback, and the run continues. "raise": stop at the first.
     retries
-        How often a tile is tried again after an operating-system error, such as a network file system that hiccups.
+        How often a tile is tried again after an operating-system error, such as one of a network file system.
     update
-        Accept a store of another plan and simulate again what changed; without, the refusal says what that would be.
+        Accept a store of another plan and simulate again what changed. Otherwise such a store is refused, with a list of
+        what would be simulated again.
     tile_bytes
         Largest tile, bytes of raw data, such as "2MiB": smaller tiles need less memory per thread and make more files.
-        Default 8 MiB, or the tiles of a store that is there, which keeps them. No value depends on it.
+        Default 8 MiB, or the tile size of an existing store, which keeps it. No value depends on it.
     progress
-        True for a display in the notebook or terminal, or subscribers that are called with events (see `run.events`).
+        True for a display in the notebook or terminal, or subscribers called with events (see `run.display.events`).
     performance_report
         Write dask's report of the run (task stream, profiles) into this HTML file. Needs a client or workers, and bokeh
         where the scheduler runs.
@@ -103,8 +104,8 @@ def run_plan(
         comparison, finished = compare(loaded, root, rows)
         if comparison.differs and not update:
             raise StoreError(
-                f"{root.url} holds the simulation of another plan; choose another place, or update it "
-                f"(--update, update=True), which would do this: {'; '.join(comparison.lines)}."
+                f"{root.url} contains the simulation of another plan; choose another place, or update it "
+                f"(--update, update=True), which would mean: {'; '.join(comparison.lines)}."
             )
         estimate = estimate_run(
             loaded,
@@ -157,7 +158,7 @@ class _RunRecorder:
     def run(
         self, executor: Executor, estimate: RunEstimate, comparison: StoreComparison, retries: int
     ) -> RunReport:
-        """Execute what is missing and write the status, also when the run is interrupted."""
+        """Execute the missing tiles and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
         in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
@@ -173,7 +174,7 @@ class _RunRecorder:
                 with memory_watched(executor.memory_used, self.dispatch):
                     executor.execute(ranges, per_block, handle, self.record)
         except BaseException:
-            with suppress(MirageDaskError):  # the disk may be full: the commit records tell it all the same
+            with suppress(MirageDaskError):  # the disk may be full; the commit records have the status too
                 self.store.finish(self.done, self.failures)
             raise
         self.store.finish(self.done, self.failures)

@@ -1,7 +1,7 @@
-"""FITS files out of a store: a task per file, on any dask client, in threads or in a plain loop.
+"""Export of FITS files from a store: a task per file, on any dask client, in threads or in a plain loop.
 
 A file holds one datatype of one exposure, or of a segment of a large one. Files do not depend on each other. Each appears
-under its name only when it is whole, so that an export that was stopped continues where it was. What is returned is a
+under its name only when it is complete, so that an export that was stopped continues where it was. A task returns a
 `FileResult` per file.
 """
 
@@ -43,16 +43,16 @@ from mirage_dask.store.simulation import SimulationStore
 Values = TypeVar("Values")
 
 DATATYPES = {"raw": ("raw",), "linear": ("linear",), "both": ("raw", "linear")}
-"""The files that are made of an exposure, by what is asked for."""
+"""Datatypes of the files of an exposure, by the value of the argument."""
 
 FILE_NAMES = {"raw": uncal_name, "linear": linear_name}
 PIXEL_BYTES = {"raw": 2, "linear": 5}
 """Bytes of a file per pixel and group."""
 
 PROCESS_BYTES = 430_000_000
-"""What a process holds that writes raw files (measured: 390 MB) ..."""
+"""Memory of a process that writes raw files (measured: 390 MB) ..."""
 THREAD_BYTES = 100_000_000
-"""... and what each of its threads adds at most, whatever the size of the files (measured: 50 to 80 MB)."""
+"""... and the most that each of its threads adds, for files of any size (measured: 50 to 80 MB)."""
 
 CALIBRATE_FILE = "calibrate.env"
 
@@ -65,7 +65,7 @@ class ExportReport:
     written: tuple[str, ...]
     """File names."""
     skipped: tuple[str, ...]
-    """Files that were there already, made from the same specs."""
+    """Files that existed already, made from the same specs."""
     failed: tuple[tuple[str, str], ...]
     """(exposure, reason)."""
     bytes_written: int
@@ -120,7 +120,7 @@ class ExportHandle(RunHandle):
                 error, trace, fatal = str(problem), traceback.format_exc(), True
             except (
                 Exception
-            ) as problem:  # whatever it is, it concerns this file: recorded, and the rest goes on
+            ) as problem:  # any error concerns this file only: it is recorded, and the export continues
                 error, trace = error_line(problem), traceback.format_exc()
             seconds = time.perf_counter() - began
             yield FileResult(row, number, seconds, None, error, trace, fatal, outcome=outcome, size=size)
@@ -131,8 +131,8 @@ class ExportHandle(RunHandle):
         (datatype, segment), path = self.files(plan, row)[number], self.path(plan, row, number)
         if not path.parent.is_dir():
             raise StoreError(
-                f"A worker on {platform.node()} finds no directory {self.directory}; export to one that all workers see, "
-                "or without them."
+                f"A worker on {platform.node()} does not find the directory {self.directory}; export to one that all "
+                "workers see, or without workers."
             )
         if not self.overwrite and is_current(path, spec, segment):
             return "skipped", 0
@@ -239,7 +239,7 @@ def export_store(
         Where it is done; the unit of work is a file. A process needs 430 MB and 100 MB per thread for raw files of any size,
         and for linear files what a run needs.
     progress
-        Called after each file with (how many files are done, as text; bytes of them; bytes of all).
+        Called after each file with (number of files done, as text; their bytes; bytes of all files).
 
     Returns
     -------

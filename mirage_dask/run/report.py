@@ -1,4 +1,4 @@
-"""What a run returns, and the error it raises when it was told not to go on."""
+"""The report that a run returns, and the error that it raises when it stops."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mirage_dask.store.status import Failure
 
 
 class RunError(MirageDaskError):
-    """A tile could not be simulated and the run was told to stop, or the scheduler was lost."""
+    """A tile could not be simulated and on_error is "raise", or the scheduler was lost."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class RunReport:
     skipped: int
     """Of those, complete before the run began."""
     done: int
-    """Complete now, the skipped ones included."""
+    """Complete now, including the skipped ones."""
     failures: tuple[Failure, ...]
     """One per failed tile."""
     tiles: int
@@ -31,7 +31,7 @@ class RunReport:
     raw_bytes: int
     """Raw data written by this run."""
     stored_bytes: int
-    """The same as it lies in the store."""
+    """Its size in the store."""
     seconds: float
 
     @property
@@ -47,7 +47,7 @@ class RunReport:
     def __str__(self) -> str:
         ratio = f", stored at {self.raw_bytes / self.stored_bytes:.2f}:1" if self.stored_bytes else ""
         text = (
-            f"{self.done} of {self.exposures} exposures complete in {self.store_url} ({self.skipped} were so before); "
+            f"{self.done} of {self.exposures} exposures complete in {self.store_url} ({self.skipped} before this run); "
             f"{self.tiles} tiles, {self.raw_bytes / 1e6:,.0f} MB of raw data in {self.seconds:.1f} s{ratio}."
         )
         if self.failed:

@@ -1,4 +1,4 @@
-"""How large a simulation is, said before it runs."""
+"""The size of a simulation before it runs."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from mirage_dask.store.root import StoreRoot
 
 @dataclass(frozen=True, repr=False)
 class PlanSummary:
-    """How large a simulation is, before it runs."""
+    """The size of a simulation before it runs."""
 
     exposures: int
     """Detector exposures that will be simulated."""
     unsupported: int
-    """Rows of the table that cannot be simulated; the column `reason` says why."""
+    """Rows of the table that cannot be simulated; the column `reason` has the cause."""
     statuses: dict[str, int]
-    """Rows of the table by what becomes of them; with a store, by what it holds of them: done, partial, changed, new."""
+    """Number of rows by status; with a store, by how much of them it contains: done, partial, changed, new."""
     tiles: int
     """Units of computing and writing."""
     tile_bytes: int
-    """Largest of them, bytes of raw data."""
+    """Largest tile, bytes of raw data."""
     tiles_left: int
-    """Of those, not in the store yet."""
+    """Tiles that are not in the store yet."""
     tasks: int
-    """What dask is given: a task makes a few tiles."""
+    """Tasks for dask; a task simulates a few tiles."""
     graph_bytes: int
-    """The graph as it is sent to the scheduler, measured; the largest where a run is submitted in parts."""
+    """Measured size of the graph that is sent to the scheduler; the largest one where a run is submitted in parts."""
     submissions: int
-    """Parts in which it is submitted: one, unless it has more tasks than a scheduler holds well."""
+    """Number of parts in which it is submitted: one, unless it has too many tasks for a scheduler."""
     raw_bytes: int
     stored_bytes: int
     """Expected size of the store."""
@@ -48,21 +48,21 @@ class PlanSummary:
     memory: int
     """Most memory of a process with one thread, bytes."""
     thread_memory: int
-    """Of that, what each further thread adds."""
+    """Part of it that each further thread adds."""
     cpu_seconds: float
     """For the tiles left, on this machine if `measured_tiles` is not 0."""
     measured_tiles: int
-    """How many tiles were computed to learn what one costs."""
+    """Number of tiles that were computed to measure the cost of one."""
     workers: int
-    """Workers, of one thread each, that `seconds` is for."""
+    """Number of workers, of one thread each, for `seconds`."""
     seconds: float
-    """Wall time that so many workers need, if they have a core each."""
+    """Wall time with this number of workers, if each has a core."""
     changes: tuple[str, ...]
-    """What a run into the store keeps and makes again, and why."""
+    """What a run into the store keeps, what it simulates again, and why."""
     references: dict[str, str]
-    """Where each kind of reference data comes from."""
+    """Source of each type of reference data."""
     url: str
-    """Where the plan lies."""
+    """Place of the plan."""
 
     def __repr__(self) -> str:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
@@ -85,7 +85,7 @@ def summarise(
     measure: bool = True,
     progress: Progress | None = None,
 ) -> PlanSummary:
-    """Return how large the run of a plan is.
+    """Return the size of the run of a plan.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def summarise(
     InputError
         If the selection or the size of tiles cannot be used.
     StoreError
-        If something else than a simulation lies at `out`, or its tiles are others.
+        If something other than a simulation exists at `out`, or its tiles have another size.
     """
     root = None if out is None else StoreRoot.read(out)
     plan = tiled(plan, root, tile_bytes)

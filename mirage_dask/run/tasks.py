@@ -1,7 +1,7 @@
-"""Missing tiles cut into tasks, and what a worker does with one.
+"""Missing tiles cut into tasks, and how a worker executes one.
 
-A task is a few consecutive tiles of an exposure: enough work that dask's cost per task does not show, few enough that every
-thread has several. What travels to a worker is a `RunHandle` and three integers per task; what comes back is a `TileResult`
+A task is a few consecutive tiles of an exposure: enough work that the overhead of dask per task is negligible, few enough
+that every thread has several tasks. A worker receives a `RunHandle` and three integers per task, and returns a `TileResult`
 per tile, never an array.
 """
 
@@ -46,17 +46,17 @@ TileRanges = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class RunHandle:
-    """What every task of a run carries."""
+    """What every task of a run contains."""
 
     store_url: str
     plan_digest: str
     run: int
-    """Differs between runs, so that a scheduler never takes a task for one it has done."""
+    """Differs between runs, so that a scheduler never reuses the result of another run."""
     retries: int = 2
     own_process: bool = False
     """The process belongs to dask: its settings may be changed."""
     check: bool = False
-    """Nothing is written: what is stored is compared with what is computed."""
+    """Nothing is written: stored values are compared with computed ones."""
 
     def results(self, row: int, first: int, stop: int) -> Iterator[TileResult]:
         """Yield the result of each tile of a range, made in this process."""
@@ -82,17 +82,17 @@ class TileResult:
     tile: int
     seconds: float
     commit: Commit | None
-    """None when it failed."""
+    """None when the tile failed."""
     error: str = ""
     trace: str = ""
     fatal: bool = False
-    """The store itself cannot be used: no other tile would fare better."""
+    """The store itself cannot be used: every other tile would fail too."""
 
 
 def missing_tile_ranges(
     plan: Plan, rows: Sequence[int], done: Mapping[int, Mapping[int, Commit]], *, threads: int
 ) -> tuple[TileRanges, int]:
-    """Cut what is missing into tasks.
+    """Cut the missing tiles into tasks.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def missing_tile_ranges(
     done
         Finished tiles, as `SimulationStore.survey` gives them.
     threads
-        Threads that will work, in all processes; each should get several tasks.
+        Threads in all processes; each should get several tasks.
 
     Returns
     -------
@@ -125,7 +125,7 @@ def missing_tile_ranges(
 
 
 def submissions(ranges: TileRanges, per_block: int) -> list[TileRanges]:
-    """Split a run into parts that are submitted one after the other, for a scheduler holds only so many tasks well."""
+    """Split a run into parts that are submitted one after the other, because a scheduler slows down with too many tasks."""
     most = max(min(MOST_BLOCKS, MOST_TILE_RANGES // per_block), 1) * per_block
     return [ranges[start : start + most] for start in range(0, len(ranges), most)]
 
@@ -142,7 +142,7 @@ def open_store(store_url: str, plan_digest: str) -> SimulationStore:
 
 @lru_cache(maxsize=1)
 def settle() -> None:
-    """Set up a worker process: dask has the threads, zarr gets few of its own."""
+    """Configure a worker process: few threads for zarr, because dask has its own."""
     import zarr
 
     zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
@@ -170,7 +170,7 @@ def run_tile_range(row: int, first: int, stop: int, handle: RunHandle) -> Iterat
             return
         except (
             Exception
-        ) as error:  # whatever it is, it concerns this exposure: recorded, and the rest goes on
+        ) as error:  # any error concerns this exposure only: it is recorded, and the run continues
             cause = error.__cause__ if isinstance(error, _NotComputedError) and error.__cause__ else error
             commit, problem, trace = None, error_line(cause), "".join(traceback.format_exception(cause))
         yield TileResult(row, tile, time.perf_counter() - began, commit, problem, trace)
@@ -182,7 +182,7 @@ def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDA
     Raises
     ------
     _NotComputedError
-        Instead of any error of the simulation, to tell it from those of the store.
+        Instead of any error of the simulation, to distinguish it from those of the store.
     """
     for window in plan.grid(row).parts(tile):
         try:
@@ -193,7 +193,7 @@ def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDA
 
 
 def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call again after an operating-system error, which may pass; any other error would only come again."""
+    """Call a function again after an operating-system error, which may be temporary, unlike any other error."""
     for attempt in range(retries + 1):
         try:
             return function(*arguments)
@@ -205,7 +205,7 @@ def _retrying(retries: int, function: Callable[..., Any], *arguments: Any) -> An
 
 
 def error_line(error: BaseException) -> str:
-    """Return an error as one line: its type and what it says."""
+    """Return an error as one line: its type and its message."""
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 

@@ -1,7 +1,7 @@
-"""Which tiles a run has: those of the store, those that were asked for, and those that would fit a worker.
+"""The tiles of a run: those of the store, those of the argument, and the largest that would fit a worker.
 
-The size of a tile is that of the largest part of it, the box that is computed at once (see `store.tiles`). Smaller ones need
-less memory per thread and make more files; no value depends on them. A store keeps the tiles that it was begun with.
+The size of a tile is that of its largest part, the box that is computed at once (see `store.tiles`). Smaller tiles need less
+memory per thread and make more files; no value depends on them. A store keeps the tiles that it was created with.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mirage_dask.store.root import StoreRoot
 
 
 def tiled(plan: Plan, root: StoreRoot | None, tile_bytes: str | int | None) -> Plan:
-    """Return a plan in the tiles that a run into a store will have.
+    """Return a plan with the tiles of a run into a store.
 
     Parameters
     ----------
@@ -25,8 +25,8 @@ def tiled(plan: Plan, root: StoreRoot | None, tile_bytes: str | int | None) -> P
     root
         Root of the store, which need not exist; None when the store is not known.
     tile_bytes
-        What was asked for: bytes of raw data of the largest tile, or a text such as "2MiB". None takes the tiles of the
-        store, or those of the plan for a new one.
+        Bytes of raw data of the largest tile, or a text such as "2MiB". None takes the tiles of the store, or those of the
+        plan for a new one.
 
     Raises
     ------
@@ -39,14 +39,14 @@ def tiled(plan: Plan, root: StoreRoot | None, tile_bytes: str | int | None) -> P
     existing = None if root is None else root.tile_bytes
     if root is not None and wanted is not None and existing is not None and wanted != existing:
         raise StoreError(
-            f"{root.url} has tiles of {binary_size(existing)}, not {binary_size(wanted)}; they are its files and keep their "
-            "size. Go on with them (leave tile_bytes, --tile-bytes, out), or choose another place."
+            f"{root.url} has tiles of {binary_size(existing)}, not {binary_size(wanted)}; a store keeps its tiles, which "
+            "are its files. Leave tile_bytes (--tile-bytes) out to use them, or choose another place."
         )
     return plan.with_tile_bytes(existing or wanted or plan.tile_bytes)
 
 
 def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:
-    """Return the largest size of tiles, the plan's halved again and again, with which a thread stays within its room.
+    """Return the largest tile size, the plan's halved repeatedly, with which a thread stays within its memory.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None
 
 
 def smaller_tiles(plan: Plan, rows: Iterable[int], room: int, *, store_exists: bool) -> str:
-    """Say which smaller tiles would do; empty when none would.
+    """Return a remedy that names smaller tiles that would fit; an empty string when none would.
 
     Parameters
     ----------
@@ -79,11 +79,11 @@ def smaller_tiles(plan: Plan, rows: Iterable[int], room: int, *, store_exists: b
     room
         Bytes that a thread may add to its process.
     store_exists
-        The store is there, so that its tiles cannot be others.
+        The store exists, so that its tiles are fixed.
     """
     tiles = fitting_tile_bytes(plan, rows, room)
     if tiles is None:
         return ""
-    place = " and another place, for a store keeps its tiles" if store_exists else ""
+    place = " and another place, because a store keeps its tiles" if store_exists else ""
     size = binary_size(tiles)
     return f"choose smaller tiles (tile_bytes='{size}', --tile-bytes {size}){place}"

@@ -1,7 +1,7 @@
-"""Does a store hold what its own plan gives? Finished tiles are computed again and compared, value by value.
+"""Verification of a store: finished tiles are computed again from its plan and compared, value by value.
 
-Nothing but the store is read: its plan holds specs, sources and references. A checksum (`SimulationStore.verify`) tells
-whether a file changed since it was written; only this tells whether it was written right, by another machine or version.
+Only the store is read: its plan contains specs, sources and references. A checksum (`SimulationStore.verify`) shows whether
+a file changed after it was written; only this shows whether another machine or version computed other values.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of a check."""
+    """Outcome of a verification."""
 
     store_url: str
     made_by: str
@@ -36,18 +36,18 @@ class Verification:
     tiles: int
     """Finished tiles of the selected exposures."""
     checked: int
-    """Of those, how many were compared."""
+    """Number of these that were compared."""
     damages: tuple[TileMismatch, ...]
     seconds: float
 
     @property
     def ok(self) -> bool:
-        """Whether every tile that was checked is right."""
+        """Whether every checked tile is correct."""
         return not self.damages
 
     @property
     def exposures(self) -> tuple[str, ...]:
-        """Names of exposures with a tile that is not right, each once."""
+        """Names of exposures with an incorrect tile, each once."""
         return tuple(dict.fromkeys(damage.exposure for damage in self.damages))
 
 
@@ -60,14 +60,14 @@ def verify_store(
     resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compute finished tiles of a store again, from the store alone, and compare.
+    """Compute finished tiles of a store again, only from the store, and compare.
 
     Parameters
     ----------
     store
         The store or its URL.
     sample
-        Check at most this many tiles, spread evenly over all; default every tile.
+        Check at most this many tiles, spread evenly; default every tile.
     select
         Names, or a pandas query over the exposure table; default all exposures.
     checksums
@@ -75,7 +75,7 @@ def verify_store(
     resources
         Where it is computed.
     progress
-        Called with (what is being done, how many are done, how many there are).
+        Called with (step, number done, number in all).
 
     Raises
     ------
@@ -91,7 +91,7 @@ def verify_store(
     rows = store.plan.select(select)
     done = store.sample(rows)
     if not done:
-        raise InputError(f"{store.url} holds no finished tile to check; run mirage-dask simulate first.")
+        raise InputError(f"{store.url} contains no finished tile to verify; run mirage-dask simulate first.")
     chosen = done if sample is None else store.sample(rows, most=sample)
     found: list[TileMismatch] = []
 

@@ -15,7 +15,7 @@ import pytest
 from mirage_dask import cli, example_proposal
 from mirage_dask.cli import arguments as options
 from mirage_dask.cli.arguments import check_scheduler
-from mirage_dask.cli.console import duration, plain, say_pairs, say_table, size
+from mirage_dask.cli.console import duration, plain, print_pairs, print_table, size
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, StoreError
 
@@ -91,7 +91,7 @@ def test_scheduler_file_is_explained(tmp_path):
         (InputError(["a: one.", "b: two."]), 2, ["error: a: one.", "error: b: two."]),
         (StoreError("no [store] here"), 2, ["error: no [store] here"]),
         (FileNotFoundError(2, "No such file", "x.xml"), 2, ["error: x.xml: No such file"]),
-        (KeyboardInterrupt(), 130, ["goes on from there"]),
+        (KeyboardInterrupt(), 130, ["same command again to continue"]),
         (ZeroDivisionError("oops"), 1, ["error: ZeroDivisionError: oops", "--debug"]),
     ],
 )
@@ -168,11 +168,11 @@ def test_numbers_for_people():
 
 
 def test_tables_elsewhere_than_a_terminal_are_one_line_per_row(capsys):
-    say_table(["name", "n"], [("x" * 150, 1), ("[b]", 2)], right=["n"])
+    print_table(["name", "n"], [("x" * 150, 1), ("[b]", 2)], right=["n"])
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     assert "[b]" in lines[2]
-    say_pairs([("a", "1"), ("long name", "2\n3")])
+    print_pairs([("a", "1"), ("long name", "2\n3")])
     assert capsys.readouterr().out == "a          1\nlong name  2\n           3\n"
 
 

@@ -73,7 +73,7 @@ def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
     check_memory(estimate_run(plan.with_tile_bytes(named), threads=threads), limit)
     assert estimate_run(plan.with_tile_bytes(2 * named), threads=threads).peak_bytes > limit
     with pytest.raises(
-        InputError, match=f"--tile-bytes {binary_size(named)}.* and another place, for a store keeps"
+        InputError, match=f"--tile-bytes {binary_size(named)}.* and another place, because a store keeps"
     ):
         check_memory(found, limit, partial(remedy, store_exists=True))
 

@@ -48,7 +48,7 @@ def test_a_store_keeps_its_tiles(fake, plan, tmp_path, scheduler):
     whole = run_plan(plan, tmp_path / "whole.zarr", resources=Resources(scheduler=scheduler), tile_bytes=4096)
     assert SimulationStore.open(url).plan.tile_bytes == 4096
     with pytest.raises(
-        StoreError, match=r"has tiles of 4KiB, not 9000B; .* Go on with them .* another place"
+        StoreError, match=r"has tiles of 4KiB, not 9000B; .* Leave tile_bytes .* another place"
     ):
         run_plan(plan, url, resources=Resources(scheduler=scheduler), tile_bytes=9000)
     rest = run_plan(plan, url, resources=Resources(scheduler=scheduler))
@@ -172,7 +172,7 @@ def test_a_broken_display_does_not_end_the_run(fake, plan, tmp_path):
     def broken(event):
         raise RuntimeError("no terminal")
 
-    with pytest.warns(UserWarning, match="no longer told"):
+    with pytest.warns(UserWarning, match="gets no more events"):
         assert run_plan(
             plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"), progress=[broken]
         ).ok

@@ -85,7 +85,7 @@ def test_samples_and_selections(store):
 
 def test_nothing_to_check(fake, plan, tmp_path):
     store = SimulationStore.create(tmp_path / "s.zarr", plan)
-    with pytest.raises(InputError, match="no finished tile to check"):
+    with pytest.raises(InputError, match="no finished tile to verify"):
         verify_store(store)
 
 

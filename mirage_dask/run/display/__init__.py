@@ -1,1 +1,7 @@
-"""What subscribers of a run hear, and how it is shown: terminal and notebook."""
+"""Progress of a run.
+
+`events`   what happens during a run, as values that subscribers are called with
+`tally`    counts events: exposures, bytes, rate, time left
+`terminal` progress in a terminal
+`notebook` progress in a notebook
+"""

@@ -1,7 +1,7 @@
 """What happens during a run, as values that subscribers are called with.
 
 A subscriber is any callable of one event. It runs on the client between two results (`MemoryUsed` also meanwhile, in another
-thread, but never two events at a time), so it should be quick. One that raises is dropped with a warning, for a broken
+thread, but never two events at a time), so it should be quick. One that raises is removed with a warning, because a broken
 display must not end a long run.
 """
 
@@ -23,16 +23,16 @@ class RunStarted:
 
     store_url: str
     exposures: int
-    """Selected exposures, also complete ones."""
+    """Selected exposures, including complete ones."""
     exposures_done: int
-    """Complete already."""
+    """Number of these that are complete already."""
     raw_bytes: int
     """Raw data of all selected exposures."""
     raw_bytes_done: int
-    """Of that, in the store already."""
+    """Part of it that is in the store already."""
     estimate: RunEstimate
     comparison: StoreComparison
-    """What of a store that is there is kept, and what is made again, and why."""
+    """What an existing store keeps, what is simulated again, and why."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class TileDone:
 
 @dataclass(frozen=True)
 class TileFailed:
-    """A tile could not be simulated; the run goes on."""
+    """A tile could not be simulated; the run continues."""
 
     exposure: str
     tile: int
@@ -58,7 +58,7 @@ class TileFailed:
 
 @dataclass(frozen=True)
 class ExposureDone:
-    """The last missing tile of an exposure came in."""
+    """The last missing tile of an exposure is finished."""
 
     exposure: str
     failed: bool
@@ -94,7 +94,7 @@ class EventDispatcher:
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
-        """Tell every subscriber; drop one that raises."""
+        """Call every subscriber; remove one that raises."""
         with self._lock:
             for subscriber in list(self._subscribers):
                 try:
@@ -102,5 +102,5 @@ class EventDispatcher:
                 except Exception as error:
                     self._subscribers.remove(subscriber)
                     warnings.warn(
-                        f"{subscriber!r} is no longer told of progress: it raised {error!r}", stacklevel=2
+                        f"{subscriber!r} gets no more events, because it raised {error!r}", stacklevel=2
                     )

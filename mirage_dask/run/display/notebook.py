@@ -1,6 +1,6 @@
-"""A run in a notebook: one display of HTML below the cell, changed in place.
+"""Progress of a run in a notebook: one HTML display below the cell, updated in place.
 
-It needs nothing but IPython; no widgets, so that it also stays in the saved notebook as it was at the end.
+It needs only IPython and no widgets, so that the saved notebook keeps its last state.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from mirage_dask.run.display.events import Event, ExposureDone, RunFinished, Run
 from mirage_dask.run.display.tally import Tally
 
 SHORTEST = 0.4
-"""Seconds between two changes."""
+"""Seconds between two updates."""
 
 MOST_FAILURES = 5
-"""Failures that are listed; the others are counted."""
+"""Number of failures that are listed; the others are counted."""
 
 
 def in_notebook() -> bool:
-    """Say whether this process is the kernel of a notebook, which shows HTML."""
+    """Return whether this process is the kernel of a notebook, which can show HTML."""
     if "IPython" not in sys.modules:
         return False
     from IPython.core.getipython import get_ipython
@@ -52,10 +52,10 @@ class NotebookProgress:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._handle is not None and self.tally.report is None:
-            self._show("stopped; the same command goes on")
+            self._show("stopped; run the same command again to continue")
 
     def __call__(self, event: Event) -> None:
-        """Count an event and show it, unless the last change was a moment ago."""
+        """Count an event and update the display, at most every `SHORTEST` seconds."""
         self.tally(event)
         if isinstance(event, RunStarted):
             self._lines = [str(event.estimate), *event.comparison.lines]
@@ -76,12 +76,12 @@ class NotebookProgress:
             self._handle.update(content)
 
     def html(self, note: str = "") -> str:
-        """Return what is shown.
+        """Return the HTML of the display.
 
         Parameters
         ----------
         note
-            Why the run is over, when it did not come to its end.
+            Why the run ended early; empty otherwise.
         """
         tally = self.tally
         colour = "#c0392b" if tally.failures or note else "#2a7f62"
@@ -89,9 +89,7 @@ class NotebookProgress:
         if tally.report is None:
             left = tally.seconds_left
             facts += [tally.rate_text, f"{_clock(tally.seconds)} elapsed"]
-            facts += (
-                [] if note else [f"{_clock(left)} left" if left is not None else "time left not known yet"]
-            )
+            facts += [] if note else [f"{_clock(left)} left" if left is not None else "time left unknown"]
         facts += [tally.memory_text] if tally.memory_text else []
         facts += [note] if note else []
         below = [str(tally.report).splitlines()[0]] if tally.report else self._lines

@@ -1,4 +1,4 @@
-"""What a display of a run shows, counted from its events: exposures, bytes, rate, time left, memory, failures."""
+"""Counts the events of a run for a display: exposures, bytes, rate, time left, memory, failures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mirage_dask.run.display.events import (
 from mirage_dask.run.report import RunReport
 
 RATE_SECONDS = 30.0
-"""The rate is that of so many seconds."""
+"""Seconds over which the rate is measured."""
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Tally:
     failures: dict[str, str] = field(default_factory=dict)
     """{exposure: its first error}."""
     report: RunReport | None = None
-    """When the run is over."""
+    """Set at the end of the run."""
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def __call__(self, event: Event) -> None:
@@ -73,7 +73,7 @@ class Tally:
 
     @property
     def rate(self) -> float:
-        """Bytes of raw data per second, lately."""
+        """Recent bytes of raw data per second."""
         if len(self._recent) < 2:
             return 0.0
         (start, before), (_, now) = self._recent[0], self._recent[-1]
@@ -81,7 +81,7 @@ class Tally:
 
     @property
     def fraction(self) -> float:
-        """How much of the raw data is there, 0 to 1."""
+        """Fraction of the raw data that is done, 0 to 1."""
         return self.raw_bytes_done / self.raw_bytes if self.raw_bytes else 1.0
 
     @property

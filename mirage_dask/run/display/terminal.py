@@ -1,4 +1,4 @@
-"""A run in the terminal: exposures, bytes, rate, memory, time left. Written to stderr; stdout is for data."""
+"""Progress of a run in a terminal: exposures, bytes, rate, memory, time left. Written to stderr; stdout is for data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mirage_dask.run.display.tally import Tally
 class TerminalProgress:
     """A subscriber that draws a bar; use it as a context manager, or let `run_plan(progress=True)` do so.
 
-    Where stderr is no terminal (a batch log) a line is printed at the start, per failure and at the end.
+    Where stderr is not a terminal (a batch log), lines are printed at the start, for each failure and at the end.
     """
 
     def __init__(self, console: Console | None = None):

@@ -1,4 +1,4 @@
-"""The executor on a dask client: submissions, results, workers that die, and a local cluster started for a run.
+"""The executor on a dask client: submissions, results, lost workers, and a local cluster started for a run.
 
 It calls `on_result` on the client for every tile, as soon as it is known; an exception from there ends the run.
 """
@@ -86,7 +86,7 @@ class DistributedExecutor(Executor):
             with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
                 arriving = as_completed(submit(), loop=client.loop)
                 for batch in arriving.batches():
-                    # Results that went with their worker are made again, and come again.
+                    # Results that were lost with their worker are computed again, and arrive again.
                     gone = {future.key for future in batch if future.status in ("lost", "pending")}
                     arriving.update([future for future in batch if future.key in gone])
                     present = [future for future in batch if future.key not in gone]
@@ -112,8 +112,8 @@ class DistributedExecutor(Executor):
 def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading.Event]:
     """Cancel the futures and set the event that is yielded when a local cluster stays without workers.
 
-    Workers of other clusters may come back after hours in a queue, and those of an adaptive one when there is work; those of
-    a local cluster that could not be restarted never do, and the run would wait for ever.
+    Workers of other clusters may come back after hours in a queue, and those of an adaptive one when there are tasks; those
+    of a local cluster that could not be restarted never do, and the run would wait forever.
     """
     from distributed import LocalCluster
 
@@ -138,8 +138,8 @@ def _workers_watched(client: Client, held: dict[str, Any]) -> Iterator[threading
 
 
 def _most_adaptive_workers(cluster: Any) -> float:
-    """Return how many workers a cluster may start by itself when there is work; 0 for one that starts none."""
-    adaptive = getattr(cluster, "_adaptive", None)  # what `Cluster.adapt` made; there is no public way to ask
+    """Return how many workers a cluster may start by itself when there are tasks; 0 if it is not adaptive."""
+    adaptive = getattr(cluster, "_adaptive", None)  # made by `Cluster.adapt`; there is no public attribute
     running = getattr(adaptive, "state", "stopped") in ("starting", "running")
     return float(adaptive.maximum) if adaptive is not None and running else 0.0
 
@@ -162,7 +162,7 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     Raises
     ------
     RunError
-        If the scheduler is gone or has forgotten the run.
+        If the scheduler is lost or does not know the run.
     """
     what = (
         f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"

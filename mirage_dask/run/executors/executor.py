@@ -1,4 +1,4 @@
-"""What every executor can do: run tile ranges, and say which threads and how much memory it has for that."""
+"""The interface of executors: run tile ranges, and know the threads and the memory for that."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How much memory the worker nearest to its limit uses, asked now and then beside the run.
+"""The memory that the worker nearest to its limit uses, measured about once a second during a run.
 
-Of a dask client's workers it is what they last told their scheduler; in this process it is its own resident memory. Both
-are asked for in a thread of their own: a scheduler that is slow to answer holds nothing up.
+For the workers of a dask client it is what they last reported to their scheduler; in this process it is its own resident
+memory. Both are read in a separate thread, so that a slow scheduler delays nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from distributed import Client
 
 WATCH_SECONDS = 1.0
-"""Between two questions."""
+"""Seconds between two measurements."""
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def memory_of_workers(client: Client) -> MemoryUsed | None:
     Returns
     -------
     MemoryUsed or None
-        None when there is no worker, or none has told its memory yet.
+        None when there is no worker, or none has reported its memory yet.
     """
     found = []
     for address, worker in known_workers(client).items():
@@ -69,7 +69,7 @@ def memory_watched(
         while not over.is_set():
             try:
                 used = read()
-            except Exception as error:  # the scheduler may be gone: the run itself says so
+            except Exception as error:  # the scheduler may be lost: the run itself reports that
                 logger.info("memory is not known: %r", error)
                 used = None
             with lock:

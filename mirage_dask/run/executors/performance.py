@@ -1,4 +1,4 @@
-"""Dask's performance report of a run: an HTML file with its task stream, profiles and bandwidths."""
+"""Dask's performance report of a run: an HTML file with task stream, profiles and bandwidths."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def check_report(client: Client | None, path: str | os.PathLike[str] | None) -> None:
-    """Refuse a report that could not be written, before the run.
+    """Check before the run that its report can be written.
 
     Raises
     ------
     InputError
-        If there is no client, no folder for the file, or no bokeh where the scheduler is, which draws it.
+        If there is no client, the folder of the file cannot be written, or bokeh is not installed where the scheduler runs.
     """
     if path is None:
         return
@@ -33,7 +33,7 @@ def check_report(client: Client | None, path: str | os.PathLike[str] | None) -> 
     folder = os.path.dirname(os.path.abspath(path))
     if os.path.isdir(path) or not os.access(folder, os.W_OK):
         raise InputError(
-            f"The performance report {path} cannot be written; name a file in a folder that you may write to."
+            f"The performance report {path} cannot be written; name a file in a folder that can be written."
         )
     try:
         client.run_on_scheduler(version, "bokeh")
@@ -46,9 +46,9 @@ def check_report(client: Client | None, path: str | os.PathLike[str] | None) -> 
 
 @contextmanager
 def performance_reported(client: Client | None, path: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Write a report of what the client's scheduler does until the block ends; nothing without a path.
+    """Write a report of the client's scheduler until the block ends; nothing without a path.
 
-    A report that cannot be written in the end (the scheduler was lost) is warned of: the run is worth more.
+    A report that cannot be written at the end (the scheduler was lost) is a warning and does not fail the run.
     """
     if client is None or path is None:
         yield

@@ -33,7 +33,7 @@ class Resources:
     client: Client | str | None = None
     """A dask client, or the address of a scheduler."""
     workers: int | None = None
-    """Start that many local processes of one thread each for this run."""
+    """Start this number of local processes of one thread each for the run."""
     memory: str | int | None = None
     """Memory limit of each of those processes: bytes, or a text such as "2GB"."""
     scheduler: str | None = None

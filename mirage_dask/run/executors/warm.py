@@ -41,10 +41,10 @@ class WarmWorker(WorkerPlugin):
         self.name = f"mirage-warm-{handle.run}"
 
     async def setup(self, worker: Any) -> None:
-        """Warm in a thread, so that the worker goes on answering its scheduler."""
+        """Warm in a thread, so that the worker continues to answer its scheduler."""
         try:
             await asyncio.to_thread(self._warm)
-        except Exception as error:  # the first task will meet it too, and it is recorded there
+        except Exception as error:  # the first task fails with it too, and records it
             logger.info("%s was not warmed: %r", worker.address, error)
 
     def _warm(self) -> None:
@@ -63,5 +63,5 @@ def warmed(client: Client, handle: RunHandle, row: int) -> Iterator[None]:
         if client.status == "running":
             try:
                 client.unregister_worker_plugin(plugin.name)
-            except Exception as error:  # the scheduler may be gone
-                logger.info("%s was not taken back: %r", plugin.name, error)
+            except Exception as error:  # the scheduler may be lost
+                logger.info("%s was not unregistered: %r", plugin.name, error)

@@ -1,4 +1,4 @@
-"""What a client's scheduler knows of its workers."""
+"""The workers of a client, as its scheduler knows them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ ATTEMPTS = 5
 def known_workers(client: Client) -> dict[str, dict[str, Any]]:
     """Return threads, memory limit and metrics of all workers by address.
 
-    A client refreshes its record of the scheduler every two seconds, without workers; an answer that this has run into says
-    that there are workers and has none, and is asked for again.
+    A client refreshes its record of the scheduler every two seconds, without workers. An answer that collides with this has
+    a number of workers but no workers, and is requested again.
     """
     info: Any = {}
     for _ in range(ATTEMPTS):

@@ -210,7 +210,7 @@ def test_a_notebook_is_not_flooded(displays):
     assert [what for what, _ in displays].count("displayed") == 1
     assert 10 < len(displays) <= 2 + 10 / SHORTEST
     assert "10 MB/s" in displays[-2][1]
-    assert "time left not known yet" in displays[0][1]
+    assert "time left unknown" in displays[0][1]
     assert "3 of 4 exposures complete" in displays[-1][1]
 
 
@@ -231,7 +231,7 @@ def test_a_run_that_is_left_says_so(displays):
     with NotebookProgress(Clock()) as shown:
         shown(started())
     assert "time left" not in displays[-1][1]
-    assert "stopped; the same command goes on" in displays[-1][1]
+    assert "stopped; run the same command again to continue" in displays[-1][1]
 
 
 def test_no_notebook_here():

@@ -92,7 +92,7 @@ def test_a_performance_report_that_cannot_be_is_refused(fake, client, plan, tmp_
 
     with pytest.raises(InputError, match=r"made by a dask scheduler; run on a client .*workers=N"):
         run(tmp_path / "run.html", Resources(scheduler="serial"))
-    with pytest.raises(InputError, match="in a folder that you may write to"):
+    with pytest.raises(InputError, match="in a folder that can be written"):
         run(tmp_path / "nowhere" / "run.html", Resources(client=client))
 
     def absent(function, name):

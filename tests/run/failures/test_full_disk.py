@@ -91,7 +91,7 @@ def test_read_only_disk(fake, plan, small_disk):
 def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 1000)
     with pytest.raises(
-        StoreError, match=r"0\.00 GB free, and the 5 tiles to be made need about .* Choose another"
+        StoreError, match=r"0\.00 GB free, and the 5 tiles to simulate need about .* Choose another"
     ):
         run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     assert not (tmp_path / "s.zarr").exists()
