@@ -43,8 +43,8 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_the_variables_of_an_exposure():
-    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "seed"]
-    assert replaceable() == ("cosmic_rays", "dark", "seed")
+    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "transients", "seed"]
+    assert replaceable() == ("cosmic_rays", "dark", "seed", "transients")
     assert all(variable.name == name for name, variable in VARIABLES.items())
     assert [name for name, v in VARIABLES.items() if v.dimensions != RAMP] == ["seed"]
     assert [name for name, v in VARIABLES.items() if v.dtype != np.float32] == ["raw"]
@@ -101,7 +101,7 @@ def test_arguments_of_an_exposure_are_checked_against_the_registry(plan):
     with pytest.raises(InputError) as error:
         exposure(sed=None, raw=np.zeros((2, 3, 48, 64)))
     assert list(error.value.problems) == [
-        f"{name!r} cannot be replaced; the variables that can be are cosmic_rays, dark, seed, slope."
+        f"{name!r} cannot be replaced; the variables that can be are cosmic_rays, dark, seed, slope, transients."
         for name in ("raw", "sed")
     ]
 

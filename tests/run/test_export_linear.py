@@ -109,6 +109,7 @@ def test_the_level_is_where_raw_counts_reach_saturation(case):
         layers=(("background", repr(60_000 * references.pack.meta["mean_gain"] / full_at)),),
         switched=switched_effects(("saturation", "nonlinearity", "bias")),
     )
+    references = open_references(spec, store.plan.url)
     window = Window((0, 1), (0, spec.ngroups), (8, 56), (8, 56))
     found = simulate_window(spec, references, window, want=("linear", "raw"))
     flags = saturation_flags(found["linear"], saturation_level(spec, references.pack, window))

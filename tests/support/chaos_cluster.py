@@ -8,9 +8,12 @@ import logging
 import multiprocessing
 import os
 import socket
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import dask
+
+from mirage_dask.io import files
 
 
 def _scheduler(port: int) -> None:
@@ -46,17 +49,22 @@ def prepare(flag: str, fake: bool) -> None:
 
     if fake:
         fake_exposure.install()
-    write = Path.write_bytes
+    write = files.write_stream
 
-    def write_or_fail(self: Path, content: bytes) -> int:
+    def write_or_fail(url: str, chunks: Callable[[], Iterable[bytes]]) -> int:
         try:
             os.unlink(flag)
         except FileNotFoundError:
-            return write(self, content)
-        write(self, bytes(content)[: len(content) // 2])
-        raise OSError(errno.ENOSPC, "No space left on device")
+            return write(url, chunks)
 
-    Path.write_bytes = write_or_fail  # type: ignore[method-assign]
+        def half() -> Iterator[bytes]:
+            for chunk in chunks():
+                yield bytes(chunk)[: len(chunk) // 2]
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+        return write(url, half)
+
+    files.write_stream = write_or_fail
 
 
 class ChaosCluster:

@@ -172,7 +172,7 @@ def test_the_choice_is_a_function_of_identity_and_seed():
     assert shuffled(spec, 5) == shuffled(replace(spec, name="other", ngroups=9, filter="F356W"), 5)
     assert sorted(shuffled(spec, 20)) == list(range(20))
     orders = {tuple(shuffled(replace(spec, **{key: 7}), 20)) for key in (
-        "seed", "program", "observation", "visit", "exposure", "tile", "dither")}  # fmt: skip
+        "random_seed", "program", "observation", "visit", "exposure", "tile", "dither")}  # fmt: skip
     assert len(orders | {tuple(shuffled(spec, 20))}) == 8
     # Frozen: other numbers here mean other darks for everybody's exposures.
     assert shuffled(spec, 5) == PINNED
