@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,13 @@ class ThreadsExecutor(Executor):
         # Given to this computation alone: dask's registered callbacks belong to the process, and two runs in two threads
         # would take each other's.
         callbacks = [(None, None, None, finished, None)]
-        for number, part in enumerate(submissions(ranges, per_block)):
-            array = task_array(part, per_block, handle, number)
-            array.compute(scheduler="threads", num_workers=self.threads, callbacks=callbacks)
+        pool = ThreadPoolExecutor(self.threads)
+        try:
+            for number, part in enumerate(submissions(ranges, per_block)):
+                array = task_array(part, per_block, handle, number)
+                array.compute(scheduler="threads", pool=pool, callbacks=callbacks)
+        finally:  # a run that has ended, also with an error, writes nothing more
+            pool.shutdown(wait=True, cancel_futures=True)
 
     def memory_used(self) -> MemoryUsed:
         """Return the memory of this process."""
