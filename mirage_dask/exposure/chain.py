@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats, Place, Readout
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout
 from mirage_dask.detector.dark import DarkPlanes, dark_groups
 from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
@@ -224,10 +224,10 @@ class Chain:
 
     def _pink(self, integrations: tuple[int, int]) -> Floats:
         """Return the 1/f noise of the window's rows: (integration, group, row, output * node), DN."""
-        spec, outputs = self.spec, self.outputs
+        outputs = self.outputs
         rows, height = self.rows[1] - self.rows[0], self.extent[0][1] - self.extent[0][0]
-        shape = (integrations[1] - integrations[0], self.groups, rows, spec.amplifiers, outputs.nodes)
-        stripes = np.zeros(shape, np.float32)
+        count = integrations[1] - integrations[0]
+        stripes = np.zeros((count, self.groups, rows, outputs.count, outputs.nodes), np.float32)
         if "pink_noise" in self.on:
             common, own = (
                 np.float32(
@@ -238,18 +238,13 @@ class Chain:
                 for name in ("pink_noise", "output_pink_noise")
             )
             first, stop = outputs.reading(*self.columns)
-            part = (
-                stripes
-                if stop - first == spec.amplifiers
-                else np.zeros((*shape[:3], stop - first, shape[4]), np.float32)
-            )
+            part = np.zeros((count, self.groups, stop - first, rows, outputs.nodes), np.float32)
             pink_rows(
                 self.context.keys.stream("pink"), self.context.readout, integrations[0], self.first,
                 self.rows[0] - self.extent[0][0], height, first, common, own, part,
             )  # fmt: skip
-            if part is not stripes:
-                stripes[:, :, :, first:stop] = part
-        return stripes.reshape(*shape[:3], shape[3] * shape[4])
+            stripes[:, :, :, first:stop] = part.swapaxes(2, 3)
+        return stripes.reshape(count, self.groups, rows, outputs.count * outputs.nodes)
 
     # ---------------------------------------------------------------------------------------------- a box
 
@@ -352,7 +347,7 @@ class Chain:
         charge = self._buffer("charge", self._padded_shape(part), np.float32)
         collect_light(
             self.context.keys.stream("pixel"), self.context.readout, part.box(halo=HALO), "poisson" in self.on, self.seen,
-            self._place(part), charge,
+            self._place(part), self._inside(part), charge,
         )  # fmt: skip
         for name in CHARGES:
             if name in charges:
@@ -368,6 +363,12 @@ class Chain:
             self.target["linear"][self._at(part)] = linear[:, self.first :]
         if "raw" in self.target:
             self.target["raw"][self._at(part)] = raw[:, self.first :]
+
+    def _inside(self, part: _Part) -> Inside:
+        """Return which pixels of a box with its neighbours are read."""
+        top, left = (low for low, _ in part.padded)
+        rows, columns = clipped(part.padded, self.extent)
+        return Inside(rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left)
 
     def _fill_padding(self, part: _Part, charge: Floats) -> None:
         """Let the nearest pixel stand in beyond the edge of the array that is read: columns first, then rows."""
