@@ -9,7 +9,7 @@ from measure import Measurement, cpu_seconds
 
 from mirage_dask.detector import cosmic_rays, dark, pink, read_out
 from mirage_dask.detector import light as light_stage
-from mirage_dask.detector.context import Box, Place, Readout
+from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.instruments import get_readout
@@ -36,12 +36,14 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     start = np.arange(0, 30 * 1001, 30, dtype=np.int32)
     dy, dx = (rng.integers(-5, 6, 30000).astype(np.int8) for _ in range(2))
     electrons = rng.uniform(0, 3000, 30000).astype(F4)
-    stripes = np.zeros((1, groups, ROWS, 4, 32), F4)
+    bands = np.zeros((1, groups, 4, ROWS, 32), F4)
+    stripes = np.zeros((1, groups, ROWS, 128), F4)
     cosmic = np.zeros((1, groups, *light.shape), F4)
     charge = np.zeros_like(cosmic)
     ramp_dark = np.zeros((1, groups, *shape), F4)
     raw, linear = np.zeros((1, groups, *shape), np.uint16), np.zeros((0, 0, 0, 0), F4)
     ipc = np.array([0.976, 0.006, 0.006, 0], F4)
+    every = Inside(0, shape[0] + 2, 0, shape[1] + 2)
     inside, around, place = Box(0, 0, 0), Box(0, -1, -1), Place(0, 0)
     dark_planes = dark.DarkPlanes(rate, bias, sigma, inverse_gain)
     planes = read_out.ReadOutPlanes(inverse_gain, bias, coefficients, full_well)
@@ -49,12 +51,12 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     stamps = cosmic_rays.Stamps(start, dy, dx, electrons)
     parts: dict[str, tuple[Callable[[], object], int]] = {
         "1/f noise": (
-            lambda: pink.pink_rows(KEY, readout, 0, 0, 0, 2048, 0, F4(0.3), F4(0.1), stripes),
+            lambda: pink.pink_rows(KEY, readout, 0, 0, 0, 2048, 0, F4(0.3), F4(0.1), bands),
             COLUMNS,
         ),
         "dark": (
             lambda: dark.dark_groups(
-                KEY, readout, inside, 0, dark_planes, place, F4(37), stripes.reshape(1, groups, ROWS, 128), block.edges,
+                KEY, readout, inside, 0, dark_planes, place, F4(37), stripes, block.edges,
                 block.nodes, ramp_dark,
             ),
             shape[1],
@@ -63,7 +65,7 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
             lambda: cosmic_rays.cosmic_ray_groups(KEY, readout, inside, array, F4(5.76e-6 * 10.7), stamps, cosmic),
             shape[1],
         ),
-        "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, charge), shape[1]),
+        "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, every, charge), shape[1]),
         "adding charge": (lambda: light_stage.add_charge(charge, cosmic), shape[1]),
         "read-out": (
             lambda: read_out.read_out(0, planes, place, ipc, charge, ramp_dark, linear, raw),

@@ -53,6 +53,15 @@ class Place(NamedTuple):
     column: int
 
 
+class Inside(NamedTuple):
+    """The part of an array (row, column) that holds pixels which are read: half-open ranges; the rest is padding."""
+
+    first_row: int
+    last_row: int
+    first_column: int
+    last_column: int
+
+
 class Pack(Protocol):
     """What effects use of a reference pack (`mirage_dask.reference.packs.pack.ReferencePack`)."""
 

@@ -24,7 +24,7 @@ from mirage_dask.detector.random.poisson import FEW, draw_row, prepare_row
 
 
 @kernel
-def collect_light(key, readout, box, poisson, light, place, charge):
+def collect_light(key, readout, box, poisson, light, place, inside, charge):
     """Fill `charge` with the electrons of static light.
 
     Parameters
@@ -40,10 +40,14 @@ def collect_light(key, readout, box, poisson, light, place, charge):
         Scene x response, e-/s.
     place : Place
         Of the box in `light`.
+    inside : Inside
+        The pixels of `charge` that are read; the others are left as they are.
     charge : float32, (integrations, groups, rows, columns)
         Electrons of each group.
     """
-    integrations, groups, rows, n = charge.shape
+    integrations, groups = charge.shape[:2]
+    n = inside.last_column - inside.first_column
+    x0 = box.column + inside.first_column
     w0 = np.empty(n, np.uint32)
     w1 = np.empty(n, np.uint32)
     w2 = np.empty(n, np.uint32)
@@ -59,8 +63,8 @@ def collect_light(key, readout, box, poisson, light, place, charge):
     tails = np.empty(n + 1, np.int32)
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
-    for r in range(rows):
-        rate = light[place.row + r, place.column : place.column + n]
+    for r in range(inside.first_row, inside.last_row):
+        rate = light[place.row + r, place.column + inside.first_column : place.column + inside.last_column]
         for k in range(2 if readout.groupgap > 0 else 1):
             seconds = readout.tframe * f4(readout.groupgap + 1 if k else 1)
             for i in range(n):
@@ -72,14 +76,14 @@ def collect_light(key, readout, box, poisson, light, place, charge):
             for i in range(n):
                 collected[i] = f4(0)
             for g in range(groups):
-                inside = charge[t, g, r]
+                target = charge[t, g, r, inside.first_column : inside.last_column]
                 for f in range(nframes):
                     read = g * nframes + f
                     k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
                     if poisson:
                         if read & 1 == 0:
                             philox_row(
-                                key.k0, key.k1, SLOT_PHOTONS, box.column, box.row + r, read >> 1,
+                                key.k0, key.k1, SLOT_PHOTONS, x0, box.row + r, read >> 1,
                                 box.integration + t, n, w0, w1, w2, w3,
                             )  # fmt: skip
                         a = w2 if read & 1 else w0
@@ -93,12 +97,12 @@ def collect_light(key, readout, box, poisson, light, place, charge):
                             collected[i] += mean[k, i]
                     if f == 0:
                         for i in range(n):
-                            inside[i] = collected[i]
+                            target[i] = collected[i]
                     else:
                         for i in range(n):
-                            inside[i] += collected[i]
+                            target[i] += collected[i]
                 for i in range(n):
-                    inside[i] *= weight
+                    target[i] *= weight
 
 
 @kernel

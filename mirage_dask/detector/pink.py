@@ -29,7 +29,7 @@ from numba import float32 as f4
 from numba import uint32
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.detector.random.normal import normal
+from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox
 
 NODE = 16
@@ -73,28 +73,53 @@ def _drift(k0, k1, time, stream, integration, nodes, values):
 
 
 @inline
-def _add_row(k0, k1, time, stream, integration, nodes, scale, slow_nodes, slow_values, work, out):
-    """Add one stream's values of one row to `out[:nodes]`."""
+def _add_rows(
+    key,
+    time,
+    rows,
+    stream,
+    integration,
+    nodes,
+    scale,
+    slow_nodes,
+    slow_values,
+    words,
+    values,
+    tails,
+    work,
+    out,
+):
+    """Add one stream's values of consecutive rows from `time` on to `out[:rows, :nodes]`.
+
+    The random words of all rows are drawn together: a row of a small array has too few for the compiler's vectors.
+    """
     tag = uint32(stream << 8)
-    blocks = max(nodes // 2, 1)
-    for i in range(blocks):
-        a, b, c, d = philox(k0, k1, time, tag | uint32(i), 1, integration)
-        work[4 * i] = normal(a)
-        work[4 * i + 1] = normal(b)
-        work[4 * i + 2] = normal(c)
-        work[4 * i + 3] = normal(d)
-    first = 0
-    level = nodes
-    shift = 0
-    while level > 0:
+    for block in range(max(nodes // 2, 1)):
+        counter = tag | uint32(block)
+        for r in range(rows):
+            a, b, c, d = philox(key.k0, key.k1, time + r, counter, 1, integration)
+            words[0, r] = a
+            words[1, r] = b
+            words[2, r] = c
+            words[3, r] = d
+        for j in range(4):
+            normal_row(words[j], rows, values[4 * block + j], tails)
+    for r in range(rows):
+        for j in range(work.size):
+            work[j] = values[j, r]
+        target = out[r]
+        first = 0
+        level = nodes
+        shift = 0
+        while level > 0:
+            for i in range(nodes):
+                target[i] += scale * work[first + (i >> shift)]
+            first += level
+            level >>= 1
+            shift += 1
+        drift = scale * _drift(key.k0, key.k1, time + r, stream, integration, slow_nodes, slow_values)
         for i in range(nodes):
-            out[i] += scale * work[first + (i >> shift)]
-        first += level
-        level >>= 1
-        shift += 1
-    drift = scale * _drift(k0, k1, time, stream, integration, slow_nodes, slow_values)
-    for i in range(nodes):
-        out[i] += drift
+            target[i] += drift
 
 
 @kernel
@@ -116,34 +141,36 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
         First output.
     common, own : float32
         Standard deviation per octave of the common and of each output's noise.
-    out : float32, (integrations, groups, rows, outputs, nodes)
+    out : float32, (integrations, groups, outputs, rows, nodes)
         In the unit of `common`, in the order in which the output reads its pixels.
     """
-    integrations, groups, rows, outputs, nodes = out.shape
-    work = np.empty(max(2 * nodes, 4), np.float32)
-    shared = np.empty(nodes, np.float32)
+    integrations, groups, outputs, rows, nodes = out.shape
+    length = max(2 * nodes, 4)
+    words = np.empty((4, rows), np.uint32)
+    values = np.empty((length, rows), np.float32)
+    tails = np.empty(rows + 1, np.int32)
+    work = np.empty(length, np.float32)
+    shared = np.empty((rows, nodes), np.float32)
     slow_nodes = np.empty((1 + output0 + outputs, SLOWEST + 1), np.int64)
     slow_values = np.zeros((1 + output0 + outputs, SLOWEST + 1, 2), np.float32)
     weight = f4(1) / f4(readout.nframes)
     for t in range(integrations):
         slow_nodes[:] = -1
         for g in range(first_group, groups):
-            for r in range(rows):
-                out[t, g, r] = f4(0)
+            out[t, g] = f4(0)
             for f in range(readout.nframes):
-                frame = g * (readout.nframes + readout.groupgap) + f
-                for r in range(rows):
-                    time = frame * (rows_of_frame + 1) + row0 + r
-                    shared[:] = f4(0)
-                    _add_row(
-                        key.k0, key.k1, time, 0, integration + t, nodes, common * weight, slow_nodes, slow_values, work,
-                        shared,
-                    )  # fmt: skip
-                    for s in range(outputs):
-                        target = out[t, g, r, s]
+                time = (g * (readout.nframes + readout.groupgap) + f) * (rows_of_frame + 1) + row0
+                shared[:] = f4(0)
+                _add_rows(
+                    key, time, rows, 0, integration + t, nodes, common * weight, slow_nodes, slow_values, words, values,
+                    tails, work, shared,
+                )  # fmt: skip
+                for s in range(outputs):
+                    target = out[t, g, s]
+                    for r in range(rows):
                         for i in range(nodes):
-                            target[i] += shared[i]
-                        _add_row(
-                            key.k0, key.k1, time, 1 + output0 + s, integration + t, nodes, own * weight, slow_nodes,
-                            slow_values, work, target,
-                        )  # fmt: skip
+                            target[r, i] += shared[r, i]
+                    _add_rows(
+                        key, time, rows, 1 + output0 + s, integration + t, nodes, own * weight, slow_nodes, slow_values,
+                        words, values, tails, work, target,
+                    )  # fmt: skip

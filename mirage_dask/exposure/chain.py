@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats, Place, Readout
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout
 from mirage_dask.detector.dark import DarkPlanes, dark_groups
 from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
@@ -158,7 +158,7 @@ class Chain:
         self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
-        self._spare: dict[str, Floats] = {}
+        self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         box = self.rows, self.columns
         if self.needs_dark:
             planes = read_planes(self.pack, self.on, ("dark", "read-out"), box, self.frame.array)
@@ -224,10 +224,10 @@ class Chain:
 
     def _pink(self, integrations: tuple[int, int]) -> Floats:
         """Return the 1/f noise of the window's rows: (integration, group, row, output * node), DN."""
-        spec, outputs = self.spec, self.outputs
+        outputs = self.outputs
         rows, height = self.rows[1] - self.rows[0], self.extent[0][1] - self.extent[0][0]
-        shape = (integrations[1] - integrations[0], self.groups, rows, spec.amplifiers, outputs.nodes)
-        stripes = np.zeros(shape, np.float32)
+        count = integrations[1] - integrations[0]
+        stripes = np.zeros((count, self.groups, rows, outputs.count, outputs.nodes), np.float32)
         if "pink_noise" in self.on:
             common, own = (
                 np.float32(
@@ -238,18 +238,13 @@ class Chain:
                 for name in ("pink_noise", "output_pink_noise")
             )
             first, stop = outputs.reading(*self.columns)
-            part = (
-                stripes
-                if stop - first == spec.amplifiers
-                else np.zeros((*shape[:3], stop - first, shape[4]), np.float32)
-            )
+            part = np.zeros((count, self.groups, stop - first, rows, outputs.nodes), np.float32)
             pink_rows(
                 self.context.keys.stream("pink"), self.context.readout, integrations[0], self.first,
                 self.rows[0] - self.extent[0][0], height, first, common, own, part,
             )  # fmt: skip
-            if part is not stripes:
-                stripes[:, :, :, first:stop] = part
-        return stripes.reshape(*shape[:3], shape[3] * shape[4])
+            stripes[:, :, :, first:stop] = part.swapaxes(2, 3)
+        return stripes.reshape(count, self.groups, rows, outputs.count * outputs.nodes)
 
     # ---------------------------------------------------------------------------------------------- a box
 
@@ -266,8 +261,8 @@ class Chain:
                 self.target["dark"][self._at(part)] = dark[:, self.first :]
             if self.needs_light:
                 self._read_out(part, charges, dark)
-        for name in charges:
-            self._clear(name)
+        for name in charges.keys() - self.given.keys():
+            self._clear(name, part)
 
     def _at(self, part: _Part) -> tuple[slice, slice, slice, slice]:
         """Return the place of a box in the results."""
@@ -294,41 +289,47 @@ class Chain:
             if effect.stage == "charge" and effect.variable == name and effect.name in self.on:
                 charge = self._zeros(name if found is None else effect.name, part)
                 if effect.function()(self.context, box, charge):
-                    found = self._sum(found, charge, effect.name)
+                    found = self._sum(found, charge, effect.name, part)
         if name == "transients":
             for number, layer in enumerate(self.light.varying):
                 charge = self._zeros(name if found is None else f"layer {number}", part)
                 if add_varying_light(
                     self.context, self.frame, layer, box, self.response, self._place(part), charge
                 ):
-                    found = self._sum(found, charge, f"layer {number}")
+                    found = self._sum(found, charge, f"layer {number}", part)
         return found
 
-    def _sum(self, found: Floats | None, charge: Floats, spare: str) -> Floats:
+    def _sum(self, found: Floats | None, charge: Floats, name: str, part: _Part) -> Floats:
         if found is None:
             return charge
         add_charge(found, charge)
-        self._clear(spare)
+        self._clear(name, part)
         return found
 
     def _zeros(self, name: str, part: _Part) -> Floats:
-        """Return an array of zeros for a box with its neighbours: memory that is used again."""
-        (top, bottom), (left, right) = part.padded
-        shape = (part.count, self.groups, bottom - top, right - left)
-        if name not in self._spare or self._spare[name].shape != shape:
-            self._spare[name] = np.zeros(shape, np.float32)
-        return self._spare[name]
+        """Return an array of zeros for a box with its neighbours; who fills it clears it again."""
+        return self._buffer(f"charge of {name}", self._padded_shape(part), np.float32)
 
-    def _clear(self, name: str) -> None:
-        if name in self._spare:
-            self._spare[name].fill(0)
+    def _clear(self, name: str, part: _Part) -> None:
+        self._zeros(name, part).fill(0)
+
+    def _padded_shape(self, part: _Part) -> tuple[int, int, int, int]:
+        (top, bottom), (left, right) = part.padded
+        return part.count, self.groups, bottom - top, right - left
+
+    def _buffer(self, name: str, shape: tuple[int, ...], kind: type[np.generic]) -> NDArray[Any]:
+        """Return an array, zero at first, that boxes use in turn: fresh memory would cost a fault for each of its pages."""
+        key = name, shape
+        if key not in self._buffers:
+            self._buffers[key] = np.zeros(shape, kind)
+        return self._buffers[key]
 
     def _dark(self, part: _Part, pink: Floats | None) -> Floats:
         """Return the dark ramp of a box, (integrations, groups from the start, rows, columns), DN."""
         if pink is None:
             return self._given("dark", part, halo=0)
         block, place = part.block, self._place(part)
-        dark = np.empty((part.count, self.groups, *part.shape), np.float32)
+        dark = self._buffer("dark", (part.count, self.groups, *part.shape), np.float32)
         ktc = self.pack.meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
         dark_groups(
             self.context.keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
@@ -343,19 +344,18 @@ class Chain:
 
     def _read_out(self, part: _Part, charges: Mapping[str, Floats], dark: Floats) -> None:
         """Turn the charge of a box into counts."""
-        (top, bottom), (left, right) = part.padded
-        charge = np.empty((part.count, self.groups, bottom - top, right - left), np.float32)
+        charge = self._buffer("charge", self._padded_shape(part), np.float32)
         collect_light(
             self.context.keys.stream("pixel"), self.context.readout, part.box(halo=HALO), "poisson" in self.on, self.seen,
-            self._place(part), charge,
+            self._place(part), self._inside(part), charge,
         )  # fmt: skip
         for name in CHARGES:
             if name in charges:
                 add_charge(charge, charges[name])
         self._fill_padding(part, charge)
         none = (0, *dark.shape[1:])
-        linear = np.empty(dark.shape if "linear" in self.target else none, np.float32)
-        raw = np.empty(dark.shape if "raw" in self.target else none, np.uint16)
+        linear = self._buffer("linear", dark.shape if "linear" in self.target else none, np.float32)
+        raw = self._buffer("raw", dark.shape if "raw" in self.target else none, np.uint16)
         read_out(
             self.first, self.read_out_planes, self._place(part), self.coupling, charge, dark, linear, raw
         )
@@ -363,6 +363,12 @@ class Chain:
             self.target["linear"][self._at(part)] = linear[:, self.first :]
         if "raw" in self.target:
             self.target["raw"][self._at(part)] = raw[:, self.first :]
+
+    def _inside(self, part: _Part) -> Inside:
+        """Return which pixels of a box with its neighbours are read."""
+        top, left = (low for low, _ in part.padded)
+        rows, columns = clipped(part.padded, self.extent)
+        return Inside(rows[0] - top, rows[1] - top, columns[0] - left, columns[1] - left)
 
     def _fill_padding(self, part: _Part, charge: Floats) -> None:
         """Let the nearest pixel stand in beyond the edge of the array that is read: columns first, then rows."""
@@ -388,7 +394,7 @@ class Chain:
         values = self.frame.detector(values)
         if not halo:
             return np.ascontiguousarray(values)
-        out = np.zeros_like(self._zeros(name, part))
+        out = np.zeros(self._padded_shape(part), np.float32)
         top, left = rows[0] - part.padded[0][0], columns[0] - part.padded[1][0]
         out[:, :, top : top + values.shape[2], left : left + values.shape[3]] = values
         return out

@@ -27,12 +27,12 @@ def stripes(
     key=KEY,
     integration=0,
 ):
-    out = np.zeros((1, groups, rows, 4, nodes_per_row(512)), np.float32)
+    out = np.zeros((1, groups, 4, rows, nodes_per_row(512)), np.float32)
     size = {"columns": 512, "rows": 2048}
     common, own = (np.float32(octave_sigma(v, **size)) for v in (common, own))
     readout = Readout(nframes, groupgap, np.float32(10.7))
     pink_rows(Key(*key), readout, integration, first, row0, 2048, 0, common, own, out)
-    return out[0]
+    return out[0].swapaxes(1, 2)
 
 
 @pytest.mark.parametrize(("columns", "nodes"), [(512, 32), (160, 16), (64, 4), (8, 1), (2048, 128)])

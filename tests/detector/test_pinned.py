@@ -9,7 +9,7 @@ import hashlib
 
 import numpy as np
 
-from mirage_dask.detector.context import Box, Place, Readout
+from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.dark import DarkPlanes, dark_groups
 from mirage_dask.detector.light import add_charge, collect_light
@@ -37,8 +37,9 @@ def test_values_are_those_of_this_version():
     keys = exposure_keys(42, 99001, observation=1, visit=2, exposure=3, tile=4, dither=5, detector="NRCB5")
     readout, x0, y0 = Readout(2, 1, F4(10.7)), 700, 900
     inside, around = Box(1, y0, x0), Box(1, y0 - 1, x0 - 1)
-    stripes = np.zeros((1, GROUPS, ROWS, 4, 32), F4)
-    pink_rows(keys.stream("pink"), readout, 1, 0, y0, 2048, 0, F4(0.4), F4(0.1), stripes)
+    bands = np.zeros((1, GROUPS, 4, ROWS, 32), F4)
+    pink_rows(keys.stream("pink"), readout, 1, 0, y0, 2048, 0, F4(0.4), F4(0.1), bands)
+    stripes = bands.swapaxes(2, 3).reshape(1, GROUPS, ROWS, 128)
     start = np.array([0, 40, 100], np.int32)
     offset = (np.arange(100) % 21 - 10).astype(np.int8)
     cosmic = np.zeros((1, GROUPS, ROWS + 2, COLUMNS + 2), F4)
@@ -56,13 +57,22 @@ def test_values_are_those_of_this_version():
     dark = np.empty((1, GROUPS, ROWS, COLUMNS), F4)
     dark_groups(
         keys.stream("pixel"), readout, inside, 0, DarkPlanes(rate, bias, sigma, inverse_gain), Place(0, 0), F4(37),
-        stripes.reshape(1, GROUPS, ROWS, 128), block.edges, block.nodes, dark,
+        stripes, block.edges, block.nodes, dark,
     )  # fmt: skip
     polynomial = np.stack([simple(c, c * 1.1, (ROWS, COLUMNS)) for c in (0, 1, 1e-7, 1e-12, 1e-17)])
     light = simple(0, 40, (ROWS + 2, COLUMNS + 2))
     light[5, 60:90] = 1e4
     charge = np.empty_like(cosmic)
-    collect_light(keys.stream("pixel"), readout, around, True, light, Place(0, 0), charge)
+    collect_light(
+        keys.stream("pixel"),
+        readout,
+        around,
+        True,
+        light,
+        Place(0, 0),
+        Inside(0, ROWS + 2, 0, COLUMNS + 2),
+        charge,
+    )
     add_charge(charge, cosmic)
     raw, linear = np.empty(dark.shape, np.uint16), np.empty(dark.shape, F4)
     planes = ReadOutPlanes(inverse_gain, bias, polynomial, simple(5e4, 6e4, (ROWS, COLUMNS)))
