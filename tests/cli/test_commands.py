@@ -162,7 +162,7 @@ def test_export(capsys, store, tmp_path):
     assert "CRDS_PATH=" in (tmp_path / "uncal" / "calibrate.env").read_text()
     _, err = run(capsys, "export", str(store), str(tmp_path / "uncal"), "--select", SMALL)
     assert "wrote 0 files" in err
-    assert "2 were there already" in err
+    assert "2 existed already" in err
     _, err = run(capsys, "export", str(store), str(tmp_path / "uncal"), "--select", "exposure == 3", code=1)
     assert "failed" in err
     assert "not complete" in err

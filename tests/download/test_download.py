@@ -244,7 +244,7 @@ def test_command(small, tmp_path, capsys):
     assert cli.main(["reference", "download", str(tmp_path)]) == 0
     out, err = capsys.readouterr()
     assert out == f"export MIRAGE_DATA={tmp_path}/mirage_data\n"
-    assert "2 archives fetched, 0 were there" in err
+    assert "2 archives fetched, 0 existed already" in err
     assert (tmp_path / next(iter(MEMBERS))).exists()
     assert cli.main(["reference", "download", str(tmp_path), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
