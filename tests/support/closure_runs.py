@@ -105,7 +105,7 @@ class Calibrated:
         """Return a plane of the reference pack in the exposure's science pixels."""
         spec, orientation = self.spec, Orientation(self.spec.fast_axis, self.spec.slow_axis)
         rows, columns = orientation.detector_box(
-            (spec.y0, spec.y0 + spec.ny), (spec.x0, spec.x0 + spec.nx), size=2048
+            (spec.y0, spec.y0 + spec.ny), (spec.x0, spec.x0 + spec.nx), shape=(2048, 2048)
         )
         return orientation.science(self.references.pack.plane(name, slice(*rows), slice(*columns)))
 
