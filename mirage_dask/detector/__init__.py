@@ -1,5 +1,13 @@
-"""Electrons to raw numbers: one physical effect per module, in detector orientation, compiled and strict.
+"""Electrons to raw numbers: one physical effect per module, in the detector frame, compiled and strict.
 
-Every function here works on rows of plain float32 arrays and knows nothing of files, dask or sky. `ramp.py` fuses the
-effects into one pass; `keys.py` says which random numbers belong to which effect.
+`effects`       what each effect is, declared: stage, default, planes, random words
+`light`         stage light: photons of each group; light that varies
+`cosmic_rays`   stage charge
+`dark`, `pink`  stage dark: dark current, noise, 1/f noise
+`read_out`      stage read-out, with `ipc` and `nonlinearity`
+`outputs`       which output reads which columns
+`context`       what effects and kernels are given
+`random/`       the counter-based generator, its keys, Poisson and normal deviates
+
+Kernels work on plain float32 arrays and know nothing of files, dask or sky.
 """

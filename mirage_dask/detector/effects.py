@@ -7,7 +7,7 @@ charge     any number of effects add electrons to that array: cosmic rays, persi
 dark       what the detector gives without light: bias, dark current, noise, in linear DN
 read-out   charge and dark become linear and raw DN, in one compiled pass
 
-The stage `charge` is open: an effect there is a function `add` in a module of its own (`mirage_dask.detector.chain`). The
+The stage `charge` is open: an effect there is a function `add` in a module of its own (`mirage_dask.detector.context`). The
 other stages are one fused kernel each, because that is faster; an effect that belongs to them is an argument of that kernel.
 Within a stage, the order of `EFFECTS` is the order in which effects act, so that the bits are fixed.
 

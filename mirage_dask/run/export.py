@@ -227,7 +227,7 @@ def export_store(
         Names, or a pandas query over the exposure table; default every exposure of the plan.
     datatype
         'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
-        `store.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
+        `fits.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
     overwrite
         Write files again that exist and are valid.
     segment_bytes

@@ -51,7 +51,7 @@ def check_piece(spec: ExposureSpec, piece: str, shape: tuple[int, ...], dtype: A
 
 
 def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
-    """Create an empty array for a piece under a provisional name; fill it, then call `keep_piece`.
+    """Create an empty array for a piece under a temporary name; fill it, then call `keep_piece`.
 
     Returns
     -------

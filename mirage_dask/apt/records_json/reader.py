@@ -2,7 +2,7 @@
 
 It is a JSON object of database tables. Table `observation` lists the observations, `visit` their visits and templates,
 `exposures` every exposure of every instrument with its pointing; the tables of the instruments hold the exposure
-specifications (`json_sequences`). Differences from a pointing report:
+specifications (`sequences`). Differences from a pointing report:
 
 - the type of an exposure is in `apt_label` under another name ('DIRECT_IMAGE'); `visit_file_sequence`, which
   only visits with coordinated parallels have, is 1 for the prime and 2 and up for the parallels;

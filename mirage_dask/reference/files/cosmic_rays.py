@@ -124,7 +124,7 @@ def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
     Raises
     ------
     ReferenceFileError
-        If there are no files, or one is missing, damaged or not a library.
+        If there are no files, or one is missing, damaged or not a valid library.
     """
     if not files:
         raise ReferenceFileError("a cosmic-ray library needs at least one file; none was given")
