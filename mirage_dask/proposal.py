@@ -12,6 +12,7 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
 
+_LOG = logging.getLogger(__name__)
+
 
 def open_proposal(
     path: str | os.PathLike[str],
@@ -61,7 +64,8 @@ def open_proposal(
     naming
         'mirage': names numbered as Mirage does; 'mast': as the archive does.
     strict
-        Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
+        Raise one error that lists everything that cannot be simulated and everything in which XML and pointing report
+        disagree, instead of rows with a reason and `Proposal.mismatches`.
     **arguments
         Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
         reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file.
@@ -80,7 +84,9 @@ def open_proposal(
     chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
     proposal = Proposal(read_proposal(Path(path), pointing=pointing), chosen, naming=naming)  # type: ignore[arg-type]
     if strict:
-        require_all(proposal.table)
+        require_all(proposal.table, proposal.file.mismatches)
+    for mismatch in proposal.file.mismatches:
+        _LOG.warning("%s; the report is followed.", mismatch.sentence)
     return proposal
 
 
@@ -178,11 +184,12 @@ class Proposal:
 
     @property
     def mismatches(self) -> pd.DataFrame:
-        """Where XML and pointing report disagree: observation, visit (0: all of it), expected, found."""
+        """Where XML and pointing report disagree: observation, visit (0: all of it), expected, found, a sentence."""
         import pandas as pd
 
-        columns = ["observation", "visit", "expected", "found"]
-        return pd.DataFrame([asdict(m) for m in self.file.mismatches], columns=columns)
+        columns = ["observation", "visit", "expected", "found", "sentence"]
+        rows = [asdict(m) | {"sentence": m.sentence} for m in self.file.mismatches]
+        return pd.DataFrame(rows, columns=columns)
 
     def write_yaml(
         self,

@@ -84,6 +84,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
     prd_version = ""
     seen_header = False
     visit: tuple[int, int] | None = None
+    visits: list[tuple[int, int]] = []
     for number, line in enumerate(text.splitlines(), start=1):
         stripped = line.strip()
         if stripped.startswith("Glossary"):
@@ -98,6 +99,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
                 problems.append(f"{path}, line {number}: expected '** Visit <observation>:<visit>'.")
                 continue
             visit = int(match.group(1)), int(match.group(2))
+            visits.append(visit)
         elif stripped[:1].isdigit():
             match = _ROW.match(line)
             if match is None:
@@ -119,4 +121,4 @@ def parse_pointing(text: str, path: str) -> PointingReport:
         problems.append(f"{path}: the pointing report has no exposures.")
     if problems:
         raise InputError(problems)
-    return PointingReport(path, program, prd_version, tuple(rows))
+    return PointingReport(path, program, prd_version, tuple(rows), tuple(visits))

@@ -51,8 +51,33 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
                     f"{name}, line {coordinates.sourceline}: target {target}: {value!r} is not a valid position; "
                     "expected 'hh mm ss.s +dd mm ss.s'."
                 )
-        targets[target] = Target(parse_integer(number) or 0, target, ra, dec, moving)
+        motion, epoch = _proper_motion(element, dec)
+        targets[target] = Target(parse_integer(number) or 0, target, ra, dec, moving, motion, epoch)
     return targets
+
+
+def _proper_motion(element: Any, dec: float) -> tuple[float, float]:
+    """Return the total proper motion, arcsec per year, and the epoch of the position, a year."""
+    components = []
+    for axis in ("RA", "Dec"):
+        value = _number(child_text(element, f"{axis}ProperMotion"), 0.0)
+        unit = child_text(element, f"{axis}ProperMotionUnits")
+        scale = 1e-3 if unit.startswith("mas") else 1.0
+        if "sec of time" in unit:
+            scale = 15.0 * math.cos(math.radians(dec))
+        components.append(scale * value)
+    motion = math.hypot(*components)
+    epoch = _number(child_text(element, "Epoch"), 2000.0)
+    return (motion if math.isfinite(motion) else 0.0), epoch
+
+
+def _number(text: str, default: float) -> float:
+    """Return a finite number; the default for any other text."""
+    try:
+        value = float(text)
+    except ValueError:
+        return default
+    return value if math.isfinite(value) else default
 
 
 def _guider(element: Any) -> str:

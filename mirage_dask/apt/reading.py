@@ -11,7 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from mirage_dask.apt.documents import find_pointing, is_records, read_pointing_text, read_records, read_xml
-from mirage_dask.apt.matching import match_exposures
+from mirage_dask.apt.matching import compare_contents, match_exposures
 from mirage_dask.apt.pointing_report import parse_pointing
 from mirage_dask.apt.proposal_xml import parse_proposal
 from mirage_dask.apt.records import (
@@ -84,6 +84,7 @@ def _join(contents: ProposalContents, report: PointingReport, path: str) -> Prop
     """Pair observations and rows; collect notes about oddities."""
     rows = [r for r in report.rows if r.type != BASE]
     exposures, mismatches = match_exposures(contents.observations, rows)
+    mismatches += compare_contents(contents.targets, contents.observations, exposures, report.visits)
     notes = [*_repeated(contents.observations, rows, report.path)]
     program = contents.program if contents.program is not None else report.program
     if program is None:

@@ -36,6 +36,10 @@ class Target:
     dec: float
     moving: bool
     """True for solar-system targets, whose position depends on the date."""
+    motion: float = 0.0
+    """Total proper motion, arcsec per year."""
+    epoch: float = 2000.0
+    """Year of the position."""
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,8 @@ class PointingReport:
     prd_version: str
     """Project reference database, 'PRDOPSSOC-039'; empty if not given."""
     rows: tuple[PointingRow, ...]
+    visits: tuple[tuple[int, int], ...] = ()
+    """(observation, visit) of each block, in order; empty for a records.json, which has none."""
 
 
 @dataclass(frozen=True)
@@ -237,6 +243,15 @@ class Mismatch:
     """What the XML requests."""
     found: str
     """What the report contains."""
+
+    @property
+    def sentence(self) -> str:
+        """The disagreement and its remedy, in words."""
+        visit = f", visit {self.visit}" if self.visit else ""
+        return (
+            f"observation {self.observation}{visit}: {self.expected} in the XML, {self.found} in the report: export both "
+            "again"
+        )
 
 
 @dataclass(frozen=True)

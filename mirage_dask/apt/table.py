@@ -7,7 +7,7 @@ position; the position of a moving target is computed from its track.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, get_type_hints
@@ -19,6 +19,7 @@ from mirage_dask.apt.records import (
     CONFIRMATION,
     Exposure,
     ExposureSpecification,
+    Mismatch,
     Observation,
     ProposalFile,
 )
@@ -412,16 +413,17 @@ def _name(program: int, detectors: Detectors, naming: str) -> None:
         row["activity"], row["exposure"] = name.activity, name.exposure
 
 
-def require_all(table: pd.DataFrame) -> None:
-    """Check that every exposure of a table can be simulated.
+def require_all(table: pd.DataFrame, mismatches: Iterable[Mismatch] = ()) -> None:
+    """Check that every exposure of a table can be simulated, and that XML and pointing report agree.
 
     Raises
     ------
     InputError
-        If not; with one line for each observation and reason.
+        If not; with one line for each observation and reason, and one for each disagreement.
     """
     not_ready = table[table["status"] == "unsupported"]
-    problems = [
+    problems = [f"{mismatch.sentence}." for mismatch in mismatches]
+    problems += [
         f"observation {number}: {count} exposures cannot be simulated: {reason}."
         for (number, reason), count in not_ready.groupby(["observation", "reason"]).size().items()
     ]

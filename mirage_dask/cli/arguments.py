@@ -96,7 +96,9 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         help="number exposures as Mirage does (default) or as the archive",
     )
     parser.add_argument(
-        "--strict", action="store_true", help="stop with all reasons if any exposure cannot be simulated"
+        "--strict",
+        action="store_true",
+        help="stop with all reasons if any exposure cannot be simulated, or XML and pointing report disagree",
     )
     if settings:
         parser.add_argument(

@@ -170,7 +170,6 @@ def list_exposures(arguments: argparse.Namespace) -> int:
             summary = by_observation(table)
             print_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
     _print_unsupported(table)
-    _print_mismatches(proposal)
     print_notes(proposal)
     return 0
 
@@ -211,15 +210,6 @@ def print_notes(proposal: Any) -> None:
 
     for note in proposal.notes:
         print_note(f"[yellow]note[/]: {escape(note)}")
-
-
-def _print_mismatches(proposal: Any) -> None:
-    """Print where XML and pointing report disagree."""
-    if len(proposal.mismatches):
-        print_note("[yellow]XML and pointing report disagree[/]; the report is followed:")
-    for row in proposal.mismatches.itertuples():
-        visit = f", visit {row.visit}" if row.visit else ""
-        print_note(f"  observation {row.observation}{visit}: expected {row.expected}, found {row.found}")
 
 
 def selected(table: Any, expression: str | None) -> Any:

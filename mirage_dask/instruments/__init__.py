@@ -18,6 +18,7 @@ from mirage_dask.instruments.readouts import (
     get_readout,
     readout_names,
     resets_before,
+    subarray_names,
     subarray_of,
     subarrays,
 )
@@ -51,6 +52,7 @@ __all__ = [
     "readout_names",
     "resets_before",
     "split_optics",
+    "subarray_names",
     "subarray_of",
     "subarrays",
     "transmission",

@@ -122,6 +122,13 @@ def subarrays(
 
 
 @cache
+def subarray_names(instrument: str, *uses: str) -> frozenset[str]:
+    """Return the names of the subarrays of an instrument that have an aperture for one of these uses."""
+    rows = (r for r in read_table("subarrays") if r["instrument"] == instrument.upper())
+    return frozenset(r["name"] for r in rows if r["use"] in uses)
+
+
+@cache
 def _by_aperture() -> dict[str, Subarray]:
     return {row["aperture"]: _from_row(row) for row in read_table("subarrays")}
 

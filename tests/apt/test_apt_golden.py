@@ -204,9 +204,16 @@ def test_every_real_proposal(shared):
 
 
 def test_disagreements_of_real_proposals(shared):
-    """XML and report that were exported together agree; only a report of another day does not."""
-    for case in CASES:
-        assert read_case(shared, case).mismatches == (), case
+    """XML and report that were exported together agree, in number and in content."""
+    compared = 0
+    for path in real_files(shared):
+        try:
+            proposal = read_proposal(path)
+        except InputError:  # `test_every_real_proposal` knows which and why
+            continue
+        compared += 1
+        assert proposal.mismatches == (), path
+    assert compared > 90
 
 
 def test_moving_target_follows_its_track(shared):

@@ -59,7 +59,10 @@ def read_imaging(template: Reader, context: Context) -> Sequence:
         read_readout(
             exposure,
             ExposureSpecification(
-                instrument="NIRISS", optics={"": exposure.check("Filter", wheels, ("", ""))}, dithers=dithers
+                instrument="NIRISS",
+                optics={"": exposure.check("Filter", wheels, ("", ""))},
+                subarray=template.text("Subarray"),
+                dithers=dithers,
             ),
         )
         for exposure in _exposures(template)
@@ -105,7 +108,11 @@ def read_ami(template: Reader, context: Context) -> Sequence:
     for exposure in _exposures(template):
         filter, pupil = exposure.check("Filter", wheels, ("", ""))
         masked = ExposureSpecification(
-            instrument="NIRISS", mode="ami", optics={"": (filter, "NRM")}, dithers=dithers
+            instrument="NIRISS",
+            mode="ami",
+            optics={"": (filter, "NRM")},
+            subarray=template.text("Subarray"),
+            dithers=dithers,
         )
         science.append(read_readout(exposure, masked))
         if exposure.text("DirectReadoutPattern"):
@@ -122,20 +129,19 @@ def read_ami(template: Reader, context: Context) -> Sequence:
 
 def read_soss(template: Reader, context: Context) -> Sequence:
     """Read NirissSoss: the dispersed exposure, then optionally one through F277W with the first order only."""
-    found = []
-    subarray = template.text("Subarray", "SUBSTRIP256")
-    for exposure in template.children("Exposure"):
-        base = ExposureSpecification(
-            instrument="NIRISS",
-            mode="soss",
-            optics={"": ("CLEAR", "GR700XD")},
-            subarray=subarray,
-            repeats=exposure.positive("NumExps", default=1),
-        )
-        found.append(read_readout(exposure, base))
-        blocked = exposure.child("F277WExposure")
-        if blocked is not None and template.flag("IncludeF277W"):
-            found.append(read_readout(blocked, replace(base, optics={"": ("F277W", "GR700XD")})))
+    base = ExposureSpecification(
+        instrument="NIRISS",
+        mode="soss",
+        optics={"": ("CLEAR", "GR700XD")},
+        subarray=template.text("Subarray", "SUBSTRIP256"),
+    )
+    found = [
+        read_readout(exposure, replace(base, repeats=exposure.positive("NumExps", default=1)))
+        for exposure in template.children("Exposure")
+    ]
+    blocked = template.child("F277WExposure")
+    if blocked is not None and template.flag("IncludeF277W"):
+        found.append(read_readout(blocked, replace(base, optics={"": ("F277W", "GR700XD")})))
     if not found:
         template.report("Exposure", "is missing")
     return Sequence(context.template, "NIRISS", tuple(found), _acquisition(template, "SUBTASOSS"))
