@@ -11,12 +11,12 @@ simulation.export("uncal")                              # files for the calibrat
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.selection import Selection, is_condition, select_exposure
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -68,28 +68,28 @@ class Simulation:
         """The settings of the run."""
         return load_settings(self.store.plan.info["settings"])
 
-    def exposure(self, name: str) -> xr.Dataset:
+    def exposure(self, name: Selection) -> xr.Dataset:
         """Return one exposure as a lazy dataset: `raw` as stored, the other variables computed when they are asked for.
 
         Parameters
         ----------
         name
-            Root name, as in the table.
+            Root name, as in the table; or its position there, or its row.
 
         Raises
         ------
         InputError
-            If there is no such exposure.
+            If there is no such exposure, or it names more than one.
         """
         from mirage_dask.lazy import stored_dataset
 
-        return stored_dataset(self.store, name)
+        return stored_dataset(self.store, select_exposure(self.store.plan.table, name))
 
     def verify(
         self,
         *,
         sample: int | None = None,
-        select: str | Iterable[str] | None = None,
+        select: Selection = None,
         client: Client | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
@@ -103,7 +103,7 @@ class Simulation:
         sample
             At most this many tiles, spread evenly; default all.
         select
-            Names, or a pandas query over the table.
+            Condition on the columns of the table, names, positions, rows or a mask.
         client, workers, memory, scheduler, threads
             Where it is computed, as for `Proposal.simulate`.
 
@@ -122,7 +122,7 @@ class Simulation:
         self,
         directory: str | os.PathLike[str],
         *,
-        select: str | Iterable[str] | None = None,
+        select: Selection = None,
         datatype: str = "raw",
         overwrite: bool = False,
         client: Client | str | None = None,
@@ -138,7 +138,8 @@ class Simulation:
         directory
             Local directory.
         select
-            Names, or a pandas query over the table; default all that are done.
+            Condition on the columns of the table, names, positions, rows or a mask; default all that are done. What is not
+            simulated yet is left out of a condition or a mask.
         datatype
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
@@ -149,7 +150,8 @@ class Simulation:
         Raises
         ------
         InputError
-            If an exposure is not complete, or the arguments contradict each other.
+            If an exposure that is named is not simulated yet, one cannot be written, there is none to write, or the
+            arguments contradict each other.
         """
         from mirage_dask.reference.crds.lookup import calibrate_env
         from mirage_dask.reference.sources import cache_of
@@ -173,8 +175,14 @@ class Simulation:
             calibrate_env=lambda: calibrate_env(cache),
             resources=resources,
         )
-        if report.failed:
-            raise InputError(dict.fromkeys(problem for _, problem in report.failed))
+        problems = [problem for _, problem in report.failed]
+        if not is_condition(self.store.plan.table, chosen) or not (report.written or report.skipped):
+            problems += [
+                f"{name} is not simulated yet; simulate it first, or leave it out."
+                for name in report.not_simulated
+            ]
+        if problems:
+            raise InputError(dict.fromkeys(problems))
         return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
 
     def __repr__(self) -> str:

@@ -43,7 +43,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"pointing"},
         {"instruments"},
         {"spec"},
-        {"variables", "compiled"},
+        {"variables", "compiled", "selection"},
         {"io"},
         {"errors"},
     ],

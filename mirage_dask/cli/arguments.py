@@ -111,8 +111,8 @@ def add_select(parser: Parser) -> None:
     parser.add_argument(
         "--select",
         metavar="EXPR",
-        help="only these exposures: a pandas query over the columns of the exposure table, such as "
-        "\"observation == 2 and detector == 'NRCB5'\"",
+        help="only these exposures: names, or a condition on the columns of the exposure table, such as "
+        "\"observation == 2 and detector in ['NRCB1', 'NRCB5']\" (== != < <= > >= in, and, or, not)",
     )
 
 

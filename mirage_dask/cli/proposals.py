@@ -29,7 +29,6 @@ from mirage_dask.cli.console import (
     progress_bar,
     size,
 )
-from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -218,20 +217,13 @@ def selected(table: Any, expression: str | None) -> Any:
     Raises
     ------
     InputError
-        If the expression cannot be evaluated, or selects no row.
+        If the expression cannot be read, or selects no row.
     """
-    if not expression:
+    if expression is None:
         return table
-    try:
-        rows = table.query(expression)
-    except Exception as error:  # pandas raises errors of many types
-        raise InputError(
-            f"--select {expression!r} cannot be used: {error}. It is a pandas query over the columns "
-            f"{', '.join(map(str, table.columns))}."
-        ) from error
-    if rows.empty:
-        raise InputError(f"--select {expression!r} selects none of {len(table):,} exposures.")
-    return rows
+    from mirage_dask.selection import select_rows
+
+    return table.iloc[select_rows(table, expression, argument="--select ")]
 
 
 def _print_unsupported(table: Any) -> None:
@@ -247,6 +239,7 @@ def _print_unsupported(table: Any) -> None:
 def show_plan(arguments: argparse.Namespace) -> int:
     """Print the plan of a proposal."""
     proposal = open_given(arguments)
+    selected(proposal.table, arguments.select)
     with progress_bar() as progress:
         plan = proposal.plan(
             arguments.out,
@@ -302,6 +295,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
 
     resources = resources_of(arguments)  # before the plan, which may take minutes
     proposal = open_given(arguments)
+    selected(proposal.table, arguments.select)
     with progress_bar() as progress:
         plan = proposal.prepare(progress=progress)
     report = run_plan(

@@ -20,6 +20,7 @@ from mirage_dask.cli.console import (
     progress_bytes,
     size,
 )
+from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
 
 
@@ -150,11 +151,14 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
     """Compare tiles, and print those that differ."""
     from mirage_dask import __version__
     from mirage_dask.run.verify import verify_store
+    from mirage_dask.store.simulation import SimulationStore
 
     resources = resources_of(arguments)
+    store = SimulationStore.open(arguments.store)
+    selected(store.plan.table, arguments.select)
     with progress_bar() as progress:
         found = verify_store(
-            arguments.store,
+            store,
             sample=arguments.sample,
             select=arguments.select,
             checksums=arguments.checksums,
@@ -182,6 +186,10 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
     return 0 if found.ok else 1
 
 
+MOST_NAMES = 5
+"""Exposures that a note names; the others are counted."""
+
+
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
     from mirage_dask.reference.crds.lookup import calibrate_env
@@ -191,6 +199,7 @@ def export_files(arguments: argparse.Namespace) -> int:
 
     resources = resources_of(arguments)
     store = SimulationStore.open(arguments.store)
+    selected(store.plan.table, arguments.select)
     chosen: str | list[str] = arguments.select or _done(store)
     with progress_bytes() as progress:
         report = export_store(
@@ -208,6 +217,14 @@ def export_files(arguments: argparse.Namespace) -> int:
     else:
         for name in sorted({*report.written, *report.skipped}):
             print_line(os.path.join(report.directory, name))
+    if report.not_simulated:
+        names = ", ".join(report.not_simulated[:MOST_NAMES])
+        more = (
+            f" and {len(report.not_simulated) - MOST_NAMES:,} more"
+            if len(report.not_simulated) > MOST_NAMES
+            else ""
+        )
+        print_note(f"[yellow]skipped[/], not simulated yet: {names}{more}")
     for name, reason in report.failed:
         print_failure(name, reason)
     there = f", {len(report.skipped):,} existed already" if report.skipped else ""

@@ -27,6 +27,7 @@ from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
+from mirage_dask.selection import Selection
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.root import StoreRoot
@@ -39,7 +40,7 @@ def run_plan(
     store_url: str | os.PathLike[str],
     *,
     resources: Resources = DEFAULT,
-    select: str | Iterable[str] | None = None,
+    select: Selection = None,
     on_error: str = "record",
     retries: int = 2,
     update: bool = False,
@@ -62,7 +63,8 @@ def run_plan(
         Where it runs: a client, processes started for this run, threads or a plain loop. Default: the active dask client if
         there is one, else threads of this process. A cluster is never started unasked.
     select
-        Names, or a pandas query over the exposure table; default all exposures.
+        Condition on the columns of the exposure table, names, positions, rows or a mask (see
+        `selection.select_rows`); default all exposures.
     on_error
         "record": an exposure that fails is recorded with its traceback, and the run continues. "raise": stop at the first.
     retries

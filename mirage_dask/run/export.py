@@ -36,6 +36,7 @@ from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
+from mirage_dask.selection import Selection
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
@@ -71,10 +72,12 @@ class ExportReport:
     bytes_written: int
     """Size of the files written."""
     seconds: float
+    not_simulated: tuple[str, ...] = ()
+    """Exposures without raw files, because they are not simulated yet."""
 
     @property
     def ok(self) -> bool:
-        """Whether every selected exposure has its file."""
+        """Whether every selected exposure that is simulated has its file."""
         return not self.failed
 
 
@@ -204,7 +207,7 @@ def export_store(
     store: SimulationStore | str | os.PathLike[str],
     directory: str | os.PathLike[str],
     *,
-    select: str | Iterable[str] | None = None,
+    select: Selection = None,
     datatype: str = "raw",
     overwrite: bool = False,
     segment_bytes: int = SEGMENT_BYTES,
@@ -224,7 +227,8 @@ def export_store(
     directory
         Local directory, which all workers see; made if needed.
     select
-        Names, or a pandas query over the exposure table; default every exposure of the plan.
+        Condition on the columns of the exposure table, names, positions, rows or a mask (see
+        `selection.select_rows`); default every exposure of the plan.
     datatype
         'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
         `fits.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
@@ -244,8 +248,9 @@ def export_store(
     Returns
     -------
     ExportReport
-        Exposures that are not complete, or whose table row cannot make a header, are in `failed`. So is the rest when the
-        directory cannot be written any more (disk full).
+        Exposures that no run has completed yet are in `not_simulated`. Those that failed in a run, are damaged, or whose
+        table row cannot make a header, are in `failed`; so is the rest when the directory cannot be written any more (disk
+        full).
 
     Raises
     ------
@@ -287,6 +292,7 @@ def export_store(
         datatypes=datatypes,
         segment_bytes=segment_bytes,
     )
+    unsimulated = _not_simulated(store, rows) if "raw" in datatypes else set()
     numbered = {row: list(enumerate(handle.files(store.plan, row))) for row in rows}
     ranges = np.array(
         [
@@ -294,21 +300,31 @@ def export_store(
             for datatype in datatypes
             for row in rows
             for number, (kind, _) in numbered[row]
-            if kind == datatype
+            if kind == datatype and not (kind == "raw" and row in unsimulated)
         ],
         TILE_RANGE,
     )
     recorder = _ExportRecorder(store, handle, ranges, progress)
     try:
         with open_executor(resources) as executor:
+            rows = sorted({int(row) for row in ranges["row"]})
             estimate = _estimate(store.plan, rows, datatypes, executor.threads_per_process)
             check_memory(estimate, executor.memory_limit)
-            executor.execute(ranges, 1, handle, recorder.record)
+            if rows:
+                executor.execute(ranges, 1, handle, recorder.record)
     except _Stop as stop:
         recorder.give_up(str(stop))
     finally:
         remove_abandoned(target)
-    return recorder.report(time.monotonic() - began)
+    left = tuple(store.plan.names[row] for row in sorted(unsimulated))
+    return replace(recorder.report(time.monotonic() - began), not_simulated=left)
+
+
+def _not_simulated(store: SimulationStore, rows: list[int]) -> set[int]:
+    """Return the exposures that no run has completed, without those that failed in one."""
+    table = store.status(store.survey(rows))
+    ready = set(table.loc[table["status"].isin(("ready", "partial")), "name"])
+    return {row for row in rows if store.plan.names[row] in ready}
 
 
 def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mirage_dask.io.progress import Progress
@@ -13,6 +12,7 @@ from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
+from mirage_dask.selection import Selection
 from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.root import StoreRoot
@@ -79,7 +79,7 @@ def summarise(
     out: str | os.PathLike[str] | None,
     *,
     unsupported: int,
-    select: str | Iterable[str] | None = None,
+    select: Selection = None,
     workers: int | None = None,
     tile_bytes: str | int | None = None,
     measure: bool = True,

@@ -7,7 +7,7 @@ a file changed after it was written; only this shows whether another machine or 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
+from mirage_dask.selection import Selection
 from mirage_dask.store.checks import TileMismatch
 from mirage_dask.store.simulation import SimulationStore
 
@@ -55,7 +56,7 @@ def verify_store(
     store: SimulationStore | str | os.PathLike[str],
     *,
     sample: int | None = None,
-    select: str | Iterable[str] | None = None,
+    select: Selection = None,
     checksums: bool = False,
     resources: Resources = DEFAULT,
     progress: Progress | None = None,
@@ -69,7 +70,8 @@ def verify_store(
     sample
         Check at most this many tiles, spread evenly; default every tile.
     select
-        Names, or a pandas query over the exposure table; default all exposures.
+        Condition on the columns of the exposure table, names, positions, rows or a mask (see
+        `selection.select_rows`); default all exposures.
     checksums
         Only read the tiles and compare their checksums: fast, and finds damaged files.
     resources

@@ -33,6 +33,7 @@ import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
+from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
 
@@ -200,35 +201,31 @@ class Plan:
         """Bytes of raw data of all exposures."""
         return int(2 * self._shapes[:, :4].astype(np.int64).prod(axis=1).sum())
 
-    def select(self, which: str | Iterable[str] | None = None) -> list[int]:
+    def select(self, which: Selection = None) -> list[int]:
         """Return rows in stack order.
 
         Parameters
         ----------
         which
-            None for all, a pandas query over the exposure table ("observation == 2 and detector == 'NRCB5'"), or names.
+            What `selection.select_rows` takes: None for all, a condition on the columns of the exposure table
+            ("observation == 2 and detector == 'NRCB5'"), names, positions in that table, rows of it, or a mask. A
+            condition or mask leaves out what cannot be simulated; what is named must be in the plan.
 
         Raises
         ------
         InputError
-            If the query cannot be evaluated, or selects nothing, or a name is unknown.
+            If it cannot be understood, or selects nothing, or what it names cannot be simulated.
         """
         if which is None:
             return list(range(len(self)))
-        if not isinstance(which, str):
-            return sorted({self.row(name) for name in which})
-        try:
-            hits = self.table.query(which)["name"]
-        except Exception as error:
-            raise InputError(
-                f"The selection {which!r} cannot be used: {error}. It is a pandas query over the columns "
-                f"{', '.join(map(str, self.table.columns))}."
-            ) from error
+        hits = self.table["name"].iloc[select_rows(self.table, which)].tolist()
+        if not is_condition(self.table, which):
+            return sorted(self.row(name) for name in hits)
         rows = sorted(self._rows[name] for name in hits if name in self._rows)
         if not rows:
             raise InputError(
-                f"The selection {which!r} holds no exposure that can be simulated"
-                f" ({len(hits)} of {len(self.table)} rows of the table match)."
+                f"The selection holds no exposure that can be simulated ({len(hits)} of {len(self.table)} rows of the "
+                "table match)."
             )
         return rows
 

@@ -136,12 +136,12 @@ def test_closed_pipe_is_no_error():
 
 
 def test_selection():
-    table = pd.DataFrame({"observation": [1, 2], "detector": ["NRCB1", "NRCB5"]})
+    table = pd.DataFrame({"name": ["a", "b"], "observation": [1, 2], "detector": ["NRCB1", "NRCB5"]})
     assert selected(table, None) is table
     assert list(selected(table, "detector == 'NRCB5'")["observation"]) == [2]
-    with pytest.raises(InputError, match="observation, detector"):
+    with pytest.raises(InputError, match="no column 'detectr'; did you mean 'detector'"):
         selected(table, "detectr == 'NRCB5'")
-    with pytest.raises(InputError, match="none of 2"):
+    with pytest.raises(InputError, match="holds no exposure: no row has observation 3; the column holds 1, 2"):
         selected(table, "observation == 3")
 
 

@@ -83,7 +83,7 @@ def test_select(plan):
     assert plan.select() == list(range(5))
     assert [plan.names[r][-5:] for r in plan.select("observation == 2 and detector == 'NRCB4'")] == ["nrcb4"]
     assert plan.select([plan.names[3], plan.names[1]]) == [1, 3]
-    with pytest.raises(InputError, match="pandas query"):
+    with pytest.raises(InputError, match="no column 'observtion'; did you mean 'observation'"):
         plan.select("observtion == 2")
     with pytest.raises(InputError, match="holds no exposure"):
         plan.select("observation == 9")

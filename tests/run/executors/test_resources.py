@@ -42,7 +42,7 @@ def test_resources_that_cannot_be(fake, plan, tmp_path, arguments, message):
         ({"tile_bytes": "many"}, "'2MiB' or a number of bytes, not 'many'"),
         ({"tile_bytes": 0}, "not 0"),
         ({"on_error": "ignore"}, "'record' or 'raise'"),
-        ({"select": "nonsense =="}, "pandas query"),
+        ({"select": "nonsense =="}, "select='nonsense ==': it cannot be read"),
     ],
 )
 def test_other_arguments_that_cannot_be(fake, plan, tmp_path, arguments, message):
