@@ -54,6 +54,7 @@ from mirage_dask.settings import (
     rows_of,
 )
 from mirage_dask.settings.effects import NO_EFFECTS
+from mirage_dask.settings.overrides import DARK_FILES
 from mirage_dask.settings.row import read_overrides, read_references
 from mirage_dask.settings.sky import is_image
 from mirage_dask.spec import ExposureSpec
@@ -283,8 +284,15 @@ def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
         return spec
     # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
     exchanged = kind == "linearized" and CRDS not in row.references
+    named = row.overrides.get(DARK_FILES[kind])
     ramp = dark_ramp(
-        spec, mirage_data(), kind=kind, pack_url=url, bias="pack" if exchanged else "file", vary=bool(varied)
+        spec,
+        "" if named else mirage_data(),
+        kind=kind,
+        files=[named] if named else None,
+        pack_url=url,
+        bias="pack" if exchanged else "file",
+        vary=bool(varied),
     )
     return replace(spec, replaced=(("dark", write_dark_ramp(url, ramp)),))
 

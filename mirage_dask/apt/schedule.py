@@ -12,6 +12,7 @@ which gives the same times if all exposures are equally long.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -22,6 +23,7 @@ from mirage_dask.errors import InputError
 DEFAULT_DATE = "2021-10-04"
 VISIT_OVERHEAD = 600.0
 DITHER_OVERHEAD = 90.0
+_ONE_DIGIT = re.compile(r"(?<=[-T: ])\d(?!\d)")
 
 T = TypeVar("T")
 
@@ -59,7 +61,8 @@ def parse_date(value: Any) -> datetime:
     Parameters
     ----------
     value
-        'YYYY-MM-DD', 'YYYY-MM-DDThh:mm:ss[.s]', a `date` or a `datetime`; a time zone is converted.
+        'YYYY-MM-DD', 'YYYY-MM-DDThh:mm:ss[.s]', a `date` or a `datetime`; a time zone is converted. Months, days and hours
+        may have one digit, as in Mirage: '2022-3-1'.
 
     Raises
     ------
@@ -70,7 +73,7 @@ def parse_date(value: Any) -> datetime:
         value = datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         try:
-            value = datetime.fromisoformat(str(value).strip())
+            value = datetime.fromisoformat(_ONE_DIGIT.sub(r"0\g<0>", str(value).strip()))
         except ValueError:
             raise InputError(
                 f"{value!r} is not a valid date; write 'YYYY-MM-DD' or 'YYYY-MM-DDThh:mm:ss'."

@@ -14,7 +14,10 @@ same for a whole proposal at once. What differs from Mirage:
 
 - `reffile_defaults` 'crds', the default, means CRDS where CRDS_PATH is set or ~/crds_cache exists; elsewhere the built-in
   reference files are used, with a note. 'crds_full_name' means CRDS everywhere;
-- darks are the noise model, independent in every exposure, for any value of `use_linearized_darks`;
+- darks are the noise model, independent in every exposure; `parameter_defaults={'darks': 'linearized'}` (or 'raw') draws
+  them from MIRAGE_DATA, and a YAML file that names a dark uses it;
+- what changes pixels in Mirage and is not simulated (ghosts of NIRISS, other wavefront errors, …) is refused, with the
+  remedy;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
 - no segmentation map is made.
 """

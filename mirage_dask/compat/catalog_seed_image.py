@@ -24,6 +24,8 @@ class Catalog_seed:
         No segmentation map is made.
     seedinfo : dict
         Units, and the gain that converts them, e-/DN.
+    frametime : float
+        Seconds.
     """
 
     def __init__(self, offline: bool = False):
@@ -32,10 +34,11 @@ class Catalog_seed:
         self.seedimage: npt.NDArray[np.float64] | None = None
         self.seed_segmap = None
         self.seedinfo: dict[str, Any] = {}
+        self.frametime = float("nan")
 
     def make_seed(self) -> None:
         """Compute the scene."""
         exposure = OneExposure(self.paramfile)
-        gain = exposure.gain
-        self.seedimage = exposure.dataset()["seed"].values.astype(np.float64) / gain
-        self.seedinfo = {"units": "ADU/sec", "gain": gain, "exposure": exposure.row["name"]}
+        self.seedimage = exposure.seed_image()
+        self.seedinfo = exposure.seed_information()
+        self.frametime = float(exposure.row["tframe"])

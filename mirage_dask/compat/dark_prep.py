@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
-from mirage_dask.compat.one_exposure import OneExposure
+from mirage_dask.compat.one_exposure import OneExposure, Ramp
 
 
 class DarkPrep:
@@ -17,15 +14,15 @@ class DarkPrep:
     ----------
     paramfile
         The YAML file.
-    prepDark : (integration, group, y, x) array
-        Linear DN, after `prepare`.
+    prepDark : Ramp
+        After `prepare`: its `data` is the dark, linear DN, (integration, group, y, x), in the exposure's readout pattern.
     """
 
     def __init__(self, file_splitting: bool = True, offline: bool = False):
         self.paramfile: str | Path | None = None
         self.file_splitting, self.offline = file_splitting, offline
-        self.prepDark: npt.NDArray[np.float32] | None = None
+        self.prepDark: Ramp | None = None
 
     def prepare(self) -> None:
         """Compute the dark."""
-        self.prepDark = OneExposure(self.paramfile).dataset()["dark"].values
+        self.prepDark = OneExposure(self.paramfile).dark()

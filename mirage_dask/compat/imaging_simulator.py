@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from mirage_dask.compat.one_exposure import OneExposure
+import numpy as np
+import numpy.typing as npt
+
+from mirage_dask.compat.one_exposure import OneExposure, Ramp
 from mirage_dask.errors import InputError
 
 
@@ -16,9 +21,22 @@ class ImgSim:
     paramfile
         The YAML file; may be set as an attribute.
     override_dark
-        Must be None: the dark is the noise model.
+        Must be None: the dark is what the YAML file says, a file or the noise model.
     offline
         Accepted; nothing is fetched from anywhere.
+
+    Attributes
+    ----------
+    output_file : Path
+        The raw file, after `create`; the linear one where only that is asked for.
+    seedimage : (y, x) array
+        The scene, DN/s; computed when it is asked for, after `create`. The same holds for the next two.
+    seedinfo : dict
+        Its units and gain.
+    linDark : Ramp
+        The dark, `linDark.data`, linear DN.
+    seed_segmap : None
+        No segmentation map is made.
     """
 
     def __init__(
@@ -26,7 +44,8 @@ class ImgSim:
     ):
         self.paramfile, self.override_dark, self.offline = paramfile, override_dark, offline
         self.output_file: Path | None = None
-        """Path of the raw file, after `create`; of the linear one where only that is asked for."""
+        self.seed_segmap = None
+        self._exposure: OneExposure | None = None
 
     def create(self) -> None:
         """Simulate and write what the YAML file asks for: raw, linear or both.
@@ -37,6 +56,33 @@ class ImgSim:
             If the file has problems, or its exposure cannot be simulated.
         """
         if self.override_dark is not None:
-            raise InputError("override_dark is not supported yet; leave it at None for the noise model.")
+            raise InputError(
+                "override_dark is not supported yet; leave it at None, and name the dark in the YAML file as "
+                "Reffiles:linearized_darkfile."
+            )
         exposure = OneExposure(self.paramfile)
-        self.output_file = exposure.write(exposure.dataset())
+        self.output_file = exposure.write(exposure.dataset()).first
+        self._exposure = exposure
+        for name in ("seedimage", "seedinfo", "linDark"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def seedimage(self) -> npt.NDArray[np.float64]:
+        """The scene, (y, x), DN/s."""
+        return self._created.seed_image()
+
+    @cached_property
+    def seedinfo(self) -> dict[str, Any]:
+        """Units of the scene, and the gain that converts them, e-/DN."""
+        return self._created.seed_information()
+
+    @cached_property
+    def linDark(self) -> Ramp:
+        """The dark, linear DN, (integration, group, y, x)."""
+        return self._created.dark()
+
+    @property
+    def _created(self) -> OneExposure:
+        if self._exposure is None:
+            raise AttributeError("Nothing has been simulated yet; call create() first.")
+        return self._exposure

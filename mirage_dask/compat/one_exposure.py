@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,48 @@ def print_note_once(text: str) -> None:
         print_note(text)
 
 
+@dataclass(frozen=True, eq=False)
+class Ramp:
+    """An array with a header, as Mirage keeps its darks; arithmetic needs `data`, numpy takes either."""
+
+    data: npt.NDArray[Any]
+    """(integration, group, y, x)."""
+    header: dict[str, Any]
+    """NINTS, NGROUPS, TFRAME and so on, as in the exposure's file."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the data."""
+        return self.data.shape
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        """Return the data, so that numpy takes the object as an array."""
+        return np.array(self.data, dtype=dtype, copy=copy)
+
+
+@dataclass(frozen=True)
+class WrittenFiles:
+    """Files of one exposure; several of a kind where it is long enough for segments."""
+
+    raw: tuple[Path, ...]
+    linear: tuple[Path, ...]
+
+    @property
+    def first(self) -> Path:
+        """Path of the first raw file; of the first linear one where only those are asked for."""
+        return (self.raw or self.linear)[0]
+
+    @property
+    def raw_output(self) -> str | None:
+        """Mirage's attribute: path of the first raw file, None without."""
+        return str(self.raw[0]) if self.raw else None
+
+    @property
+    def linear_output(self) -> str | None:
+        """Mirage's attribute: path of the first linear file, None without."""
+        return str(self.linear[0]) if self.linear else None
+
+
 class OneExposure:
     """The exposure of a YAML file.
 
@@ -79,12 +122,27 @@ class OneExposure:
         spec = plan.spec(plan.row(self.row["name"]))
         return float(ReferencePack.open(plan.url, spec.pack).meta["mean_gain"])
 
+    def seed_image(self) -> npt.NDArray[np.float64]:
+        """Compute the scene, (y, x), DN/s."""
+        return np.asarray(self.dataset()["seed"].values, np.float64) / self.gain
+
+    def seed_information(self) -> dict[str, Any]:
+        """Return units and gain, e-/DN, of the scene."""
+        return {"units": "ADU/sec", "gain": self.gain, "exposure": self.row["name"]}
+
+    def dark(self) -> Ramp:
+        """Compute the dark, (integration, group, y, x), linear DN."""
+        columns = {"NINTS": "nint", "NGROUPS": "ngroup", "NFRAMES": "nframes", "GROUPGAP": "groupgap"}
+        columns |= {"TFRAME": "tframe", "TGROUP": "tgroup", "READPATT": "readpatt", "DETECTOR": "detector"}
+        header = {key: self.row[name] for key, name in columns.items()}
+        return Ramp(self.dataset()["dark"].values, header)
+
     def dataset(self, **pieces: npt.NDArray[Any] | None) -> xr.Dataset:
         """Return the lazy exposure, with pieces of the caller's own in place of computed ones."""
         return self.proposal.exposure(self.row["name"], **pieces)
 
-    def write(self, dataset: xr.Dataset) -> Path:
-        """Write the ramps that the file asks for, raw, linear or both; return the path of the first file, raw if any."""
+    def write(self, dataset: xr.Dataset) -> WrittenFiles:
+        """Write the ramps that the file asks for, raw, linear or both."""
         asked = str(self.output.get("datatype") or "raw")
         folder = Path(str(self.output.get("directory") or "."))
         folder.mkdir(parents=True, exist_ok=True)
@@ -114,4 +172,4 @@ class OneExposure:
                 linear_files.append(folder / linear_name(name, segment))
                 ramp = computed_pixels(linear, windows(), threads=processors())
                 write_linear(linear_files[-1], ramp, mask_plane(spec, pack), product)
-        return (raw_files or linear_files)[0]
+        return WrittenFiles(tuple(raw_files), tuple(linear_files))

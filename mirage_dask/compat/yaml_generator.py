@@ -5,14 +5,34 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from mirage_dask.apt import read_proposal
+from mirage_dask.compat.arguments import begins_with_instrument, catalogs_by_target, settings_from_defaults
 from mirage_dask.compat.one_exposure import print_note, print_note_once
 from mirage_dask.errors import InputError
+from mirage_dask.mirage_yaml import (
+    observation_table,
+    observation_table_name,
+    write_observation_table,
+    write_yaml,
+)
+from mirage_dask.mirage_yaml.writer import can_be_written
 from mirage_dask.proposal import Proposal, open_proposal
 from mirage_dask.reference.crds.observatory import crds_path
+from mirage_dask.reference.pinning import pin_files
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 REFERENCE_DEFAULTS = ("crds", "crds_full_name", "crds_full_names", "builtin")
+INSTEAD = {
+    "use_linearized_darks": " and give parameter_defaults={'darks': 'raw'} for the raw darks of MIRAGE_DATA",
+    "psfwfe": " and give your PSF library as psf_paths",
+    "psfwfegroup": " and give your PSF library as psf_paths",
+    "table_file": " and give input_xml and pointing_file",
+}
+"""What to do instead, by the attribute that is refused."""
 
 
 class SimInput:
@@ -27,17 +47,22 @@ class SimInput:
     reffile_defaults
         'crds', 'crds_full_name' (or crds_full_names: the YAML files name the files), 'builtin'.
     reffile_overrides, catalogs, cosmic_rays, background, roll_angle, dates
-        As the settings of the same names; see docs/settings.md.
+        As the settings of the same names; see docs/settings.md. `catalogs` may begin with the instrument:
+        {'nircam': {'point_source': FILE}}.
     dateobs_for_background, use_dateobs_for_background
         Background levels are those of the sky on the day of the exposure. Two names of one argument.
     output_dir, simdata_output_dir
         Directory of the YAML files, and the data directory that they name; both are created.
     parameter_defaults
-        Settings for whatever is not given here.
+        Settings for whatever is not given here, under their names or Mirage's (PAV3, Date, BackgroundRate, CosmicRayLibrary,
+        CosmicRayScale, PointSourceCatalog, …).
     verbose
         Print what is written.
-    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units, add_ghosts,
-    convolve_ghosts_with_psf, convolve_extended_with_psf
+    add_ghosts, convolve_ghosts_with_psf
+        Ghosts of NIRISS, which are not simulated: True is refused for a proposal with NIRISS exposures. None is Mirage's
+        default, True, with a note instead.
+    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units,
+    convolve_extended_with_psf
         Accepted so that scripts run; nothing here depends on them.
 
     Attributes
@@ -45,9 +70,11 @@ class SimInput:
     use_linearized_darks, psfwfe, psfwfegroup, resets_bet_ints, psf_paths, expand_catalog_for_segments, add_psf_wings,
     use_nonstsci_names, table_file
         As in Mirage, to be set before `create_inputs`; those that would change something that is not done are refused
-        unless they have Mirage's default.
-    info : dict
-        The exposure table by column, after `create_inputs`.
+        unless they have Mirage's default. Darks of files are a setting here, `parameter_defaults={'darks': 'raw'}`.
+    info : dict of lists
+        After `create_inputs`, one entry for each YAML file: Mirage's columns (yamlfile, outputfits, Instrument, detector,
+        ShortFilter, obs_num, …, see `mirage_dask.mirage_yaml.observation_table`) and those of the exposure table. Where both
+        have a column of one name, such as `detector`, it is Mirage's.
     yaml_files : list of str
         Paths of the files, after `create_inputs`.
     """
@@ -72,7 +99,7 @@ class SimInput:
         dateobs_for_background: bool = False,
         segmap_flux_limit: float | None = None,
         segmap_flux_limit_units: str | None = None,
-        add_ghosts: bool = True,
+        add_ghosts: bool | None = None,
         convolve_ghosts_with_psf: bool = False,
         convolve_extended_with_psf: bool = True,
         offline: bool = False,
@@ -96,16 +123,10 @@ class SimInput:
             else None,
             "parameter_defaults": parameter_defaults,
         }
-        self.without_effect = {
-            "use_JWST_pipeline": use_JWST_pipeline,
-            "observation_list_file": observation_list_file,
-            "segmap_flux_limit": segmap_flux_limit,
-            "segmap_flux_limit_units": segmap_flux_limit_units,
-            "add_ghosts": add_ghosts,
-            "convolve_ghosts_with_psf": convolve_ghosts_with_psf,
-            "convolve_extended_with_psf": convolve_extended_with_psf,
-            "offline": offline,
-        }
+        self.add_ghosts, self.convolve_ghosts_with_psf = add_ghosts, convolve_ghosts_with_psf
+        self.use_JWST_pipeline, self.observation_list_file = use_JWST_pipeline, observation_list_file
+        self.segmap_flux_limit, self.segmap_flux_limit_units = segmap_flux_limit, segmap_flux_limit_units
+        self.convolve_extended_with_psf, self.offline = convolve_extended_with_psf, offline
         self.use_linearized_darks = True
         self.psfwfe, self.psfwfegroup, self.resets_bet_ints = "predicted", 0, 1
         self.psf_paths: Any = None
@@ -115,7 +136,7 @@ class SimInput:
         self.yaml_files: list[str] = []
 
     def create_inputs(self) -> None:
-        """Read the proposal and write the YAML files.
+        """Read the proposal and write the YAML files, and beside them Mirage's table of observations.
 
         Raises
         ------
@@ -123,23 +144,62 @@ class SimInput:
             With every problem of the proposal, its settings and what was set here.
         """
         self._check()
-        settings = self.settings | self._references() | {"psf_paths": self.psf_paths}
-        proposal: Proposal = open_proposal(
-            _expanded(self.input_xml),
-            pointing=None if self.pointing_file is None else _expanded(self.pointing_file),
-            **settings,
-        )
-        simdata = _expanded(self.simdata_output_dir)
+        proposal = self._open()
+        table = pin_files(proposal.table) if proposal.settings.full_names else proposal.table
+        self._check_ghosts(table)
+        folder, simdata = Path(_expanded(self.output_dir)), _expanded(self.simdata_output_dir)
         os.makedirs(simdata, exist_ok=True)
-        written = proposal.write_yaml(
-            _expanded(self.output_dir), datatype=self.datatype, simdata_directory=simdata
-        )
-        self.info = {name: list(column) for name, column in proposal.table.items()}
+        ghosts = self.add_ghosts is not False
+        written = write_yaml(table, folder, datatype=self.datatype, directory=simdata, add_ghosts=ghosts)
+        observations = observation_table(table, proposal.file.exposures)
+        name = observation_table_name(proposal.file.path)
+        write_observation_table(observations, folder / name)
+        with_files = table[can_be_written(table)]
+        self.info = {name: list(column) for name, column in with_files.items()}
+        self.info |= {str(name): list(column) for name, column in observations.items()}
         self.yaml_files = [str(path) for path in written]
+        self._tell(proposal, folder.resolve())
+
+    def _open(self) -> Proposal:
+        xml = _expanded(self.input_xml)
+        pointing = None if self.pointing_file is None else _expanded(self.pointing_file)
+        given = self.settings | self._references() | {"psf_paths": self.psf_paths}
+        defaults = settings_from_defaults(given["parameter_defaults"])
+        targets: list[str] = []
+        if any(begins_with_instrument(part.get("catalogs")) for part in (given, defaults)):
+            targets = [found.target for found in read_proposal(xml, pointing=pointing).observations]
+        given["catalogs"] = catalogs_by_target(given["catalogs"], targets)
+        given["parameter_defaults"] = defaults | {
+            "catalogs": catalogs_by_target(defaults.get("catalogs"), targets)
+        }
+        return open_proposal(xml, pointing=pointing, **given)
+
+    def _check_ghosts(self, table: pd.DataFrame) -> None:
+        if not ((table["instrument"] == "NIRISS") & (table["status"] == "ready")).any():
+            return
+        if self.add_ghosts or (self.convolve_ghosts_with_psf and self.add_ghosts is not False):
+            raise InputError("add_ghosts: ghosts of NIRISS are not simulated yet; give add_ghosts=False.")
+        if self.add_ghosts is None:
+            print_note_once("ghosts of NIRISS are not simulated yet; add_ghosts=False says that you know.")
+
+    def _tell(self, proposal: Proposal, folder: Path) -> None:
+        listed = proposal.table[~can_be_written(proposal.table)]
+        if len(listed):
+            names = ", ".join(sorted(set(listed["instrument"])))
+            print_note(
+                f"{len(listed)} exposures ({names}) have no YAML file: without a detector that is simulated, or a position."
+            )
+        if self.segmap_flux_limit is not None:
+            print_note_once("segmap_flux_limit has no effect: no segmentation map is made.")
+        if self.observation_list_file is not None:
+            print_note_once(
+                "observation_list_file has no effect: no observation list is written or read; give its values as settings."
+            )
         if self.verbose:
             ready = int((proposal.table["status"] == "ready").sum())
-            place = Path(_expanded(self.output_dir)).resolve()
-            print_note(f"{len(written)} YAML files in {place}; {ready} of their exposures can be simulated")
+            print_note(
+                f"{len(self.yaml_files)} YAML files in {folder}; {ready} of their exposures can be simulated"
+            )
             for note in proposal.notes:
                 print_note(note)
 
@@ -165,6 +225,7 @@ class SimInput:
                 f"reffile_defaults: {self.reffile_defaults!r} is not allowed; allowed: {allowed}."
             )
         unchanged = {
+            "use_linearized_darks": True,
             "psfwfe": "predicted",
             "psfwfegroup": 0,
             "resets_bet_ints": 1,
@@ -174,7 +235,7 @@ class SimInput:
             "table_file": None,
         }
         problems += [
-            f"{name}: {getattr(self, name)!r} is not supported yet; leave it at {default!r}."
+            f"{name}: {getattr(self, name)!r} is not supported yet; leave it at {default!r}{INSTEAD.get(name, '')}."
             for name, default in unchanged.items()
             if getattr(self, name) != default
         ]

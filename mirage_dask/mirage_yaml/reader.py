@@ -6,7 +6,9 @@ from the aperture's position and PAV3 (Telescope), the scene from simSignals, th
 
 Reference files are the built-in ones, which a note states, unless that section names others.
 
-Unused keys are listed in `YamlProposal.ignored`; if one of them requests physics that is not simulated, a note states it.
+A file named as Reffiles:linearized_darkfile or Reffiles:dark is the dark of its exposure. Unused keys are listed in
+`YamlProposal.ignored`; an exposure for which one of them requests what is not simulated (`mirage_dask.mirage_yaml.requests`)
+is a row with that reason.
 """
 
 from __future__ import annotations
@@ -29,31 +31,18 @@ from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
+from mirage_dask.mirage_yaml.requests import not_simulated
 from mirage_dask.mirage_yaml.values import LEVELS, YamlValues
-from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, OWN_SECTION, REFERENCE_KEYS
+from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, DARK_KEYS, OWN_SECTION, REFERENCE_KEYS
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
 from mirage_dask.settings.effects import effect_names
 from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
-from mirage_dask.settings.overrides import CONTEXT, NESTING, NOT_NEEDED
-from mirage_dask.settings.problems import Problems, is_nothing
+from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
+from mirage_dask.settings.problems import Problems
 
 MAX_BYTES = 2**20
-WITHOUT_EFFECT: dict[str, Any] = {
-    "Readout:resets_bet_ints": 1,
-    "Reffiles:dark": None,
-    "Reffiles:linearized_darkfile": None,
-    "Reffiles:illumflat": None,
-    "Reffiles:occult": None,
-    "simSignals:psfwfe": "predicted",
-    "simSignals:psfwfegroup": 0,
-    "simSignals:extendedscale": 1.0,
-    "simSignals:zodiacal": None,
-    "simSignals:scattered": None,
-    "simSignals:expand_catalog_for_segments": False,
-}
-"""Keys that Mirage uses and this package does not, with the value that has no effect in Mirage."""
 _NAME = re.compile(r"jw\d{11}_\d{5}_\d{5}_\w+")
 _MODES = ("imaging", "wfss", "ts_imaging", "ts_grism", "ami", "soss", "pom")
 
@@ -68,7 +57,7 @@ class YamlProposal:
     ignored: dict[str, int]
     """Unused keys, 'section:key', with the number of files that have them."""
     notes: tuple[str, ...]
-    """Requests of these keys that are not simulated, one sentence each."""
+    """Where the files are read otherwise than Mirage reads them, one sentence each."""
 
 
 def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
@@ -99,15 +88,12 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         row = _row(reader)
         problems += reader.problems.found
         rows.append((reader.section(OWN_SECTION, required=False).integer("order", 0), row))
-        unused = reader.unused()
+        unused, ours = reader.unused(), OWN_SECTION in values
         ignored.update(list(unused))
-        if OWN_SECTION not in values:
+        if not ours:
             asked["the observatory's CRDS (Reffiles: crds); the built-in reference files are used"] += 1
-        asked.update(
-            f"{key}: {unused[key]}, which has no effect here"
-            for key in WITHOUT_EFFECT
-            if _differs(unused, key)
-        )
+        if reasons := not_simulated(unused, row["instrument"], own=ours):
+            row |= {"status": "unsupported", "reason": "; ".join(filter(None, [row["reason"], *reasons]))}
     names = Counter(row["name"] for _, row in rows)
     problems += [f"{place}: {name} is given {count} times." for name, count in names.items() if count > 1]
     if not rows and not problems:
@@ -121,12 +107,6 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         for text, count in asked.items()
     ]
     return YamlProposal(str(place), table, dict(sorted(ignored.items())), tuple(notes))
-
-
-def _differs(unused: Mapping[str, Any], key: str) -> bool:
-    """Return whether the value of an unused key has an effect in Mirage."""
-    value = unused.get(key)
-    return not is_nothing(value) and value != WITHOUT_EFFECT[key]
 
 
 def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
@@ -299,8 +279,11 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
     if signals.flag("use_dateobs_for_background", False) and level in LEVELS:
         level = "date"
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
+    darks, dark = _darks(files, own)
+    overrides |= dark
     # Mirage's key has precedence for types that have one: it may have been edited.
     edited = {kind for key, kind in REFERENCE_KEYS.items() if files.text(key, "").lower() == "crds"}
+    edited |= set(DARK_FILES.values())
     named = {
         kind: path for kind, path in own.mapping("overrides").items() if kind not in {*overrides, *edited}
     }
@@ -315,7 +298,6 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
     effects = Effects().switch(cosmic_rays=scale != 0.0)
-    darks = own.words("darks", DARKS, DARKS[:1])
     return ExposureSettings(
         catalogs=catalogs,
         background=level,
@@ -323,10 +305,19 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
-        darks=darks[0] if darks else DARKS[0],
+        darks=darks,
         effects=Effects(own.words("effects", effect_names(), effects.names)),
         random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
+
+
+def _darks(files: YamlValues, own: YamlValues) -> tuple[str, dict[str, str]]:
+    """Return the kind of darks, and the file that the exposure's dark is made of, by its key in `overrides`."""
+    chosen = (own.words("darks", DARKS, DARKS[:1]) or DARKS)[0]
+    named = {kind: path for kind, key in DARK_KEYS.items() if (path := files.file(key))}
+    for kind, path in named.items():  # as in Mirage, a linearized dark goes before a raw one
+        return chosen if chosen.partition("_")[0] == kind else kind, {DARK_FILES[kind]: path}
+    return chosen, {}
 
 
 def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:

@@ -27,7 +27,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_instrument
 from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
-from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
+from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NOT_NEEDED
 from mirage_dask.settings.sky import LEVELS
 
 DATATYPES = ("linear", "raw", "linear, raw")
@@ -56,6 +56,8 @@ REFERENCE_KEYS = {
     "transmission": "transmission",
 }
 """CRDS types by the key of Reffiles."""
+DARK_KEYS = {"linearized": "linearized_darkfile", "raw": "dark"}
+"""Keys of Reffiles with the file of a dark, by the kind of darks."""
 OWN_SECTION = "mirage_dask"
 OWN_COLUMNS = (
     "template",
@@ -81,7 +83,12 @@ def can_be_written(table: pd.DataFrame) -> pd.Series:
 
 
 def exposure_yaml(
-    row: ExposureRow, *, order: int = 0, datatype: str = "linear, raw", directory: str = "./"
+    row: ExposureRow,
+    *,
+    order: int = 0,
+    datatype: str = "linear, raw",
+    directory: str = "./",
+    add_ghosts: bool = True,
 ) -> dict[str, Any]:
     """Return the YAML of one exposure as nested dictionaries.
 
@@ -95,6 +102,8 @@ def exposure_yaml(
         Output:datatype.
     directory
         Output:directory, the folder for simulated data.
+    add_ghosts
+        simSignals:add_ghosts, for Mirage.
     """
     instrument, rays, settings = row.instrument, row.cosmic_rays, row.to_columns()
     data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
@@ -121,7 +130,7 @@ def exposure_yaml(
             "suffix": f"IPC_{get_instrument(instrument).label}_{row.detector.removeprefix('NRC')}",
             "seed": row.random_seed,
         },
-        "simSignals": _signal_section(row, data),
+        "simSignals": _signal_section(row, data) | {"add_ghosts": add_ghosts},
         "Telescope": {
             "ra": row.ra_ref,
             "dec": row.dec_ref,
@@ -150,8 +159,8 @@ def _reference_section(row: ExposureRow) -> dict[str, Any]:
     files = {key: given.get(kind, rest) for key, kind in REFERENCE_KEYS.items()}
     files = {key: "None" if file == NOT_NEEDED else file for key, file in files.items()}
     return {
-        "dark": "None",
-        "linearized_darkfile": "None",
+        "dark": given.get(DARK_FILES["raw"], "None"),
+        "linearized_darkfile": given.get(DARK_FILES["linearized"], "None"),
         **{name: files[name] for name in list(REFERENCE_KEYS)[:6]},
         "illumflat": "None",
         **{name: files[name] for name in list(REFERENCE_KEYS)[6:9]},
@@ -264,6 +273,7 @@ def write_yaml(
     *,
     datatype: str = "linear, raw",
     directory: str = "./",
+    add_ghosts: bool = True,
 ) -> list[Path]:
     """Write one YAML file for each row that Mirage's YAML can describe.
 
@@ -275,6 +285,8 @@ def write_yaml(
         Folder for the files; created if it does not exist.
     datatype, directory
         Output:datatype ('linear', 'raw' or 'linear, raw') and Output:directory of every file.
+    add_ghosts
+        simSignals:add_ghosts of every file, for Mirage.
 
     Returns
     -------
@@ -299,7 +311,10 @@ def write_yaml(
         place.mkdir(parents=True, exist_ok=True)
         for order, row in enumerate(rows):
             path = place / f"{row.name}.yaml"
-            text = yaml_text(exposure_yaml(row, order=order, datatype=datatype, directory=directory))
+            values = exposure_yaml(
+                row, order=order, datatype=datatype, directory=directory, add_ghosts=add_ghosts
+            )
+            text = yaml_text(values)
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")
             written.append(path)

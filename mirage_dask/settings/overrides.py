@@ -20,6 +20,10 @@ NOT_NEEDED = "N/A"
 CONTEXT = "context"
 """Key beside the types in the column `overrides`: the CRDS context that all of its files are from."""
 
+DARK_FILES = {"linearized": "linearized_darkfile", "raw": "raw_darkfile"}
+"""Keys beside the types in the column `overrides`, by the kind of darks: the file that an exposure's dark is made of, as a
+YAML file of Mirage names it; without, one is drawn from MIRAGE_DATA."""
+
 CRDS_TYPES = {"badpixmask": "mask", "pixelflat": "flat", "astrometric": "distortion", "pixelareamap": "area"}
 """What CRDS calls the types that Mirage calls otherwise."""
 

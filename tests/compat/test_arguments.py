@@ -1,0 +1,143 @@
+"""Names and shapes of arguments that scripts for Mirage have: translated, or refused with what to write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import mirage_dask as md
+from mirage_dask.compat import yaml_generator
+from mirage_dask.compat.arguments import catalogs_by_target, settings_from_defaults
+from mirage_dask.errors import InputError
+
+MOSAIC = md.example_proposal()
+STARS, GALAXIES = MOSAIC.with_name("stars.cat"), MOSAIC.with_name("galaxies.cat")
+
+
+def generator(tmp_path, proposal=MOSAIC, **options) -> yaml_generator.SimInput:
+    folders = {"output_dir": tmp_path / "yam", "simdata_output_dir": tmp_path / "data"}
+    given = {"reffile_defaults": "builtin", **folders, **options}
+    return yaml_generator.SimInput(proposal, proposal.with_suffix(".pointing"), **given)
+
+
+def test_the_table_of_observations(tmp_path):
+    yam = generator(tmp_path, catalogs={"point_source": str(STARS)}, background="medium", roll_angle=30.0)
+    yam.create_inputs()
+    table = Table.read(tmp_path / "yam" / "Observation_table_for_mosaic_2x2.xml_with_yaml_parameters.csv")
+    names = [f"{name}.yaml" for name in md.open_proposal(MOSAIC).table["name"]]
+    assert list(table["yamlfile"]) == yam.info["yamlfile"] == names
+    for yamlfile, outputfits in zip(yam.info["yamlfile"], yam.info["outputfits"], strict=True):
+        assert (tmp_path / "yam" / yamlfile).is_file()
+        assert outputfits == yamlfile.replace(".yaml", "_uncal.fits")
+    first = {name: column[0] for name, column in yam.info.items()}
+    expected = {
+        "Instrument": "NIRCAM", "detector": "B1", "aperture": "NRCB1_FULL", "Module": "B", "Subarray": "FULL",
+        "ShortFilter": "F150W", "ShortPupil": "CLEAR", "LongFilter": "F444W", "LongPupil": "CLEAR",
+        "FilterWheel": "None", "ReadoutPattern": "RAPID", "Groups": 4, "Integrations": 1, "Mode": "imaging",
+        "obs_num": "001", "visit_num": "001", "exposure": "00001", "visit_group": "01", "sequence_id": "1", "act_id": "01",
+        "ProposalID": "99001", "APTTemplate": "NircamImaging", "Tracking": "sidereal", "PAV3": 30.0,
+        "sw_ptsrc": str(STARS), "lw_ptsrc": str(STARS), "PointSourceCatalog": "None", "sw_bkgd": "medium",
+        "CoordinatedParallel": "false", "ParallelInstrument": False, "superbias": "crds", "lindark": "None",
+        "grism_source_image": "False", "nframe": 1, "nskip": 0,
+    }  # fmt: skip
+    assert {name: first[name] for name in expected} == expected
+    assert np.isfinite([yam.info[name] for name in ("v2", "v3", "ra_ref", "basex", "dithx", "idly")]).all()
+    assert len(set(map(len, yam.info.values()))) == 1
+    assert yam.info["filter"][0] == "F150W"  # the exposure table's columns stay
+
+
+def test_the_table_has_all_instruments(tmp_path, capsys):
+    yam = generator(tmp_path, md.example_proposal("three_instruments"), add_ghosts=False)
+    yam.create_inputs()
+    rows = [dict(zip(yam.info, values, strict=True)) for values in zip(*yam.info.values(), strict=True)]
+    niriss = next(row for row in rows if row["Instrument"] == "NIRISS")
+    assert (niriss["detector"], niriss["Module"], niriss["ShortFilter"]) == ("NIS", "N", "None")
+    assert "CLEAR" in (niriss["FilterWheel"], niriss["PupilWheel"]) or niriss["PupilWheel"] == "CLEARP"
+    assert {row["detector"] for row in rows if row["Instrument"] == "FGS"} <= {"G1", "G2"}
+    parallel = {row["obs_num"] for row in rows if row["ParallelInstrument"]}
+    assert parallel == {row["obs_num"] for row in rows if row["CoordinatedParallel"] == "true"} != set()
+
+
+def test_defaults_with_mirages_names(tmp_path):
+    defaults = {
+        "PAV3": 41.5,
+        "Date": "2022-3-1",
+        "BackgroundRate": "high",
+        "CosmicRayLibrary": "SUNMIN",
+        "CosmicRayScale": 2.0,
+        "PointSourceCatalog": str(STARS),
+        "ExtendedScale": 1.0,
+        "random_seed": 11,
+    }
+    yam = generator(tmp_path, parameter_defaults=defaults)
+    yam.create_inputs()
+    assert set(yam.info["PAV3"]) == {41.5}
+    assert set(yam.info["date_obs"]) == {"2022-03-01"}
+    assert set(yam.info["background"]) == {"high"}
+    assert set(zip(yam.info["CosmicRayLibrary"], yam.info["CosmicRayScale"], strict=True)) == {
+        ("SUNMIN", 2.0)
+    }
+    assert set(yam.info["point_source"]) == {str(STARS)}
+    assert set(yam.info["random_seed"]) == {11}
+
+
+@pytest.mark.parametrize(
+    ("defaults", "words"),
+    [
+        ({"PAV3": 1.0, "roll_angle": 2.0}, "PAV3 and roll_angle are two names of one key; remove one"),
+        ({"ExtendedScale": 2.0}, "ExtendedScale: 2.0 is not simulated; leave it at 1.0"),
+        ({"CosmicRayScale": 2.0, "cosmic_rays": "SUNMIN"}, "cosmic_rays is given together with scale"),
+        ("high", "'high' is not a valid dictionary"),
+    ],
+)
+def test_defaults_that_cannot_be(defaults, words):
+    with pytest.raises(InputError, match=words):
+        settings_from_defaults(defaults)
+
+
+def test_catalogs_that_begin_with_the_instrument():
+    types = {"point_source": "a.cat"}
+    targets = ["M-83", "DARK-SKY", ""]
+    both = {name: {"nircam": types} for name in ("M-83", "DARK-SKY")}
+    assert catalogs_by_target({"nircam": types}, targets) == both
+    assert catalogs_by_target({"NIRCam": {"M-83": {"ptsrc": "a.cat"}}}, targets) == {
+        "M-83": {"nircam": types}
+    }
+    assert catalogs_by_target({"ptsrc": "a.cat", "gal": "g.cat"}) == {**types, "galaxy": "g.cat"}
+    two = catalogs_by_target({"nircam": types, "niriss": {"galaxy": "g.cat"}}, ["M-83"])
+    assert two == {"M-83": {"nircam": types, "niriss": {"galaxy": "g.cat"}}}
+    assert catalogs_by_target({"NIRCAM": types}, ["NIRCAM"]) == {"NIRCAM": types}  # a target of that name
+    given = {"M-83": {"nircam": types}, "point_source": "b.cat"}
+    assert catalogs_by_target(given, targets) == given
+    assert catalogs_by_target(None) is None
+
+
+def test_catalogs_by_instrument_reach_the_exposures(tmp_path):
+    yam = generator(tmp_path, catalogs={"nircam": {"point_source": str(STARS), "galaxy": str(GALAXIES)}})
+    yam.create_inputs()
+    assert set(yam.info["sw_ptsrc"]) == {str(STARS)}
+    assert set(yam.info["lw_galcat"]) == {str(GALAXIES)}
+
+
+def test_ghosts_are_refused_where_they_would_be(tmp_path, capsys):
+    three = md.example_proposal("three_instruments")
+    with pytest.raises(InputError, match="ghosts of NIRISS are not simulated yet; give add_ghosts=False"):
+        generator(tmp_path, three, add_ghosts=True).create_inputs()
+    assert not list(tmp_path.rglob("*.yaml"))
+    generator(tmp_path, three).create_inputs()
+    assert "ghosts of NIRISS are not simulated yet" in capsys.readouterr().err
+    generator(tmp_path, add_ghosts=True).create_inputs()  # NIRCam has none
+
+
+def test_raw_darks_are_refused_with_the_setting(tmp_path):
+    yam = generator(tmp_path)
+    yam.use_linearized_darks = False
+    with pytest.raises(InputError, match=r"give parameter_defaults=\{'darks': 'raw'\}"):
+        yam.create_inputs()
+
+
+@pytest.mark.parametrize("date", ["2022-3-1", "2022-03-1T0:5:9", "2022-3-01T00:05:09"])
+def test_dates_with_one_digit(date):
+    start = md.open_proposal(MOSAIC, dates=date).table["start_time"][0]
+    assert start == ("2022-03-01T00:05:09.000" if "T" in date else "2022-03-01T00:00:00.000")

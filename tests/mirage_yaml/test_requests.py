@@ -1,0 +1,102 @@
+"""What Mirage's YAML requests and is not simulated: never ignored, and the dark that it names is used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+import mirage_dask as md
+from mirage_dask.errors import InputError
+from mirage_dask.mirage_yaml import read_yaml, write_yaml
+from mirage_dask.mirage_yaml.requests import REQUESTS
+from mirage_dask.mirage_yaml.writer import OWN_SECTION, exposure_yaml
+from mirage_dask.settings import rows_of
+from mirage_dask.settings.row import read_overrides
+
+
+def one_file(tmp_path: Path, *, proposal: str = "mosaic_2x2", own: bool = False, **changes) -> Path:
+    """A YAML file of an example, with {'Section:key': value} changed."""
+    table = md.open_proposal(md.example_proposal(proposal)).table
+    instrument = "NIRISS" if proposal == "three_instruments" else "NIRCAM"
+    row = rows_of(table[(table["instrument"] == instrument) & (table["status"] == "ready")])[-1]
+    values = exposure_yaml(row)
+    if not own:
+        del values[OWN_SECTION]
+    for place, value in changes.items():
+        section, _, key = place.partition(":")
+        values[section][key] = value
+    path = tmp_path / f"{row.name}.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "reason"),
+    [
+        (
+            "simSignals:zodiacal",
+            "zodi.fits",
+            "simSignals:zodiacal: zodi.fits is not simulated; write None, and the image as bkgdrate",
+        ),
+        ("Readout:resets_bet_ints", 2, "Readout:resets_bet_ints: 2 is not simulated; write 1"),
+        (
+            "simSignals:psfwfe",
+            "requirements",
+            "simSignals:psfwfe: requirements is not simulated; write predicted",
+        ),
+        ("Reffiles:illumflat", "l.fits", "Reffiles:illumflat: l.fits is not simulated; write None"),
+        (
+            "Reffiles:flux_cal",
+            "mine/zp.list",
+            "Reffiles:flux_cal: mine/zp.list is not simulated; write config",
+        ),
+        ("simSignals:add_psf_wings", False, "simSignals:add_psf_wings: False is not simulated; write true"),
+    ],
+)
+@pytest.mark.parametrize("own", [True, False])
+def test_a_request_refuses_its_exposure(tmp_path, key, value, reason, own):
+    row = read_yaml(one_file(tmp_path, own=own, **{key: value})).table.iloc[0]
+    assert row["status"] == "unsupported"
+    assert row["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize("key", REQUESTS)
+def test_what_mirage_writes_requests_nothing(tmp_path, key):
+    """None, and a table in Mirage's own folder."""
+    change = {key: f"mirage/config/{key[-5:]}.list" if REQUESTS[key].table else None}
+    assert read_yaml(one_file(tmp_path, **change)).table["status"].tolist() == ["ready"]
+
+
+def test_ghosts_are_for_niriss_and_for_files_of_mirage(tmp_path):
+    """Mirage's default asks for them; in this package's own files that default means nothing."""
+    asked = {"simSignals:add_ghosts": True}
+    (row,) = read_yaml(one_file(tmp_path, proposal="three_instruments", **asked)).table.to_dict("records")
+    assert row["reason"] == "simSignals:add_ghosts: True is not simulated; write false"
+    asked["simSignals:add_ghosts"] = False
+    assert read_yaml(one_file(tmp_path, proposal="three_instruments", **asked)).table.status[0] == "ready"
+    asked["simSignals:add_ghosts"] = True
+    assert (
+        read_yaml(one_file(tmp_path, proposal="three_instruments", own=True, **asked)).table.status[0]
+        == "ready"
+    )
+    assert read_yaml(one_file(tmp_path / "..", **asked)).table.status[0] == "ready"  # NIRCam
+
+
+@pytest.mark.parametrize(("key", "kind"), [("linearized_darkfile", "linearized"), ("dark", "raw")])
+@pytest.mark.parametrize("own", [True, False])
+def test_a_dark_that_is_named_is_used(tmp_path, key, kind, own):
+    dark = tmp_path / "dark.fits"
+    dark.write_bytes(b"")
+    path = one_file(tmp_path, own=own, **{f"Reffiles:{key}": str(dark)})
+    table = read_yaml(path).table
+    assert table["darks"].tolist() == [kind]
+    assert str(dark) in read_overrides(table["overrides"][0]).values()
+    again = read_yaml(write_yaml(table, tmp_path / "again")[0]).table
+    assert again[["darks", "overrides"]].equals(table[["darks", "overrides"]])
+
+
+def test_a_dark_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="Reffiles:linearized_darkfile: there is no file"):
+        read_yaml(one_file(tmp_path, **{"Reffiles:linearized_darkfile": "none.fits"}))
