@@ -1,16 +1,18 @@
-"""Source catalogs in Mirage's text format, read and checked once, on the client.
+"""Source catalogs in Mirage's format, and tables of astropy and pandas, read and checked once, on the client.
 
-Format. Columns are separated by white space; the first line that is not a comment names them. Comment lines before
-it define the units, one phrase per line:
+Format. A table of sources. In plain text the first line that is not a comment names the columns; where it contains tabs,
+commas or bars, these separate cells, else blanks do. CSV, ECSV, FITS, VOTable, Parquet and IPAC tables are read, too. Units
+of columns are honoured or refused; a column of SkyCoord stands for the positions. Comments above the sources (comments in
+the meta of a table) set the units of columns that have none, one phrase per line:
 
     # position_pixels     x_or_RA, y_or_Dec are 0-based pixels of the exposure's aperture  (default: degrees on the sky)
     # radius_pixels       galaxy radii are pixels                                          (default: arcsec)
     # abmag | stmag | vegamag   system of all magnitudes                                   (default: abmag)
 
-`x_or_RA` and `y_or_Dec` are decimal degrees, `hh:mm:ss` / `dd:mm:ss`, or `03h32m21s` / `-27d50m23s`. An integer column
-`index` is optional. A galaxy catalog also has `radius` (half light, along the major axis), `ellipticity` (1 - b/a),
-`pos_angle` (degrees east of north) and `sersic_index` (above 0, at most 10; values below 0.1 are rendered as 0.1, since all
-of these are uniform discs).
+`x_or_RA` and `y_or_Dec` are decimal degrees, `hh:mm:ss` / `dd:mm:ss`, or `03h32m21s` / `-27d50m23s`. A column `index` of
+integers of 0 or more, up to 64 bits, is optional. A galaxy catalog also has `radius` (half light, along the major axis),
+`ellipticity` (1 - b/a), `pos_angle` (degrees east of north) and `sersic_index` (above 0, at most 10; values below 0.1 are
+rendered as 0.1, since all of these are uniform discs).
 
 The magnitude of a filter is, for NIRCam, the first of these columns that exists (Mirage's order):
 `nircam_<filter>_<pupil>_magnitude`; with pupil CLEAR `nircam_<filter>_magnitude`; through a narrow pupil filter
@@ -19,13 +21,18 @@ The magnitude of a filter is, for NIRCam, the first of these columns that exists
 `fgs_guider1_magnitude` (Mirage reads the former and writes the latter), likewise 2, then `magnitude`. 99 is the usual value
 for a source that is not visible in a filter; a magnitude is only checked if its filter is used.
 
-Unlike Mirage, phrases are read from any comment line before the column names (not only the first four), angles in
-different formats may be mixed, and a missing `index` is counted from 1.
+Unlike Mirage, phrases are read from any comment line above the first source (not only the first four), a comment there that
+speaks of units and is not a phrase is an error, angles in different formats may be mixed, and a missing `index` is counted
+from 1.
 
 NOT read here: extended sources, moving targets, light curves, ghosts.
 
-text          the file as header, rows and units
-columns       numbers, angles and shapes from the rows, with checks
+table         cells, units and comments, whatever they were read from
+text          plain text as cells
+formats       which format a file has; other formats as cells, by astropy
+phrases       comments that set units, and comments that seem to
+units         units of columns, applied or refused
+columns       numbers, angles and shapes from the cells, with checks
 magnitudes    the columns with the magnitudes of a filter
 reading       `Catalog`, `read_catalog`
 """

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
+from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import nearest
-from mirage_dask.scene.catalogs.text import SHOWN, is_number, more
+from mirage_dask.scene.catalogs.table import SHOWN, CatalogTable, is_number, more
 
 Floats = NDArray[np.float64]
 
@@ -19,51 +18,53 @@ SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
 PROPER = {"x_or_ra": "x_or_RA", "y_or_dec": "y_or_Dec"}
 LARGEST_SERSIC_INDEX = 10.0
 
+_DIGITS = re.compile(r"[+]?[0-9]{1,19}")
 _ANGLE = re.compile(r"([+-]?)(\d+)([:hd])(\d+)(?:[:m](\d+(?:\.\d*)?)?)?s?", re.IGNORECASE)
 
 
 class ColumnChecker:
-    """Reads columns of the table and collects their problems."""
+    """Reads columns of a table and collects their problems."""
 
-    def __init__(
-        self,
-        path: Path,
-        table: pd.DataFrame,
-        lines: NDArray[np.int64],
-        problems: list[str],
-    ):
-        self.path, self.table, self.lines, self.problems = path, table, lines, problems
+    def __init__(self, table: CatalogTable, problems: list[str]):
+        self.table, self.problems = table, problems
 
-    def columns(self, required: tuple[str, ...], header: list[str]) -> None:
+    def columns(self, required: tuple[str, ...]) -> None:
         """Record the required columns that are missing."""
+        names = self.table.names
         for name in required:
             if name not in self.table.columns:
                 shown = PROPER.get(name, name)
                 self.problems.append(
-                    f"{self.path}: column {shown!r} is missing{nearest(shown, header)}; "
-                    f"the file has {', '.join(header)}."
+                    f"{self.table.path}: column {shown!r} is missing{nearest(shown, names)}; "
+                    f"the file has {', '.join(names)}."
                 )
-
-    def token(self, row: int, column: str) -> str:
-        """Return the text of one value in the file."""
-        return str(self.table[column].iloc[row])
 
     def fail(self, column: str, bad: NDArray[np.bool_], remedy: str) -> None:
         """Record bad rows of a column, with their lines and values."""
         if not bad.any():
             return
+        values = self.table.columns[column]
         rows = np.flatnonzero(bad)
-        shown = ", ".join(f"line {self.lines[r]} ({self.token(r, column)})" for r in rows[:SHOWN])
+        shown = ", ".join(f"{self.table.place(r)} ({values[r]})" for r in rows[:SHOWN])
         name = PROPER.get(column, column)
-        self.problems.append(f"{self.path}: column {name!r} in {shown}{more(rows.size)}: {remedy}")
+        self.problems.append(f"{self.table.path}: column {name!r} in {shown}{more(rows.size)}: {remedy}")
+
+    def filled(self, column: str, remedy: str) -> NDArray[np.bool_]:
+        """Return which rows have a value; the others are recorded."""
+        empty = is_empty(self.table.columns[column])
+        if empty.any():
+            name = PROPER.get(column, column)
+            self.problems.append(empty_cells(self.table, name, empty, remedy))
+        return ~empty
 
     def numbers(self, column: str, allowed: Callable[[Floats], NDArray[np.bool_]], remedy: str) -> Floats:
-        """Return a numeric column; values that are not finite or not allowed are recorded."""
+        """Return a numeric column; values that are empty, not finite or not allowed are recorded."""
         if column not in self.table.columns:
             return np.full(len(self.table), np.nan)
-        values = read_numbers(self.table[column])
+        filled = self.filled(column, "give every source a value")
+        values = read_numbers(self.table.columns[column])
         finite = np.isfinite(values)
-        self.fail(column, ~finite, "must be a finite number.")
+        self.fail(column, filled & ~finite, "must be a finite number.")
         with np.errstate(invalid="ignore"):
             self.fail(column, finite & ~allowed(values), remedy)
         return values
@@ -72,32 +73,48 @@ class ColumnChecker:
         """Return a column of decimal or sexagesimal angles in degrees; invalid ones are recorded."""
         if column not in self.table.columns:
             return np.full(len(self.table), np.nan)
-        values = _convert(self.table[column], lambda token: _angle(token, hours=hours))
+        filled = self.filled(column, "give every source a position")
+        values = _convert(self.table.columns[column], lambda token: _angle(token, hours=hours))
         style = "hh:mm:ss or 03h32m21s" if hours else "dd:mm:ss or -27d50m23s"
-        self.fail(column, ~np.isfinite(values), f"must be decimal degrees, {style}.")
+        self.fail(column, filled & ~np.isfinite(values), f"must be decimal degrees, {style}.")
         return values
 
 
-def _convert(column: pd.Series, convert: Callable[[str], float]) -> Floats:
-    """Return the numbers of a text column; use `convert` for each value if one is not a number."""
-    tokens = column.to_numpy(dtype=object)
+def empty_cells(table: CatalogTable, name: str, empty: NDArray[np.bool_], remedy: str) -> str:
+    """Return the sentence on empty cells of a column: 'line 2: column … is empty; …'."""
+    rows = np.flatnonzero(empty)
+    shown = ", ".join(table.place(r) for r in rows[:SHOWN])
+    return f"{table.path}: {shown}{more(rows.size)}: column {name!r} is empty; {remedy}."
+
+
+def is_empty(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which cells are empty: texts of no length; of numbers NaN, which FITS, pandas and masks have there."""
+    if values.dtype.kind != "O":
+        return np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, dtype=bool)
+    return np.asarray(values == "", dtype=bool)
+
+
+def _convert(values: NDArray[Any], convert: Callable[[str], float]) -> Floats:
+    """Return the numbers of a column; use `convert` for each text if one is not a number."""
+    if values.dtype.kind != "O":
+        return values.astype(np.float64) if values.dtype.kind in "iuf" else np.full(values.shape, np.nan)
     try:
-        return tokens.astype(np.float64)
+        if not any("_" in text for text in values):
+            return values.astype(np.float64)
     except ValueError:
-        return np.array([convert(token) for token in tokens], dtype=np.float64)
+        pass
+    return np.array([convert(text) for text in values], dtype=np.float64)
 
 
-def read_numbers(column: pd.Series) -> Floats:
-    """Return the numbers of a text column, NaN for other values."""
-    return _convert(column, lambda token: float(token) if is_number(token) else float("nan"))
+def read_numbers(values: NDArray[Any]) -> Floats:
+    """Return the numbers of a column of texts or numbers, NaN for other values."""
+    return _convert(values, lambda text: float(text) if is_number(text) else float("nan"))
 
 
 def _angle(token: str, *, hours: bool) -> float:
     """Return degrees of one decimal or sexagesimal token, NaN if it is neither."""
-    try:
+    if is_number(token):
         return float(token)
-    except ValueError:
-        pass
     match = _ANGLE.fullmatch(token)
     if match is None:
         return float("nan")
@@ -128,17 +145,41 @@ def read_positions(check: ColumnChecker, *, pixels: bool) -> tuple[Floats, Float
 
 
 def read_index(check: ColumnChecker) -> NDArray[np.int64]:
-    """Return the column index, by default 1, 2, …; 0 for an invalid value."""
+    """Return the column index, by default 1, 2, …; -1 for an invalid value.
+
+    It is read as an integer, never as a float: identifiers of Gaia have 64 bits, a float keeps 53 of them.
+    """
     count = len(check.table)
     if "index" not in check.table.columns:
         return np.arange(1, count + 1, dtype=np.int64)
-    values = check.numbers(
-        "index", lambda v: (v >= 1) & (v == np.floor(v)), "must be an integer of 1 or more."
-    )
-    usable = np.isfinite(values)
-    twice = usable & pd.Series(values).duplicated(keep="first").to_numpy()
+    filled = check.filled("index", "number all sources, or remove the column")
+    values = check.table.columns["index"]
+    if values.dtype.kind in "iu":
+        found = np.where((values >= 0) & (values < 2**63), values, 0).astype(np.int64)
+        valid = np.asarray((values >= 0) & (values < 2**63))
+    else:
+        numbers = [_integer(value) for value in values]
+        valid = np.array([number is not None for number in numbers])
+        found = np.array([number or 0 for number in numbers], dtype=np.int64)
+    check.fail("index", filled & ~valid, "must be an integer of 0 or more, below 2**63.")
+    unique, first = np.unique(found[valid], return_index=True)
+    twice = valid.copy()
+    twice[np.flatnonzero(valid)[first]] = False
+    del unique
     check.fail("index", twice, "was used before; number the sources differently.")
-    return np.where(usable, values, 0).astype(np.int64)
+    return np.where(valid, found, -1)
+
+
+def _integer(value: str | float) -> int | None:
+    """Return the integer that a text or a float holds exactly; None where there is none."""
+    text = str(value)
+    if _DIGITS.fullmatch(text):
+        number = int(text)
+    elif is_number(text) and float(text).is_integer() and abs(float(text)) <= 2**53:
+        number = int(float(text))
+    else:
+        return None
+    return number if 0 <= number < 2**63 else None
 
 
 def read_shapes(check: ColumnChecker) -> dict[str, Floats]:

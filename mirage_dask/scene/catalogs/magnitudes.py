@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import re
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 from mirage_dask.instruments import all_instruments, get_detector, get_instrument, optical_elements
 
@@ -48,6 +51,39 @@ def magnitude_columns(instrument: str, filter: str, pupil: str = "CLEAR") -> tup
     if p.startswith(("grism", "gdhs")):
         p = "clear"
     return (*_COLUMNS[found.magnitudes](found.key, name, f, p), ANY)
+
+
+@cache
+def known_columns() -> frozenset[str]:
+    """Return the names of all columns that are the magnitudes of some filter of some instrument."""
+    names = {ANY}
+    for instrument in (found for found in all_instruments() if found.magnitudes):
+        wheels = optical_elements(instrument.name)
+        filters = [e.name for e in wheels if e.wheel == "filter"]
+        pupils = [e.name for e in wheels if e.wheel == "pupil"]
+        guiders = (f"{instrument.name}{n}" for n in "12")
+        for name in guiders if not wheels else [instrument.name]:
+            for filter_ in filters or ["NA"]:
+                for pupil in pupils or ["NA"]:
+                    names.update(
+                        _COLUMNS[instrument.magnitudes](instrument.key, name, filter_.lower(), pupil.lower())
+                    )
+    return frozenset(names)
+
+
+def misspelt(wanted: Sequence[str], columns: Iterable[str]) -> tuple[str, str] | None:
+    """Return (column, name that was meant) if a column is nearly one of the wanted names and of no filter itself."""
+    strange = [name for name in columns if name not in known_columns()]
+    for name in wanted:
+        stem = name.removesuffix("_magnitude")
+        near = [
+            column
+            for column in strange
+            if re.fullmatch(rf"{re.escape(stem)}[-_ ]?(ab)?mags?(nitudes?)?", column)
+        ]
+        if near := near or difflib.get_close_matches(name, strange, n=1, cutoff=0.9):
+            return near[0], name
+    return None
 
 
 def _of_filter_and_pupil(key: str, _name: str, filter: str, pupil: str) -> list[str]:

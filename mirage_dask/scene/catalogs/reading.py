@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
@@ -17,13 +14,18 @@ from mirage_dask.scene.catalogs.columns import (
     SHAPE_COLUMNS,
     ColumnChecker,
     Floats,
+    empty_cells,
+    is_empty,
     read_index,
     read_numbers,
     read_positions,
     read_shapes,
 )
-from mirage_dask.scene.catalogs.magnitudes import magnitude_columns
-from mirage_dask.scene.catalogs.text import name_lines, read_text, split_text
+from mirage_dask.scene.catalogs.formats import read_table
+from mirage_dask.scene.catalogs.magnitudes import ANY, magnitude_columns, misspelt
+from mirage_dask.scene.catalogs.phrases import read_phrases
+from mirage_dask.scene.catalogs.table import CatalogTable, name_rows
+from mirage_dask.scene.catalogs.units import apply_units
 
 Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
@@ -54,11 +56,23 @@ class Catalog:
     """radius, ellipticity, pos_angle, sersic_index of galaxies, (n,) each; empty for points."""
     magnitudes: dict[str, Floats]
     """Magnitude columns by lower-case name; NaN if the text is not a number."""
-    lines: NDArray[np.int64]
-    """(n,) line of each source in the file, from 1."""
+    table: CatalogTable
+    """The cells that these arrays were made from."""
+    unused_phrases: tuple[str, ...] = ()
+    """Phrases in comments that change nothing in a catalog of this kind."""
 
     def __len__(self) -> int:
         return self.index.size
+
+    @property
+    def lines(self) -> NDArray[np.int64]:
+        """(n,) line of each source in the file, from 1; its row in a format without lines."""
+        return self.table.lines
+
+    def magnitude_column(self, instrument: str, filter: str, pupil: str = "CLEAR") -> str | None:
+        """Return the lower-case name of the column that has the magnitudes for a filter; None if there is none."""
+        wanted = magnitude_columns(instrument, filter, pupil)
+        return next((name for name in wanted if name in self.magnitudes), None)
 
     def magnitude(self, instrument: str, filter: str, pupil: str = "CLEAR") -> Floats:
         """Return the (n,) magnitudes for a filter.
@@ -82,30 +96,38 @@ class Catalog:
 
     def _checked_magnitude(self, instrument: str, filter: str, pupil: str) -> tuple[Floats, list[str]]:
         wanted = magnitude_columns(instrument, filter, pupil)
-        name = next((n for n in wanted if n in self.magnitudes), None)
+        name = self.magnitude_column(instrument, filter, pupil)
+        optics = f" {filter}/{pupil}" if filter or pupil else ""
         if name is None:
             hint = nearest(wanted[0], sorted(self.magnitudes))
-            optics = f" {filter}/{pupil}" if filter or pupil else ""
             return np.empty(0), [
                 f"{self.path}: no magnitude for {instrument}{optics}; add a column "
                 f"{' or '.join(repr(n) for n in wanted)}{hint or '.'}"
             ]
-        values = self.magnitudes[name]
-        bad = ~np.isfinite(values)
-        bright = ~bad & (values < BRIGHTEST)
         problems = []
-        if bad.any():
-            where = name_lines(self.lines, bad)
+        if name == ANY and (meant := misspelt(wanted[:-1], self.table.columns)):
             problems.append(
-                f"{self.path}: column {name!r} is not finite in {where}; write 99 for a source that is "
-                f"not visible in this filter."
+                f"{self.path}: column {meant[0]!r} is not of any filter, and {instrument}{optics} would use the column "
+                f"'magnitude'; rename it to {meant[1]!r}, or remove it."
             )
-        if bright.any():
-            where = name_lines(self.lines, bright, values)
-            problems.append(
-                f"{self.path}: column {name!r} is brighter than {BRIGHTEST:g} in {where}; "
-                f"write 99 for an unknown magnitude."
-            )
+        values = self.magnitudes[name]
+        empty = is_empty(self.table.columns[name])
+        bad = ~np.isfinite(values) & ~empty
+        with np.errstate(invalid="ignore"):
+            bright = values < BRIGHTEST
+        if empty.any():
+            remedy = "write 99 for a source that is not visible in this filter"
+            problems.append(empty_cells(self.table, name, empty, remedy))
+        for which, what, shown in (
+            (bad, "is not finite", None),
+            (bright, f"is brighter than {BRIGHTEST:g}", values),
+        ):
+            if which.any():
+                where = name_rows(self.table.counted, self.lines, which, shown)
+                problems.append(
+                    f"{self.path}: column {name!r} {what} in {where}; write 99 for a source that is not visible in "
+                    "this filter."
+                )
         return values, problems
 
 
@@ -115,7 +137,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     Parameters
     ----------
     path
-        Text file in the format that `mirage_dask.scene.catalogs` describes.
+        A file in one of the formats that `mirage_dask.scene.catalogs` describes.
     kind
         'point_source' or 'galaxy'.
     optics
@@ -134,42 +156,34 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         raise InputError(
             f"{kind!r} is not a valid catalog kind; known: {', '.join(KINDS)}{nearest(kind, KINDS)}"
         )
-    path = Path(path)
-    text = split_text(path, read_text(path))
-    problems = text.problems
-    table = pd.read_csv(
-        io.StringIO("\n".join([" ".join(text.names), *text.rows])),
-        sep=r"\s+",
-        index_col=False,
-        dtype=str,  # converted below: pandas does not guarantee the nearest float64
-        keep_default_na=False,
-        quoting=csv.QUOTE_NONE,
-    )
-    table.columns = pd.Index([name.casefold() for name in text.names])
-    check = ColumnChecker(path, table, text.lines, problems)
+    table = read_table(Path(path))
+    phrases = read_phrases(table.path, table.comments, kind)
+    table, units, problems = apply_units(table, phrases)
+    problems = [*table.problems, *problems]
+    check = ColumnChecker(table, problems)
 
-    required = ("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if kind == "galaxy" else ()))
-    check.columns(required, text.names)
-    x, y = read_positions(check, pixels=text.position_pixels)
+    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if kind == "galaxy" else ())))
+    x, y = read_positions(check, pixels=units.pixels)
     index = read_index(check)
     shapes = read_shapes(check) if kind == "galaxy" else {}
     magnitudes = {
-        str(name): read_numbers(table[name]) for name in table.columns if str(name).endswith("magnitude")
+        name: read_numbers(values) for name, values in table.columns.items() if name.endswith("magnitude")
     }
     if not magnitudes:
         problems.append(f"{path}: no magnitude column; add one, such as 'nircam_f200w_magnitude'.")
     catalog = Catalog(
         path=str(path),
         kind=kind,
-        system=text.system,
-        pixels=text.position_pixels,
-        radius_pixels=text.radius_pixels,
+        system=units.system,
+        pixels=units.pixels,
+        radius_pixels=units.radius_pixels,
         index=index,
         x=x,
         y=y,
         shapes=shapes,
         magnitudes=magnitudes,
-        lines=text.lines,
+        table=table,
+        unused_phrases=phrases.unused,
     )
     if magnitudes:
         for instrument, filter_, pupil in sorted(set(optics)):

@@ -130,7 +130,7 @@ def test_every_problem_at_once(tmp_path):
     [
         ("", "empty"),
         ("# abmag\n", "empty"),
-        ("x_or_RA,y_or_Dec,magnitude\n1,2,3\n", "separated by commas"),
+        ("x_or_RA;y_or_Dec;magnitude\n1;2;3\n", "separated by semicolons"),
         ("53.1 -27.8 20\n53.2 -27.8 21\n", "put a line with the column names"),
         ("x_or_RA y_or_Dec magnitude\n", "no sources"),
         ("x_or_RA x_or_RA y_or_Dec magnitude\n1 2 3 4\n", "is repeated; rename one"),
