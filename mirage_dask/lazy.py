@@ -28,6 +28,7 @@ from mirage_dask.store import pieces
 from mirage_dask.store.plan import Plan, Stack
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.tiles import TileGrid
+from mirage_dask.untrusted.arrays import open_array
 from mirage_dask.variables import VARIABLES, replaceable
 from mirage_dask.virtual import Replaced, VirtualArray
 
@@ -358,5 +359,5 @@ def _write_dask(plan_url: str, spec: ExposureSpec, piece: str, array: da.Array) 
 def _write_block(block: npt.NDArray[Any], url: str, block_info: Any = None) -> npt.NDArray[np.uint8]:
     where = tuple(slice(*side) for side in block_info[0]["array-location"])
     with files.store_errors(url):
-        zarr.open_array(url, mode="r+")[where] = np.asarray(block, np.float32)
+        open_array(url, mode="r+")[where] = np.asarray(block, np.float32)
     return np.ones((1,) * block.ndim, np.uint8)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, asdict, dataclass, fields
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from mirage_dask.errors import StoreError
+from mirage_dask.untrusted.names import REMEDY, is_valid
 
 VALUES = 2
 """Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
@@ -126,7 +128,7 @@ class ExposureSpec:
         Raises
         ------
         StoreError
-            If a field is unknown to this version, or one without a default is missing.
+            If a field is unknown to this version, one without a default is missing, or a value is not valid.
         """
         known = {f.name for f in fields(cls)}
         unknown, missing = sorted(set(values) - known), sorted(known - set(values) - set(_DEFAULTS))
@@ -137,7 +139,11 @@ class ExposureSpec:
                 f"The exposure {values.get('name', '?')} was planned by another version of mirage_dask: its specification "
                 f"has {' and '.join(found)}. Use that version, or plan the simulation again."
             )
-        return cls(**{k: _as_tuple(v) for k, v in values.items()})
+        made = {k: _as_tuple(v) for k, v in values.items()}
+        wrong = [f"{name} = {value!r}"[:120] for name, value in made.items() if not _VALID[name](value)]
+        if wrong:
+            raise StoreError(f"The specification of an exposure is not valid: {'; '.join(wrong)}; {REMEDY}.")
+        return cls(**made)
 
 
 _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ExposureSpec) if f.default is not MISSING}
@@ -145,6 +151,45 @@ _DEFAULTS: dict[str, Any] = {f.name: f.default for f in fields(ExposureSpec) if 
 
 def _as_tuple(value: Any) -> Any:
     return tuple(_as_tuple(v) for v in value) if isinstance(value, list | tuple) else value
+
+
+def _is_integer(value: Any, low: int = 0) -> bool:
+    return type(value) is int and low <= value < 2**63
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _are_pairs(value: Any, second: str) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(pair, tuple) and len(pair) == 2 and is_valid("word", pair[0]) and is_valid(second, pair[1])
+        for pair in value
+    )
+
+
+_VALID: dict[str, Callable[[Any], bool]] = {
+    "name": partial(is_valid, "exposure name"),
+    "pack": partial(is_valid, "content key"),
+    **dict.fromkeys(("detector", "filter", "pupil", "cosmic_ray_library"), partial(is_valid, "word")),
+    **dict.fromkeys(
+        ("program", "observation", "visit", "exposure", "tile", "dither", "groupgap", "x0", "y0"), _is_integer
+    ),
+    **dict.fromkeys(("nints", "ngroups", "nframes", "nx", "ny", "amplifiers"), partial(_is_integer, low=1)),
+    **dict.fromkeys(
+        ("fast_axis", "slow_axis"), lambda value: _is_integer(value, -2) and value in (-2, -1, 1, 2)
+    ),
+    "tframe": lambda value: _is_number(value) and value > 0,
+    "attitude": lambda value: isinstance(value, tuple) and len(value) == 9 and all(map(_is_number, value)),
+    "random_seed": partial(_is_integer, low=-(2**63)),
+    "layers": partial(_are_pairs, second="key of a layer"),
+    "cosmic_ray_rate": _is_number,
+    "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
+    "inputs": partial(_are_pairs, second="content key"),
+    "replaced": partial(_are_pairs, second="content key"),
+}
+"""Whether a value that a file gives for a field is valid. Paths are made of some; a `replaced` that is a URL is not valid:
+what lies outside of a plan is the user's own array, given in this session."""
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"instruments"},
         {"spec"},
         {"variables", "compiled", "selection"},
+        {"untrusted"},
         {"io"},
         {"errors"},
     ],

@@ -18,8 +18,8 @@ from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
 from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
-from mirage_dask.store.layout import quiet
 from mirage_dask.store.plan import Plan
+from mirage_dask.untrusted.arrays import quiet
 
 Card = tuple[str, Any, str]
 """FITS keyword, value, comment."""

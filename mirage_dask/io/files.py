@@ -84,18 +84,31 @@ def filesystem(url: str) -> tuple[Any, str]:
     return fs, fs._strip_protocol(url)
 
 
-def read_bytes(url: str) -> bytes:
+def read_bytes(url: str, *, most: int | None = None) -> bytes:
     """Return the content of a file.
+
+    Parameters
+    ----------
+    url
+        The file.
+    most
+        Bytes that it may have, where others made it.
 
     Raises
     ------
     FileNotFoundError
         If there is none.
+    StoreError
+        If it is larger than `most`.
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
-        return Path(path).read_bytes()
-    content: bytes = fs.cat_file(path)
+        with open(path, "rb") as file:
+            content: bytes = file.read(-1 if most is None else most + 1)
+    else:
+        content = fs.cat_file(path) if most is None else fs.cat_file(path, start=0, end=most + 1)
+    if most is not None and len(content) > most:
+        raise StoreError(f"{url} is larger than the {most:,} bytes that are read of such a file.")
     return content
 
 

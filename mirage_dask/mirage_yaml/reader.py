@@ -41,6 +41,7 @@ from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
+from mirage_dask.untrusted.documents import load_yaml
 
 MAX_BYTES = 2**20
 _NAME = re.compile(r"jw\d{11}_\d{5}_\d{5}_\w+")
@@ -116,7 +117,7 @@ def _load(file: Path, problems: list[str]) -> Mapping[str, Any] | None:
             data = stream.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
             raise ValueError(f"it is larger than {MAX_BYTES >> 20} MB")
-        values = yaml.load(data, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        values = load_yaml(data, getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except OSError as error:
         problems.append(f"{file}: the file cannot be read: {error.strerror or error}.")
         return None

@@ -39,6 +39,7 @@ from mirage_dask.reference.crds.observatory import crds_path, observatory_cache,
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
 from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
+from mirage_dask.untrusted.names import check_names
 
 BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"
@@ -63,8 +64,15 @@ class FoundFile:
 
 
 def cache_of(provenance: Iterable[Mapping[str, str]]) -> CrdsCache:
-    """Return the CRDS cache of most of a plan's reference files, with the context that selected them."""
-    contexts = [row["context"] for row in provenance if row["source"] == CRDS]
+    """Return the CRDS cache of most of a plan's reference files, with the context that selected them.
+
+    Raises
+    ------
+    StoreError
+        If a context is not a name.
+    """
+    contexts = [row.get("context", "") for row in provenance if row.get("source") == CRDS]
+    check_names("CRDS context", contexts, "plan.json, provenance, context")
     if not contexts:
         return CrdsCache.builtin()
     return CrdsCache(crds_path(), contexts[0], CRDS)

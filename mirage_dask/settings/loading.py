@@ -13,6 +13,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.settings.keys import ALLOWED, FULL_NAMES, NESTED, keys_by_name
 from mirage_dask.settings.model import Settings
 from mirage_dask.settings.problems import Problems
+from mirage_dask.untrusted.documents import load_yaml
 
 MAX_BYTES = 2**22
 
@@ -58,7 +59,7 @@ def _read_yaml(path: Path) -> Mapping[Any, Any]:
     if len(data) > MAX_BYTES:
         raise InputError(f"{path}: the settings are larger than {MAX_BYTES >> 20} MB.")
     try:
-        values = yaml.load(data, Loader=_Loader)
+        values = load_yaml(data, _Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""

@@ -23,10 +23,7 @@ documents are made by zarr once per shape and written as bytes: 12,160 groups ta
 from __future__ import annotations
 
 import json
-import threading
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -41,6 +38,7 @@ from zarr.storage import MemoryStore
 
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import Shape4, TileGrid
+from mirage_dask.untrusted.arrays import quiet
 from mirage_dask.variables import RAMP, VARIABLES
 
 FORMAT = 2
@@ -55,19 +53,6 @@ BLOCK_BYTES = 128 * 1024
 
 _KEYS = {"name": "default", "separator": "."}
 """Chunk files are directly in the array's directory: one directory less per row of tiles."""
-
-_QUIET = threading.RLock()
-"""Filters of warnings belong to the process: two threads that set and restore them would undo each other."""
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Silence zarr's remark that the Delta codec comes from numcodecs, which every zarr-python installs."""
-    with _QUIET, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Numcodecs codecs are not in the Zarr version 3 specification"
-        )
-        yield
 
 
 def _ramp_size(groups: int) -> int:

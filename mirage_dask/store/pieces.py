@@ -3,7 +3,8 @@
 A spec records replaced pieces as (piece, key). A key without a slash is a content hash: the array is in
 `PLAN/pieces/<key>`. Any other key is `<URL>#<hash>`: a Zarr array that the user keeps, referenced and not copied; with
 other values it has another key, so that a later run does not take its old results for current ones. The kernel reads
-window and halo from either.
+window and halo from either. A URL is only ever what the user gave in this session: a plan that names one is refused
+(`ExposureSpec.from_dict`), since a stranger's store could make whoever opens it ask any server.
 
 A dark from files (`mirage_dask.reference.darks.ramp`) is computed when it is read: its key is `ramp-<digest>`, and
 `PLAN/pieces/ramp-<digest>.json` says of which converted files and how.
@@ -20,17 +21,21 @@ from typing import Any
 
 import numpy as np
 import zarr
+from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import partial_name
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store import layout
 from mirage_dask.store.tiles import grid_of
+from mirage_dask.untrusted.arrays import open_array
+from mirage_dask.untrusted.documents import read_json
 from mirage_dask.variables import VARIABLES
 
 _RAMP = "ramp-"
+_CONVERTED = "/dark.zarr"
+"""End of the path of every converted dark."""
 
 
 def piece_chunks(spec: ExposureSpec, piece: str) -> tuple[int, ...]:
@@ -66,14 +71,16 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
             chunks=piece_chunks(spec, piece),
             dtype="float32",
             fill_value=0,
+            compressors=[ZstdCodec(level=0), Crc32cCodec()],
             dimension_names=VARIABLES[piece].dimensions,
+            config={"write_empty_chunks": True},
         )
     return url, array
 
 
 def keep_piece(plan_url: str, incoming: str) -> str:
     """Move a filled array to its final name, the hash of its values, and return that key."""
-    key = content_hash(zarr.open_array(incoming, mode="r"))
+    key = content_hash(open_array(incoming))
     files.move(incoming, files.join(files.normal_url(plan_url), "pieces", key))
     return key
 
@@ -111,8 +118,13 @@ def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
 def _open_ramp(plan_url: str, key: str) -> DarkRamp:
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     try:
-        ramp = DarkRamp.from_dict(json.loads(files.read_bytes(url)))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        ramp = DarkRamp.from_dict(read_json(url))
+        if ramp.digest != key.removeprefix(_RAMP):
+            raise ValueError("its contents do not match its name")
+        for path in ramp.files:
+            if "://" in path or not path.endswith(_CONVERTED):
+                raise ValueError(f"{path!r} is not the path of a converted dark")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, StoreError) as error:
         raise StoreError(
             f"The dark of an exposure cannot be read at {url} ({error}); plan it again."
         ) from error
@@ -148,14 +160,35 @@ def _planes(array: zarr.Array[Any]) -> Iterator[Any]:
 
 
 @lru_cache(maxsize=32)
-def _open(url: str) -> Any:
+def _open(url: str, shape: tuple[int, ...], inside: bool) -> Any:
     try:
-        with layout.quiet():
-            return zarr.open_array(url, mode="r")
-    except (OSError, ValueError, KeyError) as error:
+        array = open_array(url, shape=shape, dtype="float32" if inside else None)
+    except (OSError, StoreError) as error:
         raise StoreError(
             f"The array that replaces a piece cannot be opened at {url} ({error}); give it again."
         ) from error
+    # A chunk that is not there reads as zeros; all of ours are written.
+    if inside and array.nchunks_initialized != array.nchunks:
+        raise StoreError(
+            f"The array that replaces a piece has lost {array.nchunks - array.nchunks_initialized} of its "
+            f"{array.nchunks} chunks at {url}; give it again."
+        )
+    return array
+
+
+def check_pieces(spec: ExposureSpec, plan_url: str) -> list[str]:
+    """Return what is wrong with the arrays that replace pieces: sentences, none if their values are as their keys say."""
+    problems = []
+    try:
+        for piece, array in open_pieces(spec, plan_url).items():
+            key = dict(spec.replaced)[piece]
+            if not key.startswith(_RAMP) and content_hash(array) != key.rpartition("#")[2]:
+                problems.append(f"{_location(plan_url, key)} has other values than when it was given.")
+    except StoreError as error:
+        problems.append(str(error))
+    except Exception as error:  # codecs raise many kinds for damaged bytes
+        problems.append(f"A piece of {spec.name} cannot be read: {error}.")
+    return problems
 
 
 def open_pieces(spec: ExposureSpec, plan_url: str) -> dict[str, Any]:
@@ -172,7 +205,9 @@ def open_pieces(spec: ExposureSpec, plan_url: str) -> dict[str, Any]:
         If one is missing.
     """
     return {
-        piece: _open_ramp(plan_url, key) if key.startswith(_RAMP) else _open(_location(plan_url, key))
+        piece: _open_ramp(plan_url, key)
+        if key.startswith(_RAMP)
+        else _open(_location(plan_url, key), VARIABLES[piece].select(spec.shape), "/" not in key)
         for piece, key in spec.replaced
     }
 

@@ -2,8 +2,8 @@
 
 A plan is a directory at any fsspec URL:
 
-    plan.json          format, digest, seed, size of tiles, settings, provenance, software versions; written last, so that
-                       a directory without it is not a plan
+    plan.json          format, digest, seed, size of tiles, settings, provenance, software versions, checksums of the two
+                       tables and of itself; written last, so that a directory without it is not a plan
     specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
     exposures.parquet  the exposure table, also with the rows that cannot be simulated
     sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
@@ -35,7 +35,17 @@ from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.integrity import (
+    check_rows,
+    check_seal,
+    check_spec,
+    check_table,
+    content_digest,
+    read_stated,
+    sealed,
+)
 from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
+from mirage_dask.untrusted.documents import check_parquet, parsing, read_json
 
 if TYPE_CHECKING:
     import os
@@ -101,6 +111,7 @@ class Plan:
         self._shapes = np.stack(
             [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
         )
+        check_rows(self.names, self.digests, self._shapes, files.join(url, SPECS_FILE))
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._parsed: dict[int, ExposureSpec] = {}
 
@@ -116,11 +127,14 @@ class Plan:
         Raises
         ------
         StoreError
-            If it was written by another version.
+            If it was written by another version, is damaged, or names something that is not valid.
         """
         found = self._parsed.get(row)
         if found is None:
-            found = ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
+            place = files.join(self.url, SPECS_FILE)
+            with parsing(place):
+                found = ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
+            check_spec(found, self.names[row], self.digests[row], self.shape(row), place)
             if len(self._parsed) >= PARSED_SPECS:
                 self._parsed.clear()
             self._parsed[row] = found
@@ -185,7 +199,10 @@ class Plan:
     @cached_property
     def table(self) -> pd.DataFrame:
         """The exposure table, in the order it was made; also rows that cannot be simulated."""
-        return read_table(files.join(self.url, TABLE_FILE))
+        place = files.join(self.url, TABLE_FILE)
+        table = parse_table(read_stated(self.info, self.url, TABLE_FILE), place)
+        check_table(table, self.names, place)
+        return table
 
     @cached_property
     def _table_rows(self) -> dict[str, int]:
@@ -230,16 +247,24 @@ class Plan:
         return rows
 
 
-def read_table(url: str) -> pd.DataFrame:
-    """Read an exposure table (Parquet)."""
-    return pd.read_parquet(io.BytesIO(files.read_bytes(url)))
+def parse_table(content: bytes, place: str) -> pd.DataFrame:
+    """Return the exposure table in the content of a Parquet file.
+
+    Raises
+    ------
+    StoreError
+        If it is damaged; names the place.
+    """
+    with parsing(place):
+        check_parquet(content)
+        return pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
 
 
-def write_table(url: str, table: pd.DataFrame) -> None:
-    """Write an exposure table (Parquet), whole or not at all."""
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """Return an exposure table as the content of a Parquet file."""
     buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    files.write_bytes(url, buffer.getvalue())
+    table.to_parquet(buffer, index=False, write_page_checksum=True)
+    return buffer.getvalue()
 
 
 def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
@@ -314,7 +339,7 @@ def save_plan(
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": _versions(),
         "settings": dict(settings or {}),
-        "provenance": dict(provenance or {}),
+        "provenance": {"references": [], **(provenance or {})},
     }
     columns: dict[str, Any] = {
         "name": pa.array(names, pa.string()),
@@ -326,10 +351,12 @@ def save_plan(
     arrow = pa.table(columns)
     buffer = io.BytesIO()
     pq.write_table(arrow, buffer, compression="zstd")
+    contents = {SPECS_FILE: buffer.getvalue(), TABLE_FILE: table_bytes(table)}
+    info["files"] = {name: content_digest(content) for name, content in contents.items()}
     files.remove(files.join(url, PLAN_FILE))
-    files.write_bytes(files.join(url, SPECS_FILE), buffer.getvalue())
-    write_table(files.join(url, TABLE_FILE), table)
-    files.write_bytes(files.join(url, PLAN_FILE), json.dumps(info, indent=1).encode())
+    for name, content in contents.items():
+        files.write_bytes(files.join(url, name), content)
+    files.write_bytes(files.join(url, PLAN_FILE), sealed(info))
     return load_plan(url, str(info["digest"]))
 
 
@@ -361,21 +388,22 @@ def load_plan(url: str | os.PathLike[str], digest: str | None = None) -> Plan:
 
 def _read_info(url: str) -> dict[str, Any]:
     try:
-        info: dict[str, Any] = json.loads(files.read_bytes(files.join(url, PLAN_FILE)))
+        info = read_json(files.join(url, PLAN_FILE))
         number = info["format"], info["digest"]
     except FileNotFoundError as error:
         raise StoreError(
             f"There is no plan at {url} (no {PLAN_FILE}); check the path, and that every worker sees that file system."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise StoreError(
-            f"{files.join(url, PLAN_FILE)} is damaged ({error}); make the plan again."
+            f"{files.join(url, PLAN_FILE)} is damaged ({error} is missing); make the plan again."
         ) from error
     if number[0] != FORMAT:
         raise StoreError(
             f"The plan at {url} has format {number[0]}, this version reads {FORMAT}; use the version of mirage_dask that "
-            f"made it ({info.get('versions', {}).get('mirage_dask', 'unknown')}) or make the plan again."
+            f"made it, or make the plan again."
         )
+    check_seal(info, files.join(url, PLAN_FILE))
     return info
 
 
@@ -387,13 +415,10 @@ def _load(url: str, digest: str) -> Plan:
             f"The plan at {url} is not the one this object was made from (digest {info['digest']}, expected {digest}); "
             "open the proposal or the store again."
         )
-    try:
-        specs = pq.read_table(io.BytesIO(files.read_bytes(files.join(url, SPECS_FILE))))
-        return Plan(url, info, specs)
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise StoreError(
-            f"{files.join(url, SPECS_FILE)} cannot be read ({error}); make the plan again."
-        ) from error
+    content = read_stated(info, url, SPECS_FILE)
+    with parsing(files.join(url, SPECS_FILE)):
+        check_parquet(content)
+        return Plan(url, info, pq.read_table(io.BytesIO(content)))
 
 
 def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
@@ -410,5 +435,5 @@ def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
             files.remove(files.join(url, name))
         files.copy_tree(plan.url, url, leave_out=PLAN_FILE)
     if url != plan.url or _read_info(url)["digest"] != plan.digest:  # the same plan in other tiles
-        files.write_bytes(files.join(url, PLAN_FILE), json.dumps(plan.info, indent=1).encode())
+        files.write_bytes(files.join(url, PLAN_FILE), sealed(plan.info))
     return load_plan(url, plan.digest)

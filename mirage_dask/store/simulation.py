@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import zarr
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
@@ -25,9 +24,11 @@ from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
-from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
+from mirage_dask.store.integrity import check_links
+from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, parse_table, table_bytes
 from mirage_dask.store.root import StoreRoot, write_root
 from mirage_dask.store.status import Failure, status_table
+from mirage_dask.untrusted.arrays import open_array
 
 logger = logging.getLogger(__name__)
 
@@ -128,6 +129,9 @@ class SimulationStore:
             logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
+        rows = list(rows)
+        if files.is_local(self.url) and not fresh:
+            check_links(self.url, [self.plan.names[row] for row in rows])
         wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
         there = {} if fresh else files.read_many(wanted.values())
         documents: dict[str, bytes] = {}
@@ -236,19 +240,20 @@ class SimulationStore:
         StoreError
             If its metadata cannot be read.
         """
-        self.plan.row(name)
+        grid = self.plan.grid(self.plan.row(name))
         path = files.join(self.url, name, "raw")
-        with layout.quiet():
-            try:
-                return zarr.open_array(path, mode="r")
-            except FileNotFoundError as error:
-                raise InputError(
-                    f"{self.url} has no data of {name}: it was not selected for simulation; simulate it first."
-                ) from error
-            except (OSError, ValueError, KeyError) as error:
+        try:
+            return open_array(path, document=layout.raw_metadata(grid))
+        except FileNotFoundError as error:
+            if any(key.startswith("c.") for key in files.list_sizes(path)):
                 raise StoreError(
-                    f"{path} cannot be opened ({error}); simulate the exposure again."
+                    f"{path} has lost its metadata (zarr.json); simulate into the store again, which writes them anew."
                 ) from error
+            raise InputError(
+                f"{self.url} has no data of {name}: it was not selected for simulation; simulate it first."
+            ) from error
+        except OSError as error:
+            raise StoreError(f"{path} cannot be opened ({error}); simulate the exposure again.") from error
 
     def sample(
         self, rows: Iterable[int] | None = None, *, most: int | None = None
@@ -314,7 +319,14 @@ class SimulationStore:
     def table(self) -> pd.DataFrame:
         """The exposure table as merged at the end of the last run."""
         url = files.join(self.url, TABLE_FILE)
-        return read_table(url) if files.exists(url) else self.plan.table
+        try:
+            return parse_table(files.read_bytes(url), url)
+        except FileNotFoundError:
+            return self.plan.table
+        except (OSError, StoreError) as error:
+            # It is made from the plan and the records; only the reasons of earlier failures are lost.
+            logger.warning("%s; the status is taken from the commit records.", error)
+            return self.plan.table
 
     def status(self, survey: Mapping[int, Mapping[int, Commit]] | None = None) -> pd.DataFrame:
         """Return the exposure table with what is done now, in the columns `status.STATUS_COLUMNS`.
@@ -339,7 +351,7 @@ class SimulationStore:
             Of this run; failures of earlier runs stay for exposures that are still not done.
         """
         table = status_table(self.plan, survey, self.table, failures)
-        write_table(files.join(self.url, TABLE_FILE), table)
+        files.write_bytes(files.join(self.url, TABLE_FILE), table_bytes(table))
         self.consolidate()
         return table
 

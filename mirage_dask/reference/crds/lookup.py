@@ -9,6 +9,7 @@ same process. Queries do not use the network; missing mappings and files are dow
 from __future__ import annotations
 
 import os
+import shlex
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from mirage_dask.reference.builtin.cache import reference_path
 from mirage_dask.reference.builtin.locations import crds_directory
 from mirage_dask.reference.builtin.rules import CONTEXT, KEYS, keys_of, write_rules
 from mirage_dask.settings import ExposureRow
+from mirage_dask.untrusted.names import check_names
 
 SIMULATION_TYPES = (
     "mask",
@@ -286,22 +288,23 @@ def calibrate_env(cache: CrdsCache | None = None) -> str:
     """Return the text of `calibrate.env`: shell lines that make the jwst pipeline use the same files.
 
     Use it with ``set -a; source calibrate.env; set +a``, or ``export $(grep -v '^#' calibrate.env)``.
+
+    Raises
+    ------
+    StoreError
+        If the context is not a name: a shell reads it.
     """
     chosen = cache or CrdsCache.builtin()
+    check_names("CRDS context", [chosen.context], "The context of the reference files")
     lines = [
         "# The reference files of this simulation, for the JWST calibration pipeline: source this file, then run strun.",
-        f"CRDS_PATH={_quoted(str(chosen.root))}",
-        f"CRDS_CONTEXT={chosen.context}",
+        f"CRDS_PATH={shlex.quote(str(chosen.root))}",
+        f"CRDS_CONTEXT={shlex.quote(chosen.context)}",
         "CRDS_READONLY_CACHE=1",
     ]
     if chosen.source == "builtin":
         lines.append("CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu")
     return "\n".join([*lines, ""])
-
-
-def _quoted(text: str) -> str:
-    plain = all(c.isalnum() or c in "/._-+@%" for c in text)
-    return text if plain else "'" + text.replace("'", "'\\''") + "'"
 
 
 def unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache) -> str:

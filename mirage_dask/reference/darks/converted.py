@@ -30,7 +30,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
-from mirage_dask.errors import ReferenceFileError
+from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
@@ -38,6 +38,7 @@ from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading
 from mirage_dask.reference.files.reading import broken
+from mirage_dask.untrusted.arrays import open_array, read_group
 
 FORMAT = 1
 BLOCK = 64
@@ -101,7 +102,7 @@ class ConvertedDark:
 
     def _get(self, name: str, window: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            values = np.asarray(_open(self.path)[name][window])
+            values = np.asarray(_array(self.path, name)[window])
             if values.size and _is_unwritten(values):
                 raise ValueError("chunks are missing")
         except Exception as error:  # zarr's codecs raise many kinds
@@ -127,21 +128,21 @@ def _is_unwritten(values: NDArray[Any]) -> bool:
     return bool(np.isnan(values.flat[0]) and np.isnan(values).all())
 
 
-@lru_cache(maxsize=64)
-def _open(path: str) -> Any:
-    return zarr.open_group(path, mode="r")
+@lru_cache(maxsize=256)
+def _array(path: str, name: str) -> Any:
+    return open_array(f"{path}/{name}")
 
 
 @lru_cache(maxsize=64)
 def _open_converted(path: str) -> ConvertedDark:
     try:
-        about: dict[str, Any] = dict(_open(path).attrs)
+        about = read_group(path)
         shape = tuple(int(n) for n in about["shape"])
         return ConvertedDark(
             path, str(about["digest"]), (shape[0], shape[1], shape[2], shape[3]), float(about["offset"]),
             bool(about["referenced"]), bool(about["zero_frame"]),
         )  # fmt: skip
-    except (OSError, KeyError, ValueError, TypeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, IndexError, StoreError) as error:
         raise ReferenceFileError(
             f"{path} cannot be read ({error}); delete {Path(path).parent} so that the dark is converted again."
         ) from error
@@ -303,7 +304,12 @@ def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
     ny, nx = shape[-2:]
     if name == "reference":
         return group.create_array(
-            name, shape=shape, chunks=(1, *shape[1:]), dtype=dtype, fill_value=_fill_value(dtype)
+            name,
+            shape=shape,
+            chunks=(1, *shape[1:]),
+            dtype=dtype,
+            fill_value=_fill_value(dtype),
+            compressors=[BloscCodec(typesize=np.dtype(dtype).itemsize), Crc32cCodec()],
         )
     leading = (1, min(shape[1], FRAMES)) if len(shape) == 4 else (1,)
     block = min(BLOCK, ny), min(BLOCK, nx)
