@@ -22,6 +22,7 @@ import zarr
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
+from mirage_dask.io.filesystems import zarr_options
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
@@ -182,7 +183,7 @@ class SimulationStore:
                 yield part
 
         record = files.join(group, "commit", commit_key(tile))
-        files.remove(record)
+        files.remove_file(record)
         shard = files.join(group, "raw", layout.shard_key(grid, tile))
         size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()))
         commit = Commit.of(self.plan.digests[row], crc, size)
@@ -240,7 +241,7 @@ class SimulationStore:
         path = files.join(self.url, name, "raw")
         with layout.quiet():
             try:
-                return zarr.open_array(path, mode="r")
+                return zarr.open_array(path, mode="r", storage_options=zarr_options(path))
             except FileNotFoundError as error:
                 raise InputError(
                     f"{self.url} has no data of {name}: it was not selected for simulation; simulate it first."
@@ -313,8 +314,10 @@ class SimulationStore:
     @property
     def table(self) -> pd.DataFrame:
         """The exposure table as merged at the end of the last run."""
-        url = files.join(self.url, TABLE_FILE)
-        return read_table(url) if files.exists(url) else self.plan.table
+        try:
+            return read_table(files.join(self.url, TABLE_FILE))
+        except FileNotFoundError:  # no run has ended yet
+            return self.plan.table
 
     def status(self, survey: Mapping[int, Mapping[int, Commit]] | None = None) -> pd.DataFrame:
         """Return the exposure table with what is done now, in the columns `status.STATUS_COLUMNS`.
@@ -347,12 +350,11 @@ class SimulationStore:
         """Put the metadata of all exposures into the root's document, for stores that are not too large."""
         if len(self.plan) > CONSOLIDATED_EXPOSURES:
             return
-        names = [
-            row for row, name in enumerate(self.plan.names) if files.exists(files.join(self.url, name, "raw"))
-        ]
+        there = files.list_sizes(self.url)
         nodes = {
             (self.plan.names[row] + "/" + path).removesuffix("/zarr.json"): document
-            for row in names
+            for row in range(len(self.plan))
+            if self.plan.names[row] in there
             for path, document in self._documents(row).items()
         }
         write_root(self.url, self.plan, nodes)
