@@ -1,7 +1,8 @@
 """Bytes at any fsspec URL: read, listed, written whole or not at all, with errors that name the remedy.
 
-The only module that calls fsspec. Local files are read and written directly, which is faster: they are written beside their
-place and renamed (`mirage_dask.io.atomic`). Object stores replace an object as a whole.
+Local files are read and written directly, which is faster: they are written beside their place and renamed
+(`mirage_dask.io.atomic`). Object stores replace an object as a whole; many objects are read or written at once, since a
+request takes longer than its bytes.
 """
 
 from __future__ import annotations
@@ -11,17 +12,19 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import fsspec
 import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io.atomic import PARTIAL, write_beside
+from mirage_dask.io.filesystems import filesystem, is_local, one_kind_of_error
+
+UPLOADS = 8
+"""Files that are uploaded at the same time; each is in memory as a whole."""
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place. What is committed is kept: the same "
@@ -66,24 +69,6 @@ def join(url: str, *parts: str) -> str:
     return "/".join((url.rstrip("/"), *parts))
 
 
-def is_local(url: str) -> bool:
-    """Return whether a normal URL is a path of the local file system."""
-    return "://" not in url
-
-
-@lru_cache(maxsize=64)
-def _filesystem(root: str) -> Any:
-    return fsspec.core.url_to_fs(root)[0]
-
-
-def filesystem(url: str) -> tuple[Any, str]:
-    """Return the fsspec file system of a normal URL and the path inside it."""
-    if is_local(url):
-        return _filesystem("/"), url
-    fs = _filesystem("/".join(url.split("/", 3)[:3]))  # scheme and host, or bucket
-    return fs, fs._strip_protocol(url)
-
-
 def read_bytes(url: str, *, most: int | None = None) -> bytes:
     """Return the content of a file.
 
@@ -106,7 +91,8 @@ def read_bytes(url: str, *, most: int | None = None) -> bytes:
         with open(path, "rb") as file:
             content: bytes = file.read(-1 if most is None else most + 1)
     else:
-        content = fs.cat_file(path) if most is None else fs.cat_file(path, start=0, end=most + 1)
+        with one_kind_of_error():
+            content = fs.cat_file(path) if most is None else fs.cat_file(path, start=0, end=most + 1)
     if most is not None and len(content) > most:
         raise StoreError(f"{url} is larger than the {most:,} bytes that are read of such a file.")
     return content
@@ -134,12 +120,19 @@ def read_array(url: str, dtype: Any, count: int, *, offset: int) -> NDArray[Any]
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
         return np.fromfile(path, dtype=dtype, count=count, offset=offset)
-    content = fs.cat_file(path, start=offset, end=offset + count * np.dtype(dtype).itemsize)
+    with one_kind_of_error():
+        content = fs.cat_file(path, start=offset, end=offset + count * np.dtype(dtype).itemsize)
     return np.frombuffer(content, dtype=dtype)
 
 
 def read_many(urls: Iterable[str]) -> dict[str, bytes]:
-    """Return {url: content} of those files that exist; concurrent where the file system allows it."""
+    """Return {url: content} of those files that exist; concurrent where the file system allows it.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read for another reason than that it is not there.
+    """
     wanted = list(urls)
     if not wanted:
         return {}
@@ -151,7 +144,11 @@ def read_many(urls: Iterable[str]) -> dict[str, bytes]:
                 found[url] = file.read()
         return found
     by_path = {filesystem(url)[1]: url for url in wanted}
-    content = fs.cat(list(by_path), on_error="omit")
+    with one_kind_of_error():
+        content = fs.cat(list(by_path), on_error="return")
+        for answer in content.values():
+            if isinstance(answer, Exception) and not isinstance(answer, FileNotFoundError):
+                raise answer
     return {by_path[path]: data for path, data in content.items() if isinstance(data, bytes)}
 
 
@@ -165,15 +162,37 @@ def list_sizes(url: str) -> dict[str, int]:
         except (FileNotFoundError, NotADirectoryError):
             return {}
     try:
-        return {row["name"].rsplit("/", 1)[-1]: int(row["size"] or 0) for row in fs.ls(path, detail=True)}
-    except FileNotFoundError:
+        with one_kind_of_error():
+            rows = fs.ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
         return {}
+    return {row["name"].rsplit("/", 1)[-1]: int(row["size"] or 0) for row in rows}
+
+
+def tree_sizes(url: str) -> dict[str, int]:
+    """Return {path below a directory: bytes} of all its files; empty when it does not exist."""
+    fs, path = filesystem(url)
+    if isinstance(fs, LocalFileSystem):
+        found = {}
+        for where, _, names in os.walk(path):
+            for name in names:
+                file = os.path.join(where, name)
+                with suppress(FileNotFoundError):
+                    found[os.path.relpath(file, path)] = os.stat(file).st_size
+        return found
+    with one_kind_of_error():
+        rows = fs.find(path, detail=True)
+    root = path.rstrip("/") + "/"
+    return {name.removeprefix(root): int(row["size"] or 0) for name, row in rows.items()}
 
 
 def exists(url: str) -> bool:
     """Return whether there is a file or a directory at a URL."""
     fs, path = filesystem(url)
-    return os.path.exists(path) if isinstance(fs, LocalFileSystem) else bool(fs.exists(path))
+    if isinstance(fs, LocalFileSystem):
+        return os.path.exists(path)
+    with one_kind_of_error():
+        return bool(fs.exists(path))
 
 
 def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
@@ -226,11 +245,12 @@ def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -
             write_beside(Path(path), write)
             return size
         content = b"".join(chunks())
-        try:
-            fs.pipe_file(path, content)
-        except FileNotFoundError:  # object stores have no directories, servers with files do
-            fs.makedirs(path.rpartition("/")[0], exist_ok=True)
-            fs.pipe_file(path, content)
+        with one_kind_of_error():
+            try:
+                fs.pipe_file(path, content)
+            except FileNotFoundError:  # object stores have no directories, servers with files do
+                fs.makedirs(path.rpartition("/")[0], exist_ok=True)
+                fs.pipe_file(path, content)
     return len(content)
 
 
@@ -250,7 +270,7 @@ def write_many(contents: Mapping[str, bytes]) -> None:
         for url, content in contents.items():
             write_bytes(url, content)
         return
-    with store_errors(first):
+    with store_errors(first), one_kind_of_error():
         fs.pipe({filesystem(url)[1]: content for url, content in contents.items()})
 
 
@@ -264,8 +284,21 @@ def remove(url: str) -> None:
                     shutil.rmtree(path)
                 else:
                     os.unlink(path)
-        elif fs.exists(path):
-            fs.rm(path, recursive=True)
+            return
+        with one_kind_of_error():
+            if fs.exists(path):
+                fs.rm(path, recursive=True)
+
+
+def remove_file(url: str) -> None:
+    """Remove a file; nothing happens when there is none. In an object store this is one request, and `remove` is three."""
+    fs, path = filesystem(url)
+    with store_errors(url, "remove"), suppress(FileNotFoundError):
+        if isinstance(fs, LocalFileSystem):
+            os.unlink(path)
+        else:
+            with one_kind_of_error():
+                fs.rm_file(path)
 
 
 def move(source: str, target: str) -> None:
@@ -278,7 +311,8 @@ def move(source: str, target: str) -> None:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             os.rename(source, target)
         else:
-            fs.mv(path, filesystem(target)[1], recursive=True)
+            with one_kind_of_error():
+                fs.mv(path, filesystem(target)[1], recursive=True)
 
 
 def copy_file(source: str, target: str) -> None:
@@ -307,23 +341,71 @@ def copy_file(source: str, target: str) -> None:
 
 
 def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
-    """Copy all files of a directory that the target lacks, except the one named `leave_out` and partial ones."""
-    fs, root = filesystem(source)
-    names = [path[len(root.rstrip("/")) + 1 :] for path in fs.find(root)]
-    for name in sorted(names):
-        partial = any(part.endswith(PARTIAL) for part in name.split("/"))
-        if name != leave_out and not partial and not exists(join(target, name)):
-            copy_file(join(source, name), join(target, name))
+    """Copy all files of a directory that the target lacks, except the one named `leave_out` and partial ones.
+
+    A file of the target that has another size is copied again. Files go from a disk into an object store several at a time.
+
+    Raises
+    ------
+    StoreError
+        If the target cannot be written.
+    """
+    names = missing_files(source, target, leave_out=leave_out)
+    fs, root = filesystem(target)
+    if is_local(source) and not isinstance(fs, LocalFileSystem):
+        with store_errors(target), one_kind_of_error():
+            if names:
+                fs.put(
+                    [join(source, name) for name in names],
+                    [join(root, name) for name in names],
+                    **({"batch_size": UPLOADS} if fs.async_impl else {}),
+                )
+        return
+    for name in names:
+        remove_file(join(target, name))
+        copy_file(join(source, name), join(target, name))
+
+
+def missing_files(source: str, target: str, *, leave_out: str = "") -> list[str]:
+    """Return the paths, below a directory, of the files that `copy_tree` copies; sorted."""
+    there = tree_sizes(target)
+    return sorted(
+        name
+        for name, size in tree_sizes(source).items()
+        if name != leave_out
+        and there.get(name) != size
+        and not any(part.endswith(PARTIAL) for part in name.split("/"))
+    )
+
+
+def bytes_to_copy(source: str, target: str) -> int:
+    """Return how many bytes `copy_tree` adds to the disk of the target: none for files that can be linked there."""
+    names = missing_files(source, target)
+    if is_local(source) and is_local(target) and _device(source) == _device(target):
+        return 0
+    sizes = tree_sizes(source)
+    return sum(sizes[name] for name in names)
+
+
+def _device(path: str) -> int | None:
+    """Return the number of the file system where a local path is or will be; None where it cannot be asked."""
+    with suppress(OSError):
+        return os.stat(_existing(path)).st_dev
+    return None
+
+
+def _existing(path: str) -> str:
+    """Return a local path, or the nearest directory above it that exists."""
+    while not os.path.exists(path) and os.path.dirname(path) != path:
+        path = os.path.dirname(path)
+    return path
 
 
 def free_bytes(url: str) -> int | None:
     """Return the free space where a local path is or will be, None for anything else."""
     if not is_local(url):
         return None
-    path = url
-    while not os.path.exists(path) and os.path.dirname(path) != path:
-        path = os.path.dirname(path)
     try:
-        return shutil.disk_usage(path).free
+        return shutil.disk_usage(_existing(url)).free
     except OSError:
         return None

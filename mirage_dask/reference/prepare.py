@@ -10,12 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.instruments import cosmic_ray_library
+from mirage_dask.instruments import cosmic_ray_library, get_detector
+from mirage_dask.instruments.orientation import Span
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
+from mirage_dask.reference.packs.cutting import cut_pack
 from mirage_dask.reference.packs.pack import copy_pack
 from mirage_dask.reference.sources import (
     BUILTIN,
@@ -78,7 +80,8 @@ def prepare_references(
     groups: dict[tuple[Any, ...], list[ExposureRow]] = {}
     for row in rows:
         if row.ready:
-            key = (*same_files(row, sources), row.psf_path, _libraries(row, cosmic_ray_libraries))
+            libraries = _libraries(row, cosmic_ray_libraries)
+            key = (*same_files(row, sources), row.psf_path, libraries, _box(row))
             groups.setdefault(key, []).append(row)
     # Ordered by detector, so that shared data are computed once and released early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
@@ -98,6 +101,8 @@ def prepare_references(
         found = answer | {kind: file for kind, file in own_files(row).items() if file is not None}
         files, used = _files(row, found, _libraries(row, cosmic_ray_libraries), sources)
         pack = build_pack(files, row.detector, home, memo=memo)
+        if (box := _box(row)) is not None:
+            pack = cut_pack(home, pack, *box)
         copy_pack(home, pack, destination_url)
         packs |= {member.name: pack for member in group}
         provenance += _provenance(selection, used, pack, memo)
@@ -130,6 +135,17 @@ def _build_libraries(
             if progress is not None:
                 progress(name, done, len(running))
             future.result()
+
+
+def _box(row: ExposureRow) -> tuple[Span, Span] | None:
+    """Return the rows and columns of the detector that an exposure reads; None if it needs planes of the full frame.
+
+    A dark from files is calibrated with the superbias of the reference pixels, and with blocks that end outside a subarray.
+    """
+    if row.darks != "model":
+        return None
+    y, x = (row.y0, row.y0 + row.ny), (row.x0, row.x0 + row.nx)
+    return get_detector(row.detector).array.detector_box(y, x)
 
 
 def _libraries(row: ExposureRow, given: Iterable[str] | Mapping[str, Iterable[str]]) -> tuple[str, ...]:

@@ -256,7 +256,7 @@ def check_memory(
     )
 
 
-def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0) -> None:
+def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0, plan_url: str = "") -> None:
     """Refuse a run for which the disk is too small.
 
     Parameters
@@ -265,16 +265,22 @@ def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0) -> None
         The store.
     replaced
         Bytes in the store that the run replaces.
+    plan_url
+        The plan that is copied into the store; where it can be linked it needs no space.
 
     Raises
     ------
     StoreError
-        If the tiles to simulate need more than the free space.
+        If the tiles to simulate and the plan need more than the free space.
     """
-    if estimate.free_bytes is None or estimate.stored_bytes_left <= estimate.free_bytes + replaced:
+    if estimate.free_bytes is None:
         return
-    need, free = estimate.stored_bytes_left / 1e9, (estimate.free_bytes + replaced) / 1e9
+    plan_bytes = files.bytes_to_copy(plan_url, files.join(store_url, "plan")) if plan_url else 0
+    if estimate.stored_bytes_left + plan_bytes <= estimate.free_bytes + replaced:
+        return
+    need, free = (estimate.stored_bytes_left + plan_bytes) / 1e9, (estimate.free_bytes + replaced) / 1e9
+    plan = f" and {plan_bytes / 1e9:,.2f} GB of the plan with its reference data" if plan_bytes else ""
     raise StoreError(
-        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to simulate need about "
+        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to simulate{plan} need about "
         f"{need:,.2f} GB. Choose another place, free {need - free:,.2f} GB, or select fewer exposures."
     )

@@ -118,7 +118,7 @@ def run_plan(
         )
         remedy = partial(smaller_tiles, loaded, rows, store_exists=root.exists)
         check_memory(estimate, executor.memory_limit, remedy)
-        check_disk(estimate, root.url, replaced_bytes(loaded, root.url, rows, finished))
+        check_disk(estimate, root.url, replaced_bytes(loaded, root.url, rows, finished), loaded.url)
         subscribers = [
             stack.enter_context(s) if isinstance(s, AbstractContextManager) else s
             for s in _subscribers(progress)

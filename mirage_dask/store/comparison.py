@@ -177,7 +177,9 @@ def raw_bytes(plan: Plan, row: int, finished: Iterable[int]) -> int:
 
 
 def replaced_bytes(plan: Plan, store_url: str, rows: Iterable[int], finished: Finished) -> int:
-    """Return the bytes of shards that a run will replace, and so free."""
+    """Return the bytes of shards that a run will replace, and so free; 0 where free space is not known."""
+    if not files.is_local(files.normal_url(store_url)):
+        return 0
     total = 0
     for row in rows:
         if len(finished[row]) < plan.grid(row).count:

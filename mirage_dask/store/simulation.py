@@ -186,7 +186,7 @@ class SimulationStore:
                 yield part
 
         record = files.join(group, "commit", commit_key(tile))
-        files.remove(record)
+        files.remove_file(record)
         shard = files.join(group, "raw", layout.shard_key(grid, tile))
         size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()))
         commit = Commit.of(self.plan.digests[row], crc, size)
@@ -359,12 +359,11 @@ class SimulationStore:
         """Put the metadata of all exposures into the root's document, for stores that are not too large."""
         if len(self.plan) > CONSOLIDATED_EXPOSURES:
             return
-        names = [
-            row for row, name in enumerate(self.plan.names) if files.exists(files.join(self.url, name, "raw"))
-        ]
+        there = files.list_sizes(self.url)
         nodes = {
             (self.plan.names[row] + "/" + path).removesuffix("/zarr.json"): document
-            for row in names
+            for row in range(len(self.plan))
+            if self.plan.names[row] in there
             for path, document in self._documents(row).items()
         }
         write_root(self.url, self.plan, nodes)

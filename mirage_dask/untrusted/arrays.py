@@ -19,6 +19,7 @@ import zarr
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
+from mirage_dask.io.filesystems import zarr_options
 from mirage_dask.untrusted.documents import read_json
 
 NUMBERS = {f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)} | {"float32", "float64"}
@@ -89,7 +90,7 @@ def open_array(
         raise StoreError(f"{place} {problem}; simulate the exposure again.")
     with quiet():
         try:
-            return zarr.open_array(url, mode=mode, zarr_format=3)
+            return zarr.open_array(url, mode=mode, zarr_format=3, storage_options=zarr_options(url))
         except FileNotFoundError:
             raise
         except Exception as error:  # zarr raises many kinds for damaged metadata

@@ -14,7 +14,7 @@ from mirage_dask.compiled import source_digest
 from mirage_dask.instruments import Detector, get_detector
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.reference.files.reading import broken, file_digest, read_distortion, read_image, read_photom
-from mirage_dask.reference.packs.pack import PACK_FORMAT, digest
+from mirage_dask.reference.packs.pack import PACK_FORMAT, digest, save_pack
 from mirage_dask.reference.packs.plane_store import PlaneStore, open_store
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
 
@@ -123,20 +123,11 @@ class PackBuilder:
             entries, parts[part] = self._part(part, kind, paths)
             planes |= {f"{part}/{name}": entry for name, entry in entries.items()}
         meta["parts"] = parts
-        key = digest([PACK_FORMAT, planes, meta])
-        manifest = {
-            "format": PACK_FORMAT,
-            "planes": planes,
-            "meta": meta,
-            "files": {
-                kind: {"name": path.name, "sha256": self.hashes[kind]}
-                for kind, path in self.files.paths.items()
-            },
-            "context": self.files.context,
+        used = {
+            kind: {"name": path.name, "sha256": self.hashes[kind]} for kind, path in self.files.paths.items()
         }
         # The manifest comes after all planes, the index after the manifest: what is found is complete.
-        if not self.store.exists(f"packs/{key}.json"):
-            self.store.write_json(f"packs/{key}.json", manifest)
+        key = save_pack(self.store, planes, meta, used, self.files.context)
         self.store.write_json(inputs, {"pack": key})
         return key
 

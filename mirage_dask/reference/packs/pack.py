@@ -37,6 +37,8 @@ class ReferencePack:
     ----------
     url, key
         Where it is and what it is.
+    entries : dict
+        {name: entry} of its planes, as `PlaneStore.put` returns them.
     meta : dict
         detector, filter, pupil, mean_gain (e-/DN), ipc (3 x 3 list, detector orientation), pixar_sr, pixar_a2, photmjsr,
         ktc_noise, pink_noise, output_pink_noise (e-), array, distortion.
@@ -50,7 +52,7 @@ class ReferencePack:
         self._store = store
         self.url = store.url
         self.key = key
-        self._planes: dict[str, dict[str, Any]] = dict(manifest["planes"])
+        self.entries: dict[str, dict[str, Any]] = dict(manifest["planes"])
         self.meta: dict[str, Any] = dict(manifest["meta"])
         self.files: dict[str, dict[str, str]] = dict(manifest.get("files", {}))
         self.context = str(manifest.get("context", ""))
@@ -69,7 +71,7 @@ class ReferencePack:
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the planes."""
-        return tuple(self._planes)
+        return tuple(self.entries)
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a plane."""
@@ -81,12 +83,12 @@ class ReferencePack:
         return int(row), int(column)
 
     def _entry(self, name: str) -> dict[str, Any]:
-        if name not in self._planes:
+        if name not in self.entries:
             raise ReferenceFileError(
-                f"Pack {self.key} in {self.url} has no plane {name!r} among {', '.join(self._planes)}; "
+                f"Pack {self.key} in {self.url} has no plane {name!r} among {', '.join(self.entries)}; "
                 f"plan the run again."
             )
-        return self._planes[name]
+        return self.entries[name]
 
     def plane(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         """Read a window of a plane.
@@ -173,7 +175,7 @@ class ReferencePack:
             prefix = f"{part}/"
             arrays = {
                 name.removeprefix(prefix): self._store.read(entry)
-                for name, entry in self._planes.items()
+                for name, entry in self.entries.items()
                 if name.startswith(prefix)
             }
             return kind.from_arrays(arrays, description), sum(a.nbytes for a in arrays.values())
@@ -191,6 +193,31 @@ def _open(url: str, key: str) -> ReferencePack:
             f"run again."
         )
     return ReferencePack(store, key, manifest)
+
+
+def save_pack(
+    store: PlaneStore,
+    planes: Mapping[str, Mapping[str, Any]],
+    meta: Mapping[str, Any],
+    files: Mapping[str, Mapping[str, str]],
+    context: str,
+) -> str:
+    """Write the manifest of a pack whose planes are in the store, unless it is there; return its key.
+
+    Parameters
+    ----------
+    store
+        Where.
+    planes
+        {name: entry}, as `PlaneStore.put` returns them.
+    meta, files, context
+        As the attributes of `ReferencePack`.
+    """
+    key = digest([PACK_FORMAT, planes, meta])
+    if not store.exists(f"packs/{key}.json"):
+        manifest = {"format": PACK_FORMAT, "planes": planes, "meta": meta, "files": files, "context": context}
+        store.write_json(f"packs/{key}.json", manifest)
+    return key
 
 
 def copy_pack(source_url: str, key: str, destination_url: str) -> None:

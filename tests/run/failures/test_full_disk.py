@@ -97,6 +97,21 @@ def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monke
     assert not (tmp_path / "s.zarr").exists()
 
 
+def test_a_plan_that_is_copied_needs_room(fake, plan, tmp_path, monkeypatch):
+    """Links need none: both are on one disk here, until another device is pretended."""
+    (Path(plan.url) / "planes").mkdir()
+    (Path(plan.url) / "planes/big.npy").write_bytes(bytes(3_000_000))
+    room = 2_000_000
+    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: room)
+    monkeypatch.setattr("mirage_dask.io.files._device", lambda path: path)
+    with pytest.raises(
+        StoreError, match=r"5 tiles to simulate and 0\.00 GB of the plan with its reference data need"
+    ):
+        run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
+    monkeypatch.setattr("mirage_dask.io.files._device", lambda path: 1)
+    assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial")).ok
+
+
 def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
     """A store that fills its disk is updated in place."""
     run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
