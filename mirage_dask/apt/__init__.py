@@ -4,9 +4,10 @@ documents, pointing_report, proposal_xml, records_json    files -> values
 templates/                                                 one observing template -> its sequence of specifications
 matching                                                   rows of the report <-> specifications
 detectors, support                                         the detectors of an exposure; what cannot be simulated yet
-schedule, naming, table                                    times, names, the exposure table
+schedule, naming, columns, table                           times, names, the exposure table
 """
 
+from mirage_dask.apt.columns import COLUMNS
 from mirage_dask.apt.naming import NAMINGS
 from mirage_dask.apt.reading import read_proposal
 from mirage_dask.apt.records import (
@@ -20,7 +21,7 @@ from mirage_dask.apt.records import (
     Sequence,
     Target,
 )
-from mirage_dask.apt.table import COLUMNS, exposure_table, require_all
+from mirage_dask.apt.table import exposure_table, require_all
 
 __all__ = [
     "COLUMNS",

@@ -52,7 +52,10 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
                     "expected 'hh mm ss.s +dd mm ss.s'."
                 )
         motion, epoch = _proper_motion(element, dec)
-        targets[target] = Target(parse_integer(number) or 0, target, ra, dec, moving, motion, epoch)
+        catalog_name = child_text(element, "TargetArchiveName")
+        targets[target] = Target(
+            parse_integer(number) or 0, target, ra, dec, moving, motion, epoch, catalog_name
+        )
     return targets
 
 

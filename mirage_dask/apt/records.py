@@ -8,7 +8,8 @@ for each detector that it reads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from mirage_dask.instruments import all_instruments
 
@@ -40,6 +41,8 @@ class Target:
     """Total proper motion, arcsec per year."""
     epoch: float = 2000.0
     """Year of the position."""
+    catalog_name: str = ""
+    """Name in an astronomical catalog; empty if the proposer gave none."""
 
 
 @dataclass(frozen=True)
@@ -50,10 +53,31 @@ class Dithers:
     primary: int = 1
     """Primary positions."""
     subpixel_type: str = ""
+    """Name of the subpixel pattern, or of the small grid."""
     subpixel: int = 1
-    """Subpixel positions at each primary position, as Mirage counts them."""
+    """Subpixel positions at each primary position."""
     points: int = 1
-    """Total number of dither points; usually primary times subpixel."""
+    """Total number of dither points, primary times subpixel; 0: as many as the report has."""
+    size: str = ""
+    """'SMALL', 'MEDIUM', 'LARGE', or empty."""
+
+    def counted(self, rows: Iterable[PointingRow]) -> Dithers:
+        """Return this pattern with the counts of the rows of one exposure specification.
+
+        The number of points is the largest number in column Dith, as the keyword NUMDTHPT is defined. It is divided as the
+        XML says, if that fits; else by column Level, which is SUBDITHER within a primary position.
+        """
+        levels: dict[int, str] = {}
+        for row in rows:
+            levels.setdefault(row.dither, row.level)
+        points = max(levels, default=0)
+        if points < 1:
+            return self
+        primary = self.primary
+        if self.primary * self.subpixel != points and (primary < 2 or points % primary):
+            primary = sum(level != "SUBDITHER" for level in levels.values())
+            primary = primary if primary and points % primary == 0 else points
+        return replace(self, primary=primary, subpixel=points // primary, points=points)
 
     def position(self, dither: int) -> tuple[int, int]:
         """Return (primary, subpixel), from 1, of a running number; (0, 1) for 0, an exposure that is not dithered."""

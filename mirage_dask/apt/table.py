@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
+from mirage_dask.apt.columns import COLUMNS, EMPTY_ROW
 from mirage_dask.apt.detectors import Reading, readings
 from mirage_dask.apt.naming import Place, name_exposures
 from mirage_dask.apt.records import (
@@ -50,89 +50,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProposalRow:
-    """One detector exposure of a proposal: the fields are the columns of the exposure table, in order.
-
-    Defaults are 0, NaN and empty texts.
-    """
-
-    name: str = ""
-    program: int = 0
-    observation: int = 0
-    visit: int = 0
-    visit_group: int = 0
-    sequence: int = 0
-    activity: str = ""
-    exposure: int = 0
-    tile: int = 0
-    dither: int = 0
-    specification: int = 0
-    template: str = ""
-    mode: str = ""
-    exp_type: str = ""
-    instrument: str = ""
-    module: str = ""
-    channel: str = ""
-    detector: str = ""
-    aperture: str = ""
-    pps_aperture: str = ""
-    subarray: str = ""
-    filter: str = ""
-    pupil: str = ""
-    readpatt: str = ""
-    nframes: int = 0
-    groupgap: int = 0
-    ngroup: int = 0
-    nint: int = 0
-    namp: int = 0
-    tframe: float = math.nan
-    tgroup: float = math.nan
-    nx: int = 0
-    ny: int = 0
-    x0: int = 0
-    y0: int = 0
-    fast_axis: int = 0
-    slow_axis: int = 0
-    ra_ref: float = math.nan
-    dec_ref: float = math.nan
-    roll_ref: float = math.nan
-    pa_v3: float = math.nan
-    ra_pointing: float = math.nan
-    dec_pointing: float = math.nan
-    v2: float = math.nan
-    v3: float = math.nan
-    v2_ref: float = math.nan
-    v3_ref: float = math.nan
-    v3i_yang: float = math.nan
-    vparity: int = 0
-    s_region: str = ""
-    xoffset: float = math.nan
-    yoffset: float = math.nan
-    primary_dither_type: str = ""
-    total_primary: int = 0
-    primary: int = 0
-    subpix_type: str = ""
-    total_subpix: int = 0
-    subpix: int = 0
-    target: str = ""
-    target_ra: float = math.nan
-    target_dec: float = math.nan
-    start_time: str = ""
-    duration: float = math.nan
-    label: str = ""
-    title: str = ""
-    pi: str = ""
-    category: str = ""
-    science_category: str = ""
-    status: str = ""
-    reason: str = ""
-
-
-COLUMNS: dict[str, type] = get_type_hints(ProposalRow)
-"""Columns of the exposure table in order, and their types (int64, float64, text)."""
-EMPTY_ROW: dict[str, Any] = asdict(ProposalRow())
-"""A row with default values."""
 _LISTED = {"MIR": "mirimage", "MIRIFU": "mirifu", "NRS": "nrs"}
 _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 
@@ -196,7 +113,18 @@ def exposure_table(
         _point(exposure, detectors, spread["roll_angle"][exposure.observation], start, tracks or {})
     _name(proposal_file.program, [pair for detectors in expanded for pair in detectors], naming)
     rows = [row for detectors in expanded for row, _ in detectors]
+    add_visit_starts(rows)
     return as_table(rows, COLUMNS)
+
+
+def add_visit_starts(rows: Rows) -> None:
+    """Fill in the start of the visit where a row has none: that of the first exposure of the visit among the rows."""
+    starts: dict[tuple[int, int, int], str] = {}
+    for row in rows:
+        visit = row["program"], row["observation"], row["visit"]
+        starts[visit] = min(starts.get(visit, row["start_time"]), row["start_time"])
+    for row in rows:
+        row["visit_start"] = row["visit_start"] or starts[row["program"], row["observation"], row["visit"]]
 
 
 def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
@@ -219,6 +147,7 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
         "template": exposure.template,
         "instrument": exposure.instrument or observation.instrument,
         "target": observation.target,
+        "catalog_name": target.catalog_name if target else "",
         "target_ra": target.ra if target else float("nan"),
         "target_dec": target.dec if target else float("nan"),
         "label": observation.label,
@@ -273,6 +202,7 @@ def _pointing_values(exposure: Exposure) -> dict[str, Any]:
             "subpix_type": dithers.subpixel_type,
             "total_subpix": dithers.subpixel,
             "subpix": subpixel,
+            "dither_size": dithers.size,
         }
     return values
 

@@ -23,6 +23,7 @@ _NAME = re.compile(
     r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})_"
     r"(?P<visit_group>\w{2})(?P<sequence>\w)(?P<activity>\w{2})_(?P<exposure>\d{5})"
 )
+_SMALL_GRID = re.compile(r"\d-POINT-(BAR|BOX|CIRCLE|DIAMOND)")
 _TIME_SERIES = ("NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS")
 SAMPLE_MICROSECONDS = 10.0
 
@@ -79,7 +80,7 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
         **_program(row, spec),
         **_instrument(row, spec),
         **_timing(row, spec),
-        **_dither(row),
+        **dither_keywords(row),
         **_pointing(row, spec),
     }
     return {path: value for path, value in values.items() if not _absent(value)}
@@ -98,6 +99,7 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.program.title": _ascii(row.get("title")),
         "meta.program.pi_name": _ascii(row.get("pi")),
         "meta.program.category": _ascii(row.get("category")),
+        "meta.program.science_category": _ascii(row.get("science_category")),
         "meta.program.sub_category": "UNKNOWN",
         "meta.program.continuation_id": 0,
         "meta.observation.obs_id": f"V{visit}P00000000{n['visit_group']}{n['sequence']}{n['activity']}",
@@ -114,12 +116,25 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.visit.type": "PRIME_TARGETED_FIXED",
         "meta.visit.tsovisit": row["exp_type"] in _TIME_SERIES,
         "meta.visit.engdb_pointing_quality": "PLANNED",
-        "meta.target.proposer_name": _ascii(row.get("target")).upper(),
-        "meta.target.catalog_name": "UNKNOWN",
-        "meta.target.type": "FIXED",
-        "meta.target.ra": row.get("target_ra"),
-        "meta.target.dec": row.get("target_dec"),
+        **_target(row),
         "meta.exposure.prime_parallel": "PRIME" if prime else "PARALLEL_COORDINATED",
+    }
+
+
+def _target(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of the target, at the position that the telescope was pointed by."""
+    name = _ascii(row.get("target"))
+    place = [row.get(key) for key in ("ra_pointing", "dec_pointing")]
+    if any(map(_absent, place)):
+        place = [row.get(key) for key in ("target_ra", "target_dec")]
+    return {
+        "meta.target.proposer_name": name.upper() or "UNKNOWN",
+        "meta.target.catalog_name": _ascii(row.get("catalog_name")) or name or "UNKNOWN",
+        "meta.target.type": "FIXED",
+        "meta.target.ra": place[0],
+        "meta.target.dec": place[1],
+        "meta.target.proposer_ra": row.get("target_ra"),
+        "meta.target.proposer_dec": row.get("target_dec"),
     }
 
 
@@ -171,6 +186,8 @@ def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
     start = start_time(row["start_time"], spec.name)
     end = start + TimeDelta(about.duration, format="sec")
     middle = start + TimeDelta(about.duration / 2, format="sec")
+    visit = str(row.get("visit_start") or row["start_time"])  # tables made before have none
+    began = start_time(visit, spec.name)
     start.precision = end.precision = 3
     date, time = start.isot.split("T")
     values: dict[str, Any] = {
@@ -180,7 +197,7 @@ def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.observation.time": time,
         "meta.observation.date_beg": start.isot,
         "meta.observation.date_end": end.isot,
-        "meta.visit.start_time": f"{date} {time}",
+        "meta.visit.start_time": min(began, start).iso,
         "meta.exposure.sample_time": SAMPLE_MICROSECONDS,
         "meta.exposure.frame_time": spec.tframe,
         "meta.exposure.group_time": spec.tgroup,
@@ -197,22 +214,34 @@ def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
     return values
 
 
-def _dither(row: Mapping[str, Any]) -> dict[str, Any]:
+def dither_keywords(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of dithers, by the paths of data models: PATT_NUM counts to NUMDTHPT = PRIDTPTS x SUBPXPTS.
+
+    Parameters
+    ----------
+    row
+        The exposure's row of the exposure table.
+    """
+
     def number(key: str) -> int:
         value = row.get(key)
-        return 1 if _absent(value) else int(value)  # type: ignore[arg-type]
+        return 1 if _absent(value) else max(int(value), 1)  # type: ignore[arg-type]
 
     primary, subpixel = number("total_primary"), number("total_subpix")
     kind = _ascii(row.get("primary_dither_type")).upper() or "NONE"
+    steps = _ascii(row.get("subpix_type")).upper()
+    grid = steps if _SMALL_GRID.fullmatch(steps) else ""
+    niriss_image = row["exp_type"] == "NIS_IMAGE" and kind != "NONE"
     return {
         "meta.dither.primary_type": kind,
         "meta.dither.primary_points": primary,
         "meta.dither.position_number": (number("primary") - 1) * subpixel + number("subpix"),
         "meta.dither.total_points": primary * subpixel,
-        "meta.dither.dither_points": primary * subpixel,
-        "meta.dither.pattern_size": "DEFAULT",
+        "meta.dither.dither_points": primary * subpixel if niriss_image else None,
+        "meta.dither.pattern_size": _ascii(row.get("dither_size")) or "NONE",
+        "meta.dither.small_grid_pattern": grid,
         "meta.dither.subpixel_total_points": subpixel,
-        "meta.dither.subpixel_pattern": _ascii(row.get("subpix_type")).upper(),
+        "meta.dither.subpixel_pattern": "SMALL-GRID-DITHER" if grid else steps,
         "meta.dither.x_offset": row.get("xoffset"),
         "meta.dither.y_offset": row.get("yoffset"),
     }

@@ -76,7 +76,7 @@ def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
         ("MDPACK", spec.pack, "content key of the reference pack"),
         ("MDPSRC", layers.get("point_source", "NONE"), "content key of the point sources"),
         ("MDGALX", layers.get("galaxy", "NONE"), "content key of the galaxies"),
-        ("BKGDRATE", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
+        ("MDBKGD", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
         ("CRLIB", spec.cosmic_ray_library or "NONE", "cosmic ray library"),
         ("CRRATE", spec.cosmic_ray_rate, "[1/s] cosmic ray hits per pixel"),
         *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),

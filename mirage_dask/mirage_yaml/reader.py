@@ -25,10 +25,11 @@ import pandas as pd
 import yaml
 
 from mirage_dask.apt import COLUMNS, ExposureSpecification, Target
+from mirage_dask.apt.columns import EMPTY_ROW
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.schedule import iso_time, parse_date
 from mirage_dask.apt.support import unsupported_reason
-from mirage_dask.apt.table import EMPTY_ROW, as_table, detector_values, sky_values
+from mirage_dask.apt.table import add_visit_starts, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
 from mirage_dask.mirage_yaml.requests import not_simulated
@@ -102,6 +103,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
     if problems:
         raise InputError(problems)
     rows.sort(key=lambda entry: (entry[0], entry[1]["start_time"], entry[1]["name"]))
+    add_visit_starts([row for _, row in rows])
     table = as_table([row for _, row in rows], COLUMNS | SETTINGS_COLUMNS)
     notes = [
         f"{place}: {count} {'file requests' if count == 1 else 'files request'} {text}."
@@ -146,6 +148,9 @@ def _row(values: YamlValues) -> dict[str, Any]:
         "specification": own.integer("specification", 1),
         "tile": own.integer("tile", 1),
         "dither": own.integer("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
+        "dither_size": own.text("dither_size", ""),
+        "catalog_name": own.label("catalog_name"),
+        "visit_start": own.text("visit_start", ""),
     }
     row |= _settings(values, own, row["instrument"])
     row |= _status(values, row, reading)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.apt.table import ProposalRow
+from mirage_dask.apt.columns import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.effects import Effects
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES

@@ -39,7 +39,7 @@ NEEDED = re.findall(
     CHANNEL READPATT NOUTPUTS NINTS INTSTART INTEND TSAMPLE EFFINTTM DURATION NRSTSTRT NRESETS PATTTYPE
     PATT_NUM NUMDTHPT SUBPXPTS XOFFSET YOFFSET APERNAME RADESYS RA_V1 DEC_V1 PA_V3 WCSAXES CRPIX1 CRPIX2
     CRVAL1 CRVAL2 CTYPE1 CTYPE2 CUNIT1 CUNIT2 CDELT1 CDELT2 PC1_1 PC1_2 PC2_1 PC2_2 XREF_SCI YREF_SCI
-    S_REGION BKGDRATE CRLIB TSOVISIT VSTSTART FRMDIVSR OBSLABEL REFFRAME
+    S_REGION MDBKGD CRLIB TSOVISIT VSTSTART FRMDIVSR OBSLABEL REFFRAME
     """,
 )
 
@@ -234,6 +234,29 @@ def test_rows_that_make_no_header():
     with pytest.raises(InputError, match="not a JWST root name"):
         name_parts("exposure-7")
     assert name_parts("jw01234567890_0a2b1_00007_nrcblong")["activity"] == "b1"
+
+
+def test_target_visit_and_program():
+    """Where the telescope was pointed, beside the proposer's position; one start for the visit; the science category."""
+    spec, table = real_exposure()
+    row = table.iloc[0].to_dict() | {
+        "ra_pointing": 53.1601,
+        "dec_pointing": -27.8001,
+        "catalog_name": "NGC 9999",
+        "visit_start": "2022-10-31T11:00:00.000",
+        "science_category": "Galaxies",
+    }
+    values = keyword_values(row, spec)
+    assert (values["meta.target.ra"], values["meta.target.dec"]) == (53.1601, -27.8001)
+    assert values["meta.target.proposer_ra"] == row["target_ra"]
+    assert values["meta.target.proposer_name"] == row["target"]
+    assert values["meta.target.catalog_name"] == "NGC 9999"
+    assert values["meta.visit.start_time"] == "2022-10-31 11:00:00.000"
+    assert values["meta.visit.start_time"] < values["meta.observation.date_beg"].replace("T", " ")
+    assert values["meta.program.science_category"] == "Galaxies"
+    bare = keyword_values(row | {"catalog_name": "", "visit_start": "", "target": ""}, spec)
+    assert bare["meta.target.catalog_name"] == bare["meta.target.proposer_name"] == "UNKNOWN"
+    assert bare["meta.visit.start_time"] == bare["meta.observation.date_beg"].replace("T", " ")
 
 
 def test_other_alphabets_become_question_marks():

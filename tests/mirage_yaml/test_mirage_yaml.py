@@ -100,6 +100,9 @@ OF_ONE_FILE = {
         "Proposal_category": "COM in the XML; Mirage takes its default",
         "Science_category": "none in the XML; Mirage takes its default",
     },
+    "jw00042001001_01101_00001_nis": {
+        "primary_dither_type": "WFSS by the keyword dictionary; Mirage has no types for NIRISS",
+    },
 }
 GOLDEN = {
     "jw42424001001_01101_00001_nrcb1": "42424_imaging",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import mirage_dask as md
-from mirage_dask.apt.table import COLUMNS, EMPTY_ROW, ProposalRow
+from mirage_dask.apt.columns import COLUMNS, EMPTY_ROW, ProposalRow
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureRow, rows_of
 from mirage_dask.settings.row import ExposureSettings, row_of
 

@@ -21,7 +21,6 @@ from mirage_dask.apt.records import (
     DIRECT,
     OUT_OF_FIELD,
     SCIENCE,
-    Dithers,
     Exposure,
     ExposureSpecification,
     Mismatch,
@@ -135,15 +134,23 @@ def _accompanies(row: PointingRow, prime: PointingRow) -> bool:
 
 
 def _with_dithers(parallel: Sequence, prime: Sequence) -> Sequence:
-    """Return a parallel in which specifications without dithers take the prime's, counted on one level."""
+    """Return a parallel sequence of which each exposure without a pattern has that of the prime exposure of its number."""
     specifications = list(parallel.specifications)
     for i, (own, leader) in enumerate(zip(parallel.specifications, prime.specifications, strict=False)):
-        if own.dithers == Dithers():
-            pattern = Dithers(
-                leader.dithers.primary_type, leader.dithers.points, points=leader.dithers.points
-            )
+        if not own.dithers.primary_type and own.dithers.points <= 1:
+            pattern = replace(leader.dithers, size=own.dithers.size or leader.dithers.size)
             specifications[i] = replace(own, dithers=pattern)
     return replace(parallel, specifications=tuple(specifications))
+
+
+def _with_counts(
+    specifications: dict[int, ExposureSpecification], rows: list[PointingRow]
+) -> dict[int, ExposureSpecification]:
+    """Return specifications with the dither points that the report counts for each."""
+    mine: dict[int, list[PointingRow]] = defaultdict(list)
+    for row in rows:
+        mine[row.specification].append(row)
+    return {n: replace(s, dithers=s.dithers.counted(mine[n])) for n, s in specifications.items()}
 
 
 def _exposures_of(
@@ -156,13 +163,15 @@ def _exposures_of(
         reason = "coordinated parallel that is not in the XML"
         found = [Exposure(number, r.visit, index + 1, "", None, r, reason) for r in rows]
         return found, [Mismatch(number, 0, asked, f"{len(rows)} parallel exposures")]
-    specifications = _specifications(sequence, rows)
+    specifications = _with_counts(_specifications(sequence, rows), rows)
     exposures: list[Exposure] = []
     wrong: dict[tuple[int, str, str], int] = defaultdict(int)
+    acquired: dict[int, int] = defaultdict(int)
     for row in rows:
-        specification = (
-            sequence.acquisition if row.specification == 0 else specifications.get(row.specification)
-        )
+        specification = specifications.get(row.specification)
+        if row.specification == 0:
+            acquired[row.visit] += 1
+            specification = _acquisition(sequence.acquisition, acquired[row.visit])
         reason = sequence.reason
         if not reason:
             reason, expected, kind = _disagreement(observation, sequence, specification, row)
@@ -175,6 +184,13 @@ def _exposures_of(
         Mismatch(number, visit, expected, f"{count} exposures {kind}")
         for (visit, expected, kind), count in wrong.items()
     ]
+
+
+def _acquisition(acquisition: ExposureSpecification | None, number: int) -> ExposureSpecification | None:
+    """Return the specification of a visit's n-th target acquisition, from 1; the last of several confirms the others."""
+    if acquisition is None or not 1 < acquisition.dithers.points == number:
+        return acquisition
+    return replace(acquisition, type=CONFIRMATION)
 
 
 def _disagreement(

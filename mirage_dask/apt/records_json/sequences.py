@@ -272,8 +272,9 @@ class _Builder:
         count = found.values.get("image_dither_number_of_points")
         primary = leading_number(found.values.get("primary_dithers") if count is None else count)
         subpixel = 1 if count is not None else leading_number(found.values.get("subpixel_positions"))
-        pattern = found.text("pattern_type") if self.template.name == "NirissImaging" else ""
-        return Dithers(pattern, primary, subpixel=subpixel, points=primary * subpixel)
+        pattern = found.text("pattern_type").replace("PARALLEL", "")
+        size = found.text("pattern_size")
+        return Dithers(pattern, primary, "", subpixel, primary * subpixel, size)
 
     def acquisition(self) -> ExposureSpecification | None:
         """Return the target acquisition of the prime template; None if it has none."""
@@ -342,10 +343,10 @@ def _nircam_dithers(row: Row, template: Template, kind: str) -> Dithers:
     if primary_type == "WFSC":
         subpixel_type = "WFSC"
     if "-WITH-" in subpixel_type:
-        # A pattern shared with another instrument is one level in Mirage's numbering.
-        return Dithers(primary_type, primary, subpixel_type, points=primary * leading_number(subpixel_type))
-    counted = subpixel_type in ("STANDARD", "IMAGING", "SMALL-GRID-DITHER")
-    return Dithers(primary_type, primary, subpixel_type, positions, primary * (positions if counted else 1))
+        positions = leading_number(subpixel_type)
+    elif subpixel_type not in ("STANDARD", "IMAGING", "SMALL-GRID-DITHER"):
+        positions = 1
+    return Dithers(primary_type, primary, subpixel_type, positions, primary * positions)
 
 
 def _listed(row: Row, holder: Row | None, template: Template) -> ExposureSpecification:

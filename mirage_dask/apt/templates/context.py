@@ -87,14 +87,23 @@ def read_subarray(template: Reader, module: str, *, use: str | None = None) -> s
 
 
 def nircam_dithers(template: Reader) -> Dithers:
-    """Return the dithers of a NIRCam imaging template; a subpixel type shared with another instrument includes the count."""
+    """Return the dithers of a NIRCam imaging template.
+
+    A subpixel type shared with another instrument includes the count: 2-POINT-MEDIUM-WITH-NIRISS.
+    """
     primary_type = template.text("PrimaryDitherType", "NONE")
     primary = leading_number(template.text("PrimaryDithers"))
     # Wavefront sensing dithers have one type for both levels.
     subpixel_type = "WFSC" if primary_type == "WFSC" else template.text("SubpixelDitherType", "NONE")
-    positions = leading_number(template.text("SubpixelPositions"))
     if "-WITH-" in subpixel_type:
         subpixel = leading_number(subpixel_type)
     else:
-        subpixel = positions if subpixel_type in ("STANDARD", "IMAGING", "SMALL-GRID-DITHER") else 1
-    return Dithers(primary_type, primary, subpixel_type, positions, primary * subpixel)
+        counted = subpixel_type in ("STANDARD", "IMAGING", "SMALL-GRID-DITHER")
+        subpixel = leading_number(template.text("SubpixelPositions")) if counted else 1
+    return Dithers(primary_type, primary, subpixel_type, subpixel, primary * subpixel, dither_size(template))
+
+
+def dither_size(template: Reader) -> str:
+    """Return the size of a template's dither pattern: SMALL, MEDIUM, LARGE, or an empty text."""
+    size = template.text("DitherSize").upper()
+    return size if size in ("SMALL", "MEDIUM", "LARGE") else ""

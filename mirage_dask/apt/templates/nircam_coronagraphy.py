@@ -35,7 +35,8 @@ def read_coronagraphy(template: Reader, context: Context) -> Sequence:
     subarray = "FULL" if full else f"SUB{_SIZES.get(mask, 320)}A{mask.removeprefix('MASK')}"
     base = ExposureSpecification(instrument="NIRCAM", module="A", subarray=subarray, use="aperture")
     pattern = template.text("DitherPattern", "NONE")
-    dithers = Dithers(pattern, leading_number(pattern), points=leading_number(pattern))
+    points = leading_number(pattern)
+    dithers = Dithers("NONE", 1, pattern, points, points)  # a small grid: subpixel steps without primary ones
     configs = template.children("FilterConfig")
     if not configs:
         template.report("Filters", "the observation has no filter configuration")

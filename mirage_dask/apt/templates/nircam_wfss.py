@@ -13,7 +13,7 @@ from mirage_dask.apt.elements import Reader, leading_number
 from mirage_dask.apt.records import DIRECT, OUT_OF_FIELD, Dithers, ExposureSpecification, Sequence
 from mirage_dask.apt.templates.context import Context, optics_of, read_module, read_readout, read_subarray
 
-OUT_OF_FIELD_POINTS = 2
+OUT_OF_FIELD_DITHERS = Dithers(primary=2, points=2)
 
 
 def read_wfss(template: Reader, context: Context) -> Sequence:
@@ -49,7 +49,7 @@ def read_wfss(template: Reader, context: Context) -> Sequence:
                 direct = read_readout(undispersed, replace(base, type=DIRECT, optics=_filters(undispersed)))
                 found.append(direct)
         if direct is not None:
-            found.append(replace(direct, type=OUT_OF_FIELD, dithers=Dithers(points=OUT_OF_FIELD_POINTS)))
+            found.append(replace(direct, type=OUT_OF_FIELD, dithers=OUT_OF_FIELD_DITHERS))
     return Sequence(context.template, "NIRCAM", tuple(found))
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from mirage_dask.apt.elements import Reader, leading_number
 from mirage_dask.apt.records import ACQUISITION, DIRECT, Dithers, ExposureSpecification, Sequence
-from mirage_dask.apt.templates.context import Context, read_readout, with_pupil
+from mirage_dask.apt.templates.context import Context, dither_size, read_readout, with_pupil
 from mirage_dask.instruments import get_instrument, get_readout, split_optics
 
 
@@ -54,7 +54,8 @@ def read_imaging(template: Reader, context: Context) -> Sequence:
     dithers = Dithers()
     if not context.prime:
         points = _count(template, "ImageDithers")
-        dithers = Dithers(template.text("DitherPatternType"), points, points=points)
+        pattern = template.text("DitherPatternType", "IMAGING" if points > 1 else "NONE")
+        dithers = Dithers(pattern, points, points=points, size=dither_size(template))
     specifications = tuple(
         read_readout(
             exposure,
@@ -77,12 +78,12 @@ def read_external_calibration(template: Reader, context: Context) -> Sequence:
     """Read NirissExternalCalibration: both wheels are named, and the mode follows from their elements."""
     kind = template.text("DitherPatternType", "NONE").upper()
     if kind == "AMI":
-        points = _count(template, "PrimaryDithers", "SubpixelPositions")
+        dithers = _masked_dithers(template)
     elif kind == "NONE":
-        points = 1
+        dithers = Dithers(kind)
     else:
         points = _count(template, "PrimaryDithers" if kind == "WFSS" else "ImageDithers")
-    dithers = Dithers(primary=points, points=points)
+        dithers = Dithers(kind, points, points=points, size=dither_size(template))
     found = []
     for exposure in _exposures(template):
         pupil = exposure.text("PupilWheel")
@@ -95,14 +96,16 @@ def read_external_calibration(template: Reader, context: Context) -> Sequence:
     return Sequence(context.template, "NIRISS", tuple(found), _acquisition(template, "SUBTAAMI"))
 
 
+def _masked_dithers(template: Reader) -> Dithers:
+    """Return the dithers of aperture masking."""
+    primary = leading_number(template.text("PrimaryDithers"))
+    subpixel = leading_number(template.text("SubpixelPositions"))
+    return Dithers("AMI", primary, "", subpixel, primary * subpixel, dither_size(template))
+
+
 def read_ami(template: Reader, context: Context) -> Sequence:
     """Read NirissAmi: acquisition, all exposures behind the mask, then the requested direct images."""
-    points = _count(template, "PrimaryDithers", "SubpixelPositions")
-    dithers = Dithers(
-        primary=leading_number(template.text("PrimaryDithers")),
-        subpixel=leading_number(template.text("SubpixelPositions")),
-        points=points,
-    )
+    dithers = _masked_dithers(template)
     images = _count(template, "ImageDithers")
     science, direct = [], []
     for exposure in _exposures(template):
@@ -121,7 +124,7 @@ def read_ami(template: Reader, context: Context) -> Sequence:
                 mode="imaging",
                 type=DIRECT,
                 optics={"": (filter, pupil)},
-                dithers=Dithers(primary=images, points=images),
+                dithers=Dithers("IMAGING", images, points=images),
             )
             direct.append(read_readout(exposure, image, prefix="Direct"))
     return Sequence(context.template, "NIRISS", (*science, *direct), _acquisition(template, "SUBTAAMI"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mirage_dask.apt.elements import Reader, parse_integer
+from mirage_dask.apt.elements import Reader, leading_number, parse_integer
 from mirage_dask.apt.records import Dithers, ExposureSpecification, Sequence, instrument_of
 from mirage_dask.apt.templates.context import Context
 
@@ -28,7 +28,7 @@ INTERNAL = ("NirspecInternalLamp", "NirspecDark", "MiriDark", "RealtimeCommandin
 
 
 def read_other(template: Reader, context: Context) -> Sequence:
-    """Read the exposure list without checking its values; dithers are taken from the pointing report."""
+    """Read the exposure list without checking its values; numbers of dithers are taken from the pointing report."""
     instrument = instrument_of(context.template)
     reason = f"{instrument or context.template} is not simulated; its exposures are listed only"
 
@@ -44,10 +44,25 @@ def read_other(template: Reader, context: Context) -> Sequence:
             ngroup=number(exposure, "Groups"),
             nint=number(exposure, "Integrations"),
             subarray=exposure.text("Subarray", template.text("Subarray")),
-            dithers=Dithers(points=0),
+            dithers=_dithers(template, exposure),
             repeats=number(exposure, "Exposures"),
         )
         for exposure in template.children("Exposure", "FilterConfig")
     )
     internal = context.template in INTERNAL
     return Sequence(context.template, instrument, specifications, internal=internal, reason=reason)
+
+
+def _dithers(template: Reader, exposure: Reader) -> Dithers:
+    """Return the pattern of an exposure, which may name one of several: 'Dither 2'.
+
+    A pattern that is shared with another instrument begins with its number of points: '2-POINT-MIRI-F560W-WITH-NIRISS'.
+    """
+    patterns = [
+        p.text("DitherType") for p in template.children("DitherSpecification", "MrsDitherSpecification")
+    ]
+    patterns = patterns or [template.text("DitherType")]
+    number = parse_integer(exposure.text("Dither").rpartition(" ")[2]) or 1
+    name = patterns[min(number, len(patterns)) - 1].upper()
+    primary = leading_number(name) if "-WITH-" in name else 1
+    return Dithers("" if name in ("NONE", "NO DITHER") else name, primary, points=0)
