@@ -33,6 +33,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"virtual"},
         {"store"},
         {"exposure"},
+        {"catalogs"},
         {"scene"},
         {"reference"},
         {"mirage_yaml"},

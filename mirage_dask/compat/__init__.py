@@ -18,12 +18,15 @@ same for a whole proposal at once. What differs from Mirage:
   them from MIRAGE_DATA, and a YAML file that names a dark uses it;
 - what changes pixels in Mirage and is not simulated (ghosts of NIRISS, other wavefront errors, …) is refused, with the
   remedy;
+- `create_catalog.for_proposal` draws stars and galaxies at random: no service on the network is asked;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
 - no segmentation map is made.
 """
 
 from mirage_dask.compat import (
+    catalog_generator,
     catalog_seed_image,
+    create_catalog,
     dark_prep,
     downloader,
     grism_tso_simulator,
@@ -34,7 +37,9 @@ from mirage_dask.compat import (
 )
 
 __all__ = [
+    "catalog_generator",
     "catalog_seed_image",
+    "create_catalog",
     "dark_prep",
     "downloader",
     "grism_tso_simulator",

@@ -1,6 +1,6 @@
 """`mirage.grism_tso_simulator`: a grism time series, which is not simulated yet."""
 
-from mirage_dask.compat.dispersed import DispersedSimulator
+from mirage_dask.compat.wfss_simulator import DispersedSimulator
 
 
 class GrismTSO(DispersedSimulator):

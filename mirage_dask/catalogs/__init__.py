@@ -1,0 +1,27 @@
+"""Build catalogs of sources and write them in Mirage's format.
+
+    import astropy.units as u
+    from mirage_dask import catalogs, open_proposal
+
+    proposal = open_proposal("my.aptx")
+    stars = catalogs.point_sources(coordinates, magnitudes={"NIRCam F356W": 21.5, "NIRCam F444W": 22.1 * u.ABmag})
+    stars.save("stars.cat")
+    field = catalogs.for_proposal(proposal, stars=500, galaxies=20 / u.arcmin**2, random_seed=3)
+    given = {kind: catalog.save(f"{kind}.cat") for kind, catalog in field.items()}
+    proposal = open_proposal("my.aptx", catalogs=given)
+
+A catalog is an astropy Table, `SourceCatalog`, so it can be cut, joined and drawn as such.
+
+sources       `SourceCatalog`, `point_sources`, `galaxies`
+filters       names of magnitude columns: those of a filter, those that a proposal needs
+field         `for_proposal`: random sources on the exposures of a proposal
+footprint     the area that exposures cover, and random positions in it
+
+NOT here: queries of the catalogs of other observatories (Gaia, 2MASS, WISE); extended sources, moving targets, light curves.
+"""
+
+from mirage_dask.catalogs.field import for_proposal
+from mirage_dask.catalogs.filters import column_of, columns_for
+from mirage_dask.catalogs.sources import SourceCatalog, galaxies, point_sources
+
+__all__ = ["SourceCatalog", "column_of", "columns_for", "for_proposal", "galaxies", "point_sources"]

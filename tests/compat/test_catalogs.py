@@ -1,0 +1,132 @@
+"""Mirage's classes and functions for catalogs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+import mirage_dask as md
+from mirage_dask.compat import catalog_generator, create_catalog
+from mirage_dask.errors import InputError
+from mirage_dask.scene.catalogs import read_catalog
+
+RA, DEC = np.array([80.1, 80.2, 80.3]), np.array([-69.8, -69.7, -69.6])
+MAGS = np.array([17.0, 18.5, 20.0])
+
+
+def stars() -> catalog_generator.PointSourceCatalog:
+    catalog = catalog_generator.PointSourceCatalog(ra=RA, dec=DEC, starting_index=4)
+    catalog.add_magnitude_column(MAGS, instrument="nircam", filter_name="f090w", magnitude_system="abmag")
+    catalog.add_magnitude_column(MAGS + 1, instrument="niriss", filter_name="f200w")
+    return catalog
+
+
+def test_points(tmp_path):
+    catalog = stars()
+    assert (len(catalog), catalog.location_units) == (3, "position_RA_Dec")
+    np.testing.assert_array_equal(catalog.ra, RA)
+    np.testing.assert_array_equal(catalog.dec, DEC)
+    assert catalog.x.size == catalog.y.size == 0
+    assert catalog.table.colnames[-2:] == ["nircam_f090w_magnitude", "niriss_f200w_magnitude"]
+    np.testing.assert_array_equal(catalog.get_magnitudes("niriss_f200w_magnitude"), MAGS + 1)
+    system, values = catalog.magnitudes["nircam_f090w_magnitude"]
+    assert (system, values.tolist()) == ("abmag", MAGS.tolist())
+    catalog.save(tmp_path / "ptsrc.cat")
+    assert Table.read(tmp_path / "ptsrc.cat", format="ascii")["index"].tolist() == [4, 5, 6]
+    again = catalog_generator.cat_from_file(tmp_path / "ptsrc.cat")
+    assert (again.table == catalog.table).all()
+
+
+def test_galaxies(tmp_path):
+    catalog = catalog_generator.GalaxyCatalog(
+        x=[10.0, 20.0], y=[30.0, 40.0], ellipticity=[0.5, 0.6], radius=[3.0, 4.0], sersic_index=[1.0, 4.0],
+        position_angle=[27.0, 28.0], radius_units="pixels", starting_index=250,
+    )  # fmt: skip
+    catalog.add_magnitude_column([20.0, 21.0], "stmag", "nircam", "f444w")
+    catalog.save(tmp_path / "galaxies.cat")
+    found = read_catalog(tmp_path / "galaxies.cat", "galaxy")
+    assert (found.system, found.pixels, found.radius_pixels) == ("stmag", True, True)
+    assert found.index.tolist() == [250, 251]
+    assert found.shapes["pos_angle"].tolist() == [27.0, 28.0]
+    assert (catalog.radius_units, catalog.morphology["radius"].tolist()) == ("pixels", [3.0, 4.0])
+    again = catalog_generator.cat_from_file(tmp_path / "galaxies.cat", "galaxy")
+    assert (again.table == catalog.table).all()
+    assert again.radius_units == "pixels"
+
+
+def test_catalogs_are_combined():
+    one, two = stars(), catalog_generator.PointSourceCatalog(ra=[81.0], dec=[-69.0])
+    two.add_magnitude_column([15.0], instrument="nircam", filter_name="f090w")
+    both = create_catalog.combine_catalogs(one, two, starting_index=100)
+    assert both.table["index"].tolist() == [100, 101, 102, 103]
+    assert both.get_magnitudes("niriss_f200w_magnitude").tolist() == [18.0, 19.5, 21.0, 99.0]
+    one.add_catalog(two, magnitude_fill_value=50.0)
+    assert one.get_magnitudes("niriss_f200w_magnitude")[-1] == 50.0
+    assert len(one) == 4
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: catalog_generator.PointSourceCatalog(ra=RA, dec=DEC[:2]), "3 and 2 coordinates are given"),
+        (lambda: catalog_generator.PointSourceCatalog(), "either as ra and dec or as x and y"),
+        (
+            lambda: catalog_generator.PointSourceCatalog(RA, DEC, RA, DEC),
+            "either as ra and dec or as x and y",
+        ),
+        (
+            lambda: stars().add_magnitude_column(MAGS, "vegamag", "nircam", "f444w"),
+            "but the catalog has abmag magnitudes",
+        ),
+        (lambda: stars().add_magnitude_column(MAGS, "abmag", "nircam", "f999w"), "is not a valid filter"),
+        (lambda: stars().add_magnitude_column(MAGS, "abmag", "nircam", "f090w"), "the catalog has a column"),
+        (
+            lambda: stars().get_magnitudes("nircam_f444w_magnitude"),
+            "has no such magnitudes; it has nircam_f090w",
+        ),
+        (
+            lambda: catalog_generator.PointSourceCatalog(RA, DEC, niriss_ghost_stamp=["a.fits"] * 3),
+            "ghosts of NIRISS are not simulated yet",
+        ),
+        (
+            lambda: catalog_generator.ExtendedCatalog(["a.fits"], [1.0], [2.0]),
+            "ExtendedCatalog: images of extended",
+        ),
+        (
+            lambda: catalog_generator.NonSiderealCatalog(ra=[1.0], dec=[2.0]),
+            "moving targets are not simulated yet",
+        ),
+        (
+            lambda: create_catalog.get_all_catalogs(80.0, -69.8, 120),
+            "get_all_catalogs makes its catalog from services",
+        ),
+        (
+            lambda: create_catalog.for_proposal("a.xml", "a.pointing", besancon_catalog_file="b.cat"),
+            "besancon_catalog_file: models of the Galaxy are not read",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said(make, words):
+    with pytest.raises(InputError, match=words):
+        make()
+
+
+def test_for_proposal(tmp_path, capsys):
+    """One catalog for observations near each other, with a column for each filter of theirs."""
+    xml = md.example_proposal()
+    given = xml, xml.with_suffix(".pointing")
+    near = create_catalog.for_proposal(
+        *given, out_dir=tmp_path, galaxy_seed=3, catalog_splitting_threshold=1.0
+    )
+    stars_, galaxies_, star_files, galaxy_files, star_map, galaxy_map = near
+    assert "random, not those of Gaia" in capsys.readouterr().err
+    assert (len(stars_), len(galaxies_)) == (1, 1)
+    assert star_files == [str(tmp_path / "ptsrc_for_mosaic_2x2_observations_001_002.cat")]
+    assert galaxy_map == dict.fromkeys(("001", "002"), "galaxies_for_mosaic_2x2_observations_001_002.cat")
+    proposal = md.open_proposal(xml, catalogs={"point_source": star_files[0], "galaxy": galaxy_files[0]})
+    assert (proposal.table["status"] == "ready").all()
+    assert len(stars_[0]) > 20
+    far = create_catalog.for_proposal(*given, save_catalogs=False, extragalactic=False)
+    assert (len(far[0]), far[1], far[2], far[4]) == (2, [], [], {})
+    assert star_map.keys() == galaxy_map.keys()
