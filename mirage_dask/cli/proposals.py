@@ -313,7 +313,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     resources = resources_of(arguments)  # before the plan, which may take minutes
     proposal = open_given(arguments)
     with progress_bar() as progress:
-        plan = proposal.prepare(progress=progress)
+        plan = proposal.prepare(arguments.select, store=arguments.out, progress=progress)
     report = run_plan(
         plan,
         arguments.out,
