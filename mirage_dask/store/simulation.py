@@ -59,7 +59,11 @@ class SimulationStore:
             raise StoreError(
                 f"There is no simulation at {root.url}; check the path, or make one with mirage-dask simulate."
             )
-        return cls(root.url, load_plan(files.join(root.url, "plan"), root.plan))
+        inside = files.join(root.url, "plan")
+        try:
+            return cls(root.url, load_plan(inside))
+        except StoreError:  # plan.json may be damaged, and not the document of that digest
+            return cls(root.url, load_plan(inside, root.plan))
 
     @classmethod
     def create(
