@@ -44,9 +44,9 @@ LAYERS: dict[str, list[set[str]]] = {
         {"pointing"},
         {"instruments"},
         {"spec"},
-        {"variables", "compiled", "selection"},
+        {"variables", "compiled"},
         {"untrusted"},
-        {"io"},
+        {"io", "selection"},
         {"errors"},
     ],
     "mirage_dask.reference": [

@@ -20,7 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
-from mirage_dask.io.atomic import PARTIAL, write_beside
+from mirage_dask.io.atomic import PARTIAL, sync_directory, write_beside
 from mirage_dask.io.filesystems import filesystem, is_local, one_kind_of_error
 
 UPLOADS = 8
@@ -195,7 +195,7 @@ def exists(url: str) -> bool:
         return bool(fs.exists(path))
 
 
-def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
+def write_bytes(url: str, *pieces: bytes | memoryview, durable: bool = False) -> None:
     """Write a file, whole or not at all; missing directories are made.
 
     Parameters
@@ -204,16 +204,20 @@ def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
         The file.
     pieces
         Its content, in order.
+    durable
+        Return when it is on the disk, where a power failure leaves it.
 
     Raises
     ------
     StoreError
         If it cannot be written: disk full, read-only, no permission.
     """
-    write_stream(url, lambda: pieces)
+    write_stream(url, lambda: pieces, durable=durable)
 
 
-def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -> int:
+def write_stream(
+    url: str, chunks: Callable[[], Iterable[bytes | memoryview]], *, durable: bool = False
+) -> int:
     """Write a file, whole or not at all, from chunks that are made one after the other; return its size in bytes.
 
     On a local disk one chunk is in memory at a time; an object store gets the file in one piece.
@@ -224,6 +228,8 @@ def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -
         The file; missing directories are made.
     chunks
         Returns the chunks from the first one on; called again when the file has to be written again.
+    durable
+        As for `write_bytes`.
 
     Raises
     ------
@@ -238,11 +244,16 @@ def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -
             for chunk in chunks():
                 file.write(chunk)
             size = file.tell()
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
 
     with store_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             write_beside(Path(path), write)
+            if durable:
+                sync_directory(Path(path).parent)
             return size
         content = b"".join(chunks())
         with one_kind_of_error():

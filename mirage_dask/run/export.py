@@ -276,7 +276,7 @@ def export_store(
         raise InputError(
             f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
         )
-    rows = store.plan.select(select)
+    rows, unplanned = store.plan.planned(select)
     with files.store_errors(target):
         os.makedirs(target, exist_ok=True)
     remove_abandoned(target)
@@ -316,7 +316,7 @@ def export_store(
         recorder.give_up(str(stop))
     finally:
         remove_abandoned(target)
-    left = tuple(store.plan.names[row] for row in sorted(unsimulated))
+    left = (*(store.plan.names[row] for row in sorted(unsimulated)), *unplanned)
     return replace(recorder.report(time.monotonic() - began), not_simulated=left)
 
 

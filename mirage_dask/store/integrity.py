@@ -1,7 +1,7 @@
 """Whether a plan is whole and harmless: its files have the checksums that plan.json states, and names are names.
 
-plan.json ends with a checksum of itself, and states those of the two tables; specs have the digests that the first of
-them lists. So no flipped bit is taken for a setting. Names are checked before a path is made of them.
+plan.json ends with a checksum of itself, and names the two tables, by hashes of their content; specs have the digests that
+the first of them lists. So no flipped bit is taken for a setting. Names are checked before a path is made of them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from mirage_dask.untrusted.names import REMEDY, check_names
 
 CHECKSUM = "checksum"
 """Member of plan.json: of all others."""
-AGAIN = "make the plan again, by simulating into the store again"
+AGAIN = "give the same command again, which writes it anew and keeps what is done"
 
 
 def sealed(info: Mapping[str, Any]) -> bytes:
@@ -47,8 +47,8 @@ def check_seal(info: Mapping[str, Any], place: str) -> None:
     provenance = said.get("provenance")
     uses = provenance.get("references") if isinstance(provenance, dict) else None
     whole = (
-        all(isinstance(said.get(name), dict) for name in ("files", "settings", "versions"))
-        and all(isinstance(value, str) for value in (*said["files"].values(), *said["versions"].values()))
+        all(isinstance(said.get(name), dict) for name in ("settings", "versions"))
+        and all(isinstance(value, str) for value in said["versions"].values())
         and isinstance(uses, list)
         and all(isinstance(use, dict) and {"type", "source", "context"} <= set(use) for use in uses)
         and all(isinstance(value, str) for use in uses for value in use.values())
@@ -60,30 +60,7 @@ def check_seal(info: Mapping[str, Any], place: str) -> None:
 
 
 def _digest(said: Mapping[str, Any]) -> str:
-    return content_digest(json.dumps(said, sort_keys=True, separators=(",", ":")).encode())
-
-
-def content_digest(content: bytes) -> str:
-    """Return the checksum of a file's content, as plan.json states it: SHA-256."""
-    return hashlib.sha256(content).hexdigest()
-
-
-def read_stated(info: Mapping[str, Any], url: str, name: str) -> bytes:
-    """Return the content of a file of a plan, which must be what plan.json states.
-
-    Raises
-    ------
-    StoreError
-        If it is another, or is missing.
-    """
-    place = files.join(url, name)
-    try:
-        content = files.read_bytes(place)
-    except OSError as error:
-        raise StoreError(f"{place} cannot be read ({error.strerror or error}); {AGAIN}.") from error
-    if content_digest(content) != info["files"].get(name):
-        raise StoreError(f"{place} is damaged: it cannot be read as what plan.json states; {AGAIN}.")
-    return content
+    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def check_rows(names: Sequence[str], digests: Sequence[str], shapes: npt.NDArray[Any], place: str) -> None:

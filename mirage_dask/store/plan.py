@@ -1,61 +1,42 @@
 """The plan: what is to be simulated, written once by the client and loaded by every worker.
 
-A plan is a directory at any fsspec URL:
-
-    plan.json          format, digest, seed, size of tiles, settings, provenance, software versions, checksums of the two
-                       tables and of itself; written last, so that a directory without it is not a plan
-    specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
-    exposures.parquet  the exposure table, also with the rows that cannot be simulated
-    sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
-
-Specs are in the order of their stacks: equal shapes together, within them by detector and filter, so that neighbours
-share reference data. A task carries the URL, the digest and row numbers; everything else it reads here, once per process.
+A plan is a directory at any fsspec URL (its files: `store.plan_files`). It holds the whole exposure table, and the
+specifications of the exposures that were prepared, in the order of their stacks: equal shapes together, within them by
+detector and filter, so that neighbours share reference data. A task carries the URL, the digest and row numbers; everything
+else it reads here, once per process. Row numbers hold for one plan; what lies in a store is named by exposure.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store.integrity import (
-    check_rows,
-    check_seal,
-    check_spec,
-    check_table,
-    content_digest,
-    read_stated,
-    sealed,
-)
+from mirage_dask.store import plan_files
+from mirage_dask.store.integrity import check_rows, check_spec, check_table
+from mirage_dask.store.plan_files import FORMAT
 from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
-from mirage_dask.untrusted.documents import check_parquet, parsing, read_json
+from mirage_dask.untrusted.documents import parsing
 
 if TYPE_CHECKING:
     import os
 
-FORMAT = 2
-PLAN_FILE, SPECS_FILE, TABLE_FILE = "plan.json", "specs.parquet", "exposures.parquet"
 _SHAPE = ("nints", "ngroups", "ny", "nx")
 PARSED_SPECS = 512
 """Specifications that a plan keeps parsed."""
-_PACKAGES = ("mirage_dask", "numpy", "numba", "scipy", "dask", "zarr", "pysiaf")
 
 
 @dataclass(frozen=True)
@@ -97,21 +78,32 @@ class Plan:
         Root names in stack order; the index is the *row* by which tasks name an exposure.
     digests : tuple of str
         `ExposureSpec.digest` of each row.
+    inputs : tuple of str
+        Hash of what the spec of each row follows from; empty where it is not known.
+    specs : pyarrow.Table
+        Name, digest, shape, fast axis, `inputs` and the specification as JSON of each row.
     """
 
-    def __init__(self, url: str, info: Mapping[str, Any], specs: pa.Table):
+    def __init__(
+        self, url: str, info: Mapping[str, Any], specs: pa.Table, *, table: pd.DataFrame | None = None
+    ):
         self.url = url
         self.digest = str(info["digest"])
         self.tile_bytes = int(info.get("tile_bytes", TILE_BYTES))
         self.info = dict(info)
-        self._specs = specs
+        self.specs = specs
+        if table is not None:  # of a plan that is not written yet
+            self.__dict__["table"] = table
         self.names: tuple[str, ...] = tuple(specs["name"].to_pylist())
         self.digests: tuple[str, ...] = tuple(specs["digest"].to_pylist())
+        self.inputs: tuple[str, ...] = (
+            tuple(specs["inputs"].to_pylist()) if "inputs" in specs.column_names else ("",) * len(self.names)
+        )
         self._texts = specs["spec"]
         self._shapes = np.stack(
             [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
         )
-        check_rows(self.names, self.digests, self._shapes, files.join(url, SPECS_FILE))
+        check_rows(self.names, self.digests, self._shapes, f"{url}, list of specifications")
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._parsed: dict[int, ExposureSpec] = {}
 
@@ -131,7 +123,7 @@ class Plan:
         """
         found = self._parsed.get(row)
         if found is None:
-            place = files.join(self.url, SPECS_FILE)
+            place = f"{self.url}, list of specifications"
             with parsing(place):
                 found = ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
             check_spec(found, self.names[row], self.digests[row], self.shape(row), place)
@@ -154,6 +146,11 @@ class Plan:
         known = table[table["name"] == name]
         if len(known):
             reason = str(known.iloc[0].get("reason") or known.iloc[0].get("status") or "not planned")
+            if reason == "ready":
+                raise InputError(
+                    f"Exposure {name} is not in the plan at {self.url}, which was made for a selection without it; simulate "
+                    "it first."
+                )
             raise InputError(f"Exposure {name} cannot be simulated: {reason}.")
         raise InputError(f"The plan at {self.url} has no exposure {name!r}{nearest(name, self.names) or '.'}")
 
@@ -183,7 +180,40 @@ class Plan:
         tiled = hashlib.blake2b(f"{content} {tile_bytes}".encode(), digest_size=16).hexdigest()
         digest = content if tile_bytes == TILE_BYTES else tiled
         info = {**self.info, "digest": digest, "content": content, "tile_bytes": tile_bytes}
-        return Plan(self.url, info, self._specs)
+        return Plan(self.url, info, self.specs, table=self.__dict__.get("table"))
+
+    def joined(self, other: Plan, rows: Iterable[int]) -> Plan:
+        """Return this plan with exposures of another one; it exists only in this process until `copy_plan` writes it.
+
+        Parameters
+        ----------
+        other
+            A plan of the same table, whose sources and packs are where the plan will be written.
+        rows
+            Rows of the other plan; none of them is an exposure of this one.
+        """
+        taken = other.specs.take(pa.array(list(rows), pa.int64()))
+        if not len(taken):
+            return self
+        if "inputs" not in taken.column_names:
+            taken = taken.append_column("inputs", pa.array([""] * len(taken), pa.string()))
+        specs = pa.concat_tables([self.specs, taken.select(self.specs.column_names)])
+        whole = Plan(self.url, self.info, specs)
+        order = sorted(range(len(whole)), key=lambda row: _stack_order(whole.spec(row)))
+        specs = specs.take(pa.array(order, pa.int64())).combine_chunks()
+        digest = plan_files.plan_digest(specs["digest"].to_pylist(), self.table)
+        used = [plan.info.get("provenance", {}).get("references", []) for plan in (self, other)]
+        references = list({json.dumps(use, sort_keys=True): use for uses in used for use in uses}.values())
+        info = {
+            **self.info,
+            "digest": digest,
+            "content": digest,
+            "tile_bytes": TILE_BYTES,
+            "exposures": len(specs),
+            "seeds": sorted({*self.info.get("seeds", []), *other.info.get("seeds", [])}),
+            "provenance": {**self.info.get("provenance", {}), "references": references},
+        }
+        return Plan(self.url, info, specs, table=self.table).with_tile_bytes(self.tile_bytes)
 
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
@@ -198,10 +228,15 @@ class Plan:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The exposure table, in the order it was made; also rows that cannot be simulated."""
-        place = files.join(self.url, TABLE_FILE)
-        table = parse_table(read_stated(self.info, self.url, TABLE_FILE), place)
-        check_table(table, self.names, place)
+        """The exposure table, in the order it was made; also rows that are not prepared or cannot be simulated.
+
+        Raises
+        ------
+        StoreError
+            If its file is missing or damaged.
+        """
+        table = plan_files.read_table(self.url, self.info)
+        check_table(table, self.names, f"{self.url}, exposure table")
         return table
 
     @cached_property
@@ -233,57 +268,41 @@ class Plan:
         InputError
             If it cannot be understood, or selects nothing, or what it names cannot be simulated.
         """
+        rows, waiting = self.planned(which)
+        if waiting and not is_condition(self.table, which):
+            self.row(waiting[0])  # raises
+        if waiting and not rows:
+            raise InputError(
+                f"The selection holds no exposure that was simulated: {len(waiting)} are not simulated yet."
+            )
+        return rows
+
+    def planned(self, which: Selection = None) -> tuple[list[int], list[str]]:
+        """Return the rows of a selection in stack order, and its exposures that could be simulated but are not in this plan.
+
+        Raises
+        ------
+        InputError
+            If it cannot be understood, or holds or names what cannot be simulated.
+        """
         if which is None:
-            return list(range(len(self)))
-        hits = self.table["name"].iloc[select_rows(self.table, which)].tolist()
-        if not is_condition(self.table, which):
-            return sorted(self.row(name) for name in hits)
-        rows = sorted(self._rows[name] for name in hits if name in self._rows)
-        if not rows:
+            return list(range(len(self))), []
+        hits = self.table.iloc[select_rows(self.table, which)]
+        ready = hits.loc[hits["status"] == "ready", "name"] if "status" in hits else hits["name"][:0]
+        waiting = [name for name in ready if name not in self._rows]
+        named = not is_condition(self.table, which)
+        chosen = [name for name in hits["name"] if name in self._rows or (named and name not in waiting)]
+        rows = sorted(self.row(name) for name in chosen)
+        if not (rows or waiting) and which is not None:
             raise InputError(
                 f"The selection holds no exposure that can be simulated ({len(hits)} of {len(self.table)} rows of the "
                 "table match)."
             )
-        return rows
-
-
-def parse_table(content: bytes, place: str) -> pd.DataFrame:
-    """Return the exposure table in the content of a Parquet file.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged; names the place.
-    """
-    with parsing(place):
-        check_parquet(content)
-        return pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
-
-
-def table_bytes(table: pd.DataFrame) -> bytes:
-    """Return an exposure table as the content of a Parquet file."""
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False, write_page_checksum=True)
-    return buffer.getvalue()
+        return rows, waiting
 
 
 def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
     return (*spec.shape, abs(spec.fast_axis), spec.detector, spec.filter, spec.pupil, spec.name)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _table_digest(table: pd.DataFrame) -> bytes:
-    hashes = pd.util.hash_pandas_object(table.astype(dict.fromkeys(table.columns, str)), index=False)
-    return hashes.to_numpy().astype("<u8").tobytes() + ",".join(map(str, table.columns)).encode()
 
 
 def save_plan(
@@ -293,6 +312,7 @@ def save_plan(
     *,
     settings: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Plan:
     """Write a plan and return it as loaded.
 
@@ -306,6 +326,8 @@ def save_plan(
         One per exposure to simulate, in any order; each name must be in the table once.
     settings, provenance
         Kept in plan.json as they are (JSON-able): the user's settings; where every reference came from.
+    inputs
+        {exposure: hash of what its spec follows from}, by which a later run tells that the spec is still valid.
 
     Raises
     ------
@@ -325,19 +347,18 @@ def save_plan(
     ]
     if problems:
         raise InputError(problems)
-    digest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16)
-    for spec in ordered:
-        digest.update(bytes.fromhex(spec.digest))
-    digest.update(_table_digest(table))
+    # As a reader will find the table: a column may come back with another type.
+    table = plan_files.decode_table(plan_files.encode_table(table), f"{url}, exposure table")
+    digest = plan_files.plan_digest([spec.digest for spec in ordered], table)
     info = {
         "format": FORMAT,
-        "digest": digest.hexdigest(),
-        "content": digest.hexdigest(),
+        "digest": digest,
+        "content": digest,
         "tile_bytes": TILE_BYTES,
         "exposures": len(ordered),
         "seeds": sorted({spec.random_seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": plan_files.software_versions(),
         "settings": dict(settings or {}),
         "provenance": {"references": [], **(provenance or {})},
     }
@@ -347,17 +368,10 @@ def save_plan(
         **{c: pa.array([getattr(spec, c) for spec in ordered], pa.int64()) for c in _SHAPE},
         "fast_axis": pa.array([abs(spec.fast_axis) for spec in ordered], pa.int64()),
         "spec": pa.array([json.dumps(spec.to_dict()) for spec in ordered], pa.large_string()),
+        "inputs": pa.array([(inputs or {}).get(name, "") for name in names], pa.string()),
     }
-    arrow = pa.table(columns)
-    buffer = io.BytesIO()
-    pq.write_table(arrow, buffer, compression="zstd")
-    contents = {SPECS_FILE: buffer.getvalue(), TABLE_FILE: table_bytes(table)}
-    info["files"] = {name: content_digest(content) for name, content in contents.items()}
-    files.remove(files.join(url, PLAN_FILE))
-    for name, content in contents.items():
-        files.write_bytes(files.join(url, name), content)
-    files.write_bytes(files.join(url, PLAN_FILE), sealed(info))
-    return load_plan(url, str(info["digest"]))
+    plan_files.write_plan(url, info, pa.table(columns), table)
+    return load_plan(url, digest)
 
 
 def _repeated(names: list[str]) -> set[str]:
@@ -381,44 +395,20 @@ def load_plan(url: str | os.PathLike[str], digest: str | None = None) -> Plan:
         If there is no plan, it is of another version, damaged, or not the one of the digest.
     """
     url = files.normal_url(url)
-    if digest is None:
-        digest = str(_read_info(url)["digest"])
-    return _load(url, digest)
-
-
-def _read_info(url: str) -> dict[str, Any]:
-    try:
-        info = read_json(files.join(url, PLAN_FILE))
-        number = info["format"], info["digest"]
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"There is no plan at {url} (no {PLAN_FILE}); check the path, and that every worker sees that file system."
-        ) from error
-    except KeyError as error:
-        raise StoreError(
-            f"{files.join(url, PLAN_FILE)} is damaged ({error} is missing); make the plan again."
-        ) from error
-    if number[0] != FORMAT:
-        raise StoreError(
-            f"The plan at {url} has format {number[0]}, this version reads {FORMAT}; use the version of mirage_dask that "
-            f"made it, or make the plan again."
-        )
-    check_seal(info, files.join(url, PLAN_FILE))
-    return info
+    for attempt in (1, 2, 3):
+        try:
+            return _load(url, digest or str(plan_files.read_info(url)["digest"]))
+        except StoreError:
+            if digest or attempt == 3:
+                raise
+            # Unless it is damaged, it was replaced twice while it was read.
+    raise AssertionError("unreachable")
 
 
 @lru_cache(maxsize=8)
 def _load(url: str, digest: str) -> Plan:
-    info = _read_info(url)
-    if info["digest"] != digest:
-        raise StoreError(
-            f"The plan at {url} is not the one this object was made from (digest {info['digest']}, expected {digest}); "
-            "open the proposal or the store again."
-        )
-    content = read_stated(info, url, SPECS_FILE)
-    with parsing(files.join(url, SPECS_FILE)):
-        check_parquet(content)
-        return Plan(url, info, pq.read_table(io.BytesIO(content)))
+    info = plan_files.read_info(url, digest)
+    return Plan(url, info, plan_files.read_specs(url, info))
 
 
 def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
@@ -431,9 +421,7 @@ def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
     """
     url = files.normal_url(url)
     if url != plan.url:
-        for name in (PLAN_FILE, SPECS_FILE, TABLE_FILE):
-            files.remove(files.join(url, name))
-        files.copy_tree(plan.url, url, leave_out=PLAN_FILE)
-    if url != plan.url or _read_info(url)["digest"] != plan.digest:  # the same plan in other tiles
-        files.write_bytes(files.join(url, PLAN_FILE), sealed(plan.info))
+        for folder in plan_files.DATA_FOLDERS:
+            files.copy_tree(files.join(plan.url, folder), files.join(url, folder))
+    plan_files.write_plan(url, plan.info, plan.specs, plan.table)
     return load_plan(url, plan.digest)

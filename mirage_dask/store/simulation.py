@@ -25,8 +25,9 @@ from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.integrity import check_links
-from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, parse_table, table_bytes
-from mirage_dask.store.root import StoreRoot, write_root
+from mirage_dask.store.plan import Plan, copy_plan, load_plan
+from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
+from mirage_dask.store.root import StoreRoot, root_document, write_root
 from mirage_dask.store.status import Failure, status_table
 from mirage_dask.untrusted.arrays import open_array
 
@@ -59,7 +60,11 @@ class SimulationStore:
             raise StoreError(
                 f"There is no simulation at {root.url}; check the path, or make one with mirage-dask simulate."
             )
-        return cls(root.url, load_plan(files.join(root.url, "plan"), root.plan))
+        inside = files.join(root.url, "plan")
+        try:
+            return cls(root.url, load_plan(inside))
+        except StoreError:  # plan.json may be damaged, and not the document of that digest
+            return cls(root.url, load_plan(inside, root.plan))
 
     @classmethod
     def create(
@@ -96,8 +101,9 @@ class SimulationStore:
         root = StoreRoot.read(url) if root is None else root
         inside = files.join(url, "plan")
         others = [] if root.exists else sorted(set(files.list_sizes(url)) - {"plan"})
-        if "zarr.json" in others:  # another process has made the store since the root was read
-            root, others = StoreRoot.read(url), []
+        if others:  # another process may have made the store since the root was read
+            root = StoreRoot.read(url)
+            others = [] if root.exists else others
         if others:
             raise StoreError(
                 f"{url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
@@ -107,11 +113,12 @@ class SimulationStore:
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
             )
-        write_root(url, plan)
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
-        store._make_groups(chosen, fresh=not root.exists)
+        current = root.document is not None and root.plan == plan.digest
+        if store._make_groups(chosen, fresh=not root.exists) or not current:
+            write_root(url, root_document(copied))
         if root.exists:
             store._sweep(chosen)
         return store
@@ -128,22 +135,26 @@ class SimulationStore:
         if count:
             logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
-    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
+    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> bool:
+        """Write the metadata of exposures where it is missing, damaged or of another shape; return whether any was."""
         rows = list(rows)
         if files.is_local(self.url) and not fresh:
             check_links(self.url, [self.plan.names[row] for row in rows])
-        wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
-        there = {} if fresh else files.read_many(wanted.values())
-        documents: dict[str, bytes] = {}
-        for row, url in wanted.items():
-            if there.get(url) == layout.raw_metadata(self.plan.grid(row)):
-                continue
+        wanted = {
+            files.join(self.url, self.plan.names[row], path): (row, document)
+            for row in rows
+            for path, document in self._documents(row).items()
+        }
+        there = {} if fresh else files.read_many(wanted)
+        documents = {url: document for url, (_, document) in wanted.items() if there.get(url) != document}
+        for row in {wanted[url][0] for url in documents}:
             group = files.join(self.url, self.plan.names[row])
-            if url in there:  # another shape: its shards would be read as something else
-                files.remove(group)
-            for path, document in self._documents(row).items():
-                documents[files.join(group, path)] = document
+            raw = files.join(group, "raw/zarr.json")
+            if raw in documents and layout.is_other_array(there.get(raw, b""), documents[raw]):
+                files.remove(group)  # its shards would be read as something else
+                documents |= {url: document for url, (r, document) in wanted.items() if r == row}
         files.write_many(documents)
+        return bool(documents)
 
     def _documents(self, row: int) -> dict[str, bytes]:
         return layout.exposure_documents(self.plan.spec(row), self.plan.grid(row))
@@ -188,9 +199,10 @@ class SimulationStore:
         record = files.join(group, "commit", commit_key(tile))
         files.remove_file(record)
         shard = files.join(group, "raw", layout.shard_key(grid, tile))
-        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()))
+        # The shard first: after a power failure, a record without its shard would say that zeros are pixels.
+        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()), durable=True)
         commit = Commit.of(self.plan.digests[row], crc, size)
-        files.write_bytes(record, commit.encode())
+        files.write_bytes(record, commit.encode(), durable=True)
         return commit
 
     def commits(self, row: int, tiles: Iterable[int] | None = None) -> dict[int, Commit]:
@@ -317,16 +329,17 @@ class SimulationStore:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The exposure table as merged at the end of the last run."""
-        url = files.join(self.url, TABLE_FILE)
+        """The exposure table as merged at the end of the last run; that of the plan where it is missing or damaged."""
+        place = files.join(self.url, TABLE_FILE)
         try:
-            return parse_table(files.read_bytes(url), url)
+            return decode_table(files.read_bytes(place), place)
         except FileNotFoundError:
-            return self.plan.table
+            pass
         except (OSError, StoreError) as error:
-            # It is made from the plan and the records; only the reasons of earlier failures are lost.
-            logger.warning("%s; the status is taken from the commit records.", error)
-            return self.plan.table
+            logger.warning(
+                "%s; the reasons of failed exposures are lost, and the next run writes it again.", error
+            )
+        return self.plan.table
 
     def status(self, survey: Mapping[int, Mapping[int, Commit]] | None = None) -> pd.DataFrame:
         """Return the exposure table with what is done now, in the columns `status.STATUS_COLUMNS`.
@@ -351,7 +364,9 @@ class SimulationStore:
             Of this run; failures of earlier runs stay for exposures that are still not done.
         """
         table = status_table(self.plan, survey, self.table, failures)
-        files.write_bytes(files.join(self.url, TABLE_FILE), table_bytes(table))
+        place, content = files.join(self.url, TABLE_FILE), encode_table(table)
+        if files.read_many([place]).get(place) != content:
+            files.write_bytes(place, content)
         self.consolidate()
         return table
 
@@ -366,4 +381,4 @@ class SimulationStore:
             if self.plan.names[row] in there
             for path, document in self._documents(row).items()
         }
-        write_root(self.url, self.plan, nodes)
+        write_root(self.url, root_document(self.plan, nodes))

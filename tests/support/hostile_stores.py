@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import io
+import hashlib
 import json
-import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +14,8 @@ import pandas as pd
 
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import plan as plans
-from mirage_dask.store.integrity import content_digest, sealed
+from mirage_dask.store import plan_files
+from mirage_dask.store.integrity import sealed
 
 
 class Touch:
@@ -48,7 +48,7 @@ def pickle_array(raw: Path, trace: Path) -> None:
 
 def change_info(store: Path, change: Callable[[dict[str, Any]], object]) -> None:
     """Change what plan.json says."""
-    path = store / "plan" / plans.PLAN_FILE
+    path = store / "plan" / plan_files.PLAN_FILE
     info = json.loads(path.read_text())
     change(info)
     path.write_bytes(sealed(info))
@@ -57,21 +57,20 @@ def change_info(store: Path, change: Callable[[dict[str, Any]], object]) -> None
 
 def change_spec(store: Path, row: int = 0, *, listed: str | None = None, **changes: Any) -> None:
     """Change the specification in a row of the plan, and the name under which it is listed."""
-    path = store / "plan" / plans.SPECS_FILE
-    rows = pd.read_parquet(path)
+    rows = pd.read_parquet(_table(store, "specs"))
     spec = dataclasses.replace(ExposureSpec(**_tuples(json.loads(rows.loc[row, "spec"]))), **changes)
     rows.loc[row, "spec"] = json.dumps(spec.to_dict())
     rows.loc[row, "digest"] = spec.digest
     if listed is not None:
         rows.loc[row, "name"] = listed
-    _rewrite(store, plans.SPECS_FILE, rows)
+    _rewrite(store, "specs", rows)
 
 
 def change_table(store: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
     """Change the exposure table of the plan and of the store."""
-    table = change(pd.read_parquet(store / "plan" / plans.TABLE_FILE))
-    _rewrite(store, plans.TABLE_FILE, table)
-    table.to_parquet(store / plans.TABLE_FILE, index=False)
+    table = change(pd.read_parquet(_table(store, "table")))
+    _rewrite(store, "table", table)
+    table.to_parquet(store / plan_files.TABLE_FILE, index=False)
 
 
 def forget() -> None:
@@ -79,13 +78,17 @@ def forget() -> None:
     plans._load.cache_clear()
 
 
-def _rewrite(store: Path, name: str, rows: pd.DataFrame) -> None:
-    buffer = io.BytesIO()
-    rows.to_parquet(buffer, index=False)
-    path = store / "plan" / name
-    os.unlink(path)  # it may be a link to another store's
-    path.write_bytes(buffer.getvalue())
-    change_info(store, lambda info: info["files"].update({name: content_digest(buffer.getvalue())}))
+def _table(store: Path, kind: str) -> Path:
+    info = json.loads((store / "plan" / plan_files.PLAN_FILE).read_text())
+    return store / "plan" / str(info[f"{kind}_file"])
+
+
+def _rewrite(store: Path, kind: str, rows: pd.DataFrame) -> None:
+    content = rows.to_parquet(index=False)
+    end = _table(store, kind).name.partition(".")[2]
+    name = f"{hashlib.blake2b(content, digest_size=16).hexdigest()}.{end}"
+    (store / "plan" / name).write_bytes(content)
+    change_info(store, lambda info: info.update({f"{kind}_file": name}))
 
 
 def _tuples(value: Any) -> Any:

@@ -139,7 +139,7 @@ def test_a_new_store_is_few_requests(fake, tmp_path, server, bucket):
     for k in range(20):
         (tmp_path / f"plan/planes/{k:064d}.npy").write_bytes(bytes(1000))
     run_plan(plan, url, resources=SERIAL, tile_bytes=TILE)
-    assert server.requests["PUT"] == 20 + 3 + 6 + 2 * 6 + 1 + 2
+    assert server.requests["PUT"] == 20 + 4 + 6 + 2 * 6 + 1 + 2
     assert server.requests.total() < 90
     server.reset()
     assert run_plan(plan, url, resources=SERIAL).skipped == 2
