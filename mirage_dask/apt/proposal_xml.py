@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from dataclasses import replace
 from typing import Any
 
@@ -56,7 +57,12 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
         targets[target] = Target(
             parse_integer(number) or 0, target, ra, dec, moving, motion, epoch, catalog_name
         )
-    return targets
+    # Fields around one object are several targets: the pipeline's associations tell them apart by this name.
+    counts = Counter(target.catalog_name for target in targets.values())
+    return {
+        name: replace(target, catalog_name="") if counts[target.catalog_name] > 1 else target
+        for name, target in targets.items()
+    }
 
 
 def _proper_motion(element: Any, dec: float) -> tuple[float, float]:

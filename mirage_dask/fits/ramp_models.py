@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from mirage_dask.errors import InputError
 from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.ramp_files import RampFile, read_headers
 from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
@@ -20,9 +21,6 @@ from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.untrusted.arrays import quiet
-
-Card = tuple[str, Any, str]
-"""FITS keyword, value, comment."""
 
 
 @dataclass(frozen=True)
@@ -62,25 +60,7 @@ class RampProduct:
             If the row lacks what a header needs.
         """
         own = {} if self.segment is None else self.segment.keywords
-        return keyword_values(self.row, self.spec) | own
-
-
-def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
-    """Return the cards that say how the data were made."""
-    versions, layers = plan.info.get("versions", {}), dict(spec.layers)
-    return [
-        ("MDVERSN", versions.get("mirage_dask", "unknown"), "mirage_dask version of the plan"),
-        ("MDSPEC", spec.digest, "digest of the simulated exposure"),
-        ("MDPLAN", plan.digest, "digest of the plan"),
-        ("MDSEED", spec.random_seed, "seed of the random numbers"),
-        ("MDPACK", spec.pack, "content key of the reference pack"),
-        ("MDPSRC", layers.get("point_source", "NONE"), "content key of the point sources"),
-        ("MDGALX", layers.get("galaxy", "NONE"), "content key of the galaxies"),
-        ("MDBKGD", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
-        ("CRLIB", spec.cosmic_ray_library or "NONE", "cosmic ray library"),
-        ("CRRATE", spec.cosmic_ray_rate, "[1/s] cosmic ray hits per pixel"),
-        *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),
-    ]
+        return keyword_values(self.row, self.spec) | carried_keywords(self.cards) | own
 
 
 def is_current(path: Path, spec: ExposureSpec, segment: Segment | None = None) -> bool:
@@ -174,6 +154,8 @@ def _hdus(
                 refused[key] = (str(error).strip() or type(error).__name__).splitlines()[0]
         made.group = group_table(spec, start, *towards, span)
         made.int_times = integration_table(spec, start, *towards, span)
+        if log := carried_log(product.cards):
+            made.cal_logs = log
         made.extra_fits = {"PRIMARY": {"header": [list(card) for card in product.cards]}}
         made.on_save(str(path))
         hdus = fits_support.to_fits(made.instance, made.schema)

@@ -131,3 +131,10 @@ def test_names_of_targets(tmp_path):
         (1, "DEMO-FIELD", "NGC 9999"),
         (2, "DEMO-STARS", ""),
     }
+    other = archive.replace("DEMO-FIELD", "DEMO-STARS")
+    table = example(
+        tmp_path,
+        ("<TargetName>DEMO-FIELD</TargetName>", archive),
+        ("<TargetName>DEMO-STARS</TargetName>", other),
+    )
+    assert set(table.catalog_name) == {""}  # one name for two targets would make them one in an association

@@ -16,7 +16,8 @@ from support.small_plans import make_spec
 
 from mirage_dask.errors import InputError
 from mirage_dask.fits.headers import keyword_values, name_parts
-from mirage_dask.fits.ramp_models import RampProduct, provenance_cards
+from mirage_dask.fits.provenance import carried_keywords, carried_log, provenance_cards
+from mirage_dask.fits.ramp_models import RampProduct
 from mirage_dask.fits.times import barycentric, exposure_times, group_table, integration_table, start_time
 from mirage_dask.fits.uncal import uncal_name, write_uncal
 from mirage_dask.run.export import export_store
@@ -77,8 +78,9 @@ def saved_by_the_model(path, spec, row, cards):
     towards = float(row["ra_ref"]), float(row["dec_ref"])
     path.parent.mkdir()
     with Level1bModel(pixels_of(spec)) as model:
-        for key, value in keyword_values(row, spec).items():
+        for key, value in (keyword_values(row, spec) | carried_keywords(cards)).items():
             model[key] = value
+        model.cal_logs = carried_log(cards)
         model.group = group_table(spec, start, *towards)
         model.int_times = integration_table(spec, start, *towards)
         model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}

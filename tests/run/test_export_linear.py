@@ -21,7 +21,7 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.fits.headers import keyword_values
 from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
-from mirage_dask.fits.ramp_models import provenance_cards
+from mirage_dask.fits.provenance import carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.fits.uncal import uncal_name
 from mirage_dask.instruments.orientation import Orientation
@@ -64,13 +64,14 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
     start = start_time(about["start_time"], name)
     towards = float(about["ra_ref"]), float(about["dec_ref"])
     with RampModel(linear, pixeldq=mask_plane(spec, pack), groupdq=saturation_flags(linear, level)) as model:
-        for key, value in keyword_values(about, spec).items():
+        cards = provenance_cards(plan, spec)
+        for key, value in (keyword_values(about, spec) | carried_keywords(cards)).items():
             model[key] = value
+        model.cal_logs = carried_log(cards)
         for step in DONE:
             model[f"meta.cal_step.{step}"] = "COMPLETE"
         model.group = group_table(spec, start, *towards)
         model.int_times = integration_table(spec, start, *towards)
-        cards = provenance_cards(plan, spec)
         model.extra_fits = {"PRIMARY": {"header": [list(card) for card in cards]}}
         (tmp_path / "judge").mkdir()
         model.save(str(tmp_path / "judge" / linear_name(name)))
