@@ -22,26 +22,29 @@ MAX_RECORDS = 256 * 2**20
 MAX_MEMBERS = 1000
 
 
-def find_pointing(path: Path, given: str | Path | None) -> Path:
-    """Return the pointing report of a proposal: the given one, or the one beside it with the same name.
+def find_pointing(path: Path, given: str | Path | None) -> Path | None:
+    """Return the pointing report of a proposal: the given one, or the one beside it with the same name; None without.
 
     Raises
     ------
     InputError
-        If it does not exist.
+        If the given one does not exist.
     """
     if given is not None:
         if not Path(given).is_file():
             raise InputError(f"{given}: the pointing report does not exist; check the path.")
         return Path(given)
     beside = path.with_suffix(".pointing")
-    if beside.is_file():
-        return beside
+    return beside if beside.is_file() else None
+
+
+def missing_pointing(path: Path) -> str:
+    """Return what is missing beside a proposal without a pointing report, and how to get it; no full stop."""
     others = sorted(p.name for p in path.parent.glob("*.pointing"))
     hint = f" (found: {', '.join(others[:5])})" if others else ""
-    raise InputError(
-        f"{path}: there is no pointing report {beside.name} beside it{hint}; export it in APT "
-        "(File > Export... > pointing file) or name it with --pointing."
+    return (
+        f"there is no pointing report {path.with_suffix('.pointing').name} beside {path.name}{hint}; export it in APT "
+        "(File > Export... > pointing file), or name another one with pointing=FILE (--pointing FILE)"
     )
 
 
@@ -149,7 +152,7 @@ def read_xml(path: Path) -> Any:
     if path.suffix.lower() == ".pointing":
         raise InputError(
             f"{path}: this is a pointing report, which has positions but no exposure parameters; give the XML or "
-            ".aptx file of the proposal, and the report with --pointing."
+            ".aptx file of the proposal, and the report as pointing=FILE (--pointing FILE)."
         )
     packed = path.suffix.lower() == ".aptx" or zipfile.is_zipfile(path)
     data = _read_aptx(path) if packed else _read_bounded(path, MAX_XML, "proposal")

@@ -1,20 +1,32 @@
 """Read a proposal: find its files, read each, and combine their contents.
 
-A proposal is exported as XML (or .aptx) with a pointing report, or, from APT 2025 on, as a single records.json. A pointing
+A proposal is exported as XML (or .aptx) with a pointing report, or, from APT 2025 on, as a single records.json. Without a
+report the exposures that the XML requests are listed, none of which can be simulated: their positions are not known. A
 report of another program is an error; where the two files of one program disagree, counts and positions are taken from the
 report, parameters from the XML, and `ProposalFile.mismatches` lists the disagreement.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from mirage_dask.apt.documents import find_pointing, is_records, read_pointing_text, read_records, read_xml
+from mirage_dask.apt.documents import (
+    find_pointing,
+    is_records,
+    missing_pointing,
+    read_pointing_text,
+    read_records,
+    read_xml,
+)
 from mirage_dask.apt.matching import compare_contents, match_exposures
 from mirage_dask.apt.pointing_report import parse_pointing
 from mirage_dask.apt.proposal_xml import parse_proposal
 from mirage_dask.apt.records import (
+    Exposure,
     Observation,
     PointingReport,
     PointingRow,
@@ -27,6 +39,7 @@ from mirage_dask.errors import InputError
 
 DRAFT_PROGRAM = 42
 """Program number given to a draft without one, as in Mirage."""
+_POSITION = ("ra", "dec", "base_x", "base_y", "dither_x", "dither_y", "v2", "v3", "ideal_x", "ideal_y")
 BASE = "BASE"
 """Type of pseudo rows in reports of old versions: guide-star bases, not exposures."""
 
@@ -40,7 +53,7 @@ def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> Pr
         The XML file, the .aptx file, or the records.json of APT 2025.
     pointing
         The pointing report. By default the file of the same name with suffix .pointing beside `path`; a
-        records.json needs none.
+        records.json needs none. Where there is none, exposures have a reason, not a position.
 
     Raises
     ------
@@ -67,7 +80,10 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
     report = None
     try:
         report_path = find_pointing(path, pointing)
-        report = parse_pointing(read_pointing_text(report_path), str(report_path))
+        if report_path is None:
+            report = PointingReport("", xml.program, "", ())
+        else:
+            report = parse_pointing(read_pointing_text(report_path), str(report_path))
     except InputError as error:
         problems += error.problems
     if report is not None and None not in (xml.program, report.program) and xml.program != report.program:
@@ -77,7 +93,67 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
         )
     if problems or report is None:
         raise InputError(problems)
-    return _join(xml, report, str(path))
+    joined = _join(xml, report, str(path))
+    if report.path:
+        return joined
+    return replace(
+        joined, exposures=tuple(_unplaced(xml.observations, missing_pointing(path))), mismatches=()
+    )
+
+
+def _unplaced(observations: tuple[Observation, ...], missing: str) -> Iterator[Exposure]:
+    """Yield the exposures that the templates request, without positions: all of them in the first visit."""
+    for observation in observations:
+        if observation.prime.internal:
+            yield from match_exposures([observation], [])[0]
+            continue
+        prime = observation.prime
+        if not prime.specifications:
+            yield Exposure(
+                observation.number,
+                observation.visits[0],
+                1,
+                prime.template,
+                None,
+                None,
+                prime.reason or missing,
+            )
+        for tile in range(1, observation.tiles + 1):
+            for number, leader in enumerate(prime.specifications, start=1):
+                for dither in range(1, max(leader.dithers.points, 1) * leader.repeats + 1):
+                    yield from _simultaneous(observation, tile, number, dither, missing)
+
+
+def _simultaneous(
+    observation: Observation, tile: int, number: int, dither: int, missing: str
+) -> Iterator[Exposure]:
+    """Yield the prime exposure and its coordinated parallels."""
+    for place, sequence in enumerate(observation.sequences, start=1):
+        if number > len(sequence.specifications):
+            continue
+        row = PointingRow(
+            observation=observation.number,
+            visit=observation.visits[0],
+            tile=tile,
+            specification=number,
+            dither=dither,
+            aperture="",
+            target_number=0,
+            target=observation.target,
+            **dict.fromkeys(_POSITION, math.nan),
+            level="",
+            type="PARALLEL" if place > 1 else sequence.specifications[number - 1].type,
+            line=0,
+        )
+        yield Exposure(
+            observation.number,
+            row.visit,
+            place,
+            sequence.template,
+            sequence.specifications[number - 1],
+            row,
+            sequence.reason or f"its position is not known: {missing}",
+        )
 
 
 def _join(contents: ProposalContents, report: PointingReport, path: str) -> ProposalFile:

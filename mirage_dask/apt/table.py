@@ -159,15 +159,18 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
         **_pointing_values(exposure),
     }
     reason, found = exposure.reason, []
-    if not reason:
+    unplaced = exposure.row is not None and math.isnan(
+        exposure.row.ra
+    )  # its detectors are known without its position
+    if not reason or unplaced:
         try:
             found = list(readings(exposure))
         except InputError as error:
-            reason = "; ".join(error.problems)
+            reason = reason or "; ".join(error.problems)
     empty = EMPTY_ROW | shared
     rows: Detectors = []
     for reading in found:
-        own = unsupported_reason(reading, target, observation.target)
+        own = reason or unsupported_reason(reading, target, observation.target)
         status = "unsupported" if own else "ready"
         rows.append((empty | _read_by(exposure, reading) | {"reason": own, "status": status}, reading))
     if not rows:
@@ -217,7 +220,7 @@ def _listed_values(exposure: Exposure, instrument: str) -> dict[str, Any]:
             "ngroup": specification.ngroup,
             "nint": specification.nint,
             "subarray": specification.subarray,
-            "filter": specification.optics.get("", ("", ""))[0],
+            "filter": "+".join(dict.fromkeys(filter for filter, _ in specification.optics.values())),
             "mode": specification.mode,
         }
     return values

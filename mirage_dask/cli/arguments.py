@@ -84,10 +84,15 @@ def add_command(commands: Any, name: str, summary: str, detail: str, examples: s
 def add_proposal(parser: Parser, *, settings: bool = True) -> None:
     """Add PROPOSAL and its options."""
     parser.add_argument(
-        "proposal", metavar="PROPOSAL", help=".aptx file, .xml that APT exports, or records.json"
+        "proposal",
+        metavar="PROPOSAL",
+        help=".aptx or .xml with its pointing report beside it (my.pointing; in APT: File > Export... > pointing file), "
+        "or records.json",
     )
     parser.add_argument(
-        "--pointing", metavar="FILE", help="pointing report of an .xml (default: the .pointing beside it)"
+        "--pointing",
+        metavar="FILE",
+        help="the pointing report, if it does not lie beside the proposal under its name",
     )
     parser.add_argument(
         "--naming",

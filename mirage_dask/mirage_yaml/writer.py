@@ -305,8 +305,10 @@ def write_yaml(
         raise InputError(f"datatype {datatype!r} is not allowed; allowed: {', '.join(map(repr, DATATYPES))}.")
     rows = rows_of(table[can_be_written(table)])
     if not rows:
+        reasons = "; ".join(sorted(set(table["reason"]) - {""}))
         raise InputError(
-            "No exposure of this proposal has a detector and a position, which a YAML file requires."
+            "No exposure of this proposal has a detector and a position, which a YAML file requires"
+            f"{f': {reasons}' if reasons else ''}."
         )
     place = Path(folder)
     written = []

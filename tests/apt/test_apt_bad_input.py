@@ -148,9 +148,12 @@ def test_missing_files(draft, tmp_path):
     with pytest.raises(InputError, match=r"the pointing report does not exist"):
         read_proposal(draft.xml, pointing=tmp_path / "absent.pointing")
     draft.pointing.rename(tmp_path / "other.pointing")
-    error = error_of(draft)
-    assert "other.pointing" in str(error)
-    assert "--pointing" in str(error)
+    (reason,) = set(exposure_table(read_proposal(draft.xml))["reason"])
+    assert (
+        "there is no pointing report mosaic_2x2.pointing beside mosaic_2x2.xml (found: other.pointing)"
+        in reason
+    )
+    assert "pointing=FILE (--pointing FILE)" in reason
     assert read_proposal(draft.xml, pointing=tmp_path / "other.pointing").program == 99001
 
 

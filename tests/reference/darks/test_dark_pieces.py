@@ -15,7 +15,9 @@ from support.simulated import FULL_SW, SUBARRAY_LW, example_plan, exposure
 import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.mirage_yaml import write_yaml
 from mirage_dask.planning import make_plan
+from mirage_dask.reference.darks.files import dark_files
 from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
@@ -137,6 +139,20 @@ def test_darks_are_a_setting(folder, monkeypatch, tmp_path):
     monkeypatch.setenv("MIRAGE_DATA", str(tmp_path))
     with pytest.raises(ReferenceFileError, match="darks"):
         make_plan(table, load_settings(darks="linearized", seed=2))
+
+
+def test_a_yaml_file_names_its_dark(folder, monkeypatch, tmp_path):
+    """Mirage's key Reffiles:linearized_darkfile is the dark of that exposure, without MIRAGE_DATA."""
+    source = md.example_proposal()
+    table = md.open_proposal(source, settings=source.with_name("settings.yaml")).table
+    (path,) = write_yaml(table[table["name"] == SUBARRAY_LW], tmp_path)
+    (dark, *_) = dark_files(folder, "NRCB5")
+    path.write_text(path.read_text().replace("linearized_darkfile: None", f"linearized_darkfile: {dark}"))
+    monkeypatch.delenv("MIRAGE_DATA", raising=False)
+    plan = md.open_yaml(path).prepare()
+    direct = dark_ramp(plan.spec(0), "", files=[dark], pack_url=plan.url, bias="pack")
+    found = simulate(plan, 0, Window((0, 1), (2, 3), (100, 120), (50, 80)), "dark")
+    np.testing.assert_array_equal(found, direct[0:1, 2:3, 100:120, 50:80])
 
 
 def test_the_static_bias_of_the_pack(folder):
