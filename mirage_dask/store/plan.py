@@ -94,6 +94,7 @@ class Plan:
         self.specs = specs
         if table is not None:  # of a plan that is not written yet
             self.__dict__["table"] = table
+        self._place = files.join(url, str(info.get("specs_file", "specs.parquet")))
         self.names: tuple[str, ...] = tuple(specs["name"].to_pylist())
         self.digests: tuple[str, ...] = tuple(specs["digest"].to_pylist())
         self.inputs: tuple[str, ...] = (
@@ -103,7 +104,7 @@ class Plan:
         self._shapes = np.stack(
             [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
         )
-        check_rows(self.names, self.digests, self._shapes, f"{url}, list of specifications")
+        check_rows(self.names, self.digests, self._shapes, self._place)
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._parsed: dict[int, ExposureSpec] = {}
 
@@ -123,7 +124,7 @@ class Plan:
         """
         found = self._parsed.get(row)
         if found is None:
-            place = f"{self.url}, list of specifications"
+            place = self._place
             with parsing(place):
                 found = ExposureSpec.from_dict(json.loads(self._texts[row].as_py()))
             check_spec(found, self.names[row], self.digests[row], self.shape(row), place)
@@ -236,7 +237,7 @@ class Plan:
             If its file is missing or damaged.
         """
         table = plan_files.read_table(self.url, self.info)
-        check_table(table, self.names, f"{self.url}, exposure table")
+        check_table(table, self.names, files.join(self.url, str(self.info["table_file"])))
         return table
 
     @cached_property

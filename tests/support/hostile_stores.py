@@ -47,11 +47,11 @@ def pickle_array(raw: Path, trace: Path) -> None:
 
 
 def change_info(store: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    """Change what plan.json says."""
-    path = store / "plan" / plan_files.PLAN_FILE
-    info = json.loads(path.read_text())
-    change(info)
-    path.write_bytes(sealed(info))
+    """Change what plan.json and its copy say."""
+    for path in (store / "plan").glob(f"*{plan_files.PLAN_FILE}"):
+        info = json.loads(path.read_text())
+        change(info)
+        path.write_bytes(sealed(info))
     forget()
 
 

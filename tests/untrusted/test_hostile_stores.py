@@ -143,7 +143,7 @@ def test_names_outside_of_the_store(store, tmp_path, capsys, evil, where):
         code, text = said(capsys, *words)
         if words[0] == "status" and where == "row":
             assert code == 2
-            assert "list of specifications, column name" in text
+            assert "specs.parquet, column name" in text
     made = {p.relative_to(tmp_path) for p in tmp_path.rglob("*")} - before
     assert {str(p).split("/")[0] for p in made} <= {"fits", "a.png", "b.png", "s.zarr"}
     assert not any("victim" in str(p) for p in made)
