@@ -88,7 +88,8 @@ class RampFile:
                     file.seek(0, os.SEEK_END)
                     hdu.update_header()
                     file.write(hdu.header.tostring().encode("ascii"))
-                    holes[hdu.name] = _Hole(file.tell(), hdu.shape, hdu.data.dtype)
+                    shape = hdu.shape if len(hdu.shape) == 4 else (hdu.shape[0], 1, *hdu.shape[1:])
+                    holes[hdu.name] = _Hole(file.tell(), shape, hdu.data.dtype)
                     file.truncate(file.tell() + -(-hdu.size // BLOCK) * BLOCK)
             else:
                 with fits.open(path, mode="append") as growing:
@@ -102,7 +103,7 @@ class RampFile:
         Parameters
         ----------
         extension
-            EXTNAME of a hollow array over (integration, group, y, x).
+            EXTNAME of a hollow array over (integration, group, y, x), or (integration, y, x), which counts as one group.
         window
             Where in it; quick when it is whole along x.
         values

@@ -9,6 +9,7 @@ is several files (see `segments`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]
         yield window, values
 
 
-def write_uncal(path: Path, raw: Pixels, product: RampProduct) -> None:
+def write_uncal(path: Path, raw: Pixels, product: RampProduct, first_frames: Pixels | None = None) -> None:
     """Write a Level-1b file, whole or not at all.
 
     Parameters
@@ -75,7 +76,17 @@ def write_uncal(path: Path, raw: Pixels, product: RampProduct) -> None:
         uint16 (integration, group, y, x), window by window.
     product
         The exposure or segment; errors are those of `write_ramp`.
+    first_frames
+        uint16 (integration, 1, y, x) of the first frame of each integration, window by window: the extension ZEROFRAME.
+        None: there is no such extension.
     """
     arrays = {"data": hollow(product.shape, np.uint16)}
     pixels = (("SCI", window, values) for window, values in raw)
-    write_ramp(path, product, "Level1bModel", arrays, pixels)
+    if first_frames is None:
+        write_ramp(path, product, "Level1bModel", arrays, pixels)
+        return
+    integrations, _, *image = product.shape
+    arrays["zeroframe"] = hollow((integrations, *image), np.uint16)
+    more = (("ZEROFRAME", window, values) for window, values in first_frames)
+    sent = {"meta.exposure.zero_frame": True}
+    write_ramp(path, product, "Level1bModel", arrays, chain(pixels, more), sent)

@@ -35,6 +35,7 @@ from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
+from mirage_dask.run.first_frames import first_frames
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.selection import Selection
 from mirage_dask.spec import Window
@@ -142,7 +143,8 @@ class ExportHandle(RunHandle):
         product = RampProduct.of(plan, spec, segment)
         if datatype == "raw":
             store = SimulationStore(self.store_url, plan)
-            write_uncal(path, stored_pixels(store, row, segment.integrations), product)
+            zero = first_frames(plan, row, segment.integrations)
+            write_uncal(path, stored_pixels(store, row, segment.integrations), product, zero)
         else:
             pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).boxes(segment.integrations))
             write_linear(path, pixels, linear_mask(plan, row), product)
