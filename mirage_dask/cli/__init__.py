@@ -34,7 +34,7 @@ look at the result, and export it as FITS for the JWST pipeline
   mirage-dask show my.zarr --what mosaic
   mirage-dask export my.zarr uncal/ --select "detector == 'NRCB5'"
 
-exit codes: 0 done, 1 some exposures failed, 2 bad input or usage
+exit codes: 0 done, 1 some exposures failed, 2 bad input or usage, 130 interrupted
 """
 
 
@@ -86,6 +86,10 @@ def _explain(error: Exception) -> int:
         print_errors(*error.problems)
     elif isinstance(error, MirageDaskError):
         print_errors(str(error))
+    elif isinstance(error, MemoryError):
+        print_errors(
+            "The memory of this machine is not sufficient; use smaller tiles (--tile-bytes) or fewer workers."
+        )
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         print_errors(f"{where}{error.strerror or error}")

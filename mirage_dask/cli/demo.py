@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.cli.arguments import add_command
+from mirage_dask.cli.arguments import add_command, count, local_place
 from mirage_dask.cli.console import duration, print_line, print_note, progress_bar, size
 
 if TYPE_CHECKING:
@@ -31,10 +31,15 @@ def add(commands: Any) -> None:
         run_demo,
     )
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", default="mirage-dask-demo", help="default: %(default)s"
+        "directory",
+        metavar="DIR",
+        type=local_place,
+        nargs="?",
+        default="mirage-dask-demo",
+        help="default: %(default)s",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=int, help="worker processes (default: threads of this one)"
+        "--workers", metavar="N", type=count, help="worker processes (default: threads of this one)"
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 import time
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_json, count
+from mirage_dask.cli.arguments import add_command, add_json, count, local_place
 from mirage_dask.cli.console import (
     duration,
     print_errors,
@@ -36,7 +36,7 @@ def add(actions: Any) -> None:
         """,
         download,
     )
-    parser.add_argument("path", metavar="PATH", help="directory that gets mirage_data")
+    parser.add_argument("path", metavar="PATH", type=local_place, help="directory that gets mirage_data")
     parser.add_argument(
         "--instrument",
         metavar="NAMES",

@@ -15,7 +15,9 @@ from mirage_dask.cli.arguments import (
     add_select,
     add_tile_bytes,
     count,
+    local_place,
     open_given,
+    place,
     resources_of,
 )
 from mirage_dask.cli.console import (
@@ -29,6 +31,7 @@ from mirage_dask.cli.console import (
     progress_bar,
     size,
 )
+from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,8 +74,10 @@ def add(commands: Any) -> None:
     add_proposal(table)
     add_select(table)
     table.add_argument("--rows", action="store_true", help="a line for every detector exposure")
-    table.add_argument("--csv", metavar="FILE", help="write all columns as CSV ('-' for stdout)")
-    table.add_argument("--parquet", metavar="FILE", help="write all columns as Parquet")
+    table.add_argument(
+        "--csv", metavar="FILE", type=local_place, help="write all columns as CSV ('-' for stdout)"
+    )
+    table.add_argument("--parquet", metavar="FILE", type=local_place, help="write all columns as Parquet")
     add_json(table)
 
     plan = add_command(
@@ -90,7 +95,9 @@ def add(commands: Any) -> None:
         show_plan,
     )
     add_proposal(plan)
-    plan.add_argument("--out", metavar="STORE.zarr", help="the store to be written, which may exist")
+    plan.add_argument(
+        "--out", metavar="STORE.zarr", type=place, help="the store to be written, which may exist"
+    )
     add_select(plan)
     add_tile_bytes(plan)
     plan.add_argument(
@@ -120,7 +127,7 @@ def add(commands: Any) -> None:
     )
     add_proposal(simulate)
     simulate.add_argument(
-        "--out", metavar="STORE.zarr", required=True, help="the store: a folder or an fsspec URL"
+        "--out", metavar="STORE.zarr", type=place, required=True, help="the store: a folder or an fsspec URL"
     )
     add_select(simulate)
     add_tile_bytes(simulate)
@@ -138,6 +145,7 @@ def add(commands: Any) -> None:
     )
     simulate.add_argument(
         "--performance-report",
+        type=local_place,
         metavar="FILE.html",
         help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
     )
@@ -148,6 +156,8 @@ def add(commands: Any) -> None:
 
 def list_exposures(arguments: argparse.Namespace) -> int:
     """Print the exposure table, or write it to files."""
+    if arguments.json and arguments.csv == "-":
+        raise InputError("--json and --csv - both write to stdout; give one of them, or a file to --csv.")
     proposal = open_given(arguments)
     table = selected(proposal.table, arguments.select)
     if arguments.parquet:

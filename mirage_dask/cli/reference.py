@@ -15,6 +15,7 @@ from mirage_dask.cli.arguments import (
     add_proposal,
     add_select,
     description,
+    local_place,
     open_given,
 )
 from mirage_dask.cli.console import (
@@ -75,9 +76,13 @@ def _add_build(actions: Any) -> None:
         """,
         build,
     )
-    parser.add_argument("proposal", metavar="PROPOSAL", nargs="?", help="build what this proposal needs")
-    parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
-    parser.add_argument("--settings", metavar="FILE", help="its settings: which cosmic rays")
+    parser.add_argument(
+        "proposal", metavar="PROPOSAL", type=local_place, nargs="?", help="build what this proposal needs"
+    )
+    parser.add_argument("--pointing", metavar="FILE", type=local_place, help="pointing report of an .xml")
+    parser.add_argument(
+        "--settings", metavar="FILE", type=local_place, help="its settings: which cosmic rays"
+    )
     parser.add_argument("--detectors", metavar="NAME", nargs="+", help="such as NRCB1 NRCB5 NIS GUIDER1")
     parser.add_argument("--filters", metavar="NAME", nargs="+", help="such as F150W F164N; FGS has none")
 

@@ -6,7 +6,16 @@ import argparse
 import os
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_json, add_resources, add_select, count, resources_of
+from mirage_dask.cli.arguments import (
+    add_command,
+    add_json,
+    add_resources,
+    add_select,
+    count,
+    local_place,
+    place,
+    resources_of,
+)
 from mirage_dask.cli.console import (
     duration,
     print_errors,
@@ -40,7 +49,7 @@ def add(commands: Any) -> None:
         """,
         show_status,
     )
-    status.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
+    status.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
     status.add_argument("--retry-failed", action="store_true", help="simulate again what failed")
     status.add_argument("--traceback", action="store_true", help="show the traceback of each failed exposure")
     add_resources(status)
@@ -60,7 +69,7 @@ def add(commands: Any) -> None:
         """,
         verify_tiles,
     )
-    verify.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
+    verify.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
     verify.add_argument(
         "--sample", metavar="N", type=count, help="at most N tiles, spread evenly (default: all)"
     )
@@ -83,8 +92,13 @@ def add(commands: Any) -> None:
         """,
         export_files,
     )
-    export.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
-    export.add_argument("directory", metavar="DIR", help="folder for the files; created if it does not exist")
+    export.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
+    export.add_argument(
+        "directory",
+        metavar="DIR",
+        type=local_place,
+        help="folder for the files; created if it does not exist",
+    )
     add_select(export)
     export.add_argument(
         "--datatype",

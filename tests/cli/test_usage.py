@@ -141,7 +141,9 @@ def test_selection():
     assert list(selected(table, "detector == 'NRCB5'")["observation"]) == [2]
     with pytest.raises(InputError, match="no column 'detectr'; did you mean 'detector'"):
         selected(table, "detectr == 'NRCB5'")
-    with pytest.raises(InputError, match="holds no exposure: no row has observation 3; the column holds 1, 2"):
+    with pytest.raises(
+        InputError, match="holds no exposure: no row has observation 3; the column holds 1, 2"
+    ):
         selected(table, "observation == 3")
 
 
