@@ -13,7 +13,7 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import cached_property
@@ -24,9 +24,10 @@ from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require
 from mirage_dask.errors import InputError
 from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
-from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs
+from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs, stale_names
 from mirage_dask.pointing import roll_warning
 from mirage_dask.reference.pinning import pin_files
+from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -145,6 +146,8 @@ class Proposal:
         self.file = file
         self.settings = settings
         self.naming = naming
+        self._plans: list[Plan] = []
+        """What was prepared so far."""
         if table is not None:
             self.__dict__["table"] = table
 
@@ -217,32 +220,61 @@ class Proposal:
         table = pin_files(self.table, progress=progress) if self.settings.full_names else self.table
         return write_yaml(table, folder, datatype=datatype, directory=simdata_directory)
 
-    def prepare(self, *, progress: Progress | None = None) -> Plan:
-        """Resolve catalogs and references and return the plan; done once, and found again in the cache.
+    def prepare(
+        self,
+        select: Selection = None,
+        *,
+        store: str | os.PathLike[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Plan:
+        """Resolve catalogs and references of exposures and return the plan of them.
+
+        Only what is asked for is prepared, once; a later session finds it in the cache. The other methods call this.
 
         Parameters
         ----------
+        select
+            Exposures: a condition on the columns of the table, names, positions or rows of it, a boolean mask; default all
+            that can be simulated.
+        store
+            A store that the exposures go into: those that it was made for are prepared too where a file that they depend on
+            has changed, so that it is known whether they are still right.
         progress
             Called with (what is being done, how many are done, how many there are).
 
         Raises
         ------
         InputError, ReferenceFileError, StoreError
-            If a catalog or a reference file cannot be used, or the cache cannot be written.
+            If nothing is selected that can be simulated, a catalog or a reference file cannot be used, or the cache
+            cannot be written.
         """
-        if "_plan" not in self.__dict__:
-            if not (self.table["status"] == "ready").any():
-                reasons = "; ".join(sorted(set(self.table["reason"])))
-                raise InputError(f"None of the {len(self.table)} exposures can be simulated: {reasons}.")
-            self.__dict__["_plan"] = make_plan(self.table, self.settings, progress=progress)
-        plan: Plan = self.__dict__["_plan"]
-        return plan
+        names = self._selected(select)
+        if store is not None:
+            names += [name for name in stale_names(self.table, store) if name not in set(names)]
+        found = next((plan for plan in reversed(self._plans) if set(names) <= set(plan.names)), None)
+        if found is None:
+            found = make_plan(self.table, self.settings, names=names, progress=progress)
+            self._plans.append(found)
+        return found
+
+    def _selected(self, select: Selection) -> list[str]:
+        """Return the names of the selected exposures that can be simulated."""
+        rows = self.table.iloc[select_rows(self.table, select)]
+        ready = rows[rows["status"] == "ready"]
+        if ready.empty:
+            reasons = "; ".join(sorted(set(rows["reason"])))
+            raise InputError(
+                f"Exposure {rows['name'].iloc[0]} cannot be simulated: {reasons}."
+                if len(rows) == 1
+                else f"None of the {len(rows)} exposures can be simulated: {reasons}."
+            )
+        return list(ready["name"])
 
     def plan(
         self,
         out: str | os.PathLike[str] | None = None,
         *,
-        select: str | Iterable[str] | None = None,
+        select: Selection = None,
         workers: int | None = None,
         tile_bytes: str | int | None = None,
         measure: bool = True,
@@ -255,7 +287,7 @@ class Proposal:
         out
             The store, if it is known: adds what it contains already, what would be simulated again, and its free disk.
         select
-            Names, or a pandas query over the table.
+            Exposures, as for `prepare`; nothing else is prepared.
         workers
             Number of workers for the stated time; default one per processor of this machine.
         tile_bytes
@@ -275,7 +307,7 @@ class Proposal:
         from mirage_dask.run.summary import summarise
 
         return summarise(
-            self.prepare(progress=progress),
+            self.prepare(select, store=out, progress=progress),
             out,
             unsupported=int((self.table["status"] != "ready").sum()),
             select=select,
@@ -287,22 +319,23 @@ class Proposal:
 
     @property
     def stacks(self) -> tuple[xr.Dataset, ...]:
-        """All exposures as lazy stacks (exposure, integration, group, y, x), one for each shape."""
+        """All exposures as lazy stacks (exposure, integration, group, y, x), one for each shape; prepares all."""
         from mirage_dask.lazy import stacks
 
         return stacks(self.prepare())
 
-    def exposure(self, name: str, **replaced: Any) -> xr.Dataset:
+    def exposure(self, which: Selection, **replaced: Any) -> xr.Dataset:
         """Return one exposure as a lazy dataset: raw, linear, dark, cosmic_rays, seed.
 
+        Its catalogs and reference data are prepared now, those of other exposures are not; pixels are computed later.
         What is selected is what is computed, in one step (`raw[0, 3, 100:200]`) or in several (`raw[0].isel(y=...)`). The
         arrays are dask's, in chunks that are tiles of the store: reductions over a whole exposure run in parallel, and in
         the memory of a few tiles.
 
         Parameters
         ----------
-        name
-            Root name, as in the table.
+        which
+            Root name, position or row of the table, or anything else that selects one exposure; see `prepare`.
         **replaced
             Arrays to use instead of computed ones, by the name of the variable: `seed` (y, x), `dark` or `cosmic_rays`
             (integration, group, y, x), see `mirage_dask.variables`; None leaves it as it is. `raw` and `linear` are made
@@ -315,7 +348,8 @@ class Proposal:
         """
         from mirage_dask.lazy import exposure_dataset
 
-        return exposure_dataset(self.prepare(), name, **replaced)
+        name = select_exposure(self.table, which, argument="which=")
+        return exposure_dataset(self.prepare(name), name, **replaced)
 
     def simulate(
         self,
@@ -326,7 +360,7 @@ class Proposal:
         memory: str | int | None = None,
         scheduler: str | None = None,
         threads: int | None = None,
-        select: str | Iterable[str] | None = None,
+        select: Selection = None,
         on_error: str = "record",
         update: bool = False,
         tile_bytes: str | int | None = None,
@@ -349,7 +383,7 @@ class Proposal:
         threads
             Number of threads; default one per processor.
         select
-            Names, or a pandas query over the table.
+            Exposures, as for `prepare`; nothing else is prepared.
         on_error
             'record' keeps the traceback of an exposure that fails and continues; 'raise' stops.
         update
@@ -366,7 +400,7 @@ class Proposal:
 
         resources = Resources(client, workers, memory, scheduler, threads)
         return run_plan(
-            self.prepare(),
+            self.prepare(select, store=out),
             out,
             resources=resources,
             select=select,

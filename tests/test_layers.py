@@ -43,8 +43,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"pointing"},
         {"instruments"},
         {"spec"},
-        {"variables", "compiled", "selection"},
-        {"io"},
+        {"variables", "compiled"},
+        {"io", "selection"},
         {"errors"},
     ],
     "mirage_dask.reference": [

@@ -317,7 +317,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
     with progress_bar() as progress:
-        plan = proposal.prepare(progress=progress)
+        plan = proposal.prepare(arguments.select, store=arguments.out, progress=progress)
     report = run_plan(
         plan,
         arguments.out,

@@ -113,6 +113,16 @@ def write_atomically(
         raise error(f"Cannot write {path}: {problem.strerror or problem}; {remedy}.") from problem
 
 
+def sync_directory(directory: Path) -> None:
+    """Flush the names in a directory to the disk, where its file system can do that."""
+    with suppress(OSError):
+        handle = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def remove_abandoned(directory: str | Path) -> int:
     """Remove abandoned partial files and directories from a directory, not from those below; return how many.
 

@@ -21,7 +21,7 @@ from fsspec.implementations.local import LocalFileSystem
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
-from mirage_dask.io.atomic import PARTIAL, write_beside
+from mirage_dask.io.atomic import PARTIAL, sync_directory, write_beside
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place. What is committed is kept: the same "
@@ -163,7 +163,7 @@ def exists(url: str) -> bool:
     return os.path.exists(path) if isinstance(fs, LocalFileSystem) else bool(fs.exists(path))
 
 
-def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
+def write_bytes(url: str, *pieces: bytes | memoryview, durable: bool = False) -> None:
     """Write a file, whole or not at all; missing directories are made.
 
     Parameters
@@ -172,16 +172,20 @@ def write_bytes(url: str, *pieces: bytes | memoryview) -> None:
         The file.
     pieces
         Its content, in order.
+    durable
+        Return when it is on the disk, where a power failure leaves it.
 
     Raises
     ------
     StoreError
         If it cannot be written: disk full, read-only, no permission.
     """
-    write_stream(url, lambda: pieces)
+    write_stream(url, lambda: pieces, durable=durable)
 
 
-def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -> int:
+def write_stream(
+    url: str, chunks: Callable[[], Iterable[bytes | memoryview]], *, durable: bool = False
+) -> int:
     """Write a file, whole or not at all, from chunks that are made one after the other; return its size in bytes.
 
     On a local disk one chunk is in memory at a time; an object store gets the file in one piece.
@@ -192,6 +196,8 @@ def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -
         The file; missing directories are made.
     chunks
         Returns the chunks from the first one on; called again when the file has to be written again.
+    durable
+        As for `write_bytes`.
 
     Raises
     ------
@@ -206,11 +212,16 @@ def write_stream(url: str, chunks: Callable[[], Iterable[bytes | memoryview]]) -
             for chunk in chunks():
                 file.write(chunk)
             size = file.tell()
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
 
     with store_errors(url):
         fs, path = filesystem(url)
         if isinstance(fs, LocalFileSystem):
             write_beside(Path(path), write)
+            if durable:
+                sync_directory(Path(path).parent)
             return size
         content = b"".join(chunks())
         try:
@@ -293,13 +304,13 @@ def copy_file(source: str, target: str) -> None:
             write_beside(Path(target), lambda temporary: shutil.copyfile(source, temporary))
 
 
-def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
-    """Copy all files of a directory that the target lacks, except the one named `leave_out` and partial ones."""
+def copy_tree(source: str, target: str) -> None:
+    """Copy all files of a directory that the target lacks, except partial ones; it need not exist."""
     fs, root = filesystem(source)
     names = [path[len(root.rstrip("/")) + 1 :] for path in fs.find(root)]
     for name in sorted(names):
         partial = any(part.endswith(PARTIAL) for part in name.split("/"))
-        if name != leave_out and not partial and not exists(join(target, name)):
+        if not partial and not exists(join(target, name)):
             copy_file(join(source, name), join(target, name))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,13 +116,11 @@ def asks_observatory(row: ExposureRow) -> bool:
     return CRDS in row.references and not set(SIMULATION_TYPES) <= set(own_files(row))
 
 
-def context_in_use(rows: Iterable[ExposureRow]) -> str:
-    """Return the CRDS context for exposures; empty if CRDS is not needed or not available.
+def context_in_use() -> str:
+    """Return the CRDS context of exposures that ask the observatory; empty if CRDS is not available.
 
     The server may be asked for the context; nothing is downloaded.
     """
-    if not any(asks_observatory(row) for row in rows):
-        return ""
     try:
         return observatory_context().context
     except UnavailableError:  # reported by the search for files, unless the next source has them
@@ -190,7 +188,10 @@ def search_files(
         ]
         if not places:
             continue
-        questions = [(rows[i].name, question(rows[i])) for i in places]
+        # By day, as `same_files` says: the answer must not depend on which exposure of a day is the first.
+        questions = [
+            (rows[i].name, question(replace(rows[i], start_time=rows[i].start_time[:10]))) for i in places
+        ]
         types = PIPELINE_TYPES if name == BUILTIN else SIMULATION_TYPES
         try:
             cache = CrdsCache.builtin() if name == BUILTIN else observatory_cache(progress)

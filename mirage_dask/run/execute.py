@@ -28,7 +28,7 @@ from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
+from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
@@ -99,7 +99,9 @@ def run_plan(
         raise InputError(f"on_error must be 'record' or 'raise', not {on_error!r}.")
     root = StoreRoot.read(store_url)
     loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), root, tile_bytes)
-    rows = loaded.select(select)
+    names = [loaded.names[row] for row in loaded.select(select)]
+    loaded = extended(loaded, root)
+    rows = sorted(loaded.row(name) for name in names)
     with ExitStack() as stack:
         executor = stack.enter_context(open_executor(resources))
         check_report(executor.client, performance_report)
@@ -124,7 +126,7 @@ def run_plan(
             for s in _subscribers(progress)
         ]
         stack.enter_context(performance_reported(executor.client, performance_report))
-        store = SimulationStore.create(root.url, loaded, rows=rows, update=update, root=root)
+        store = SimulationStore.create(root.url, loaded, rows=rows, update=True, root=root)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
         return recorder.run(executor, estimate, comparison, retries)
 

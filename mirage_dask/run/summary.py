@@ -13,7 +13,7 @@ from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import compare
+from mirage_dask.store.comparison import compare, extended
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.root import StoreRoot
 
@@ -107,7 +107,10 @@ def summarise(
     """
     root = None if out is None else StoreRoot.read(out)
     plan = tiled(plan, root, tile_bytes)
-    rows = plan.select(select)
+    names = [plan.names[row] for row in plan.select(select)]
+    if root is not None:
+        plan = extended(plan, root)
+    rows = sorted(plan.row(name) for name in names)
     comparison, finished = (None, {}) if root is None else compare(plan, root, rows)
     count = workers or processors()
     ranges, per_block = missing_tile_ranges(plan, rows, finished, threads=count)

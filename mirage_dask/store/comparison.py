@@ -1,7 +1,8 @@
 """A plan compared with a store before a run: which tiles are done, which are missing, what is simulated again and why.
 
 Whether a tile is done follows from its commit record (see `simulation`). Why one is simulated again follows from the plan in
-the store: the fields in which its spec differs from the new one.
+the store: the fields in which its spec differs from the new one. A plan of a selection goes into a store of another one by
+taking over the specifications that it lacks (`extended`).
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+import pandas as pd
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
@@ -49,11 +51,14 @@ class Change:
     tiles: int
     what: tuple[str, ...]
     """What differs from the plan in the store."""
+    selected: bool = True
+    """Whether the run simulates them; otherwise they only count as not done any more."""
 
     def __str__(self) -> str:
         return (
             f"observation {self.observation}: {_number(len(self.exposures), 'exposure')} "
-            f"({_number(self.tiles, 'tile')}) again: {', '.join(self.what)} changed"
+            f"({_number(self.tiles, 'tile')}) again{'' if self.selected else ', when they are selected'}: "
+            f"{', '.join(self.what)} changed"
         )
 
 
@@ -65,11 +70,13 @@ class StoreComparison:
     exists: bool
     """Whether there is a store."""
     differs: bool
-    """Whether the store was made from another plan."""
+    """Whether the store contains exposures that were made for another spec, or that the plan does not know."""
     exposures: Mapping[str, int]
     """How many are done, partial (some tiles are done), changed (made for another spec), new."""
     tiles_done: int
     tiles_left: int
+    tiles_of_others: int
+    """Tiles in the store of exposures that were made for another spec."""
     raw_bytes_left: int
     changes: tuple[Change, ...]
     dropped: int
@@ -80,8 +87,9 @@ class StoreComparison:
         """The comparison in words, one sentence each; empty for a store that does not exist yet."""
         if not (self.tiles_done or self.changes or self.dropped):
             return []
+        others = f" and {self.tiles_of_others:,} of another plan" if self.tiles_of_others else ""
         found = [
-            f"in the store: {self.tiles_done:,} of {_number(self.tiles_done + self.tiles_left, 'tile')}; "
+            f"in the store: {self.tiles_done:,} of {_number(self.tiles_done + self.tiles_left, 'tile')}{others}; "
             + ", ".join(f"{_number(n, 'exposure')} {state}" for state, n in self.exposures.items() if n)
         ]
         found += [str(change) for change in self.changes]
@@ -126,47 +134,107 @@ def compare(
     StoreError
         If the store cannot be read.
     """
-    url, digest = root.url, root.plan
+    url = root.url
     chosen = list(range(len(plan)) if rows is None else rows)
     finished: Finished = (
-        {row: {} for row in range(len(plan))} if digest is None else SimulationStore(url, plan).survey()
+        SimulationStore(url, plan).survey() if root.exists else {row: {} for row in range(len(plan))}
     )
-    old = _old_plan(url, digest) if digest not in (None, plan.digest) else None
-    before = {} if old is None else dict(zip(old.names, range(len(old)), strict=True))
+    old = stored_plan(root)
+    stale = {} if old is None or old.digest == plan.digest else _stale(url, old, plan, finished)
+    left = {row: plan.grid(row).count - len(finished[row]) for row in range(len(plan))}
     counts = dict.fromkeys(STATES, 0)
-    again: dict[tuple[int, tuple[str, ...]], list[int]] = {}
-    left = {row: plan.grid(row).count - len(finished[row]) for row in chosen}
     for row in chosen:
-        was = before.get(plan.names[row])
-        if not left[row]:
-            state = "done"
-        elif (
-            old is not None
-            and was is not None
-            and old.digests[was] != plan.digests[row]
-            and _has_data(url, old, was)
-        ):
-            state = "changed"
-            spec = plan.spec(row)
-            again.setdefault((spec.observation, _difference(old.spec(was), spec)), []).append(row)
-        else:
-            state = "partial" if finished[row] else "new"
-        counts[state] += 1
+        done = "partial" if finished[row] else "new"
+        counts["done" if not left[row] else "changed" if plan.names[row] in stale else done] += 1
+    again: dict[tuple[int, tuple[str, ...], bool], list[int]] = {}
+    selected = {plan.names[row] for row in chosen}
+    for name in stale.keys() & set(plan.names):
+        assert old is not None
+        spec = plan.spec(plan.row(name))
+        what = _difference(old.spec(old.row(name)), spec)
+        again.setdefault((spec.observation, what, name in selected), []).append(plan.row(name))
+    dropped = stale.keys() - set(plan.names)
     comparison = StoreComparison(
         store_url=url,
-        exists=digest is not None,
-        differs=digest not in (None, plan.digest),
+        exists=root.exists,
+        differs=bool(stale),
         exposures=counts,
         tiles_done=sum(len(finished[row]) for row in chosen),
-        tiles_left=sum(left.values()),
+        tiles_left=sum(left[row] for row in chosen),
+        tiles_of_others=sum(stale[name] for name in stale.keys() & selected),
         raw_bytes_left=sum(raw_bytes(plan, row, finished[row]) for row in chosen),
         changes=tuple(
-            Change(observation, tuple(plan.names[r] for r in found), sum(left[r] for r in found), what)
-            for (observation, what), found in sorted(again.items())
+            Change(
+                observation,
+                tuple(plan.names[r] for r in sorted(found)),
+                sum(left[r] for r in found),
+                what,
+                now,
+            )
+            for (observation, what, now), found in sorted(
+                again.items(), key=lambda item: (item[0][0], not item[0][2], item[0][1])
+            )
         ),
-        dropped=len(set(before) - set(plan.names)),
+        dropped=len(dropped),
     )
     return comparison, finished
+
+
+def stored_plan(root: StoreRoot) -> Plan | None:
+    """Return the plan in a store; None where there is no store, or its plan is damaged and will be written again."""
+    if root.plan is None:
+        return None
+    try:
+        return load_plan(files.join(root.url, "plan"), root.plan)
+    except StoreError:
+        return None
+
+
+def extended(plan: Plan, root: StoreRoot) -> Plan:
+    """Return a plan with the exposures that a store was made for and the plan does not prepare.
+
+    An exposure is taken over from the plan in the store if its row of the table is the same in both. It exists only in this
+    process until `copy_plan` writes it.
+
+    Parameters
+    ----------
+    plan
+        What is to be simulated, in the tiles of the store.
+    root
+        Root of the store, which need not exist.
+
+    Raises
+    ------
+    StoreError
+        If the table of the plan cannot be read.
+    """
+    old = stored_plan(root)
+    if old is None or old.digest == plan.digest:
+        return plan
+    others = [name for name in old.names if name not in set(plan.names)]
+    same = _same_rows(old.table, plan.table, others) if others else set()
+    return plan.joined(old, [row for row, name in enumerate(old.names) if name in same])
+
+
+def _same_rows(old: pd.DataFrame, new: pd.DataFrame, names: list[str]) -> set[str]:
+    """Return those of the exposures whose rows are equal in two tables, in the columns that both have."""
+    columns = [column for column in new.columns if column in old.columns]
+    rows = [t.loc[t["name"].isin(names) & (t["status"] == "ready"), columns].astype(str) for t in (old, new)]
+    both = rows[0].merge(rows[1], on=columns) if "name" in columns else rows[0].iloc[:0]
+    return set(both["name"])
+
+
+def _stale(url: str, old: Plan, new: Plan, finished: Finished) -> dict[str, int]:
+    """Return {exposure: tiles} of exposures in a store whose data are of the old plan and not of the new one."""
+    known = dict(zip(new.names, range(len(new)), strict=True))
+    found: dict[str, int] = {}
+    for name, digest in zip(old.names, old.digests, strict=True):
+        row = known.get(name)
+        if row is None or (new.digests[row] != digest and len(finished[row]) < new.grid(row).count):
+            entries = files.list_sizes(files.join(url, name, "raw"))
+            if tiles := sum(entry.startswith("c.") for entry in entries):
+                found[name] = tiles
+    return found
 
 
 def raw_bytes(plan: Plan, row: int, finished: Iterable[int]) -> int:
@@ -185,17 +253,6 @@ def replaced_bytes(plan: Plan, store_url: str, rows: Iterable[int], finished: Fi
             shards = sum(size for name, size in sizes.items() if name.startswith("c."))
             total += shards - sum(commit.size for commit in finished[row].values())
     return total
-
-
-def _old_plan(url: str, digest: str | None) -> Plan | None:
-    try:
-        return load_plan(files.join(url, "plan"), digest)
-    except StoreError:  # the store was being updated when it was left
-        return None
-
-
-def _has_data(url: str, old: Plan, row: int) -> bool:
-    return any(name.startswith("c.") for name in files.list_sizes(files.join(url, old.names[row], "raw")))
 
 
 def _difference(old: ExposureSpec, new: ExposureSpec) -> tuple[str, ...]:

@@ -56,6 +56,9 @@ BLOCK_BYTES = 128 * 1024
 _KEYS = {"name": "default", "separator": "."}
 """Chunk files are directly in the array's directory: one directory less per row of tiles."""
 
+_CHUNKS = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs")
+"""What a document says of the files of an array."""
+
 _QUIET = threading.RLock()
 """Filters of warnings belong to the process: two threads that set and restore them would undo each other."""
 
@@ -171,6 +174,15 @@ def exposure_documents(spec: ExposureSpec, grid: TileGrid) -> dict[str, bytes]:
         "commit/zarr.json": commit_metadata(grid.count),
         "raw/zarr.json": raw_metadata(grid),
     }
+
+
+def is_other_array(found: bytes, wanted: bytes) -> bool:
+    """Return whether a metadata document describes an array with other chunks than another one; no if it is damaged."""
+    try:
+        was, will = json.loads(found), json.loads(wanted)
+        return any(was[key] != will[key] for key in _CHUNKS)
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def shard_key(grid: TileGrid, tile: int) -> str:

@@ -1,51 +1,40 @@
 """The plan: what is to be simulated, written once by the client and loaded by every worker.
 
-A plan is a directory at any fsspec URL:
-
-    plan.json          format, digest, seed, size of tiles, settings, provenance, software versions; written last, so that
-                       a directory without it is not a plan
-    specs.parquet      one row per exposure that can be simulated: name, digest, shape, and the `ExposureSpec` as JSON
-    exposures.parquet  the exposure table, also with the rows that cannot be simulated
-    sources/ packs/ planes/ pieces/   what the specs name by content key (written by others)
-
-Specs are in the order of their stacks: equal shapes together, within them by detector and filter, so that neighbours
-share reference data. A task carries the URL, the digest and row numbers; everything else it reads here, once per process.
+A plan is a directory at any fsspec URL (its files: `store.plan_files`). It holds the whole exposure table, and the
+specifications of the exposures that were prepared, in the order of their stacks: equal shapes together, within them by
+detector and filter, so that neighbours share reference data. A task carries the URL, the digest and row numbers; everything
+else it reads here, once per process. Row numbers hold for one plan; what lies in a store is named by exposure.
 """
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property, lru_cache
-from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
+from mirage_dask.store import plan_files
+from mirage_dask.store.plan_files import FORMAT
 from mirage_dask.store.tiles import TILE_BYTES, Shape4, TileGrid, tile_grid
 
 if TYPE_CHECKING:
     import os
 
-FORMAT = 2
-PLAN_FILE, SPECS_FILE, TABLE_FILE = "plan.json", "specs.parquet", "exposures.parquet"
 _SHAPE = ("nints", "ngroups", "ny", "nx")
 PARSED_SPECS = 512
 """Specifications that a plan keeps parsed."""
-_PACKAGES = ("mirage_dask", "numpy", "numba", "scipy", "dask", "zarr", "pysiaf")
 
 
 @dataclass(frozen=True)
@@ -87,16 +76,27 @@ class Plan:
         Root names in stack order; the index is the *row* by which tasks name an exposure.
     digests : tuple of str
         `ExposureSpec.digest` of each row.
+    inputs : tuple of str
+        Hash of what the spec of each row follows from; empty where it is not known.
+    specs : pyarrow.Table
+        Name, digest, shape, fast axis, `inputs` and the specification as JSON of each row.
     """
 
-    def __init__(self, url: str, info: Mapping[str, Any], specs: pa.Table):
+    def __init__(
+        self, url: str, info: Mapping[str, Any], specs: pa.Table, *, table: pd.DataFrame | None = None
+    ):
         self.url = url
         self.digest = str(info["digest"])
         self.tile_bytes = int(info.get("tile_bytes", TILE_BYTES))
         self.info = dict(info)
-        self._specs = specs
+        self.specs = specs
+        if table is not None:  # of a plan that is not written yet
+            self.__dict__["table"] = table
         self.names: tuple[str, ...] = tuple(specs["name"].to_pylist())
         self.digests: tuple[str, ...] = tuple(specs["digest"].to_pylist())
+        self.inputs: tuple[str, ...] = (
+            tuple(specs["inputs"].to_pylist()) if "inputs" in specs.column_names else ("",) * len(self.names)
+        )
         self._texts = specs["spec"]
         self._shapes = np.stack(
             [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
@@ -140,6 +140,11 @@ class Plan:
         known = table[table["name"] == name]
         if len(known):
             reason = str(known.iloc[0].get("reason") or known.iloc[0].get("status") or "not planned")
+            if reason == "ready":
+                raise InputError(
+                    f"Exposure {name} is not in the plan at {self.url}, which was made for a selection without it; simulate "
+                    "it first."
+                )
             raise InputError(f"Exposure {name} cannot be simulated: {reason}.")
         raise InputError(f"The plan at {self.url} has no exposure {name!r}{nearest(name, self.names) or '.'}")
 
@@ -169,7 +174,40 @@ class Plan:
         tiled = hashlib.blake2b(f"{content} {tile_bytes}".encode(), digest_size=16).hexdigest()
         digest = content if tile_bytes == TILE_BYTES else tiled
         info = {**self.info, "digest": digest, "content": content, "tile_bytes": tile_bytes}
-        return Plan(self.url, info, self._specs)
+        return Plan(self.url, info, self.specs, table=self.__dict__.get("table"))
+
+    def joined(self, other: Plan, rows: Iterable[int]) -> Plan:
+        """Return this plan with exposures of another one; it exists only in this process until `copy_plan` writes it.
+
+        Parameters
+        ----------
+        other
+            A plan of the same table, whose sources and packs are where the plan will be written.
+        rows
+            Rows of the other plan; none of them is an exposure of this one.
+        """
+        taken = other.specs.take(pa.array(list(rows), pa.int64()))
+        if not len(taken):
+            return self
+        if "inputs" not in taken.column_names:
+            taken = taken.append_column("inputs", pa.array([""] * len(taken), pa.string()))
+        specs = pa.concat_tables([self.specs, taken.select(self.specs.column_names)])
+        whole = Plan(self.url, self.info, specs)
+        order = sorted(range(len(whole)), key=lambda row: _stack_order(whole.spec(row)))
+        specs = specs.take(pa.array(order, pa.int64())).combine_chunks()
+        digest = plan_files.plan_digest(specs["digest"].to_pylist(), self.table)
+        used = [plan.info.get("provenance", {}).get("references", []) for plan in (self, other)]
+        references = list({json.dumps(use, sort_keys=True): use for uses in used for use in uses}.values())
+        info = {
+            **self.info,
+            "digest": digest,
+            "content": digest,
+            "tile_bytes": TILE_BYTES,
+            "exposures": len(specs),
+            "seeds": sorted({*self.info.get("seeds", []), *other.info.get("seeds", [])}),
+            "provenance": {**self.info.get("provenance", {}), "references": references},
+        }
+        return Plan(self.url, info, specs, table=self.table).with_tile_bytes(self.tile_bytes)
 
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
@@ -184,8 +222,18 @@ class Plan:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """The exposure table, in the order it was made; also rows that cannot be simulated."""
-        return read_table(files.join(self.url, TABLE_FILE))
+        """The exposure table, in the order it was made; also rows that are not prepared or cannot be simulated.
+
+        Raises
+        ------
+        StoreError
+            If its file is missing or damaged.
+        """
+        try:
+            content = plan_files.read_checked(self.url, plan_files.file_name(self.info, "table"))
+            return plan_files.decode_table(content)
+        except (OSError, ValueError) as error:
+            raise plan_files.damaged(self.url, "table", error) from error
 
     @cached_property
     def _table_rows(self) -> dict[str, int]:
@@ -218,47 +266,22 @@ class Plan:
         """
         if which is None:
             return list(range(len(self)))
-        hits = self.table["name"].iloc[select_rows(self.table, which)].tolist()
+        hits = self.table.iloc[select_rows(self.table, which)]
         if not is_condition(self.table, which):
-            return sorted(self.row(name) for name in hits)
-        rows = sorted(self._rows[name] for name in hits if name in self._rows)
+            return sorted(self.row(name) for name in hits["name"])
+        rows = sorted(self._rows[name] for name in hits["name"] if name in self._rows)
         if not rows:
+            waiting = int((hits["status"] == "ready").sum()) if "status" in hits else 0
             raise InputError(
-                f"The selection holds no exposure that can be simulated ({len(hits)} of {len(self.table)} rows of the "
-                "table match)."
+                "The selection holds no exposure that "
+                + (f"was simulated: {waiting} are not simulated yet" if waiting else "can be simulated")
+                + f" ({len(hits)} of {len(self.table)} rows of the table match)."
             )
         return rows
 
 
-def read_table(url: str) -> pd.DataFrame:
-    """Read an exposure table (Parquet)."""
-    return pd.read_parquet(io.BytesIO(files.read_bytes(url)))
-
-
-def write_table(url: str, table: pd.DataFrame) -> None:
-    """Write an exposure table (Parquet), whole or not at all."""
-    buffer = io.BytesIO()
-    table.to_parquet(buffer, index=False)
-    files.write_bytes(url, buffer.getvalue())
-
-
 def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
     return (*spec.shape, abs(spec.fast_axis), spec.detector, spec.filter, spec.pupil, spec.name)
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _table_digest(table: pd.DataFrame) -> bytes:
-    hashes = pd.util.hash_pandas_object(table.astype(dict.fromkeys(table.columns, str)), index=False)
-    return hashes.to_numpy().astype("<u8").tobytes() + ",".join(map(str, table.columns)).encode()
 
 
 def save_plan(
@@ -268,6 +291,7 @@ def save_plan(
     *,
     settings: Mapping[str, Any] | None = None,
     provenance: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, str] | None = None,
 ) -> Plan:
     """Write a plan and return it as loaded.
 
@@ -281,6 +305,8 @@ def save_plan(
         One per exposure to simulate, in any order; each name must be in the table once.
     settings, provenance
         Kept in plan.json as they are (JSON-able): the user's settings; where every reference came from.
+    inputs
+        {exposure: hash of what its spec follows from}, by which a later run tells that the spec is still valid.
 
     Raises
     ------
@@ -300,19 +326,18 @@ def save_plan(
     ]
     if problems:
         raise InputError(problems)
-    digest = hashlib.blake2b(f"{FORMAT}".encode(), digest_size=16)
-    for spec in ordered:
-        digest.update(bytes.fromhex(spec.digest))
-    digest.update(_table_digest(table))
+    # As a reader will find the table: a column may come back with another type.
+    table = plan_files.decode_table(plan_files.encode_table(table))
+    digest = plan_files.plan_digest([spec.digest for spec in ordered], table)
     info = {
         "format": FORMAT,
-        "digest": digest.hexdigest(),
-        "content": digest.hexdigest(),
+        "digest": digest,
+        "content": digest,
         "tile_bytes": TILE_BYTES,
         "exposures": len(ordered),
         "seeds": sorted({spec.random_seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "versions": _versions(),
+        "versions": plan_files.software_versions(),
         "settings": dict(settings or {}),
         "provenance": dict(provenance or {}),
     }
@@ -322,15 +347,10 @@ def save_plan(
         **{c: pa.array([getattr(spec, c) for spec in ordered], pa.int64()) for c in _SHAPE},
         "fast_axis": pa.array([abs(spec.fast_axis) for spec in ordered], pa.int64()),
         "spec": pa.array([json.dumps(spec.to_dict()) for spec in ordered], pa.large_string()),
+        "inputs": pa.array([(inputs or {}).get(name, "") for name in names], pa.string()),
     }
-    arrow = pa.table(columns)
-    buffer = io.BytesIO()
-    pq.write_table(arrow, buffer, compression="zstd")
-    files.remove(files.join(url, PLAN_FILE))
-    files.write_bytes(files.join(url, SPECS_FILE), buffer.getvalue())
-    write_table(files.join(url, TABLE_FILE), table)
-    files.write_bytes(files.join(url, PLAN_FILE), json.dumps(info, indent=1).encode())
-    return load_plan(url, str(info["digest"]))
+    plan_files.write_plan(url, info, pa.table(columns), table)
+    return load_plan(url, digest)
 
 
 def _repeated(names: list[str]) -> set[str]:
@@ -354,46 +374,25 @@ def load_plan(url: str | os.PathLike[str], digest: str | None = None) -> Plan:
         If there is no plan, it is of another version, damaged, or not the one of the digest.
     """
     url = files.normal_url(url)
-    if digest is None:
-        digest = str(_read_info(url)["digest"])
-    return _load(url, digest)
-
-
-def _read_info(url: str) -> dict[str, Any]:
-    try:
-        info: dict[str, Any] = json.loads(files.read_bytes(files.join(url, PLAN_FILE)))
-        number = info["format"], info["digest"]
-    except FileNotFoundError as error:
-        raise StoreError(
-            f"There is no plan at {url} (no {PLAN_FILE}); check the path, and that every worker sees that file system."
-        ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StoreError(
-            f"{files.join(url, PLAN_FILE)} is damaged ({error}); make the plan again."
-        ) from error
-    if number[0] != FORMAT:
-        raise StoreError(
-            f"The plan at {url} has format {number[0]}, this version reads {FORMAT}; use the version of mirage_dask that "
-            f"made it ({info.get('versions', {}).get('mirage_dask', 'unknown')}) or make the plan again."
-        )
-    return info
+    for attempt in (1, 2, 3):
+        try:
+            return _load(url, digest or str(plan_files.read_info(url)["digest"]))
+        except StoreError:
+            if digest or attempt == 3:
+                raise
+            # Unless it is damaged, it was replaced twice while it was read.
+    raise AssertionError("unreachable")
 
 
 @lru_cache(maxsize=8)
 def _load(url: str, digest: str) -> Plan:
-    info = _read_info(url)
-    if info["digest"] != digest:
-        raise StoreError(
-            f"The plan at {url} is not the one this object was made from (digest {info['digest']}, expected {digest}); "
-            "open the proposal or the store again."
-        )
+    info = plan_files.read_info(url, digest)
     try:
-        specs = pq.read_table(io.BytesIO(files.read_bytes(files.join(url, SPECS_FILE))))
+        name = plan_files.file_name(info, "specs")
+        specs = plan_files.decode_specs(plan_files.read_checked(url, name))
         return Plan(url, info, specs)
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise StoreError(
-            f"{files.join(url, SPECS_FILE)} cannot be read ({error}); make the plan again."
-        ) from error
+    except (OSError, ValueError, KeyError, pa.ArrowException) as error:
+        raise plan_files.damaged(url, "specs", error) from error
 
 
 def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
@@ -406,9 +405,7 @@ def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
     """
     url = files.normal_url(url)
     if url != plan.url:
-        for name in (PLAN_FILE, SPECS_FILE, TABLE_FILE):
-            files.remove(files.join(url, name))
-        files.copy_tree(plan.url, url, leave_out=PLAN_FILE)
-    if url != plan.url or _read_info(url)["digest"] != plan.digest:  # the same plan in other tiles
-        files.write_bytes(files.join(url, PLAN_FILE), json.dumps(plan.info, indent=1).encode())
+        for folder in plan_files.DATA_FOLDERS:
+            files.copy_tree(files.join(plan.url, folder), files.join(url, folder))
+    plan_files.write_plan(url, plan.info, plan.specs, plan.table)
     return load_plan(url, plan.digest)

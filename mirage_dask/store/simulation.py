@@ -25,8 +25,9 @@ from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
-from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
-from mirage_dask.store.root import StoreRoot, write_root
+from mirage_dask.store.plan import Plan, copy_plan, load_plan
+from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
+from mirage_dask.store.root import StoreRoot, root_document, write_root
 from mirage_dask.store.status import Failure, status_table
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,11 @@ class SimulationStore:
             raise StoreError(
                 f"There is no simulation at {root.url}; check the path, or make one with mirage-dask simulate."
             )
-        return cls(root.url, load_plan(files.join(root.url, "plan"), root.plan))
+        inside = files.join(root.url, "plan")
+        try:
+            return cls(root.url, load_plan(inside))
+        except StoreError:  # plan.json may be damaged, and not the document of that digest
+            return cls(root.url, load_plan(inside, root.plan))
 
     @classmethod
     def create(
@@ -95,8 +100,9 @@ class SimulationStore:
         root = StoreRoot.read(url) if root is None else root
         inside = files.join(url, "plan")
         others = [] if root.exists else sorted(set(files.list_sizes(url)) - {"plan"})
-        if "zarr.json" in others:  # another process has made the store since the root was read
-            root, others = StoreRoot.read(url), []
+        if others:  # another process may have made the store since the root was read
+            root = StoreRoot.read(url)
+            others = [] if root.exists else others
         if others:
             raise StoreError(
                 f"{url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
@@ -106,11 +112,12 @@ class SimulationStore:
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
             )
-        write_root(url, plan)
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
-        store._make_groups(chosen, fresh=not root.exists)
+        current = root.document is not None and root.plan == plan.digest
+        if store._make_groups(chosen, fresh=not root.exists) or not current:
+            write_root(url, root_document(copied))
         if root.exists:
             store._sweep(chosen)
         return store
@@ -127,19 +134,23 @@ class SimulationStore:
         if count:
             logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
-    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
-        wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
-        there = {} if fresh else files.read_many(wanted.values())
-        documents: dict[str, bytes] = {}
-        for row, url in wanted.items():
-            if there.get(url) == layout.raw_metadata(self.plan.grid(row)):
-                continue
+    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> bool:
+        """Write the metadata of exposures where it is missing, damaged or of another shape; return whether any was."""
+        wanted = {
+            files.join(self.url, self.plan.names[row], path): (row, document)
+            for row in rows
+            for path, document in self._documents(row).items()
+        }
+        there = {} if fresh else files.read_many(wanted)
+        documents = {url: document for url, (_, document) in wanted.items() if there.get(url) != document}
+        for row in {wanted[url][0] for url in documents}:
             group = files.join(self.url, self.plan.names[row])
-            if url in there:  # another shape: its shards would be read as something else
-                files.remove(group)
-            for path, document in self._documents(row).items():
-                documents[files.join(group, path)] = document
+            raw = files.join(group, "raw/zarr.json")
+            if raw in documents and layout.is_other_array(there.get(raw, b""), documents[raw]):
+                files.remove(group)  # its shards would be read as something else
+                documents |= {url: document for url, (r, document) in wanted.items() if r == row}
         files.write_many(documents)
+        return bool(documents)
 
     def _documents(self, row: int) -> dict[str, bytes]:
         return layout.exposure_documents(self.plan.spec(row), self.plan.grid(row))
@@ -184,9 +195,10 @@ class SimulationStore:
         record = files.join(group, "commit", commit_key(tile))
         files.remove(record)
         shard = files.join(group, "raw", layout.shard_key(grid, tile))
-        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()))
+        # The shard first: after a power failure, a record without its shard would say that zeros are pixels.
+        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()), durable=True)
         commit = Commit.of(self.plan.digests[row], crc, size)
-        files.write_bytes(record, commit.encode())
+        files.write_bytes(record, commit.encode(), durable=True)
         return commit
 
     def commits(self, row: int, tiles: Iterable[int] | None = None) -> dict[int, Commit]:
@@ -312,9 +324,18 @@ class SimulationStore:
 
     @property
     def table(self) -> pd.DataFrame:
-        """The exposure table as merged at the end of the last run."""
-        url = files.join(self.url, TABLE_FILE)
-        return read_table(url) if files.exists(url) else self.plan.table
+        """The exposure table as merged at the end of the last run; that of the plan where it is missing or damaged."""
+        try:
+            return decode_table(files.read_bytes(files.join(self.url, TABLE_FILE)))
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as error:
+            logger.warning(
+                "%s is damaged (%s); the reasons of failed exposures are lost, and the next run writes it again.",
+                files.join(self.url, TABLE_FILE),
+                error,
+            )
+        return self.plan.table
 
     def status(self, survey: Mapping[int, Mapping[int, Commit]] | None = None) -> pd.DataFrame:
         """Return the exposure table with what is done now, in the columns `status.STATUS_COLUMNS`.
@@ -339,7 +360,9 @@ class SimulationStore:
             Of this run; failures of earlier runs stay for exposures that are still not done.
         """
         table = status_table(self.plan, survey, self.table, failures)
-        write_table(files.join(self.url, TABLE_FILE), table)
+        place, content = files.join(self.url, TABLE_FILE), encode_table(table)
+        if files.read_many([place]).get(place) != content:
+            files.write_bytes(place, content)
         self.consolidate()
         return table
 
@@ -355,4 +378,4 @@ class SimulationStore:
             for row in names
             for path, document in self._documents(row).items()
         }
-        write_root(self.url, self.plan, nodes)
+        write_root(self.url, root_document(self.plan, nodes))

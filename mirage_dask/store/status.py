@@ -11,6 +11,7 @@ import pandas as pd
 
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan
+from mirage_dask.store.tiles import tile_grid
 
 STATUS_COLUMNS = (
     "status",
@@ -23,6 +24,8 @@ STATUS_COLUMNS = (
     "traceback",
 )
 """Columns added to those of the plan. `status` is 'done', 'partial', 'failed', 'ready' or 'unsupported'."""
+
+SHAPE_COLUMNS = ("nint", "ngroup", "ny", "nx", "fast_axis")
 
 
 @dataclass(frozen=True)
@@ -64,10 +67,12 @@ def status_table(
     was = table["status"] if "status" in table else ["ready"] * len(table)
     why = table["reason"] if "reason" in table else [""] * len(table)
     rows = {name: row for row, name in enumerate(plan.names)}
+    unprepared = _unprepared(plan)
     for name, status, reason in zip(table["name"], was, why, strict=True):
         row = rows.get(name)
-        if row is None:
-            values: tuple[Any, ...] = (status, reason, 0, 0, 0, 0, "", "")
+        if row is None:  # not prepared, or cannot be simulated
+            count, size = unprepared.get(name, (0, 0))
+            values: tuple[Any, ...] = (status, reason, count, 0, size, 0, "", "")
         else:
             commits, count, trace = finished.get(row, {}), plan.grid(row).count, ""
             status = "done" if len(commits) == count else "partial" if commits else "ready"
@@ -87,3 +92,18 @@ def _failed(table: pd.DataFrame) -> list[tuple[str, str, str, str]]:
         return []
     rows = table.loc[table["status"] == "failed", ["name", "reason", "traceback", "digest"]]
     return list(rows.itertuples(index=False, name=None))
+
+
+def _unprepared(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Return {exposure: (tiles, raw bytes)} of those that can be simulated and that a plan does not prepare."""
+    table = plan.table
+    if not {"status", *SHAPE_COLUMNS} <= set(table.columns):
+        return {}
+    left = table.loc[(table["status"] == "ready") & ~table["name"].isin(plan.names), ["name", *SHAPE_COLUMNS]]
+    return {
+        name: (
+            tile_grid((nints, ngroups, ny, nx), abs(fast_axis), plan.tile_bytes).count,
+            2 * nints * ngroups * ny * nx,
+        )
+        for name, nints, ngroups, ny, nx, fast_axis in left.itertuples(index=False, name=None)
+    }

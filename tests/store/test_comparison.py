@@ -69,8 +69,8 @@ def test_what_changed_is_said_in_words(fake, plan, tmp_path):
     ]
     comparison, _ = compare(small_plan(tmp_path / "other", specs), StoreRoot.read(url))
     assert (
-        comparison.lines[0]
-        == "in the store: 2 of 5 tiles; 2 exposures done, 2 exposures changed, 1 exposure new"
+        comparison.lines[0] == "in the store: 2 of 5 tiles and 2 of another plan; "
+        "2 exposures done, 2 exposures changed, 1 exposure new"
     )
     assert any("background, reference data changed" in line for line in comparison.lines)
     assert any("groups changed" in line for line in comparison.lines)

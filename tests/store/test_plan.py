@@ -72,8 +72,9 @@ def test_no_plan(tmp_path):
 def test_truncated_specs(tmp_path, plan):
     target = tmp_path / "copy"
     copy_plan(plan, target)
-    (target / "specs.parquet").unlink()
-    (target / "specs.parquet").write_bytes(b"PAR1 cut off")
+    (file,) = target.glob("*specs.parquet")
+    file.unlink()
+    file.write_bytes(b"PAR1 cut off")
     load_plan.__globals__["_load"].cache_clear()
     with pytest.raises(StoreError, match=r"specs\.parquet"):
         load_plan(target)

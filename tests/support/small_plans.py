@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,13 @@ def expected(plan: Plan) -> dict[str, np.ndarray]:
 def same(a: dict[str, np.ndarray], b: dict[str, np.ndarray]) -> bool:
     """Say whether both have the same exposures with the same pixels."""
     return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def other_plans(folder: Path) -> list[Plan]:
+    """Return plans that follow each other into one store: all, a part, and exposures with another seed or shape."""
+    specs = small_specs()
+    seed = [dataclasses.replace(s, random_seed=7) if s.detector == "NRCB2" else s for s in specs]
+    shape = [dataclasses.replace(s, ngroups=5) if s.detector == "NRCB4" else s for s in specs]
+    whole = small_plan(folder / "all")
+    part = save_plan(folder / "part", whole.table, specs[:2])
+    return [whole, part, small_plan(folder / "seed", seed), small_plan(folder / "shape", shape)]

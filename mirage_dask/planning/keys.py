@@ -1,0 +1,160 @@
+"""What a plan depends on: what finds it in the cache, and tells whether the specification of an exposure is still valid.
+
+The specification of an exposure follows from its row of the table, from the files that the row names, and from the sources
+of this package. `row_keys` is a hash of these for each row; a plan depends on the keys of the exposures that it prepares and
+on the table. So a file that changes concerns the exposures that use it and no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from mirage_dask.compiled import source_digest
+from mirage_dask.reference.builtin.locations import builtin_version
+from mirage_dask.reference.sources import BUILTIN, MIRAGE_DATA, asks_observatory, context_in_use
+from mirage_dask.scene import SOURCE_TABLES
+from mirage_dask.settings import Settings
+from mirage_dask.settings.row import read_overrides, read_references, row_of
+from mirage_dask.settings.sky import is_image
+from mirage_dask.store.comparison import stored_plan
+from mirage_dask.store.plan_files import table_hashes
+from mirage_dask.store.root import StoreRoot
+
+SOURCES = (
+    *("planning", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene"),
+    *("reference", "psf", "instruments", "pointing"),
+)
+"""Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
+
+PLACES = ("references", "overrides", "darks", "psf_path", "background", *SOURCE_TABLES)
+"""Columns of the table that say which files an exposure needs."""
+
+
+def plan_key(table: pd.DataFrame, settings: Settings, keys: Mapping[str, str] | None = None) -> str:
+    """Return a hash of everything that a plan depends on, 16 hex digits.
+
+    Parameters
+    ----------
+    table
+        Exposure table with the columns of `add_settings`.
+    settings
+        The settings.
+    keys
+        `row_keys` of the exposures that are prepared; default of all that can be simulated.
+    """
+    prepared = row_keys(table[table["status"] == "ready"]) if keys is None else keys
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(repr([settings.to_dict(), list(table.columns), sorted(prepared.items())]).encode())
+    digest.update(table_hashes(table))
+    return digest.hexdigest()
+
+
+def row_keys(rows: pd.DataFrame) -> dict[str, str]:
+    """Return {exposure: hash of everything that its specification depends on, 16 hex digits}.
+
+    Equal keys mean equal specifications. Different ones need not mean different specifications.
+
+    Parameters
+    ----------
+    rows
+        Rows of an exposure table with the columns of `add_settings`.
+    """
+    hashes, version = table_hashes(rows), f"{source_digest(*SOURCES)} {builtin_version()}"
+    files, names = _FileStates(), rows["name"].to_numpy()
+    found: dict[str, str] = {}
+    for values, places in rows.groupby(list(PLACES), sort=False).indices.items():
+        state = f"{version} {files.state(dict(zip(PLACES, values, strict=True)))}".encode()
+        for place in places:
+            own = hashes[8 * place : 8 * place + 8]
+            found[names[place]] = hashlib.blake2b(own + state, digest_size=8).hexdigest()
+    return found
+
+
+def stale_names(table: pd.DataFrame, store: str | os.PathLike[str]) -> list[str]:
+    """Return the exposures that a store was made for and whose specifications may have changed since.
+
+    Parameters
+    ----------
+    table
+        Exposure table with the columns of `add_settings`.
+    store
+        The store, which need not exist.
+
+    Raises
+    ------
+    StoreError
+        If something other than a simulation exists there.
+    """
+    old = stored_plan(StoreRoot.read(store))
+    if old is None:
+        return []
+    keys = row_keys(table[(table["status"] == "ready") & table["name"].isin(old.names)])
+    before = dict(zip(old.names, old.inputs, strict=True))
+    return [name for name, key in keys.items() if before[name] != key]
+
+
+class _FileStates:
+    """The states of files; each is looked at once."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, str] = {}
+        self._listed: dict[str, list[str]] = {}
+
+    def state(self, places: Mapping[str, str]) -> str:
+        """Return a hash of the files that an exposure needs: of the content of catalogs, else of when they were changed.
+
+        Parameters
+        ----------
+        places
+            Values of the columns `PLACES`.
+        """
+        digest = hashlib.blake2b(self._context(places).encode(), digest_size=16)
+        for path in sorted(self._given(places)):
+            digest.update(f"{path} {self._state(path, _changed)}".encode())
+        for path in sorted({places[kind] for kind in SOURCE_TABLES if places[kind]}):
+            digest.update(f"{path} {self._state(path, _content)}".encode())
+        return digest.hexdigest()
+
+    def _state(self, path: str, look: Callable[[Path], str]) -> str:
+        if path not in self._states:
+            self._states[path] = look(Path(path)) if Path(path).is_file() else ""
+        return self._states[path]
+
+    def _given(self, places: Mapping[str, str]) -> set[str]:
+        """Return the files that somebody may exchange: overrides, images of the background, PSFs, MIRAGE_DATA."""
+        given = set(read_overrides(places["overrides"]).values())
+        given |= {places["background"]} if is_image(places["background"]) else set()
+        folders = {places["psf_path"]}
+        if MIRAGE_DATA in read_references(places["references"]) or places["darks"] != "model":
+            folders.add(os.environ.get("MIRAGE_DATA", ""))
+        for folder in filter(None, folders):
+            if folder not in self._listed:
+                self._listed[folder] = [str(path) for path in Path(folder).expanduser().rglob("*.fits")]
+            given.update(self._listed[folder])
+        return given
+
+    def _context(self, places: Mapping[str, str]) -> str:
+        """Return where reference data lie that are not built in, and the context of CRDS; nothing where all are built in."""
+        if places["references"] == BUILTIN and places["darks"] == "model":
+            return ""
+        row = row_of({"references": places["references"], "overrides": places["overrides"]})
+        context = self._observatory if asks_observatory(row) else ""
+        return repr([os.environ.get("CRDS_PATH", ""), os.environ.get("MIRAGE_DATA", ""), context])
+
+    @cached_property
+    def _observatory(self) -> str:
+        return context_in_use()
+
+
+def _changed(path: Path) -> str:
+    return str(path.stat().st_mtime_ns)
+
+
+def _content(path: Path) -> str:
+    return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()

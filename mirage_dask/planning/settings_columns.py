@@ -1,0 +1,83 @@
+"""The exposure table with what the settings say of each exposure, and what is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import pandas as pd
+
+from mirage_dask.apt.table import as_table
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import instruments
+from mirage_dask.reference.sources import CRDS
+from mirage_dask.scene import SOURCE_TABLES
+from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
+from mirage_dask.settings.effects import NO_EFFECTS
+from mirage_dask.settings.row import read_references
+
+LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
+"""Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
+
+
+def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
+    """Return the exposure table with what the settings say of each exposure, `SETTINGS_COLUMNS`.
+
+    Rows whose catalogs are of a type that is not simulated become 'unsupported', with that reason.
+
+    Raises
+    ------
+    InputError
+        If the settings name targets or observations that the table lacks, or leave out ones that it needs.
+    """
+    settings.check_against(table)
+    found: dict[Hashable, dict[str, Any]] = {}
+    rows = []
+    for values in table[[*ROW_COLUMNS, "status"]].itertuples(index=False, name=None):
+        if values not in found:
+            row = dict(zip(ROW_COLUMNS, values, strict=False))
+            found[values] = _settings_of(row, settings).to_columns()
+        rows.append(found[values])
+    added = as_table(rows, SETTINGS_COLUMNS)
+    ours = table["instrument"].isin(instruments()).to_numpy()
+    added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
+    return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
+
+
+def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:
+    """Return what the settings say of one row; nothing of catalogs, sky and effects where an exposure is only listed."""
+    try:
+        if row["instrument"] in instruments():
+            return settings.for_exposure(row)
+    except InputError:  # `check_against` has raised if the row is ready
+        pass
+    return ExposureSettings(
+        background="",
+        references=settings.references,
+        darks=settings.darks,
+        effects=NO_EFFECTS,
+        random_seed=settings.random_seed,
+    )
+
+
+def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
+    for kind in (k for k in CATALOG_TYPES if k not in SOURCE_TABLES):
+        refused = (table[kind] != "") & (table["status"] == "ready")
+        table.loc[refused, ["status", "reason"]] = [
+            "unsupported",
+            f"its catalog of type {kind} is not simulated yet",
+        ]
+    return table
+
+
+def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return a sentence if exposures that use the observatory's CRDS start before JWST was launched."""
+    uses = table["references"].map(lambda text: CRDS in read_references(text)).astype(bool)
+    early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
+    if early.empty:
+        return ()
+    return (
+        f"{len(early)} exposures start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
+        f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
+    )
