@@ -13,6 +13,7 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -225,7 +226,7 @@ class Proposal:
         select: Selection = None,
         *,
         store: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
     ) -> Plan:
         """Resolve catalogs and references of exposures and return the plan of them.
 
@@ -240,7 +241,8 @@ class Proposal:
             A store that the exposures go into: those that it was made for are prepared too where a file that they depend on
             has changed, so that it is known whether they are still right.
         progress
-            Called with (what is being done, how many are done, how many there are).
+            True for a display in the notebook or terminal, where preparing takes longer than a second; or called with
+            (what is being done, how many are done, how many there are).
 
         Raises
         ------
@@ -253,7 +255,10 @@ class Proposal:
             names += [name for name in stale_names(self.table, store) if name not in set(names)]
         found = next((plan for plan in reversed(self._plans) if set(names) <= set(plan.names)), None)
         if found is None:
-            found = make_plan(self.table, self.settings, names=names, progress=progress)
+            from mirage_dask.run.display.preparing import preparing
+
+            with preparing(progress) as told:
+                found = make_plan(self.table, self.settings, names=names, progress=told)
             self._plans.append(found)
         return found
 
@@ -278,7 +283,7 @@ class Proposal:
         workers: int | None = None,
         tile_bytes: str | int | None = None,
         measure: bool = True,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
     ) -> PlanSummary:
         """Return the size of a simulation before it runs: exposures, tasks, bytes, memory, time, sources of references.
 
@@ -295,7 +300,7 @@ class Proposal:
         measure
             Compute up to three tiles here to measure their cost; else the time follows from another machine.
         progress
-            Called with (what is being done, how many are done, how many there are).
+            As for `prepare`.
 
         Raises
         ------
@@ -304,18 +309,22 @@ class Proposal:
         StoreError
             If something other than a simulation exists at `out`.
         """
+        from mirage_dask.run.display.preparing import preparing
         from mirage_dask.run.summary import summarise
 
-        return summarise(
-            self.prepare(select, store=out, progress=progress),
-            out,
-            unsupported=int((self.table["status"] != "ready").sum()),
-            select=select,
-            workers=workers,
-            tile_bytes=tile_bytes,
-            measure=measure,
-            progress=progress,
-        )
+        began = time.monotonic()
+        with preparing(progress) as told:
+            return summarise(
+                self.prepare(select, store=out, progress=told),
+                out,
+                unsupported=int((self.table["status"] != "ready").sum()),
+                select=select,
+                workers=workers,
+                tile_bytes=tile_bytes,
+                measure=measure,
+                progress=told,
+                began=began,
+            )
 
     @property
     def stacks(self) -> tuple[xr.Dataset, ...]:
@@ -391,7 +400,7 @@ class Proposal:
         tile_bytes
             Largest tile, bytes of raw data, such as "2MiB" (default 8 MiB, or that of the store): less memory, more files.
         progress
-            True for a display in the notebook or terminal, or a subscriber of run events.
+            True for a display in the notebook or terminal, of preparing and of the run; or a subscriber of run events.
         performance_report
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
@@ -400,7 +409,7 @@ class Proposal:
 
         resources = Resources(client, workers, memory, scheduler, threads)
         return run_plan(
-            self.prepare(select, store=out),
+            self.prepare(select, store=out, progress=progress is True),
             out,
             resources=resources,
             select=select,

@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"cli", "compat"},
         {"proposal"},
         {"simulation"},
-        {"plot"},
+        {"plot", "cache"},
         {"planning", "run"},
         {"xarray_engine"},
         {"lazy"},

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import add_command, count, local_place
-from mirage_dask.cli.console import duration, print_line, print_note, progress_bar, size
+from mirage_dask.cli.console import duration, print_line, print_note, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -60,8 +60,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     print_note(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
 
     print_note("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
-    with progress_bar() as progress:
-        plan = proposal.plan(progress=progress)
+    plan = proposal.plan()
     print_note(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
 
     print_note("[bold]3. the simulation[/]")

@@ -28,7 +28,6 @@ from mirage_dask.cli.console import (
     print_note,
     print_pairs,
     print_table,
-    progress_bar,
     size,
 )
 from mirage_dask.errors import InputError
@@ -260,15 +259,13 @@ def show_plan(arguments: argparse.Namespace) -> int:
     """Print the plan of a proposal."""
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
-    with progress_bar() as progress:
-        plan = proposal.plan(
-            arguments.out,
-            select=arguments.select,
-            workers=arguments.workers,
-            tile_bytes=arguments.tile_bytes,
-            measure=not arguments.no_measure,
-            progress=progress,
-        )
+    plan = proposal.plan(
+        arguments.out,
+        select=arguments.select,
+        workers=arguments.workers,
+        tile_bytes=arguments.tile_bytes,
+        measure=not arguments.no_measure,
+    )
     if arguments.json:
         print_json(plan)
     else:
@@ -303,7 +300,12 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
             f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each further thread",
         ),
         ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
-        ("time", f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each"),
+        (
+            "time",
+            f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each, "
+            f"{duration(plan.start_seconds)} of it to start",
+        ),
+        ("prepared", f"in {duration(plan.prepare_seconds)}, which a run on this machine saves"),
         ("references", "\n".join(references)),
         ("plan", plan.url),
     ]
@@ -316,8 +318,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     resources = resources_of(arguments)  # before the plan, which may take minutes
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
-    with progress_bar() as progress:
-        plan = proposal.prepare(arguments.select, store=arguments.out, progress=progress)
+    plan = proposal.prepare(arguments.select, store=arguments.out, progress=not arguments.quiet)
     report = run_plan(
         plan,
         arguments.out,

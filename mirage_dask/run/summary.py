@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from mirage_dask.io.progress import Progress
-from mirage_dask.run.estimate import estimate_run, measure_tiles
+from mirage_dask.run.estimate import estimate_run, measure_tiles, start_seconds
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
@@ -50,13 +50,17 @@ class PlanSummary:
     thread_memory: int
     """Part of it that each further thread adds."""
     cpu_seconds: float
-    """For the tiles left, on this machine if `measured_tiles` is not 0."""
+    """For the tiles left and for the start of the workers, on this machine if `measured_tiles` is not 0."""
     measured_tiles: int
     """Number of tiles that were computed to measure the cost of one."""
     workers: int
     """Number of workers, of one thread each, for `seconds`."""
+    prepare_seconds: float
+    """What preparing catalogs and references took just now; the run that follows here finds them prepared."""
+    start_seconds: float
+    """Until the first tile of a run: processes start, kernels load or are compiled, references open."""
     seconds: float
-    """Wall time with this number of workers, if each has a core."""
+    """Wall time of a run with this number of workers, if each has a core: the start and the tiles."""
     changes: tuple[str, ...]
     """What a run into the store keeps, what it simulates again, and why."""
     references: dict[str, str]
@@ -84,6 +88,7 @@ def summarise(
     tile_bytes: str | int | None = None,
     measure: bool = True,
     progress: Progress | None = None,
+    began: float | None = None,
 ) -> PlanSummary:
     """Return the size of the run of a plan.
 
@@ -97,6 +102,8 @@ def summarise(
         Rows of the exposure table that cannot be simulated.
     select, workers, tile_bytes, measure, progress
         As for `Proposal.plan`.
+    began
+        Time (`time.monotonic`) at which preparing the plan began; default now.
 
     Raises
     ------
@@ -105,6 +112,7 @@ def summarise(
     StoreError
         If something other than a simulation exists at `out`, or its tiles have another size.
     """
+    prepared = 0.0 if began is None else time.monotonic() - began
     root = None if out is None else StoreRoot.read(out)
     plan = tiled(plan, root, tile_bytes)
     names = [plan.names[row] for row in plan.select(select)]
@@ -127,6 +135,8 @@ def summarise(
         measured=measured,
         store_url=None if root is None else root.url,
     )
+    start = start_seconds(measured) if size.tiles_left else 0.0
+    cpu = size.cpu_seconds + count * start
     statuses = {"ready": len(rows)} if comparison is None else dict(comparison.exposures)
     sources: dict[str, str] = {}
     for use in plan.info["provenance"]["references"]:
@@ -146,10 +156,12 @@ def summarise(
         free_bytes=size.free_bytes,
         memory=size.peak_bytes,
         thread_memory=size.thread_bytes,
-        cpu_seconds=size.cpu_seconds,
+        cpu_seconds=cpu,
         measured_tiles=0 if measured is None else measured.tiles,
         workers=count,
-        seconds=size.cpu_seconds / count,
+        prepare_seconds=prepared,
+        start_seconds=start,
+        seconds=cpu / count,
         changes=() if comparison is None else tuple(comparison.lines),
         references=dict(sorted(sources.items())),
         url=plan.url,

@@ -85,6 +85,7 @@ class DistributedExecutor(Executor):
 
         try:
             with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
+                self.tiles_begin()
                 arriving = as_completed(submit(), loop=client.loop)
                 for batch in arriving.batches():
                     # Results that were lost with their worker are computed again, and arrive again.
