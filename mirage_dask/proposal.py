@@ -16,17 +16,23 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import html_table
 from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
-from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs, stale_names
-from mirage_dask.pointing import roll_warning
+from mirage_dask.planning import (
+    add_settings,
+    launch_notes,
+    make_plan,
+    refuse_catalogs,
+    roll_notes,
+    stale_names,
+)
 from mirage_dask.reference.pinning import pin_files
 from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings, load_settings
@@ -39,6 +45,20 @@ if TYPE_CHECKING:
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
+
+SHOWN_COLUMNS = (
+    "name",
+    "mode",
+    "aperture",
+    "filter",
+    "pupil",
+    "readpatt",
+    "ngroup",
+    "nint",
+    "target",
+    "status",
+)
+"""Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
 def open_proposal(
@@ -160,6 +180,11 @@ class Proposal:
         return add_settings(table, self.settings)
 
     @property
+    def exposures(self) -> pd.DataFrame:
+        """The ten columns of the table that matter most, `SHOWN_COLUMNS`; `table` has all."""
+        return self.table[list(SHOWN_COLUMNS)]
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was found odd and does not stop anything; one sentence each.
 
@@ -170,15 +195,8 @@ class Proposal:
 
     @cached_property
     def _roll_notes(self) -> tuple[str, ...]:
-        if not {"roll_angle", "dates"} <= set(self.settings.given):
-            return ()
-        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
-        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
-        notes = []
-        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
-            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
-                notes.append(f"observation {number}: {warning}")
-        return tuple(notes)
+        given = {"roll_angle", "dates"} <= set(self.settings.given)
+        return roll_notes(self.table) if given else ()
 
     @property
     def mismatches(self) -> pd.DataFrame:
@@ -419,6 +437,13 @@ class Proposal:
             progress=progress,
             performance_report=performance_report,
         )
+
+    def _repr_html_(self) -> str:
+        rows = self.exposures.to_numpy().tolist()
+        return html_table(repr(self).strip("<>"), SHOWN_COLUMNS, rows)
+
+    def __str__(self) -> str:
+        return f"{self!r}\n{self.exposures.to_string(index=False, max_rows=20)}"
 
     def __repr__(self) -> str:
         ready = int((self.table["status"] == "ready").sum())

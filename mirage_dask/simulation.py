@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import html_pairs, size
 from mirage_dask.selection import Selection, is_condition, select_exposure
 from mirage_dask.settings import Settings, load_settings
 
@@ -184,6 +185,17 @@ class Simulation:
         if problems:
             raise InputError(dict.fromkeys(problems))
         return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
+
+    def _repr_html_(self) -> str:
+        table = self.table
+        counts = table["status"].value_counts()
+        pairs = [
+            ("exposures", f"{len(table):,}: {', '.join(f'{n:,} {status}' for status, n in counts.items())}"),
+            ("tiles", f"{table['tiles_done'].sum():,} of {table['tiles'].sum():,}"),
+            ("raw", size(float(table["raw_bytes"].sum()))),
+            ("stored", size(float(table["stored_bytes"].sum()))),
+        ]
+        return html_pairs(f"Simulation {self.url}", pairs)
 
     def __repr__(self) -> str:
         counts = self.table["status"].value_counts()

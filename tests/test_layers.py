@@ -44,7 +44,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"instruments"},
         {"spec"},
         {"variables", "compiled"},
-        {"io", "selection"},
+        {"io", "selection", "formatting"},
         {"errors"},
     ],
     "mirage_dask.reference": [

@@ -6,7 +6,8 @@ import argparse
 from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_json
-from mirage_dask.cli.console import print_json, print_note, print_pairs, print_table, size
+from mirage_dask.cli.console import print_json, print_note, print_pairs, print_table
+from mirage_dask.formatting import size
 
 
 def add(commands: Any) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import add_command, count, local_place
-from mirage_dask.cli.console import duration, print_line, print_note, size
+from mirage_dask.cli.console import print_line, print_note
+from mirage_dask.formatting import duration, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -8,15 +8,14 @@ from typing import Any
 
 from mirage_dask.cli.arguments import add_command, add_json, count, local_place
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_json,
     print_line,
     print_note,
     print_table,
     progress_bytes,
-    size,
 )
+from mirage_dask.formatting import duration, size
 
 
 def add(actions: Any) -> None:

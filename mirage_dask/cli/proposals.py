@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import (
@@ -21,34 +20,19 @@ from mirage_dask.cli.arguments import (
     resources_of,
 )
 from mirage_dask.cli.console import (
-    duration,
     print_failure,
     print_json,
     print_line,
     print_note,
     print_pairs,
     print_table,
-    size,
 )
 from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mirage_dask.run.summary import PlanSummary
 
-SHOWN_COLUMNS = (
-    "name",
-    "mode",
-    "aperture",
-    "filter",
-    "pupil",
-    "readpatt",
-    "ngroup",
-    "nint",
-    "target",
-    "status",
-)
 NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
 
@@ -171,6 +155,8 @@ def list_exposures(arguments: argparse.Namespace) -> int:
         print_json(table)
     elif not (arguments.csv or arguments.parquet):
         if arguments.rows or not sys.stdout.isatty():
+            from mirage_dask.proposal import SHOWN_COLUMNS
+
             print_table(
                 SHOWN_COLUMNS, table[list(SHOWN_COLUMNS)].itertuples(index=False, name=None), right=NUMBERS
             )
@@ -269,46 +255,8 @@ def show_plan(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(plan)
     else:
-        print_pairs(summary(plan))
+        print_pairs(plan.lines)
     return 0
-
-
-def summary(plan: PlanSummary) -> list[tuple[str, str]]:
-    """Return the lines of a plan for people."""
-    sources: dict[str, list[str]] = {}
-    for kind, source in plan.references.items():
-        sources.setdefault(source, []).append(kind)
-    references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
-    left_out = f", {plan.unsupported:,} more cannot be simulated" if plan.unsupported else ""
-    parts = f", in {plan.submissions:,} submissions" if plan.submissions > 1 else ""
-    left = f", {plan.tiles_left:,} to simulate" if plan.tiles_left != plan.tiles else ""
-    free = "" if plan.free_bytes is None else f"; {size(plan.free_bytes)} free"
-    how = (
-        f"measured on {plan.measured_tiles} tile{'s' if plan.measured_tiles > 1 else ''} here"
-        if plan.measured_tiles
-        else "not measured on this machine"
-    )
-    many = "s" if plan.workers > 1 else ""
-    return [
-        ("exposures", f"{plan.exposures:,}{left_out}"),
-        *([("store", "\n".join(plan.changes))] if plan.changes else []),
-        ("tiles", f"{plan.tiles:,} of at most {size(plan.tile_bytes)}{left}"),
-        ("tasks", f"{plan.tasks:,}, a graph of {size(plan.graph_bytes)}{parts}"),
-        ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store{free}"),
-        (
-            "memory",
-            f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each further thread",
-        ),
-        ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
-        (
-            "time",
-            f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each, "
-            f"{duration(plan.start_seconds)} of it to start",
-        ),
-        ("prepared", f"in {duration(plan.prepare_seconds)}, which a run on this machine saves"),
-        ("references", "\n".join(references)),
-        ("plan", plan.url),
-    ]
 
 
 def run_simulation(arguments: argparse.Namespace) -> int:

@@ -19,7 +19,6 @@ from mirage_dask.cli.arguments import (
     open_given,
 )
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_json,
     print_line,
@@ -29,6 +28,7 @@ from mirage_dask.cli.console import (
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import duration
 from mirage_dask.io.progress import Progress
 
 if TYPE_CHECKING:

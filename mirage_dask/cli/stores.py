@@ -17,7 +17,6 @@ from mirage_dask.cli.arguments import (
     resources_of,
 )
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_failure,
     print_json,
@@ -27,10 +26,10 @@ from mirage_dask.cli.console import (
     print_table,
     progress_bar,
     progress_bytes,
-    size,
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import duration, size
 
 
 def add(commands: Any) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from dataclasses import dataclass
 
+from mirage_dask.formatting import duration, html_pairs, size
 from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import estimate_run, measure_tiles, start_seconds
 from mirage_dask.run.executors.graph import graph_size
@@ -67,6 +69,47 @@ class PlanSummary:
     """Source of each type of reference data."""
     url: str
     """Place of the plan."""
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values for people."""
+        sources: dict[str, list[str]] = {}
+        for kind, source in self.references.items():
+            sources.setdefault(source, []).append(kind)
+        references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
+        left_out = f", {self.unsupported:,} more cannot be simulated" if self.unsupported else ""
+        parts = f", in {self.submissions:,} submissions" if self.submissions > 1 else ""
+        left = f", {self.tiles_left:,} to simulate" if self.tiles_left != self.tiles else ""
+        free = "" if self.free_bytes is None else f"; {size(self.free_bytes)} free"
+        how = (
+            f"measured on {self.measured_tiles} tile{'s' if self.measured_tiles > 1 else ''} here"
+            if self.measured_tiles
+            else "not measured on this machine"
+        )
+        many = "s" if self.workers > 1 else ""
+        return [
+            ("exposures", f"{self.exposures:,}{left_out}"),
+            *([("store", "\n".join(self.changes))] if self.changes else []),
+            ("tiles", f"{self.tiles:,} of at most {size(self.tile_bytes)}{left}"),
+            ("tasks", f"{self.tasks:,}, a graph of {size(self.graph_bytes)}{parts}"),
+            ("raw data", f"{size(self.raw_bytes)}, about {size(self.stored_bytes)} in the store{free}"),
+            (
+                "memory",
+                f"at most {size(self.memory)} in a process of one thread, {size(self.thread_memory)} for each other",
+            ),
+            ("CPU time", f"about {duration(self.cpu_seconds)}, {how}"),
+            (
+                "time",
+                f"about {duration(self.seconds)} with {self.workers:,} worker{many} on a core each, "
+                f"{duration(self.start_seconds)} of it to start",
+            ),
+            ("prepared", f"in {duration(self.prepare_seconds)}, which a run on this machine saves"),
+            ("references", "\n".join(references)),
+            ("plan", self.url),
+        ]
+
+    def _repr_html_(self) -> str:
+        return html_pairs(f"Plan of {self.exposures:,} exposures", self.lines)
 
     def __repr__(self) -> str:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""

@@ -80,7 +80,7 @@ def test_time_left(tiles, threads, block, overhead, before, spread):
         for share in (0.0, 0.5, 0.99):
             clock.now = 46.0 + at + share * (later - at)
             left, true = tally.seconds_left, end - (clock.now - 46.0)
-            if done >= tiles / 10:
+            if done >= tiles / 10 and later > at:  # results of one moment are all known
                 worst = max(worst, (left - slack) / (true + 1e-9), (true - slack) / (left + 1e-9))
     assert worst < 2
 
