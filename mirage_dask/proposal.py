@@ -46,7 +46,10 @@ if TYPE_CHECKING:
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
 
-SHOWN_COLUMNS = tuple("name mode aperture filter pupil readpatt ngroup nint target status".split())
+SHOWN_COLUMNS = (
+    *("name", "mode", "aperture", "filter", "pupil"),
+    *("readpatt", "ngroup", "nint", "target", "status"),
+)
 """Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
