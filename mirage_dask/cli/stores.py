@@ -86,6 +86,7 @@ def add(commands: Any) -> None:
         "made from the same specs, are kept: the same command finishes an export that was stopped.",
         """
         mirage-dask export my.zarr uncal/ --workers 4
+        mirage-dask export my.zarr uncal/ --with-references
         mirage-dask export my.zarr uncal/ --select "filter == 'F444W'"
         set -a; source uncal/calibrate.env; strun calwebb_detector1 uncal/jw…_uncal.fits
         """,
@@ -105,6 +106,11 @@ def add(commands: Any) -> None:
         default="raw",
         help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
         "non-linearity), or both",
+    )
+    export.add_argument(
+        "--with-references",
+        action="store_true",
+        help="put the reference files beside the exposures: the folder can then be calibrated on any machine",
     )
     export.add_argument("--overwrite", action="store_true", help="write files again that exist and are valid")
     add_resources(export)
@@ -205,8 +211,7 @@ MOST_NAMES = 5
 
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
-    from mirage_dask.reference.crds.lookup import calibrate_env
-    from mirage_dask.reference.sources import cache_of
+    from mirage_dask.run.calibration import calibration_environment
     from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore
 
@@ -221,7 +226,9 @@ def export_files(arguments: argparse.Namespace) -> int:
             select=chosen,
             datatype=arguments.datatype,
             overwrite=arguments.overwrite,
-            calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
+            calibrate_env=lambda: calibration_environment(
+                store.plan, arguments.directory, with_references=arguments.with_references
+            ),
             resources=resources,
             progress=progress,
         )
