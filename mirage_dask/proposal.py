@@ -14,21 +14,28 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import html_table
 from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
-from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs, stale_names
-from mirage_dask.pointing import roll_warning
+from mirage_dask.planning import (
+    add_settings,
+    launch_notes,
+    make_plan,
+    refuse_catalogs,
+    roll_notes,
+    stale_names,
+)
 from mirage_dask.reference.pinning import pin_files
-from mirage_dask.selection import Selection, select_rows
+from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -41,6 +48,12 @@ if TYPE_CHECKING:
     from mirage_dask.store.plan import Plan
 
 _LOG = logging.getLogger(__name__)
+
+SHOWN_COLUMNS = (
+    *("name", "mode", "aperture", "filter", "pupil"),
+    *("readpatt", "ngroup", "nint", "target", "status"),
+)
+"""Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
 def open_proposal(
@@ -165,6 +178,11 @@ class Proposal:
         return add_settings(table, self.settings)
 
     @property
+    def exposures(self) -> pd.DataFrame:
+        """The ten columns of the table that matter most, `SHOWN_COLUMNS`; `table` has all."""
+        return self.table[list(SHOWN_COLUMNS)]
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """What was found odd and does not stop anything; one sentence each.
 
@@ -175,15 +193,8 @@ class Proposal:
 
     @cached_property
     def _roll_notes(self) -> tuple[str, ...]:
-        if not {"roll_angle", "dates"} <= set(self.settings.given):
-            return ()
-        firsts = self.table[self.table["ra_ref"].notna()].drop_duplicates("observation")
-        columns = ["observation", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
-        notes = []
-        for number, ra, dec, start, roll in firsts[columns].itertuples(index=False, name=None):
-            if warning := roll_warning(ra, dec, datetime.fromisoformat(start), roll):
-                notes.append(f"observation {number}: {warning}")
-        return tuple(notes)
+        given = {"roll_angle", "dates"} <= set(self.settings.given)
+        return roll_notes(self.table) if given else ()
 
     @property
     def mismatches(self) -> pd.DataFrame:
@@ -232,7 +243,7 @@ class Proposal:
         select: Selection = None,
         *,
         store: str | os.PathLike[str] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
     ) -> Plan:
         """Resolve catalogs and references of exposures and return the plan of them.
 
@@ -241,13 +252,14 @@ class Proposal:
         Parameters
         ----------
         select
-            Exposures: names, a pandas query over the table, a boolean mask, positions or rows of the table; default all
+            Exposures: a condition on the columns of the table, names, positions or rows of it, a boolean mask; default all
             that can be simulated.
         store
             A store that the exposures go into: those that it was made for are prepared too where a file that they depend on
             has changed, so that it is known whether they are still right.
         progress
-            Called with (what is being done, how many are done, how many there are).
+            True for a display in the notebook or terminal, where preparing takes longer than a second; or called with
+            (what is being done, how many are done, how many there are).
 
         Raises
         ------
@@ -260,15 +272,16 @@ class Proposal:
             names += [name for name in stale_names(self.table, store) if name not in set(names)]
         found = next((plan for plan in reversed(self._plans) if set(names) <= set(plan.names)), None)
         if found is None:
-            found = make_plan(self.table, self.settings, names=names, progress=progress)
+            from mirage_dask.run.display.preparing import preparing
+
+            with preparing(progress) as told:
+                found = make_plan(self.table, self.settings, names=names, progress=told)
             self._plans.append(found)
         return found
 
     def _selected(self, select: Selection) -> list[str]:
         """Return the names of the selected exposures that can be simulated."""
         rows = self.table.iloc[select_rows(self.table, select)]
-        if rows.empty:
-            raise InputError(f"The selection {select!r} is true for none of {len(self.table):,} exposures.")
         ready = rows[rows["status"] == "ready"]
         if ready.empty:
             reasons = "; ".join(sorted(set(rows["reason"])))
@@ -287,7 +300,7 @@ class Proposal:
         workers: int | None = None,
         tile_bytes: str | int | None = None,
         measure: bool = True,
-        progress: Progress | None = None,
+        progress: Progress | bool = True,
     ) -> PlanSummary:
         """Return the size of a simulation before it runs: exposures, tasks, bytes, memory, time, sources of references.
 
@@ -304,7 +317,7 @@ class Proposal:
         measure
             Compute up to three tiles here to measure their cost; else the time follows from another machine.
         progress
-            Called with (what is being done, how many are done, how many there are).
+            As for `prepare`.
 
         Raises
         ------
@@ -313,18 +326,22 @@ class Proposal:
         StoreError
             If something other than a simulation exists at `out`.
         """
+        from mirage_dask.run.display.preparing import preparing
         from mirage_dask.run.summary import summarise
 
-        return summarise(
-            self.prepare(select, store=out, progress=progress),
-            out,
-            unsupported=int((self.table["status"] != "ready").sum()),
-            select=select,
-            workers=workers,
-            tile_bytes=tile_bytes,
-            measure=measure,
-            progress=progress,
-        )
+        began = time.monotonic()
+        with preparing(progress) as told:
+            return summarise(
+                self.prepare(select, store=out, progress=told),
+                out,
+                unsupported=int((self.table["status"] != "ready").sum()),
+                select=select,
+                workers=workers,
+                tile_bytes=tile_bytes,
+                measure=measure,
+                progress=told,
+                began=began,
+            )
 
     @property
     def stacks(self) -> tuple[xr.Dataset, ...]:
@@ -357,12 +374,8 @@ class Proposal:
         """
         from mirage_dask.lazy import exposure_dataset
 
-        names = self._selected(which)
-        if len(names) > 1:
-            raise InputError(
-                f"The selection {which!r} holds {len(names)} exposures; name one, or use `stacks`."
-            )
-        return exposure_dataset(self.prepare(names), names[0], **replaced)
+        name = select_exposure(self.table, which, argument="which=")
+        return exposure_dataset(self.prepare(name), name, **replaced)
 
     def simulate(
         self,
@@ -404,7 +417,7 @@ class Proposal:
         tile_bytes
             Largest tile, bytes of raw data, such as "2MiB" (default 8 MiB, or that of the store): less memory, more files.
         progress
-            True for a display in the notebook or terminal, or a subscriber of run events.
+            True for a display in the notebook or terminal, of preparing and of the run; or a subscriber of run events.
         performance_report
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         """
@@ -413,7 +426,7 @@ class Proposal:
 
         resources = Resources(client, workers, memory, scheduler, threads)
         return run_plan(
-            self.prepare(select, store=out),
+            self.prepare(select, store=out, progress=progress is True),
             out,
             resources=resources,
             select=select,
@@ -423,6 +436,13 @@ class Proposal:
             progress=progress,
             performance_report=performance_report,
         )
+
+    def _repr_html_(self) -> str:
+        rows = self.exposures.to_numpy().tolist()
+        return html_table(repr(self).strip("<>"), SHOWN_COLUMNS, rows)
+
+    def __str__(self) -> str:
+        return f"{self!r}\n{self.exposures.to_string(index=False, max_rows=20)}"
 
     def __repr__(self) -> str:
         ready = int((self.table["status"] == "ready").sum())

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import html_pairs, size
 from mirage_dask.selection import Selection, is_condition, select_exposure
 from mirage_dask.settings import Settings, load_settings
 
@@ -125,6 +126,7 @@ class Simulation:
         select: Selection = None,
         datatype: str = "raw",
         overwrite: bool = False,
+        with_references: bool = False,
         client: Client | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
@@ -144,6 +146,9 @@ class Simulation:
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
         overwrite
             Write existing files again.
+        with_references
+            Put the reference files beside them, in `crds_cache`, so that the directory can be calibrated on any machine;
+            linked where possible.
         client, workers, memory, scheduler, threads
             Where the files are written, as for `Proposal.simulate`.
 
@@ -153,8 +158,7 @@ class Simulation:
             If an exposure that is named is not simulated yet, one cannot be written, there is none to write, or the
             arguments contradict each other.
         """
-        from mirage_dask.reference.crds.lookup import calibrate_env
-        from mirage_dask.reference.sources import cache_of
+        from mirage_dask.run.calibration import calibration_environment
         from mirage_dask.run.executors.resources import Resources
         from mirage_dask.run.export import export_store
 
@@ -165,14 +169,14 @@ class Simulation:
             chosen = list(table.loc[table["status"] == "done", "name"])
             if not chosen:
                 raise InputError(f"{self.url} contains no complete exposure; run mirage-dask simulate first.")
-        cache = cache_of(self.store.plan.info["provenance"]["references"])
+        plan = self.store.plan
         report = export_store(
             self.store,
             directory,
             select=chosen,
             datatype=datatype,
             overwrite=overwrite,
-            calibrate_env=lambda: calibrate_env(cache),
+            calibrate_env=lambda: calibration_environment(plan, directory, with_references=with_references),
             resources=resources,
         )
         problems = [problem for _, problem in report.failed]
@@ -184,6 +188,17 @@ class Simulation:
         if problems:
             raise InputError(dict.fromkeys(problems))
         return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
+
+    def _repr_html_(self) -> str:
+        table = self.table
+        counts = table["status"].value_counts()
+        pairs = [
+            ("exposures", f"{len(table):,}: {', '.join(f'{n:,} {status}' for status, n in counts.items())}"),
+            ("tiles", f"{table['tiles_done'].sum():,} of {table['tiles'].sum():,}"),
+            ("raw", size(float(table["raw_bytes"].sum()))),
+            ("stored", size(float(table["stored_bytes"].sum()))),
+        ]
+        return html_pairs(f"Simulation {self.url}", pairs)
 
     def __repr__(self) -> str:
         counts = self.table["status"].value_counts()

@@ -25,7 +25,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"cli", "compat"},
         {"proposal"},
         {"simulation"},
-        {"plot"},
+        {"plot", "cache"},
         {"planning", "run"},
         {"xarray_engine"},
         {"lazy"},
@@ -46,7 +46,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"spec"},
         {"variables", "compiled"},
         {"untrusted"},
-        {"io", "selection"},
+        {"io", "selection", "formatting"},
         {"errors"},
     ],
     "mirage_dask.reference": [

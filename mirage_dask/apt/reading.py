@@ -44,6 +44,16 @@ BASE = "BASE"
 """Type of pseudo rows in reports of old versions: guide-star bases, not exposures."""
 
 
+OTHER_FILES = {
+    ".yaml": "a YAML file: settings are named beside the proposal (settings=, --settings)",
+    ".yml": "a YAML file: settings are named beside the proposal (settings=, --settings)",
+    ".pointing": "a pointing report: name the .xml file that belongs to it",
+    ".cat": "a catalog: catalogs are named in the settings",
+    ".zarr": "a store: open it with open_simulation, or with the commands status, show, export, verify",
+}
+"""What people give in place of a proposal, by suffix."""
+
+
 def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> ProposalFile:
     """Read a proposal exported from APT.
 
@@ -62,6 +72,10 @@ def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> Pr
         or readout pattern. All problems of both files are collected.
     """
     path = Path(path)
+    if what := OTHER_FILES.get(path.suffix.lower()):
+        raise InputError(
+            f"{path}: this is not a proposal but {what}; a proposal is an .aptx, .xml or .json file."
+        )
     return _read_records(path) if is_records(path) else _read_xml_and_pointing(path, pointing)
 
 

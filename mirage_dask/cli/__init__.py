@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mirage_dask.cli import demo, proposals, reference, settings, show, stores
+from mirage_dask.cli import cache, demo, proposals, reference, settings, show, stores
 from mirage_dask.cli.arguments import Parser, description
 from mirage_dask.cli.console import print_errors, print_line
 from mirage_dask.errors import InputError, MirageDaskError
@@ -34,7 +34,7 @@ look at the result, and export it as FITS for the JWST pipeline
   mirage-dask show my.zarr --what mosaic
   mirage-dask export my.zarr uncal/ --select "detector == 'NRCB5'"
 
-exit codes: 0 done, 1 some exposures failed, 2 bad input or usage
+exit codes: 0 done, 1 some exposures failed, 2 bad input or usage, 130 interrupted
 """
 
 
@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="store_true", help="print the version and stop")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
-    for module in (proposals, settings, stores, show, reference, demo):
+    for module in (proposals, settings, stores, show, reference, cache, demo):
         module.add(commands)
     return top
 
@@ -86,6 +86,10 @@ def _explain(error: Exception) -> int:
         print_errors(*error.problems)
     elif isinstance(error, MirageDaskError):
         print_errors(str(error))
+    elif isinstance(error, MemoryError):
+        print_errors(
+            "The memory of this machine is not sufficient; use smaller tiles (--tile-bytes) or fewer workers."
+        )
     elif isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         print_errors(f"{where}{error.strerror or error}")

@@ -86,12 +86,14 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
     parser.add_argument(
         "proposal",
         metavar="PROPOSAL",
+        type=local_place,
         help=".aptx or .xml with its pointing report beside it (my.pointing; in APT: File > Export... > pointing file), "
         "or records.json",
     )
     parser.add_argument(
         "--pointing",
         metavar="FILE",
+        type=local_place,
         help="the pointing report, if it does not lie beside the proposal under its name",
     )
     parser.add_argument(
@@ -107,7 +109,10 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
     )
     if settings:
         parser.add_argument(
-            "--settings", metavar="FILE", help="YAML file with catalogs, background, roll angle, …"
+            "--settings",
+            metavar="FILE",
+            type=local_place,
+            help="YAML file with catalogs, background, roll angle, …",
         )
 
 
@@ -201,9 +206,25 @@ def check_scheduler(address: str | None) -> None:
         ) from None
 
 
+def place(text: str) -> str:
+    """Parse a path or a URL."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("it is empty; name a file, a folder or a URL")
+    if any(ord(letter) < 32 or "\ud800" <= letter <= "\udfff" for letter in text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a valid name of a file")
+    return text
+
+
+def local_place(text: str) -> str:
+    """Parse a path of this machine."""
+    if re.match(r"[\w+]+://", place(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is a URL; name a place on this machine")
+    return text
+
+
 def count(text: str) -> int:
     """Parse a positive whole number."""
-    value = int(text) if text.isdigit() else 0
+    value = int(text) if text.isdecimal() and text.isascii() and len(text) < 10 else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
     return value

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirage_dask.formatting import size
 from mirage_dask.io.progress import Progress
 
 if TYPE_CHECKING:
@@ -161,20 +162,3 @@ def _log_lines(console: Console, seconds: float = 5.0, form: Callable[[int], str
             console.print(f"{what} ({form(done)} of {form(count)})")
 
     return show
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people: 41.9 MB (powers of 1000, as disks are sold)."""
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if abs(count) < 1000 or unit == "TB":
-            return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
-        count /= 1000
-    raise AssertionError
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: '3.2 s', '4 min 05 s', '2 h 10 min'."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"

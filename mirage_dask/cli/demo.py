@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mirage_dask.cli.arguments import add_command
-from mirage_dask.cli.console import duration, print_line, print_note, progress_bar, size
+from mirage_dask.cli.arguments import add_command, count, local_place
+from mirage_dask.cli.console import print_line, print_note
+from mirage_dask.formatting import duration, size
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,10 +32,15 @@ def add(commands: Any) -> None:
         run_demo,
     )
     parser.add_argument(
-        "directory", metavar="DIR", nargs="?", default="mirage-dask-demo", help="default: %(default)s"
+        "directory",
+        metavar="DIR",
+        type=local_place,
+        nargs="?",
+        default="mirage-dask-demo",
+        help="default: %(default)s",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=int, help="worker processes (default: threads of this one)"
+        "--workers", metavar="N", type=count, help="worker processes (default: threads of this one)"
     )
 
 
@@ -55,8 +61,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     print_note(f"   {len(table)} detector exposures of {table['observation'].nunique()} observations")
 
     print_note("[bold]2. the plan[/] (the first time, reference files are built: about a minute)")
-    with progress_bar() as progress:
-        plan = proposal.plan(progress=progress)
+    plan = proposal.plan()
     print_note(f"   {size(plan.raw_bytes)} raw, {size(plan.memory)} of memory per worker")
 
     print_note("[bold]3. the simulation[/]")

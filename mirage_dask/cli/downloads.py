@@ -6,17 +6,16 @@ import argparse
 import time
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_json, count
+from mirage_dask.cli.arguments import add_command, add_json, count, local_place
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_json,
     print_line,
     print_note,
     print_table,
     progress_bytes,
-    size,
 )
+from mirage_dask.formatting import duration, size
 
 
 def add(actions: Any) -> None:
@@ -36,7 +35,7 @@ def add(actions: Any) -> None:
         """,
         download,
     )
-    parser.add_argument("path", metavar="PATH", help="directory that gets mirage_data")
+    parser.add_argument("path", metavar="PATH", type=local_place, help="directory that gets mirage_data")
     parser.add_argument(
         "--instrument",
         metavar="NAMES",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli.arguments import (
@@ -15,38 +14,25 @@ from mirage_dask.cli.arguments import (
     add_select,
     add_tile_bytes,
     count,
+    local_place,
     open_given,
+    place,
     resources_of,
 )
 from mirage_dask.cli.console import (
-    duration,
     print_failure,
     print_json,
     print_line,
     print_note,
     print_pairs,
     print_table,
-    progress_bar,
-    size,
 )
+from mirage_dask.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mirage_dask.run.summary import PlanSummary
 
-SHOWN_COLUMNS = (
-    "name",
-    "mode",
-    "aperture",
-    "filter",
-    "pupil",
-    "readpatt",
-    "ngroup",
-    "nint",
-    "target",
-    "status",
-)
 NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
 
@@ -71,8 +57,10 @@ def add(commands: Any) -> None:
     add_proposal(table)
     add_select(table)
     table.add_argument("--rows", action="store_true", help="a line for every detector exposure")
-    table.add_argument("--csv", metavar="FILE", help="write all columns as CSV ('-' for stdout)")
-    table.add_argument("--parquet", metavar="FILE", help="write all columns as Parquet")
+    table.add_argument(
+        "--csv", metavar="FILE", type=local_place, help="write all columns as CSV ('-' for stdout)"
+    )
+    table.add_argument("--parquet", metavar="FILE", type=local_place, help="write all columns as Parquet")
     add_json(table)
 
     plan = add_command(
@@ -90,7 +78,9 @@ def add(commands: Any) -> None:
         show_plan,
     )
     add_proposal(plan)
-    plan.add_argument("--out", metavar="STORE.zarr", help="the store to be written, which may exist")
+    plan.add_argument(
+        "--out", metavar="STORE.zarr", type=place, help="the store to be written, which may exist"
+    )
     add_select(plan)
     add_tile_bytes(plan)
     plan.add_argument(
@@ -120,7 +110,7 @@ def add(commands: Any) -> None:
     )
     add_proposal(simulate)
     simulate.add_argument(
-        "--out", metavar="STORE.zarr", required=True, help="the store: a folder or an fsspec URL"
+        "--out", metavar="STORE.zarr", type=place, required=True, help="the store: a folder or an fsspec URL"
     )
     add_select(simulate)
     add_tile_bytes(simulate)
@@ -138,6 +128,7 @@ def add(commands: Any) -> None:
     )
     simulate.add_argument(
         "--performance-report",
+        type=local_place,
         metavar="FILE.html",
         help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
     )
@@ -148,6 +139,8 @@ def add(commands: Any) -> None:
 
 def list_exposures(arguments: argparse.Namespace) -> int:
     """Print the exposure table, or write it to files."""
+    if arguments.json and arguments.csv == "-":
+        raise InputError("--json and --csv - both write to stdout; give one of them, or a file to --csv.")
     proposal = open_given(arguments)
     table = selected(proposal.table, arguments.select)
     if arguments.parquet:
@@ -162,6 +155,8 @@ def list_exposures(arguments: argparse.Namespace) -> int:
         print_json(table)
     elif not (arguments.csv or arguments.parquet):
         if arguments.rows or not sys.stdout.isatty():
+            from mirage_dask.proposal import SHOWN_COLUMNS
+
             print_table(
                 SHOWN_COLUMNS, table[list(SHOWN_COLUMNS)].itertuples(index=False, name=None), right=NUMBERS
             )
@@ -240,53 +235,18 @@ def show_plan(arguments: argparse.Namespace) -> int:
     """Print the plan of a proposal."""
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
-    with progress_bar() as progress:
-        plan = proposal.plan(
-            arguments.out,
-            select=arguments.select,
-            workers=arguments.workers,
-            tile_bytes=arguments.tile_bytes,
-            measure=not arguments.no_measure,
-            progress=progress,
-        )
+    plan = proposal.plan(
+        arguments.out,
+        select=arguments.select,
+        workers=arguments.workers,
+        tile_bytes=arguments.tile_bytes,
+        measure=not arguments.no_measure,
+    )
     if arguments.json:
         print_json(plan)
     else:
-        print_pairs(summary(plan))
+        print_pairs(plan.lines)
     return 0
-
-
-def summary(plan: PlanSummary) -> list[tuple[str, str]]:
-    """Return the lines of a plan for people."""
-    sources: dict[str, list[str]] = {}
-    for kind, source in plan.references.items():
-        sources.setdefault(source, []).append(kind)
-    references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
-    left_out = f", {plan.unsupported:,} more cannot be simulated" if plan.unsupported else ""
-    parts = f", in {plan.submissions:,} submissions" if plan.submissions > 1 else ""
-    left = f", {plan.tiles_left:,} to simulate" if plan.tiles_left != plan.tiles else ""
-    free = "" if plan.free_bytes is None else f"; {size(plan.free_bytes)} free"
-    how = (
-        f"measured on {plan.measured_tiles} tile{'s' if plan.measured_tiles > 1 else ''} here"
-        if plan.measured_tiles
-        else "not measured on this machine"
-    )
-    many = "s" if plan.workers > 1 else ""
-    return [
-        ("exposures", f"{plan.exposures:,}{left_out}"),
-        *([("store", "\n".join(plan.changes))] if plan.changes else []),
-        ("tiles", f"{plan.tiles:,} of at most {size(plan.tile_bytes)}{left}"),
-        ("tasks", f"{plan.tasks:,}, a graph of {size(plan.graph_bytes)}{parts}"),
-        ("raw data", f"{size(plan.raw_bytes)}, about {size(plan.stored_bytes)} in the store{free}"),
-        (
-            "memory",
-            f"at most {size(plan.memory)} in a process of one thread, {size(plan.thread_memory)} for each further thread",
-        ),
-        ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
-        ("time", f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each"),
-        ("references", "\n".join(references)),
-        ("plan", plan.url),
-    ]
 
 
 def run_simulation(arguments: argparse.Namespace) -> int:
@@ -296,8 +256,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     resources = resources_of(arguments)  # before the plan, which may take minutes
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
-    with progress_bar() as progress:
-        plan = proposal.prepare(arguments.select, store=arguments.out, progress=progress)
+    plan = proposal.prepare(arguments.select, store=arguments.out, progress=not arguments.quiet)
     report = run_plan(
         plan,
         arguments.out,

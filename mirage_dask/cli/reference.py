@@ -15,10 +15,10 @@ from mirage_dask.cli.arguments import (
     add_proposal,
     add_select,
     description,
+    local_place,
     open_given,
 )
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_json,
     print_line,
@@ -28,6 +28,7 @@ from mirage_dask.cli.console import (
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import duration
 from mirage_dask.io.progress import Progress
 
 if TYPE_CHECKING:
@@ -75,9 +76,13 @@ def _add_build(actions: Any) -> None:
         """,
         build,
     )
-    parser.add_argument("proposal", metavar="PROPOSAL", nargs="?", help="build what this proposal needs")
-    parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
-    parser.add_argument("--settings", metavar="FILE", help="its settings: which cosmic rays")
+    parser.add_argument(
+        "proposal", metavar="PROPOSAL", type=local_place, nargs="?", help="build what this proposal needs"
+    )
+    parser.add_argument("--pointing", metavar="FILE", type=local_place, help="pointing report of an .xml")
+    parser.add_argument(
+        "--settings", metavar="FILE", type=local_place, help="its settings: which cosmic rays"
+    )
     parser.add_argument("--detectors", metavar="NAME", nargs="+", help="such as NRCB1 NRCB5 NIS GUIDER1")
     parser.add_argument("--filters", metavar="NAME", nargs="+", help="such as F150W F164N; FGS has none")
 

@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_proposal, add_select, description, open_given
+from mirage_dask.cli.arguments import (
+    add_command,
+    add_proposal,
+    add_select,
+    description,
+    local_place,
+    open_given,
+)
 from mirage_dask.cli.console import print_json, print_line, print_note, progress_bar
 from mirage_dask.cli.proposals import print_notes, selected
 from mirage_dask.detector.effects import EFFECTS
@@ -39,7 +46,7 @@ def add(commands: Any) -> None:
         new_settings,
     )
     add_proposal(new, settings=False)
-    new.add_argument("--out", metavar="FILE", help="write here instead of to stdout")
+    new.add_argument("--out", metavar="FILE", type=local_place, help="write here instead of to stdout")
 
     check = add_command(
         parts,
@@ -53,7 +60,7 @@ def add(commands: Any) -> None:
         check_settings,
     )
     add_proposal(check, settings=False)
-    check.add_argument("settings", metavar="FILE", help="the settings file")
+    check.add_argument("settings", metavar="FILE", type=local_place, help="the settings file")
 
     schema = add_command(
         parts,
@@ -82,7 +89,13 @@ def add(commands: Any) -> None:
     )
     add_proposal(files)
     add_select(files)
-    files.add_argument("--out", metavar="DIR", required=True, help="the folder; created if it does not exist")
+    files.add_argument(
+        "--out",
+        metavar="DIR",
+        type=local_place,
+        required=True,
+        help="the folder; created if it does not exist",
+    )
     files.add_argument(
         "--datatype", metavar="TYPE", default="linear, raw", help="Output:datatype (default: 'linear, raw')"
     )

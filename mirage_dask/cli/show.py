@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_select, open_given
+from mirage_dask.cli.arguments import add_command, add_select, local_place, open_given, place
 from mirage_dask.cli.console import print_line, print_note
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, nearest
@@ -31,17 +31,23 @@ def add(commands: Any) -> None:
         """,
         draw,
     )
-    parser.add_argument("source", metavar="PROPOSAL|STORE.zarr", help="what to draw")
+    parser.add_argument("source", metavar="PROPOSAL|STORE.zarr", type=place, help="what to draw")
     parser.add_argument(
         "exposure", metavar="EXPOSURE", nargs="?", help="name of an exposure (for scene and exposure)"
     )
     parser.add_argument(
-        "--png", metavar="FILE", help="the picture; .pdf and .svg work too (default: named after it)"
+        "--png",
+        metavar="FILE",
+        type=local_place,
+        help="the picture; .pdf and .svg work too (default: named after it)",
     )
     parser.add_argument("--what", choices=PICTURES, help="default: exposure if one is named, else footprint")
-    parser.add_argument("--pointing", metavar="FILE", help="pointing report of an .xml")
+    parser.add_argument("--pointing", metavar="FILE", type=local_place, help="pointing report of an .xml")
     parser.add_argument(
-        "--settings", metavar="FILE", help="YAML file with catalogs, background, roll angle, …"
+        "--settings",
+        metavar="FILE",
+        type=local_place,
+        help="YAML file with catalogs, background, roll angle, …",
     )
     add_select(parser)
 

@@ -6,9 +6,17 @@ import argparse
 import os
 from typing import Any
 
-from mirage_dask.cli.arguments import add_command, add_json, add_resources, add_select, count, resources_of
+from mirage_dask.cli.arguments import (
+    add_command,
+    add_json,
+    add_resources,
+    add_select,
+    count,
+    local_place,
+    place,
+    resources_of,
+)
 from mirage_dask.cli.console import (
-    duration,
     print_errors,
     print_failure,
     print_json,
@@ -18,10 +26,10 @@ from mirage_dask.cli.console import (
     print_table,
     progress_bar,
     progress_bytes,
-    size,
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import duration, size
 
 
 def add(commands: Any) -> None:
@@ -40,7 +48,7 @@ def add(commands: Any) -> None:
         """,
         show_status,
     )
-    status.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
+    status.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
     status.add_argument("--retry-failed", action="store_true", help="simulate again what failed")
     status.add_argument("--traceback", action="store_true", help="show the traceback of each failed exposure")
     add_resources(status)
@@ -60,7 +68,7 @@ def add(commands: Any) -> None:
         """,
         verify_tiles,
     )
-    verify.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
+    verify.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
     verify.add_argument(
         "--sample", metavar="N", type=count, help="at most N tiles, spread evenly (default: all)"
     )
@@ -78,13 +86,19 @@ def add(commands: Any) -> None:
         "made from the same specs, are kept: the same command finishes an export that was stopped.",
         """
         mirage-dask export my.zarr uncal/ --workers 4
+        mirage-dask export my.zarr uncal/ --with-references
         mirage-dask export my.zarr uncal/ --select "filter == 'F444W'"
         set -a; source uncal/calibrate.env; strun calwebb_detector1 uncal/jw…_uncal.fits
         """,
         export_files,
     )
-    export.add_argument("store", metavar="STORE.zarr", help="a folder or an fsspec URL")
-    export.add_argument("directory", metavar="DIR", help="folder for the files; created if it does not exist")
+    export.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
+    export.add_argument(
+        "directory",
+        metavar="DIR",
+        type=local_place,
+        help="folder for the files; created if it does not exist",
+    )
     add_select(export)
     export.add_argument(
         "--datatype",
@@ -92,6 +106,11 @@ def add(commands: Any) -> None:
         default="raw",
         help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
         "non-linearity), or both",
+    )
+    export.add_argument(
+        "--with-references",
+        action="store_true",
+        help="put the reference files beside the exposures: the folder can then be calibrated on any machine",
     )
     export.add_argument("--overwrite", action="store_true", help="write files again that exist and are valid")
     add_resources(export)
@@ -192,8 +211,7 @@ MOST_NAMES = 5
 
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
-    from mirage_dask.reference.crds.lookup import calibrate_env
-    from mirage_dask.reference.sources import cache_of
+    from mirage_dask.run.calibration import calibration_environment
     from mirage_dask.run.export import export_store
     from mirage_dask.store.simulation import SimulationStore
 
@@ -208,7 +226,9 @@ def export_files(arguments: argparse.Namespace) -> int:
             select=chosen,
             datatype=arguments.datatype,
             overwrite=arguments.overwrite,
-            calibrate_env=lambda: calibrate_env(cache_of(store.plan.info["provenance"]["references"])),
+            calibrate_env=lambda: calibration_environment(
+                store.plan, arguments.directory, with_references=arguments.with_references
+            ),
             resources=resources,
             progress=progress,
         )

@@ -10,7 +10,7 @@ finds it; packs are shared between plans; a run links (or copies) all of it into
 
 from mirage_dask.planning.keys import SOURCES, plan_key, row_keys, stale_names
 from mirage_dask.planning.making import check_catalogs, make_plan
-from mirage_dask.planning.settings_columns import add_settings, launch_notes, refuse_catalogs
+from mirage_dask.planning.settings_columns import add_settings, launch_notes, refuse_catalogs, roll_notes
 
 __all__ = [
     "SOURCES",
@@ -20,6 +20,7 @@ __all__ = [
     "make_plan",
     "plan_key",
     "refuse_catalogs",
+    "roll_notes",
     "row_keys",
     "stale_names",
 ]

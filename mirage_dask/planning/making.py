@@ -15,9 +15,11 @@ from typing import Any
 
 import pandas as pd
 
+from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
+from mirage_dask.io.cache_use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.keys import plan_key, row_keys
@@ -90,8 +92,11 @@ def make_plan(
         _LOG.warning("%s", note)
     keys = row_keys(chosen)
     url = str(cache_directory() / "plans" / plan_key(table, settings, keys))
+    mark_used(cache_directory() / "kernels" / source_digest(*KERNELS))
     with suppress(StoreError):  # not planned yet, or not to its end
-        return load_plan(url)
+        found = load_plan(url)
+        mark_used(f"{url}/plan.json")
+        return found
     sources = _save_sources(chosen, f"{url}/sources")
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable
+from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
 from mirage_dask.apt.table import as_table
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import numbers
 from mirage_dask.instruments import instruments
+from mirage_dask.pointing import roll_warning
 from mirage_dask.reference.sources import CRDS
 from mirage_dask.scene import SOURCE_TABLES
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
@@ -80,4 +84,28 @@ def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     return (
         f"{len(early)} exposures start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
         f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
+    )
+
+
+def roll_notes(table: pd.DataFrame) -> tuple[str, ...]:
+    """Return a note on each date and roll that JWST does not allow; observations of one target and day share one.
+
+    Parameters
+    ----------
+    table
+        Exposure table.
+    """
+    firsts = table[table["ra_ref"].notna()].drop_duplicates("observation")
+    columns = ["observation", "target_ra", "target_dec", "ra_pointing", "dec_pointing", "start_time", "pa_v3"]
+    found: dict[tuple[Any, ...], tuple[str, list[int]]] = {}
+    for number, target_ra, target_dec, ra, dec, start, roll in firsts[columns].itertuples(
+        index=False, name=None
+    ):
+        place = (target_ra, target_dec) if math.isfinite(target_ra + target_dec) else (ra, dec)
+        when = datetime.fromisoformat(start)
+        if warning := roll_warning(place[0], place[1], when, roll):
+            found.setdefault((*place, when.date(), roll), (warning, []))[1].append(number)
+    return tuple(
+        f"observation{'s' if len(which) > 1 else ''} {numbers(which)}: {warning}"
+        for warning, which in found.values()
     )

@@ -29,6 +29,7 @@ offset of a detector from the boresight V1 (up to 0.2 degrees); keep-out zones o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -146,6 +147,32 @@ def next_observable(
     after = np.flatnonzero(~good[first:])
     last = first + int(after[0]) - 1 if len(after) else _YEAR - 1
     return when + timedelta(days=first), when + timedelta(days=last)
+
+
+def possible_pointing(places: Sequence[tuple[float, float]], when: datetime) -> tuple[datetime, float] | None:
+    """Return a day and a PA_V3 at which JWST can observe all of some positions: the middle of the first such period.
+
+    Parameters
+    ----------
+    places
+        Right ascension and declination of each, ICRS degrees.
+    when
+        First day of the search; UTC if it has no time zone.
+
+    Returns
+    -------
+    (datetime, float), or None
+        The day, and the PA_V3 in degrees, to a tenth; None if there is none within 366 days.
+    """
+    limits = [_limits(ra, dec, _days(when) + np.arange(_YEAR)) for ra, dec in places]
+    roll = np.round(limits[0][1], 1) % 360.0
+    good = np.all([_allows(*limit, roll, 0.0) for limit in limits], axis=0)
+    if not good.any():
+        return None
+    first = int(np.argmax(good))
+    after = np.flatnonzero(~good[first:])
+    middle = first + ((int(after[0]) if len(after) else _YEAR - first) - 1) // 2
+    return when + timedelta(days=middle), float(roll[middle])
 
 
 def date_warning(ra: float, dec: float, when: datetime) -> str:

@@ -12,8 +12,10 @@ from typing import Any
 
 from mirage_dask.instruments import cosmic_ray_library, get_detector
 from mirage_dask.instruments.orientation import Span
+from mirage_dask.io.cache_use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
+from mirage_dask.reference.builtin.locations import builtin_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
 from mirage_dask.reference.files.reading import file_digest
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
@@ -94,6 +96,7 @@ def prepare_references(
     memo: dict[Any, Any] = {}
     # Packs are made once on a machine and linked into plans, so that planning again needs no computing time or space.
     home = str(cache_directory() / "packs")
+    mark_used(builtin_directory())
     for done, ((_, group), row, answer) in enumerate(zip(members, firsts, answers, strict=True)):
         selection = " ".join((*row.optics, row.subarray, row.readpatt))
         if progress is not None:
@@ -101,8 +104,10 @@ def prepare_references(
         found = answer | {kind: file for kind, file in own_files(row).items() if file is not None}
         files, used = _files(row, found, _libraries(row, cosmic_ray_libraries), sources)
         pack = build_pack(files, row.detector, home, memo=memo)
+        mark_used(f"{home}/packs/{pack}.json")
         if (box := _box(row)) is not None:
             pack = cut_pack(home, pack, *box)
+            mark_used(f"{home}/packs/{pack}.json")
         copy_pack(home, pack, destination_url)
         packs |= {member.name: pack for member in group}
         provenance += _provenance(selection, used, pack, memo)

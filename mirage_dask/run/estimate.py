@@ -53,6 +53,12 @@ PIXEL_BYTES = 240
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
 
+START_SECONDS = 5.0
+"""CPU seconds until a process has imported what it needs and is known to its scheduler."""
+
+LOAD_SECONDS = 4.0
+"""CPU seconds until kernels are loaded from their cache and the first references are open; to compile them takes 50."""
+
 STORED_FRACTIONS = {1: 0.83, 2: 0.56, 5: 0.44, 10: 0.42}
 """Stored bytes per raw byte by the number of groups (see `store.layout`); the number below counts for those between."""
 
@@ -101,6 +107,8 @@ class Measured:
     """CPU seconds per pixel and group, computing and encoding."""
     stored_fraction: float
     """Stored bytes per raw byte."""
+    load_seconds: float = 0.0
+    """CPU seconds until kernels were loaded or compiled and the references of the first tile open."""
 
 
 def measure_tiles(
@@ -125,15 +133,17 @@ def measure_tiles(
     chosen = list(range(len(plan)) if rows is None else rows)
     began = time.monotonic()
     samples = stored = count = 0
-    seconds = 0.0
+    seconds = load = 0.0
     for row in dict.fromkeys(chosen[int(k)] for k in np.linspace(0, len(chosen) - 1, min(most, len(chosen)))):
         if count and time.monotonic() - began > patience:
             break
         grid = plan.grid(row)
         try:
             # Another tile first: kernels are compiled and references opened once per process, not once per tile.
+            first = time.process_time()
             virtual.simulate(plan, row, next(grid.parts(0)), "raw")
             start = time.process_time()
+            load = max(load, start - first)
             values = virtual.simulate(plan, row, next(grid.parts(grid.count // 2)), "raw")
             stored += len(encode_tile(grid, values))
         except Exception:
@@ -143,7 +153,17 @@ def measure_tiles(
         count += 1
         if count == 1:
             began = time.monotonic()
-    return Measured(count, seconds / samples, stored / (2 * samples)) if count else None
+    if not count:
+        return None
+    return Measured(count, seconds / samples, stored / (2 * samples), max(load - seconds / count, 0.0))
+
+
+def start_seconds(measured: Measured | None) -> float:
+    """Return the seconds from the start of a process to its first tile: imports, kernels, references.
+
+    Kernels that this process has already loaded or compiled take `LOAD_SECONDS` in a new one, which finds them in the cache.
+    """
+    return START_SECONDS + max(LOAD_SECONDS, 0.0 if measured is None else measured.load_seconds)
 
 
 def estimate_run(

@@ -14,18 +14,20 @@ from mirage_dask.run.display.events import (
     ExposureDone,
     RunFinished,
     RunStarted,
+    StepStarted,
     Subscriber,
     TileDone,
     TileFailed,
 )
+from mirage_dask.run.display.preparing import preparing
 from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
 from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.memory import memory_watched
 from mirage_dask.run.executors.performance import check_report, performance_reported
-from mirage_dask.run.executors.resources import DEFAULT, Resources
+from mirage_dask.run.executors.resources import DEFAULT, Resources, starting
 from mirage_dask.run.report import RunError, RunReport
-from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges
+from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges, tiles_at_once
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.selection import Selection
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
@@ -103,7 +105,9 @@ def run_plan(
     loaded = extended(loaded, root)
     rows = sorted(loaded.row(name) for name in names)
     with ExitStack() as stack:
-        executor = stack.enter_context(open_executor(resources))
+        with preparing(progress is True) as told:
+            told(starting(resources), 0, 0)
+            executor = stack.enter_context(open_executor(resources))
         check_report(executor.client, performance_report)
         comparison, finished = compare(loaded, root, rows)
         if comparison.differs and not update:
@@ -165,16 +169,26 @@ class _RunRecorder:
         """Execute the missing tiles and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
         skipped = sum(count == 0 for count in self.missing.values())
+        ranges, per_block = missing_tile_ranges(plan, self.rows, self.done, threads=executor.threads)
         in_store = sum(self._bytes(row, tile) for row in self.rows for tile in self.done[row])
         self.dispatch(
             RunStarted(
-                self.store.url, len(self.rows), skipped, estimate.raw_bytes, in_store, estimate, comparison
+                self.store.url,
+                len(self.rows),
+                skipped,
+                estimate.raw_bytes,
+                in_store,
+                estimate,
+                comparison,
+                threads=executor.threads,
+                tiles_at_once=tiles_at_once(ranges, per_block, executor.threads),
             )
         )
-        ranges, per_block = missing_tile_ranges(plan, self.rows, self.done, threads=executor.threads)
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(ranges):
+                self.dispatch(StepStarted("loading kernels and references"))
+                executor.tiles_begin = lambda: self.dispatch(StepStarted(""))
                 with memory_watched(executor.memory_used, self.dispatch):
                     executor.execute(ranges, per_block, handle, self.record)
         except BaseException:

@@ -37,7 +37,7 @@ from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.first_frames import first_frames
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
-from mirage_dask.selection import Selection
+from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
@@ -278,7 +278,7 @@ def export_store(
         raise InputError(
             f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
         )
-    rows, unplanned = store.plan.planned(select)
+    rows, unprepared = _selected(store.plan, select)
     with files.store_errors(target):
         os.makedirs(target, exist_ok=True)
     remove_abandoned(target)
@@ -318,8 +318,19 @@ def export_store(
         recorder.give_up(str(stop))
     finally:
         remove_abandoned(target)
-    left = (*(store.plan.names[row] for row in sorted(unsimulated)), *unplanned)
+    left = (*(store.plan.names[row] for row in sorted(unsimulated)), *unprepared)
     return replace(recorder.report(time.monotonic() - began), not_simulated=left)
+
+
+def _selected(plan: Plan, select: Selection) -> tuple[list[int], list[str]]:
+    """Return the rows of the selected exposures, and the names of those that no run of the store has asked for yet."""
+    table = plan.table.iloc[select_rows(plan.table, select)]
+    ready = table["status"] == "ready" if "status" in table else np.zeros(len(table), bool)
+    later = list(table["name"][ready & ~table["name"].isin(plan.names)])
+    if later and is_condition(plan.table, select):
+        return [plan.row(name) for name in plan.names if name in set(table["name"])], later
+    named = [name for name in table["name"] if name not in set(later)]
+    return plan.select(named if later else select) if named else [], later
 
 
 def _not_simulated(store: SimulationStore, rows: list[int]) -> set[int]:

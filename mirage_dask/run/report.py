@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirage_dask.errors import MirageDaskError
+from mirage_dask.formatting import duration, html_pairs, size
 from mirage_dask.store.status import Failure
+
+MOST_FAILURES = 10
+"""Failed exposures that a notebook shows."""
 
 
 class RunError(MirageDaskError):
@@ -43,6 +47,19 @@ class RunReport:
     def ok(self) -> bool:
         """Whether every selected exposure is complete."""
         return self.done == self.exposures
+
+    def _repr_html_(self) -> str:
+        reasons = {failure.exposure: failure.error for failure in reversed(self.failures)}
+        pairs = [
+            ("exposures", f"{self.done:,} of {self.exposures:,} complete, {self.skipped:,} before this run"),
+            ("tiles", f"{self.tiles:,}, {size(self.raw_bytes)} raw, {size(self.stored_bytes)} stored"),
+            ("time", duration(self.seconds)),
+            *((f"failed: {name}", reasons[name]) for name in self.failed[:MOST_FAILURES]),
+        ]
+        more = len(self.failed) - MOST_FAILURES
+        return html_pairs(
+            f"Run into {self.store_url}", [*pairs, *([("", f"and {more} more")] if more > 0 else [])]
+        )
 
     def __str__(self) -> str:
         ratio = f", stored at {self.raw_bytes / self.stored_bytes:.2f}:1" if self.stored_bytes else ""

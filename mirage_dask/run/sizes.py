@@ -24,7 +24,7 @@ def parse_size(value: str | int, name: str) -> int:
     """
     try:
         size = int(parse_bytes(value))
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         size = 0
     if size < 1:
         raise InputError(f"{name} must be a size such as '2MiB' or a number of bytes, not {value!r}.")

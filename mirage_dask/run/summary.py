@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import textwrap
 import time
 from dataclasses import dataclass
 
+from mirage_dask.formatting import duration, html_pairs, size
 from mirage_dask.io.progress import Progress
-from mirage_dask.run.estimate import estimate_run, measure_tiles
+from mirage_dask.run.estimate import estimate_run, measure_tiles, start_seconds
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
@@ -50,19 +52,64 @@ class PlanSummary:
     thread_memory: int
     """Part of it that each further thread adds."""
     cpu_seconds: float
-    """For the tiles left, on this machine if `measured_tiles` is not 0."""
+    """For the tiles left and for the start of the workers, on this machine if `measured_tiles` is not 0."""
     measured_tiles: int
     """Number of tiles that were computed to measure the cost of one."""
     workers: int
     """Number of workers, of one thread each, for `seconds`."""
+    prepare_seconds: float
+    """What preparing catalogs and references took just now; the run that follows here finds them prepared."""
+    start_seconds: float
+    """Until the first tile of a run: processes start, kernels load or are compiled, references open."""
     seconds: float
-    """Wall time with this number of workers, if each has a core."""
+    """Wall time of a run with this number of workers, if each has a core: the start and the tiles."""
     changes: tuple[str, ...]
     """What a run into the store keeps, what it simulates again, and why."""
     references: dict[str, str]
     """Source of each type of reference data."""
     url: str
     """Place of the plan."""
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values for people."""
+        sources: dict[str, list[str]] = {}
+        for kind, source in self.references.items():
+            sources.setdefault(source, []).append(kind)
+        references = [textwrap.fill(f"{s}: {', '.join(kinds)}", 88) for s, kinds in sorted(sources.items())]
+        left_out = f", {self.unsupported:,} more cannot be simulated" if self.unsupported else ""
+        parts = f", in {self.submissions:,} submissions" if self.submissions > 1 else ""
+        left = f", {self.tiles_left:,} to simulate" if self.tiles_left != self.tiles else ""
+        free = "" if self.free_bytes is None else f"; {size(self.free_bytes)} free"
+        how = (
+            f"measured on {self.measured_tiles} tile{'s' if self.measured_tiles > 1 else ''} here"
+            if self.measured_tiles
+            else "not measured on this machine"
+        )
+        many = "s" if self.workers > 1 else ""
+        return [
+            ("exposures", f"{self.exposures:,}{left_out}"),
+            *([("store", "\n".join(self.changes))] if self.changes else []),
+            ("tiles", f"{self.tiles:,} of at most {size(self.tile_bytes)}{left}"),
+            ("tasks", f"{self.tasks:,}, a graph of {size(self.graph_bytes)}{parts}"),
+            ("raw data", f"{size(self.raw_bytes)}, about {size(self.stored_bytes)} in the store{free}"),
+            (
+                "memory",
+                f"at most {size(self.memory)} in a process of one thread, {size(self.thread_memory)} for each other",
+            ),
+            ("CPU time", f"about {duration(self.cpu_seconds)}, {how}"),
+            (
+                "time",
+                f"about {duration(self.seconds)} with {self.workers:,} worker{many} on a core each, "
+                f"{duration(self.start_seconds)} of it to start",
+            ),
+            ("prepared", f"in {duration(self.prepare_seconds)}, which a run on this machine saves"),
+            ("references", "\n".join(references)),
+            ("plan", self.url),
+        ]
+
+    def _repr_html_(self) -> str:
+        return html_pairs(f"Plan of {self.exposures:,} exposures", self.lines)
 
     def __repr__(self) -> str:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
@@ -84,6 +131,7 @@ def summarise(
     tile_bytes: str | int | None = None,
     measure: bool = True,
     progress: Progress | None = None,
+    began: float | None = None,
 ) -> PlanSummary:
     """Return the size of the run of a plan.
 
@@ -97,6 +145,8 @@ def summarise(
         Rows of the exposure table that cannot be simulated.
     select, workers, tile_bytes, measure, progress
         As for `Proposal.plan`.
+    began
+        Time (`time.monotonic`) at which preparing the plan began; default now.
 
     Raises
     ------
@@ -105,6 +155,7 @@ def summarise(
     StoreError
         If something other than a simulation exists at `out`, or its tiles have another size.
     """
+    prepared = 0.0 if began is None else time.monotonic() - began
     root = None if out is None else StoreRoot.read(out)
     plan = tiled(plan, root, tile_bytes)
     names = [plan.names[row] for row in plan.select(select)]
@@ -127,6 +178,8 @@ def summarise(
         measured=measured,
         store_url=None if root is None else root.url,
     )
+    start = start_seconds(measured) if size.tiles_left else 0.0
+    cpu = size.cpu_seconds + count * start
     statuses = {"ready": len(rows)} if comparison is None else dict(comparison.exposures)
     sources: dict[str, str] = {}
     for use in plan.info["provenance"]["references"]:
@@ -146,10 +199,12 @@ def summarise(
         free_bytes=size.free_bytes,
         memory=size.peak_bytes,
         thread_memory=size.thread_bytes,
-        cpu_seconds=size.cpu_seconds,
+        cpu_seconds=cpu,
         measured_tiles=0 if measured is None else measured.tiles,
         workers=count,
-        seconds=size.cpu_seconds / count,
+        prepare_seconds=prepared,
+        start_seconds=start,
+        seconds=cpu / count,
         changes=() if comparison is None else tuple(comparison.lines),
         references=dict(sorted(sources.items())),
         url=plan.url,

@@ -124,6 +124,12 @@ def missing_tile_ranges(
     return ranges, int(max(target // average, 1))
 
 
+def tiles_at_once(ranges: TileRanges, per_block: int, threads: int) -> int:
+    """Return how many tiles a number of threads computes at a time: all of one task each."""
+    tiles = int((ranges["stop"] - ranges["first"]).sum())
+    return max(min(round(threads * per_block * tiles / max(len(ranges), 1)), tiles), 1)
+
+
 def submissions(ranges: TileRanges, per_block: int) -> list[TileRanges]:
     """Split a run into parts that are submitted one after the other, because a scheduler slows down with too many tasks."""
     most = max(min(MOST_BLOCKS, MOST_TILE_RANGES // per_block), 1) * per_block

@@ -108,13 +108,9 @@ def _mask_of(which: Any) -> Any:
 
 
 def _of_mask(table: pd.DataFrame, mask: Any, argument: str) -> list[int]:
-    if isinstance(mask, pd.Series) and not mask.index.equals(table.index):
-        if not mask.index.isin(table.index).all() or mask.index.has_duplicates:
-            raise InputError(
-                f"{argument.strip()} is a mask of {len(mask):,} rows that are not the rows of the table; make it from "
-                "the table, such as table.detector == 'NRCB5'."
-            )
-        mask = mask.reindex(table.index, fill_value=False)
+    labelled = isinstance(mask, pd.Series) and not mask.index.equals(table.index)
+    if labelled and mask.index.isin(table.index).all() and not mask.index.has_duplicates:
+        mask = mask.reindex(table.index, fill_value=False)  # the mask of a part of the table
     if np.ndim(mask) != 1 or len(mask) != len(table):
         raise InputError(
             f"{argument.strip()} is a mask of shape {np.shape(mask)}; the table has {len(table):,} rows."
@@ -150,7 +146,8 @@ def _items(which: Any, argument: str) -> list[Any]:
     if isinstance(which, tuple) and hasattr(which, "_fields") and hasattr(which, "name"):  # of itertuples
         return [which.name]
     if isinstance(which, Iterable) and not isinstance(which, (str, bytes, Mapping)):
-        return [v for item in which for v in ([item] if isinstance(item, str) else _items(item, argument))]
+        rows = (pd.Series, pd.DataFrame, Mapping, tuple)
+        return [v for item in which for v in (_items(item, argument) if isinstance(item, rows) else [item])]
     return [which]
 
 

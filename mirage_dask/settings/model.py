@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.formatting import html_pairs
 from mirage_dask.settings.catalogs import CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REFERENCES
@@ -178,6 +179,15 @@ class Settings:
                 problems += [p for p in error.problems if p not in problems]
         if problems:
             raise InputError(problems)
+
+    def _repr_html_(self) -> str:
+        names = [key.name for key in KEYS if hasattr(self, key.name)]
+        changed = self.to_dict()
+        pairs = [
+            (name, f"{changed.get(name, getattr(self, name))}{'' if name in changed else ' (default)'}")
+            for name in names
+        ]
+        return html_pairs(f"Settings {self.source}".strip(), pairs)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults as plain values, ready for JSON; `load_settings` takes them back.

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.instruments import detectors_of
+from mirage_dask.pointing import possible_pointing
 from mirage_dask.settings.keys import DEFAULT_SEED
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ background: low
 use_dateobs_for_background: false
 
 # Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
-roll_angle: 0.0
-dates: 2021-10-04
+# {pointing}
+roll_angle: {roll_angle}
+dates: {dates}
 
 # Library SUNMIN, SUNMAX or FLARE, and how many times its rate; or none. One, or one for each observation.
 cosmic_rays: {{library: SUNMAX, scale: 1.0}}
@@ -53,6 +56,9 @@ effects: []
 random_seed: {random_seed}
 """
 
+FIRST_DAY = datetime(2022, 7, 12)
+"""Days are searched from here: the first public observations of JWST."""
+
 
 def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
     """Return the text of a settings file.
@@ -70,6 +76,7 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
     first = int(table["observation"].iloc[0])
     example = "# {point_source: stars.cat, galaxy: galaxies.cat}"
     entries = [f"  {json.dumps(target, ensure_ascii=False)}: {{}}  {example}" for target in targets]
+    pointing, roll_angle, dates = _pointing(table)
     nested = ", ".join(
         f"{i}: {{sw: 0.2, lw: 0.3}}" if len({d.channel for d in detectors_of(i)}) > 1 else f"{i}: 0.4"
         for i in instruments
@@ -81,9 +88,38 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
         effects=_comment("Effects: " + ", ".join(f"{e.name} ({e.what})" for e in EFFECTS)),
         random_seed=DEFAULT_SEED,
         catalogs="\n".join(entries) or "  {}",
+        pointing=pointing,
+        roll_angle=roll_angle,
+        dates=dates,
         nested=f"; or {{{first}: {{{nested}}}}}" if nested else "",
         observations=", ".join(f"{n}: …" for n in sorted(set(table["observation"]))[:3]),
     )
+
+
+def _pointing(table: pd.DataFrame) -> tuple[str, str, str]:
+    """Return a comment, the roll and the date: one of each if JWST can observe all targets so, else one per observation."""
+    firsts = table.drop_duplicates("observation")
+    places = {
+        int(number): (ra, dec)
+        for number, ra, dec in firsts[["observation", "ra_pointing", "dec_pointing"]].itertuples(index=False)
+        if ra == ra and dec == dec
+    }
+    common = possible_pointing(list(places.values()), FIRST_DAY) if places else None
+    if common is not None:
+        return (
+            "JWST can observe all targets of this proposal so on that day.",
+            f"{common[1]}",
+            f"{common[0]:%Y-%m-%d}",
+        )
+    each = {number: possible_pointing([place], FIRST_DAY) for number, place in places.items()}
+    known = {number: found for number, found in each.items() if found is not None}
+    if not known:
+        return "No position is known, so that neither is checked.", "0.0", f"{FIRST_DAY:%Y-%m-%d}"
+    other = next(iter(known.values()))  # of what has no position
+    every = {int(number): known.get(int(number), other) for number in firsts["observation"]}
+    rolls = ", ".join(f"{number}: {roll}" for number, (_, roll) in every.items())
+    days = ", ".join(f"{number}: {day:%Y-%m-%d}" for number, (day, _) in every.items())
+    return "JWST can observe the target of each observation so on its day.", f"{{{rolls}}}", f"{{{days}}}"
 
 
 def _comment(text: str) -> str:

@@ -269,37 +269,20 @@ class Plan:
         InputError
             If it cannot be understood, or selects nothing, or what it names cannot be simulated.
         """
-        rows, waiting = self.planned(which)
-        if waiting and not is_condition(self.table, which):
-            self.row(waiting[0])  # raises
-        if waiting and not rows:
+        if which is None:
+            return list(range(len(self)))
+        hits = self.table.iloc[select_rows(self.table, which)]
+        if not is_condition(self.table, which):
+            return sorted(self.row(name) for name in hits["name"])
+        rows = sorted(self._rows[name] for name in hits["name"] if name in self._rows)
+        if not rows:
+            waiting = int((hits["status"] == "ready").sum()) if "status" in hits else 0
             raise InputError(
-                f"The selection holds no exposure that was simulated: {len(waiting)} are not simulated yet."
+                "The selection holds no exposure that "
+                + (f"was simulated: {waiting} are not simulated yet" if waiting else "can be simulated")
+                + f" ({len(hits)} of {len(self.table)} rows of the table match)."
             )
         return rows
-
-    def planned(self, which: Selection = None) -> tuple[list[int], list[str]]:
-        """Return the rows of a selection in stack order, and its exposures that could be simulated but are not in this plan.
-
-        Raises
-        ------
-        InputError
-            If it cannot be understood, or holds or names what cannot be simulated.
-        """
-        if which is None:
-            return list(range(len(self))), []
-        hits = self.table.iloc[select_rows(self.table, which)]
-        ready = hits.loc[hits["status"] == "ready", "name"] if "status" in hits else hits["name"][:0]
-        waiting = [name for name in ready if name not in self._rows]
-        named = not is_condition(self.table, which)
-        chosen = [name for name in hits["name"] if name in self._rows or (named and name not in waiting)]
-        rows = sorted(self.row(name) for name in chosen)
-        if not (rows or waiting) and which is not None:
-            raise InputError(
-                f"The selection holds no exposure that can be simulated ({len(hits)} of {len(self.table)} rows of the "
-                "table match)."
-            )
-        return rows, waiting
 
 
 def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:

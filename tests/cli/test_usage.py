@@ -15,9 +15,10 @@ import pytest
 from mirage_dask import cli, example_proposal
 from mirage_dask.cli import arguments as options
 from mirage_dask.cli.arguments import check_scheduler
-from mirage_dask.cli.console import duration, plain, print_pairs, print_table, size
+from mirage_dask.cli.console import plain, print_pairs, print_table
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.formatting import duration, size
 
 COMMANDS = ("exposures", "plan", "simulate", "status", "verify", "export", "show", "reference", "demo")
 

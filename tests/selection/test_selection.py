@@ -69,6 +69,10 @@ def test_masks_positions_rows_and_names(which):
     assert select_rows(TABLE, which) == [2, 5]
 
 
+def test_a_mask_of_another_numbering_counts_by_position():
+    assert select_rows(TABLE.reset_index(drop=True), TABLE.detector == "NRCB5") == [2, 5]
+
+
 @pytest.mark.parametrize("which", [NAMES[2], 2, np.int64(2), TABLE.iloc[2], next(TABLE[2:].itertuples())])
 def test_one_exposure(which):
     assert select_exposure(TABLE, which) == NAMES[2]
@@ -147,7 +151,9 @@ def test_nothing_is_executed(expression, tmp_path):
     [
         (99, "position 99; the table has 6 rows"),
         ([True, False], "mask of shape (2,)"),
-        (pd.Series([True], index=[3]), "not the rows of the table"),
+        (pd.Series([True], index=[3]), "mask of shape (1,); the table has 6 rows"),
+        ([[1], [2]], "type list"),
+        (pd.DataFrame({"x": [1]}), "table without a column 'name'"),
         (TABLE.detector == "NRCB9", "select= holds no exposure"),
         ([], "select= holds no exposure"),
         (["nrcb5"], f"select='nrcb5': there is no such exposure; did you mean '{NAMES[2]}'"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import pandas as pd
 import pytest
 import yaml
 from support.small_settings import catalogs_in, problems
@@ -18,6 +19,7 @@ from mirage_dask.cli import main
 from mirage_dask.detector import effects as declared
 from mirage_dask.detector.effects import EFFECTS, default_effects, effect_names
 from mirage_dask.errors import InputError
+from mirage_dask.pointing import roll_warning
 from mirage_dask.settings import CATALOG_TYPES, Effects, Settings, load_settings
 from mirage_dask.settings.keys import KEYS, json_schema
 from mirage_dask.settings.starter import starter_text
@@ -147,7 +149,36 @@ def test_help_and_starter_name_every_effect(capsys):
     shown = capsys.readouterr().out
     text = starter_text(md.open_proposal(md.example_proposal()).table, CATALOG_TYPES)
     assert [name for name in effect_names() if name not in shown or name not in text] == []
-    assert Settings() == replace(load_settings(yaml.safe_load(text)), catalogs=(), given=())
+    usual = Settings()
+    written = replace(load_settings(yaml.safe_load(text)), catalogs=(), given=())
+    assert usual == replace(written, roll_angle=usual.roll_angle, dates=usual.dates)
+
+
+@pytest.mark.parametrize("name", ["mosaic_2x2", "three_instruments"])
+def test_the_starter_says_what_jwst_allows(name, tmp_path):
+    """The untouched file has no note about roll or date."""
+    path = md.example_proposal() if name == "mosaic_2x2" else md.example_proposal(name)
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(starter_text(md.open_proposal(path).table, CATALOG_TYPES))
+    assert "roll_angle: 0.0" not in settings.read_text()
+    assert md.open_proposal(path, settings=settings).notes == md.open_proposal(path).notes
+
+
+def test_the_starter_has_a_day_for_each_target():
+    """Targets on opposite sides of the sky have no day in common; one without a position gets another's."""
+    table = md.open_proposal(md.example_proposal()).table
+    far = table["observation"] == 2
+    table = table.assign(
+        ra_pointing=table["ra_pointing"].mask(far, (table["ra_pointing"] + 180) % 360),
+        dec_pointing=table["dec_pointing"].mask(far, -table["dec_pointing"]),
+    )
+    lost = table[far].assign(observation=3, ra_pointing=float("nan"), dec_pointing=float("nan"))
+    settings = load_settings(yaml.safe_load(starter_text(pd.concat([table, lost]), CATALOG_TYPES)))
+    assert list(settings.dates) == list(settings.roll_angle) == [1, 2, 3]
+    assert settings.dates[3] == settings.dates[1]
+    for number in (1, 2):
+        ra, dec = table.loc[table["observation"] == number, ["ra_pointing", "dec_pointing"]].iloc[0]
+        assert roll_warning(ra, dec, settings.dates[number], settings.roll_angle[number]) == ""
 
 
 # ---------------------------------------------------------------- the random seed and its old name

@@ -284,10 +284,17 @@ def paths(name: str, answer: Mapping[str, str], *, cache: CrdsCache) -> dict[str
     return found
 
 
-def calibrate_env(cache: CrdsCache | None = None) -> str:
+def calibrate_env(cache: CrdsCache | None = None, *, folder: str = "") -> str:
     """Return the text of `calibrate.env`: shell lines that make the jwst pipeline use the same files.
 
-    Use it with ``set -a; source calibrate.env; set +a``, or ``export $(grep -v '^#' calibrate.env)``.
+    Use it with ``set -a; source calibrate.env; set +a`` in bash or zsh.
+
+    Parameters
+    ----------
+    cache
+        Whose files; default the built-in cache of this machine.
+    folder
+        Name of a CRDS cache in the directory of `calibrate.env` that takes its place, so that the directory may be moved.
 
     Raises
     ------
@@ -298,13 +305,29 @@ def calibrate_env(cache: CrdsCache | None = None) -> str:
     check_names("CRDS context", [chosen.context], "The context of the reference files")
     lines = [
         "# The reference files of this simulation, for the JWST calibration pipeline: source this file, then run strun.",
-        f"CRDS_PATH={shlex.quote(str(chosen.root))}",
+        *(_beside(folder) if folder else _here(str(chosen.root))),
         f"CRDS_CONTEXT={shlex.quote(chosen.context)}",
-        "CRDS_READONLY_CACHE=1",
+        # What else the pipeline asks the observatory for goes into an exported cache, not into that of this machine.
+        *([] if folder and chosen.source == "crds" else ["CRDS_READONLY_CACHE=1"]),
     ]
     if chosen.source == "builtin":
         lines.append("CRDS_SERVER_URL=https://crds-serverless-mode.stsci.edu")
     return "\n".join([*lines, ""])
+
+
+def _here(root: str) -> list[str]:
+    return [
+        "# They are on this machine; export --with-references puts them beside the files, for any other one.",
+        f"CRDS_PATH={shlex.quote(root)}",
+    ]
+
+
+def _beside(folder: str) -> list[str]:
+    """Return the lines that find a folder beside the file that is sourced: its name is $BASH_SOURCE in bash, $0 in zsh."""
+    return [
+        f'CRDS_PATH="$(cd -- "$(dirname -- "${{BASH_SOURCE:-$0}}")" && pwd)"/{shlex.quote(folder)}',
+        '[ -d "$CRDS_PATH" ] || echo "calibrate.env: there is no $CRDS_PATH; source this file in bash or zsh." >&2',
+    ]
 
 
 def unanswered(name: str, kind: str, header: Mapping[str, str], cache: CrdsCache) -> str:

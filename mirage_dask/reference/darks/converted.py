@@ -34,6 +34,7 @@ from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
+from mirage_dask.io.cache_use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading
@@ -161,6 +162,7 @@ def convert_dark(dark: DarkFile) -> ConvertedDark:
     places = [source.absolute().parent / "converted" / name, cache_directory() / "darks" / name]
     for place in places:
         if (place / "dark.zarr" / "zarr.json").exists():
+            mark_used(place / "dark.zarr" / "zarr.json")
             return _open_converted(str(place / "dark.zarr"))
     needed = source.stat().st_size
     problems = []

@@ -33,6 +33,17 @@ class RunStarted:
     estimate: RunEstimate
     comparison: StoreComparison
     """What an existing store keeps, what is simulated again, and why."""
+    threads: int = 0
+    """Of all processes; 0 where it is not known."""
+    tiles_at_once: int = 0
+    """Tiles of the tasks that these threads compute at a time."""
+
+
+@dataclass(frozen=True)
+class StepStarted:
+    """After `RunStarted`: what is done before the first tile; an empty text when tiles begin."""
+
+    what: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +93,7 @@ class RunFinished:
     report: RunReport
 
 
-Event = RunStarted | TileDone | TileFailed | ExposureDone | MemoryUsed | RunFinished
+Event = RunStarted | StepStarted | TileDone | TileFailed | ExposureDone | MemoryUsed | RunFinished
 Subscriber = Callable[[Event], None]
 
 

@@ -11,8 +11,8 @@ import time
 from types import TracebackType
 from typing import Any
 
-from mirage_dask.run.display.events import Event, ExposureDone, RunFinished, RunStarted
-from mirage_dask.run.display.tally import Tally
+from mirage_dask.run.display.events import Event, ExposureDone, RunFinished, RunStarted, StepStarted
+from mirage_dask.run.display.tally import Tally, clock_text
 
 SHORTEST = 0.4
 """Seconds between two updates."""
@@ -59,7 +59,7 @@ class NotebookProgress:
         self.tally(event)
         if isinstance(event, RunStarted):
             self._lines = [str(event.estimate), *event.comparison.lines]
-        ended = isinstance(event, RunStarted | RunFinished) or (
+        ended = isinstance(event, RunStarted | StepStarted | RunFinished) or (
             isinstance(event, ExposureDone) and event.failed
         )
         if ended or self.tally.clock() - self._shown >= SHORTEST:
@@ -88,8 +88,9 @@ class NotebookProgress:
         facts = [tally.exposures_text, tally.size_text]
         if tally.report is None:
             left = tally.seconds_left
-            facts += [tally.rate_text, f"{_clock(tally.seconds)} elapsed"]
-            facts += [] if note else [f"{_clock(left)} left" if left is not None else "time left unknown"]
+            facts += [tally.rate_text, f"{clock_text(tally.seconds)} elapsed"]
+            ahead = f"{clock_text(left)} left" if left is not None else tally.step or "time left unknown"
+            facts += [] if note else [ahead]
         facts += [tally.memory_text] if tally.memory_text else []
         facts += [note] if note else []
         below = [str(tally.report).splitlines()[0]] if tally.report else self._lines
@@ -107,9 +108,3 @@ class NotebookProgress:
             + (f'<ul style="color: {colour}">{listed}</ul>' if listed else "")
             + "</div>"
         )
-
-
-def _clock(seconds: float) -> str:
-    """Return a time as 1:02:03."""
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

@@ -13,13 +13,18 @@ from mirage_dask.run.display.events import (
     MemoryUsed,
     RunFinished,
     RunStarted,
+    StepStarted,
     TileDone,
     TileFailed,
 )
 from mirage_dask.run.report import RunReport
 
 RATE_SECONDS = 30.0
-"""Seconds over which the rate is measured."""
+"""Seconds over which the rate that is shown is measured."""
+ROUNDS = 8
+"""After so many tiles of each thread, the time left follows from the later half of the run."""
+STALLED = 3
+"""Times the usual wait for a result after which the time left follows from what was done until now."""
 
 
 @dataclass
@@ -41,7 +46,18 @@ class Tally:
     """{exposure: its first error}."""
     report: RunReport | None = None
     """Set at the end of the run."""
+    step: str = ""
+    """What is done before the first tile."""
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
+    _half: deque[tuple[float, int]] = field(default_factory=deque)
+    """(time, bytes done) at the start of the work and after each tile, of the later half of the run."""
+    _started: RunStarted | None = None
+    _work_began: float = 0.0
+    _before: int = 0
+    """Bytes done when the work began."""
+    _busy: float = 0.0
+    """Seconds of workers in finished tiles."""
+    _tiles: int = 0
 
     def __call__(self, event: Event) -> None:
         """Count an event."""
@@ -51,8 +67,23 @@ class Tally:
                 self.exposures, self.done = event.exposures, event.exposures_done
                 self.raw_bytes, self.raw_bytes_done = event.raw_bytes, event.raw_bytes_done
                 self._recent.append((self.began, self.raw_bytes_done))
+                self._started = event
+                self._begin_work()
+            case StepStarted():
+                self.step = event.what
+                if not self._tiles:
+                    self._begin_work()
             case TileDone():
                 self.raw_bytes_done += event.raw_bytes
+                if self.step:  # this tile has loaded the kernels
+                    self.step = ""
+                    self._begin_work()
+                else:
+                    self._tiles += 1
+                    self._busy += event.seconds
+                    self._half.append((self.clock(), self.raw_bytes_done))
+                while self._rounds > ROUNDS and 2 * self._half[1][0] < self.clock() + self._work_began:
+                    self._half.popleft()
                 self._recent.append((self.clock(), self.raw_bytes_done))
                 while len(self._recent) > 2 and self._recent[1][0] < self.clock() - RATE_SECONDS:
                     self._recent.popleft()
@@ -84,10 +115,54 @@ class Tally:
         """Fraction of the raw data that is done, 0 to 1."""
         return self.raw_bytes_done / self.raw_bytes if self.raw_bytes else 1.0
 
+    def _begin_work(self) -> None:
+        self._work_began, self._before = self.clock(), self.raw_bytes_done
+        self._half = deque([(self._work_began, self.raw_bytes_done)])
+
+    @property
+    def _rounds(self) -> float:
+        """How many tiles each thread has finished; where their number is not known, more than enough."""
+        assert self._started is not None
+        return self._tiles / (self._started.tiles_at_once or 1e-9)
+
     @property
     def seconds_left(self) -> float | None:
-        """At the present rate; None when it is not known yet."""
-        return (self.raw_bytes - self.raw_bytes_done) / self.rate if self.rate else None
+        """Time left, without what was spent before the first tile began; None when it is not known yet.
+
+        Results arrive in rounds, one of each thread. In the first round the time left follows from the seconds that
+        finished tiles took on their workers and the number of threads, later from the bytes of whole rounds.
+        """
+        left = self.raw_bytes - self.raw_bytes_done
+        if not self._tiles or self._started is None:
+            return None
+        weight = min(max(self._rounds - 1, 0.0), 1.0)
+        return max(weight * self._left_by_rate(left) + (1 - weight) * self._left_by_cost(left), 0.0)
+
+    def _left_by_rate(self, left: int) -> float:
+        (start, before), (last, done) = self._half[0], self._half[-1]
+        if left <= 0 or done <= before:
+            return 0.0
+        waited, spent = self.clock() - last, max(last - start, 1e-3)
+        usual = (
+            spent / max(len(self._half) - 1, 1) * max(self._started.tiles_at_once if self._started else 1, 1)
+        )
+        if waited > max(STALLED * usual, RATE_SECONDS / 6):
+            return left * (spent + waited) / (done - before)
+        return left * spent / (done - before) - waited
+
+    def _left_by_cost(self, left: int) -> float:
+        assert self._started is not None
+        made = self.raw_bytes_done - self._before
+        whole = (made + left) * self._busy / max(made, 1) / max(self._started.threads, 1)
+        return whole - (self.clock() - self._work_began)
+
+    @property
+    def line(self) -> str:
+        """The state of the run as one line of a log."""
+        left = self.seconds_left
+        facts = [self.exposures_text, self.size_text, self.rate_text, f"{clock_text(self.seconds)} elapsed"]
+        facts += [self.step or ("time left unknown" if left is None else f"about {clock_text(left)} left")]
+        return ", ".join(facts + ([self.memory_text] if self.memory_text else []))
 
     @property
     def exposures_text(self) -> str:
@@ -112,3 +187,9 @@ class Tally:
             return ""
         limit = "" if self.memory.limit is None else f"/{self.memory.limit / 1e6:,.0f}"
         return f"{self.memory.bytes / 1e6:,.0f}{limit} MB memory"
+
+
+def clock_text(seconds: float) -> str:
+    """Return a time as 1:02:03."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"

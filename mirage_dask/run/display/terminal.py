@@ -6,19 +6,23 @@ from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mirage_dask.run.display.events import Event, RunFinished, RunStarted, TileFailed
-from mirage_dask.run.display.tally import Tally
+from mirage_dask.run.display.tally import Tally, clock_text
+
+LOG_SECONDS = 60.0
+"""Seconds between two lines of a log."""
 
 
 class TerminalProgress:
     """A subscriber that draws a bar; use it as a context manager, or let `run_plan(progress=True)` do so.
 
-    Where stderr is not a terminal (a batch log), lines are printed at the start, for each failure and at the end.
+    Where stderr is not a terminal (a batch log), lines are printed at the start, once a minute, for each failure and at the
+    end.
     """
 
-    def __init__(self, console: Console | None = None):
+    def __init__(self, console: Console | None = None, tally: Tally | None = None):
         self.console = console or Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.fields[exposures]}"),
@@ -27,13 +31,13 @@ class TerminalProgress:
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[memory]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
         self._task: TaskID | None = None
-        self._tally = Tally()
+        self._tally = tally or Tally()
+        self._said = 0.0
 
     def __enter__(self) -> TerminalProgress:
         self._progress.start()
@@ -51,6 +55,7 @@ class TerminalProgress:
             case RunStarted():
                 for line in (str(event.estimate), *event.comparison.lines):
                     self._say(line, "dim")
+                self._said = self._tally.clock()
                 self._task = self._progress.add_task("", total=event.raw_bytes, **self._fields())
             case TileFailed():
                 self._say(f"{event.exposure}, tile {event.tile}: {event.error}", "red")
@@ -59,11 +64,19 @@ class TerminalProgress:
         if isinstance(event, RunFinished):
             self._progress.stop()
             self._say(str(event.report), "none")
+        elif not self.console.is_terminal and self._tally.clock() - self._said >= LOG_SECONDS:
+            self._said = self._tally.clock()
+            self._say(self._tally.line, "none")
 
     def _say(self, text: str, style: str) -> None:
         self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _fields(self) -> dict[str, Any]:
-        tally = self._tally
-        texts = (tally.exposures_text, tally.size_text, tally.rate_text, tally.memory_text)
-        return dict(zip(("exposures", "size", "rate", "memory"), texts, strict=True))
+        tally, left = self._tally, self._tally.seconds_left
+        return {
+            "exposures": tally.exposures_text,
+            "size": tally.size_text,
+            "rate": tally.rate_text,
+            "memory": tally.memory_text,
+            "left": f"left {clock_text(left)}" if left is not None else tally.step or "left -:--:--",
+        }

@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors.executor import Executor, OnResult
 from mirage_dask.run.executors.graph import task_array
+from mirage_dask.run.executors.interrupts import interrupts_held
 from mirage_dask.run.executors.memory import memory_of_workers
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.executors.workers import known_workers
@@ -84,6 +85,7 @@ class DistributedExecutor(Executor):
 
         try:
             with warmed(client, handle, int(ranges["row"][0])), _workers_watched(client, held) as deserted:
+                self.tiles_begin()
                 arriving = as_completed(submit(), loop=client.loop)
                 for batch in arriving.batches():
                     # Results that were lost with their worker are computed again, and arrive again.
@@ -204,18 +206,23 @@ def connected(resources: Resources) -> Iterator[Client]:
 
     client = resources.client
     if resources.workers is not None:
-        with (
-            LocalCluster(
-                n_workers=resources.workers,
-                threads_per_worker=1,
-                processes=True,
-                memory_limit=resources.memory or "auto",
-                dashboard_address=":0",
-                silence_logs=logging.ERROR,
-            ) as cluster,
-            Client(cluster) as started,
-        ):
-            yield started
+        with ExitStack() as stack:
+            with interrupts_held():
+                cluster = LocalCluster(
+                    n_workers=resources.workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    memory_limit=resources.memory or "auto",
+                    dashboard_address=":0",
+                    silence_logs=logging.ERROR,
+                )
+                started = Client(stack.enter_context(cluster))
+                stack.enter_context(started)
+            try:
+                yield started
+            except KeyboardInterrupt:  # what is broken off by closing is not an error
+                logging.getLogger("distributed").setLevel(logging.CRITICAL)
+                raise
     elif isinstance(client, str):
         try:
             found = Client(client, timeout=CONNECT_SECONDS, set_as_default=False)

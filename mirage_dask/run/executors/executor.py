@@ -28,12 +28,16 @@ class Executor(ABC):
         Bytes of one process; None when there is no limit.
     client : Client or None
         The dask client, where there is one.
+    tiles_begin : callable
+        Called by `execute` when kernels are loaded and the first tiles begin.
     """
 
     threads: int = 1
     threads_per_process: int = 1
     memory_limit: int | None = None
     client: Client | None = None
+    tiles_begin: Callable[[], None] = staticmethod(lambda: None)
+    """Called when workers are ready, kernels loaded and references opened, and tiles begin."""
 
     @abstractmethod
     def execute(self, ranges: TileRanges, per_block: int, handle: RunHandle, on_result: OnResult) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,10 @@ class ThreadsExecutor(Executor):
         # Given to this computation alone: dask's registered callbacks belong to the process, and two runs in two threads
         # would take each other's.
         callbacks = [(None, None, None, finished, None)]
+        # Kernels are loaded and references opened once, or the first tile of each thread would wait for that.
+        with suppress(Exception):  # the first tile fails with it too, and records it
+            handle.warm(int(ranges["row"][0]))
+        self.tiles_begin()
         pool = ThreadPoolExecutor(self.threads)
         try:
             for number, part in enumerate(submissions(ranges, per_block)):

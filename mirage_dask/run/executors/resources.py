@@ -75,5 +75,12 @@ class Resources:
         return problems
 
 
+def starting(resources: Resources) -> str:
+    """Return what is done to begin a run on resources, in words; empty when that takes no time."""
+    if resources.workers is not None:
+        return f"starting {resources.workers:,} worker{'s' if resources.workers > 1 else ''}"
+    return "connecting to the scheduler" if isinstance(resources.client, str) else ""
+
+
 DEFAULT = Resources()
 """The active dask client, else threads of this process."""

@@ -44,6 +44,8 @@ class WarmWorker(WorkerPlugin):
         """Warm in a thread, so that the worker continues to answer its scheduler."""
         try:
             await asyncio.to_thread(self._warm)
+        except asyncio.CancelledError:  # the worker closes, because its run was interrupted
+            return
         except Exception as error:  # the first task fails with it too, and records it
             logger.info("%s was not warmed: %r", worker.address, error)
 

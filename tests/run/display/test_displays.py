@@ -45,7 +45,7 @@ def started(exposures=4, raw=400_000_000, done=0):
         raw,
         done,
         estimate,
-        StoreComparison("s.zarr", False, False, {}, 0, 8, raw, (), 0),
+        StoreComparison("s.zarr", False, False, {}, 0, 8, 0, raw, (), 0),
     )
 
 
