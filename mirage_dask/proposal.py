@@ -12,9 +12,10 @@ proposal.simulate("my.zarr", workers=2)                 # the whole proposal, on
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
+from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.planning import add_settings, launch_notes, make_plan, refuse_catalogs
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
+
+_LOG = logging.getLogger(__name__)
 
 
 def open_proposal(
@@ -160,9 +164,24 @@ class Proposal:
         """What was found odd and does not stop anything; one sentence each.
 
         Where the user gave both date and roll, that includes observations that JWST could not point so on that day; with the
-        observatory's CRDS, exposures before the launch.
+        observatory's CRDS, exposures before the launch. Settings, and columns of catalogs, that change nothing are among
+        them, and catalogs of which no source falls on any detector.
         """
-        return (*self.file.notes, *self._roll_notes, *launch_notes(self.table))
+        catalogs = self.catalog_report
+        found = (
+            *self.file.notes,
+            *self._roll_notes,
+            *unused_settings(self.settings, self.table),
+            *catalogs.empty,
+            *catalogs.notes,
+            *launch_notes(self.table),
+        )
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def catalog_report(self) -> CatalogReport:
+        """How many sources of each catalog fall on detectors, and what of the catalogs changes nothing."""
+        return report_catalogs(self.table)
 
     @cached_property
     def _roll_notes(self) -> tuple[str, ...]:
@@ -274,7 +293,7 @@ class Proposal:
         """
         from mirage_dask.run.summary import summarise
 
-        return summarise(
+        summary = summarise(
             self.prepare(progress=progress),
             out,
             unsupported=int((self.table["status"] != "ready").sum()),
@@ -284,6 +303,7 @@ class Proposal:
             measure=measure,
             progress=progress,
         )
+        return replace(summary, catalogs=self.catalog_report.lines)
 
     @property
     def stacks(self) -> tuple[xr.Dataset, ...]:
@@ -365,6 +385,8 @@ class Proposal:
         from mirage_dask.run.executors.resources import Resources
 
         resources = Resources(client, workers, memory, scheduler, threads)
+        for line in self.catalog_report.empty:
+            _LOG.warning("%s", line)
         return run_plan(
             self.prepare(),
             out,

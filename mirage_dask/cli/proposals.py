@@ -213,6 +213,15 @@ def print_notes(proposal: Any) -> None:
         print_note(f"[yellow]note[/]: {escape(note)}")
 
 
+def print_catalogs(proposal: Any) -> None:
+    """Print how many sources of each catalog fall on detectors; those of which none does are among the notes."""
+    from rich.markup import escape
+
+    for found in proposal.catalog_report.counts:
+        if found.on_detectors:
+            print_note(escape(str(found)))
+
+
 def _print_mismatches(proposal: Any) -> None:
     """Print where XML and pointing report disagree."""
     if len(proposal.mismatches):
@@ -270,6 +279,7 @@ def show_plan(arguments: argparse.Namespace) -> int:
         print_json(plan)
     else:
         print_pairs(summary(plan))
+    print_notes(proposal)
     return 0
 
 
@@ -301,6 +311,7 @@ def summary(plan: PlanSummary) -> list[tuple[str, str]]:
         ),
         ("CPU time", f"about {duration(plan.cpu_seconds)}, {how}"),
         ("time", f"about {duration(plan.seconds)} with {plan.workers:,} worker{many} on a core each"),
+        *([("catalogs", "\n".join(plan.catalogs))] if plan.catalogs else []),
         ("references", "\n".join(references)),
         ("plan", plan.url),
     ]
@@ -314,6 +325,9 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     proposal = open_given(arguments)
     with progress_bar() as progress:
         plan = proposal.prepare(progress=progress)
+    if not (arguments.quiet or arguments.json):
+        print_catalogs(proposal)
+    print_notes(proposal)
     report = run_plan(
         plan,
         arguments.out,

@@ -104,7 +104,7 @@ def split_text(path: Path, text: str) -> CatalogTable:
 
 def _without_comment(line: str) -> tuple[str, str | None]:
     """Return (line without its comment, comment with its sign)."""
-    found = _COMMENT.search(line)
+    found = _COMMENT.search(line) if "#" in line else None
     return (line, None) if found is None else (line[: found.start()], line[found.start() :])
 
 
