@@ -68,7 +68,8 @@ def open_proposal(
         Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
     **arguments
         Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
-        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file.
+        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file. Catalogs may be
+        tables of astropy and pandas, angles and backgrounds quantities, dates a Time.
 
     Raises
     ------

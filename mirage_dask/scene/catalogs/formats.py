@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.io.astropy_tables import from_pandas
 from mirage_dask.scene.catalogs.table import CatalogTable, Comment, repeated
 from mirage_dask.scene.catalogs.text import decode, split_text
 
@@ -148,13 +149,6 @@ def _ipac(text: str) -> Any:
     from astropy.table import Table
 
     return Table.read(text.splitlines(), format="ascii.ipac")
-
-
-def from_pandas(frame: Any) -> Any:
-    """Return a DataFrame as an astropy table; an index with a name is a column."""
-    from astropy.table import Table
-
-    return Table.from_pandas(frame.reset_index() if any(frame.index.names) else frame)
 
 
 def from_astropy(path: Path, table: Any) -> CatalogTable:
