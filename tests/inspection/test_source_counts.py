@@ -137,3 +137,13 @@ def test_commands_say_it(tmp_path, capsys, monkeypatch, cache_directory):
     assert "stars.cat: 338 of 400 stars fall on 28 of 28 detector exposures" in " ".join(
         capsys.readouterr().err.split()
     )
+
+
+def test_plans_and_runs_say_it(tmp_path, caplog, monkeypatch, cache_directory):
+    proposal = opened(catalog(tmp_path, [10.015], [2.3]))
+    summary = proposal.plan(measure=False)
+    assert summary.catalogs == proposal.catalog_report.lines
+    assert "none of 1 star falls on any of 28 detector exposures" in repr(summary)
+    monkeypatch.setattr("mirage_dask.run.execute.run_plan", lambda *_args, **_options: None)
+    proposal.simulate(tmp_path / "a.zarr")
+    assert [record.getMessage() for record in caplog.records] == list(proposal.catalog_report.empty)
