@@ -16,7 +16,7 @@ import logging
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 from mirage_dask.apt import ProposalFile, exposure_table, read_proposal, require_all
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import html_table
+from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.planning import (
@@ -82,7 +83,8 @@ def open_proposal(
         disagree, instead of rows with a reason and `Proposal.mismatches`.
     **arguments
         Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
-        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file.
+        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file. Catalogs may be
+        tables of astropy and pandas, angles and backgrounds quantities, dates a Time.
 
     Raises
     ------
@@ -187,9 +189,24 @@ class Proposal:
         """What was found odd and does not stop anything; one sentence each.
 
         Where the user gave both date and roll, that includes observations that JWST could not point so on that day; with the
-        observatory's CRDS, exposures before the launch.
+        observatory's CRDS, exposures before the launch. Settings, and columns of catalogs, that change nothing are among
+        them, and catalogs of which no source falls on any detector.
         """
-        return (*self.file.notes, *self._roll_notes, *launch_notes(self.table))
+        catalogs = self.catalog_report
+        found = (
+            *self.file.notes,
+            *self._roll_notes,
+            *unused_settings(self.settings, self.table),
+            *catalogs.empty,
+            *catalogs.notes,
+            *launch_notes(self.table),
+        )
+        return tuple(dict.fromkeys(found))
+
+    @cached_property
+    def catalog_report(self) -> CatalogReport:
+        """How many sources of each catalog fall on detectors, and what of the catalogs changes nothing."""
+        return report_catalogs(self.table)
 
     @cached_property
     def _roll_notes(self) -> tuple[str, ...]:
@@ -331,7 +348,7 @@ class Proposal:
 
         began = time.monotonic()
         with preparing(progress) as told:
-            return summarise(
+            summary = summarise(
                 self.prepare(select, store=out, progress=told),
                 out,
                 unsupported=int((self.table["status"] != "ready").sum()),
@@ -342,6 +359,7 @@ class Proposal:
                 progress=told,
                 began=began,
             )
+        return replace(summary, catalogs=self.catalog_report.lines)
 
     @property
     def stacks(self) -> tuple[xr.Dataset, ...]:
@@ -425,6 +443,8 @@ class Proposal:
         from mirage_dask.run.executors.resources import Resources
 
         resources = Resources(client, workers, memory, scheduler, threads)
+        for line in self.catalog_report.empty:
+            _LOG.warning("%s", line)
         return run_plan(
             self.prepare(select, store=out, progress=progress is True),
             out,

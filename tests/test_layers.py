@@ -27,6 +27,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"simulation"},
         {"plot", "cache"},
         {"planning", "run"},
+        {"inspection"},
         {"xarray_engine"},
         {"lazy"},
         {"fits"},

@@ -206,6 +206,15 @@ def print_notes(proposal: Any) -> None:
         print_note(f"[yellow]note[/]: {escape(note)}")
 
 
+def print_catalogs(proposal: Any) -> None:
+    """Print how many sources of each catalog fall on detectors; those of which none does are among the notes."""
+    from rich.markup import escape
+
+    for found in proposal.catalog_report.counts:
+        if found.on_detectors:
+            print_note(escape(str(found)))
+
+
 def selected(table: Any, expression: str | None) -> Any:
     """Return the rows that a --select expression keeps.
 
@@ -246,6 +255,7 @@ def show_plan(arguments: argparse.Namespace) -> int:
         print_json(plan)
     else:
         print_pairs(plan.lines)
+    print_notes(proposal)
     return 0
 
 
@@ -257,6 +267,9 @@ def run_simulation(arguments: argparse.Namespace) -> int:
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
     plan = proposal.prepare(arguments.select, store=arguments.out, progress=not arguments.quiet)
+    if not (arguments.quiet or arguments.json):
+        print_catalogs(proposal)
+    print_notes(proposal)
     report = run_plan(
         plan,
         arguments.out,

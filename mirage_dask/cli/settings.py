@@ -15,7 +15,7 @@ from mirage_dask.cli.arguments import (
     open_given,
 )
 from mirage_dask.cli.console import print_json, print_line, print_note, progress_bar
-from mirage_dask.cli.proposals import print_notes, selected
+from mirage_dask.cli.proposals import print_catalogs, print_notes, selected
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import InputError
 
@@ -131,6 +131,7 @@ def check_settings(arguments: argparse.Namespace) -> int:
 
     proposal = open_given(arguments)
     check_catalogs(proposal.table)
+    print_catalogs(proposal)
     print_notes(proposal)
     ready = int((proposal.table["status"] == "ready").sum())
     print_line(f"{arguments.settings}: valid for {ready} of {len(proposal.table)} detector exposures")

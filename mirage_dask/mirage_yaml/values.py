@@ -12,7 +12,7 @@ from typing import Any
 from mirage_dask.errors import InputError
 from mirage_dask.settings.grammar import PathTo
 from mirage_dask.settings.problems import Problems, is_nothing
-from mirage_dask.settings.sky import is_image
+from mirage_dask.settings.sky import Level, is_brightness, is_image
 
 LEVELS = ("low", "medium", "high")
 _SEXAGESIMAL = re.compile(r"([+-]?)(\d+):(\d+):(\d+(?:\.\d*)?)")
@@ -171,8 +171,10 @@ class YamlValues:
         return found
 
     def level(self, key: str, default: str) -> str | float:
-        """Return a background level: low, medium or high, a number, or the path of an image."""
+        """Return a background level: low, medium or high, a number, '0.2 MJy/sr' (not Mirage's), or the path of an image."""
         text = self.text(key, default)
+        if is_brightness(text):
+            return Level().parse(text, f"{self.name}:{key}", self.problems)
         if is_image(text):
             return self.file(key)
         return text.lower() if text.lower() in LEVELS else self.number(key, default)

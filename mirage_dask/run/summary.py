@@ -69,6 +69,8 @@ class PlanSummary:
     """Source of each type of reference data."""
     url: str
     """Place of the plan."""
+    catalogs: tuple[str, ...] = ()
+    """How many sources of each catalog of the proposal fall on how many detector exposures."""
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -104,6 +106,7 @@ class PlanSummary:
                 f"{duration(self.start_seconds)} of it to start",
             ),
             ("prepared", f"in {duration(self.prepare_seconds)}, which a run on this machine saves"),
+            *([("catalogs", "\n".join(self.catalogs))] if self.catalogs else []),
             ("references", "\n".join(references)),
             ("plan", self.url),
         ]
@@ -114,10 +117,11 @@ class PlanSummary:
     def __repr__(self) -> str:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
         sources = ", ".join(sorted(set(self.references.values()))) or "none"
+        catalogs = "".join(f"; {line}" for line in self.catalogs)
         return (
             f"<Plan of {self.exposures} exposures{more} in {self.tiles} tiles: {self.raw_bytes / 1e9:,.2f} GB raw, about "
             f"{self.stored_bytes / 1e9:,.2f} GB in the store, at most {self.memory / 1e6:,.0f} MB in a process of one "
-            f"thread, about {self.cpu_seconds:,.0f} CPU seconds; references: {sources}>"
+            f"thread, about {self.cpu_seconds:,.0f} CPU seconds; references: {sources}{catalogs}>"
         )
 
 

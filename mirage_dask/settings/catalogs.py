@@ -2,16 +2,20 @@
 
 Three shapes, as in Mirage, which may stand in one dictionary: {type: file} for all targets, {TARGET: {type: file}}, and
 {TARGET: {instrument: {type: file}}}. Types and instruments are known in any case, targets only exactly as in the proposal.
+In Python, an astropy Table or a pandas DataFrame may stand for a file: it is written into the cache of this machine.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from mirage_dask.errors import InputError
+from mirage_dask.io.astropy_tables import is_table, save_catalog
 from mirage_dask.settings.grammar import PathTo, Table
-from mirage_dask.settings.problems import INSTRUMENTS
+from mirage_dask.settings.problems import INSTRUMENTS, Problems, is_nothing
 
 CATALOG_TYPES = (
     "point_source",
@@ -53,8 +57,35 @@ def catalog_types(mode: str) -> tuple[str, ...]:
     return _TYPES_OF_MODE.get(mode, CATALOG_TYPES[:-2])
 
 
+class CatalogFile(PathTo):
+    """Rule of one catalog: a file that exists, or a table in memory."""
+
+    def parse(self, value: Any, key: str, problems: Problems) -> str:
+        """Return the absolute path; a table is written first."""
+        if is_table(value):
+            try:
+                return str(save_catalog(value, key.rpartition(".")[2].lower()))
+            except InputError as error:
+                problems.add(key, str(error))
+                return ""
+        if isinstance(value, list | tuple):
+            problems.add(
+                key,
+                f"expected one catalog, not {len(value)}; give each target its own by name, "
+                "{TARGET: {point_source: FILE}}",
+            )
+            return ""
+        if not is_nothing(value) and not isinstance(value, str | int | float | os.PathLike | Mapping):
+            problems.add(
+                key,
+                f"a {type(value).__name__} is not a catalog; give a file, an astropy Table or a pandas DataFrame",
+            )
+            return ""
+        return super().parse(value, key, problems)
+
+
 def _rule() -> Table:
-    files = dict.fromkeys(CATALOG_TYPES, PathTo("file"))
+    files = dict.fromkeys(CATALOG_TYPES, CatalogFile("file"))
     target = Table(words=files, branches=dict.fromkeys(INSTRUMENTS, Table(words=files)))
     return Table(words=files, names=target, refusal="write {point_source: FILE, galaxy: FILE}")
 

@@ -114,6 +114,29 @@ class Converted:
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A value with a unit of astropy, or what a rule for plain numbers reads."""
+
+    rule: Node
+    unit: str
+    """Of the plain number."""
+
+    def parse(self, value: Any, key: str, problems: Problems) -> Any:
+        """Return what the rule makes of the number in its unit."""
+        if hasattr(value, "to_value"):
+            try:
+                value = float(value.to_value(self.unit))
+            except Exception:  # of astropy: another kind of quantity; of float: an array
+                problems.add(key, f"{value} cannot be converted to {self.unit}; give one number or quantity")
+                value = 0.0
+        return self.rule.parse(value, key, problems)
+
+    def schema(self) -> dict[str, Any]:
+        """Return the rule as JSON schema."""
+        return self.rule.schema()
+
+
+@dataclass(frozen=True)
 class PathTo:
     """A file or folder that exists; variables of the environment and ~ are expanded."""
 

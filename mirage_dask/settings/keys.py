@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
+from mirage_dask.errors import InputError
 from mirage_dask.settings.catalogs import CATALOGS, catalog_entries
 from mirage_dask.settings.effects import EffectSwitches
-from mirage_dask.settings.grammar import Converted, Flag, ListOf, Node, Whole, Word, per_observation
+from mirage_dask.settings.grammar import Converted, Flag, ListOf, Measured, Node, Whole, Word, per_observation
 from mirage_dask.settings.overrides import OVERRIDES, override_entries
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.psf_paths import PSF_PATHS
@@ -77,6 +79,17 @@ class Key:
         return {"description": description, "anyOf": [self.rule.schema(), {"type": "null"}]}
 
 
+def _date(value: Any) -> datetime:
+    """Return a date of any kind that `parse_date` knows, or an astropy Time in any scale and format, as UTC."""
+    if hasattr(value, "utc") and hasattr(value, "to_datetime"):
+        if not value.isscalar:
+            raise InputError(
+                f"{len(value)} times are given; give one, or one for each observation by its number."
+            )
+        value = value.utc.to_datetime()
+    return parse_date(value)
+
+
 KEYS: tuple[Key, ...] = (
     Key(
         "catalogs",
@@ -87,7 +100,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "background",
-        "`low`, `medium`, `high`, `date` (the sky of that day), DN/s per pixel, or a FITS image of it",
+        "`low`, `medium`, `high`, `date` (the sky of that day), DN/s per pixel or a FITS image of it, `0.2 MJy/sr`",
         BACKGROUND,
         "`low`",
         background_entries,
@@ -95,13 +108,13 @@ KEYS: tuple[Key, ...] = (
     Key(
         "roll_angle",
         "position angle of V3, degrees",
-        per_observation(Converted(parse_angle, 0.0, {"type": "number"})),
+        per_observation(Measured(Converted(parse_angle, 0.0, {"type": "number"}), "deg")),
         "0",
     ),
     Key(
         "dates",
         "start, UTC: `YYYY-MM-DD` or `YYYY-MM-DDThh:mm:ss`",
-        per_observation(Converted(parse_date, parse_date(DEFAULT_DATE), {"type": "string"})),
+        per_observation(Converted(_date, parse_date(DEFAULT_DATE), {"type": "string"})),
         DEFAULT_DATE,
     ),
     Key(

@@ -125,7 +125,8 @@ class Settings:
         looked_at = catalog_types(mode)
         return {e.kind: e.path for e in ordered if e.kind in looked_at}
 
-    def _background(self, observation: int, instrument: str, channel: str, problems: list[str]) -> Background:
+    def background_entry(self, observation: int, instrument: str, channel: str) -> BackgroundEntry | None:
+        """Return the entry of the background that holds for an exposure, the most specific one; None if there is none."""
         entries = [
             e
             for e in self.background
@@ -133,14 +134,20 @@ class Settings:
             and e.instrument in ("", instrument)
             and e.channel in ("", channel)
         ]
-        if not entries:
+        return max(
+            entries,
+            key=lambda e: (e.observation is not None, bool(e.instrument), bool(e.channel)),
+            default=None,
+        )
+
+    def _background(self, observation: int, instrument: str, channel: str, problems: list[str]) -> Background:
+        entry = self.background_entry(observation, instrument, channel)
+        if entry is None:
             problems.append(
                 f"{self._place}background: no value for observation {observation}, {instrument} {channel}; add one."
             )
             return "low"
-        return max(
-            entries, key=lambda e: (e.observation is not None, bool(e.instrument), bool(e.channel))
-        ).value
+        return entry.value
 
     def check_against(self, table: Any) -> None:
         """Check the settings against an exposure table.

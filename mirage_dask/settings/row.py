@@ -17,7 +17,7 @@ from mirage_dask.apt.columns import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.effects import Effects
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
-from mirage_dask.settings.sky import LEVELS, Background, CosmicRays, is_image
+from mirage_dask.settings.sky import LEVELS, Background, CosmicRays, is_brightness, is_image
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +116,7 @@ def read_effects(text: str) -> Effects:
 
 
 def _read_background(text: str) -> Background:
-    return text if not text or text in LEVELS or is_image(text) else float(text)
+    return text if not text or text in LEVELS or is_image(text) or is_brightness(text) else float(text)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {

@@ -7,6 +7,7 @@ A background is one level, or nested by observation, then instrument, then the c
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -22,7 +23,10 @@ OFF = ("none", "off", "no", "false")
 """Words for no cosmic rays; false means it, too."""
 
 Background = str | float
-"""'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), DN/s per pixel, or the path of an image."""
+"""'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), DN/s per pixel, a surface brightness as
+'0.2 MJy/sr', or the path of an image."""
+BRIGHTNESS = "MJy/sr"
+_BRIGHTNESS = re.compile(r"([+-]?[0-9.]+(?:e[+-]?\d+)?)\s*mjy\s*/\s*sr", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,32 +61,51 @@ def is_image(text: str) -> bool:
     return text.lower().endswith((".fits", ".fits.gz"))
 
 
+def is_brightness(text: str) -> bool:
+    """Return whether a background is a surface brightness, '0.2 MJy/sr'."""
+    return text.endswith(BRIGHTNESS)
+
+
 class Level:
-    """Rule of one level: a word, DN/s per pixel, or a FITS image of it."""
+    """Rule of one level: a word, DN/s per pixel, a surface brightness, or a FITS image."""
 
     def parse(self, value: Any, key: str, problems: Problems) -> Background:
-        """Return the word in lower case, the number, or the absolute path."""
+        """Return the word in lower case, the number, '0.2 MJy/sr', or the absolute path."""
+        if hasattr(value, "to_value"):
+            value = _plain(value)
         text = str(value).strip().lower()
         if text in LEVELS:
             return text
         if is_image(text):
             return existing_path(value, key, problems)
+        brightness = _BRIGHTNESS.fullmatch(text)
         try:
-            number = math.nan if isinstance(value, bool) else float(text)
+            number = math.nan if isinstance(value, bool) else float(brightness[1] if brightness else text)
         except ValueError:
-            problems.not_allowed(key, value, (*LEVELS, "DN/s per pixel", "a FITS image"))
+            problems.not_allowed(key, value, (*LEVELS, "DN/s per pixel", "0.2 MJy/sr", "a FITS image"))
             return LEVELS[0]
         if not 0.0 <= number < 1e6:
             problems.add(
                 key,
                 f"{value!r} is not a valid background; give {', '.join(LEVELS)}, or DN/s per pixel, zero or more",
             )
-        return number
+        return f"{number!r} {BRIGHTNESS}" if brightness else number
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
         number = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
-        return {"anyOf": [{"enum": list(LEVELS)}, number, {"type": "string", "pattern": r"\.fits(\.gz)?$"}]}
+        text = {"type": "string", "pattern": r"\.fits(\.gz)?$|[Mm][Jj][Yy] */ *sr$"}
+        return {"anyOf": [{"enum": list(LEVELS)}, number, text]}
+
+
+def _plain(quantity: Any) -> Any:
+    """Return a quantity of astropy as a number of DN/s per pixel or as '0.2 MJy/sr'; as it is where it is neither."""
+    for unit, suffix in ((BRIGHTNESS, f" {BRIGHTNESS}"), ("DN / s", ""), ("DN / (s pix)", "")):
+        try:
+            return f"{float(quantity.to_value(unit))!r}{suffix}"
+        except Exception:  # of astropy: another kind of quantity; of float: an array
+            continue
+    return quantity
 
 
 def _rule() -> Table:

@@ -99,7 +99,7 @@ def _convert(values: NDArray[Any], convert: Callable[[str], float]) -> Floats:
     if values.dtype.kind != "O":
         return values.astype(np.float64) if values.dtype.kind in "iuf" else np.full(values.shape, np.nan)
     try:
-        if not any("_" in text for text in values):
+        if "_" not in " ".join(values):
             return values.astype(np.float64)
     except ValueError:
         pass

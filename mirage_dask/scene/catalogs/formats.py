@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.io.astropy_tables import from_pandas
 from mirage_dask.scene.catalogs.table import CatalogTable, Comment, repeated
 from mirage_dask.scene.catalogs.text import decode, split_text
 
@@ -36,6 +37,7 @@ _REFUSED = {
     b"#ASDF": "an ASDF file; write the table with astropy as table.write('stars.ecsv')",
 }
 """First bytes of files that are not read, what they are and what to do."""
+_IPAC_TYPES = {"int", "long", "float", "double", "real", "char", "date"}
 _META = re.compile(r"mag|unit|sys|frame|equinox", re.IGNORECASE)
 """Keys of a table's meta that may say what its units are."""
 
@@ -62,7 +64,7 @@ def read_table(path: Path) -> CatalogTable:
     text = decode(path, data)
     if text.startswith("# %ECSV"):
         return _by_astropy(path, "ECSV", _ecsv, text)
-    if re.match(r"(\\.*\n|\s*\n)*\|.*\n\|[\s\w|-]*\b(int|long|float|double|real|char|date)\b", text):
+    if _is_ipac(text):
         return _by_astropy(path, "IPAC", _ipac, text)
     if head.startswith((b"<", b"{", b"[")):
         raise InputError(
@@ -130,7 +132,7 @@ def _votable(data: bytes) -> Any:
 
     if b"<!DOCTYPE" in data[:65536] or b"<!ENTITY" in data[:65536]:
         raise InputError("a VOTable that declares entities is not read; write it again with astropy.")
-    if re.search(rb"<(?:\w+:)?STREAM\b[^>]*\bhref\s*=", data):
+    if re.search(rb"<(?:\w+:)?STREAM\b[^<>]*\bhref\s*=", data):
         raise InputError("a VOTable that keeps its data in another file; write it again with astropy.")
     return Table.read(io.BytesIO(data), format="votable")
 
@@ -144,17 +146,18 @@ def _ecsv(text: str) -> Any:
     return Table.read(text.splitlines(), format="ascii.ecsv")
 
 
+def _is_ipac(text: str) -> bool:
+    """Return whether the first lines between bars are names and types, as in IPAC tables."""
+    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("\\"))
+    names, types = next(lines, ""), next(lines, "")
+    words = {word.strip() for word in types.split("|")}
+    return names.startswith("|") and types.startswith("|") and bool(words & _IPAC_TYPES)
+
+
 def _ipac(text: str) -> Any:
     from astropy.table import Table
 
     return Table.read(text.splitlines(), format="ascii.ipac")
-
-
-def from_pandas(frame: Any) -> Any:
-    """Return a DataFrame as an astropy table; an index with a name is a column."""
-    from astropy.table import Table
-
-    return Table.from_pandas(frame.reset_index() if any(frame.index.names) else frame)
 
 
 def from_astropy(path: Path, table: Any) -> CatalogTable:

@@ -79,7 +79,7 @@ def misspelt(wanted: Sequence[str], columns: Iterable[str]) -> tuple[str, str] |
         near = [
             column
             for column in strange
-            if re.fullmatch(rf"{re.escape(stem)}[-_ ]?(ab)?mags?(nitudes?)?", column)
+            if re.fullmatch(rf"{re.escape(stem)}([-_ ]?(ab)?mags?(nitudes?)?)?", column)
         ]
         if near := near or difflib.get_close_matches(name, strange, n=1, cutoff=0.9):
             return near[0], name

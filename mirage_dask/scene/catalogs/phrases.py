@@ -20,6 +20,8 @@ from pathlib import Path
 from mirage_dask.scene.catalogs.table import Comment
 
 SYSTEMS = ("abmag", "stmag", "vegamag")
+LONGEST = 500
+"""Characters of a comment that are looked at."""
 _SIGNS = ("pix", "veg", "stm", "abm")
 """Parts of words by which the phrase that was meant is known."""
 
@@ -145,7 +147,7 @@ def read_phrases(path: Path, comments: Sequence[Comment], kind: str) -> Phrases:
 
 def _misleading(comment: Comment, found: dict[str, dict[str, str]], kind: str) -> tuple[str, str]:
     """Return (quantity, what is wrong) of a comment that is not a phrase; empty texts for an ordinary remark."""
-    text = comment.text.casefold()
+    text = comment.text[:LONGEST].casefold()
     shown = comment.text if len(comment.text) <= 60 else f"{comment.text[:57]}…"
     if not comment.above:
         if text in _KNOWN and _KNOWN[text][1] not in found[_KNOWN[text][0].what]:

@@ -21,8 +21,8 @@ POSITIONS = {"x_or_ra", "y_or_dec"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 """A comment begins at a # that stands first in the line or behind a blank."""
-_RULER = re.compile(r"[\s|]*(?:[-=]{2,}[\s|+]*)+")
-"""A line of dashes below the names (fixed_width_two_line)."""
+_RULER = frozenset("-=|+ \t")
+"""Characters of a line of dashes below the names (fixed_width_two_line)."""
 
 Cutter = Callable[[str], list[str]]
 
@@ -68,7 +68,7 @@ def split_text(path: Path, text: str) -> CatalogTable:
     for number, (body, comment) in enumerate(lines, start=1):
         if comment is not None and (number <= first or not body.strip()):
             comments.append(Comment(f"line {number}", comment.lstrip("#").strip(), above=not rows))
-        if number <= first or not body.strip() or (number == first + 1 and _RULER.fullmatch(body)):
+        if number <= first or not body.strip() or (number == first + 1 and _RULER.issuperset(body.rstrip())):
             continue
         cells = cut(body)
         while len(cells) > len(names) and not cells[-1]:
@@ -104,7 +104,7 @@ def split_text(path: Path, text: str) -> CatalogTable:
 
 def _without_comment(line: str) -> tuple[str, str | None]:
     """Return (line without its comment, comment with its sign)."""
-    found = _COMMENT.search(line)
+    found = _COMMENT.search(line) if "#" in line else None
     return (line, None) if found is None else (line[: found.start()], line[found.start() :])
 
 

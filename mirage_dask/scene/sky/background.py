@@ -47,6 +47,7 @@ TYPICAL_LATITUDE = 45.0
 """Degrees; where no position is given."""
 STRAY_LIGHT = 0.05
 """MJy/sr at 2 micron."""
+BRIGHTNESS = "mjy/sr"
 OBLIQUITY = 23.4393
 _ARCSEC2 = (math.pi / 180.0 / 3600.0) ** 2
 
@@ -68,7 +69,7 @@ def background_rate(
     Parameters
     ----------
     value
-        'low', 'medium', 'high', or DN/s per pixel.
+        'low', 'medium', 'high', DN/s per pixel, or a surface brightness: '0.2 MJy/sr'.
     detector, filter, pupil
         For the zero point, the pixel area and the gain.
     ra, dec
@@ -92,9 +93,11 @@ def background_rate(
     level = str(value).strip().casefold()
     if model not in MODELS:
         raise InputError(f"There is no background model {model!r}{nearest(model, MODELS) or '.'}")
-    if level in LEVELS:
+    if level in LEVELS or level.endswith(BRIGHTNESS):
         zeropoint = get_zeropoint(detector, filter, pupil)
-        if when is None:
+        if level not in LEVELS:
+            brightness = _number(level.removesuffix(BRIGHTNESS), value)
+        elif when is None:
             latitude = TYPICAL_LATITUDE if ra is None or dec is None else ecliptic_latitude(ra, dec)
             brightness = surface_brightness(zeropoint.pivot, level, latitude=latitude)
         elif ra is None or dec is None:
@@ -105,16 +108,21 @@ def background_rate(
                 brightness = tool_brightness(zeropoint.pivot, ra, dec, when) or brightness
         electrons = brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
         return electrons * transmission(detector, pupil)
+    return _number(value, value) * (spec.gain if gain is None else gain)
+
+
+def _number(text: str | float, value: str | float) -> float:
+    """Return a number of 0 or more; the background is named as it was given."""
     try:
-        number = float(value)
+        number = float(text)
     except (TypeError, ValueError):
         raise InputError(
-            f"background {value!r} is neither {', '.join(LEVELS)} nor a number of DN/s per pixel"
-            f"{nearest(level, LEVELS) or '.'}"
+            f"background {value!r} is neither {', '.join(LEVELS)} nor a number of DN/s per pixel or MJy/sr"
+            f"{nearest(str(value), LEVELS) or '.'}"
         ) from None
     if not (math.isfinite(number) and number >= 0):
-        raise InputError(f"background {value!r} must be a number of DN/s per pixel, 0 or more.")
-    return number * (spec.gain if gain is None else gain)
+        raise InputError(f"background {value!r} must be a number of DN/s per pixel or MJy/sr, 0 or more.")
+    return number
 
 
 def surface_brightness(wavelength: float, level: str, *, latitude: float) -> float:

@@ -1,6 +1,7 @@
 """Cells of plain text: tabs, commas, bars and blanks; empty cells; encodings; integers of 64 bits."""
 
 import codecs
+import time
 
 import numpy as np
 import pytest
@@ -77,6 +78,23 @@ def test_names_in_a_comment(tmp_path, sign, separator):
 def test_a_line_of_dashes_below_the_names(tmp_path):
     text = "# vegamag\nx_or_RA y_or_Dec magnitude\n------- -------- ---------\n    1.5     2.5      20.0\n"
     assert read(tmp_path, text).x.tolist() == [1.5]
+
+
+def test_long_lines_of_signs_take_no_time(tmp_path):
+    """Patterns must not try all ways to cut a line: a damaged line of dashes once took half a minute."""
+    start = time.process_time()
+    names = "x_or_RA y_or_Dec magnitude\n"
+    texts = (
+        names + "-" * 60 + "x",
+        "# " + "radius " * 20_000,
+        "# " + "x" * 100_000,
+        "\n" * 100_000,
+        "|" * 50_000,
+    )
+    for text in texts:
+        with pytest.raises(InputError):
+            read(tmp_path, text + "\n")
+    assert time.process_time() - start < 10
 
 
 def test_encodings(tmp_path):

@@ -1,0 +1,12 @@
+"""What is to be said of a proposal's input before anything runs: skies that are empty, input that changes nothing.
+
+source_counts     how many sources of a catalog fall on how many detectors
+catalogs          that of all catalogs of a proposal; their columns that change nothing or may be meant otherwise
+unused_settings   settings that change nothing
+"""
+
+from mirage_dask.inspection.catalogs import CatalogReport, report_catalogs
+from mirage_dask.inspection.source_counts import SourceCount, count_sources
+from mirage_dask.inspection.unused_settings import unused_settings
+
+__all__ = ["CatalogReport", "SourceCount", "count_sources", "report_catalogs", "unused_settings"]

@@ -1,0 +1,151 @@
+"""What the catalogs of a proposal add to it, and what of them changes nothing.
+
+A column that no exposure uses, a filter that falls back to the column `magnitude`, numbers that cannot be magnitudes: each
+is valid by itself, and each is how a sky becomes false without a word. So all of it is said, in one sentence each.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mirage_dask.errors import InputError
+from mirage_dask.inspection.source_counts import SourceCount, count_sources
+from mirage_dask.scene import SOURCE_TABLES, Catalog, magnitude_columns, magnitude_owner, read_catalog
+from mirage_dask.scene.catalogs.columns import SHAPE_COLUMNS
+from mirage_dask.scene.catalogs.magnitudes import ANY
+from mirage_dask.scene.catalogs.table import name_rows
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Optics = tuple[str, str, str]
+"""(detector, filter, pupil)."""
+
+FAINTEST = 40.0
+"""Magnitudes above are either marks for an invisible source or no magnitudes."""
+_MARKS = ((90.0, 100.0), (990.0, 1000.0), (9990.0, 10000.0), (99990.0, 100000.0))
+"""Ranges of numbers that are written for a source that is not visible."""
+_FLUX_LIKE = 1.0
+"""A column of several sources that are all between -1 and 1 holds fluxes, or colours."""
+_MOTION = re.compile(
+    r"(pm|mu)([_-]?(ra|dec|x|y|l|b|alpha|delta)\w*)?|.*(proper|motion|parallax|velocity|epoch).*|plx|rv"
+)
+_SHOWN = 6
+"""Most columns or filters that a sentence lists."""
+
+
+@dataclass(frozen=True)
+class CatalogReport:
+    """What was found in the catalogs of an exposure table."""
+
+    counts: tuple[SourceCount, ...] = ()
+    """How many sources fall on detectors, one for each catalog."""
+    notes: tuple[str, ...] = ()
+    """What changes nothing or may be meant otherwise."""
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """A sentence for each catalog of which no source falls on any detector."""
+        return tuple(str(count) for count in self.counts if not count.on_detectors)
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """A line for each catalog."""
+        return tuple(str(count) for count in self.counts)
+
+
+def report_catalogs(table: pd.DataFrame) -> CatalogReport:
+    """Read the catalogs of the exposures that can be simulated and return what is to be said of them.
+
+    Catalogs that cannot be read are left out: whoever simulates or checks hears of them, `planning.check_catalogs`.
+
+    Parameters
+    ----------
+    table
+        Exposure table with the columns of the settings.
+    """
+    ready = table[table["status"] == "ready"]
+    counts: list[SourceCount] = []
+    said: dict[str, list[str]] = {}
+    for kind in SOURCE_TABLES:
+        for path, rows in ready[ready[kind] != ""].groupby(kind):
+            try:
+                catalog = read_catalog(str(path), kind)
+            except InputError:
+                continue
+            counts.append(count_sources(catalog, rows))
+            uses = rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
+            for note in catalog_notes(catalog, uses):
+                said.setdefault(note, []).append(Path(str(path)).name)
+    notes = tuple(f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in said.items())
+    return CatalogReport(tuple(counts), notes)
+
+
+def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
+    """Yield what of a catalog changes nothing, or may be meant otherwise.
+
+    Parameters
+    ----------
+    catalog
+        As read.
+    uses
+        (detector, filter, pupil) that look at it.
+    """
+    owners = sorted({(magnitude_owner(detector), f, p) for detector, f, p in uses})
+    used = {use: column for use in owners if (column := catalog.magnitude_column(*use))}
+    without = [use for use, column in used.items() if column == ANY]
+    if without and len(catalog.magnitudes) > 1:  # a column alone is meant for all filters
+        names = _listed([_optics_name(*use) for use in without])
+        own = _own_column(*without[0])
+        verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
+        yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
+    columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
+    columns |= set(SHAPE_COLUMNS) if catalog.kind == "galaxy" else set()
+    others = [name for name in catalog.table.names if name.casefold() not in columns]
+    if moving := [name for name in others if _MOTION.fullmatch(name.casefold())]:
+        yield f"motions and epochs are not simulated: nothing uses {_listed(moving)}; positions hold for all dates."
+    if rest := [name for name in others if name not in moving]:
+        yield f"no exposure uses {_listed(rest)}."
+    for phrase in catalog.unused_phrases:
+        yield f"{phrase} changes nothing in a catalog of type {catalog.kind}."
+    for column in sorted(set(used.values())):
+        yield from _odd_magnitudes(catalog, column)
+
+
+def _odd_magnitudes(catalog: Catalog, column: str) -> Iterator[str]:
+    """Yield a sentence on numbers that are not likely to be magnitudes."""
+    values = catalog.magnitudes[column]
+    with np.errstate(invalid="ignore"):
+        marks = np.any([(values >= low) & (values <= high) for low, high in _MARKS], axis=0)
+        faint = (values > FAINTEST) & ~marks
+        visible = values[np.isfinite(values) & ~marks]
+    if faint.any():
+        where = name_rows(catalog.table.counted, catalog.lines, faint, values)
+        yield (
+            f"column {column!r} is fainter than magnitude {FAINTEST:g} in {where}: such a source is not visible; are these "
+            "fluxes? Write 99 for a source that is not visible."
+        )
+    elif visible.size > 1 and np.abs(visible).max() < _FLUX_LIKE:
+        yield f"column {column!r}: all {visible.size:,} magnitudes are between -1 and 1; are these fluxes?"
+
+
+def _own_column(owner: str, filter_: str, pupil: str) -> str:
+    return magnitude_columns(owner, filter_, pupil)[-2]
+
+
+def _optics_name(owner: str, filter_: str, pupil: str) -> str:
+    own = _own_column(owner, filter_, pupil).removesuffix("_magnitude")
+    return own.rpartition("_")[2].upper() if "_" in own else owner
+
+
+def _listed(names: list[str]) -> str:
+    """Return 'a, b and 3 more'."""
+    names = list(dict.fromkeys(names))
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more

@@ -1,0 +1,89 @@
+"""Settings that are valid and change nothing: a file that no exposure uses, a value of an instrument that is not there.
+
+Each would be read over in silence, and its owner would believe that it holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mirage_dask.settings import Settings
+from mirage_dask.settings.catalogs import CATALOG_TYPES, CatalogEntry, catalog_types
+from mirage_dask.settings.model import ROW_COLUMNS
+from mirage_dask.settings.sky import LEVELS, BackgroundEntry
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def unused_settings(settings: Settings, table: pd.DataFrame) -> tuple[str, ...]:
+    """Return a sentence for everything in the settings that changes no exposure.
+
+    Parameters
+    ----------
+    settings
+        As they were given.
+    table
+        Exposure table with the columns of the settings.
+    """
+    found = [
+        *_catalogs(settings, table),
+        *_backgrounds(settings, table),
+        *_overrides(settings, table),
+        *_switches(settings),
+    ]
+    place = f"{settings.source}: " if settings.source else ""
+    return tuple(f"{place}{note}" for note in dict.fromkeys(found))
+
+
+def _catalogs(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
+    used = {(kind, path) for kind in CATALOG_TYPES for path in set(table[kind]) if path}
+    looked_at = {kind for mode in set(table["mode"]) for kind in catalog_types(mode)}
+    for entry in settings.catalogs:
+        if not entry.path or (entry.kind, entry.path) in used:
+            continue
+        why = (
+            ""
+            if entry.kind in looked_at
+            else f", for no mode of this proposal looks at the type {entry.kind}"
+        )
+        yield f"{_key(entry)}: no exposure uses {Path(entry.path).name}{why}."
+
+
+def _key(entry: CatalogEntry) -> str:
+    parts = ("catalogs", entry.target, entry.instrument.lower(), entry.kind)
+    return ".".join(part for part in parts if part)
+
+
+def _backgrounds(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
+    places = set(table[["observation", "instrument", "channel"]].itertuples(index=False, name=None))
+    used = {settings.background_entry(*place) for place in places}
+    for entry in settings.background:
+        if entry not in used:
+            yield f"{_background_key(entry)}: no exposure uses this value."
+
+
+def _background_key(entry: BackgroundEntry) -> str:
+    observation = "" if entry.observation is None else str(entry.observation)
+    channel = {"SHORT": "sw", "LONG": "lw"}.get(entry.channel, "")
+    return ".".join(part for part in ("background", observation, entry.instrument.lower(), channel) if part)
+
+
+def _overrides(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
+    if not settings.reffile_overrides:
+        return
+    columns = [name for name in ROW_COLUMNS if name in table]
+    rows: list[dict[str, Any]] = table[columns].drop_duplicates().to_dict("records")
+    for entry in settings.reffile_overrides:
+        if not any(entry.holds_for(row) for row in rows):
+            keys = ".".join((entry.instrument.lower(), entry.type, *(value for _, value in entry.keys)))
+            yield f"reffile_overrides.{keys}: no exposure uses {Path(entry.path).name}."
+
+
+def _switches(settings: Settings) -> Iterator[str]:
+    if settings.use_dateobs_for_background and not any(e.value in LEVELS for e in settings.background):
+        yield "use_dateobs_for_background: it changes levels only, and the background is given as numbers or images."
+    if "cosmic_rays" in settings.given and "cosmic_rays" not in settings.effects and settings.cosmic_rays:
+        yield "cosmic_rays: the effect cosmic_rays is off."
