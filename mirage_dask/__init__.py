@@ -22,13 +22,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirage_dask.proposal import Proposal, open_proposal, open_yaml
+    from mirage_dask.opening import open_proposal, open_yaml
+    from mirage_dask.proposal import Proposal
     from mirage_dask.simulation import open_simulation
 
 __all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation", "open_yaml"]
 
 _HOMES = {
-    **dict.fromkeys(("Proposal", "open_proposal", "open_yaml"), "mirage_dask.proposal"),
+    "Proposal": "mirage_dask.proposal",
+    "open_proposal": "mirage_dask.opening",
+    "open_yaml": "mirage_dask.opening",
     "open_simulation": "mirage_dask.simulation",
 }
 

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.io.atomic import PARTIAL, remove_abandoned
-from mirage_dask.io.cache_use import oldest_user
+from mirage_dask.io.caches.use import oldest_user
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
 from mirage_dask.reference.builtin.locations import builtin_directory

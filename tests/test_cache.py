@@ -15,7 +15,7 @@ from mirage_dask import cache, cli
 from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import partial_name
-from mirage_dask.io.cache_use import mark_used
+from mirage_dask.io.caches.use import mark_used
 from mirage_dask.reference.builtin.locations import builtin_directory
 
 MB = 1_000_000
@@ -118,7 +118,7 @@ def test_clear_and_what_killed_processes_left(home):
 
 USER = """
 import sys
-from mirage_dask.io.cache_use import mark_used
+from mirage_dask.io.caches.use import mark_used
 mark_used(sys.argv[1])
 print("used", flush=True)
 sys.stdin.read()

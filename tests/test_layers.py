@@ -23,6 +23,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "mirage_dask": [
         {"__init__"},
         {"cli", "compat"},
+        {"opening"},
         {"proposal"},
         {"simulation"},
         {"plot", "cache"},

@@ -232,7 +232,7 @@ def count(text: str) -> int:
 
 def open_given(arguments: argparse.Namespace) -> Any:
     """Open the proposal that the arguments name."""
-    from mirage_dask.proposal import open_proposal
+    from mirage_dask.opening import open_proposal
 
     seed = getattr(arguments, "random_seed", None)
     given = {} if seed is None else {"random_seed": seed}

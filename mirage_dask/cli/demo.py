@@ -48,7 +48,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
     """Simulate the example, with a note about each step."""
     from mirage_dask import example_proposal
     from mirage_dask.plot.style import save
-    from mirage_dask.proposal import open_proposal
+    from mirage_dask.opening import open_proposal
     from mirage_dask.simulation import open_simulation
 
     start = time.monotonic()

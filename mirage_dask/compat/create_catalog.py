@@ -22,7 +22,7 @@ from mirage_dask.compat.catalog_generator import GalaxyCatalog, PointSourceCatal
 from mirage_dask.compat.one_exposure import print_note_once
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import radec_to_unit
-from mirage_dask.proposal import open_proposal
+from mirage_dask.opening import open_proposal
 
 STARS = 10 / u.arcmin**2
 GALAXIES = 30 / u.arcmin**2

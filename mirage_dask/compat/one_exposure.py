@@ -19,7 +19,8 @@ from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.ramp_models import RampProduct
 from mirage_dask.fits.segments import segments_of
 from mirage_dask.fits.uncal import uncal_name, write_uncal
-from mirage_dask.proposal import Proposal, open_yaml
+from mirage_dask.opening import open_yaml
+from mirage_dask.proposal import Proposal
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import computed_pixels

@@ -18,7 +18,8 @@ from mirage_dask.mirage_yaml import (
     write_yaml,
 )
 from mirage_dask.mirage_yaml.writer import can_be_written
-from mirage_dask.proposal import Proposal, open_proposal
+from mirage_dask.opening import open_proposal
+from mirage_dask.proposal import Proposal
 from mirage_dask.reference.crds.observatory import crds_path
 from mirage_dask.reference.pinning import pin_files
 

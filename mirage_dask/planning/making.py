@@ -19,7 +19,7 @@ from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import cosmic_ray_rate
-from mirage_dask.io.cache_use import mark_used
+from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.keys import plan_key, row_keys

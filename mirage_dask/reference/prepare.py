@@ -12,7 +12,7 @@ from typing import Any
 
 from mirage_dask.instruments import cosmic_ray_library, get_detector
 from mirage_dask.instruments.orientation import Span
-from mirage_dask.io.cache_use import mark_used
+from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.locations import builtin_directory

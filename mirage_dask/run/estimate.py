@@ -6,7 +6,7 @@ Memory per process is stated as
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
-holds the compressed bytes of a tile. Every cache of a process (`io.process_caches`) counts with its limit, except those that
+holds the compressed bytes of a tile. Every cache of a process (`io.caches.process_caches`) counts with its limit, except those that
 no exposure fills: 67 MB for the reference planes, 101 MB where there are galaxies, 134 MB where darks come from files.
 
 The constants were set from measured runs of a 2048 x 2048 exposure of 10 groups with 1,000 stars and 300 galaxies in a
@@ -26,7 +26,7 @@ import numpy as np
 from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
-from mirage_dask.io.process_caches import CACHES
+from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.comparison import raw_bytes

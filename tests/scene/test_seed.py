@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mirage_dask.io.process_caches import clear_caches
+from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene import Galaxies, PointSources, UniformBackground, View, seed_window

@@ -34,7 +34,7 @@ from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
-from mirage_dask.io.cache_use import mark_used
+from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading

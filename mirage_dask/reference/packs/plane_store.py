@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io import files
-from mirage_dask.io.process_caches import CACHES
+from mirage_dask.io.caches.process_caches import CACHES
 
 CACHE = CACHES["reference planes"]
 

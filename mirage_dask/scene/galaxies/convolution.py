@@ -28,7 +28,7 @@ from numba import uintp
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.io.process_caches import CACHES
+from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 
 SIZES = (32, 36, 40, 48, 54, 60, 64, 72, 80, 90, 96, 108, 120, 128, 144, 160)

@@ -34,7 +34,7 @@ from numba import int32
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.io.process_caches import CACHES
+from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.galaxies.convolution import blur, convolve, reach, token, total

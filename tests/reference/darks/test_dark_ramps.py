@@ -16,7 +16,7 @@ from support.dark_examples import NX, NY, TFRAME, MadeDark, exposure, write_line
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments.readouts import get_readout, readout_names
-from mirage_dask.io.process_caches import clear_caches
+from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.reference.darks.decomposition import decompose
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.reference.darks.selection import dark_ramp, shuffled

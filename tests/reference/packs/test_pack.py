@@ -20,7 +20,7 @@ from support.reference_set import EXPOSURE, builtin
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.instruments import get_detector
 from mirage_dask.io import files
-from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.caches.byte_cache import ByteCache
 from mirage_dask.pointing import Distortion, aperture
 from mirage_dask.reference.crds.lookup import SIMULATION_TYPES
 from mirage_dask.reference.packs import plane_store

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import special
 from scipy.signal import fftconvolve
 
-from mirage_dask.io.process_caches import clear_caches
+from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.psf.files import CoreFile
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic

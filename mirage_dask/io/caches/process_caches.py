@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 
-from mirage_dask.io.byte_cache import ByteCache
+from mirage_dask.io.caches.byte_cache import ByteCache
 
 MIB = 2**20
 DEFAULT_PLANE_BYTES = 64 * MIB

@@ -9,7 +9,7 @@ import pytest
 from support.small_plans import make_spec, small_plan
 
 import mirage_dask
-from mirage_dask.io.process_caches import CACHES, clear_caches
+from mirage_dask.io.caches.process_caches import CACHES, clear_caches
 from mirage_dask.reference.darks import ramp
 from mirage_dask.reference.packs import plane_store
 from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, estimate_run
@@ -37,7 +37,7 @@ def test_no_cache_is_declared_elsewhere():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("ByteCache")
     ]
-    assert made == ["io/process_caches.py"] * len(CACHES)
+    assert made == ["io/caches/process_caches.py"] * len(CACHES)
 
 
 @pytest.mark.parametrize(

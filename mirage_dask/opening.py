@@ -1,0 +1,102 @@
+"""The ways in to a proposal: from the files of APT and what you add to them, and from YAML files of Mirage."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mirage_dask.apt import ProposalFile, read_proposal, require_all
+from mirage_dask.errors import InputError
+from mirage_dask.mirage_yaml import read_yaml
+from mirage_dask.planning import refuse_catalogs
+from mirage_dask.proposal import Proposal
+from mirage_dask.settings import Settings, load_settings
+
+_LOG = logging.getLogger(__name__)
+
+
+def open_proposal(
+    path: str | os.PathLike[str],
+    *,
+    pointing: str | os.PathLike[str] | None = None,
+    settings: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    naming: str = "mirage",
+    strict: bool = False,
+    **arguments: Any,
+) -> Proposal:
+    """Read a proposal that APT exported and what you add to it; nothing is computed yet.
+
+    Parameters
+    ----------
+    path
+        An .aptx file, the XML that APT exports, the records.json of APT 2025, or a folder of Mirage's YAML files.
+    pointing
+        The pointing report; default the .pointing file beside it. Without one, exposures are listed but have no position.
+    settings
+        YAML file, or the same as a dictionary.
+    naming
+        'mirage': names numbered as Mirage does; 'mast': as the archive does.
+    strict
+        Raise one error that lists everything that cannot be simulated and everything in which XML and pointing report
+        disagree, instead of rows with a reason and `Proposal.mismatches`.
+    **arguments
+        Settings given here instead: catalogs, background, roll_angle, dates, cosmic_rays, references,
+        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file. Catalogs may be
+        tables of astropy and pandas, angles and backgrounds quantities, dates a Time.
+
+    Raises
+    ------
+    InputError
+        With every problem of the files and settings.
+    """
+    if Path(path).is_dir():
+        if settings is not None or any(value is not None for value in arguments.values()):
+            raise InputError(
+                f"{path}: a folder of YAML files holds its settings; leave the others out, or open the proposal of APT."
+            )
+        return open_yaml(path, strict=strict)
+    chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
+    proposal = Proposal(read_proposal(Path(path), pointing=pointing), chosen, naming=naming)  # type: ignore[arg-type]
+    if strict:
+        require_all(proposal.table, proposal.file.mismatches)
+    for mismatch in proposal.file.mismatches:
+        _LOG.warning("%s; the report is followed.", mismatch.sentence)
+    return proposal
+
+
+def open_yaml(path: str | os.PathLike[str], *, strict: bool = False) -> Proposal:
+    """Open YAML files that Mirage's generator wrote, or `Proposal.write_yaml`: the same exposures, ready to simulate.
+
+    Parameters
+    ----------
+    path
+        A folder of them, or one file.
+    strict
+        Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
+
+    Raises
+    ------
+    InputError
+        With every problem of every file.
+    """
+    found = read_yaml(path)
+    first = found.table.iloc[0]
+    file = ProposalFile(
+        path=found.path,
+        pointing_path="",
+        program=int(first["program"]),
+        title=str(first["title"]),
+        pi=str(first["pi"]),
+        category=str(first["category"]),
+        targets={},
+        observations=(),
+        exposures=(),
+        notes=found.notes,
+    )
+    proposal = Proposal(file, Settings(source=found.path), table=refuse_catalogs(found.table))
+    if strict:
+        require_all(proposal.table)
+    return proposal
