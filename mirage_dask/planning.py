@@ -57,6 +57,7 @@ from mirage_dask.settings.effects import NO_EFFECTS
 from mirage_dask.settings.row import read_overrides, read_references
 from mirage_dask.settings.sky import is_image
 from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.integrity import remove_damaged_content
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
@@ -167,7 +168,12 @@ def make_plan(table: pd.DataFrame, settings: Settings, *, progress: Progress | N
         _LOG.warning("%s", note)
     url = str(cache_directory() / "plans" / plan_key(table, settings))
     with suppress(StoreError):  # not planned yet, or not to its end
-        return load_plan(url)
+        found = load_plan(url)
+        if not (gone := remove_damaged_content(url)):
+            return found
+        _LOG.warning(
+            "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
+        )
     ready = table[table["status"] == "ready"]
     sources = _save_sources(ready, f"{url}/sources")
     rows = rows_of(ready)

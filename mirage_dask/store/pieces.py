@@ -81,6 +81,7 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
 def keep_piece(plan_url: str, incoming: str) -> str:
     """Move a filled array to its final name, the hash of its values, and return that key."""
     key = content_hash(open_array(incoming))
+    files.fix_tree(incoming)
     files.move(incoming, files.join(files.normal_url(plan_url), "pieces", key))
     return key
 
@@ -110,7 +111,7 @@ def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
     key = f"{_RAMP}{ramp.digest}"
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     with files.store_errors(url):
-        files.write_bytes(url, json.dumps(ramp.to_dict(), sort_keys=True).encode())
+        files.write_bytes(url, json.dumps(ramp.to_dict(), sort_keys=True).encode(), fixed=True)
     return key
 
 

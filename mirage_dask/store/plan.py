@@ -358,7 +358,7 @@ def save_plan(
     info["files"] = {name: content_digest(content) for name, content in contents.items()}
     files.remove(files.join(url, PLAN_FILE))
     for name, content in contents.items():
-        files.write_bytes(files.join(url, name), content)
+        files.write_bytes(files.join(url, name), content, fixed=True)
     files.write_bytes(files.join(url, PLAN_FILE), sealed(info))
     return load_plan(url, str(info["digest"]))
 

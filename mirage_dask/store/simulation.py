@@ -24,7 +24,7 @@ from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
-from mirage_dask.store.integrity import check_links
+from mirage_dask.store.integrity import check_links, remove_damaged_content
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, parse_table, table_bytes
 from mirage_dask.store.root import StoreRoot, write_root
 from mirage_dask.store.status import Failure, status_table
@@ -108,6 +108,10 @@ class SimulationStore:
                 "choose another place, or update it, which simulates again what changed."
             )
         write_root(url, plan)
+        if root.exists and inside != plan.url and (gone := remove_damaged_content(inside)):
+            logger.warning(
+                "%s: %d damaged files of the plan are replaced: %s", url, len(gone), ", ".join(gone[:3])
+            )
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
