@@ -95,7 +95,7 @@ def verify_store(
     done = store.sample(rows)
     if not done:
         raise InputError(f"{store.url} contains no finished tile to verify; run mirage-dask simulate first.")
-    inputs = content_problems(store.plan.url, map(store.plan.spec, rows))
+    inputs = _input_problems(store, rows)
     chosen = done if sample is None else store.sample(rows, most=sample)
     found: list[TileMismatch] = []
 
@@ -120,6 +120,16 @@ def verify_store(
         seconds=time.monotonic() - began,
         inputs=tuple(inputs),
     )
+
+
+def _input_problems(store: SimulationStore, rows: list[int]) -> list[str]:
+    """Return sentences about what values and headers of exposures are made from: the table, references, pieces."""
+    found = content_problems(store.plan.url, map(store.plan.spec, rows))
+    try:
+        _ = store.plan.table
+    except StoreError as error:
+        found.append(str(error))
+    return found
 
 
 def _compute_again(
