@@ -35,7 +35,7 @@ from mirage_dask.psf.files import (
     read_wings,
 )
 from mirage_dask.reference.builtin import psf_optics as optics
-from mirage_dask.reference.builtin.records import is_unharmed, write_recorded
+from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 
 VERSION = 1
 OVERSAMPLING = 4
@@ -264,7 +264,7 @@ def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPath
         if wings is not None:
             read_wings(wings)
         return PsfPaths(core, wings)
-    if not (is_unharmed(own.core) and is_unharmed(own.wings)):
+    if not all(is_usable(path, record_of(path)) for path in (own.core, own.wings)):
         return None
     try:
         read_core(own.core)
@@ -328,4 +328,4 @@ def _write(path: Path, samples: NDArray[np.float32], keywords: dict[str, tuple[A
     for hdu in hdus:
         for key, card in keywords.items():
             hdu.header[key] = card
-    write_recorded(path, lambda temporary: hdus.writeto(temporary, overwrite=True))
+    write_recorded(path, lambda temporary: hdus.writeto(temporary, overwrite=True), record_of(path))

@@ -1,11 +1,12 @@
-"""Checksums of the built-in reference files: written beside each file, compared before one is used.
+"""Checksums of the built-in reference files, compared before one is used.
 
-A damaged file would give other packs, whose planes are as consistent as the right ones. One that does not have its
-checksum is made again. A file without a checksum is taken as it is: somebody else has put it there.
+A damaged file would give other packs, whose planes are as consistent as the right ones. So a file of the size with which it
+was made, but of other content, is made again. One of another size, or without a checksum, is somebody else's and stays.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -14,9 +15,16 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.reference.files.reading import file_digest
 
+_LOG = logging.getLogger(__name__)
 
-def write_recorded(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file as `write_atomically` does, and its checksum beside it.
+
+def record_of(path: Path) -> Path:
+    """Return where the checksum of a file of a library is: beside it."""
+    return path.with_name(f"{path.name}.sha256")
+
+
+def write_recorded(path: Path, write: Callable[[Path], object], record: Path) -> None:
+    """Write a file as `write_atomically` does, and its checksum before it gets its name.
 
     Parameters
     ----------
@@ -24,37 +32,47 @@ def write_recorded(path: Path, write: Callable[[Path], object]) -> None:
         The file.
     write
         Called with the path of a temporary file.
+    record
+        Where the checksum is kept.
 
     Raises
     ------
     ReferenceFileError
-        If the directory cannot be written.
+        If a directory cannot be written.
     """
 
     def write_both(temporary: Path) -> None:
         write(temporary)
-        digest = file_digest(temporary)
-        write_atomically(_record(path), lambda beside: beside.write_text(digest))
+        about = f"{file_digest(temporary)} {temporary.stat().st_size}"
+        write_atomically(record, lambda beside: beside.write_text(about))
 
     write_atomically(path, write_both)
 
 
-def is_unharmed(path: Path) -> bool:
-    """Return whether a file is there and has the checksum beside it, if there is one (1 ms per MB, once per process)."""
+def is_usable(path: Path, record: Path) -> bool:
+    """Return whether a file is there and is not a damaged one of ours (1 ms per MB, once per process and file)."""
     try:
         state = path.stat()
-        wanted = _record(path).read_text(encoding="ascii")
-        return _digest(path, state.st_ino, state.st_size, state.st_mtime_ns) == wanted
-    except FileNotFoundError:
-        return path.is_file()
-    except (OSError, ValueError, ReferenceFileError):
+    except OSError:
         return False
+    try:
+        wanted, size = record.read_text(encoding="ascii").split()
+        if int(size) != state.st_size:
+            return True
+        if _digest(path, state.st_ino, state.st_size, state.st_mtime_ns) == wanted:
+            return True
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError, ReferenceFileError):
+        pass  # the record or the file is damaged
+    _LOG.warning(
+        "%s does not have the content that it was made with, and is made again; give a file of your own under "
+        "reffile_overrides.",
+        path,
+    )
+    return False
 
 
 @lru_cache(maxsize=4096)
 def _digest(path: Path, *state: int) -> str:  # noqa: ARG001 - a changed file is another one
     return file_digest(path)
-
-
-def _record(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
