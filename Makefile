@@ -16,7 +16,7 @@ EXTRAS_closure := test,calibrate
 help:
 	@echo "make demo     simulate a small NIRCam mosaic and draw it, in ./demo"
 	@echo "make test     ruff, mypy and the tests"
-	@echo "make nightly  more of the tests at random: damaged files (10,000 instead of 300), disasters in runs (10 instead of 2)"
+	@echo "make nightly  more of the tests at random: damaged files (10,000 instead of 300), disasters in runs (10 instead of 2), flipped bits (500 instead of 40)"
 	@echo "make closure  run the JWST pipeline on simulated exposures and compare (installs jwst, about 1.6 GB)"
 	@echo "make bench    measure the kernels and one whole exposure"
 	@echo "make clean    remove what the other commands made, except $(VENV)"
@@ -31,8 +31,8 @@ test: $(VENV)/installed-test
 	@$(BIN)/pytest -m "not closure" -n $(JOBS) --dist worksteal $(ARGS)
 
 nightly: $(VENV)/installed-test
-	@MIRAGE_DASK_MUTATIONS=10000 MIRAGE_DASK_CHAOS=10 \
-	  $(BIN)/pytest -n $(JOBS) tests/apt/test_apt_random.py tests/run/test_chaos.py $(ARGS)
+	@MIRAGE_DASK_MUTATIONS=10000 MIRAGE_DASK_CHAOS=10 MIRAGE_DASK_FLIPS=500 \
+	  $(BIN)/pytest -n $(JOBS) tests/apt/test_apt_random.py tests/run/failures/test_chaos.py tests/untrusted/test_flips.py $(ARGS)
 
 closure: $(VENV)/installed-closure
 	@$(BIN)/pytest -m closure $(ARGS)

@@ -47,8 +47,8 @@ def add(commands: Any) -> None:
 def run_demo(arguments: argparse.Namespace) -> int:
     """Simulate the example, with a note about each step."""
     from mirage_dask import example_proposal
-    from mirage_dask.plot.style import save
     from mirage_dask.opening import open_proposal
+    from mirage_dask.plot.style import save
     from mirage_dask.simulation import open_simulation
 
     start = time.monotonic()

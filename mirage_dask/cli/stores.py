@@ -187,6 +187,8 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json(found)
     else:
+        for problem in found.inputs:
+            print_line(problem)
         for damage in found.damages:
             print_line(f"{damage.exposure}, tile {damage.tile}: {damage.problem}")
     what = "have the checksums they were written with" if arguments.checksums else "are what the plan gives"
@@ -202,6 +204,11 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             else ""
         )
         print_errors(f"{len(found.exposures):,} exposures of {found.store_url}{other} are not correct.")
+    if found.inputs:
+        print_errors(
+            f"{len(found.inputs):,} files of {found.store_url} from which values are computed are damaged; simulate into "
+            "the store again, which replaces them."
+        )
     return 0 if found.ok else 1
 
 

@@ -21,8 +21,8 @@ from mirage_dask.catalogs.sources import join
 from mirage_dask.compat.catalog_generator import GalaxyCatalog, PointSourceCatalog
 from mirage_dask.compat.one_exposure import print_note_once
 from mirage_dask.errors import InputError
-from mirage_dask.pointing import radec_to_unit
 from mirage_dask.opening import open_proposal
+from mirage_dask.pointing import radec_to_unit
 
 STARS = 10 / u.arcmin**2
 GALAXIES = 30 / u.arcmin**2

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.errors import InputError
+from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits.ramp_files import hollow
 from mirage_dask.fits.ramp_models import RampProduct, write_ramp
 from mirage_dask.fits.segments import Segment, file_name
@@ -50,7 +50,11 @@ def stored_pixels(store: SimulationStore, row: int, integrations: tuple[int, int
         raise InputError(
             f"{name} is not complete in {store.url} ({done} of {grid.count} tiles); simulate it first."
         )
-    return _read(store, name, store.raw(name), grid.bands(integrations))
+    try:
+        raw = store.raw(name)
+    except StoreError as error:  # of this exposure only: the others can be exported
+        raise InputError(f"{name} cannot be read: {error}") from error
+    return _read(store, name, raw, grid.bands(integrations))
 
 
 def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]) -> Iterator[Any]:

@@ -13,11 +13,8 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from fsspec.implementations.local import LocalFileSystem
-from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io.atomic import PARTIAL, sync_directory, write_beside
@@ -25,6 +22,9 @@ from mirage_dask.io.filesystems import filesystem, is_local, one_kind_of_error
 
 UPLOADS = 8
 """Files that are uploaded at the same time; each is in memory as a whole."""
+
+FIXED = 0o444
+"""Mode of a file that is never written again."""
 
 _REMEDIES = {
     errno.ENOSPC: "the disk is full; free some space or choose another place. What is committed is kept: the same "
@@ -98,19 +98,17 @@ def read_bytes(url: str, *, most: int | None = None) -> bytes:
     return content
 
 
-def read_array(url: str, dtype: Any, count: int, *, offset: int) -> NDArray[Any]:
-    """Return consecutive values of a binary file as a 1-D array, by one read of just these bytes.
+def read_range(url: str, start: int, count: int) -> bytes:
+    """Return consecutive bytes of a file by one read of just these; fewer when the file ends before.
 
     Parameters
     ----------
     url
         The file.
-    dtype
-        Type of the values.
+    start
+        The first byte.
     count
-        How many values; fewer are returned when the file ends before.
-    offset
-        Byte of the first one.
+        How many.
 
     Raises
     ------
@@ -119,10 +117,12 @@ def read_array(url: str, dtype: Any, count: int, *, offset: int) -> NDArray[Any]
     """
     fs, path = filesystem(url)
     if isinstance(fs, LocalFileSystem):
-        return np.fromfile(path, dtype=dtype, count=count, offset=offset)
+        with open(path, "rb", buffering=0) as file:
+            file.seek(start)
+            return file.read(count)
     with one_kind_of_error():
-        content = fs.cat_file(path, start=offset, end=offset + count * np.dtype(dtype).itemsize)
-    return np.frombuffer(content, dtype=dtype)
+        content: bytes = fs.cat_file(path, start=start, end=start + count)
+    return content
 
 
 def read_many(urls: Iterable[str]) -> dict[str, bytes]:
@@ -195,7 +195,7 @@ def exists(url: str) -> bool:
         return bool(fs.exists(path))
 
 
-def write_bytes(url: str, *pieces: bytes | memoryview, durable: bool = False) -> None:
+def write_bytes(url: str, *pieces: bytes | memoryview, durable: bool = False, fixed: bool = False) -> None:
     """Write a file, whole or not at all; missing directories are made.
 
     Parameters
@@ -206,17 +206,23 @@ def write_bytes(url: str, *pieces: bytes | memoryview, durable: bool = False) ->
         Its content, in order.
     durable
         Return when it is on the disk, where a power failure leaves it.
+    fixed
+        Nobody may write into the file again, only replace it: for files that are linked into several places.
 
     Raises
     ------
     StoreError
         If it cannot be written: disk full, read-only, no permission.
     """
-    write_stream(url, lambda: pieces, durable=durable)
+    write_stream(url, lambda: pieces, durable=durable, fixed=fixed)
 
 
 def write_stream(
-    url: str, chunks: Callable[[], Iterable[bytes | memoryview]], *, durable: bool = False
+    url: str,
+    chunks: Callable[[], Iterable[bytes | memoryview]],
+    *,
+    durable: bool = False,
+    fixed: bool = False,
 ) -> int:
     """Write a file, whole or not at all, from chunks that are made one after the other; return its size in bytes.
 
@@ -228,7 +234,7 @@ def write_stream(
         The file; missing directories are made.
     chunks
         Returns the chunks from the first one on; called again when the file has to be written again.
-    durable
+    durable, fixed
         As for `write_bytes`.
 
     Raises
@@ -247,6 +253,8 @@ def write_stream(
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
+        if fixed:
+            temporary.chmod(FIXED)
 
     with store_errors(url):
         fs, path = filesystem(url)
@@ -326,8 +334,18 @@ def move(source: str, target: str) -> None:
                 fs.mv(path, filesystem(target)[1], recursive=True)
 
 
+def fix_tree(url: str) -> None:
+    """Let nobody write into the files of a local directory again (see `write_bytes`); elsewhere nothing happens."""
+    for folder, _, names in os.walk(url) if is_local(url) else ():
+        for name in names:
+            with suppress(OSError):
+                os.chmod(join(folder, name), FIXED)
+
+
 def copy_file(source: str, target: str) -> None:
     """Copy a file, or link it where both are on one local disk: for content-addressed files, which never change.
+
+    Linked files are one file in two places, so that planning again costs no space. They are written with `fixed`.
 
     Raises
     ------
@@ -348,7 +366,7 @@ def copy_file(source: str, target: str) -> None:
         except FileExistsError:
             pass
         except OSError:  # another file system, or one without links
-            write_beside(Path(target), lambda temporary: shutil.copyfile(source, temporary))
+            write_beside(Path(target), lambda temporary: shutil.copy(source, temporary))
 
 
 def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:

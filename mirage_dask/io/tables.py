@@ -27,7 +27,7 @@ def table_key(kind: str, arrays: Mapping[str, NDArray[Any]]) -> str:
 
 
 def save_table(url: str | Path, arrays: Mapping[str, NDArray[Any]], *, kind: str) -> str:
-    """Write a table into a folder and return its key; nothing is written if it is there already.
+    """Write a table into a folder and return its key; nothing is written if it is there already, unharmed.
 
     Parameters
     ----------
@@ -45,11 +45,25 @@ def save_table(url: str | Path, arrays: Mapping[str, NDArray[Any]], *, kind: str
     """
     key = table_key(kind, arrays)
     target = files.join(files.normal_url(str(url)), f"{key}.npz")
-    if not files.exists(target):
+    if not is_whole(target):
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **arrays)
-        files.write_bytes(target, buffer.getbuffer())
+        files.write_bytes(target, buffer.getbuffer(), fixed=True)
     return key
+
+
+def is_whole(url: str) -> bool:
+    """Return whether the file of a table is there and its members have the checksums that the file states."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(files.read_bytes(url))) as archive:
+            return _is_plain(archive) and archive.testzip() is None
+    except Exception:  # zipfile raises many kinds for damaged bytes
+        return False
+
+
+def _is_plain(archive: zipfile.ZipFile) -> bool:
+    """Return whether nothing in an archive is compressed: a small file cannot become a large one in memory."""
+    return all(member.compress_type == zipfile.ZIP_STORED for member in archive.infolist())
 
 
 def load_table(url: str | Path, key: str, *, kind: str) -> dict[str, NDArray[Any]]:
@@ -63,10 +77,12 @@ def load_table(url: str | Path, key: str, *, kind: str) -> dict[str, NDArray[Any
     target = files.join(files.normal_url(str(url)), f"{key}.npz")
     try:
         with np.load(io.BytesIO(files.read_bytes(target)), allow_pickle=False) as archive:
+            if not _is_plain(archive.zip):
+                raise ValueError("it is compressed")
             arrays = {name: archive[name] for name in archive.files}
     except FileNotFoundError:
         raise StoreError(f"There is no table {target}; plan the simulation again.") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except Exception as error:  # numpy and zipfile raise many kinds for damaged bytes
         raise StoreError(f"The table {target} is damaged ({error}); plan the simulation again.") from error
     if table_key(kind, arrays) != key:
         raise StoreError(

@@ -45,6 +45,7 @@ from mirage_dask.settings import ExposureRow, Settings, rows_of
 from mirage_dask.settings.overrides import DARK_FILES
 from mirage_dask.settings.sky import is_image
 from mirage_dask.spec import ExposureSpec
+from mirage_dask.store.integrity import remove_damaged_content
 from mirage_dask.store.pieces import write_dark_ramp
 from mirage_dask.store.plan import Plan, load_plan, save_plan
 
@@ -95,8 +96,12 @@ def make_plan(
     mark_used(cache_directory() / "kernels" / source_digest(*KERNELS))
     with suppress(StoreError):  # not planned yet, or not to its end
         found = load_plan(url)
-        mark_used(f"{url}/plan.json")
-        return found
+        if not (gone := remove_damaged_content(url)):
+            mark_used(f"{url}/plan.json")
+            return found
+        _LOG.warning(
+            "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
+        )
     sources = _save_sources(chosen, f"{url}/sources")
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)

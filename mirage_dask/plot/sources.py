@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pandas as pd
 
+from mirage_dask.io.privacy import local_path
 from mirage_dask.scene import read_catalog
 
 LABELS = {"point_source": "stars", "galaxy": "galaxies"}
@@ -34,7 +33,7 @@ def catalog_sources(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     found: dict[str, pd.DataFrame] = {}
     for kind, label in LABELS.items():
         paths = sorted({str(path) for path in table[kind] if path}) if kind in table else []
-        catalogs = [read_catalog(path, kind) for path in paths if Path(path).exists()]
+        catalogs = [read_catalog(path, kind) for path in map(local_path, paths) if path.exists()]
         parts = [pd.DataFrame({"ra": c.x, "dec": c.y}) for c in catalogs if not c.pixels]
         if parts:
             found[label] = pd.concat(parts, ignore_index=True)

@@ -71,7 +71,7 @@ def cache_of(provenance: Iterable[Mapping[str, str]]) -> CrdsCache:
     StoreError
         If a context is not a name.
     """
-    contexts = [row.get("context", "") for row in provenance if row.get("source") == CRDS]
+    contexts = list(dict.fromkeys(row.get("context", "") for row in provenance if row.get("source") == CRDS))
     check_names("CRDS context", contexts, "plan.json, provenance, context")
     if not contexts:
         return CrdsCache.builtin()

@@ -21,6 +21,7 @@ from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
 from mirage_dask.selection import Selection
 from mirage_dask.store.checks import TileMismatch
+from mirage_dask.store.integrity import content_problems
 from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class Verification:
     """Number of these that were compared."""
     damages: tuple[TileMismatch, ...]
     seconds: float
+    inputs: tuple[str, ...] = ()
+    """Sentences about files of the plan that are missing or do not have the content that their names say."""
 
     @property
     def ok(self) -> bool:
-        """Whether every checked tile is correct."""
-        return not self.damages
+        """Whether every checked tile is correct, and everything that values are computed from."""
+        return not self.damages and not self.inputs
 
     @property
     def exposures(self) -> tuple[str, ...]:
@@ -61,7 +64,7 @@ def verify_store(
     resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compute finished tiles of a store again, only from the store, and compare.
+    """Compute finished tiles of a store again, only from the store, and compare; also its references with their names.
 
     Parameters
     ----------
@@ -94,6 +97,7 @@ def verify_store(
     done = store.sample(rows)
     if not done:
         raise InputError(f"{store.url} contains no finished tile to verify; run mirage-dask simulate first.")
+    inputs = _input_problems(store, rows)
     chosen = done if sample is None else store.sample(rows, most=sample)
     found: list[TileMismatch] = []
 
@@ -116,7 +120,18 @@ def verify_store(
         checked=len(chosen),
         damages=tuple(sorted(found, key=lambda d: (store.plan.row(d.exposure), d.tile))),
         seconds=time.monotonic() - began,
+        inputs=tuple(inputs),
     )
+
+
+def _input_problems(store: SimulationStore, rows: list[int]) -> list[str]:
+    """Return sentences about what values and headers of exposures are made from: the table, references, pieces."""
+    found = content_problems(store.plan.url, map(store.plan.spec, rows))
+    try:
+        _ = store.plan.table
+    except StoreError as error:
+        found.append(str(error))
+    return found
 
 
 def _compute_again(

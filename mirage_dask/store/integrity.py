@@ -18,8 +18,11 @@ import pandas as pd
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
+from mirage_dask.io.tables import is_whole, load_table
+from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.untrusted.names import REMEDY, check_names
+from mirage_dask.store.pieces import check_pieces
+from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
 
 CHECKSUM = "checksum"
 """Member of plan.json: of all others."""
@@ -121,6 +124,62 @@ def check_links(url: str, names: Iterable[str]) -> None:
         path = files.join(url, place)
         if os.path.islink(path):
             raise StoreError(f"{path} is a symbolic link, which may lead out of the store; remove it.")
+
+
+def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
+    """Compare everything that values depend on with its name, which is a hash of it: packs, planes, tables, pieces.
+
+    Parameters
+    ----------
+    url
+        The plan.
+    specs
+        Exposures whose references are compared.
+
+    Returns
+    -------
+    list of str
+        A sentence for each file that is missing or damaged.
+    """
+    packs: dict[str, None] = {}
+    tables: dict[tuple[str, str], None] = {}
+    problems: dict[str, None] = {}
+    for spec in specs:
+        packs[spec.pack] = None
+        tables |= dict.fromkeys(layer for layer in spec.layers if is_valid("digest", layer[1]))
+        tables |= {(f"input/{effect}", key): None for effect, key in spec.inputs}
+        problems |= dict.fromkeys(check_pieces(spec, url) if spec.replaced else [])
+    for key in packs:
+        damaged = damaged_files(url, key, by_name=True)
+        problems |= {
+            f"{files.join(url, name)} does not have the content that its name says.": None for name in damaged
+        }
+    for kind, key in tables:
+        try:
+            load_table(files.join(url, "sources"), key, kind=kind)
+        except StoreError as error:
+            problems[str(error)] = None
+    return list(problems)
+
+
+def remove_damaged_content(url: str) -> list[str]:
+    """Remove what is damaged among the packs, planes and tables of a plan on a local disk.
+
+    Returns
+    -------
+    list of str
+        What was removed or is missing, relative to the plan: planning, or copying a plan, makes it again.
+    """
+    if not files.is_local(url):
+        return []
+    gone = remove_damaged(url)
+    tables = [
+        f"sources/{name}" for name in files.list_sizes(files.join(url, "sources")) if name.endswith(".npz")
+    ]
+    bad = [name for name in tables if not is_whole(files.join(url, name))]
+    for name in bad:
+        files.remove(files.join(url, name))
+    return gone + bad
 
 
 def check_table(table: pd.DataFrame, names: Iterable[str], place: str) -> None:

@@ -26,6 +26,7 @@ from zarr.codecs import Crc32cCodec, ZstdCodec
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import partial_name
+from mirage_dask.io.privacy import anonymous_values, has_secrets, local_path
 from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import grid_of
@@ -81,6 +82,7 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
 def keep_piece(plan_url: str, incoming: str) -> str:
     """Move a filled array to its final name, the hash of its values, and return that key."""
     key = content_hash(open_array(incoming))
+    files.fix_tree(incoming)
     files.move(incoming, files.join(files.normal_url(plan_url), "pieces", key))
     return key
 
@@ -109,8 +111,9 @@ def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
     """
     key = f"{_RAMP}{ramp.digest}"
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
+    about = anonymous_values(ramp.to_dict())
     with files.store_errors(url):
-        files.write_bytes(url, json.dumps(ramp.to_dict(), sort_keys=True).encode())
+        files.write_bytes(url, json.dumps(about, sort_keys=True).encode(), fixed=True)
     return key
 
 
@@ -118,7 +121,7 @@ def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
 def _open_ramp(plan_url: str, key: str) -> DarkRamp:
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     try:
-        ramp = DarkRamp.from_dict(read_json(url))
+        ramp = _here(DarkRamp.from_dict(read_json(url)))
         if ramp.digest != key.removeprefix(_RAMP):
             raise ValueError("its contents do not match its name")
         for path in ramp.files:
@@ -134,10 +137,24 @@ def _open_ramp(plan_url: str, key: str) -> DarkRamp:
     return dataclasses.replace(ramp, calibration=dataclasses.replace(ramp.calibration, url=plan_url))
 
 
+def _here(ramp: DarkRamp) -> DarkRamp:
+    """Return a ramp whose files have paths of this machine."""
+    return dataclasses.replace(
+        ramp,
+        integrations=tuple(
+            dataclasses.replace(one, dark=dataclasses.replace(one.dark, path=str(local_path(one.dark.path))))
+            for one in ramp.integrations
+        ),
+    )
+
+
 def reference_piece(array: zarr.Array[Any]) -> str | None:
-    """Return the key of a Zarr array that stays where it is; None when no other process could open it."""
+    """Return the key of a Zarr array that stays where it is.
+
+    None when no other process could open it, or its address has a password or token, which no record may keep.
+    """
     url = str(array.store_path)
-    if url.startswith("memory://") or "://" not in url:
+    if url.startswith("memory://") or "://" not in url or has_secrets(url):
         return None
     return f"{files.normal_url(url)}#{content_hash(array)}"
 

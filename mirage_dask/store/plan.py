@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
+from mirage_dask.io.privacy import anonymous_table, anonymous_values
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import plan_files
@@ -309,7 +310,8 @@ def save_plan(
     specs
         One per exposure to simulate, in any order; each name must be in the table once.
     settings, provenance
-        Kept in plan.json as they are (JSON-able): the user's settings; where every reference came from.
+        Kept in plan.json (JSON-able): the user's settings; where every reference came from. They and the table are
+        written without home directory, user name and passwords (`io.privacy`).
     inputs
         {exposure: hash of what its spec follows from}, by which a later run tells that the spec is still valid.
 
@@ -320,7 +322,7 @@ def save_plan(
     StoreError
         If the directory cannot be written.
     """
-    url = files.normal_url(url)
+    url, table = files.normal_url(url), anonymous_table(table)
     ordered = sorted(specs, key=_stack_order)
     names = [spec.name for spec in ordered]
     listed = list(table["name"])
@@ -343,8 +345,8 @@ def save_plan(
         "seeds": sorted({spec.random_seed for spec in ordered}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": plan_files.software_versions(),
-        "settings": dict(settings or {}),
-        "provenance": {"references": [], **(provenance or {})},
+        "settings": anonymous_values(settings or {}),
+        "provenance": anonymous_values({"references": [], **(provenance or {})}),
     }
     columns: dict[str, Any] = {
         "name": pa.array(names, pa.string()),

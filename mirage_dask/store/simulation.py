@@ -24,7 +24,7 @@ from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
-from mirage_dask.store.integrity import check_links
+from mirage_dask.store.integrity import check_links, remove_damaged_content
 from mirage_dask.store.plan import Plan, copy_plan, load_plan
 from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
 from mirage_dask.store.root import StoreRoot, root_document, write_root
@@ -112,6 +112,10 @@ class SimulationStore:
             raise StoreError(
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
+            )
+        if root.exists and inside != plan.url and (gone := remove_damaged_content(inside)):
+            logger.warning(
+                "%s: %d damaged files of the plan are replaced: %s", url, len(gone), ", ".join(gone[:3])
             )
         copied = copy_plan(plan, inside)
         store = cls(url, copied)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mirage_dask.io.privacy import anonymous
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.tiles import tile_grid
@@ -54,12 +55,12 @@ def status_table(
     before
         The table of an earlier run, whose failures stay for exposures that are still not done and have the same spec.
     failures
-        Of this run; the first one of an exposure counts.
+        Of this run; the first one of an exposure counts. Home directory, user name and passwords are taken out.
     """
     failed: dict[str, tuple[str, str, str]] = {}
     for failure in failures:
         digest = plan.digests[plan.row(failure.exposure)]
-        failed.setdefault(failure.exposure, (failure.error, failure.traceback, digest))
+        failed.setdefault(failure.exposure, (anonymous(failure.error), anonymous(failure.traceback), digest))
     for name, reason, trace, digest in _failed(before):
         failed.setdefault(name, (reason, trace, digest))
     table = plan.table.copy()

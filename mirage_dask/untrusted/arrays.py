@@ -12,6 +12,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -50,6 +51,31 @@ def quiet() -> Iterator[None]:
         yield
 
 
+@dataclass(frozen=True, eq=False)
+class StoredArray:
+    """A Zarr array whose damaged chunks are one sentence, whatever its codecs raise for them."""
+
+    array: Any
+    """The `zarr.Array`; what is not here is taken from it."""
+    url: str
+
+    def __getitem__(self, key: Any) -> Any:
+        try:
+            return self.array[key]
+        except IndexError:
+            raise
+        except Exception as error:  # codecs raise many kinds for damaged bytes
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            raise StoreError(
+                f"{self.url} cannot be read: it is damaged ({reason}); simulate the exposure again."
+            ) from error
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "array":
+            raise AttributeError(name)
+        return getattr(self.array, name)
+
+
 def open_array(
     url: str,
     *,
@@ -73,7 +99,8 @@ def open_array(
 
     Returns
     -------
-    zarr.Array
+    StoredArray
+        With mode 'r+', the `zarr.Array` itself.
 
     Raises
     ------
@@ -90,11 +117,12 @@ def open_array(
         raise StoreError(f"{place} {problem}; simulate the exposure again.")
     with quiet():
         try:
-            return zarr.open_array(url, mode=mode, zarr_format=3, storage_options=zarr_options(url))
+            array = zarr.open_array(url, mode=mode, zarr_format=3, storage_options=zarr_options(url))
         except FileNotFoundError:
             raise
         except Exception as error:  # zarr raises many kinds for damaged metadata
             raise StoreError(f"{place} is damaged ({error}); simulate the exposure again.") from error
+    return array if mode != "r" else StoredArray(array, url)
 
 
 def read_group(url: str) -> dict[str, Any]:

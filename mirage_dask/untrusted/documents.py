@@ -65,6 +65,8 @@ def parsing(place: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
+        if str(error).startswith(place):
+            raise
         raise StoreError(f"{place}: {error}") from error
     except Exception as error:  # Arrow raises its own kinds, OSError, ValueError, KeyError and MemoryError
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

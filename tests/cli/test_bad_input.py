@@ -126,7 +126,7 @@ def test_corrupt_reference_file(example, capsys, tmp_path, monkeypatch, cache_di
     for folder in cache_directory.glob("builtin-*"):
         shutil.copytree(folder, cache / folder.name)
     monkeypatch.setenv("MIRAGE_DASK_CACHE", str(cache))
-    (gain,) = cache.glob("builtin-*/crds/references/jwst/nircam/*gain_nrcb1*")
+    (gain,) = cache.glob("builtin-*/crds/references/jwst/nircam/*gain_nrcb1*.fits")
     gain.chmod(0o644)
     gain.write_bytes(gain.read_bytes()[:9000])
     said = message(capsys, *plan(example))

@@ -95,7 +95,7 @@ def test_select(plan):
 
 
 def test_copy_takes_everything_along(tmp_path, plan):
-    (tmp_path / "plan" / "packs").mkdir()
+    (tmp_path / "plan" / "packs").mkdir(exist_ok=True)
     (tmp_path / "plan" / "packs" / "abc.json").write_text("{}")
     copied = copy_plan(plan, tmp_path / "store" / "plan")
     assert copied.digest == plan.digest

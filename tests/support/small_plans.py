@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mirage_dask.reference.packs.pack import PACK_FORMAT, pack_key
+from mirage_dask.reference.packs.plane_store import PlaneStore
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, save_plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
 
+EMPTY_PACK = pack_key({}, {})
+"""Key of a pack without planes, which `small_plan` writes."""
 SMALL_TILE = 4096
 """Bytes of a tile, so that the small exposures have several."""
 
@@ -32,7 +36,7 @@ def make_spec(number: int = 1, detector: str = "NRCB1", **changes: Any) -> Expos
         filter="F150W", pupil="CLEAR", nints=2, ngroups=3, nframes=4, groupgap=1, tframe=0.5, x0=100, y0=200, nx=64, ny=48,
         fast_axis=1, slow_axis=-2, amplifiers=4,
         attitude=(1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
-        layers=sky(0.25), cosmic_ray_library="SUNMIN", cosmic_ray_rate=1e-5, random_seed=42, pack="abc",
+        layers=sky(0.25), cosmic_ray_library="SUNMIN", cosmic_ray_rate=1e-5, random_seed=42, pack=EMPTY_PACK,
     )  # fmt: skip
     return ExposureSpec(**{**values, **changes})
 
@@ -80,6 +84,8 @@ def small_plan(directory: Path | str, specs: list[ExposureSpec] | None = None) -
         name="jw42424009001_02101_00001_nrs1", observation=9, detector="NRS1", status="unsupported",
         reason="NIRSpec is not simulated",
     )  # fmt: skip
+    empty = {"format": PACK_FORMAT, "planes": {}, "meta": {}}
+    PlaneStore(str(directory)).write_json(f"packs/{EMPTY_PACK}.json", empty)
     return save_plan(directory, pd.concat([table, other], ignore_index=True), specs, settings={"seed": 42})
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.locks import locked
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
 from mirage_dask.reference.builtin.locations import crds_directory
+from mirage_dask.reference.builtin.records import is_usable, write_recorded
 from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
 
 
@@ -99,7 +99,7 @@ def _check_optics(pair: tuple[str, str], detectors: list[Detector]) -> None:
 
 
 def build_files(root: str | Path | None, names: Iterable[str], *, progress: Progress | None = None) -> Path:
-    """Make reference files of the built-in set by their names; existing files are kept.
+    """Make reference files of the built-in set by their names; existing files are kept, unless they are damaged.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def build_files(root: str | Path | None, names: Iterable[str], *, progress: Prog
         if recipe is None:
             hint = nearest(name, list(recipes())) or "."
             raise InputError(f"The built-in references ({CONTEXT}) have no file {name!r}{hint}")
-        if not reference_path(directory, name).exists():
+        if not is_usable(reference_path(directory, name), _record(directory, name)):
             by_owner[recipe.instrument, recipe.detector].append(recipe)
     report = _Report(progress, sum(len(members) for members in by_owner.values()))
     # numpy and zlib release the GIL; more than two threads would need a GB of maps at the same time.
@@ -147,9 +147,15 @@ def _build(directory: Path, instrument: str, detector: str, members: list[Recipe
         for recipe in members:
             path = reference_path(directory, recipe.name)
             report.start(recipe.name)
-            if not path.exists():  # another process may have made it
-                write_atomically(path, partial(write_file, recipe=recipe, maps=maps))
+            record = _record(directory, recipe.name)
+            if not is_usable(path, record):  # another process may have made it
+                write_recorded(path, partial(write_file, recipe=recipe, maps=maps), record)
             report.end()
+
+
+def _record(directory: Path, name: str) -> Path:
+    """Return where the checksum of a file is."""
+    return directory / "checksums" / f"{name}.sha256"
 
 
 class _Report:

@@ -44,7 +44,7 @@ from scipy import special
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector, get_instrument
-from mirage_dask.io.atomic import write_atomically
+from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 from mirage_dask.reference.builtin.streams import stream
 from mirage_dask.reference.files.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
 
@@ -209,6 +209,8 @@ def _deposit(
 
 def _is_current(path: Path) -> bool:
     """Return whether the file is current, or was not written by this package (it lacks the keyword MDCRVER)."""
+    if not is_usable(path, record_of(path)):
+        return False
     try:
         read_stamps(path)
     except ReferenceFileError:
@@ -230,4 +232,4 @@ def _write(path: Path, data: NDArray[np.float32], spec: Detector, library: str, 
         data.astype(np.int32), header, compression_type="RICE_1", tile_shape=(100, SIDE, SIDE)
     )
     hdus = fits.HDUList([fits.PrimaryHDU(), image])
-    write_atomically(path, lambda temporary: hdus.writeto(temporary, overwrite=True))
+    write_recorded(path, lambda temporary: hdus.writeto(temporary, overwrite=True), record_of(path))

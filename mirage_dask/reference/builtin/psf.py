@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from mirage_dask.errors import ReferenceFileError, nearest
 from mirage_dask.instruments import Detector, get_detector, get_instrument, optical_elements
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.io.atomic import write_atomically
 from mirage_dask.psf.files import (
     blocking_filter,
     find_library,
@@ -36,6 +35,7 @@ from mirage_dask.psf.files import (
     read_wings,
 )
 from mirage_dask.reference.builtin import psf_optics as optics
+from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 
 VERSION = 1
 OVERSAMPLING = 4
@@ -264,6 +264,8 @@ def _existing(own: PsfPaths, spec: Detector, filter: str, pupil: str) -> PsfPath
         if wings is not None:
             read_wings(wings)
         return PsfPaths(core, wings)
+    if not all(is_usable(path, record_of(path)) for path in (own.core, own.wings)):
+        return None
     try:
         read_core(own.core)
         read_wings(own.wings)
@@ -326,4 +328,4 @@ def _write(path: Path, samples: NDArray[np.float32], keywords: dict[str, tuple[A
     for hdu in hdus:
         for key, card in keywords.items():
             hdu.header[key] = card
-    write_atomically(path, lambda temporary: hdus.writeto(temporary, overwrite=True))
+    write_recorded(path, lambda temporary: hdus.writeto(temporary, overwrite=True), record_of(path))

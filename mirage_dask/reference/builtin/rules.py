@@ -155,7 +155,7 @@ def write_rules(root: Path) -> None:
     for relative, text in rules().items():
         path = root / relative
         # An older version of the package crds has fewer types, which are then missing in the instrument's mapping.
-        if not path.exists() or path.read_text() != text:
+        if not path.exists() or path.read_bytes() != text.encode():
             write_atomically(path, partial(Path.write_text, data=text))
 
 

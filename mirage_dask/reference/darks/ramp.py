@@ -74,8 +74,8 @@ from numpy.typing import NDArray
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation, Span
-from mirage_dask.io.indexing import split_index
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.io.indexing import split_index
 from mirage_dask.reference.darks.calibration import RawCalibration
 from mirage_dask.reference.darks.converted import BLOCK, ConvertedDark
 from mirage_dask.reference.darks.decomposition import decompose, steady_current

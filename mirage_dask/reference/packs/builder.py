@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import source_digest
+from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import Detector, get_detector
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.reference.files.reading import broken, file_digest, read_distortion, read_image, read_photom
-from mirage_dask.reference.packs.pack import PACK_FORMAT, digest, save_pack
+from mirage_dask.reference.packs.pack import PACK_FORMAT, damaged_files, digest, save_pack
 from mirage_dask.reference.packs.plane_store import PlaneStore, open_store
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
+from mirage_dask.untrusted.names import is_valid
 
 SOURCES = ("reference", "psf", "instruments", "pointing", "detector/effects.py")
 """Modules that decide what a pack holds: a change there makes packs again, one of the command line does not."""
@@ -108,10 +110,9 @@ class PackBuilder:
     def build(self) -> str:
         """Make the pack and return its key."""
         inputs = f"packs/inputs/{digest(self._inputs())}.json"
-        if self.store.exists(inputs):
-            known = str(self.store.read_json(inputs)["pack"])
-            if self._complete(known):
-                return known
+        known = self._known(inputs)
+        if known and not damaged_files(self.store.url, known):
+            return known
         planes = {
             name: self._plane(name)
             for name in PLANE_INPUTS
@@ -131,11 +132,15 @@ class PackBuilder:
         self.store.write_json(inputs, {"pack": key})
         return key
 
-    def _complete(self, key: str) -> bool:
-        if not self.store.exists(f"packs/{key}.json"):
-            return False
-        entries = self.store.read_json(f"packs/{key}.json")["planes"].values()
-        return all(self.store.exists(f"planes/{entry['file']}") for entry in entries)
+    def _known(self, inputs: str) -> str:
+        """Return the key of the pack that these inputs gave before; empty if none is known, or the record is damaged."""
+        if not self.store.exists(inputs):
+            return ""
+        try:
+            key = self.store.read_json(inputs).get("pack")
+        except ReferenceFileError:
+            return ""
+        return key if is_valid("digest", key) else ""
 
     def _inputs(self) -> list[Any]:
         """Everything the pack depends on, the code that makes it included."""
@@ -157,7 +162,7 @@ class PackBuilder:
         """Entry of one plane; made once for each set of files that it depends on."""
         used = tuple(self.hashes.get(kind, "") for kind in PLANE_INPUTS[name])
         key = ("plane", self.store.url, self.detector.name, name, used)
-        if key not in self.memo or not self.store.exists(f"planes/{self.memo[key]['file']}"):
+        if key not in self.memo or not self.store.is_whole(self.memo[key]):
             values, origin = self.maker.plane(name)
             self.memo[key] = self.store.put(values, origin=origin)
         entry: dict[str, Any] = self.memo[key]

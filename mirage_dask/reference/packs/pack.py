@@ -20,14 +20,16 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.io import files
 from mirage_dask.pointing.distortion import Distortion
-from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, open_store
+from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, is_entry, open_store
 
 if TYPE_CHECKING:
     from mirage_dask.psf.library import PsfLibrary
     from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
 
-PACK_FORMAT = 2
+PACK_FORMAT = 3
+"""3: entries of planes have checksums."""
 
 
 class ReferencePack:
@@ -186,13 +188,78 @@ class ReferencePack:
 @lru_cache(maxsize=256)
 def _open(url: str, key: str) -> ReferencePack:
     store = open_store(url)
-    manifest = store.read_json(f"packs/{key}.json")
+    return ReferencePack(store, key, read_manifest(store, key))
+
+
+def read_manifest(store: PlaneStore, key: str) -> dict[str, Any]:
+    """Return the manifest of a pack, whose planes and description are those that its key says.
+
+    Raises
+    ------
+    ReferenceFileError
+        If there is none, it was written by an incompatible version, or it is damaged.
+    """
+    place = f"{store.url}/packs/{key}.json"
+    manifest: dict[str, Any] = store.read_json(f"packs/{key}.json")
     if manifest.get("format") != PACK_FORMAT:
         raise ReferenceFileError(
-            f"{url}/packs/{key}.json has format {manifest.get('format')!r}, this version reads {PACK_FORMAT}; plan the "
-            f"run again."
+            f"{place} has format {manifest.get('format')!r}, this version reads {PACK_FORMAT}; plan the run again."
         )
-    return ReferencePack(store, key, manifest)
+    planes, meta = manifest.get("planes"), manifest.get("meta")
+    try:
+        found = pack_key(planes, meta)
+    except ValueError as error:  # a number that is not finite
+        raise ReferenceFileError(f"{place} is damaged ({error}); plan the run again.") from error
+    if found != key:
+        raise ReferenceFileError(
+            f"{place} is damaged: its content does not match its name; plan the run again."
+        )
+    if not isinstance(planes, dict) or not isinstance(meta, dict) or not all(map(is_entry, planes.values())):
+        raise ReferenceFileError(f"{place} is not a valid pack; plan the run again.")
+    return manifest
+
+
+def pack_key(planes: Any, meta: Any) -> str:
+    """Return the key of a pack: the hash of its planes' entries and its description."""
+    return digest([PACK_FORMAT, planes, meta])
+
+
+def damaged_files(url: str, key: str, *, by_name: bool = False) -> list[str]:
+    """Return the files of a pack, relative to the URL, that are missing or damaged; none if the pack is whole.
+
+    Parameters
+    ----------
+    url, key
+        The pack.
+    by_name
+        Compare whole files with their names (SHA-256, 1 ms per MB) instead of values with their checksums (0.1 ms per MB).
+    """
+    store = open_store(str(url))
+    try:
+        planes = read_manifest(store, key)["planes"]
+    except ReferenceFileError:
+        return [f"packs/{key}.json"]
+    good = store.is_intact if by_name else store.is_whole
+    entries = {entry["file"]: entry for entry in planes.values()}
+    return [f"planes/{file}" for file, entry in entries.items() if not good(entry)]
+
+
+def remove_damaged(url: str) -> list[str]:
+    """Remove what is damaged in the packs at a local URL, and the manifests of packs that are not whole.
+
+    Returns
+    -------
+    list of str
+        What was removed or is missing, relative to the URL; what needs it is then made or copied again.
+    """
+    store = open_store(str(url))
+    gone: dict[str, None] = {}
+    for name in files.list_sizes(files.join(store.url, "packs")):
+        if name.endswith(".json") and (found := damaged_files(url, name.removesuffix(".json"))):
+            gone |= dict.fromkeys((*found, f"packs/{name}"))
+    for relative in gone:
+        store.remove(relative)
+    return list(gone)
 
 
 def save_pack(
@@ -202,7 +269,7 @@ def save_pack(
     files: Mapping[str, Mapping[str, str]],
     context: str,
 ) -> str:
-    """Write the manifest of a pack whose planes are in the store, unless it is there; return its key.
+    """Write the manifest of a pack whose planes are in the store, unless it is there unharmed; return its key.
 
     Parameters
     ----------
@@ -213,8 +280,10 @@ def save_pack(
     meta, files, context
         As the attributes of `ReferencePack`.
     """
-    key = digest([PACK_FORMAT, planes, meta])
-    if not store.exists(f"packs/{key}.json"):
+    key = pack_key(planes, meta)
+    try:
+        read_manifest(store, key)
+    except ReferenceFileError:
         manifest = {"format": PACK_FORMAT, "planes": planes, "meta": meta, "files": files, "context": context}
         store.write_json(f"packs/{key}.json", manifest)
     return key
@@ -233,7 +302,7 @@ def copy_pack(source_url: str, key: str, destination_url: str) -> None:
     source, destination = open_store(str(source_url)), open_store(str(destination_url))
     if source.url == destination.url or destination.exists(f"packs/{key}.json"):
         return
-    for entry in source.read_json(f"packs/{key}.json")["planes"].values():
+    for entry in read_manifest(source, key)["planes"].values():
         destination.adopt(f"planes/{entry['file']}", source)
     destination.adopt(f"packs/{key}.json", source)
 

@@ -7,9 +7,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.io.privacy import anonymous
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -48,6 +50,7 @@ def check_report(client: Client | None, path: str | os.PathLike[str] | None) -> 
 def performance_reported(client: Client | None, path: str | os.PathLike[str] | None) -> Iterator[None]:
     """Write a report of the client's scheduler until the block ends; nothing without a path.
 
+    Home directory, user name and passwords are taken out of it: such reports are shown to others.
     A report that cannot be written at the end (the scheduler was lost) is a warning and does not fail the run.
     """
     if client is None or path is None:
@@ -64,7 +67,14 @@ def performance_reported(client: Client | None, path: str | os.PathLike[str] | N
         try:
             with client.as_current():
                 report.__exit__(None, None, None)
+            _make_anonymous(Path(path))
         except Exception as error:
             warnings.warn(
                 f"the performance report {os.fspath(path)} was not written: {error!r}", stacklevel=3
             )
+
+
+def _make_anonymous(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    if (found := anonymous(text)) != text:
+        path.write_text(found, encoding="utf-8")

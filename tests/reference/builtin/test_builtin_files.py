@@ -39,6 +39,27 @@ def test_same_bytes_everywhere(tmp_path):
         assert reference_path(alone, name).read_bytes() == reference_path(together, name).read_bytes()
 
 
+def test_a_damaged_file_is_made_again(tmp_path, caplog):
+    build_files(tmp_path, FEW[:1])
+    path = reference_path(tmp_path, FEW[0])
+    clean = path.read_bytes()
+    for place in (100, 5000, len(clean) - 1):
+        path.chmod(0o644)
+        path.write_bytes(clean[:place] + bytes([clean[place] ^ 4]) + clean[place + 1 :])
+        build_files(tmp_path, FEW[:1])
+        assert path.read_bytes() == clean
+    assert "give a file of your own under reffile_overrides" in caplog.text
+    rule = tmp_path / "mappings/jwst/jwst_nircam_gain_0001.rmap"
+    text = rule.read_bytes()
+    rule.write_bytes(text[:27] + b"\xed" + text[28:])
+    build_files(tmp_path, FEW[:1])
+    assert rule.read_bytes() == text
+    (record,) = (tmp_path / "checksums").iterdir()
+    record.write_text("damaged")
+    build_files(tmp_path, FEW[:1])
+    assert path.read_bytes() == clean
+
+
 def test_building_keeps_what_is_there(tmp_path):
     build_files(tmp_path, FEW[2:])
     path = reference_path(tmp_path, FEW[2])
