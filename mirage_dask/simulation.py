@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from distributed import Client
+    from distributed.deploy import Cluster
 
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -90,7 +91,7 @@ class Simulation:
         *,
         sample: int | None = None,
         select: str | Iterable[str] | None = None,
-        client: Client | str | None = None,
+        client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
         scheduler: str | None = None,
@@ -125,7 +126,7 @@ class Simulation:
         select: str | Iterable[str] | None = None,
         datatype: str = "raw",
         overwrite: bool = False,
-        client: Client | str | None = None,
+        client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
         scheduler: str | None = None,
