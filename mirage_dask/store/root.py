@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.store import layout
+from mirage_dask.store.plain.arrays import LISTED
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.tiles import TILE_BYTES
 
@@ -84,4 +85,7 @@ def write_root(url: str, plan: Plan, nodes: dict[str, bytes] | None = None) -> N
         "exposures": len(plan),
         "tile_bytes": plan.tile_bytes,
     }
-    files.write_bytes(files.join(url, "zarr.json"), layout.group_metadata({"mirage_dask": mine}, nodes))
+    files.write_bytes(
+        files.join(url, "zarr.json"),
+        layout.group_metadata({"mirage_dask": mine, "coordinates": " ".join(LISTED)}, nodes),
+    )

@@ -26,6 +26,8 @@ from mirage_dask.io.filesystems import zarr_options
 from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
+from mirage_dask.store.plain.arrays import all_nodes, coordinate_files, exposure_documents, write_list
+from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import TABLE_FILE, Plan, copy_plan, load_plan, read_table, write_table
 from mirage_dask.store.root import StoreRoot, write_root
 from mirage_dask.store.status import Failure, status_table
@@ -34,8 +36,9 @@ logger = logging.getLogger(__name__)
 
 Values = npt.NDArray[np.uint16]
 
-CONSOLIDATED_EXPOSURES = 1000
-"""Stores of at most this many exposures get consolidated metadata; a larger document costs more to open than it saves."""
+CONSOLIDATED_EXPOSURES = 100
+"""Stores of at most this many exposures get consolidated metadata of all; a larger document (7 kB each) costs more to open
+than it saves. Each exposure has its own in any case."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,9 @@ class SimulationStore:
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
+        write_list(url, copied, new=not root.exists)
         store._make_groups(chosen, fresh=not root.exists)
+        store.consolidate()
         if root.exists:
             store._sweep(chosen)
         return store
@@ -129,21 +134,20 @@ class SimulationStore:
             logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
-        wanted = {row: files.join(self.url, self.plan.names[row], "raw/zarr.json") for row in rows}
-        there = {} if fresh else files.read_many(wanted.values())
-        documents: dict[str, bytes] = {}
-        for row, url in wanted.items():
-            if there.get(url) == layout.raw_metadata(self.plan.grid(row)):
+        paths = ("zarr.json", "raw/zarr.json")
+        wanted = {row: [files.join(self.url, self.plan.names[row], path) for path in paths] for row in rows}
+        there = {} if fresh else files.read_many(url for urls in wanted.values() for url in urls)
+        contents: dict[str, bytes] = {}
+        for row, urls in wanted.items():
+            documents = exposure_documents(self.plan, row)
+            if all(there.get(url) == documents[path] for url, path in zip(urls, paths, strict=True)):
                 continue
-            group = files.join(self.url, self.plan.names[row])
-            if url in there:  # another shape: its shards would be read as something else
-                files.remove(group)
-            for path, document in self._documents(row).items():
-                documents[files.join(group, path)] = document
-        files.write_many(documents)
-
-    def _documents(self, row: int) -> dict[str, bytes]:
-        return layout.exposure_documents(self.plan.spec(row), self.plan.grid(row))
+            group, raw = files.join(self.url, self.plan.names[row]), urls[1]
+            if raw in there and there[raw] != documents["raw/zarr.json"]:
+                files.remove(group)  # another shape: its shards would be read as something else
+            for path, content in (coordinate_files(self.plan.spec(row)) | documents).items():
+                contents[files.join(group, path)] = content
+        files.write_many(contents)
 
     # ------------------------------------------------------------------------------------------------ tiles
 
@@ -343,6 +347,7 @@ class SimulationStore:
         """
         table = status_table(self.plan, survey, self.table, failures)
         write_table(files.join(self.url, TABLE_FILE), table)
+        mark_complete(self.url, self.plan, survey)
         self.consolidate()
         return table
 
@@ -350,11 +355,4 @@ class SimulationStore:
         """Put the metadata of all exposures into the root's document, for stores that are not too large."""
         if len(self.plan) > CONSOLIDATED_EXPOSURES:
             return
-        there = files.list_sizes(self.url)
-        nodes = {
-            (self.plan.names[row] + "/" + path).removesuffix("/zarr.json"): document
-            for row in range(len(self.plan))
-            if self.plan.names[row] in there
-            for path, document in self._documents(row).items()
-        }
-        write_root(self.url, self.plan, nodes)
+        write_root(self.url, self.plan, all_nodes(self.plan, files.list_sizes(self.url)))
