@@ -25,6 +25,7 @@ from mirage_dask.io import files
 from mirage_dask.io.indexing import LazySelection
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import pieces
+from mirage_dask.store.plain.description import attributes, coordinates
 from mirage_dask.store.plan import Plan, Stack
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.tiles import TileGrid
@@ -35,7 +36,21 @@ from mirage_dask.virtual import Replaced, VirtualArray
 Chunks = tuple[tuple[int, ...], ...]
 
 
-class TiledArray(da.Array):
+class _EqualToArray(type):
+    """A class that compares equal to `dask.array.Array`.
+
+    xarray refuses to compute or write datasets whose variables are of chunked arrays of several types, and compares types:
+    one with `raw` and a mean of it would be refused, although both are arrays of dask.
+    """
+
+    def __eq__(cls, other: object) -> bool:
+        return other is cls or other is da.Array
+
+    def __hash__(cls) -> int:
+        return type.__hash__(da.Array)
+
+
+class TiledArray(da.Array, metaclass=_EqualToArray):
     """A dask array that is a selection of an array-like; integers and slices make a smaller selection, not another task.
 
     dask joins one slicing with the task that makes a chunk, but not a second one. Everything else (lists, arithmetic,
@@ -139,6 +154,7 @@ def stack_dataset(plan: Plan, stack: Stack) -> xr.Dataset:
             ("exposure", *variable.dimensions),
             as_dask(VirtualArray(plan.url, plan.digest, name, stack.start, stack.stop), stack.grid),
             variable.attributes,
+            variable.encoding,
         )
         for name, variable in VARIABLES.items()
     }
@@ -158,32 +174,6 @@ def stacks(plan: Plan) -> tuple[xr.Dataset, ...]:
 
 
 # ----------------------------------------------------------------------------------------------- one exposure
-
-
-def coordinates(spec: ExposureSpec) -> dict[str, Any]:
-    """Return the coordinates of an exposure, with units.
-
-    `integration`, `group`: numbers from 1. `y`, `x`: 0-based full-frame science pixels. `group_time` (group): seconds from
-    the start of the integration to the end of the group's last frame.
-    """
-    ends = np.array(spec.group_end_times)
-    return {
-        "integration": ("integration", np.arange(1, spec.nints + 1), {"long_name": "integration number"}),
-        "group": ("group", np.arange(1, spec.ngroups + 1), {"long_name": "group number"}),
-        "group_time": ("group", ends, {"units": "s", "long_name": "end of group since start of integration"}),
-        "y": ("y", spec.y0 + np.arange(spec.ny), {"units": "pixel", "long_name": "full-frame science row"}),
-        "x": (
-            "x",
-            spec.x0 + np.arange(spec.nx),
-            {"units": "pixel", "long_name": "full-frame science column"},
-        ),
-    }
-
-
-def attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:
-    """Return what a FITS header needs: the exposure's row of the table, and where the values come from."""
-    row = {k: v for k, v in plan.table_row(spec.name).items() if isinstance(v, str | int | float)}
-    return {**row, "spec_digest": spec.digest, "plan_digest": plan.digest, "random_seed": spec.random_seed}
 
 
 def exposure_arrays(plan: Plan, row: int, replaced: Replaced = ()) -> dict[str, VirtualArray]:
@@ -228,6 +218,7 @@ def _dataset(plan: Plan, spec: ExposureSpec, grid: TileGrid, arrays: Mapping[str
             VARIABLES[name].dimensions,
             tiled(LazySelection.whole(array), VARIABLES[name].select(grid.chunks)),
             VARIABLES[name].attributes,
+            VARIABLES[name].encoding,
         )
         for name, array in arrays.items()
     }

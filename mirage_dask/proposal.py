@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from distributed import Client
+    from distributed.deploy import Cluster
 
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
@@ -313,7 +314,7 @@ class Proposal:
         self,
         out: str | os.PathLike[str],
         *,
-        client: Client | str | None = None,
+        client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
         scheduler: str | None = None,
@@ -332,9 +333,10 @@ class Proposal:
         out
             The store: a directory or any fsspec URL.
         client
-            A dask client, or the address of a scheduler.
+            A dask client, a cluster, or the address of a scheduler.
         workers, memory
-            Start this many processes for the run, each limited to this memory ("2GB").
+            Start this many processes for the run, each limited to this memory ("2GB"). In a script, its lines stand below
+            `if __name__ == "__main__":`, since the processes import it again.
         scheduler
             'serial': a plain loop in this process; 'threads': threads of this process. Default, without client and workers:
             the active dask client, else threads.

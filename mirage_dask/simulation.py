@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
     from distributed import Client
+    from distributed.deploy import Cluster
 
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -91,7 +92,7 @@ class Simulation:
         *,
         sample: int | None = None,
         select: Selection = None,
-        client: Client | str | None = None,
+        client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
         scheduler: str | None = None,
@@ -127,7 +128,7 @@ class Simulation:
         datatype: str = "raw",
         overwrite: bool = False,
         with_references: bool = False,
-        client: Client | str | None = None,
+        client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
         scheduler: str | None = None,

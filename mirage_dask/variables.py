@@ -50,6 +50,11 @@ class Variable:
         """Attributes of its arrays: `units` and `long_name`."""
         return {"units": self.units, "long_name": self.long_name}
 
+    @property
+    def encoding(self) -> dict[str, Any]:
+        """How xarray writes its arrays: integers of 32 bits, since netCDF-3, its default, has none without sign."""
+        return {"dtype": "int32"} if self.dtype == np.uint16 else {}
+
     def select(self, values: Sequence[T]) -> tuple[T, ...]:
         """Return those of four values, one for each dimension of a ramp, that belong to its own dimensions.
 

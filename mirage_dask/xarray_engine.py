@@ -16,7 +16,9 @@ from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
 from mirage_dask.errors import InputError
-from mirage_dask.lazy import attributes, coordinates, stored_arrays
+from mirage_dask.io import files
+from mirage_dask.lazy import stored_arrays
+from mirage_dask.store.plain.description import attributes, coordinates
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.variables import VARIABLES
 
@@ -141,11 +143,12 @@ def _name(store: SimulationStore, exposure: str | None, group: str | None) -> st
         raise InputError(
             f"group={group!r} and exposure={exposure!r} are two exposures; leave one of them out."
         )
-    if len(store.plan) == 1:
-        return store.plan.names[0]
+    there = files.list_sizes(store.url)
+    held = [name for name in store.plan.names if name in there] or list(store.plan.names)
+    if len(held) == 1:
+        return held[0]
     raise InputError(
-        f"{store.url} holds {len(store.plan)} exposures; say which with exposure=NAME, for example "
-        f"{', '.join(store.plan.names[:2])}."
+        f"{store.url} holds {len(held)} exposures; say which with exposure=NAME, for example {', '.join(held[:2])}."
     )
 
 
@@ -183,7 +186,10 @@ def _open(store: SimulationStore, name: str, drop: str | Iterable[str] | None) -
         part = dict(zip(variable.dimensions, variable.select(grid.part), strict=True))
         lazy = indexing.LazilyIndexedArray(_LazyBackendArray(array))
         data[key] = xr.Variable(
-            variable.dimensions, lazy, variable.attributes, encoding={"preferred_chunks": part}
+            variable.dimensions,
+            lazy,
+            variable.attributes,
+            encoding={"preferred_chunks": part, **variable.encoding},
         )
     coords = {k: v for k, v in coordinates(spec).items() if k not in dropped}
     return xr.Dataset(data, coords=coords, attrs={**attributes(plan, spec), "raw_from": raw_from})

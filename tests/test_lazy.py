@@ -234,3 +234,14 @@ def test_pieces_that_do_not_fit(plan):
         lazy.exposure_dataset(plan, plan.names[2], seed=xr.DataArray(np.zeros((48, 64)), dims=("row", "x")))
     with pytest.raises(InputError, match="cannot be replaced"):
         lazy.replace_pieces(plan.url, plan.spec(2), {"flat": np.zeros((48, 64))})
+
+
+def test_a_dataset_with_what_was_made_of_it_is_computed_and_written(plan, tmp_path):
+    """xarray wants chunked arrays of one type."""
+    exposure = lazy.exposure_dataset(plan, plan.names[0])
+    both = exposure[["raw"]].assign(mean=exposure.raw.mean("group"))
+    assert np.array_equal(both.compute()["mean"], exposure.raw.values.mean(axis=1))
+    assert np.array_equal(both.isel(x=3).load()["raw"], exposure.raw.values[..., 3])
+    both.to_netcdf(tmp_path / "x.nc", engine="scipy")
+    assert isinstance(both.raw.data, lazy.TiledArray)
+    assert not isinstance(both["mean"].data, lazy.TiledArray)

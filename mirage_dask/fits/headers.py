@@ -16,7 +16,7 @@ import numpy as np
 from mirage_dask.errors import InputError
 from mirage_dask.fits.times import exposure_times, start_time
 from mirage_dask.instruments import get_detector, optical_elements
-from mirage_dask.pointing import Aperture, aperture, roll_at, unit_to_radec
+from mirage_dask.pointing import aperture, linear_wcs, roll_at, unit_to_radec
 from mirage_dask.spec import ExposureSpec
 
 _NAME = re.compile(
@@ -271,31 +271,5 @@ def _pointing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.wcsinfo.siaf_xref_sci": place.x_sci_ref,
         "meta.wcsinfo.siaf_yref_sci": place.y_sci_ref,
         "meta.wcsinfo.s_region": row.get("s_region"),
-        **_linear_wcs(place, ra, dec, roll),
-    }
-
-
-def _linear_wcs(place: Aperture, ra: float, dec: float, roll: float) -> dict[str, Any]:
-    """Return a tangent-plane WCS at the reference point; the pipeline puts its own distortion in its place.
-
-    As the pipeline's `calc_rotation_matrix`: the ideal y axis stands at PA roll - vparity * v3i_yang.
-    """
-    angle = np.radians(roll - place.vparity * place.v3i_yang)
-    cos, sin = float(np.cos(angle)), float(np.sin(angle))
-    return {
-        "meta.wcsinfo.wcsaxes": 2,
-        "meta.wcsinfo.crpix1": place.x_sci_ref,
-        "meta.wcsinfo.crpix2": place.y_sci_ref,
-        "meta.wcsinfo.crval1": ra,
-        "meta.wcsinfo.crval2": dec,
-        "meta.wcsinfo.ctype1": "RA---TAN",
-        "meta.wcsinfo.ctype2": "DEC--TAN",
-        "meta.wcsinfo.cunit1": "deg",
-        "meta.wcsinfo.cunit2": "deg",
-        "meta.wcsinfo.cdelt1": place.x_scale / 3600.0,
-        "meta.wcsinfo.cdelt2": place.y_scale / 3600.0,
-        "meta.wcsinfo.pc1_1": place.vparity * cos,
-        "meta.wcsinfo.pc1_2": sin,
-        "meta.wcsinfo.pc2_1": -place.vparity * sin,
-        "meta.wcsinfo.pc2_2": cos,
+        **{f"meta.wcsinfo.{keyword}": value for keyword, value in linear_wcs(place, ra, dec, roll).items()},
     }

@@ -320,6 +320,20 @@ def remove_file(url: str) -> None:
                 fs.rm_file(path)
 
 
+def remove_many(urls: Iterable[str]) -> None:
+    """Remove files, those that exist; at once where the file system allows it."""
+    wanted = list(urls)
+    if not wanted:
+        return
+    fs, _ = filesystem(wanted[0])
+    if isinstance(fs, LocalFileSystem) or not fs.async_impl:
+        for url in wanted:
+            remove_file(url)
+        return
+    with store_errors(wanted[0], "remove"), one_kind_of_error(), suppress(FileNotFoundError):
+        fs.rm([filesystem(url)[1] for url in wanted])
+
+
 def move(source: str, target: str) -> None:
     """Rename a file or a directory on the same file system; an existing target wins and the source goes."""
     fs, path = filesystem(source)

@@ -11,6 +11,7 @@ from mirage_dask.pointing.attitude import (
 )
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 from mirage_dask.pointing.ephemeris import Ephemeris, Track, read_ephemeris
+from mirage_dask.pointing.linear_wcs import linear_wcs
 from mirage_dask.pointing.projection import SkyProjection
 from mirage_dask.pointing.siaf import (
     Aperture,
@@ -48,6 +49,7 @@ __all__ = [
     "distortion_from_siaf",
     "footprint",
     "full_frame",
+    "linear_wcs",
     "local_roll",
     "next_observable",
     "possible_pointing",

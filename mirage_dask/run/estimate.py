@@ -6,8 +6,9 @@ Memory per process is stated as
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
-holds the compressed bytes of a tile. Every cache of a process (`io.caches.process_caches`) counts with its limit, except those that
-no exposure fills: 67 MB for the reference planes, 101 MB where there are galaxies, 134 MB where darks come from files.
+holds the compressed bytes of a tile. Every cache of a process (`io.caches.process_caches`) counts with its limit, except
+those that no exposure fills: 67 MB for the reference planes, 101 MB where there are galaxies, 134 MB where darks come from
+files.
 
 The constants were set from measured runs of a 2048 x 2048 exposure of 10 groups with 1,000 stars and 300 galaxies in a
 dask worker, whose caches then kept 143 MB. One thread: a peak of 687 MB when the worker compiles the kernels, 521 MB when

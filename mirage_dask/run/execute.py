@@ -31,6 +31,7 @@ from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges, ti
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.selection import Selection
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
+from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
@@ -187,6 +188,7 @@ class _RunRecorder:
         handle = RunHandle(self.store.url, plan.digest, time.time_ns(), retries)
         try:
             if len(ranges):
+                mark_complete(self.store.url, plan, self.done, new=not comparison.exists)
                 self.dispatch(StepStarted("loading kernels and references"))
                 executor.tiles_begin = lambda: self.dispatch(StepStarted(""))
                 with memory_watched(executor.memory_used, self.dispatch):

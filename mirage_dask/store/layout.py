@@ -5,6 +5,7 @@
     STORE/exposures.parquet         the exposure table with the status of each exposure
     STORE/<root name>/raw           uint16 (integration, group, y, x); a shard is a tile
     STORE/<root name>/commit        uint64 (tile, field); a chunk is a tile's commit record (see `commits`)
+    STORE/…                         coordinates and marks of the root and of exposures (see `plain`)
 
 A shard is written part by part (see `tiles`): inner chunks in the order of the parts, then the index of their places.
 
@@ -14,6 +15,10 @@ compressor, is thus stored once per ramp instead of once per group. Simulated NI
 1/1.8, 1/2.3, 1/2.4, against 1/1.2 without differences. Two things matter for that: `typesize` is the whole ramp, and the
 block size is a multiple of 8 ramps (with zarr's defaults the same codecs give 1.3). lz4 at level 9 takes half the time
 of zstd and 3 to 10 % more space.
+
+The codec's name, `numcodecs.delta`, is registered with the extensions of Zarr 3 (zarr-extensions); the specification itself
+has no codec that takes differences. zarr-python installs it, and yet says of all codecs of numcodecs, when it opens an
+array, that they are not in the specification; it is `quiet` here.
 
 Shards are put together here and not by zarr: that takes 40 % less CPU time (no event loop, no thread per chunk), several
 threads do it side by side, and an existing damaged shard is replaced, which zarr would first try to read. Metadata
@@ -36,7 +41,6 @@ from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, ShardingCodec, Tran
 from zarr.codecs.numcodecs import Delta
 from zarr.storage import MemoryStore
 
-from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import Shape4, TileGrid
 from mirage_dask.untrusted.arrays import quiet
 from mirage_dask.variables import RAMP, VARIABLES
@@ -51,7 +55,7 @@ RECORD_FIELDS = ("format", "digest_high", "digest_low", "checksum", "size")
 BLOCK_BYTES = 128 * 1024
 """Blosc block: large enough for the ratio, small enough for a processor's cache."""
 
-_KEYS = {"name": "default", "separator": "."}
+KEYS = {"name": "default", "separator": "."}
 """Chunk files are directly in the array's directory: one directory less per row of tiles."""
 
 _CHUNKS = ("shape", "data_type", "chunk_grid", "chunk_key_encoding", "codecs")
@@ -100,13 +104,14 @@ def _create(store: dict[str, Any], grid: TileGrid) -> Any:
             filters=None,
             compressors=None,
             serializer=ShardingCodec(chunk_shape=grid.inner, codecs=chunk_codecs(grid.inner)),
-            chunk_key_encoding=_KEYS,  # type: ignore[arg-type]
+            chunk_key_encoding=KEYS,  # type: ignore[arg-type]
             dimension_names=RAMP,
             attributes=VARIABLES["raw"].attributes,
         )
 
 
-def _compact(document: bytes) -> bytes:
+def compact(document: bytes) -> bytes:
+    """Return a JSON document without spaces."""
     return json.dumps(json.loads(document), separators=(",", ":")).encode()
 
 
@@ -115,7 +120,7 @@ def raw_metadata(grid: TileGrid) -> bytes:
     """Return the zarr.json of an exposure's `raw` array."""
     store: dict[str, Any] = {}
     _create(store, grid)
-    return _compact(store["zarr.json"].to_bytes())
+    return compact(store["zarr.json"].to_bytes())
 
 
 @lru_cache(maxsize=64)
@@ -130,35 +135,23 @@ def commit_metadata(tiles: int) -> bytes:
         fill_value=0,
         compressors=None,
         filters=None,
-        chunk_key_encoding=_KEYS,  # type: ignore[arg-type]
+        chunk_key_encoding=KEYS,  # type: ignore[arg-type]
         dimension_names=("tile", "field"),
-        attributes={"fields": list(RECORD_FIELDS)},
+        attributes={
+            "long_name": "commit record of each tile; 0 where the tile is not in the store and its pixels read as 0",
+            "fields": list(RECORD_FIELDS),
+        },
     )
-    return _compact(store["zarr.json"].to_bytes())
+    return compact(store["zarr.json"].to_bytes())
 
 
 def group_metadata(attributes: Mapping[str, Any], consolidated: Mapping[str, bytes] | None = None) -> bytes:
-    """Return the zarr.json of a group, the root's with the metadata of all nodes below (path -> document)."""
+    """Return the zarr.json of a group, with the metadata of nodes below it (path -> document) if they are given."""
     document: dict[str, Any] = {"zarr_format": 3, "node_type": "group", "attributes": dict(attributes)}
     if consolidated is not None:
         nodes = {path: json.loads(node) for path, node in consolidated.items()}
         document["consolidated_metadata"] = {"kind": "inline", "must_understand": False, "metadata": nodes}
     return json.dumps(document, separators=(",", ":")).encode()
-
-
-def exposure_documents(spec: ExposureSpec, grid: TileGrid) -> dict[str, bytes]:
-    """Return {path below the exposure's group: zarr.json} of its three nodes; `raw` last, its presence means all."""
-    attributes = {
-        "exposure": spec.name,
-        "detector": spec.detector,
-        "filter": spec.filter,
-        "pupil": spec.pupil,
-    }
-    return {
-        "zarr.json": group_metadata(attributes),
-        "commit/zarr.json": commit_metadata(grid.count),
-        "raw/zarr.json": raw_metadata(grid),
-    }
 
 
 def is_other_array(found: bytes, wanted: bytes) -> bool:

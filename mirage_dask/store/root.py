@@ -15,6 +15,7 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.store import layout
+from mirage_dask.store.plain.arrays import LISTED
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.plan_files import read_info
 from mirage_dask.store.tiles import TILE_BYTES
@@ -122,7 +123,7 @@ def root_document(plan: Plan, nodes: dict[str, bytes] | None = None) -> bytes:
         "exposures": len(plan),
         "tile_bytes": plan.tile_bytes,
     }
-    return layout.group_metadata({"mirage_dask": mine}, nodes)
+    return layout.group_metadata({"mirage_dask": mine, "coordinates": " ".join(LISTED)}, nodes)
 
 
 def write_root(url: str, document: bytes) -> None:

@@ -25,6 +25,8 @@ from mirage_dask.store import layout
 from mirage_dask.store.checks import TileMismatch, compare_tile
 from mirage_dask.store.commits import Commit, checksum, commit_key
 from mirage_dask.store.integrity import check_links, remove_damaged_content
+from mirage_dask.store.plain.arrays import DOCUMENTS, all_nodes, exposure_files, write_list
+from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import Plan, copy_plan, load_plan
 from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
 from mirage_dask.store.root import StoreRoot, root_document, write_root
@@ -35,8 +37,9 @@ logger = logging.getLogger(__name__)
 
 Values = npt.NDArray[np.uint16]
 
-CONSOLIDATED_EXPOSURES = 1000
-"""Stores of at most this many exposures get consolidated metadata; a larger document costs more to open than it saves."""
+CONSOLIDATED_EXPOSURES = 100
+"""Stores of at most this many exposures get consolidated metadata of all; a larger document (7 kB each) costs more to open
+than it saves. Each exposure has its own in any case."""
 
 
 @dataclass(frozen=True)
@@ -120,9 +123,9 @@ class SimulationStore:
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
-        current = root.document is not None and root.plan == plan.digest
-        if store._make_groups(chosen, fresh=not root.exists) or not current:
-            write_root(url, root_document(copied))
+        write_list(url, copied, new=not root.exists)
+        store._make_groups(chosen, fresh=not root.exists)
+        store.consolidate()
         if root.exists:
             store._sweep(chosen)
         return store
@@ -139,29 +142,34 @@ class SimulationStore:
         if count:
             logger.info("%s: removed %d partial files of killed writers", self.url, count)
 
-    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> bool:
-        """Write the metadata of exposures where it is missing, damaged or of another shape; return whether any was."""
-        rows = list(rows)
-        if files.is_local(self.url) and not fresh:
-            check_links(self.url, [self.plan.names[row] for row in rows])
-        wanted = {
-            files.join(self.url, self.plan.names[row], path): (row, document)
-            for row in rows
-            for path, document in self._documents(row).items()
-        }
-        there = {} if fresh else files.read_many(wanted)
-        documents = {url: document for url, (_, document) in wanted.items() if there.get(url) != document}
-        for row in {wanted[url][0] for url in documents}:
-            group = files.join(self.url, self.plan.names[row])
-            raw = files.join(group, "raw/zarr.json")
-            if raw in documents and layout.is_other_array(there.get(raw, b""), documents[raw]):
-                files.remove(group)  # its shards would be read as something else
-                documents |= {url: document for url, (r, document) in wanted.items() if r == row}
-        files.write_many(documents)
-        return bool(documents)
+    def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
+        """Write the small files of exposures where they are missing, damaged or of another shape.
 
-    def _documents(self, row: int) -> dict[str, bytes]:
-        return layout.exposure_documents(self.plan.spec(row), self.plan.grid(row))
+        On an object store, which has checksums of its own, the three documents of an exposure speak for its other files.
+        """
+        rows = list(rows)
+        local = files.is_local(self.url)
+        if local and not fresh:
+            check_links(self.url, [self.plan.names[row] for row in rows])
+        small = {row: exposure_files(self.plan, row) for row in rows}
+        paths = {row: list(contents) if local else list(DOCUMENTS) for row, contents in small.items()}
+        groups = {row: files.join(self.url, self.plan.names[row]) for row in rows}
+        asked = [files.join(groups[row], path) for row in rows for path in paths[row]]
+        there = {} if fresh else files.read_many(asked)
+        changed: dict[str, bytes] = {}
+        for row, contents in small.items():
+            found = {path: there.get(files.join(groups[row], path), b"") for path in paths[row]}
+            if all(found[path] == contents[path] for path in found):
+                continue
+            if layout.is_other_array(found["raw/zarr.json"], contents["raw/zarr.json"]):
+                files.remove(groups[row])  # its shards would be read as something else
+                found = {}
+            changed |= {
+                files.join(groups[row], path): content
+                for path, content in contents.items()
+                if found.get(path) != content
+            }
+        files.write_many(changed)
 
     # ------------------------------------------------------------------------------------------------ tiles
 
@@ -371,18 +379,13 @@ class SimulationStore:
         place, content = files.join(self.url, TABLE_FILE), encode_table(table)
         if files.read_many([place]).get(place) != content:
             files.write_bytes(place, content)
+        mark_complete(self.url, self.plan, survey)
         self.consolidate()
         return table
 
     def consolidate(self) -> None:
-        """Put the metadata of all exposures into the root's document, for stores that are not too large."""
-        if len(self.plan) > CONSOLIDATED_EXPOSURES:
-            return
-        there = files.list_sizes(self.url)
-        nodes = {
-            (self.plan.names[row] + "/" + path).removesuffix("/zarr.json"): document
-            for row in range(len(self.plan))
-            if self.plan.names[row] in there
-            for path, document in self._documents(row).items()
-        }
+        """Write the root's document, with the metadata of all exposures where they are not too many."""
+        nodes = None
+        if len(self.plan) <= CONSOLIDATED_EXPOSURES:
+            nodes = all_nodes(self.plan, files.list_sizes(self.url))
         write_root(self.url, root_document(self.plan, nodes))

@@ -16,7 +16,9 @@ from mirage_dask.store.root import StoreRoot
 
 
 def modified(url):
-    return {p.relative_to(url).as_posix(): p.stat().st_mtime_ns for p in Path(url).glob("jw*/*/c.*")}
+    """Shards and records, with the time at which they were written."""
+    found = [p for array in ("raw", "commit") for p in Path(url).glob(f"jw*/{array}/c.*")]
+    return {p.relative_to(url).as_posix(): p.stat().st_mtime_ns for p in found}
 
 
 def test_another_rate_for_one_observation_rewrites_only_its_shards(fake, tmp_path):

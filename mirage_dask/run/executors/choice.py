@@ -24,7 +24,7 @@ def open_executor(resources: Resources) -> Iterator[Executor]:
     Raises
     ------
     InputError
-        If nothing answers at the address, or the client is closed.
+        If nothing answers at the address, or the client is closed or asynchronous.
     """
     if resources.scheduler == "serial":
         yield SerialExecutor()

@@ -5,12 +5,13 @@ It calls `on_result` on the client for every tile, as soon as it is known; an ex
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from mirage_dask.run.executors.executor import Executor, OnResult
 from mirage_dask.run.executors.graph import task_array
 from mirage_dask.run.executors.interrupts import interrupts_held
 from mirage_dask.run.executors.memory import memory_of_workers
-from mirage_dask.run.executors.resources import Resources
+from mirage_dask.run.executors.resources import ASYNCHRONOUS, Resources
 from mirage_dask.run.executors.workers import known_workers
 from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import MOST_BLOCKS, RunHandle, TileRanges, TileResult, error_line, submissions
@@ -101,8 +102,11 @@ class DistributedExecutor(Executor):
                         held.pop(key).release()
                     if waiting and len(held) <= low:
                         arriving.update(submit())
-        except BaseException:
-            client.cancel(list(held.values()), force=True)
+        except BaseException as error:
+            with suppress(Exception):  # a client that is closed cancels nothing
+                client.cancel(list(held.values()), force=True)
+            if _is_of_dask(error):
+                raise _lost() from error
             raise
 
     def memory_used(self) -> MemoryUsed | None:
@@ -166,12 +170,9 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     RunError
         If the scheduler is lost or does not know the run.
     """
-    what = (
-        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s"
-        if deserted.is_set()
-        else "The dask scheduler was lost or cancelled the run"
+    lost = _lost(
+        f"The local cluster has had no worker for {WORKERLESS_SECONDS:.0f} s" if deserted.is_set() else ""
     )
-    lost = RunError(f"{what}; what is committed is kept: the same command resumes it.")
     if any(future.status == "cancelled" for future in batch):
         raise lost
     try:
@@ -183,6 +184,20 @@ def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dic
     return found
 
 
+def _lost(what: str = "") -> RunError:
+    return RunError(
+        f"{what or 'The dask scheduler was lost, or its client closed or restarted during the run'}; what is committed is "
+        "kept: the same command resumes it."
+    )
+
+
+def _is_of_dask(error: BaseException) -> bool:
+    """Return whether dask raised an error because a client, a scheduler or a connection is gone."""
+    return isinstance(error, CancelledError | asyncio.CancelledError) or type(error).__module__.startswith(
+        "distributed"
+    )
+
+
 def _given_up(block: TileRanges, error: BaseException) -> Iterator[TileResult]:
     text = error_line(error)
     for row, first, stop in block.tolist():
@@ -192,7 +207,7 @@ def _given_up(block: TileRanges, error: BaseException) -> Iterator[TileResult]:
 
 @contextmanager
 def connected(resources: Resources) -> Iterator[Client]:
-    """Yield the client to run on: the one given, one for an address, or one for a local cluster started for the block.
+    """Yield the client to run on: the one given, one for an address or a cluster, or one for processes started for this.
 
     Processes of the local cluster have one thread each: a process per core scales better than threads (Python parts and zarr
     share a lock), and each has its own memory limit.
@@ -200,43 +215,92 @@ def connected(resources: Resources) -> Iterator[Client]:
     Raises
     ------
     InputError
-        If nothing answers at the address within seconds, or the client is closed.
+        If nothing answers at the address within seconds, the client is closed or asynchronous, or processes do not start.
     """
-    from distributed import Client, LocalCluster
+    from distributed import Client
 
     client = resources.client
     if resources.workers is not None:
         with ExitStack() as stack:
             with interrupts_held():
-                cluster = LocalCluster(
-                    n_workers=resources.workers,
-                    threads_per_worker=1,
-                    processes=True,
-                    memory_limit=resources.memory or "auto",
-                    dashboard_address=":0",
-                    silence_logs=logging.ERROR,
-                )
-                started = Client(stack.enter_context(cluster))
-                stack.enter_context(started)
+                cluster = stack.enter_context(_local_cluster(resources))
+                started = stack.enter_context(Client(cluster))
             try:
                 yield started
-            except KeyboardInterrupt:  # what is broken off by closing is not an error
-                logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            except KeyboardInterrupt:
+                end_quietly(cluster)
                 raise
-    elif isinstance(client, str):
-        try:
-            found = Client(client, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError, TypeError) as error:  # TimeoutError is an OSError
-            raise InputError(
-                f"No dask scheduler answers at {client!r} ({_short(error)}); check the address and that the scheduler runs."
-            ) from error
-        with found:
+    elif isinstance(client, str) or hasattr(client, "scheduler_address"):
+        with _client_of(client) as found:
+            _check_usable(found)
             yield found
     else:
         assert client is not None
-        if client.status != "running":
-            raise InputError(f"The dask client is {client.status}; connect it to a running scheduler.")
-        yield client
+        # A cluster's `get_client` may return the one that the user works with: it stays open.
+        given: Client = client if isinstance(client, Client) else client.get_client()
+        _check_usable(given)
+        yield given
+
+
+@contextmanager
+def _local_cluster(resources: Resources) -> Iterator[Any]:
+    """Start the processes of `workers=N`, and end them with the block.
+
+    Raises
+    ------
+    InputError
+        If they do not start.
+    """
+    from distributed import LocalCluster
+
+    try:
+        cluster = LocalCluster(
+            n_workers=resources.workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=resources.memory or "auto",
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        )
+    except RuntimeError as error:
+        raise InputError(
+            f"The {resources.workers} processes of workers (--workers) did not start ({_short(error)}). They import the "
+            'script that is running again: put its lines below `if __name__ == "__main__":`, or run in threads.'
+        ) from error
+    with cluster:
+        yield cluster
+
+
+def _client_of(place: Any) -> Client:
+    """Return a new client of the scheduler at an address, or of a cluster.
+
+    Raises
+    ------
+    InputError
+        If nothing answers.
+    """
+    from distributed import Client
+
+    try:
+        return Client(place, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError, TypeError, AttributeError) as error:  # TimeoutError is an OSError
+        raise InputError(
+            f"No dask scheduler answers at {place!r} ({_short(error)}); check the address and that the scheduler runs."
+        ) from error
+
+
+def _check_usable(client: Client) -> None:
+    """Refuse a client that cannot serve a run.
+
+    Raises
+    ------
+    InputError
+        If it is asynchronous or closed.
+    """
+    if client.asynchronous:
+        raise InputError(ASYNCHRONOUS)
+    if client.status != "running":
+        raise InputError(f"The dask client is {client.status}; connect it to a running scheduler.")
 
 
 def _short(error: BaseException) -> str:

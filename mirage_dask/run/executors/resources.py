@@ -10,12 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.run.executors.main_guard import unguarded_line
 from mirage_dask.run.sizes import parse_size
 
 if TYPE_CHECKING:
     from distributed import Client
+    from distributed.deploy import Cluster
 
 SCHEDULERS = ("serial", "threads")
+
+ASYNCHRONOUS = (
+    "The dask client is asynchronous, and a run needs a synchronous one: give client=Client(ADDRESS), "
+    "or scheduler='threads'."
+)
+"""Such a client is served by the thread that waits for it, and so would wait for ever."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +38,11 @@ class Resources:
         If values are not valid or contradict each other, with all problems.
     """
 
-    client: Client | str | None = None
-    """A dask client, or the address of a scheduler."""
+    client: Client | Cluster | str | None = None
+    """A dask client, a cluster (any object with `get_client` or `scheduler_address`), or the address of a scheduler."""
     workers: int | None = None
-    """Start this number of local processes of one thread each for the run."""
+    """Start this number of local processes of one thread each for the run. They import the script that is running again:
+    its lines stand below `if __name__ == "__main__":`."""
     memory: str | int | None = None
     """Memory limit of each of those processes: bytes, or a text such as "2GB"."""
     scheduler: str | None = None
@@ -54,6 +63,18 @@ class Resources:
         if self.scheduler not in (None, *SCHEDULERS):
             problems.append(
                 f"scheduler must be 'serial' or 'threads', not {self.scheduler!r}; an address goes into client."
+            )
+        if self.client is not None and not is_client(self.client):
+            problems.append(
+                f"client must be a dask Client, a cluster such as LocalCluster, or the address of a scheduler, not "
+                f"{type(self.client).__name__} {self.client!r}."
+            )
+        elif getattr(self.client, "asynchronous", False):
+            problems.append(ASYNCHRONOUS)
+        if self.workers is not None and (line := unguarded_line()):
+            problems.append(
+                f"{line} starts processes (workers), which import the script again; put its lines below "
+                '`if __name__ == "__main__":`.'
             )
         for name in ("workers", "threads"):
             count = getattr(self, name)
@@ -80,6 +101,13 @@ def starting(resources: Resources) -> str:
     if resources.workers is not None:
         return f"starting {resources.workers:,} worker{'s' if resources.workers > 1 else ''}"
     return "connecting to the scheduler" if isinstance(resources.client, str) else ""
+
+
+def is_client(value: object) -> bool:
+    """Return whether a run can be given to a value: a client, a cluster or an address."""
+    return isinstance(value, str) or any(
+        hasattr(value, name) for name in ("get_client", "scheduler_address", "scheduler_info")
+    )
 
 
 DEFAULT = Resources()

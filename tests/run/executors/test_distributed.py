@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import pickle
 import time
@@ -353,3 +354,29 @@ def test_workers_that_a_refresh_has_hidden_are_asked_for_again():
             return next(self.answers)
 
     assert known_workers(Refreshed()) == {"tcp://a": {"nthreads": 2}}
+
+
+@pytest.mark.parametrize("how", ["a cluster", "what gives a client"])
+def test_run_on_a_cluster(fake, client, plan, tmp_path, how):
+    cluster = client.cluster
+    given = cluster if how == "a cluster" else types.SimpleNamespace(get_client=lambda: client)
+    report = run_plan(plan, tmp_path / "s.zarr", resources=Resources(client=given))
+    assert report.ok
+    check(report.store_url, plan)
+    assert cluster.status.name == client.status == "running"
+
+
+@pytest.mark.parametrize("how", ["given", "active"])
+def test_an_asynchronous_client_is_refused(fake, plan, tmp_path, how):
+    """It would wait for the thread that waits for it."""
+
+    async def simulate():
+        async with distributed.Client(processes=False, asynchronous=True, dashboard_address=":0") as found:
+            resources = Resources(client=found) if how == "given" else Resources()
+            return run_plan(plan, tmp_path / "s.zarr", resources=resources)
+
+    with pytest.raises(
+        InputError, match=r"^The dask client is asynchronous, and a run needs a synchronous one: "
+    ):
+        asyncio.run(asyncio.wait_for(simulate(), 60))
+    assert not (tmp_path / "s.zarr").exists()

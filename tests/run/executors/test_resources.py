@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -79,3 +81,53 @@ def test_executors_of_this_process(resources, kind, threads):
         assert (executor.threads, executor.threads_per_process) == (threads, threads)
         assert (executor.memory_limit, executor.client) == (None, None)
         assert executor.memory_used().bytes > 0
+
+
+@pytest.mark.parametrize("client", [3, object(), ["tcp://127.0.0.1:1"]])
+def test_what_is_not_a_client_is_named_by_its_type(client):
+    wanted = f"client must be a dask Client, .* or the address of a scheduler, not {type(client).__name__} "
+    with pytest.raises(InputError, match=wanted):
+        Resources(client=client)
+
+
+SCRIPT = """import sys
+import mirage_dask as md
+import mirage_dask.proposal
+
+md.proposal.Proposal.prepare = lambda self: sys.exit("prepared")
+
+def simulate(**resources):
+    proposal = md.open_proposal(md.example_proposal())
+    return proposal.simulate(sys.argv[1], progress=False, **resources)
+"""
+CALL = "simulate(workers=2, memory='2GB')"
+
+
+@pytest.mark.parametrize(
+    ("lines", "refused"),
+    [
+        (CALL, "line 10"),
+        (f"if True:\n    {CALL}", "line 11"),
+        (f"if __name__ == '__main__':\n    {CALL}", ""),
+        (f"def main():\n    {CALL}\n\nif '__main__' == __name__:\n    main()", ""),
+        ("simulate(threads=2)", ""),
+    ],
+)
+def test_a_script_without_its_guard(lines, refused, tmp_path):
+    """It would start processes in each process that it starts; one that needs none is no matter."""
+    script = tmp_path / "script.py"
+    script.write_text(f"{SCRIPT}{lines}\n")
+    began = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, script, tmp_path / "s.zarr"], capture_output=True, text=True, timeout=60
+    )
+    assert time.monotonic() - began < 30
+    assert not (tmp_path / "s.zarr").exists()
+    if refused:
+        assert ended.stderr.count("Traceback") == 1
+        assert ended.stderr.endswith('put its lines below `if __name__ == "__main__":`.\n')
+        assert (
+            f"{script}, {refused} starts processes (workers), which import the script again" in ended.stderr
+        )
+    else:
+        assert ended.stderr == "prepared\n"
