@@ -20,7 +20,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors.executor import Executor, OnResult
 from mirage_dask.run.executors.graph import task_array
-from mirage_dask.run.executors.interrupts import interrupts_held
+from mirage_dask.run.executors.interrupts import end_quietly, interrupts_held
 from mirage_dask.run.executors.memory import memory_of_workers
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.executors.workers import known_workers
@@ -220,8 +220,8 @@ def connected(resources: Resources) -> Iterator[Client]:
                 stack.enter_context(started)
             try:
                 yield started
-            except KeyboardInterrupt:  # what is broken off by closing is not an error
-                logging.getLogger("distributed").setLevel(logging.CRITICAL)
+            except KeyboardInterrupt:
+                end_quietly(cluster)
                 raise
     elif isinstance(client, str):
         try:
