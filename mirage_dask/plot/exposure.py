@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.plot.scene import describe
+from mirage_dask.plot.scene import describe, origin
 from mirage_dask.plot.style import (
     ACCENT,
     FAINT,
@@ -65,15 +65,16 @@ def draw_exposure(
         grid = figure.add_gridspec(2, 2, height_ratios=(2.6, 1.0), width_ratios=(1.35, 1.0))
         full = figure.add_subplot(grid[0, 0])
         scale = stretch(light)
-        extent = (-0.5, light.shape[1] - 0.5, -0.5, light.shape[0] - 0.5)
+        x0, y0 = origin(exposure)
+        extent = (x0 - 0.5, x0 + light.shape[1] - 0.5, y0 - 0.5, y0 + light.shape[0] - 0.5)
         picture = full.imshow(blocks(light), norm=scale, cmap=IMAGE_COLOURS, extent=extent)
-        full.plot(x, y, "s", ms=9, mfc="none", mec=ACCENT, mew=1.4)
+        full.plot(x0 + x, y0 + y, "s", ms=9, mfc="none", mec=ACCENT, mew=1.4)
         full.set_title(title if title is not None else describe(exposure), fontweight="bold")
         full.set_xlabel("x (pixel)")
         full.set_ylabel("y (pixel)")
         label = "last group − first group (DN)" if ngroups > 1 else "only group − its median (DN)"
         colour_bar(figure, picture, full, label)
-        _draw_ramp(figure.add_subplot(grid[0, 1]), exposure, ramp, (y, x))
+        _draw_ramp(figure.add_subplot(grid[0, 1]), exposure, ramp, (y0 + y, x0 + x))
         strip = grid[1, :].subgridspec(1, max(len(shown) - 1, 1), wspace=0.04)
         _draw_strip(figure, strip, groups, shown, (y, x), cutout)
     return figure

@@ -6,16 +6,37 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.plot.style import ACCENT, FAINT, INK, band_colour, new_figure, passband, style, wavelength
+from mirage_dask.plot.sky_axes import Centre, Floats, compass, middle, sky_axes, tangent
+from mirage_dask.plot.style import (
+    ACCENT,
+    FAINT,
+    INK,
+    band_colour,
+    new_figure,
+    observation_colour,
+    passband,
+    style,
+    wavelength,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
 
-Floats = NDArray[np.float64]
+Layer = tuple[NDArray[np.bool_], tuple[float, float, float], str]
+"""Which exposures, in which colour, under which label."""
+
+FIELD_DEGREES = 0.5
+"""Exposures further apart than this are in different fields."""
+MOST_FIELDS = 12
+"""Panels of a picture."""
+MOST_LABELS = 30
+"""Entries of a legend."""
 
 MOST_SOURCES = 30_000
 """Most points that are drawn; of a larger catalog every n-th is shown, which the legend states."""
@@ -41,32 +62,6 @@ def corners(regions: pd.Series) -> Floats:
     return values
 
 
-def middle(ra: ArrayLike, dec: ArrayLike) -> tuple[float, float]:
-    """Return the direction (ra, dec), degrees, of the mean of unit vectors; correct across ra = 0 and at the poles."""
-    a, d = np.radians(np.ravel(ra)), np.radians(np.ravel(dec))
-    x, y, z = np.mean([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=1)
-    return float(np.degrees(np.arctan2(y, x)) % 360.0), float(np.degrees(np.arctan2(z, np.hypot(x, y))))
-
-
-def tangent(ra: ArrayLike, dec: ArrayLike, centre: tuple[float, float]) -> tuple[Floats, Floats]:
-    """Project onto the plane tangent to the sky at `centre` (gnomonic).
-
-    Returns
-    -------
-    (east, north)
-        Offsets in arcsec; NaN for positions on the opposite hemisphere.
-    """
-    a, d = np.radians(np.asarray(ra, float)), np.radians(np.asarray(dec, float))
-    a0, d0 = np.radians(centre[0]), np.radians(centre[1])
-    depth = np.sin(d0) * np.sin(d) + np.cos(d0) * np.cos(d) * np.cos(a - a0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        east = np.cos(d) * np.sin(a - a0) / depth
-        north = (np.cos(d0) * np.sin(d) - np.sin(d0) * np.cos(d) * np.cos(a - a0)) / depth
-    front = depth > 1e-3
-    scale = np.degrees(1.0) * 3600.0
-    return np.where(front, east * scale, np.nan), np.where(front, north * scale, np.nan)
-
-
 def detector_names(detectors: pd.Series) -> str:
     """Return the detectors of one filter in short form: 'NRCB1–4', 'NRCA5 B5'."""
     names = sorted(set(detectors))
@@ -88,71 +83,189 @@ def draw_footprint(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Figure:
-    """Draw every exposure's outline on the sky, coloured by filter.
+    """Draw every exposure's outline on the sky.
+
+    Exposures of one field are coloured by filter. Fields that are further apart than `FIELD_DEGREES` have a panel each, with
+    colours by observation.
 
     Parameters
     ----------
     table
-        Exposure table; needs name, s_region, filter, pupil, detector, and uses target, target_ra, target_dec, program,
-        title. Rows without a region (not simulated) are skipped and counted.
+        Exposure table; needs name, s_region, filter, pupil, detector, and uses observation, target, target_ra, target_dec,
+        program, title. Rows without a region (not simulated) are skipped and counted.
     sources
         Catalogs by label, each with columns ra and dec in degrees.
     title
         Default: program and title of the table.
     ax
-        Axes to draw into, instead of a new figure.
+        Axes to draw into, instead of a new figure; all exposures then share them.
 
     Raises
     ------
     InputError
         If no exposure has a region on the sky.
     """
-    with style():
-        return _draw(table, sources or {}, title, ax)
-
-
-def _draw(
-    table: pd.DataFrame, sources: dict[str, pd.DataFrame], title: str | None, ax: Axes | None
-) -> Figure:
-    from matplotlib.collections import PolyCollection
-    from matplotlib.lines import Line2D
-    from matplotlib.patches import Patch
-
     drawn = table[table["s_region"].astype(str).str.startswith("POLYGON")]
     if drawn.empty:
         raise InputError(
             "No exposure of this table has a region on the sky (s_region); there is nothing to draw."
         )
     sky = corners(drawn.set_index("name")["s_region"])
+    shown = title if title is not None else _title(table)
+    missing = len(table) - len(drawn)
+    with style():
+        number = fields(sky) if ax is None else np.zeros(len(drawn), int)
+        if number.max() > 0:
+            return _draw_fields(drawn, sky, number, sources or {}, shown, missing)
+        if ax is None:
+            ax = new_figure(9.6, 6.2).add_subplot()
+        handles = _draw_field(ax, drawn, sky, sources or {}, _by_filter(drawn))
+        ax.set_title(shown, fontweight="bold")
+        if missing:
+            ax.text(
+                0.012,
+                0.012,
+                f"{missing} rows without a footprint",
+                transform=ax.transAxes,
+                color=FAINT,
+                fontsize=9,
+            )
+        ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+        return ax.figure  # type: ignore[return-value]
+
+
+def fields(sky: Floats) -> NDArray[np.int_]:
+    """Return the number of the field of each exposure, the largest field first.
+
+    Parameters
+    ----------
+    sky
+        (exposure, corner, 2) ra and dec, degrees. Exposures nearer to each other than `FIELD_DEGREES` are in one field, and
+        so are those that a chain of such neighbours connects.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
+
+    a, d = np.radians(sky.mean(axis=1) if np.ptp(sky[..., 0]) < 180.0 else sky[:, 0]).T
+    points = np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
+    # A mosaic has thousands of exposures in one place: neighbours are looked for between cells of a tenth of the distance.
+    cells, cell = np.unique(
+        np.round(points / np.radians(0.1 * FIELD_DEGREES)).astype(int), axis=0, return_inverse=True
+    )
+    pairs = cKDTree(cells * np.radians(0.1 * FIELD_DEGREES)).query_pairs(
+        np.radians(FIELD_DEGREES), output_type="ndarray"
+    )
+    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells), len(cells)))
+    _, labels = connected_components(links, directed=False)
+    found = labels[cell.ravel()]
+    order = np.argsort(-np.bincount(found), kind="stable")
+    return np.argsort(order)[found]
+
+
+def _by_filter(drawn: pd.DataFrame) -> list[Layer]:
+    """Return what is drawn in each colour, long wavelengths first: their detectors are larger."""
+    bands = pd.Series(
+        [passband(f, p) for f, p in zip(drawn["filter"], drawn["pupil"], strict=True)], drawn.index
+    )
+    layers = []
+    for band in sorted(set(bands), key=lambda b: (-wavelength(b), b)):
+        chosen = (bands == band).to_numpy()
+        names = f"{band}  {detector_names(drawn['detector'][chosen])}".lstrip()  # FGS has no filter
+        layers.append((chosen, band_colour(band), f"{names}: {_exposures(int(chosen.sum()))}"))
+    return layers
+
+
+def _by_observation(drawn: pd.DataFrame) -> list[Layer]:
+    numbers = drawn["observation"].to_numpy()
+    known = sorted(set(numbers))
+    layers = []
+    for place, number in enumerate(known):
+        chosen = numbers == number
+        bands = {passband(f, p) for f, p in zip(drawn["filter"][chosen], drawn["pupil"][chosen], strict=True)}
+        names = " ".join(sorted(bands, key=lambda b: (wavelength(b), b)))
+        short = names if len(names) <= 24 else f"{names[:23]}…"
+        text = f"observation {number}  {short}: {_exposures(int(chosen.sum()))}"
+        layers.append((chosen, observation_colour(place, len(known)), text))
+    return layers
+
+
+def _exposures(count: int) -> str:
+    return f"{count:,} exposure{'s' * (count != 1)}"
+
+
+def _draw_fields(
+    drawn: pd.DataFrame,
+    sky: Floats,
+    number: NDArray[np.int_],
+    sources: dict[str, pd.DataFrame],
+    title: str,
+    missing: int,
+) -> Figure:
+    """Draw a panel for each field."""
+    count = min(int(number.max()) + 1, MOST_FIELDS)
+    columns = count if count < 4 else int(np.ceil(np.sqrt(count)))
+    rows = -(-count // columns)
+    layers = _by_observation(drawn) if "observation" in drawn else _by_filter(drawn)
+    labels = min(len(layers) + len(sources), MOST_LABELS)
+    figure = new_figure(5.0 * columns, 4.4 * rows + 0.4 + 0.25 * -(-labels // columns))
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    handles: dict[str, Patch | Line2D] = {}
+    for k, ax in enumerate(panels):
+        if k >= count:
+            ax.set_axis_off()
+            continue
+        here = number == k
+        own = [(chosen[here], colour, text) for chosen, colour, text in layers if chosen[here].any()]
+        found = _draw_field(ax, drawn[here], sky[here], sources, own, most=4)
+        handles |= {
+            str(handle.get_label()): handle for handle in found if "target" not in str(handle.get_gid())
+        }
+        targets = dict.fromkeys(drawn["target"][here]) if "target" in drawn else {}
+        name = ", ".join(list(targets)[:2]) + (f" and {len(targets) - 2} more" if len(targets) > 2 else "")
+        ax.set_title(f"{name}: {_exposures(int(here.sum()))}".removeprefix(": "), fontsize=10)
+    left = [f"{int(number.max()) + 1 - count} more fields are not shown"] if number.max() >= count else []
+    left += [f"{missing} rows without a footprint"] if missing else []
+    figure.suptitle("; ".join([title, *left]), fontweight="bold", x=0.01, ha="left", fontsize=12)
+    shown = [handles[text] for _, _, text in layers if text in handles]
+    shown += [handle for text, handle in handles.items() if handle not in shown]
+    figure.legend(handles=shown[:MOST_LABELS], loc="outside lower left", ncols=columns, fontsize=9)
+    return figure
+
+
+def _draw_field(
+    ax: Axes,
+    drawn: pd.DataFrame,
+    sky: Floats,
+    sources: dict[str, pd.DataFrame],
+    layers: list[Layer],
+    *,
+    most: int = 5,
+) -> list[Patch | Line2D]:
+    """Draw the exposures of one field; return the entries of a legend."""
+    from matplotlib.collections import PolyCollection
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
     centre = middle(sky[..., 0], sky[..., 1])
     east, north = tangent(sky[..., 0], sky[..., 1], centre)
     unit, size = ("″", 1.0) if max(np.ptp(east), np.ptp(north)) < 240.0 else ("′", 60.0)
     outlines = np.stack([east, north], axis=-1) / size
+    low, high = outlines.reshape(-1, 2).min(axis=0), outlines.reshape(-1, 2).max(axis=0)
+    margin = 0.06 * max(high - low)
 
-    if ax is None:
-        figure = new_figure(9.6, 6.2)
-        ax = figure.add_subplot()
-    else:
-        figure = ax.figure  # type: ignore[assignment]
-    handles: list[Patch | Line2D] = []
-
+    dots: list[Patch | Line2D] = []
     for label, catalog in sources.items():
         step = 1 + len(catalog) // MOST_SOURCES
         x, y = tangent(catalog["ra"].to_numpy()[::step], catalog["dec"].to_numpy()[::step], centre)
         ax.plot(x / size, y / size, ".", ms=2.2, mew=0, color=INK, alpha=0.55, zorder=1, rasterized=True)
         shown = f" (1 of {step} drawn)" if step > 1 else ""
-        dot = Line2D([], [], ls="", marker=".", ms=5, color=INK, label=f"{label}: {len(catalog):,}{shown}")
-        handles.append(dot)
+        dots.append(
+            Line2D([], [], ls="", marker=".", ms=5, color=INK, label=f"{label}: {len(catalog):,}{shown}")
+        )
 
-    bands = pd.Series(
-        [passband(f, p) for f, p in zip(drawn["filter"], drawn["pupil"], strict=True)], drawn.index
-    )
     patches: list[Patch | Line2D] = []
-    for band in sorted(
-        set(bands), key=lambda b: (-wavelength(b), b)
-    ):  # long-wavelength detectors are larger and drawn first
-        chosen = (bands == band).to_numpy()
-        colour = band_colour(band)
+    for chosen, colour, text in layers:
         alpha = float(np.clip(0.3 / np.sqrt(chosen.sum()), 0.01, 0.1))
         faces = PolyCollection(
             list(outlines[chosen]), facecolors=[(*colour, alpha)], edgecolors="none", zorder=2
@@ -163,31 +276,17 @@ def _draw(
             list(outlines[chosen]), facecolors="none", edgecolors=[(*colour, edge)], linewidths=0.9, zorder=3
         )
         ax.add_collection(lines)
-        count = int(chosen.sum())
-        names = f"{band}  {detector_names(drawn['detector'][chosen])}".lstrip()  # FGS has no filter
-        text = f"{names}: {count:,} exposure{'s' * (count != 1)}"
         patches.append(Patch(facecolor=(*colour, 0.3), edgecolor=colour, label=text))
-    handles = [*reversed(patches), *handles]
-
-    handles += _targets(ax, drawn, centre, size)
-    low, high = outlines.reshape(-1, 2).min(axis=0), outlines.reshape(-1, 2).max(axis=0)
-    margin = 0.06 * max(high - low)
     ax.set_xlim(high[0] + margin, low[0] - margin)  # east is left, as on the sky
     ax.set_ylim(low[1] - margin, high[1] + margin)
     ax.set_aspect("equal")
-    ax.grid(True)
-    ax.set_axisbelow(True)
-    ax.set_xlabel(f"east of centre ({unit})")
-    ax.set_ylabel(f"north of centre ({unit})")
-    missing = len(table) - len(drawn)
-    ax.set_title(title if title is not None else _title(table), fontweight="bold")
-    note = f"centre {_sexagesimal(centre)}" + (f"; {missing} rows without a footprint" if missing else "")
-    ax.text(0.012, 0.012, note, transform=ax.transAxes, color=FAINT, fontsize=9)
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
-    return figure
+    targets = _targets(ax, drawn, centre, size)
+    sky_axes(ax, centre, size, unit, most=most)
+    compass(ax)
+    return [*reversed(patches), *dots, *targets]
 
 
-def _targets(ax: Axes, drawn: pd.DataFrame, centre: tuple[float, float], size: float) -> list:
+def _targets(ax: Axes, drawn: pd.DataFrame, centre: Centre, size: float) -> list[Line2D]:
     """Mark the targets inside the picture; return the legend's entries."""
     from matplotlib.lines import Line2D
 
@@ -203,9 +302,9 @@ def _targets(ax: Axes, drawn: pd.DataFrame, centre: tuple[float, float], size: f
                 annotation_clip=True,
             )  # fmt: skip
     label = str(targets["target"].iloc[0]) if len(targets) == 1 else f"{len(targets)} targets"
-    return (
-        [Line2D([], [], ls="", marker="+", ms=9, mew=1.6, color=ACCENT, label=label)] if len(targets) else []
-    )
+    if targets.empty:
+        return []
+    return [Line2D([], [], ls="", marker="+", ms=9, mew=1.6, color=ACCENT, label=label, gid="targets")]
 
 
 def _title(table: pd.DataFrame) -> str:
@@ -214,14 +313,3 @@ def _title(table: pd.DataFrame) -> str:
     name = str(table["title"].iloc[0]).strip() if "title" in table else ""
     short = name if len(name) <= 48 else name[:47].rstrip() + "…"
     return f"{programs} {short}".strip() + f": {len(table):,} detector exposures"
-
-
-def _sexagesimal(centre: tuple[float, float]) -> str:
-    """Return a position as '03h32m28.2s −27°48′29″'."""
-    seconds = round(centre[0] / 15.0 * 36000.0) / 10.0 % 86400.0
-    h, m, s = int(seconds // 3600), int(seconds % 3600 // 60), seconds % 60
-    arcsec = round(abs(centre[1]) * 3600.0)
-    sign = "−" if centre[1] < 0 else "+"
-    return (
-        f"{h:02d}h{m:02d}m{s:04.1f}s {sign}{arcsec // 3600:02d}°{arcsec % 3600 // 60:02d}′{arcsec % 60:02d}″"
-    )

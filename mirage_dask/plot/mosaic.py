@@ -1,12 +1,15 @@
 r"""Quick-look mosaic of a store: the count rates of all exposures, coadded on the sky.
 
 The rate of a pixel is the median of its group differences, which is robust against a cosmic ray in one group; for saturated
-ramps it is computed from the first groups. The median of each row of each output is subtracted, which removes the sky and
-the 1/f noise; single pixels far above all their neighbours (hot ones) are replaced. Pixel positions are interpolated from
-the four corners of S_REGION, bilinearly in the tangent plane, accurate to a few detector pixels.
+ramps it is computed from the first groups. The median of each row of each output is subtracted, without the pixels of
+sources, which removes the sky and the 1/f noise; single pixels far above all their neighbours (hot ones) are replaced. Pixel
+positions are interpolated from the four corners of S_REGION, bilinearly in the tangent plane, accurate to a few pixels.
+
+Rates are surface brightness by the zero points of the detector, so that filters of other pixel scales compare: a source of
+equal AB magnitude in all filters is white.
 
 For visual inspection only. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between
-exposures, flux calibration; use the JWST pipeline for these.
+exposures; use the JWST pipeline for these.
 """
 
 from __future__ import annotations
@@ -20,13 +23,25 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_detector
+from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.plot.exposure import group_times
-from mirage_dask.plot.footprint import Floats, corners, middle, tangent
-from mirage_dask.plot.style import INK, SKY, band_colour, new_figure, passband, stretch, style, wavelength
+from mirage_dask.plot.footprint import corners
+from mirage_dask.plot.sky_axes import Floats, middle, tangent
+from mirage_dask.plot.style import (
+    INK,
+    SKY,
+    band_colour,
+    colour_bar,
+    new_figure,
+    passband,
+    stretch,
+    style,
+    wavelength,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 Image = NDArray[np.float32]
@@ -35,6 +50,10 @@ NEARLY_FULL = 45_000
 """Raw counts above which a pixel is considered saturated at the end of its ramp."""
 OUTPUT_COLUMNS = 512
 """Columns over which a row is levelled: those of one output of a full frame."""
+FREE_PIXELS = 0.2
+"""Part of a row that must be free of sources to be levelled by itself; else it takes the level of its neighbours."""
+MAGNITUDES = 2.5
+"""Colours, in magnitudes either side of zero, that the bar of colours shows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +61,7 @@ class Coadd:
     """Images of one field in one or more filters, on a common grid: north up, east left."""
 
     images: dict[str, Image]
-    """(ny, nx) DN/s by filter, from short to long wavelength; NaN where nothing was observed."""
+    """(ny, nx) in `unit` by filter, from short to long wavelength; NaN where nothing was observed."""
     centre: tuple[float, float]
     """Right ascension and declination of the centre, degrees."""
     extent: tuple[float, float, float, float]
@@ -50,6 +69,8 @@ class Coadd:
     scale: float
     """arcsec per pixel."""
     exposures: int
+    unit: str = "DN/s"
+    """'MJy/sr'; 'DN/s' where zero points are not known."""
 
 
 def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int = 900) -> Coadd:
@@ -84,12 +105,17 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
     sums: dict[str, Floats] = {}
     counts: dict[str, Floats] = {}
     bands = [passband(f, p) for f, p in zip(used["filter"], used["pupil"], strict=True)]
+    unit = "MJy/sr"
     for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
         outline = np.stack([east[i], north[i]], axis=-1)
         exposure = read(str(name))
         pixels_along = exposure.sizes["x"]
         pixel = float(np.hypot(*(outline[1] - outline[0]))) / pixels_along
         rate = rate_image(exposure, squeeze=_squeeze(pixels_along, pixel, scale))
+        factor = brightness_of_dn(exposure, pixel)
+        if factor is None:
+            unit = "DN/s"
+        rate *= factor or 1.0
         total = sums.setdefault(band, np.zeros(ny * nx))
         count = counts.setdefault(band, np.zeros(ny * nx))
         for values, e, n in _points(rate, outline, scale):
@@ -103,7 +129,7 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
         with np.errstate(invalid="ignore"):
             images[band] = (sums[band] / counts[band]).reshape(ny, nx).astype(np.float32)
     extent = (float(east_edge), float(east_edge - nx * scale), float(south), float(south + ny * scale))
-    return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used))
+    return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used), unit=unit)
 
 
 def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
@@ -132,12 +158,70 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
     rate = rate.reshape(ny, nx // squeeze, squeeze).mean(axis=2)
     for columns in np.array_split(np.arange(nx // squeeze), max(1, nx // OUTPUT_COLUMNS)):
         part = rate[:, columns[0] : columns[-1] + 1]
-        part -= np.median(part, axis=1, keepdims=True)
+        part -= row_levels(part)[:, None]
     rate = _without_single_pixels(rate)
     detector = exposure.attrs.get("detector")
     if detector and (array := get_detector(str(detector)).array).science_shape == (ny, nx):
         rate[~array.science_sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
     return rate
+
+
+def row_levels(image: Image) -> Image:
+    """Return the level of each row, the median of its pixels without those of sources.
+
+    Sources are what is above the noise in an image smoothed over a few pixels, and what surrounds that. They are found with
+    the levels of all pixels first, which are too high in the rows of bright stars, then again.
+
+    Parameters
+    ----------
+    image
+        (y, x), one output of a detector.
+
+    Returns
+    -------
+    numpy.ndarray
+        (y,)
+    """
+    from scipy.ndimage import binary_dilation, gaussian_filter, median_filter
+
+    levels = np.median(image, axis=1)
+    usual = np.median(levels)
+    spread = 1.4826 * np.median(np.abs(levels - usual))
+    levels = np.where(levels > usual + 5.0 * spread, usual, levels)  # rows that are light for the most part
+    for _ in range(3):
+        smooth = gaussian_filter(image - levels[:, None], 2.0)
+        middle = np.median(smooth)
+        noise = 1.4826 * np.median(np.abs(smooth - middle)) or 1e-6
+        source = binary_dilation(smooth > middle + 3.0 * noise, iterations=4)
+        free = np.where(source, np.nan, image)
+        enough = (~source).mean(axis=1) >= FREE_PIXELS
+        if not enough.any():
+            break
+        levels[enough] = np.nanmedian(free[enough], axis=1)
+        rows = np.arange(len(levels))
+        around = median_filter(levels[enough], size=31, mode="nearest")
+        levels[~enough] = np.interp(rows[~enough], rows[enough], around)
+    return np.asarray(levels, np.float32)
+
+
+def brightness_of_dn(exposure: xr.Dataset, pixel: float) -> float | None:
+    """Return the surface brightness of 1 DN/s in a pixel, MJy/sr; None where detector or filter have no zero point.
+
+    Parameters
+    ----------
+    exposure
+        Dataset with the attributes detector, filter and pupil.
+    pixel
+        Side of a pixel, arcsec.
+    """
+    attrs = exposure.attrs
+    try:
+        detector = get_detector(str(attrs["detector"]))
+        zero = get_zeropoint(detector.name, str(attrs["filter"]), str(attrs["pupil"]))
+    except (KeyError, InputError):
+        return None
+    steradian = np.radians(pixel / 3600.0) ** 2
+    return float(detector.gain * zero.photfnu_e / 1e-17 / steradian)  # 1 MJy is 1e-17 erg/s/cm2/Hz
 
 
 def _bright_rates(ramp: Any, times: Floats, steps: Image, rate: Image) -> Image:
@@ -196,8 +280,9 @@ def _split(pixel: float, scale: float) -> int:
 def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8) -> Image:
     """Combine several filters into a picture, (ny, nx, 3), values 0 to 1.
 
-    Each filter is scaled by its own noise and drawn in its own hue, short wavelengths blue, long ones red; the brightness
-    of the sum is stretched by asinh, which preserves the hues of bright sources (Lupton et al. 2004, PASP 116, 133).
+    All filters have one scale, that of the noisiest, so that hue is colour and not signal to noise; each is drawn in its own
+    hue, short wavelengths blue, long ones red. The brightness of the sum is stretched by asinh, which preserves the hues of
+    bright sources (Lupton et al. 2004, PASP 116, 133).
     Where a filter has no data, the mean of the others is used, which is neutral in colour.
 
     Parameters
@@ -209,12 +294,9 @@ def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8
     smooth
         Width (sigma) in pixels of a Gaussian filter; 0 for none.
     """
-    levels = []
-    for image in images.values():
-        values = _smoothed(image, smooth)
-        noise = 1.4826 * np.nanmedian(np.abs(values - np.nanmedian(values))) or 1.0
-        levels.append(values / noise)
-    stack = np.stack(levels)
+    stack = np.stack([_smoothed(image, smooth) for image in images.values()])
+    middles = np.nanmedian(stack, axis=(1, 2), keepdims=True)
+    stack /= float(1.4826 * np.nanmedian(np.abs(stack - middles), axis=(1, 2)).max()) or 1.0
     seen = np.isfinite(stack)
     others = np.where(seen, stack, 0.0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     stack = np.clip(np.where(seen, stack, others), 0.0, None)
@@ -245,6 +327,21 @@ def _hues(count: int) -> Floats:
     return hues / hues.sum(axis=0)
 
 
+def _bar_of_colours(ax: Axes, bands: list[str], unit: str) -> None:
+    """Draw which hue a source has by its colour between the first and the last filter, even in between."""
+    magnitudes = np.linspace(-MAGNITUDES, MAGNITUDES, 200)
+    fluxes = 10.0 ** (0.4 * magnitudes[:, None] * (np.linspace(0.0, 1.0, len(bands)) - 0.5))
+    hues = fluxes @ _hues(len(bands))
+    bar = ax.inset_axes((1.015, 0.0, 0.022, 1.0))
+    strip = (hues / hues.max(axis=1, keepdims=True))[:, None, :]
+    bar.imshow(strip, extent=(0.0, 1.0, -MAGNITUDES, MAGNITUDES), aspect="auto")
+    bar.set_xticks([])
+    bar.yaxis.tick_right()
+    bar.yaxis.set_label_position("right")
+    system = "AB mag" if unit == "MJy/sr" else "mag of DN/s"
+    bar.set_ylabel(f"{bands[0]} − {bands[-1]} ({system})")
+
+
 def draw_mosaic(mosaic: Coadd, *, title: str | None = None) -> Figure:
     """Draw a coadd: one filter in grey, several in colour, with the filters' names in their hues.
 
@@ -265,12 +362,15 @@ def draw_mosaic(mosaic: Coadd, *, title: str | None = None) -> Figure:
         ax = figure.add_subplot()
         if len(mosaic.images) == 1:
             image = next(iter(mosaic.images.values()))
-            ax.imshow(image, norm=stretch(image, bright=99.8), cmap="gray", extent=extent)
+            shown = ax.imshow(image, norm=stretch(image, bright=99.8), cmap="gray", extent=extent)
+            bar = ax.inset_axes((1.015, 0.0, 0.022, 1.0))
+            colour_bar(figure, shown, ax, f"surface brightness ({mosaic.unit})", cax=bar)
         else:
             covered = np.any([np.isfinite(image) for image in mosaic.images.values()], axis=0)
             picture = colours(mosaic.images)
             alpha = covered.astype(float)[..., None]
             ax.imshow(np.concatenate([picture, alpha], axis=-1), extent=extent)
+            _bar_of_colours(ax, list(mosaic.images), mosaic.unit)
         ax.set_facecolor(SKY)
         ax.set_aspect("equal")
         ax.set_xlabel(f"east of centre ({unit})")

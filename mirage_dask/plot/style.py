@@ -154,6 +154,19 @@ def band_colour(band: str) -> tuple[float, float, float]:
     return (r, g, b)
 
 
+def observation_colour(number: int, count: int) -> tuple[float, float, float]:
+    """Return a colour (r, g, b) for one of several observations: neighbours in number differ clearly."""
+    from matplotlib import colormaps
+
+    if count <= 10:
+        r, g, b = colormaps["tab10"](number)[:3]
+    else:  # steps of the golden ratio around the circle of hues
+        from matplotlib.colors import hsv_to_rgb
+
+        r, g, b = hsv_to_rgb(((0.618034 * number) % 1.0, 0.55 + 0.25 * (number % 2), 0.95))
+    return (float(r), float(g), float(b))
+
+
 def stretch(image: NDArray[Any], *, faint: float = 3.0, bright: float = 99.95) -> AsinhNorm:
     """Return an asinh scale: linear within a few times the noise, logarithmic above.
 
@@ -188,9 +201,10 @@ def blocks(image: NDArray[Any], size: int = 1024) -> NDArray[np.float32]:
     return cut.reshape(ny // step, step, nx // step, step).mean(axis=(1, 3))
 
 
-def colour_bar(figure: Figure, image: Any, axes: Axes, label: str) -> None:
-    """Add a labelled colour bar to an image with an asinh scale, with ticks that do not overlap."""
-    bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.015)
+def colour_bar(figure: Figure, image: Any, axes: Axes, label: str, *, cax: Axes | None = None) -> None:
+    """Add a colour bar to an image with an asinh scale, with ticks that do not overlap; beside the axes, or into `cax`."""
+    where: dict[str, Any] = {"ax": axes, "fraction": 0.045, "pad": 0.015} if cax is None else {"cax": cax}
+    bar = figure.colorbar(image, **where)
     low, high = image.norm.vmin, image.norm.vmax
     decades = [m * 10.0**e for e in range(-4, 7) for m in (1, 3)]
     ticks: list[float] = []

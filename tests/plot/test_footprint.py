@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mirage_dask.errors import InputError
 from mirage_dask.plot import draw_footprint
-from mirage_dask.plot.footprint import corners, detector_names, middle, tangent
+from mirage_dask.plot.footprint import corners, detector_names, fields
+from mirage_dask.plot.sky_axes import from_tangent, middle, nice, tangent
 from mirage_dask.plot.style import band_colour, passband, save, wavelength
 
 
@@ -136,3 +137,65 @@ def test_without_matplotlib(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(InputError, match=r"pip install 'mirage_dask\[plot\]'"):
         draw_footprint(table)
+
+
+# ------------------------------------------------------------------------------------------------ fields far apart
+
+
+def far_apart() -> pd.DataFrame:
+    places = {1: (10.0, -40.0), 2: (10.1, -40.0), 3: (200.0, 30.0), 4: (359.99, 0.0), 5: (0.01, 0.0)}
+    return pd.DataFrame(
+        [
+            {
+                "name": f"jw{n}", "program": 1, "title": "Fields", "observation": n, "detector": "NRCB1",
+                "filter": "F150W", "pupil": "CLEAR", "s_region": square(*place), "target": f"T{n}",
+                "target_ra": place[0], "target_dec": place[1],
+            }
+            for n, place in places.items()
+        ]
+    )  # fmt: skip
+
+
+def test_fields_are_what_lies_together():
+    table = far_apart()
+    found = fields(corners(table.set_index("name")["s_region"])).tolist()
+    assert found[0] == found[1]
+    assert found[3] == found[4], "across ra = 0"
+    assert sorted(set(found)) == [0, 1, 2]
+    assert found[2] == 2, "the smallest field is the last"
+
+
+def test_each_field_has_a_panel():
+    figure = draw_footprint(far_apart(), sources={"stars": pd.DataFrame({"ra": [10.0], "dec": [-40.0]})})
+    assert len(figure.axes) == 3
+    for ax in figure.axes:
+        assert (ax.get_xlabel(), ax.get_ylabel()) == ("right ascension", "declination")
+        assert {"N", "E"} <= {text.get_text() for text in ax.texts}
+        inside = [c for c in ax.collections if c.get_paths() and c.get_edgecolor().size]
+        assert inside, "its detectors are in the picture"
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert words[:5] == [f"observation {n}  F150W: 1 exposure" for n in range(1, 6)]
+    assert {"T1, T2: 2 exposures", "T3: 1 exposure"} <= {ax.get_title(loc="left") for ax in figure.axes}
+
+
+@given(
+    ra=st.floats(0, 360), dec=st.floats(-84, 84), east=st.floats(-3000, 3000), north=st.floats(-3000, 3000)
+)
+def test_the_plane_and_back(ra, dec, east, north):
+    assert np.allclose(tangent(*from_tangent(east, north, (ra, dec)), (ra, dec)), (east, north), atol=1e-5)
+
+
+def test_ticks_are_round_and_where_they_say(table):
+    values, digits = nice(10.0012, 10.0391, 5)
+    assert (values.tolist(), digits) == (pytest.approx([10.01, 10.02, 10.03]), 2)
+    (ax,) = draw_footprint(table).axes
+    low, high = ax.get_ylim()
+    for place, label in zip(ax.get_yticks(), ax.get_yticklabels(), strict=True):
+        _, north = tangent(0.0, float(label.get_text().strip("°")), middle(359.995 + 0.01, 10.0))
+        assert low <= place <= high
+        assert place == pytest.approx(float(north), abs=2.0)
+
+
+def test_near_a_pole_offsets_are_shown(table):
+    (ax,) = draw_footprint(table.assign(s_region=square(0.0, 89.9))).axes
+    assert ax.get_xlabel().startswith("east of centre")

@@ -21,7 +21,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors.executor import Executor, OnResult
 from mirage_dask.run.executors.graph import task_array
-from mirage_dask.run.executors.interrupts import interrupts_held
+from mirage_dask.run.executors.interrupts import end_quietly, interrupts_held
 from mirage_dask.run.executors.memory import memory_of_workers
 from mirage_dask.run.executors.resources import ASYNCHRONOUS, Resources
 from mirage_dask.run.executors.workers import known_workers

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
+from typing import Any
+
+
+def end_quietly(cluster: Any) -> None:
+    """End the workers of a local cluster at once: while it closes, those that compute would print what is broken off.
+
+    Tiles are whole or not there; what is half written is removed by the next run.
+    """
+    for name in ("distributed", "tornado"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    for nanny in cluster.workers.values():
+        nanny.auto_restart = False
+        if nanny.pid is not None:
+            with suppress(OSError):
+                os.kill(nanny.pid, signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
 
 
 @contextmanager
