@@ -1,8 +1,8 @@
 """Local files and directories that appear whole or not at all, and the removal of what killed processes left unfinished.
 
 A file is written beside its place under a name that ends with `.partial` and contains the process that writes it, and is
-renamed when it is complete. Nothing is flushed to the disk at once (fsync costs more than the computation of a tile): after
-a power failure a file may be short, which is why commit records carry sizes and checksums.
+renamed when it is complete. Only what is asked for is flushed to the disk at once (`io.files`: shards before their commit
+records, and plans): after a power failure other files may be short or empty, and are made again.
 
 A partial file is *abandoned* when its process has ended. Processes of other machines cannot be looked up: their files are
 abandoned when nothing was written to them for `ABANDONED_SECONDS`.
@@ -35,7 +35,7 @@ _WRITER = re.compile(rf"\.([0-9a-f]{{12}})-(\d+)-[0-9a-f]+\{PARTIAL}")
 
 def partial_name(name: str) -> str:
     """Return a unique name to write a file or directory under before it is renamed to `name`."""
-    return f"{name}.{_machine()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}"
+    return f"{name}.{machine()}-{os.getpid()}-{uuid.uuid4().hex[:12]}{PARTIAL}"
 
 
 @contextmanager
@@ -141,7 +141,7 @@ def remove_abandoned(directory: str | Path) -> int:
 
 def _is_abandoned(path: Path, now: float) -> bool:
     writer = _WRITER.search(path.name)
-    if writer is not None and writer[1] == _machine():
+    if writer is not None and writer[1] == machine():
         return not _is_alive(int(writer[2]))
     try:
         changed = max(one.stat().st_mtime for one in (path, *path.rglob("*")))
@@ -161,7 +161,7 @@ def _is_alive(process: int) -> bool:
 
 
 @cache
-def _machine() -> str:
+def machine() -> str:
     """Return 12 hexadecimal digits for where a process number is valid: the machine, and the container on it."""
     try:
         space = os.readlink("/proc/self/ns/pid")

@@ -273,6 +273,32 @@ def write_stream(
     return len(content)
 
 
+def create_bytes(url: str, content: bytes) -> bool:
+    """Write a small file unless there is one; return whether it was written. Missing directories are made.
+
+    On a local disk one of several processes wins; an object store cannot promise that.
+
+    Raises
+    ------
+    StoreError
+        If it cannot be written.
+    """
+    fs, path = filesystem(url)
+    if not isinstance(fs, LocalFileSystem):
+        if exists(url):
+            return False
+        write_bytes(url, content)
+        return True
+    with store_errors(url):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            with open(path, "xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+    return True
+
+
 def write_many(contents: Mapping[str, bytes]) -> None:
     """Write many small files, each whole or not at all; concurrent where the file system allows it.
 

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
+from mirage_dask.io import files
 from mirage_dask.run.display.events import (
     EventDispatcher,
     ExposureDone,
@@ -26,6 +27,7 @@ from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.memory import memory_watched
 from mirage_dask.run.executors.performance import check_report, performance_reported
 from mirage_dask.run.executors.resources import DEFAULT, Resources, starting
+from mirage_dask.run.lock import only_run
 from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges, tiles_at_once
 from mirage_dask.run.tiling import smaller_tiles, tiled
@@ -33,6 +35,7 @@ from mirage_dask.selection import Selection
 from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
 from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.plan_files import PLAN_FILE
 from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
@@ -94,18 +97,23 @@ def run_plan(
         If the selection is empty, nothing answers at the address, a worker's memory limit is below what the run needs, or a
         performance report cannot be made.
     StoreError
-        If the store cannot be created or written (read-only, another plan, other tiles), or its disk is full or will be.
+        If the store cannot be created or written (read-only, another plan, other tiles), its disk is full or will be, or
+        another run writes into it.
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
     if on_error not in ("record", "raise"):
         raise InputError(f"on_error must be 'record' or 'raise', not {on_error!r}.")
-    root = StoreRoot.read(store_url)
-    loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), root, tile_bytes)
-    names = [loaded.names[row] for row in loaded.select(select)]
-    loaded = extended(loaded, root)
-    rows = sorted(loaded.row(name) for name in names)
     with ExitStack() as stack:
+        begun = _is_begun(store_url)
+        if begun:  # what is done must not change while it is compared
+            stack.enter_context(only_run(files.normal_url(store_url)))
+        root = StoreRoot.read(store_url)
+        root.check_place()
+        loaded = tiled(plan if isinstance(plan, Plan) else load_plan(plan), root, tile_bytes)
+        names = [loaded.names[row] for row in loaded.select(select)]
+        loaded = extended(loaded, root)
+        rows = sorted(loaded.row(name) for name in names)
         with preparing(progress is True) as told:
             told(starting(resources), 0, 0)
             executor = stack.enter_context(open_executor(resources))
@@ -131,9 +139,17 @@ def run_plan(
             for s in _subscribers(progress)
         ]
         stack.enter_context(performance_reported(executor.client, performance_report))
+        if not begun:
+            stack.enter_context(only_run(root.url))
+            if _is_begun(root.url):
+                raise StoreError(f"Another run has just made {root.url}; the same command continues it.")
         store = SimulationStore.create(root.url, loaded, rows=rows, update=True, root=root)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
         return recorder.run(executor, estimate, comparison, retries)
+
+
+def _is_begun(store_url: str | os.PathLike[str]) -> bool:
+    return files.exists(files.join(files.normal_url(store_url), "plan", PLAN_FILE))
 
 
 def _subscribers(progress: bool | Subscriber | Iterable[Subscriber]) -> list[Subscriber]:

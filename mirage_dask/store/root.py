@@ -79,6 +79,14 @@ class StoreRoot:
         tile_bytes = int((info or mine).get("tile_bytes", TILE_BYTES))
         return cls(url, digest, tile_bytes, content if mine else None)
 
+    def check_place(self) -> None:
+        """Raise StoreError if there is no store yet, and something else is in its place."""
+        others = [] if self.exists else sorted(set(files.list_sizes(self.url)) - {"plan"})
+        if others:
+            raise StoreError(
+                f"{self.url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
+            )
+
 
 def _attributes(url: str, content: bytes) -> dict[str, Any]:
     """Return what this package has written into a root's zarr.json; empty when that is missing or damaged.

@@ -103,14 +103,9 @@ class SimulationStore:
         url = files.normal_url(url)
         root = StoreRoot.read(url) if root is None else root
         inside = files.join(url, "plan")
-        others = [] if root.exists else sorted(set(files.list_sizes(url)) - {"plan"})
-        if others:  # another process may have made the store since the root was read
-            root = StoreRoot.read(url)
-            others = [] if root.exists else others
-        if others:
-            raise StoreError(
-                f"{url} exists and is not a simulation (it holds {', '.join(others[:3])}); choose another place."
-            )
+        if not root.exists:  # another process may have made the store since the root was read
+            root = StoreRoot.read(url) if set(files.list_sizes(url)) - {"plan"} else root
+        root.check_place()
         if root.exists and root.plan != plan.digest and not update:
             raise StoreError(
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "

@@ -108,7 +108,7 @@ def test_only_what_is_abandoned_is_removed(tmp_path, name):
     ended = subprocess.run(
         [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    here, path = atomic._machine(), tmp_path / name
+    here, path = atomic.machine(), tmp_path / name
     old, young = 2 * ABANDONED_SECONDS, ABANDONED_SECONDS / 2
     abandoned = [
         left(path, f"{here}-{ended}-0a", young),
@@ -147,7 +147,7 @@ def test_a_writer_that_stood_still_writes_again(tmp_path, monkeypatch):
         if not removed:
             os.utime(temporary, (0, 0))
             with monkeypatch.context() as patch:
-                patch.setattr(atomic, "_machine", lambda: ELSEWHERE)
+                patch.setattr(atomic, "machine", lambda: ELSEWHERE)
                 removed.append(remove_abandoned(tmp_path))
 
     write_beside(tmp_path / "shard", write_and_sleep)

@@ -51,18 +51,18 @@ def prepare(flag: str, fake: bool) -> None:
         fake_exposure.install()
     write = files.write_stream
 
-    def write_or_fail(url: str, chunks: Callable[[], Iterable[bytes]], **how: bool) -> int:
+    def write_or_fail(url: str, chunks: Callable[[], Iterable[bytes]], **options: bool) -> int:
         try:
             os.unlink(flag)
         except FileNotFoundError:
-            return write(url, chunks, **how)
+            return write(url, chunks, **options)
 
         def half() -> Iterator[bytes]:
             for chunk in chunks():
                 yield bytes(chunk)[: len(chunk) // 2]
                 raise OSError(errno.ENOSPC, "No space left on device")
 
-        return write(url, half, **how)
+        return write(url, half, **options)
 
     files.write_stream = write_or_fail
 
