@@ -19,7 +19,7 @@ from mirage_dask.download.catalogue import FOLDER, Archive, base_address, select
 from mirage_dask.download.http import DEFAULT_POLICY, FetchError, RetryPolicy, StoppedError
 from mirage_dask.download.installer import ArchiveInstaller, DownloadProgress
 from mirage_dask.errors import InputError, ReferenceFileError
-from mirage_dask.io import files
+from mirage_dask.io import copying
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.network import shown
 from mirage_dask.io.progress import Progress
@@ -200,7 +200,7 @@ def space_needed(pending: Sequence[Archive], *, parallel: int, keep_archives: bo
 def _check_space(installer: ArchiveInstaller, pending: Sequence[Archive], *, parallel: int) -> None:
     needed = space_needed(pending, parallel=parallel, keep_archives=installer.keep_archives)
     needed -= sum(installer.arrived(archive) for archive in pending)
-    free = files.free_bytes(str(installer.root))
+    free = copying.free_bytes(str(installer.root))
     if free is not None and needed > free:
         raise DownloadError(
             [

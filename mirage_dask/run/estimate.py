@@ -26,7 +26,7 @@ import numpy as np
 
 from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.io import files
+from mirage_dask.io import copying, files
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
@@ -217,7 +217,7 @@ def estimate_run(
         tiles_left=sum(grid.count - len(tiles) for grid, tiles in zip(grids, done, strict=True)),
         stored_bytes_left=int(np.dot(left, ratios)) if left else 0,
         cpu_seconds=sum(left) / 2 * cost,
-        free_bytes=None if store_url is None else files.free_bytes(files.normal_url(store_url)),
+        free_bytes=None if store_url is None else copying.free_bytes(files.normal_url(store_url)),
     )
 
 
@@ -296,7 +296,7 @@ def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0, plan_ur
     """
     if estimate.free_bytes is None:
         return
-    plan_bytes = files.bytes_to_copy(plan_url, files.join(store_url, "plan")) if plan_url else 0
+    plan_bytes = copying.bytes_to_copy(plan_url, files.join(store_url, "plan")) if plan_url else 0
     if estimate.stored_bytes_left + plan_bytes <= estimate.free_bytes + replaced:
         return
     need, free = (estimate.stored_bytes_left + plan_bytes) / 1e9, (estimate.free_bytes + replaced) / 1e9

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
+from mirage_dask.io.copying import copy_tree
 from mirage_dask.io.privacy import anonymous_table, anonymous_values
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
@@ -408,6 +409,6 @@ def copy_plan(plan: Plan, url: str | os.PathLike[str]) -> Plan:
     url = files.normal_url(url)
     if url != plan.url:
         for folder in plan_files.DATA_FOLDERS:
-            files.copy_tree(files.join(plan.url, folder), files.join(url, folder))
+            copy_tree(files.join(plan.url, folder), files.join(url, folder))
     plan_files.write_plan(url, plan.info, plan.specs, plan.table)
     return load_plan(url, plan.digest)

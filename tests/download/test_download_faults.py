@@ -261,7 +261,7 @@ def test_disk_full(site, tmp_path, monkeypatch, step):
 
 
 def test_disk_too_small_is_said_before(site, tmp_path, monkeypatch):
-    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 1000)
+    monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: 1000)
     with pytest.raises(
         DownloadError, match=r"0.0 GB free, and these 1 files need about 0.0 GB; free some space"
     ):

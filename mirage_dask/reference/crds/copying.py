@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io import files
+from mirage_dask.io.copying import copy_file
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.cache import reference_path
 from mirage_dask.reference.crds.lookup import CrdsCache, environment
@@ -66,7 +67,7 @@ def copy_references(
         if progress is not None:
             progress("reference files", done, len(pairs))
         if path != target / LAYOUT_FILE and not path.exists():
-            files.copy_file(str(source), str(path))
+            copy_file(str(source), str(path))
     files.write_bytes(str(target / LAYOUT_FILE), b"instrument\n")
     return [reference_path(target, name) for name in names]
 

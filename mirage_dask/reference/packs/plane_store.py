@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from mirage_dask.errors import ReferenceFileError, StoreError
 from mirage_dask.io import files
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.io.copying import copy_file
 from mirage_dask.untrusted.documents import read_json
 from mirage_dask.untrusted.names import is_valid
 
@@ -158,7 +159,7 @@ class PlaneStore:
         if self.exists(relative):
             return
         try:
-            files.copy_file(files.join(source.url, relative), files.join(self.url, relative))
+            copy_file(files.join(source.url, relative), files.join(self.url, relative))
         except OSError as error:
             raise ReferenceFileError(
                 f"{source.url}/{relative} cannot be read ({error}); plan the run again."

@@ -89,7 +89,7 @@ def test_read_only_disk(fake, plan, small_disk):
 
 
 def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
-    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 1000)
+    monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: 1000)
     with pytest.raises(
         StoreError, match=r"0\.00 GB free, and the 5 tiles to simulate need about .* Choose another"
     ):
@@ -102,7 +102,7 @@ def test_a_plan_that_is_copied_needs_room(fake, plan, tmp_path, monkeypatch):
     (Path(plan.url) / "planes").mkdir()
     (Path(plan.url) / "planes/big.npy").write_bytes(bytes(3_000_000))
     room = 2_000_000
-    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: room)
+    monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: room)
     monkeypatch.setattr("mirage_dask.io.files._device", lambda path: path)
     with pytest.raises(
         StoreError, match=r"5 tiles to simulate and 0\.00 GB of the plan with its reference data need"
@@ -115,7 +115,7 @@ def test_a_plan_that_is_copied_needs_room(fake, plan, tmp_path, monkeypatch):
 def test_room_that_a_run_gives_back_counts(fake, plan, tmp_path, monkeypatch):
     """A store that fills its disk is updated in place."""
     run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
-    monkeypatch.setattr("mirage_dask.io.files.free_bytes", lambda url: 0)
+    monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: 0)
     assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial")).skipped == 5
     monkeypatch.setattr("mirage_dask.run.estimate.STORED_FRACTIONS", {1: 0.4})
     other = small_plan(tmp_path / "other", [dataclasses.replace(s, random_seed=43) for s in small_specs()])

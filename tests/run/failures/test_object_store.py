@@ -15,7 +15,7 @@ from support.real_stores import real_exposure
 from support.s3_server import S3Server
 from support.small_plans import contents, expected, same, sky
 
-from mirage_dask.io import files, filesystems
+from mirage_dask.io import copying, files, filesystems
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.export import export_store
@@ -156,12 +156,12 @@ def test_a_directory_is_copied_into_a_bucket_once(tmp_path, server, bucket):
     (source / "two").write_bytes(b"2" * 50)
     (source / "last.json").write_bytes(b"{}")
     (source / "half.partial").write_bytes(b"x")
-    assert files.bytes_to_copy(str(source), target) == 152
-    files.copy_tree(str(source), target, leave_out="last.json")
+    assert copying.bytes_to_copy(str(source), target) == 152
+    copying.copy_tree(str(source), target, leave_out="last.json")
     assert files.tree_sizes(target) == {"a/one": 100, "two": 50}
     server.client().put_object(Bucket=bucket, Key="to/two", Body=b"22")  # another process was stopped
     server.reset()
-    files.copy_tree(str(source), target, leave_out="last.json")
+    copying.copy_tree(str(source), target, leave_out="last.json")
     assert server.requests["PUT"] == 1
     assert files.read_many([f"{target}/two", f"{target}/none"]) == {f"{target}/two": b"2" * 50}
     files.remove_file(f"{target}/two")
