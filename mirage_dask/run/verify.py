@@ -22,6 +22,8 @@ from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResul
 from mirage_dask.selection import Selection
 from mirage_dask.store.checks import TileMismatch
 from mirage_dask.store.integrity import content_problems
+from mirage_dask.store.plain.checks import plain_problems
+from mirage_dask.store.root import root_attributes
 from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ class Verification:
     damages: tuple[TileMismatch, ...]
     seconds: float
     inputs: tuple[str, ...] = ()
-    """Sentences about files of the plan that are missing or do not have the content that their names say."""
+    """Sentences about other files that are missing or damaged: references and tables of the plan, coordinates, metadata."""
 
     @property
     def ok(self) -> bool:
@@ -64,7 +66,7 @@ def verify_store(
     resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> Verification:
-    """Compute finished tiles of a store again, only from the store, and compare; also its references with their names.
+    """Compute finished tiles of a store again, only from the store, and compare; also its other files with its plan.
 
     Parameters
     ----------
@@ -94,11 +96,13 @@ def verify_store(
     store = store if isinstance(store, SimulationStore) else SimulationStore.open(store)
     began = time.monotonic()
     rows = store.plan.select(select)
-    done = store.sample(rows)
+    survey = store.survey(rows)
+    done = store.sample(rows, survey=survey)
     if not done:
         raise InputError(f"{store.url} contains no finished tile to verify; run mirage-dask simulate first.")
     inputs = _input_problems(store, rows)
-    chosen = done if sample is None else store.sample(rows, most=sample)
+    inputs += plain_problems(store.url, store.plan, root_attributes(store.plan), survey)
+    chosen = done if sample is None else store.sample(rows, most=sample, survey=survey)
     found: list[TileMismatch] = []
 
     def record(row: int, tile: int, problem: str, number: int) -> None:

@@ -125,13 +125,18 @@ def root_document(plan: Plan, nodes: dict[str, bytes] | None = None) -> bytes:
     nodes
         Metadata documents of its groups and arrays by path, to be consolidated; none by default.
     """
+    return layout.group_metadata(root_attributes(plan), nodes)
+
+
+def root_attributes(plan: Plan) -> dict[str, Any]:
+    """Return the attributes of the root of a store that is made from a plan."""
     mine = {
         "format": layout.FORMAT,
         "plan": plan.digest,
         "exposures": len(plan),
         "tile_bytes": plan.tile_bytes,
     }
-    return layout.group_metadata({"mirage_dask": mine, "coordinates": " ".join(LISTED)}, nodes)
+    return {"mirage_dask": mine, "coordinates": " ".join(LISTED)}
 
 
 def write_root(url: str, document: bytes) -> None:

@@ -275,7 +275,11 @@ class SimulationStore:
             raise StoreError(f"{path} cannot be opened ({error}); simulate the exposure again.") from error
 
     def sample(
-        self, rows: Iterable[int] | None = None, *, most: int | None = None
+        self,
+        rows: Iterable[int] | None = None,
+        *,
+        most: int | None = None,
+        survey: Mapping[int, Mapping[int, Commit]] | None = None,
     ) -> list[tuple[int, int, Commit]]:
         """Return (row, tile, record) of finished tiles, in order.
 
@@ -285,10 +289,11 @@ class SimulationStore:
             Exposures to look at; default all.
         most
             Return at most so many, spread evenly over all of them.
+        survey
+            What `survey` returned for these rows, when the caller has it.
         """
-        done = [
-            (row, tile, commit) for row, tiles in self.survey(rows).items() for tile, commit in tiles.items()
-        ]
+        found = self.survey(rows) if survey is None else survey
+        done = [(row, tile, commit) for row, tiles in found.items() for tile, commit in tiles.items()]
         if most is not None and most < len(done):
             done = [done[int(k)] for k in np.linspace(0, len(done) - 1, max(most, 1))]
         return done

@@ -143,6 +143,13 @@ def look(store: Path, folder: Path, run: Callable[[list[str]], tuple[int, str]])
                 seen.headers[exposure] = [f"{key} = {value}" for key, value in attributes.items()]
             except MirageDaskError as error:
                 seen.errors.append(f"{exposure} {variable}: {error}")
+    for group in ("", *NAMES):
+        try:
+            plain = xr.open_zarr(store, group=group)
+            seen.values |= {(f"plain {group}", str(k)): v.values for k, v in plain.variables.items()}
+            seen.headers[f"plain {group}"] = [f"{key} = {value}" for key, value in plain.attrs.items()]
+        except Exception as error:  # of zarr or xarray: verify must find what is wrong
+            seen.errors.append(f"plain xarray, {group}: {error}")
     for path in sorted((folder / "fits").glob("*.fits")):
         with fits.open(path) as hdus:
             cards = [
