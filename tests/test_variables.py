@@ -90,7 +90,7 @@ def test_a_variable_more_can_be_replaced(plan):
 
 
 def test_arguments_of_an_exposure_are_checked_against_the_registry(plan):
-    proposal = SimpleNamespace(prepare=lambda: plan)
+    proposal = SimpleNamespace(prepare=lambda *_, **__: plan, table=plan.table)
 
     def exposure(**replaced):
         return Proposal.exposure(proposal, plan.names[2], **replaced)

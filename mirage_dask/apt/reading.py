@@ -47,7 +47,6 @@ BASE = "BASE"
 OTHER_FILES = {
     ".yaml": "a YAML file: settings are named beside the proposal (settings=, --settings)",
     ".yml": "a YAML file: settings are named beside the proposal (settings=, --settings)",
-    ".pointing": "a pointing report: name the .xml file that belongs to it",
     ".cat": "a catalog: catalogs are named in the settings",
     ".zarr": "a store: open it with open_simulation, or with the commands status, show, export, verify",
 }

@@ -45,7 +45,7 @@ def copy_file(source: str, target: str) -> None:
 def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
     """Copy all files of a directory that the target lacks, except the one named `leave_out` and partial ones.
 
-    A file of the target that has another size is copied again. Files go from a disk into an object store several at a time.
+    In an object store, a file that has another size is copied again. Files go there from a disk several at a time.
 
     Raises
     ------
@@ -64,18 +64,18 @@ def copy_tree(source: str, target: str, *, leave_out: str = "") -> None:
                 )
         return
     for name in names:
-        files.remove_file(files.join(target, name))
         copy_file(files.join(source, name), files.join(target, name))
 
 
 def missing_files(source: str, target: str, *, leave_out: str = "") -> list[str]:
     """Return the paths, below a directory, of the files that `copy_tree` copies; sorted."""
     there = files.tree_sizes(target)
+    local = is_local(target)
     return sorted(
         name
         for name, size in files.tree_sizes(source).items()
         if name != leave_out
-        and there.get(name) != size
+        and (name not in there if local else there.get(name) != size)
         and not any(part.endswith(PARTIAL) for part in name.split("/"))
     )
 

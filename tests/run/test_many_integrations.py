@@ -50,13 +50,13 @@ def test_tiles_are_computed_in_parts(series, tmp_path, scheduler):
     fake_exposure.calls.clear()
     report = run_plan(series, tmp_path / "s.zarr", resources=Resources(scheduler=scheduler))
     assert (report.ok, report.tiles) == (True, 3)
-    assert spans(fake_exposure.calls) == EACH_PART
+    assert spans(fake_exposure.asked()) == EACH_PART
     store = SimulationStore.open(report.store_url)
     whole = VirtualArray(store.plan.url, store.plan.digest, "raw", 0)[...]
     assert np.array_equal(store.raw(NAME)[...], whole)
     fake_exposure.calls.clear()
     assert verify_store(store, resources=Resources(scheduler=scheduler)).checked == 3
-    assert spans(fake_exposure.calls) == EACH_PART
+    assert spans(fake_exposure.asked()) == EACH_PART
     wrong = whole[8:16].copy()
     wrong[5, 1, 2, 3] += 1
     store.write_tile(0, 1, wrong)

@@ -37,7 +37,7 @@ def test_a_store_is_what_its_plan_gives(store, plan, scheduler):
     found = verify_store(store.url, resources=Resources(scheduler=scheduler))
     assert found.ok
     assert (found.tiles, found.checked, found.damages) == (5, 5, ())
-    assert len(fake_exposure.calls) == 5
+    assert len(fake_exposure.asked()) == 5
 
 
 @pytest.mark.parametrize("scheduler", ["serial", "threads"])

@@ -14,9 +14,19 @@ from typing import Any
 
 import numpy as np
 
+from mirage_dask.run.tasks import WARM_LINES
 from mirage_dask.scene.sources import PointSources
 
 calls: list[tuple[str, Any, tuple[str, ...]]] = []
+
+
+def asked() -> list[tuple[str, Any, tuple[str, ...]]]:
+    """Return the calls without those that only warm a process: a few lines of one group."""
+    return [
+        call
+        for call in calls
+        if not (call[1].groups == call[1].integrations == (0, 1) and call[1].rows == (0, WARM_LINES))
+    ]
 
 
 def _mix(*parts: Any) -> np.ndarray:
@@ -89,10 +99,20 @@ def install(monkeypatch: Any = None) -> None:
         module = importlib.import_module(
             f"mirage_dask.exposure.{name.split('_')[0 if name[0] == 's' else 1]}"
         )
-        if monkeypatch is None:
-            setattr(module, name, function)
-        else:
-            monkeypatch.setattr(module, name, function, raising=False)
+        _put(monkeypatch, module, name, function)
+    _put(
+        monkeypatch,
+        importlib.import_module("mirage_dask.run.first_frames"),
+        "sends_first_frame",
+        lambda spec: False,
+    )
+
+
+def _put(monkeypatch: Any, module: Any, name: str, function: Any) -> None:
+    if monkeypatch is None:
+        setattr(module, name, function)
+    else:
+        monkeypatch.setattr(module, name, function, raising=False)
 
 
 def dask_setup(worker: Any) -> None:

@@ -18,7 +18,7 @@ from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.virtual import VirtualArray
 
 EMPTY_PACK = pack_key({}, {})
-"""Key of a pack without planes, which `small_plan` writes."""
+"""Key of a pack without planes, which `write_empty_pack` writes."""
 SMALL_TILE = 4096
 """Bytes of a tile, so that the small exposures have several."""
 
@@ -76,6 +76,12 @@ def small_specs() -> list[ExposureSpec]:
     ]
 
 
+def write_empty_pack(directory: Path | str) -> None:
+    """Write the pack that `make_spec` names into the directory of a plan."""
+    empty = {"format": PACK_FORMAT, "planes": {}, "meta": {}}
+    PlaneStore(str(directory)).write_json(f"packs/{EMPTY_PACK}.json", empty)
+
+
 def small_plan(directory: Path | str, specs: list[ExposureSpec] | None = None) -> Plan:
     """Write a plan of `small_specs`, plus a row that cannot be simulated."""
     specs = small_specs() if specs is None else specs
@@ -84,8 +90,7 @@ def small_plan(directory: Path | str, specs: list[ExposureSpec] | None = None) -
         name="jw42424009001_02101_00001_nrs1", observation=9, detector="NRS1", status="unsupported",
         reason="NIRSpec is not simulated",
     )  # fmt: skip
-    empty = {"format": PACK_FORMAT, "planes": {}, "meta": {}}
-    PlaneStore(str(directory)).write_json(f"packs/{EMPTY_PACK}.json", empty)
+    write_empty_pack(directory)
     return save_plan(directory, pd.concat([table, other], ignore_index=True), specs, settings={"seed": 42})
 
 

@@ -94,7 +94,7 @@ SCRIPT = """import sys
 import mirage_dask as md
 import mirage_dask.proposal
 
-md.proposal.Proposal.prepare = lambda self: sys.exit("prepared")
+md.proposal.Proposal.prepare = lambda self, *_, **__: sys.exit("prepared")
 
 def simulate(**resources):
     proposal = md.open_proposal(md.example_proposal())

@@ -103,12 +103,12 @@ def test_a_plan_that_is_copied_needs_room(fake, plan, tmp_path, monkeypatch):
     (Path(plan.url) / "planes/big.npy").write_bytes(bytes(3_000_000))
     room = 2_000_000
     monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: room)
-    monkeypatch.setattr("mirage_dask.io.files._device", lambda path: path)
+    monkeypatch.setattr("mirage_dask.io.copying._device", lambda path: path)
     with pytest.raises(
         StoreError, match=r"5 tiles to simulate and 0\.00 GB of the plan with its reference data need"
     ):
         run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
-    monkeypatch.setattr("mirage_dask.io.files._device", lambda path: 1)
+    monkeypatch.setattr("mirage_dask.io.copying._device", lambda path: 1)
     assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial")).ok
 
 
