@@ -21,7 +21,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors.executor import Executor, OnResult
 from mirage_dask.run.executors.graph import task_array
-from mirage_dask.run.executors.interrupts import end_quietly, interrupts_held
+from mirage_dask.run.executors.interrupts import end_quietly, interrupts_held, levels_kept
 from mirage_dask.run.executors.memory import memory_of_workers
 from mirage_dask.run.executors.resources import ASYNCHRONOUS, Resources
 from mirage_dask.run.executors.workers import known_workers
@@ -221,7 +221,7 @@ def connected(resources: Resources) -> Iterator[Client]:
 
     client = resources.client
     if resources.workers is not None:
-        with ExitStack() as stack:
+        with levels_kept(), ExitStack() as stack:
             with interrupts_held():
                 cluster = stack.enter_context(_local_cluster(resources))
                 started = stack.enter_context(Client(cluster))
