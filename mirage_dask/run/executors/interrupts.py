@@ -12,7 +12,6 @@ from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
-
 _LOGGERS = ("distributed", "tornado", "asyncio")
 """Those that report what is broken off."""
 
