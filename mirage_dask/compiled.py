@@ -5,13 +5,15 @@ the same bits. The GIL is released: threads of one worker run kernels side by si
 
 Numba keys its on-disk cache by the file of the decorated function only; a kernel would keep an old copy of a callee that
 lives in another file. The cache directory therefore carries a hash of all files that hold kernels. Where no directory can
-be written, kernels are compiled in memory.
+be written, kernels are compiled in memory. Each file of the cache has its checksum: one that is damaged is not run, but
+its kernel is compiled again.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -19,6 +21,7 @@ from typing import Any, TypeVar
 
 import numba
 import platformdirs
+from numba.core.caching import IndexDataCacheFile
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -58,6 +61,57 @@ def _cache_directory() -> str:
     return str(directory) if os.access(directory, os.W_OK) else ""
 
 
+_CHECKSUM_BYTES = 32
+
+
+class _CheckedFiles(IndexDataCacheFile):
+    """The files of a kernel's cache, with a checksum before their content; damaged ones count as missing."""
+
+    def _dump(self, obj: Any) -> bytes:
+        content = super()._dump(obj)
+        return hashlib.sha256(content).digest() + content
+
+    def _load_index(self) -> dict[Any, str]:
+        try:
+            with open(self._index_path, "rb") as file:
+                version = pickle.load(file)
+                content = _checked(file.read())
+        except (
+            OSError,
+            ValueError,
+            EOFError,
+            pickle.UnpicklingError,
+            AttributeError,
+            ImportError,
+            IndexError,
+        ):
+            return {}
+        if version != self._version:
+            return {}
+        stamp, found = pickle.loads(content)
+        return found if stamp == self._source_stamp else {}
+
+    def _load_data(self, name: str) -> Any:
+        with open(self._data_path(name), "rb") as file:
+            return pickle.loads(_checked(file.read()))
+
+
+def _checked(data: bytes) -> bytes:
+    """Return the content of a file without its checksum; raise OSError, upon which the kernel is compiled, if it is wrong."""
+    checksum, content = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
+    if hashlib.sha256(content).digest() != checksum:
+        raise OSError("a compiled kernel does not have its checksum")
+    return content
+
+
+def _check_files(dispatcher: Any) -> None:
+    """Let the cache of a kernel be one of checked files."""
+    cache = dispatcher._cache
+    cache._cache_file = _CheckedFiles(
+        cache._cache_path, cache._impl.filename_base, cache._cache_file._source_stamp
+    )
+
+
 def kernel(function: F) -> F:
     """Compile a function with the package's options on its first call."""
     directory = _cache_directory()
@@ -66,7 +120,9 @@ def kernel(function: F) -> F:
     before = numba.config.CACHE_DIR
     numba.config.CACHE_DIR = directory  # read when the decorator runs, so other packages keep their own
     try:
-        return numba.njit(cache=True, **OPTIONS)(function)
+        dispatcher = numba.njit(cache=True, **OPTIONS)(function)
+        _check_files(dispatcher)
+        return dispatcher
     except RuntimeError:  # "no locator available": the directory vanished or cannot be used
         return numba.njit(**OPTIONS)(function)
     finally:
