@@ -97,7 +97,7 @@ class _CheckedFiles(IndexDataCacheFile):
 
 
 def _checked(data: bytes) -> bytes:
-    """Return the content of a file without its checksum; raise OSError, upon which the kernel is compiled, if it is wrong."""
+    """Return the content of a file without its checksum; OSError, upon which numba compiles, if that is wrong."""
     checksum, content = data[:_CHECKSUM_BYTES], data[_CHECKSUM_BYTES:]
     if hashlib.sha256(content).digest() != checksum:
         raise OSError("a compiled kernel does not have its checksum")

@@ -46,7 +46,7 @@ def end_quietly(cluster: Any) -> None:
 def _start_tracker() -> None:
     """Start the process that removes semaphores which ended processes leave, here and now, and without its warning.
 
-    Its start unblocks SIGINT in the thread that first starts a process. The warning would be of workers that were ended at once.
+    Its start unblocks SIGINT in the thread that first starts a process. It would warn of workers that were ended at once.
     """
     sys.warnoptions.append("ignore:resource_tracker")
     try:
