@@ -96,6 +96,7 @@ def make_plan(
     mark_used(cache_directory() / "kernels" / source_digest(*KERNELS))
     with suppress(StoreError):  # not planned yet, or not to its end
         found = load_plan(url)
+        _ = found.table  # damaged or not, it is read sooner or later
         if not (gone := remove_damaged_content(url)):
             mark_used(f"{url}/plan.json")
             return found

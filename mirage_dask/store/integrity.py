@@ -21,7 +21,7 @@ from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
 from mirage_dask.spec import ExposureSpec
-from mirage_dask.store.pieces import check_pieces
+from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
 
 CHECKSUM = "checksum"
@@ -163,7 +163,7 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
 
 
 def remove_damaged_content(url: str) -> list[str]:
-    """Remove what is damaged among the packs, planes and tables of a plan on a local disk.
+    """Remove what is damaged among the packs, planes, tables and descriptions of darks of a plan on a local disk.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def remove_damaged_content(url: str) -> list[str]:
     tables = [
         f"sources/{name}" for name in files.list_sizes(files.join(url, "sources")) if name.endswith(".npz")
     ]
-    bad = [name for name in tables if not is_whole(files.join(url, name))]
+    bad = [name for name in tables if not is_whole(files.join(url, name))] + damaged_ramps(url)
     for name in bad:
         files.remove(files.join(url, name))
     return gone + bad

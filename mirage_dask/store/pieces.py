@@ -117,8 +117,24 @@ def write_dark_ramp(plan_url: str, ramp: DarkRamp) -> str:
     return key
 
 
+def damaged_ramps(plan_url: str) -> list[str]:
+    """Return the files, relative to a plan on a local disk, of darks from files whose description is damaged."""
+    found = []
+    for name in files.list_sizes(files.join(plan_url, "pieces")):
+        if name.startswith(_RAMP) and name.endswith(".json"):
+            try:
+                _read_ramp(plan_url, name.removesuffix(".json"))
+            except StoreError:
+                found.append(f"pieces/{name}")
+    return found
+
+
 @lru_cache(maxsize=64)
 def _open_ramp(plan_url: str, key: str) -> DarkRamp:
+    return _read_ramp(plan_url, key)
+
+
+def _read_ramp(plan_url: str, key: str) -> DarkRamp:
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     try:
         ramp = _here(DarkRamp.from_dict(read_json(url)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plain.arrays import DOCUMENTS, all_nodes, complete_mark, exposure_files, list_files
+from mirage_dask.store.plain.marks import MARK
 from mirage_dask.store.plan import Plan
 from mirage_dask.untrusted.documents import read_json
 
@@ -40,7 +41,7 @@ def plain_problems(
         wanted |= {files.join(group, path): content for path, content in exposure_files(plan, row).items()}
     there = files.read_many(wanted)
     wrong = [place for place, content in wanted.items() if there.get(place) != content]
-    wrong += _wrong_marks(url, plan, survey, groups)
+    wrong += _wrong_marks(url, plan, survey)
     if not _is_root(url, plan, attributes):
         wrong.append(files.join(url, "zarr.json"))
     return [
@@ -49,22 +50,24 @@ def plain_problems(
     ]
 
 
-def _wrong_marks(
-    url: str, plan: Plan, survey: Mapping[int, Mapping[int, Commit]], rows: Iterable[int]
-) -> list[str]:
-    """Return marks that say of an exposure that it is complete, which it is not, or that are damaged."""
-    places = {row: files.join(url, complete_mark(plan.names[row])) for row in rows}
+def _wrong_marks(url: str, plan: Plan, survey: Mapping[int, Mapping[int, Commit]]) -> list[str]:
+    """Return marks of exposures that are not complete, or that are damaged; the list of the root has what they say.
+
+    A complete exposure without a mark is no fault: its run was killed before it set them.
+    """
+    places = {row: files.join(url, complete_mark(plan.names[row])) for row in survey}
     listed = files.join(url, complete_mark())
     there = files.read_many([*places.values(), listed])
-    done = {row for row in survey if len(survey[row]) == plan.grid(row).count}
+    found = {row: there.get(place) for row, place in places.items()}
     wrong = [
-        place
-        for row, place in places.items()
-        if there.get(place, b"\0") not in ((b"\0", b"\1") if row in done else (b"\0",))
+        places[row]
+        for row, content in found.items()
+        if content is not None and not (content == MARK and len(survey[row]) == plan.grid(row).count)
     ]
-    content = there.get(listed, bytes(len(plan)))
-    said = {row for row, byte in enumerate(content) if byte}
-    if len(content) != len(plan) or not set(content) <= {0, 1} or (said & set(survey)) - done:
+    said = there.get(listed, bytes(len(plan)))
+    if len(said) != len(plan) or any(
+        said[row : row + 1] != (content or b"\0") for row, content in found.items()
+    ):
         wrong.append(listed)
     return wrong
 
