@@ -284,11 +284,11 @@ def test_a_store_in_memory(plan):
 
 
 def test_many_groups_are_created_fast(tmp_path):
-    """Half a second for 300 groups with their coordinates; zarr itself takes 2 s for two arrays of each."""
+    """A second for 300 groups of 14 files; zarr itself takes 2 s for two of the seven arrays of each."""
     import time
 
     aperture("NRCB1_FULL")  # reading the SIAF takes a second, once in a process
     plan = small_plan(tmp_path / "plan", [make_spec(i) for i in range(1, 301)])
     began = time.process_time()
     SimulationStore.create(tmp_path / "s.zarr", plan)
-    assert time.process_time() - began < 1.0
+    assert time.process_time() - began < 2.0
