@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -39,6 +40,10 @@ KINDS = {
     "darks": "converted dark ramps",
 }
 """What each kind of entry is."""
+
+
+_NAMES = {"kernels": "[0-9a-f]{16}", "plans": "[0-9a-f]{16}", "darks": ".+-[0-9a-f]{16}"}
+"""Names of the directories of each kind; another one in their folder is not ours."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,7 @@ def _unlink(entry: Entry, files: Iterable[Path]) -> None:
 
 
 def _entries(directory: Path) -> Iterator[Entry]:
-    for path in _children(directory / "kernels"):
+    for path in _named(directory, "kernels"):
         files = _below(path)
         used = max([_last_use(path), *map(_last_use, files)])
         yield Entry("kernels", path, files, used, path.name == source_digest(*KERNELS))
@@ -199,10 +204,14 @@ def _entries(directory: Path) -> Iterator[Entry]:
         if path.name.startswith("builtin-"):
             yield Entry("builtin", path, _below(path), _last_use(path), path == builtin_directory())
     yield from _packs(directory / "packs")
-    for path in _children(directory / "plans"):
+    for path in _named(directory, "plans"):
         yield Entry("plans", path, _below(path), _last_use(path))
-    for path in _children(directory / "darks"):
+    for path in _named(directory, "darks"):
         yield Entry("darks", path, _below(path), _last_use(path))
+
+
+def _named(directory: Path, kind: str) -> list[Path]:
+    return [path for path in _children(directory / kind) if re.fullmatch(_NAMES[kind], path.name)]
 
 
 def _packs(home: Path) -> Iterator[Entry]:

@@ -19,6 +19,7 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.reference.builtin.locations import builtin_directory
 
 MB = 1_000_000
+PLAN, STALE = "a" * 16, "0" * 16
 OLD = time.time() - 100_000
 
 
@@ -47,19 +48,19 @@ def home(tmp_path, monkeypatch) -> Path:
     """Packs a, b, c, of which a and b share a plane; a plan that links b; stale and present kernels and built-in files."""
     monkeypatch.setenv("MIRAGE_DASK_CACHE", str(tmp_path))
     write(tmp_path / "kernels" / source_digest(*KERNELS) / "k.nbi", MB, OLD + 40)
-    write(tmp_path / "kernels" / "stale" / "k.nbi", 2 * MB)
+    write(tmp_path / "kernels" / STALE / "k.nbi", 2 * MB)
     write(builtin_directory() / "crds" / "gain.fits", 3 * MB)
     write(tmp_path / "builtin-1-old" / "crds" / "gain.fits", 4 * MB)
     pack(tmp_path / "packs", "a", {"shared.npy": 5 * MB, "a.npy": MB}, OLD)
     pack(tmp_path / "packs", "b", {"shared.npy": 5 * MB, "b.npy": 2 * MB}, OLD + 10)
     pack(tmp_path / "packs", "c", {"c.npy": 8 * MB}, OLD + 20)
-    write(tmp_path / "plans" / "p" / "plan.json", 100, OLD + 30)
+    write(tmp_path / "plans" / PLAN / "plan.json", 100, OLD + 30)
     for name in ("shared.npy", "b.npy"):
-        (tmp_path / "plans" / "p" / "planes").mkdir(exist_ok=True)
-        os.link(tmp_path / "packs" / "planes" / name, tmp_path / "plans" / "p" / "planes" / name)
-    (tmp_path / "plans" / "p" / "packs").mkdir()
-    os.link(tmp_path / "packs" / "packs" / "b.json", tmp_path / "plans" / "p" / "packs" / "b.json")
-    for path in (*tmp_path.glob("kernels/*"), *tmp_path.glob("builtin*"), tmp_path / "plans" / "p"):
+        (tmp_path / "plans" / PLAN / "planes").mkdir(exist_ok=True)
+        os.link(tmp_path / "packs" / "planes" / name, tmp_path / "plans" / PLAN / "planes" / name)
+    (tmp_path / "plans" / PLAN / "packs").mkdir()
+    os.link(tmp_path / "packs" / "packs" / "b.json", tmp_path / "plans" / PLAN / "packs" / "b.json")
+    for path in (*tmp_path.glob("kernels/*"), *tmp_path.glob("builtin*"), tmp_path / "plans" / PLAN):
         os.utime(path, (OLD + 40, OLD + 40))
     return tmp_path
 
@@ -87,7 +88,7 @@ def test_the_least_recently_used_goes_first(home):
     assert freed == pytest.approx(
         7 * MB, abs=2000
     )  # 2 + 4 that are stale, 1 of a, whose other plane b has too
-    assert {"stale", "builtin-1-old", "a"}.isdisjoint(names(found))
+    assert {STALE, "builtin-1-old", "a"}.isdisjoint(names(found))
     assert {"b", "c", "p"} <= names(found)
     assert (home / "packs/planes/shared.npy").exists()
     assert not (home / "packs/planes/a.npy").exists()
@@ -102,18 +103,27 @@ def test_a_use_counts(home):
 
 def test_what_nothing_can_use(home):
     assert cache.remove_unused() == pytest.approx((2 + 4 + 1 + 8) * MB, abs=2000)
-    assert names(cache.contents()) >= {"b", "p", builtin_directory().name}
+    assert names(cache.contents()) >= {"b", PLAN, builtin_directory().name}
     assert {"a", "c"}.isdisjoint(names(cache.contents()))
 
 
 def test_clear_and_what_killed_processes_left(home):
     left = write(
-        home / "plans" / "p" / "planes" / partial_name("x.npy").replace(f"-{os.getpid()}-", "-999999999-"), MB
+        home / "plans" / PLAN / "planes" / partial_name("x.npy").replace(f"-{os.getpid()}-", "-999999999-"),
+        MB,
     )
     cache.clear()
     assert cache.contents().bytes == 0
     assert not left.exists()
     assert cache.clear() == 0
+
+
+def test_what_is_not_of_the_cache_stays(home):
+    """A user may name a directory that holds other things."""
+    kept = [write(home / kind / "mine" / "x", MB) for kind in ("plans", "darks", "kernels")]
+    kept.append(write(home / "letters" / "x", MB))
+    cache.clear()
+    assert all(path.exists() for path in kept)
 
 
 USER = """
@@ -126,14 +136,14 @@ sys.stdin.read()
 
 
 def test_what_a_living_process_uses_stays(home):
-    used = home / "plans" / "p" / "plan.json"
+    used = home / "plans" / PLAN / "plan.json"
     command = [sys.executable, "-c", USER, str(used)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "used\n"
         cache.clear()
-        assert names(cache.contents()) == {"p"}
-        assert (home / "plans/p/planes/b.npy").stat().st_size == 2 * MB
+        assert names(cache.contents()) == {PLAN}
+        assert (home / f"plans/{PLAN}/planes/b.npy").stat().st_size == 2 * MB
         process.communicate("")
     os.utime(used, (OLD, OLD))
     cache.clear()
