@@ -89,7 +89,7 @@ def test_the_least_recently_used_goes_first(home):
         7 * MB, abs=2000
     )  # 2 + 4 that are stale, 1 of a, whose other plane b has too
     assert {STALE, "builtin-1-old", "a"}.isdisjoint(names(found))
-    assert {"b", "c", "p"} <= names(found)
+    assert {"b", "c", PLAN} <= names(found)
     assert (home / "packs/planes/shared.npy").exists()
     assert not (home / "packs/planes/a.npy").exists()
     assert not (home / "packs/packs/inputs/ina.json").exists()
