@@ -13,7 +13,12 @@ import pytest
 
 from mirage_dask import example_proposal
 
-COMMAND = "import sys; from mirage_dask import cli; sys.exit(cli.main(sys.argv[1:]))"
+COMMAND = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background of a shell ignores it
+from mirage_dask import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.slow

@@ -55,7 +55,7 @@ def said(capsys, words) -> str:
         ((*SIMULATE, "--tile-bytes", "nan"), "size such as '2MiB'"),
         (("exposures", "my.xml", "--json", "--csv", "-"), "both write to stdout"),
         (("exposures", "my.yaml"), "settings are named beside the proposal"),
-        (("exposures", "my.pointing"), "name the .xml file"),
+        (("exposures", "my.pointing"), "--pointing FILE"),
         (("plan", "stars.cat"), "this is not a proposal but a catalog"),
         (("yaml", "my.xml", "--out", "s3://bucket/yamls"), "is a URL; name a place on this machine"),
         (("exposures", "my.xml", "--csv", "s3://bucket/a.csv"), "is a URL"),
