@@ -18,7 +18,7 @@ help:
 	@echo "make test     ruff, mypy and the tests"
 	@echo "make nightly  more of the tests at random: damaged files (10,000 instead of 300), disasters in runs (10 instead of 2), flipped bits (500 instead of 40)"
 	@echo "make closure  run the JWST pipeline on simulated exposures and compare (installs jwst, about 1.6 GB)"
-	@echo "make bench    measure the kernels and one whole exposure"
+	@echo "make bench    measure the kernels and one whole exposure; ARGS=truth: compare what is simulated with published figures"
 	@echo "make clean    remove what the other commands made, except $(VENV)"
 
 demo: $(VENV)/installed-demo

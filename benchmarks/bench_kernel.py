@@ -46,6 +46,7 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     every = Inside(0, shape[0] + 2, 0, shape[1] + 2)
     inside, around, place = Box(0, 0, 0), Box(0, -1, -1), Place(0, 0)
     dark_planes = dark.DarkPlanes(rate, bias, sigma, inverse_gain)
+    pixel_pink = dark.PixelPink(KEY, F4(1.9))
     planes = read_out.ReadOutPlanes(inverse_gain, bias, coefficients, full_well)
     array = cosmic_rays.Collecting(2048, 2048, 4, 2044, 4, 2044)
     stamps = cosmic_rays.Stamps(start, dy, dx, electrons)
@@ -56,7 +57,7 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
         ),
         "dark": (
             lambda: dark.dark_groups(
-                KEY, readout, inside, 0, dark_planes, place, F4(37), stripes, block.edges,
+                KEY, readout, inside, 0, dark_planes, place, F4(37), pixel_pink, stripes, block.edges,
                 block.nodes, ramp_dark,
             ),
             shape[1],

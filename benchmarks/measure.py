@@ -1,4 +1,5 @@
-"""How a benchmark is measured: CPU seconds of this process, the best of a few runs, beside a goal.
+"""How a benchmark is measured: CPU seconds of this process, the best of a few runs, beside a goal; or a simulated number
+beside a reference.
 
 A machine that others use makes wall time useless; CPU time of the fastest run is what the code costs.
 """
@@ -9,28 +10,49 @@ import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number, with what it should be."""
+    """One number, with what it should be: below or above a goal, or near a reference."""
 
     name: str
-    value: float
+    value: float | None
+    """None where it could not be measured; `note` says why."""
     unit: str
     goal: float | None = None
     """What the value should stay below, or above where `more_is_better`."""
     more_is_better: bool = False
+    reference: float | None = None
+    """What the value should be."""
+    tolerance: float | None = None
+    """How far it may be from the reference: a fraction of the reference where `relative`, else in the unit."""
+    relative: bool = False
+    note: str = ""
+    """Where the reference comes from, or why there is no value."""
+
+    @property
+    def difference(self) -> float | None:
+        """Value minus reference, measured as the tolerance is; None where one of them is missing."""
+        if self.value is None or self.reference is None:
+            return None
+        return self.value / self.reference - 1 if self.relative else self.value - self.reference
 
     @property
     def met(self) -> bool | None:
-        """Whether the goal is met; None where there is none."""
-        if self.goal is None:
+        """Whether the value is as it should be; None where nobody said what it should be, or it could not be measured."""
+        if self.difference is not None and self.tolerance is not None:
+            return abs(self.difference) <= self.tolerance
+        if self.value is None or self.goal is None:
             return None
         return self.value >= self.goal if self.more_is_better else self.value <= self.goal
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields and what follows from them, ready for JSON."""
+        return {**asdict(self), "difference": self.difference, "met": self.met}
 
 
 def cpu_seconds(function: Callable[[], Any], *, repeats: int = 3, warm_up: bool = True) -> float:

@@ -1,13 +1,13 @@
 """Run the benchmarks: every `measure()` of the bench_*.py files beside this one, each in a process of its own.
 
 make bench
+make bench ARGS=truth
 .venv/bin/python benchmarks/run.py kernel --json benchmarks.json
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import importlib
 import json
 import os
@@ -29,7 +29,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.inside:
         measurements = importlib.import_module(f"bench_{arguments.inside}").measure()
-        json.dump([{**dataclasses.asdict(m), "met": m.met} for m in measurements], sys.stdout)
+        json.dump([m.to_dict() for m in measurements], sys.stdout)
         return 0
 
     found = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
@@ -52,18 +52,57 @@ def main() -> int:
             print(f"bench_{name}.py failed", file=sys.stderr)
             continue
         results[name] = json.loads(answer.stdout)
-        for m in results[name]:
-            mark = {None: " ", True: "✓", False: "✗"}[m["met"]]
-            goal = (
-                ""
-                if m["goal"] is None
-                else f"  ({'at least' if m['more_is_better'] else 'at most'} {m['goal']:g})"
-            )
-            print(f"{mark} {name:10} {m['name']:<56} {m['value']:>10.4g} {m['unit']}{goal}", flush=True)
+        show(name, results[name])
     if arguments.json:
-        document = {"machine": machine(), "measurements": results}
+        document = {"machine": machine(), "package": package(), "measurements": results}
         Path(arguments.json).write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
     return int(failed)
+
+
+MARKS = {None: " ", True: "✓", False: "✗"}
+
+
+def show(name: str, rows: list[dict]) -> None:
+    """Print numbers beside their goals, and those that have a reference as one table."""
+    for m in (m for m in rows if m["reference"] is None and m["value"] is not None):
+        goal = (
+            f"  ({'at least' if m['more_is_better'] else 'at most'} {m['goal']:g})"
+            if m["goal"] is not None
+            else ""
+        )
+        print(
+            f"{MARKS[m['met']]} {name:10} {m['name']:<56} {m['value']:>10.4g} {m['unit']}{goal}", flush=True
+        )
+    compared = [m for m in rows if m["reference"] is not None or m["value"] is None]
+    if not compared:
+        return
+    head = ("what", "simulated", "reference", "unit", "difference", "tolerance")
+    lines = [(" ", *head), *(compared_line(m) for m in compared)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for m, line in zip([None, *compared], lines, strict=True):
+        cells = [
+            t.ljust(w) if i in (0, 1, 4) else t.rjust(w)
+            for i, (t, w) in enumerate(zip(line, widths, strict=True))
+        ]
+        reason = f"  {m['note']}" if m and m["value"] is None else ""
+        print("  ".join(cells).rstrip() + reason, flush=True)
+    met = [m["met"] for m in compared]
+    print(f"{met.count(True)} met, {met.count(False)} not met, {met.count(None)} without a verdict")
+
+
+def compared_line(m: dict) -> tuple[str, ...]:
+    """Return the cells of a row with a reference: mark, what, simulated, reference, unit, difference, tolerance."""
+
+    def number(value: float | None) -> str:
+        return "–" if value is None else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
+
+    def departure(value: float | None, sign: str = "") -> str:
+        if value is None:
+            return "–"
+        return f"{100 * value:{sign}.3g} %" if m["relative"] else f"{value:{sign}.3g}"
+
+    cells = (m["name"], number(m["value"]), number(m["reference"]), m["unit"])
+    return (MARKS[m["met"]], *cells, departure(m["difference"], "+"), departure(m["tolerance"]))
 
 
 def machine() -> dict[str, str | int | None]:
@@ -78,6 +117,15 @@ def machine() -> dict[str, str | int | None]:
         "numpy": numpy.__version__,
         "numba": numba.__version__,
     }
+
+
+def package() -> dict[str, str | int]:
+    """What was measured: the version, that of the values of pixels, and that of the built-in references."""
+    import mirage_dask
+    from mirage_dask.reference.builtin.locations import builtin_version
+    from mirage_dask.spec import VALUES
+
+    return {"version": mirage_dask.__version__, "values": VALUES, "builtin": builtin_version()}
 
 
 if __name__ == "__main__":

@@ -351,7 +351,7 @@ background: low # low, medium, high, DN/s per pixel, or {{1: low, 2: medium}} by
 roll_angle: {ROLL} # position angle of V3, degrees, or {{1: 30, 2: 35}}
 dates: 2021-10-04 # start, UTC, or {{1: 2021-10-04, 2: 2021-10-05T12:00:00}}
 cosmic_rays: # none turns them off
-  library: SUNMIN # SUNMIN, SUNMAX, FLARE
+  library: SUNMIN # SUNMIN, SUNMAX, FLARE, FLIGHT
   scale: 1.0
 references: builtin
 effects: {{}} # {{pink_noise: false}} turns one off

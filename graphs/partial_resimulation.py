@@ -33,7 +33,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", default="imaging_mosaic.zarr", help="the store to update")
     parser.add_argument("--observation", type=int, default=2, help="whose cosmic rays change")
-    parser.add_argument("--library", help="SUNMIN, SUNMAX or FLARE; default: the one it had, or SUNMAX")
+    parser.add_argument(
+        "--library", help="SUNMIN, SUNMAX, FLARE or FLIGHT; default: the one it had, or SUNMAX"
+    )
     parser.add_argument("--scale", type=float, default=3.0, help="times the rate of the library")
     add_resources(parser)
     arguments = parser.parse_args(argv)

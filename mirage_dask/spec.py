@@ -18,11 +18,12 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
-VALUES = 2
+VALUES = 3
 """Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
 a resumed run never mixes two versions; it is part of the digest of a spec. `tests/detector/test_pinned.py` says when.
 
-2: specs list layers of light and switched effects; the numbers are those of version 1."""
+2: specs list layers of light and switched effects; the numbers are those of version 1.
+3: flux scale, sky, noise, PSFs, saturation and galaxies follow the instruments in flight (`docs/physics.md`)."""
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -71,7 +72,7 @@ class ExposureSpec:
     layers: Pairs = ()
     """(kind, key) of the layers of light, in the order in which they are added; see `mirage_dask.scene.layers`."""
     cosmic_ray_library: str = ""
-    """`SUNMIN`, `SUNMAX`, `FLARE`; empty when there are none."""
+    """`SUNMIN`, `SUNMAX`, `FLARE`, `FLIGHT`; empty when there are none."""
     cosmic_ray_rate: float = 0.0
     """Hits per pixel and second, scale included."""
     switched: tuple[str, ...] = ()

@@ -68,7 +68,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"*"},
         {"__init__"},
     ],
-    "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "sky"}],
+    "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "sky"}, {"stars"}],
     "mirage_dask.detector": [{"*"}, {"random"}, {"__init__"}],
     "mirage_dask.apt": [
         {"__init__"},

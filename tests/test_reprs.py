@@ -53,7 +53,9 @@ def test_plans_and_simulations(fake, plan, tmp_path):
     from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.summary import summarise
 
-    plan.info["provenance"]["references"] = [{"type": "gain", "source": "builtin", "context": "c.pmap"}]
+    plan.info["provenance"]["references"] = [
+        {"type": "gain", "source": "builtin", "context": "c.pmap", "pack": "p", "selection": "NRCB1"}
+    ]
     summary = summarise(plan, None, unsupported=0, measure=False)
     assert "<td" in summary._repr_html_()
     assert "Plan of 5 exposures" in summary._repr_html_()

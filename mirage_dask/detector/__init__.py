@@ -3,7 +3,7 @@
 `effects`       what each effect is, declared: stage, default, planes, random words
 `light`         stage light: photons of each group; light that varies
 `cosmic_rays`   stage charge
-`dark`, `pink`  stage dark: dark current, noise, 1/f noise
+`dark`          stage dark: dark current, noise, with `pink` (1/f noise of the outputs) and `pixel_pink` (of the pixels)
 `read_out`      stage read-out, with `ipc` and `nonlinearity`
 `outputs`       which output reads which columns
 `context`       what effects and kernels are given

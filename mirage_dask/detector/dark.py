@@ -1,11 +1,12 @@
 r"""What a detector gives without light and cosmic rays, in linear counts.
 
-.. math:: D_g = B + \Big( \overline{\textstyle\sum N_d} + k \Big) / G + \sigma \frac{z}{\sqrt{n}} + p_g
+.. math:: D_g = B + \Big( \overline{\textstyle\sum N_d} + k + q_g \Big) / G + \sigma \frac{z}{\sqrt{n}} + p_g
 
 with B the superbias [DN], :math:`N_d` the Poisson deviates of the dark current in each frame increment [e-], averaged
-over the n frames of group g, k the reset (kTC) noise of the integration [e-], G the gain [e-/DN], :math:`\sigma` the read
-noise of one frame [DN], z a standard normal deviate and p the 1/f noise [DN] (`pink.py`). Sources: Rauscher 2015 (PASP
-127, 1144) for the decomposition; the values come from the reference pack.
+over the n frames of group g, k the reset (kTC) noise of the integration [e-], q the 1/f noise of the pixel [e-]
+(`pixel_pink.py`), G the gain [e-/DN], :math:`\sigma` the white read noise of one frame [DN], z a standard normal
+deviate and p the 1/f noise of the outputs [DN] (`pink.py`). Sources: Rauscher 2015 (PASP 127, 1144) for the
+decomposition; the values come from the reference pack.
 
 The dark current is the expected rate of the dark reference, in which inter-pixel capacitance is already contained.
 
@@ -21,7 +22,8 @@ from numba import float32 as f4
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET
+from mirage_dask.detector.pixel_pink import STEPS, advance_row, octaves_until, start_row, sum_row
+from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
 from mirage_dask.detector.random.normal import normal_row
 from mirage_dask.detector.random.philox import philox_row
 from mirage_dask.detector.random.poisson import SPARSE, draw_sparse_row, prepare_sparse_row
@@ -35,13 +37,22 @@ class DarkPlanes(NamedTuple):
     bias: NDArray[np.float32]
     """Superbias, DN."""
     sigma: NDArray[np.float32]
-    """Read noise of one frame, DN."""
+    """White read noise of one frame, DN."""
     inverse_gain: NDArray[np.float32]
     """DN/e-; zero where a pixel collects no charge."""
 
 
+class PixelPink(NamedTuple):
+    """1/f noise of each pixel, see `pixel_pink.py`."""
+
+    key: Key
+    """Of the stream `pixel_pink`."""
+    sigma: np.float32
+    """Standard deviation per octave of time, e-; 0 for none."""
+
+
 @kernel
-def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges, nodes, out):
+def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, out):
     """Fill `out` with the dark ramp of a box.
 
     Parameters
@@ -58,6 +69,7 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
         Of the box in the planes and in the rows of `pink`.
     ktc : float32
         Reset noise, e-.
+    pixel_pink : PixelPink
     pink : float32, (integrations, groups, height, outputs * nodes)
         1/f noise, DN.
     edges, nodes : int32, (segments + 1,), (segments,)
@@ -83,6 +95,14 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
     noise_weight = np.sqrt(weight)
+    # 1/f noise of the pixels: of the latest frame, and the sum of those of a group, in steps.
+    drifts = pixel_pink.sigma > f4(0)
+    step = f4(pixel_pink.sigma * f4(1 / STEPS)) * weight
+    stride = nframes + readout.groupgap
+    octaves = np.empty((octaves_until((groups - 1) * stride + nframes - 1) if drifts else 0, n), np.int32)
+    drift_words = np.empty((4, n), np.uint32)
+    drift = np.zeros(n, np.int32)
+    summed = drift if nframes == 1 else np.zeros(n, np.int32)
     left = place.column
     for r in range(rows):
         y = box.row + r
@@ -102,6 +122,10 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
             for i in range(n):
                 reset[i] *= ktc
                 charge[i] = f4(0)
+            drift[:] = 0
+            start_row(pixel_pink.key, box.column, y, integration, n, drift_words, octaves)
+            before = 0
+            block = -1
             for g in range(groups):
                 target = out[t, g, r]
                 stripes = pink[t, g, place.row + r]
@@ -122,6 +146,22 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
                             w2,
                             w3,
                         )
+                    if drifts:
+                        frame = g * stride + f
+                        block = advance_row(
+                            pixel_pink.key,
+                            box.column,
+                            y,
+                            integration,
+                            n,
+                            before,
+                            frame,
+                            block,
+                            drift_words,
+                            octaves,
+                            drift,
+                        )
+                        before = frame
                     k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
                     words = w2 if read & 1 else w0
                     draw_sparse_row(mean[k], thresholds[k], words, n, many[k], n_many[k], charge)
@@ -134,6 +174,8 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
                     else:
                         for i in range(n):
                             mean_charge[i] += charge[i]
+                    if drifts and nframes > 1:
+                        sum_row(drift, n, f == 0, summed)
                 if g < first_group:
                     continue
                 for s in range(nodes.size):
@@ -141,6 +183,8 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pink, edges,
                     for i in range(edges[s], edges[s + 1]):
                         target[i] = stripe
                 for i in range(n):
-                    collected = (mean_charge[i] * weight + reset[i]) * per_electron[i]
+                    collected = (mean_charge[i] * weight + (reset[i] + step * f4(summed[i]))) * per_electron[
+                        i
+                    ]
                     noise = sigma_row[i] * noise_weight * white[i] + target[i]
                     target[i] = bias_row[i] + (collected + noise)

@@ -136,6 +136,7 @@ EFFECTS: tuple[Effect, ...] = (
         random=(RandomWords("pixel", 1, (1, 3)),),
     ),
     Effect("pink_noise", "1/f noise of the read-out electronics", "dark", random=(RandomWords("pink"),)),
+    Effect("pixel_pink_noise", "1/f noise of each pixel", "dark", random=(RandomWords("pixel_pink"),)),
     Effect("reference_pixels", "noise of the reference pixels", "dark"),
     Effect("ipc", "inter-pixel capacitance", "read-out", halo=1),
     Effect(

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout
-from mirage_dask.detector.dark import DarkPlanes, dark_groups
+from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Block, Outputs
@@ -330,10 +330,12 @@ class Chain:
             return self._given("dark", part, halo=0)
         block, place = part.block, self._place(part)
         dark = self._buffer("dark", (part.count, self.groups, *part.shape), np.float32)
-        ktc = self.pack.meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
+        keys, meta = self.context.keys, self.pack.meta
+        ktc = meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
+        drift = meta["pixel_pink_noise"] if "pixel_pink_noise" in self.on else 0.0
         dark_groups(
-            self.context.keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
-            np.float32(ktc), pink, block.edges, block.nodes, dark,
+            keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
+            np.float32(ktc), PixelPink(keys.stream("pixel_pink"), np.float32(drift)), pink, block.edges, block.nodes, dark,
         )  # fmt: skip
         if "reference_pixels" not in self.on:
             quiet = self.frame.array.sensitive(slice(*part.rows), slice(block.start, block.stop)) == 0

@@ -8,7 +8,14 @@ from mirage_dask.instruments.instrument import (
     get_instrument,
     instrument_of_aperture,
 )
-from mirage_dask.instruments.modes import cosmic_ray_libraries, cosmic_ray_library, cosmic_ray_rate, exp_type
+from mirage_dask.instruments.modes import (
+    FLIGHT,
+    cosmic_ray_flux,
+    cosmic_ray_libraries,
+    cosmic_ray_library,
+    cosmic_ray_rate,
+    exp_type,
+)
 from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
@@ -22,9 +29,19 @@ from mirage_dask.instruments.readouts import (
     subarray_of,
     subarrays,
 )
-from mirage_dask.instruments.zeropoints import ZeroPoint, get_zeropoint, has_optics, transmission
+from mirage_dask.instruments.zeropoints import (
+    MEGAJANSKY,
+    TABLE_CONTEXT,
+    ZeroPoint,
+    get_zeropoint,
+    has_optics,
+    transmission,
+)
 
 __all__ = [
+    "FLIGHT",
+    "MEGAJANSKY",
+    "TABLE_CONTEXT",
     "Detector",
     "DetectorArray",
     "Instrument",
@@ -35,6 +52,7 @@ __all__ = [
     "ZeroPoint",
     "all_instruments",
     "channel_of",
+    "cosmic_ray_flux",
     "cosmic_ray_libraries",
     "cosmic_ray_library",
     "cosmic_ray_rate",

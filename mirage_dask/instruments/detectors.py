@@ -1,7 +1,13 @@
-"""Detectors: names, read-out directions and noise properties."""
+r"""Detectors: names, read-out directions and noise properties.
+
+The noise of a correlated double sample, the difference of two consecutive frames, is :math:`\sigma_\text{CDS}^2 = 2
+\sigma^2 + 2 s^2`, with :math:`\sigma` the white noise of one frame and s that of an octave of the 1/f noise of the
+pixels (`mirage_dask.detector.pixel_pink`).
+"""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from functools import cache
 
@@ -16,7 +22,7 @@ NAMES = {"NIRCAM": "NIRCam", "NIRISS": "NIRISS", "FGS": "FGS"}
 
 @dataclass(frozen=True)
 class Detector:
-    """One detector; `data/detectors.ecsv` states the sources of the numbers."""
+    """One detector; `data/detectors.ecsv` and `data/detector_noise.ecsv` state the sources of the numbers."""
 
     name: str
     """Name inside this package, 'NRCB5', 'NIS', 'GUIDER1'."""
@@ -34,16 +40,20 @@ class Detector:
     """Shape, reference pixels, outputs and orientation."""
     gain: float
     """Mean gain, e-/DN."""
-    read_noise: float
-    """White noise of one frame, e-."""
+    cds_noise: float
+    """Noise of the difference of two consecutive frames, e-."""
+    pixel_pink_noise: float
+    """1/f noise of each pixel: standard deviation per octave of time, e-."""
     dark_current: float
-    """e-/s."""
+    """e-/s, of a typical pixel."""
     ktc_noise: float
     """Reset noise, e-, common to all frames of an integration."""
     ipc: float
     """Fraction of a pixel's charge coupled to each edge neighbour."""
-    full_well: float
-    """e-."""
+    saturation: float
+    """Raw DN at saturation, bias included."""
+    bias: float
+    """Raw DN after the reset."""
     pink_noise: float
     """1/f noise common to all outputs, e-."""
     output_pink_noise: float
@@ -56,6 +66,11 @@ class Detector:
     """Charge diffusion between pixels, 1 sigma, arcsec in each axis."""
     pair_energy: float
     """Energy that a particle loses per electron it sets free, eV."""
+
+    @property
+    def read_noise(self) -> float:
+        """White noise of one frame, e-: what the 1/f noise of the pixel leaves of the noise of a difference."""
+        return math.sqrt(self.cds_noise**2 / 2 - self.pixel_pink_noise**2)
 
     @property
     def fast_axis(self) -> int:
@@ -119,7 +134,8 @@ def _array(row: dict[str, str]) -> DetectorArray:
 
 @cache
 def _detectors() -> dict[str, Detector]:
-    return {row["name"]: _from_row(row) for row in read_table("detectors")}
+    noise = {row["name"]: row for row in read_table("detector_noise")}
+    return {row["name"]: _from_row(row | noise[row["name"]]) for row in read_table("detectors")}
 
 
 def get_detector(name: str) -> Detector:

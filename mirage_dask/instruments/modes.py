@@ -1,9 +1,21 @@
-"""Exposure types of the observing modes and hit rates of the cosmic-ray libraries."""
+"""Exposure types of the observing modes, and the libraries of cosmic rays with their rates.
+
+SUNMIN, SUNMAX and FLARE are Mirage's and have one rate each. FLIGHT is what JWST has seen and is expected to see: its rate
+follows the date, in particles per cm2 and second (`data/cosmic_ray_flux.ecsv`) times the area of a pixel.
+"""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from datetime import datetime
+
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.tables import read_table
+
+FLIGHT = "FLIGHT"
+"""The library whose rate follows the date; Mirage does not have it."""
+PIXEL_AREA = 18e-4**2
+"""cm2, of all detectors (H2RG)."""
 
 
 def exp_type(instrument: str, mode: str) -> str:
@@ -34,7 +46,7 @@ def cosmic_ray_library(name: str) -> str:
     Parameters
     ----------
     name
-        'SUNMIN', 'SUNMAX' or 'FLARE', in any case; 'FLARES' means FLARE.
+        'SUNMIN', 'SUNMAX', 'FLARE' or 'FLIGHT', in any case; 'FLARES' means FLARE.
 
     Raises
     ------
@@ -51,13 +63,39 @@ def cosmic_ray_library(name: str) -> str:
     raise InputError(f"There is no cosmic-ray library {name!r}{remedy}")
 
 
-def cosmic_ray_rate(library: str) -> float:
+def cosmic_ray_rate(library: str, when: datetime | None = None) -> float:
     """Return the hits per pixel and second of a cosmic-ray library at scale 1.
+
+    Parameters
+    ----------
+    library
+        Name of the library.
+    when
+        Date of the exposure, for FLIGHT; the others have one rate.
 
     Raises
     ------
     InputError
-        If there is no such library.
+        If there is no such library, or FLIGHT comes without a date.
     """
     name = cosmic_ray_library(library)
+    if name == FLIGHT:
+        if when is None:
+            raise InputError("The rate of the cosmic rays FLIGHT needs a date.")
+        return cosmic_ray_flux(when) * PIXEL_AREA
     return next(float(r["rate"]) for r in read_table("cosmic_rays") if r["library"] == name)
+
+
+def cosmic_ray_flux(when: datetime) -> float:
+    """Return the particles per cm2 and second that hit a detector on a date, as seen in flight or expected.
+
+    Linear between the years of `data/cosmic_ray_flux.ecsv`, constant before the first (4.3) and after the last (6.0).
+    """
+    day = (when.replace(tzinfo=None) - datetime(when.year, 1, 1)).total_seconds() / 86400.0
+    date = when.year + day / (366.0 if when.year % 4 == 0 else 365.0)
+    table = [(float(r["year"]), float(r["flux"])) for r in read_table("cosmic_ray_flux")]
+    at = bisect_right([year for year, _ in table], date)
+    if at in (0, len(table)):
+        return table[min(at, len(table) - 1)][1]
+    (year, flux), (next_year, next_flux) = table[at - 1 : at + 1]
+    return flux + (next_flux - flux) * (date - year) / (next_year - year)

@@ -1,8 +1,21 @@
-"""Flux calibration: the flux that yields one electron per second."""
+"""Flux calibration: the flux that yields one DN per second, and with the gain one electron per second.
+
+    PHOTFNU = PHOTMJSR x 1e-17 x PIXAR_SR           erg/s/cm2/Hz per DN/s         (1 MJy is 1e-17 erg/s/cm2/Hz)
+    photfnu_e = PHOTFNU / gain,   photflam_e = PHOTFLAM / gain,   vegamag_e = VEGAMAG + 2.5 log10(gain)
+
+What was measured, in flight or on the ground, is the signal in DN/s: it is the same whatever the gain. The electrons
+follow from the gain that turns them into DN again: the mean of the gain map in use, of which `data/detectors.ecsv`
+has the nominal value.
+
+Source: `data/zeropoints.ecsv`. Where a PHOTOM file is in use, its PHOTMJSR takes the place of the table
+(`ZeroPoint.adjusted`).
+NOT modelled: zero points that change in time (the TIMECOEFF tables of PHOTOM files).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
@@ -10,31 +23,72 @@ from mirage_dask.instruments.detectors import get_detector
 from mirage_dask.instruments.optics import optical_elements
 from mirage_dask.instruments.tables import read_table
 
+MEGAJANSKY = 1e-17
+"""erg/s/cm2/Hz."""
+TABLE_CONTEXT = "jwst_1293.pmap"
+"""CRDS context whose PHOTOM files the NIRCam rows of the table equal (flight rows: within 0.5 %)."""
+
 
 @dataclass(frozen=True)
 class ZeroPoint:
-    """The flux of a source that yields 1 e-/s in an infinite aperture.
+    """The flux of a source that yields 1 DN/s, or 1 e-/s, in an infinite aperture."""
 
-    From the zero points of Mirage 2.4.0, which are per DN/s, and the constant gains that belong to them (NIRCam
-    2.05 e-/DN SHORT, 1.82 LONG; NIRISS 1.611902; GUIDER1 1.9712874, GUIDER2 1.6897644); see
-    `data/zeropoints.ecsv`.
-    """
-
-    photfnu_e: float
-    """erg/s/cm2/Hz per e-/s."""
-    photflam_e: float
-    """erg/s/cm2/Angstrom per e-/s."""
-    vegamag_e: float
-    """Vega magnitude of 1 e-/s."""
+    photfnu: float
+    """erg/s/cm2/Hz per DN/s."""
+    photflam: float
+    """erg/s/cm2/Angstrom per DN/s."""
+    vegamag: float
+    """Vega magnitude of 1 DN/s."""
     pivot: float
     """Pivot wavelength, micron."""
+    gain: float
+    """Mean gain, e-/DN."""
+
+    @property
+    def photfnu_e(self) -> float:
+        """erg/s/cm2/Hz per e-/s."""
+        return self.photfnu / self.gain
+
+    @property
+    def photflam_e(self) -> float:
+        """erg/s/cm2/Angstrom per e-/s."""
+        return self.photflam / self.gain
+
+    @property
+    def vegamag_e(self) -> float:
+        """Vega magnitude of 1 e-/s."""
+        return self.vegamag + 2.5 * math.log10(self.gain)
+
+    def adjusted(self, *, photfnu: float | None = None, gain: float | None = None) -> ZeroPoint:
+        """Return the zero point of another calibration: all magnitude systems follow PHOTFNU.
+
+        Parameters
+        ----------
+        photfnu
+            erg/s/cm2/Hz per DN/s; default as it is.
+        gain
+            Mean gain of the map in use, e-/DN; default as it is. The signal in DN/s does not depend on it.
+        """
+        factor = 1.0 if photfnu is None else photfnu / self.photfnu
+        return replace(
+            self,
+            photfnu=self.photfnu if photfnu is None else photfnu,
+            photflam=self.photflam * factor,
+            vegamag=self.vegamag - 2.5 * math.log10(factor),
+            gain=self.gain if gain is None else gain,
+        )
 
 
 @cache
 def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
-    columns = ("photfnu_e", "photflam_e", "vegamag_e", "pivot")
     return {
-        (row["detector"], row["filter"], row["pupil"]): ZeroPoint(*(float(row[c]) for c in columns))
+        (row["detector"], row["filter"], row["pupil"]): ZeroPoint(
+            photfnu=float(row["photfnu"]),
+            photflam=float(row["photflam"]),
+            vegamag=float(row["vegamag"]),
+            pivot=float(row["pivot"]),
+            gain=get_detector(row["detector"]).gain,
+        )
         for row in read_table("zeropoints")
     }
 
@@ -69,7 +123,7 @@ def has_optics(detector: str, filter: str, pupil: str) -> bool:
 
 
 def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
-    """Return the zero point of a detector and a combination of wheel positions.
+    """Return the zero point of a detector and a combination of wheel positions, by the tables and the nominal gain.
 
     Some elements use the values of another one (column `photometry` of `data/optics.ecsv`): the weak
     lens WLM8 those of WLP8; grisms and dispersed Hartmann sensors those of the clear position, because their

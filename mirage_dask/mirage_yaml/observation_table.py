@@ -20,7 +20,7 @@ import pandas as pd
 from mirage_dask.apt.records import Exposure, PointingRow
 from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import replacing
-from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, can_be_written, exposure_yaml
+from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, can_be_written, exposure_yaml, mirages_cosmic_rays
 from mirage_dask.settings import ExposureRow, rows_of
 
 CATALOG_COLUMNS = {
@@ -161,7 +161,7 @@ def _optics_columns(row: ExposureRow, channels: Mapping[str, ExposureRow]) -> di
 
 
 def _settings_columns(row: ExposureRow, channels: Mapping[str, ExposureRow]) -> dict[str, Any]:
-    rays = row.cosmic_rays
+    rays = mirages_cosmic_rays(row.cosmic_rays, row.start_time)
     catalogs = {kind: row.catalogs.get(kind, "None") for kind in CATALOG_KEYS}
     own = not row.channel
     found: dict[str, Any] = {"PAV3": row.pa_v3}

@@ -31,10 +31,23 @@ from mirage_dask.apt.schedule import iso_time, parse_date
 from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import add_visit_starts, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import cosmic_ray_library, get_detector, get_readout, split_optics, subarray_of
+from mirage_dask.instruments import (
+    FLIGHT,
+    cosmic_ray_library,
+    get_detector,
+    get_readout,
+    split_optics,
+    subarray_of,
+)
 from mirage_dask.mirage_yaml.requests import not_simulated
 from mirage_dask.mirage_yaml.values import LEVELS, YamlValues
-from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, DARK_KEYS, OWN_SECTION, REFERENCE_KEYS
+from mirage_dask.mirage_yaml.writer import (
+    CATALOG_KEYS,
+    DARK_KEYS,
+    OWN_SECTION,
+    REFERENCE_KEYS,
+    mirages_cosmic_rays,
+)
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
 from mirage_dask.settings.effects import effect_names
@@ -152,7 +165,7 @@ def _row(values: YamlValues) -> dict[str, Any]:
         "catalog_name": own.label("catalog_name"),
         "visit_start": own.text("visit_start", ""),
     }
-    row |= _settings(values, own, row["instrument"])
+    row |= _settings(values, own, row)
     row |= _status(values, row, reading)
     return row
 
@@ -277,7 +290,7 @@ def _attitude(pointing: Mapping[str, float], roll: float) -> Any:
     return attitude_matrix(p["ra_pointing"], p["dec_pointing"], p["v2"], p["v3"], roll)
 
 
-def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str, Any]:
+def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return catalogs, background, cosmic rays, references, effects and random seed: the columns of the settings."""
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
     catalogs = {kind: path for kind, key in CATALOG_KEYS.items() if (path := signals.file(key))}
@@ -300,14 +313,17 @@ def _settings(values: YamlValues, own: YamlValues, instrument: str) -> dict[str,
         if kind not in NESTING:
             own.problems.not_allowed(f"{OWN_SECTION}:overrides", kind, tuple(NESTING))
         overrides[kind] = existing_path(path, f"{OWN_SECTION}:overrides", own.problems)
-    usual = f"{instrument.lower()}/gridded_psf_library"
+    usual = f"{row['instrument'].lower()}/gridded_psf_library"
     library = rays.checked("library", cosmic_ray_library, "SUNMAX")
     scale = rays.number("scale", 1.0)
+    flight = CosmicRays(FLIGHT, own.number("flight_scale", 0.0))
+    # Mirage's keys have precedence: they may have been edited.
+    same = flight.scale > 0 and mirages_cosmic_rays(flight, row["start_time"]) == CosmicRays(library, scale)
     effects = Effects().switch(cosmic_rays=scale != 0.0)
     return ExposureSettings(
         catalogs=catalogs,
         background=level,
-        cosmic_rays=CosmicRays(library, scale) if scale != 0.0 else None,
+        cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),

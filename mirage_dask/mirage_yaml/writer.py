@@ -10,13 +10,16 @@ these exceptions:
   observation with coordinated parallels;
 - Output:program_number is an integer without leading zeros, which would make it octal in YAML;
 - a file that is not needed according to CRDS is None, also if all names are written (`crds_full_name`);
-- Output:PI_Name is empty if the proposal has no investigator.
+- Output:PI_Name is empty if the proposal has no investigator;
+- cosmicRay:library FLIGHT, which Mirage does not have, is SUNMIN with the scale of the same rate; the log says so.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +27,11 @@ import pandas as pd
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_instrument
+from mirage_dask.instruments import FLIGHT, cosmic_ray_rate, get_instrument
 from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NOT_NEEDED
-from mirage_dask.settings.sky import LEVELS
+from mirage_dask.settings.sky import LEVELS, CosmicRays
 
 DATATYPES = ("linear", "raw", "linear, raw")
 CATALOG_KEYS = {
@@ -78,6 +81,7 @@ OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path",
 """Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
 _CONFIG = "config"
+_LOG = logging.getLogger(__name__)
 
 
 def can_be_written(table: pd.DataFrame) -> pd.Series:
@@ -108,7 +112,9 @@ def exposure_yaml(
     add_ghosts
         simSignals:add_ghosts, for Mirage.
     """
-    instrument, rays, settings = row.instrument, row.cosmic_rays, row.to_columns()
+    instrument, settings = row.instrument, row.to_columns()
+    rays = mirages_cosmic_rays(row.cosmic_rays, row.start_time)
+    flight = {"flight_scale": row.cosmic_rays.scale} if row.cosmic_rays and row.cosmic_rays != rays else {}
     data = f"{os.environ.get('MIRAGE_DATA', '$MIRAGE_DATA')}/{instrument.lower()}"
     return {
         "Inst": {"instrument": instrument, "mode": row.mode, "use_JWST_pipeline": True},
@@ -143,8 +149,25 @@ def exposure_yaml(
         "Output": _output_section(row, datatype, directory),
         OWN_SECTION: {"order": order}
         | {name: getattr(row, name) for name in OWN_COLUMNS}
-        | {name: settings[name] for name in OWN_SETTINGS},
+        | {name: settings[name] for name in OWN_SETTINGS}
+        | flight,
     }
+
+
+def mirages_cosmic_rays(rays: CosmicRays | None, start_time: str) -> CosmicRays | None:
+    """Return the library and scale for Mirage, which has no FLIGHT: SUNMIN with the scale of the same rate.
+
+    Parameters
+    ----------
+    rays
+        Cosmic rays of an exposure.
+    start_time
+        Its start, ISO 8601.
+    """
+    if rays is None or rays.library != FLIGHT:
+        return rays
+    rate = cosmic_ray_rate(FLIGHT, datetime.fromisoformat(start_time)) * rays.scale
+    return CosmicRays("SUNMIN", round(rate / cosmic_ray_rate("SUNMIN"), 6))
 
 
 def _intermediate_aperture(row: ExposureRow) -> str:
@@ -309,6 +332,11 @@ def write_yaml(
         raise InputError(
             "No exposure of this proposal has a detector and a position, which a YAML file requires"
             f"{f': {reasons}' if reasons else ''}."
+        )
+    if flights := [row for row in rows if row.cosmic_rays and row.cosmic_rays.library == FLIGHT]:
+        _LOG.warning(
+            "Mirage has no cosmic rays FLIGHT: the YAML files of %d exposures have SUNMIN with the scale of the same rate.",
+            len(flights),
         )
     place = Path(folder)
     written = []

@@ -1,13 +1,14 @@
 """Catalogs, references and settings -> the specifications of the exposures that are asked for, and the plan of them.
 
-Each row of the exposure table gets its catalogs (turned into electrons per second), its background, its cosmic rays and its
-reference pack, and becomes an `ExposureSpec`. The specification of an exposure does not depend on which others are prepared.
+Each row of the exposure table gets its reference pack, its catalogs (turned into electrons per second with the zero
+points and the gain of the pack), its background and its cosmic rays, and becomes an `ExposureSpec`. The specification
+of an exposure does not depend on which others are prepared.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +19,7 @@ import pandas as pd
 from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.instruments import cosmic_ray_rate
+from mirage_dask.instruments import ZeroPoint, cosmic_ray_rate
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
@@ -103,9 +104,11 @@ def make_plan(
         _LOG.warning(
             "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
         )
-    sources = _save_sources(chosen, f"{url}/sources")
+    catalogs = list(_catalogs(chosen))  # all their problems, before references are prepared
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
+    zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
+    sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     specs = []
     for done, row in enumerate(rows):
         if progress is not None and row.darks != "model":
@@ -168,13 +171,23 @@ def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tup
         raise InputError(problems)
 
 
-def _save_sources(ready: pd.DataFrame, url: str) -> dict[Hashable, str]:
-    """Write the source tables; return their keys by (kind, path, detector, filter, pupil)."""
-    return {
-        (kind, path, *use): SOURCE_TABLES[kind](catalog, *use).save(url)
-        for kind, path, catalog, uses in _catalogs(ready)
-        for use in uses
-    }
+def _save_sources(
+    catalogs: Iterable[tuple[str, str, Catalog, list[tuple[str, str, str]]]],
+    ready: pd.DataFrame,
+    zeropoints: Mapping[str, ZeroPoint],
+    url: str,
+) -> dict[Hashable, str]:
+    """Write the source tables; return their keys by (kind, path, detector, filter, pupil, zero point)."""
+    found: dict[Hashable, str] = {}
+    for kind, path, catalog, _ in catalogs:
+        rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil"]]
+        uses = dict.fromkeys(
+            (*use, zeropoints[name]) for name, *use in rows.itertuples(index=False, name=None)
+        )
+        for detector, filter_, pupil, zeropoint in uses:
+            table = SOURCE_TABLES[kind](catalog, detector, filter_, pupil, zeropoint=zeropoint)
+            found[kind, path, detector, filter_, pupil, zeropoint] = table.save(url)
+    return found
 
 
 def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
@@ -205,13 +218,15 @@ def _spec(
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
     rays = row.cosmic_rays
-    rate = cosmic_ray_rate(rays.library) * rays.scale if rays else 0.0
+    when = datetime.fromisoformat(row.start_time) if row.start_time else None
+    rate = cosmic_ray_rate(rays.library, when) * rays.scale if rays else 0.0
     pack = references.packs[row.name]
     attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
-    layers = _background(row, ReferencePack.open(url, pack), f"{url}/sources")
+    opened = ReferencePack.open(url, pack)
+    layers = _background(row, opened, f"{url}/sources")
     for kind in SOURCE_TABLES:
-        key = sources.get((kind, row.catalogs.get(kind), *row.optics))
+        key = sources.get((kind, row.catalogs.get(kind), *row.optics, opened.zeropoint))
         layers += [(kind, key)] if key else []
     return ExposureSpec(
         **same,
@@ -245,6 +260,7 @@ def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> list[tupl
         ra=row.ra_ref,
         dec=row.dec_ref,
         gain=gain,
+        photmjsr=pack.meta.get("photmjsr"),
         when=when,
     )
     return [(UniformBackground.kind, UniformBackground(rate).key)] if rate else []

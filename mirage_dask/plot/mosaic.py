@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_detector, get_zeropoint
+from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
 from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.footprint import corners
 from mirage_dask.plot.sky_axes import Floats, middle, tangent
@@ -221,7 +221,7 @@ def brightness_of_dn(exposure: xr.Dataset, pixel: float) -> float | None:
     except (KeyError, InputError):
         return None
     steradian = np.radians(pixel / 3600.0) ** 2
-    return float(detector.gain * zero.photfnu_e / 1e-17 / steradian)  # 1 MJy is 1e-17 erg/s/cm2/Hz
+    return float(zero.photfnu / MEGAJANSKY / steradian)
 
 
 def _bright_rates(ramp: Any, times: Floats, steps: Image, rate: Image) -> Image:

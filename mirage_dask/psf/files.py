@@ -242,11 +242,29 @@ def read_core(path: str | Path) -> CoreFile:
             f"instead of {least:.2f} to {most:.2f}",
         )
     samples /= np.maximum(energy, 1.0)[:, None, None] * _entrance(header)
-    ipc = any(
-        key.startswith(("IPC", "PPC")) and str(value).strip().casefold() not in ("", "none", "false")
+    return CoreFile(samples[order], oversampling, tuple(grid_x), tuple(grid_y), _has_ipc(header))
+
+
+def includes_ipc(path: str | Path) -> bool:
+    """Return whether a PSF file says that its samples include inter-pixel capacitance (stpsf 2: IPCINST and others).
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file cannot be read.
+    """
+    try:
+        with fits.open(path) as hdus:
+            return any(_has_ipc(hdu.header) for hdu in hdus)
+    except (OSError, fits.VerifyError) as error:
+        raise _broken(path, f"it cannot be read ({error})") from error
+
+
+def _has_ipc(header: fits.Header) -> bool:
+    return any(
+        key.startswith("IPC") and str(value).strip().casefold() not in ("", "none", "false")
         for key, value in header.items()
     )
-    return CoreFile(samples[order], oversampling, tuple(grid_x), tuple(grid_y), ipc)
 
 
 def read_wings(path: str | Path) -> NDArray[np.float64]:

@@ -34,15 +34,18 @@ Coefficients are zero beyond the core's window and padded by two detector pixels
 valid address. `wings` is the same with oversampling 1, one position and centre `wings_centre`: wings[Y, X]; every
 |dx| <= wings_half_width + 1 is a valid address.
 
-Not modelled here: the variation of the wings over the detector, and with Mirage's files the IPC that newer stpsf
-versions include in the PSF (see `meta["ipc_included"]`: the ramp kernel applies IPC itself).
+IPC that a file includes (newer versions of stpsf) is removed with the kernel of the detector model, which applies it
+itself (`mirage_dask.psf.coupling`). At the borders of a file, samples beyond are taken to be equal to the outermost ones;
+those within `EDGE` are not used.
+
+Not modelled here: the variation of the wings over the detector.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -52,7 +55,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.psf.files import CoreFile, read_core, read_wings
+from mirage_dask.psf.coupling import uncoupled
+from mirage_dask.psf.files import CoreFile, includes_ipc, read_core, read_wings
 
 FORMAT = 1
 EDGE = 1.0
@@ -90,12 +94,18 @@ class PsfLibrary:
     wings_half_width: int
     """Detector pixels; beyond it the PSF is zero."""
     ipc_included: bool = False
-    """True if the PSFs of the files include the detector's IPC."""
+    """True if the PSFs include the detector's IPC, which the detector model then applies a second time."""
 
     # -- construction and serialisation ------------------------------------------------------------------------------
 
     @classmethod
-    def from_fits(cls, core_path: str | Path, wings_path: str | Path | None = None) -> PsfLibrary:
+    def from_fits(
+        cls,
+        core_path: str | Path,
+        wings_path: str | Path | None = None,
+        *,
+        ipc: NDArray[np.float64] | None = None,
+    ) -> PsfLibrary:
         """Read a gridded library and its wings, and compute the spline coefficients.
 
         Parameters
@@ -104,13 +114,25 @@ class PsfLibrary:
             Gridded library file: primary cube (position, y, x) and the keywords OVERSAMP, DET_YX0, DET_YX1 ….
         wings_path
             PSF wings file with the extension DET_DIST; without one the PSF ends with its core.
+        ipc
+            (3, 3) coupling that the detector model applies, science frame: it is removed from files that include IPC.
+            Without it, they keep theirs.
 
         Raises
         ------
         ReferenceFileError
             If a file is missing, damaged or not valid.
         """
-        return cls.from_samples(read_core(core_path), None if wings_path is None else read_wings(wings_path))
+        core = read_core(core_path)
+        if ipc is not None and core.ipc_included:
+            samples = uncoupled(core.samples, ipc, step=core.oversampling, edge=True)
+            core = replace(core, samples=samples, ipc_included=False)
+        if wings_path is None:
+            return cls.from_samples(core)
+        wings = read_wings(wings_path)
+        if ipc is not None and includes_ipc(wings_path):
+            wings = uncoupled(wings, ipc, edge=True)
+        return cls.from_samples(core, wings)
 
     @classmethod
     def from_samples(cls, core: CoreFile, wings: NDArray[np.float64] | None = None) -> PsfLibrary:
@@ -289,7 +311,7 @@ class PsfLibrary:
     def core_kernel(
         self, x0: float, y0: float, *, dx: float = 0.0, dy: float = 0.0, oversampling: int | None = None
     ) -> NDArray[np.float32]:
-        """Return the kernel for the convolution of extended sources at (x0, y0).
+        """Return the core as a kernel for the convolution of extended sources at (x0, y0).
 
         Parameters
         ----------
@@ -303,8 +325,8 @@ class PsfLibrary:
         Returns
         -------
         (2 m + 1, 2 m + 1) float32: sample [m + j, m + i] is the PSF at the offset (i / oversampling - dx,
-        j / oversampling - dy). The sum is `total_energy`: the light of the wings is added to the core, so that a
-        galaxy and a star of the same magnitude have the same total. Samples are integrated over the pixel.
+        j / oversampling - dy), over oversampling^2, such that the sum is the light in the core. Samples are integrated
+        over the pixel. The rest of the light is in the wings.
         """
         step = self.oversampling if oversampling is None else oversampling
         m = math.floor(self.core_half_width * step)
@@ -313,8 +335,7 @@ class PsfLibrary:
             self.oversampling * (offsets - dx) + self.core_centre,
             self.oversampling * (offsets - dy) + self.core_centre,
         )
-        kernel = _spline(self._blended(x0, y0), u, v)
-        return (kernel * (self.total_energy / kernel.sum())).astype(np.float32)
+        return (_spline(self._blended(x0, y0), u, v) / step**2).astype(np.float32)
 
     @cached_property
     def _coefficients(self) -> NDArray[np.float32]:

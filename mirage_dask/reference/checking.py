@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import get_detector
+from mirage_dask.instruments import FLIGHT, get_detector
 from mirage_dask.psf.files import library_folder
 from mirage_dask.reference.builtin.locations import mirage_data_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
@@ -109,7 +109,10 @@ def _uses(members: list[list[ExposureRow]], sources: Sequence[str]) -> list[File
         if rays := row.cosmic_rays:
             add(
                 f"cosmic_rays {rays.library}",
-                *_library(sources, lambda root, row=row, rays=rays: _cosmic_rays(root, row, rays.library)),
+                *_library(
+                    (BUILTIN,) if rays.library == FLIGHT else sources,
+                    lambda root, row=row, rays=rays: _cosmic_rays(root, row, rays.library),
+                ),
             )
     return uses
 

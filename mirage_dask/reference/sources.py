@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import get_detector
+from mirage_dask.instruments import FLIGHT, cosmic_ray_library, get_detector
 from mirage_dask.io.progress import Progress
 from mirage_dask.psf.files import find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.reference.builtin.cache import build_files
@@ -313,7 +313,8 @@ def cosmic_ray_library_files(
     def built() -> list[Path]:
         return build_cosmic_ray_library(mirage_data_directory(), detector=detector, library=library)
 
-    return _first(sources, given, built)
+    # Nobody else has the hits seen in flight: they are the built-in ones, whatever the sources of other files are.
+    return _first((BUILTIN,) if cosmic_ray_library(library) == FLIGHT else sources, given, built)
 
 
 def _first(sources: Iterable[str], given: Callable[[], Any], built: Callable[[], Any]) -> tuple[Any, str]:

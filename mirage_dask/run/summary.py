@@ -8,7 +8,10 @@ import time
 from dataclasses import dataclass
 
 from mirage_dask.formatting import duration, html_pairs, size
+from mirage_dask.instruments import TABLE_CONTEXT, get_detector, get_instrument
 from mirage_dask.io.progress import Progress
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.reference.sources import BUILTIN
 from mirage_dask.run.estimate import estimate_run, measure_tiles, start_seconds
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
@@ -69,6 +72,8 @@ class PlanSummary:
     """Source of each type of reference data."""
     url: str
     """Place of the plan."""
+    zero_points: tuple[str, ...] = ()
+    """Where the flux of 1 DN/s comes from: the table of this package, or the names of PHOTOM files."""
     catalogs: tuple[str, ...] = ()
     """How many sources of each catalog of the proposal fall on how many detector exposures."""
 
@@ -108,6 +113,7 @@ class PlanSummary:
             ("prepared", f"in {duration(self.prepare_seconds)}, which a run on this machine saves"),
             *([("catalogs", "\n".join(self.catalogs))] if self.catalogs else []),
             ("references", "\n".join(references)),
+            *([("zero points", "\n".join(self.zero_points))] if self.zero_points else []),
             ("plan", self.url),
         ]
 
@@ -212,4 +218,29 @@ def summarise(
         changes=() if comparison is None else tuple(comparison.lines),
         references=dict(sorted(sources.items())),
         url=plan.url,
+        zero_points=zero_point_sources(plan),
     )
+
+
+def zero_point_sources(plan: Plan) -> tuple[str, ...]:
+    """Return where the flux of 1 DN/s comes from: one line for the table of this package, one for each source of files."""
+    files: dict[str, set[str]] = {}
+    packs: dict[str, str] = {}
+    for use in plan.info["provenance"]["references"]:
+        packs.setdefault(use["pack"], use["selection"])
+    for use in plan.info["provenance"]["references"]:
+        if use["type"] == "photom" and use["source"] != BUILTIN and _has_zero_point(plan, use["pack"]):
+            origin = " ".join(word for word in (use["source"], use["context"]) if word)
+            files.setdefault(origin, set()).add(use["file"])
+            packs.pop(use["pack"], None)
+    instruments = {get_detector(selection.split()[0]).instrument for selection in packs.values()}
+    flight = [f"NIRCam as the PHOTOM of {TABLE_CONTEXT}"] if "NIRCAM" in instruments else []
+    ground = " and ".join(get_instrument(name).label for name in sorted(instruments - {"NIRCAM"}))
+    parts = [*flight, *([f"{ground} before flight"] if ground else [])]
+    lines = [f"built-in table: {', '.join(parts)}"] if parts else []
+    lines += [f"{origin}: {', '.join(sorted(names))}" for origin, names in sorted(files.items())]
+    return tuple(textwrap.fill(line, 88) for line in lines)
+
+
+def _has_zero_point(plan: Plan, pack: str) -> bool:
+    return ReferencePack.open(plan.url, pack).meta.get("photfnu") is not None

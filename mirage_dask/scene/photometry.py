@@ -6,8 +6,8 @@ A source of magnitude m gives, in an infinite aperture,
     Vega    10^(0.4 (VEGAMAG - m))
 
 with PHOTFNU (erg/s/cm2/Hz), PHOTFLAM (erg/s/cm2/Angstrom) and VEGAMAG of one electron per second in that detector and
-filter (`mirage_dask.instruments.get_zeropoint`). Source: the constants are Mirage's, 48.599934378 = -2.5 log10(3631e-23)
-to the digits given there.
+filter: those of one DN per second, which is what is measured, and the gain (`mirage_dask.instruments.ZeroPoint`).
+Source: the constants are Mirage's, 48.599934378 = -2.5 log10(3631e-23) to the digits given there.
 
 NOT modelled: colour terms. The magnitude is that in the filter's own band; no spectrum is integrated.
 """

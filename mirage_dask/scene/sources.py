@@ -21,7 +21,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import get_zeropoint
+from mirage_dask.instruments import ZeroPoint, get_zeropoint
 from mirage_dask.io.tables import load_table, save_table, table_key
 from mirage_dask.pointing import radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
@@ -133,19 +133,34 @@ class Galaxies(SourceTable):
         return self.position.shape[1] == 2
 
 
-def point_source_table(catalog: Catalog, detector: str, filter: str, pupil: str) -> PointSources:
+def point_source_table(
+    catalog: Catalog, detector: str, filter: str, pupil: str, *, zeropoint: ZeroPoint | None = None
+) -> PointSources:
     """Turn a point-source catalog into electrons per second for one detector and filter.
+
+    Parameters
+    ----------
+    zeropoint
+        That of the reference files in use (`ReferencePack.zeropoint`); default that of the tables.
 
     Raises
     ------
     InputError
         If the catalog has no usable magnitude for the filter, or the filter no zero point.
     """
-    return PointSources(catalog.index, _positions(catalog), _flux(catalog, detector, filter, pupil))
+    flux = _flux(catalog, detector, filter, pupil, zeropoint)
+    return PointSources(catalog.index, _positions(catalog), flux)
 
 
-def galaxy_table(catalog: Catalog, detector: str, filter: str, pupil: str) -> Galaxies:
+def galaxy_table(
+    catalog: Catalog, detector: str, filter: str, pupil: str, *, zeropoint: ZeroPoint | None = None
+) -> Galaxies:
     """Turn a galaxy catalog into electrons per second and shapes for one detector and filter.
+
+    Parameters
+    ----------
+    zeropoint
+        That of the reference files in use (`ReferencePack.zeropoint`); default that of the tables.
 
     Raises
     ------
@@ -165,7 +180,7 @@ def galaxy_table(catalog: Catalog, detector: str, filter: str, pupil: str) -> Ga
     return Galaxies(
         index=catalog.index,
         position=_positions(catalog),
-        flux=_flux(catalog, detector, filter, pupil),
+        flux=_flux(catalog, detector, filter, pupil, zeropoint),
         radius=catalog.shapes["radius"] * (1.0 if catalog.radius_pixels else ARCSEC),
         radius_pixels=catalog.radius_pixels,
         ellipticity=catalog.shapes["ellipticity"],
@@ -197,6 +212,6 @@ def _positions(catalog: Catalog) -> Floats:
     return radec_to_unit(catalog.x, catalog.y)
 
 
-def _flux(catalog: Catalog, detector: str, filter: str, pupil: str) -> Floats:
+def _flux(catalog: Catalog, detector: str, filter: str, pupil: str, zeropoint: ZeroPoint | None) -> Floats:
     magnitude = catalog.magnitude(detector, filter, pupil)
-    return count_rate(magnitude, catalog.system, get_zeropoint(detector, filter, pupil))
+    return count_rate(magnitude, catalog.system, zeropoint or get_zeropoint(detector, filter, pupil))

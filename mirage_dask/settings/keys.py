@@ -125,7 +125,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "cosmic_rays",
-        "`{library: SUNMIN, SUNMAX or FLARE, scale: NUMBER}`, a library's name, or `none`",
+        "`{library: SUNMIN, SUNMAX, FLARE or FLIGHT, scale: NUMBER}`, a library's name, or `none`",
         COSMIC_RAYS,
         "`SUNMAX`, scale 1",
     ),

@@ -47,7 +47,7 @@ class CosmicRays:
     """Which library of cosmic rays, and how many times its rate."""
 
     library: str = "SUNMAX"
-    """'SUNMIN', 'SUNMAX' or 'FLARE'."""
+    """'SUNMIN', 'SUNMAX', 'FLARE', or 'FLIGHT', whose rate follows the date."""
     scale: float = 1.0
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,7 +205,8 @@ class CosmicRayChoice:
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
-        libraries = {"enum": list(cosmic_ray_libraries())}
+        names = cosmic_ray_libraries()
+        libraries = {"enum": [*names, *(name.lower() for name in names)]}
         scale = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
         parts = {"library": libraries, "scale": scale}
         return {

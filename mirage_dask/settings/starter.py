@@ -34,7 +34,8 @@ use_dateobs_for_background: false
 roll_angle: {roll_angle}
 dates: {dates}
 
-# Library SUNMIN, SUNMAX or FLARE, and how many times its rate; or none. One, or one for each observation.
+# Library SUNMIN, SUNMAX, FLARE, or FLIGHT (seen in flight, the rate follows the date), and how many times its rate; or none.
+# One, or one for each observation.
 cosmic_rays: {{library: SUNMAX, scale: 1.0}}
 
 # Where reference files come from, and files of your own: {{instrument: {{type: {{…}}}}}}

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
-from support.closure_runs import FIELDS, Calibrated, calibrate, simulate
+from support.closure_runs import FIELDS
 from support.closure_stars import (
     Calibration,
     Stars,
@@ -21,18 +18,6 @@ pytestmark = pytest.mark.closure
 
 WITH_STARS = [label for label, field in FIELDS.items() if field.run == "bright"]
 FULL_BRIGHT = ("SW 1", "SW 2", "LW")
-
-
-@pytest.fixture(scope="session")
-def exposures(tmp_path_factory) -> dict[str, Calibrated]:
-    """Four exposures with stars, three of them on a dim sky too, one of 10 groups; MIRAGE_DASK_CLOSURE keeps the files."""
-    pytest.importorskip("jwst")
-    kept = os.environ.get("MIRAGE_DASK_CLOSURE")
-    directory = Path(kept).resolve() if kept else tmp_path_factory.mktemp("closure")
-    directory.mkdir(parents=True, exist_ok=True)
-    found = simulate(directory)
-    calibrate(found)
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import numpy as np
 
 from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
-from mirage_dask.detector.dark import DarkPlanes, dark_groups
+from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.pink import pink_rows
@@ -20,8 +20,8 @@ from mirage_dask.detector.read_out import ReadOutPlanes, read_out
 
 PINNED = {
     "cosmic rays": "eaeb96fec341093b",
-    "dark": "893b2d5fbd489513",
-    "raw": "ce12df4a7b6af0a3",
+    "dark": "046039a0bdb4aa54",
+    "raw": "585ee37b93b738fa",
 }
 GROUPS, ROWS, COLUMNS = 3, 12, 300
 F4 = np.float32
@@ -57,7 +57,7 @@ def test_values_are_those_of_this_version():
     dark = np.empty((1, GROUPS, ROWS, COLUMNS), F4)
     dark_groups(
         keys.stream("pixel"), readout, inside, 0, DarkPlanes(rate, bias, sigma, inverse_gain), Place(0, 0), F4(37),
-        stripes, block.edges, block.nodes, dark,
+        PixelPink(keys.stream("pixel_pink"), F4(1.9)), stripes, block.edges, block.nodes, dark,
     )  # fmt: skip
     polynomial = np.stack([simple(c, c * 1.1, (ROWS, COLUMNS)) for c in (0, 1, 1e-7, 1e-12, 1e-17)])
     light = simple(0, 40, (ROWS + 2, COLUMNS + 2))

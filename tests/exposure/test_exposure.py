@@ -93,7 +93,8 @@ def test_without_cosmic_rays_untouched_pixels_are_the_same(name):
 
 
 @pytest.mark.parametrize(
-    "effect", ["poisson", "read_noise", "pink_noise", "ktc_noise", "dark_current", "ipc", "flat"]
+    "effect",
+    ["poisson", "read_noise", "pink_noise", "pixel_pink_noise", "ktc_noise", "dark_current", "ipc", "flat"],
 )
 def test_an_effect_that_is_off_leaves_the_others_alone(effect):
     """What an effect adds is the same whether or not another effect is on."""

@@ -54,6 +54,24 @@ def test_rows_come_back(tmp_path):
     assert (again.file.program, again.file.title) == (proposal.file.program, proposal.file.title)
 
 
+def test_cosmic_rays_by_date_are_mirages_with_the_same_rate(tmp_path, caplog):
+    """4.3 and 2.3 particles per cm2 and s over SUNMIN's 4.90: 0.88 and 0.47."""
+    proposal = example(
+        cosmic_rays={1: {"library": "flight", "scale": 2.0}, 2: "flight"},
+        dates={1: "2022-07-02", 2: "2025-06-01"},
+    )
+    paths = proposal.write_yaml(tmp_path)
+    assert "Mirage has no cosmic rays FLIGHT" in caplog.text
+    rays = {int(p.stem[7:10]): yaml.safe_load(p.read_text())["cosmicRay"] for p in paths}
+    assert {r["library"] for r in rays.values()} == {"SUNMIN"}
+    assert [rays[n]["scale"] for n in (1, 2)] == pytest.approx([2 * 4.3 / 4.898, 2.3 / 4.898], rel=1e-3)
+    assert_same(proposal.table, md.open_yaml(tmp_path).table)
+    edited = paths[0].read_text().replace(f"scale: {rays[1]['scale']}", "scale: 3.0")
+    paths[0].write_text(edited)
+    first = md.open_yaml(paths[0]).table.iloc[0]
+    assert (first.cosmic_ray_library, first.cosmic_ray_scale) == ("SUNMIN", 3.0)
+
+
 def test_specs_come_back(tmp_path):
     """Settings, YAML, open_yaml: the very specs of the direct way, so the same pixels."""
     write_yaml(example().table, tmp_path)

@@ -66,6 +66,7 @@ GOOD: list[dict[str, Any]] = [
     {"references": ["mirage_data", "crds", "builtin"], "darks": "linearized_varied", "random_seed": 2**63 - 1},
     *({"cosmic_rays": value} for value in ("FLARES", "none", False, {"scale": 2}, {"1": "SUNMIN", "2": False})),
     {"cosmic_rays": {"1": {"library": "FLARE", "scale": 44}}},
+    *({"cosmic_rays": value} for value in ("flight", {"library": "flight"}, {"1": "FLIGHT"})),
     *({"psf_paths": value} for value in (".", None, {"1": "."}, [".", "."])),
     *({"effects": value} for value in ("ipc", ["ipc", "flat"], {"ipc": False, "flat": True}, [])),
     {"reffile_overrides": {"nircam": {"gain": {"nrcb5": "other.cat", "nrcalong": "crds"}, "badpixmask": None}}},

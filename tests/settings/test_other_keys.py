@@ -22,6 +22,7 @@ def folder(tmp_path) -> Path:
         ({"library": "flares"}, CosmicRays("FLARE", 1.0)),
         ({"scale": 0.5}, CosmicRays("SUNMAX", 0.5)),
         ("FLARE", CosmicRays("FLARE", 1.0)),
+        ({"library": "flight"}, CosmicRays("FLIGHT", 1.0)),
         (False, None),
         ("none", None),
         ("Off", None),

@@ -6,10 +6,11 @@ magnitudes from the definition of AB, so that neither passes through the code un
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -196,13 +197,17 @@ def calibrate(exposures: dict[str, Calibrated]) -> None:
     run_pipeline([(stage, [exposures[label] for label in labels]) for stage, labels in jobs])
 
 
-def run_pipeline(jobs: Sequence[tuple[str, Sequence[Calibrated]]]) -> None:
+def run_pipeline(
+    jobs: Sequence[tuple[str, Sequence[Calibrated]]], overrides: Mapping[str, Path] | None = None
+) -> None:
     """Run the pipeline, two processes at a time, with no setting but those of calibrate.env and no network.
 
     Parameters
     ----------
     jobs
         (last stage, exposures that lie in one directory).
+    overrides
+        {type: reference file to take instead of that of the simulation}; see `calibrate`.
     """
 
     def run(number: int) -> None:
@@ -215,7 +220,8 @@ def run_pipeline(jobs: Sequence[tuple[str, Sequence[Calibrated]]]) -> None:
         paths = [str(exposure.product("uncal")) for exposure in exposures]
         log = products / f"pipeline{number}.log"
         with log.open("wb") as stream:
-            command = [sys.executable, str(SCRIPT), str(products), stage, *paths]
+            taken = json.dumps({kind: str(path) for kind, path in (overrides or {}).items()})
+            command = [sys.executable, str(SCRIPT), str(products), stage, taken, *paths]
             done = subprocess.run(
                 command, env=kept | settings, stdout=stream, stderr=stream, cwd=products, timeout=900
             )

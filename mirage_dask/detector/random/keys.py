@@ -25,8 +25,8 @@ slot frame            words
 "Frame" counts pairs of the frames that are read (NFRAMES in each group): a frame that is dropped is drawn together with
 the next one that is read. Read noise is drawn once a group, with the words of its first read: the mean of NFRAMES
 independent normal deviates is one normal deviate; what the first frame alone has besides is in the stream `first_frame`
-(`mirage_dask.detector.first_frame`). The 1/f noise and the cosmic rays are correlated between pixels: they
-have streams of their own, and counters that their modules (`pink.py`, `cosmic_rays.py`) define.
+(`mirage_dask.detector.first_frame`). The 1/f noise and the cosmic rays are correlated between pixels or in time: they
+have streams of their own, and counters that their modules (`pink.py`, `pixel_pink.py`, `cosmic_rays.py`) define.
 
 Effects declare their words in `mirage_dask.detector.effects`, layers of light theirs in `mirage_dask.scene.layers`; a test
 compares the declarations with each other. Changing any of this changes every product: raise `LAYOUT`.
@@ -64,7 +64,7 @@ class ExposureKeys:
     identity: str
 
     def stream(self, name: str) -> Key:
-        """Return the key of a stream: `pixel`, `pink`, `cosmic`, or one of an effect's own."""
+        """Return the key of a stream: `pixel`, `pink`, `pixel_pink`, `cosmic`, or one of an effect's own."""
         return _key(name, self.identity)
 
 

@@ -127,9 +127,9 @@ def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
     offsets: dict[tuple[str, ...], list[float]] = {}
     for detector, filter_, pupil in optics_of(instrument=recipe.instrument):
         zero = get_zeropoint(detector, filter_, pupil)
-        ab = -2.5 * np.log10(zero.photfnu_e) - 48.6
+        ab = -2.5 * np.log10(zero.photfnu) - 48.6
         key = (filter_, pupil) if wheels else (get_detector(detector).fits_name,)
-        offsets.setdefault(key, []).append(float(ab - zero.vegamag_e))
+        offsets.setdefault(key, []).append(float(ab - zero.vegamag))
     rows = [(*key, float(np.mean(values))) for key, values in sorted(offsets.items())]
     columns = {"filter": "U12", "pupil": "U15"} if wheels else {"detector": "U12"}
     columns["abvega_offset"] = "f4"

@@ -2,12 +2,12 @@ r"""The built-in cosmic-ray library: stamps of particle hits from a track model,
 
 What is modelled
 ----------------
-A hit is a straight track through the HgCdTe layer of thickness t = 8 micron under pixels of 18 micron.
+A hit is a straight track through the HgCdTe layer of thickness t = 8 micron (FLIGHT: 6 micron) under pixels of 18 micron.
 
 - Direction: isotropic in space, so that the cosine of the angle to the normal is distributed as 2 cos, and the path
-  t / cos is 16 micron on average; a long track crosses many pixels.
-- Particles: 90 % protons, 9 % helium, 1 % carbon to oxygen for SUNMIN and SUNMAX, with the spectrum of galactic
-  cosmic rays of Usoskin et al. (2005, JGR 110, A12108; force field with 450 and 1100 MV); protons falling as
+  t / cos is 2 t on average; a long track crosses many pixels.
+- Particles: 90 % protons, 9 % helium, 1 % carbon to oxygen for SUNMIN, SUNMAX and FLIGHT, with the spectrum of galactic
+  cosmic rays of Usoskin et al. (2005, JGR 110, A12108; force field with 450, 1100 and 450 MV); protons falling as
   exp(-rigidity / 0.1 GV) for FLARE. All above 30 MeV per nucleon: particles below do not penetrate the housing of the
   detectors.
 - Energy loss: Landau's, in Moyal's approximation. With xi = K z^2 path / beta^2, K = 46.6 eV/micron in HgCdTe (0.1535
@@ -15,8 +15,11 @@ A hit is a straight track through the HgCdTe layer of thickness t = 8 micron und
   xi [ln(2 m c^2 (beta gamma)^2 / I) + ln(xi / I) + 0.2 - beta^2 - delta], I = 540 eV (Particle Data Group, passage of
   particles through matter); fluctuating along the track too. Knock-on electrons above 10 keV, 1 / E^2, are drawn
   separately and travel their range (Katz & Penfold 1952).
-- Charge: 1.6 eV per electron with the short-wave material, 0.8 eV with the others (table of detectors), so
-  that a fast proton typically deposits 2,000 to 10,000 e-.
+- Charge: 1.6 eV per electron with the short-wave material, 0.8 eV with the others (table of detectors), so that a fast
+  proton typically deposits 2,000 to 10,000 e-. FLIGHT: 1.15 eV in 5 micron material, which was measured (6 keV in 5,200
+  e-; Rauscher & Fixsen 2025, PASP 137, 095003); with 6 micron of it the median hit has 5,200 e- in 7.3 pixels (they:
+  5,200 e-, 7.1 pixels). In short-wave material, for which there is no figure from flight, 1.9 eV: Klein's rule (1968, J.
+  Appl. Phys. 39, 2029), 14/5 of the band gap (0.496 eV) and 0.5 eV, which gives 1.15 eV in the other.
 - Diffusion: Gaussian, 0.25 pixel. Pixels below 1 e- are set to 0.
 
 The rates are not in the files: `mirage_dask.instruments.cosmic_ray_rate`.
@@ -43,7 +46,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import Detector, cosmic_ray_library, get_detector, get_instrument
+from mirage_dask.instruments import FLIGHT, Detector, cosmic_ray_library, get_detector, get_instrument
 from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 from mirage_dask.reference.builtin.streams import stream
 from mirage_dask.reference.files.cosmic_rays import HALF, SIDE, STAMPS, cosmic_ray_files, read_stamps
@@ -51,6 +54,8 @@ from mirage_dask.reference.files.cosmic_rays import HALF, SIDE, STAMPS, cosmic_r
 VERSION = 1
 THICKNESS, PIXEL = 8.0, 18.0
 """Micron."""
+FLIGHT_THICKNESS, FLIGHT_PAIR_ENERGY = 6.0, {"SHORT": 1.9}
+"""Micron; eV by channel, 1.15 in others."""
 DIFFUSION = 0.25
 """Pixels, 1 sigma."""
 LEAST = 1.0
@@ -59,9 +64,10 @@ LEAST = 1.0
 _PROTON, _ELECTRON = 0.938272, 511.0e3  # GeV, eV
 _K, _I, _DENSITY = 46.6, 540.0, 7.4  # eV/micron, eV, g/cm3
 _KNOCK_ON, _KNOCK_ON_MOST = 10.0e3, 300.0e3  # eV
-_MODULATION = {"SUNMIN": 0.45, "SUNMAX": 1.10}  # GV
+_MODULATION = {"SUNMIN": 0.45, "SUNMAX": 1.10, FLIGHT: 0.45}  # GV; of FLIGHT: chosen, the charge is measured
 _CHARGES = np.array([1.0, 2.0, 7.0])
-_SPECIES = {"SUNMIN": (0.90, 0.09, 0.01), "SUNMAX": (0.90, 0.09, 0.01), "FLARE": (1.0, 0.0, 0.0)}
+_GALACTIC = (0.90, 0.09, 0.01)
+_SPECIES = {"SUNMIN": _GALACTIC, "SUNMAX": _GALACTIC, "FLARE": (1.0, 0.0, 0.0), FLIGHT: _GALACTIC}
 
 
 def build_cosmic_ray_library(directory: str | Path, *, detector: str, library: str) -> list[Path]:
@@ -74,7 +80,7 @@ def build_cosmic_ray_library(directory: str | Path, *, detector: str, library: s
     detector
         Any of its names, such as 'NRCB5'.
     library
-        'SUNMIN', 'SUNMAX' or 'FLARE' (FLARES in file names, as in Mirage).
+        'SUNMIN', 'SUNMAX', 'FLARE' (FLARES in file names, as in Mirage) or 'FLIGHT'.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     Parameters
     ----------
     library
-        'SUNMIN', 'SUNMAX' or 'FLARE'.
+        'SUNMIN', 'SUNMAX', 'FLARE' or 'FLIGHT'.
     spec
         The detector; its material determines the electrons per energy.
     index
@@ -111,14 +117,15 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     -------
     (count, 21, 21) float32, integer electrons.
     """
+    thickness, pair_energy = _material(library, spec)
     random = stream("cosmic rays", library, spec.name, str(index))
     momentum, beta2 = _energies(library, random.random(count))  # beta gamma, beta^2
     z2 = _CHARGES[np.searchsorted(np.cumsum(_SPECIES[library])[:-1], random.random(count), side="right")] ** 2
 
     # The track, in pixels around the middle of the hit pixel.
-    cosine = np.sqrt(random.random(count)).clip(THICKNESS / (2 * SIDE * PIXEL), 1.0)
-    path = THICKNESS / cosine
-    along = np.sqrt(path**2 - THICKNESS**2) / PIXEL
+    cosine = np.sqrt(random.random(count)).clip(thickness / (2 * SIDE * PIXEL), 1.0)
+    path = thickness / cosine
+    along = np.sqrt(path**2 - thickness**2) / PIXEL
     angle = 2 * np.pi * random.random(count)
     middle = random.random((count, 2)) - 0.5
 
@@ -150,7 +157,7 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
     mev = energy * 1e-6
     reach = 0.412 * mev ** (1.265 - 0.0954 * np.log(mev)) / _DENSITY * 1e4  # micron
     rise = 2 * random.random(n) - 1
-    inside = np.minimum(1.0, random.random(n) * THICKNESS / np.maximum(reach * np.abs(rise), 1e-3))
+    inside = np.minimum(1.0, random.random(n) * thickness / np.maximum(reach * np.abs(rise), 1e-3))
     flat = reach * inside * np.sqrt(1 - rise**2) / PIXEL
     start, turn = random.random(n) - 0.5, 2 * np.pi * random.random(n)
     for part in (0.125, 0.375, 0.625, 0.875):
@@ -158,8 +165,15 @@ def stamps(library: str, spec: Detector, index: int, *, count: int = STAMPS) -> 
         y = middle[which, 1] + start * along[which] * np.sin(angle[which]) + part * flat * np.sin(turn)
         _deposit(out, which, x, y, energy * inside / 4)
 
-    out /= spec.pair_energy
+    out /= pair_energy
     return np.rint(np.where(out < LEAST, 0.0, out)).astype(np.float32)
+
+
+def _material(library: str, spec: Detector) -> tuple[float, float]:
+    """Return the thickness of the layer, micron, and the energy per electron, eV."""
+    if library == FLIGHT:
+        return FLIGHT_THICKNESS, FLIGHT_PAIR_ENERGY.get(spec.channel, 1.15)
+    return THICKNESS, spec.pair_energy
 
 
 @cache

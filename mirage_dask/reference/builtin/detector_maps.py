@@ -31,16 +31,20 @@ DEAD = 4e-4
 """Fraction of dead pixels; NIRCam detectors have 0.1 to 1 per mille, and the others are of the same type."""
 LOW_QE = 6e-4
 HOT = 1.5e-3
-"""Fraction of hot pixels: dark current above `HOT_RATE`."""
+"""Fraction of hot pixels: dark current above `HOT_RATE`; chosen, as all fractions here."""
 WARM = 5e-3
-HOT_RATE = 1.0
-"""e-/s: pixels with more dark current are flagged HOT and DO_NOT_USE."""
+HOT_RATE = 0.5
+"""e-/s: pixels with more dark current are flagged HOT and DO_NOT_USE, as the NIRISS team does in flight (github
+chriswillott/jwst 91fd391)."""
 WARM_RATE = 0.1
 HOTTEST = 300.0
 """e-/s."""
 
 NONLINEARITY = (0.35, 0.25, 0.25, 0.15)
 """Shape of the non-linearity: at the fraction u of full well, linear = measured (1 + A (0.35 u + 0.25 u^2 + …))."""
+
+BIAS_RANGE = 3_800.0
+"""DN: the largest distance of a pixel's bias from the level of the detector."""
 
 REFERENCE_NOISE = 0.8
 """Read noise of reference pixels over that of active ones (Rauscher 2015)."""
@@ -153,9 +157,10 @@ class DetectorMaps:
     @cached_property
     def dark_rate(self) -> Plane:
         """Dark current, including the coupling of hot pixels to their neighbours, e-/s; 0 on reference pixels."""
-        width = 0.5
+        # Together 9 %, the scatter of NIRCam LONG in flight (JWST User Documentation, NIRCam Detector Performance).
+        width = 0.08
         rate = np.exp(np.float32(width) * self._scatter("dark") - np.float32(width**2 / 2))
-        rate *= np.float32(self.detector.dark_current) * (1.0 + 0.15 * self._smooth("dark"))
+        rate *= np.float32(self.detector.dark_current) * (1.0 + 0.04 * self._smooth("dark"))
         chance = self._generator("hot").random(self.shape, dtype=np.float32)
         hot, warm = chance < HOT, (chance >= HOT) & (chance < HOT + WARM)
         # A power law: of all pixels hotter than r, one in eight is hotter than 10 r.
@@ -179,7 +184,6 @@ class DetectorMaps:
     @cached_property
     def superbias(self) -> Plane:
         """Signal right after reset, DN."""
-        level = 10_500.0 + 500.0 * self._generator("bias level").standard_normal()
         slow, fast = self.detector.array.shape
         columns = self._along_row(self._generator("bias columns").standard_normal(fast).astype(np.float32))
         parity = self._along_row((np.arange(fast) % 2 - 0.5).astype(np.float32))
@@ -188,20 +192,25 @@ class DetectorMaps:
         position = self._across_rows(np.arange(slow, dtype=np.float32))
         first_read = position if self.detector.slow_axis > 0 else slow - 1 - position
         settling = -60.0 * np.exp(-first_read / 40.0)  # the first rows after reset have not settled
-        bias = level + 80.0 * self._smooth("bias") + 150.0 * self._per_output("bias")
+        # Outputs differ by typically 500 DN in ground data (github cnaw/guitarra d58162e).
+        bias = 80.0 * self._smooth("bias") + 500.0 * self._per_output("bias")
         bias = bias + 8.0 * columns + odd_even + 3.0 * rows + settling
         scatter = np.where(self.active, np.float32(200.0), np.float32(60.0))
-        return np.clip(bias + scatter * self._scatter("bias"), 7_000.0, 14_000.0).astype(np.float32)
+        bias = bias + scatter * self._scatter("bias")
+        bias -= np.median(bias[self.active])
+        return (self.detector.bias + np.clip(bias, -BIAS_RANGE, BIAS_RANGE)).astype(np.float32)
 
     @cached_property
-    def read_noise(self) -> Plane:
-        """Standard deviation of a single read, DN."""
+    def cds_noise(self) -> Plane:
+        """Standard deviation of the difference of two consecutive reads, DN."""
         width = 0.08
         noise = np.exp(np.float32(width) * self._scatter("read noise"))
         noisy = self._generator("noisy").random(self.shape, dtype=np.float32)
         noise *= np.where(noisy < 0.004, 1.5 + noisy * (2.0 / 0.004), 1.0).astype(np.float32)
-        noise = self._normalised(noise, self.detector.read_noise, 0.0)
-        electrons = np.where(self.active, noise, np.float32(REFERENCE_NOISE * self.detector.read_noise))
+        mean = self.detector.cds_noise
+        electrons = np.where(
+            self.active, self._normalised(noise, mean, 0.0), np.float32(REFERENCE_NOISE * mean)
+        )
         return (electrons / self.gain).astype(np.float32)
 
     @cached_property
@@ -211,8 +220,8 @@ class DetectorMaps:
 
     @cached_property
     def _measured_well(self) -> float:
-        """Measured DN above bias at which the mean pixel saturates."""
-        return self.detector.full_well / self.detector.gain / (1.0 + self._strength)
+        """Measured DN above bias at which the mean pixel saturates; not linearised, whatever the gain."""
+        return self.detector.saturation - self.detector.bias
 
     @cached_property
     def uncorrectable(self) -> NDArray[np.bool_]:

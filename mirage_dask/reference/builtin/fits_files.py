@@ -4,10 +4,11 @@ Flux calibration is consistent as follows. Light that yields n electrons/s in a 
 relative quantum efficiency QE, and n QE / gain DN/s. The pipeline computes cal = DN/s / flat * photmjsr. With
 
     flat     = QE * area * mean gain / gain
-    photmjsr = photfnu_e * mean gain / 1e-17 / PIXAR_SR     (photfnu_e: erg/s/cm2/Hz per e-/s; 1 MJy = 1e-17 in that unit)
+    photmjsr = photfnu / 1e-17 / PIXAR_SR     (photfnu: erg/s/cm2/Hz per DN/s; 1 MJy = 1e-17 in that unit)
 
-cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid angle of the pixel, independent of its
-gain and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and a uniform sky is uniform in cal.
+and photfnu_e = photfnu / mean gain, cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid
+angle of the pixel, independent of its gain and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and
+a uniform sky is uniform in cal.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from numpy.lib import recfunctions
 from numpy.typing import NDArray
 
 from mirage_dask.instruments import (
+    MEGAJANSKY,
     frame_time,
     get_instrument,
     get_readout,
@@ -46,8 +48,6 @@ from mirage_dask.reference.files.fits_images import (
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
 
-MEGAJANSKY = 1e-17
-"""erg/s/cm2/Hz."""
 STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
 """Steradians per square arcsecond."""
 DARK_STEP = 2.0**-14
@@ -94,7 +94,7 @@ def _mask(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
 
 
 def _superbias(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    image = image_hdu("SCI", maps.superbias, step=0.125, zero=10_500.0)
+    image = image_hdu("SCI", maps.superbias, step=0.125, zero=maps.detector.bias)
     write_fits(path, [_primary(recipe, maps, "SuperBiasModel", "Signal after reset, DN", BUNIT="DN"), image])
 
 
@@ -126,8 +126,7 @@ def _gain(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
 
 
 def _readnoise(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    # The pipeline expects the noise of the difference of two reads.
-    image = image_hdu("SCI", maps.read_noise * np.float32(np.sqrt(2.0)), step=2.0**-8)
+    image = image_hdu("SCI", maps.cds_noise, step=2.0**-8)
     primary = _primary(recipe, maps, "ReadnoiseModel", "Noise of a correlated double sample, DN", BUNIT="DN")
     write_fits(path, [primary, image])
 
@@ -218,8 +217,8 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     rows = []
     for _, filter_, pupil in optics_of(detector.name):
         zero = get_zeropoint(detector.name, filter_, pupil)
-        photfnu = zero.photfnu_e / transmission(detector.name, pupil)
-        rows.append((filter_, pupil, photfnu * detector.gain / MEGAJANSKY / solid_angle, 0.0))
+        photfnu = zero.photfnu / transmission(detector.name, pupil)
+        rows.append((filter_, pupil, photfnu / MEGAJANSKY / solid_angle, 0.0))
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
     cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}

@@ -18,12 +18,12 @@ from pathlib import Path
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locations import cache_directory
 
-BUILTIN_VERSION = 2
+BUILTIN_VERSION = 3
 """Incremented whenever the code for the built-in reference files makes other files than before."""
 
 TABLES = (
-    *("detectors", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
-    "aperture_corrections",
+    *("detectors", "detector_noise", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
+    *("optics", "aperture_corrections"),
 )
 """Instrument tables on which the set depends."""
 

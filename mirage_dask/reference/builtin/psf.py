@@ -37,15 +37,17 @@ from mirage_dask.psf.files import (
 from mirage_dask.reference.builtin import psf_optics as optics
 from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 
-VERSION = 1
+VERSION = 2
+"""Incremented whenever the optics change: files of another version are written again."""
 OVERSAMPLING = 4
 FIELD_PIXELS = 65
 WEAK_LENS_FIELD_PIXELS = 201
 WINGS_PIXELS = 303
 """Side of the wings as written; readers trim one pixel at each edge."""
 
-WEAK_LENSES = {"WLP4": 4.0, "WLP8": 8.0, "WLM8": -8.0}
-"""Waves of defocus at 2.12 micron from peak to valley (JWST User Documentation, NIRCam weak lenses)."""
+WEAK_LENSES = {"WLP4": 3.9, "WLP8": 7.8, "WLM8": -7.8}
+"""Waves of defocus at 2.12 micron from peak to valley, mean over the field of both modules: measured 3.87 to 3.90, 7.76 to
+7.79 and -7.79 to -7.81 (JWST-REF-046515, as tabulated in stpsf, NIRCam_WL_Empirical_Power.csv)."""
 
 
 class PsfPaths(NamedTuple):

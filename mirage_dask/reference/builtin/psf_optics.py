@@ -11,14 +11,14 @@ What is modelled
   wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
   are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes, 0.8 m between flats (Sivaramakrishnan et al. 2023, PASP
   135, 015003; stpsf).
-- The wavefront error, deterministic by names: residual piston, tip and tilt of each segment and polishing
-  errors of middle spatial frequency (one telescope for all detectors), low-order Zernike terms of the instrument
-  (one set for each detector), and a part of defocus, astigmatism and coma that is linear in the position on the
-  detector. Its rms is in the table of detectors: typical of the observatory totals found in flight, not of one
-  day's measurement.
-- The blur of one exposure: pointing jitter (Gaussian, 1 mas in each axis: stpsf's in-flight 0.8 mas, rounded up for
-  the drift within an exposure) and charge diffusion (Gaussian, from the table of detectors), in addition the exact
-  integral over the square pixel.
+- The wavefront error, deterministic by names: residual piston, tip and tilt of each segment (48 nm rms) and polishing
+  errors of middle spatial frequency (52 nm rms, power falling as frequency^-3 from 5 cycles over the pupil on), one
+  telescope for all detectors; low-order Zernike terms of the instrument (one set for each detector), which make up
+  the total of the table of detectors; and a part of defocus, astigmatism and coma that is linear in the position on
+  the detector. The split is chosen such that the encircled energy of NIRCam agrees with that of stpsf with a
+  wavefront measured in flight (below). It is typical, not the measurement of one day.
+- The blur of one exposure: pointing jitter (Gaussian, 0.8 mas in each axis: in flight, stpsf, constants.py) and charge
+  diffusion (Gaussian, from the table of detectors), in addition the exact integral over the square pixel.
 - The bandpass: a box, equal photons at a few wavelengths.
 
 The equation
@@ -31,6 +31,13 @@ which integrates to 1 over an infinite field. The sum is a matrix product for an
 2007, Optics Express 15, 15935). The grid is fine enough for the highest frequency in I (a sample for lambda / 2 D),
 so that pixel and blur, multiplications by sinc(f p) and exp(-2 pi^2 sigma^2 f^2), are exact too: no light is lost
 between samples.
+
+Encircled energy within 0.1, 0.2 and 0.3 arcsec, without pixel and IPC, mean of all detectors, and in brackets that of
+stpsf with a flight wavefront (JWST User Documentation, NIRCam Point Spread Functions, table "ETCv2"):
+
+    F090W   0.742 0.835 0.887 (0.755 0.835 0.889)      F200W   0.695 0.835 0.878 (0.701 0.832 0.875)
+    F115W   0.770 0.844 0.887 (0.776 0.844 0.882)      F277W   0.671 0.823 0.853 (0.677 0.823 0.850)
+    F150W   0.766 0.845 0.882 (0.750 0.839 0.878)      F444W   0.552 0.701 0.823 (0.557 0.703 0.822)
 
 Not modelled: geometric distortion and rotation of the PSF (1.2 degrees for GUIDER1, below 1 for the others), IPC (the
 ramp kernel applies it), ghosts and scattered light beyond diffraction, the day-to-day change of the segments, the
@@ -65,12 +72,17 @@ NRM_HOLES = (
     (0.0, -2.64), (-2.28631, 0.0), (2.28631, -1.32), (-2.28631, 1.32), (-1.14315, 1.98), (2.28631, 1.32), (1.14315, 1.98),
 )  # fmt: skip
 """(x, y) of the holes' centres, metres on the primary mirror."""
-JITTER = 0.001
-"""arcsec, 1 sigma in each axis."""
+JITTER = 0.0008
+"""arcsec, 1 sigma in each axis; typical in flight (stpsf, constants.py)."""
 ARCSEC = np.pi / 180 / 3600
 
-# Components of the wavefront error (relative rms; the sum is scaled to the detector's).
-_SEGMENTS, _POLISH, _ZERNIKES, _FIELD = 28.0, 28.0, 58.0, 16.0
+SEGMENTS, POLISH = 48e-9, 52e-9
+"""Wavefront error of the telescope, m rms: of its segments as a whole, and of middle spatial frequency. Chosen: within
+60 to 80 nm rms together (observatory in flight, JWST User Documentation), split by the encircled energy of NIRCam."""
+POLISH_SLOPE, POLISH_CYCLES = -3.0, (5, 90)
+"""Power of the polishing error over spatial frequency, and its range in cycles over the pupil; chosen likewise."""
+FIELD = 0.23
+"""Change of the wavefront from the middle to an edge of the detector, relative to the total error; chosen."""
 _WEIGHTS = np.array([1.0, 1.0, 1.0, 0.15, 0.15, 0.4, 0.4, 0.4])
 # Defocus, astigmatism (2), coma (2), trefoil (2), spherical. Little coma: telescope and cameras are aligned to remove
 # it, and it would make every way of measuring a centre give another answer.
@@ -164,7 +176,7 @@ def coordinates(pixels: int = PUPIL_PIXELS) -> NDArray[np.float64]:
 
 @cache
 def _telescope() -> NDArray[np.float64]:
-    """Return the wavefront error common to all detectors (metres, not scaled): segments and polishing."""
+    """Return the wavefront error common to all detectors, metres: segments and polishing."""
     transmission, axis = pupil(), coordinates()
     x, y = axis[None, :], axis[:, None]
     random = stream("psf", "telescope")
@@ -179,12 +191,15 @@ def _telescope() -> NDArray[np.float64]:
         piston, tip, tilt = random.standard_normal(3) * (1.0, 4.0, 4.0)
         segments += np.where(nearest == index, piston + tip * (x - cx) + tilt * (y - cy), 0.0)
 
-    # Polishing: white noise shaped to a power of frequency^-2.5 between 6 and 90 cycles over the pupil.
+    # Polishing: white noise shaped to its power.
     frequency = np.hypot(*np.meshgrid(*[fft.fftfreq(PUPIL_PIXELS, 1 / PUPIL_PIXELS)] * 2))
-    shape = np.where((frequency >= 6) & (frequency <= 90), np.maximum(frequency, 1.0) ** -1.25, 0.0)
+    low, high = POLISH_CYCLES
+    inside = (frequency >= low) & (frequency <= high)
+    shape = np.where(inside, np.maximum(frequency, 1.0) ** (POLISH_SLOPE / 2), 0.0)
     noise = random.standard_normal(transmission.shape)
     polish = fft.ifft2(fft.fft2(noise) * shape).real
-    return _scaled(segments, _SEGMENTS) + _scaled(polish, _POLISH)
+    both = _scaled(segments, SEGMENTS) + _scaled(polish, POLISH)
+    return _scaled(both - _mean(both), math.hypot(SEGMENTS, POLISH))
 
 
 @cache
@@ -209,7 +224,7 @@ def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0
     detector
         Detector with its optical path, 'NRCB5'.
     rms
-        Wavefront error in the middle of the field, m.
+        Wavefront error in the middle of the field, telescope and instrument together, m; at least the telescope's.
     field
         (x, y) on the detector, -1 to 1 from edge to edge.
 
@@ -223,9 +238,13 @@ def wavefront(detector: str, rms: float, *, field: tuple[float, float] = (0.0, 0
     fixed = np.tensordot(random.standard_normal(len(terms)) * _WEIGHTS, terms, axes=1)
     slopes = random.standard_normal((2, 5))
     varying = [np.tensordot(s * _WEIGHTS[:5], terms[:5], axes=1) for s in slopes]
-    middle = telescope + _scaled(fixed, _ZERNIKES)
-    total = middle + sum(f * _scaled(v, _FIELD) for f, v in zip(field, varying, strict=True))
-    return (total - _mean(total)) * (rms / _rms(middle))
+    instrument = _scaled(fixed - _mean(fixed), 1.0)
+    # The instrument's part is whatever makes the total right: |telescope + a instrument| = rms.
+    common = _mean(telescope * instrument)
+    part = math.sqrt(max(rms**2 - _rms(telescope) ** 2 + common**2, 0.0)) - common
+    total = telescope + part * instrument
+    total = total + sum(f * _scaled(v, FIELD * rms) for f, v in zip(field, varying, strict=True))
+    return total - _mean(total)
 
 
 def defocus(waves: float, *, wavelength: float = 2.12e-6) -> NDArray[np.float64]:

@@ -4,11 +4,16 @@ A library of one detector is ten files of MIRAGE_DATA,
 
     <mirage_data>/<instrument>/cosmic_ray_library/CRs_MCD1.7_<SUNMIN|SUNMAX|FLARES>_<00..09>_IPC_<suffix>.fits
 
-(suffix NIRCam_A1 … NIRCam_B5, NIRISS_NIS, FGS_GUIDER1, FGS_GUIDER2),
+(suffix NIRCam_A1 … NIRCam_B5, NIRISS_NIS, FGS_GUIDER1, FGS_GUIDER2; those of FLIGHT, which Mirage does not have,
+CRs_FLIGHT_<00..09>_<suffix>.fits),
 
 each with 1000 stamps of 21 x 21 pixels in extension 1: electrons (any type of number), the hit in the middle pixel.
 Most pixels of a stamp are empty, so stamps are stored like a sparse matrix: pixels start[s] … start[s + 1] - 1 belong to
 stamp s, in the order of rows, then columns.
+
+Mirage's stamps include inter-pixel capacitance, which the detector model applies itself: it is removed with the detector
+model's kernel (`mirage_dask.psf.coupling`), so that what is read out is the stamp of the file. Where the kernel of the
+library's makers was weaker, neighbours of a hit have a few electrons less than none before the coupling; they are kept.
 """
 
 from __future__ import annotations
@@ -23,12 +28,13 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import cosmic_ray_library, get_detector, get_instrument
+from mirage_dask.instruments import FLIGHT, cosmic_ray_library, get_detector, get_instrument
+from mirage_dask.psf.coupling import uncoupled
 
 FORMAT = 1
 FILES, STAMPS, SIDE, HALF = 10, 1000, 21, 10
 LEAST = 1.0
-"""e-: smaller deposits are discarded."""
+"""e-: smaller deposits, of either sign, are discarded."""
 MOST_PIXELS = 4_000_000
 """Limit of a library in memory (40 MB); the smallest deposits are discarded. Float32 is exact for indices below 2^24."""
 _FILE_NAMES = {"FLARE": "FLARES"}
@@ -46,23 +52,26 @@ class CosmicRayTemplates:
     """Column of the pixel, from the hit."""
     electrons: NDArray[np.float32]
     ipc_included: bool = False
-    """True if the stamps include inter-pixel capacitance (as Mirage's do)."""
+    """True if the stamps include inter-pixel capacitance, which the detector model then applies a second time."""
 
     def __len__(self) -> int:
         return self.start.size - 1
 
     @classmethod
-    def from_fits(cls, files: Sequence[str | Path]) -> CosmicRayTemplates:
+    def from_fits(
+        cls, files: Sequence[str | Path], *, ipc: NDArray[np.float64] | None = None
+    ) -> CosmicRayTemplates:
         """Read the files of a library; see `read_cosmic_rays`."""
-        return read_cosmic_rays(files)
+        return read_cosmic_rays(files, ipc=ipc)
 
     @classmethod
     def from_stamps(cls, stamps: NDArray[Any], *, ipc_included: bool = False) -> CosmicRayTemplates:
         """Build templates from an array (stamps, 21, 21) of electrons."""
-        kept = stamps >= LEAST
+        size = np.abs(stamps)
+        kept = size >= LEAST
         excess = np.count_nonzero(kept) - MOST_PIXELS
         if excess > 0:
-            kept = stamps > np.partition(stamps[kept], excess - 1)[excess - 1]
+            kept = size > np.partition(size[kept], excess - 1)[excess - 1]
         stamp, row, column = np.nonzero(kept)
         start = np.searchsorted(stamp, np.arange(len(stamps) + 1)).astype(np.int32)
         half = stamps.shape[-1] // 2
@@ -108,18 +117,25 @@ def cosmic_ray_files(directory: str | Path, *, detector: str, library: str) -> l
     """
     spec, name = get_detector(detector), cosmic_ray_library(library)
     folder = Path(directory) / spec.instrument.lower() / "cosmic_ray_library"
+    suffix = f"{get_instrument(spec.instrument).label}_{spec.name.removeprefix('NRC')}.fits"
+    if name == FLIGHT:
+        return [folder / f"CRs_FLIGHT_{index:02d}_{suffix}" for index in range(FILES)]
     stem = f"CRs_MCD1.7_{_FILE_NAMES.get(name, name)}"
-    suffix = f"IPC_{get_instrument(spec.instrument).label}_{spec.name.removeprefix('NRC')}.fits"
-    return [folder / f"{stem}_{index:02d}_{suffix}" for index in range(FILES)]
+    return [folder / f"{stem}_{index:02d}_IPC_{suffix}" for index in range(FILES)]
 
 
-def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
+def read_cosmic_rays(
+    files: Sequence[str | Path], *, ipc: NDArray[np.float64] | None = None
+) -> CosmicRayTemplates:
     """Read all files of a library.
 
     Parameters
     ----------
     files
         Paths, in order: the number of a stamp is its index in all files.
+    ipc
+        (3, 3) coupling that the detector model applies, detector frame: it is removed from stamps that include IPC.
+        Without it, they keep theirs.
 
     Raises
     ------
@@ -129,8 +145,12 @@ def read_cosmic_rays(files: Sequence[str | Path]) -> CosmicRayTemplates:
     if not files:
         raise ReferenceFileError("a cosmic-ray library needs at least one file; none was given")
     parts = [read_stamps(path) for path in files]
+    if ipc is not None:
+        parts = [
+            (uncoupled(data, ipc).astype(np.float32), False) if has else (data, has) for data, has in parts
+        ]
     return CosmicRayTemplates.from_stamps(
-        np.concatenate([data for data, _ in parts]), ipc_included=any(ipc for _, ipc in parts)
+        np.concatenate([data for data, _ in parts]), ipc_included=any(has for _, has in parts)
     )
 
 

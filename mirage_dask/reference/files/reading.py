@@ -196,6 +196,22 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
     return float(factors[0])
 
 
+def read_solid_angle(path: Path) -> float | None:
+    """Return the solid angle of a nominal pixel that a PHOTOM file states (PIXAR_SR), sr; None if it states none.
+
+    Raises
+    ------
+    ReferenceFileError
+        If the file cannot be read.
+    """
+    try:
+        value = fits.getheader(path).get("PIXAR_SR")
+        found = float(value) if value is not None else 0.0
+    except (OSError, ValueError, TypeError) as error:
+        broken(path, f"it cannot be read ({type(error).__name__}: {_first_line(error)})")
+    return found if 0.0 < found < np.inf else None
+
+
 def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return the fraction of light that reaches each pixel of the full frame, from a file in Mirage's format.
 

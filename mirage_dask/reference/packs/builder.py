@@ -12,9 +12,17 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import source_digest
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import Detector, get_detector
+from mirage_dask.instruments import MEGAJANSKY, Detector, get_detector, transmission
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
-from mirage_dask.reference.files.reading import broken, file_digest, read_distortion, read_image, read_photom
+from mirage_dask.psf.coupling import symmetric
+from mirage_dask.reference.files.reading import (
+    broken,
+    file_digest,
+    read_distortion,
+    read_image,
+    read_photom,
+    read_solid_angle,
+)
 from mirage_dask.reference.packs.pack import PACK_FORMAT, damaged_files, digest, save_pack
 from mirage_dask.reference.packs.plane_store import PlaneStore, open_store
 from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
@@ -171,19 +179,22 @@ class PackBuilder:
     def _meta(self) -> dict[str, Any]:
         detector = self.detector
         solid_angle, area = self._pixel_area()
+        photmjsr = self._photmjsr()
         return {
             "detector": detector.name,
             "instrument": detector.instrument,
             "filter": self.files.filter,
             "pupil": self.files.pupil,
             "mean_gain": self._once("mean gain", "gain", lambda: self.maker.mean_gain),
-            "ipc": self._once("ipc", "ipc", lambda: as_float_list(self.maker.ipc())),
+            "ipc": self._ipc(),
             "pixar_sr": solid_angle,
             "pixar_a2": area,
-            "photmjsr": self._photmjsr(),
+            "photmjsr": photmjsr,
+            "photfnu": self._photfnu(photmjsr, solid_angle),
             "ktc_noise": detector.ktc_noise,
             "pink_noise": detector.pink_noise,
             "output_pink_noise": detector.output_pink_noise,
+            "pixel_pink_noise": detector.pixel_pink_noise,
             "array": detector.array.to_dict(),
             "distortion": self._once("distortion", "distortion", self._distortion),
         }
@@ -193,6 +204,10 @@ class PackBuilder:
         if key not in self.memo:
             self.memo[key] = make()
         return self.memo[key]
+
+    def _ipc(self) -> list[list[float]]:
+        found: list[list[float]] = self._once("ipc", "ipc", lambda: as_float_list(self.maker.ipc()))
+        return found
 
     def _pixel_area(self) -> tuple[float, float]:
         """(sr, square arcsec) of the nominal pixel, from the area file, else from the SIAF."""
@@ -206,11 +221,27 @@ class PackBuilder:
         return nominal * _SQUARE_ARCSECOND, nominal
 
     def _photmjsr(self) -> float | None:
+        """MJy/sr per DN/s; None without a file, or if its row holds no calibration (0, as for filters not calibrated)."""
         path = self.files.paths.get("photom")
         if path is None:
             return None
-        return read_photom(
+        found = read_photom(
             path, filter=self.files.filter, pupil=self.files.pupil, subarray=self.files.subarray
+        )
+        return found if 0.0 < found < np.inf else None
+
+    def _photfnu(self, photmjsr: float | None, solid_angle: float) -> float | None:
+        """erg/s/cm2/Hz of a source that gives 1 DN/s, by the PHOTOM file; None where there is no `photmjsr`.
+
+        PHOTMJSR holds for the solid angle in the file's own header; that of the area file stands in where it has none. The
+        light of the source is what its zero points count: a mask stops a part of it (`transmission`), which is missing in
+        the PSF.
+        """
+        if photmjsr is None:
+            return None
+        own = read_solid_angle(self.files.paths["photom"])
+        return (
+            photmjsr * MEGAJANSKY * (own or solid_angle) * transmission(self.detector.name, self.files.pupil)
         )
 
     def _distortion(self) -> dict[str, Any]:
@@ -240,9 +271,14 @@ class PackBuilder:
         self, part: str, kind: Any, paths: tuple[Path | None, ...]
     ) -> tuple[dict[str, Any], dict[str, Any]]:
         """Entries of the arrays of a part, and its description."""
-        key = ("part", self.store.url, kind.__name__, tuple(self._digest(p) if p else "" for p in paths))
+        is_psf = part.split("/")[0] == "psf"
+        # The coupling that the detector model applies, in the frame of the files.
+        ipc = symmetric(np.asarray(self._ipc()))
+        ipc = self.detector.orientation.science(ipc) if is_psf else ipc
+        used = tuple(self._digest(p) if p else "" for p in paths)
+        key = ("part", self.store.url, kind.__name__, used, ipc.tobytes())
         if key not in self.memo:
-            made = kind.from_fits(*paths) if part.split("/")[0] == "psf" else kind.from_fits(list(paths))
+            made = kind.from_fits(*paths, ipc=ipc) if is_psf else kind.from_fits(list(paths), ipc=ipc)
             arrays, description = made.to_arrays()
             self.memo[key] = ({name: self.store.put(array) for name, array in arrays.items()}, description)
         entries, description = self.memo[key]

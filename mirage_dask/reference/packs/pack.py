@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.instruments import ZeroPoint, get_zeropoint
 from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.io import files
 from mirage_dask.pointing.distortion import Distortion
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from mirage_dask.psf.library import PsfLibrary
     from mirage_dask.reference.files.cosmic_rays import CosmicRayTemplates
 
-PACK_FORMAT = 3
-"""3: entries of planes have checksums."""
+PACK_FORMAT = 4
+"""3: entries of planes have checksums. 4: 1/f noise of the pixels is no part of the read noise."""
 
 
 class ReferencePack:
@@ -42,8 +43,9 @@ class ReferencePack:
     entries : dict
         {name: entry} of its planes, as `PlaneStore.put` returns them.
     meta : dict
-        detector, filter, pupil, mean_gain (e-/DN), ipc (3 x 3 list, detector orientation), pixar_sr, pixar_a2, photmjsr,
-        ktc_noise, pink_noise, output_pink_noise (e-), array, distortion.
+        detector, filter, pupil, mean_gain (e-/DN), ipc (3 x 3 list, detector orientation), pixar_sr, pixar_a2, photmjsr
+        (MJy/sr per DN/s) and photfnu (erg/s/cm2/Hz per DN/s) of the PHOTOM file or None, ktc_noise, pink_noise,
+        output_pink_noise, pixel_pink_noise (e-), array, distortion.
     files : dict
         {type: {"name", "sha256"}} of the reference files.
     context : str
@@ -128,6 +130,12 @@ class ReferencePack:
     def array(self) -> DetectorArray:
         """The detector's array: shape, reference pixels, outputs, orientation."""
         return DetectorArray.from_dict(self.meta["array"])
+
+    @cached_property
+    def zeropoint(self) -> ZeroPoint:
+        """The zero point by the PHOTOM file and the gain map of this pack; without PHOTOM by the tables."""
+        nominal = get_zeropoint(*(str(self.meta[name]) for name in ("detector", "filter", "pupil")))
+        return nominal.adjusted(photfnu=self.meta.get("photfnu"), gain=float(self.meta["mean_gain"]))
 
     @cached_property
     def distortion(self) -> Distortion:

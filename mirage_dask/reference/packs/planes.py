@@ -7,7 +7,8 @@ the full-frame detector.
     response        QE = flat * gain / (area * mean gain); 1 where the flat is undefined, 0 on dead and reference pixels
     inverse_gain    DN/e-; the mean where the gain is undefined
     superbias       DN; 0 where undefined (as the pipeline)
-    read_noise      DN per frame, white: the file holds the noise of a difference of two frames
+    read_noise      DN per frame, white: the file holds the noise of a difference of two frames, of which the 1/f noise of
+                    the pixels is a part (`mirage_dask.detector.pixel_pink`), reference pixels excepted
     dark_rate       e-/s: slope of the dark ramp x gain (the ramp of a real detector contains its IPC already)
     linearity       (K, ny, nx): c_k of linear DN = f(DN) = sum c_k DN^k; the identity where it is undefined, flagged
                     NO_LIN_CORR or cannot be inverted up to saturation: the pipeline leaves such pixels alone as well
@@ -47,6 +48,8 @@ from mirage_dask.reference.files.reading import (
 HARD_STOP = 1.04
 """Where a ramp stops, in units of the saturation level above bias."""
 ADC_LIMIT = 65_535.0
+LEAST_WHITE = 0.5
+"""White noise of a frame is at least this part of all its noise; chosen, for pixels of very low noise."""
 _SAMPLES = 12
 """Points at which the slope of the non-linearity is checked."""
 _LEAST_SLOPE = 0.1
@@ -56,7 +59,7 @@ PLANE_INPUTS: dict[str, tuple[str, ...]] = {
     "response": ("flat", "gain", "area", "mask"),
     "inverse_gain": ("gain", "mask"),
     "superbias": ("superbias",),
-    "read_noise": ("readnoise",),
+    "read_noise": ("readnoise", "gain"),
     "dark_rate": ("dark", "gain", "mask"),
     "linearity": ("linearity", "saturation", "superbias", "mask"),
     "full_well": ("linearity", "saturation", "superbias", "mask"),
@@ -185,12 +188,17 @@ class PlaneMaker:
         """DN per frame."""
         image = self._image("readnoise")
         if image is None:
-            return np.float32(self.detector.read_noise) / self.gain
-        good = np.isfinite(image.values) & (image.values > 0)
-        if not good.any():
-            broken(image.path, "no pixel has a read noise", extension="SCI")
-        single = image.values * np.float32(1.0 / np.sqrt(2.0))
-        return np.where(good, single, np.float32(np.median(single[good])))
+            single = np.float32(self.detector.cds_noise / np.sqrt(2.0)) / self.gain
+        else:
+            good = np.isfinite(image.values) & (image.values > 0)
+            if not good.any():
+                broken(image.path, "no pixel has a read noise", extension="SCI")
+            single = image.values * np.float32(1.0 / np.sqrt(2.0))
+            single = np.where(good, single, np.float32(np.median(single[good])))
+        pink = np.where(
+            self.reference_pixels, np.float32(0.0), np.float32(self.detector.pixel_pink_noise) / self.gain
+        )
+        return np.sqrt(np.maximum(single**2 - pink**2, (np.float32(LEAST_WHITE) * single) ** 2))
 
     def dark_rate(self) -> tuple[NDArray[np.float32], tuple[int, int]]:
         """e-/s, and the 0-based science corner (x, y) of the array."""

@@ -5,8 +5,8 @@ multiplied by that of the core of the PSF (blended of the four places around the
 to its sub-pixel place; folding the spectrum leaves exactly the values at pixel centres, so that only a small transform
 leads back. Samples of the PSF are integrals over a pixel already.
 
-The kernel of each place is scaled to `PsfLibrary.total_energy`: the light of the wings is put into the core, so that a
-galaxy and a star of one magnitude have the same total. NOT modelled: the wings' shape around galaxies.
+Core and wings are convolved as they are, the core on the fine grid, the wings (sampled by pixels) on that of the pixels:
+a galaxy much smaller than a pixel is a star. NOT modelled: what `mirage_dask.psf.library` does not.
 
 The transforms are scipy's (one compiled implementation without processor-dependent branches); kernels, products and
 phases are our own + - * /. A stamp does not depend on the window in which it is used.
@@ -38,6 +38,9 @@ NOTHING = 1e-5
 FREQUENCY_SAMPLING = 4
 """Points per pixel on which the highest frequency is looked for."""
 
+WINGS_STEP = 16
+"""Pixels between the distances at which the wings are cut."""
+
 spectra = CACHES["PSF spectra"]
 """Transforms of PSF kernels of this process."""
 _digests: WeakKeyDictionary[PsfLibrary, bytes] = WeakKeyDictionary()
@@ -45,16 +48,18 @@ _frequencies: dict[bytes, float] = {}
 
 
 def token(psf: PsfLibrary) -> bytes:
-    """Return a hash of a library's core, for cache keys: exposures that open the same library anew share its kernels."""
+    """Return a hash of a library, for cache keys: exposures that open the same library anew share its kernels."""
     if psf not in _digests:
         digest = hashlib.blake2b(np.ascontiguousarray(psf.core).tobytes(), digest_size=16)
+        digest.update(np.ascontiguousarray(psf.wings).tobytes())
         meta = (
             psf.core.shape,
             psf.grid_x,
             psf.grid_y,
             psf.core_centre,
             psf.core_half_width,
-            psf.total_energy,
+            psf.wings_centre,
+            psf.wings_half_width,
         )
         digest.update(repr(meta).encode())
         _digests[psf] = digest.digest()
@@ -62,7 +67,7 @@ def token(psf: PsfLibrary) -> bytes:
 
 
 def reach(psf: PsfLibrary) -> int:
-    """Return how far convolution spreads light, in whole pixels."""
+    """Return how far convolution with the core spreads light, in whole pixels."""
     return math.ceil(psf.core_half_width) + 1
 
 
@@ -93,7 +98,7 @@ def convolve(
     shift: tuple[float, float] = (0.0, 0.0),
     half: int | None = None,
 ) -> NDArray[np.float32]:
-    """Convolve light on a grid with the PSF and return it in detector pixels.
+    """Convolve light on a grid with the core of the PSF and return it in detector pixels.
 
     Parameters
     ----------
@@ -148,6 +153,37 @@ def convolve(
     return image[box, box]
 
 
+def convolve_wings(
+    light: NDArray[np.float32], psf: PsfLibrary, *, distance: int, half: int
+) -> NDArray[np.float32]:
+    """Convolve light with the wings of the PSF.
+
+    Parameters
+    ----------
+    light
+        (2 R + 1, 2 R + 1) flux per pixel.
+    distance
+        How far the wings must spread light, pixels; a few more may be used, so that few kernels are needed.
+    half
+        Half side m of the result in pixels.
+
+    Returns
+    -------
+    (2 m + 1, 2 m + 1) float32: flux per pixel around the same middle.
+    """
+    distance = min(-(-distance // WINGS_STEP) * WINGS_STEP, psf.wings_half_width)
+    whole = (light.shape[0] - 1) // 2 + distance
+    size = transform_size(whole + half + 1)
+    rows = scipy.fft.rfft(light, n=size, axis=1, workers=1)
+    transform = scipy.fft.fft(rows, n=size, axis=0, workers=1)
+    kernel = (token(psf), "wings", distance, size)
+    wings = spectra.array(kernel, partial(_wings_transform, psf, distance, size))
+    _multiply_rows(transform.view(np.float32), wings.view(np.float32))
+    box = slice(whole - half, whole + half + 1)
+    columns = scipy.fft.ifft(transform, axis=0, overwrite_x=True, workers=1)[box]
+    return scipy.fft.irfft(columns, n=size, axis=1, workers=1)[:, box]
+
+
 def _blend_of(psf: PsfLibrary, x: float, y: float) -> tuple[tuple[int, int, int, int], NDArray[np.float32]]:
     """`PsfLibrary.blend` without arrays: it is called for every galaxy."""
     (i, i1, u), (j, j1, v) = _bracket(psf.grid_x, x), _bracket(psf.grid_y, y)
@@ -192,14 +228,22 @@ def _kernel_transform(
     half = math.ceil(psf.core_half_width * oversampling) - 1
     samples = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
     _sample_core(psf.core[place], psf.oversampling, psf.core_centre, oversampling, half, samples)
-    scale = psf.total_energy / total(samples)  # of one pixel's worth of points, and of the folded transform
-    samples *= np.float32(scale)
+    samples *= np.float32(1.0 / oversampling**2)  # of the folded transform
     array = np.zeros((size, size), np.float32)
     _add_cyclic(samples, reach(psf) * oversampling - half, array)
     transform = scipy.fft.rfft2(array, workers=1)
     if limit == 0:
         return transform
     return np.concatenate([transform[:limit, :limit], transform[size - limit + 1 :, :limit]])
+
+
+def _wings_transform(psf: PsfLibrary, distance: int, size: int) -> NDArray[np.complex64]:
+    """Half transform of the wings out to a distance, their centre `distance` pixels from the corner of the array."""
+    samples = np.zeros((2 * distance + 1, 2 * distance + 1), np.float32)
+    _sample_core(psf.wings[None, None], 1, psf.wings_centre, 1, distance, samples)
+    array = np.zeros((size, size), np.float32)
+    _add_cyclic(samples, 0, array)
+    return scipy.fft.rfft2(array, workers=1)
 
 
 @kernel
@@ -304,6 +348,34 @@ def _multiply_and_fold(light, k0, k1, k2, k3, weights, phase_x, phase_y, limit, 
             for i in range(middle, min(s + small + 1, limit)):
                 mirror[2 * (s + small - i)] += product[2 * i]
                 mirror[2 * (s + small - i) + 1] -= product[2 * i + 1]
+
+
+@kernel
+def _multiply_rows(a, b):
+    """a *= b for 2-D arrays of complex numbers stored as pairs."""
+    for j in range(a.shape[0]):
+        _multiply(a[j], b[j], a.shape[1] // 2)
+
+
+@kernel
+def add_to_pixels(light, oversampling, shift_x, shift_y, out):
+    """Add points to the pixels around them, shared such that the sum and the centroid stay.
+
+    `light` is as for `convolve`, `out` (2 R + 1, 2 R + 1) with the pixel in the middle from which the shift counts.
+    """
+    half, middle, last = light.shape[0] // 2, out.shape[0] // 2, out.shape[0] - 1
+    for j in range(light.shape[0]):
+        v = f8(j - half) / oversampling + shift_y + middle
+        row = min(max(int(np.floor(v)), 0), last - 1)
+        t = f4(min(max(v - row, 0.0), 1.0))
+        for i in range(light.shape[1]):
+            u = f8(i - half) / oversampling + shift_x + middle
+            column = min(max(int(np.floor(u)), 0), last - 1)
+            s, value = f4(min(max(u - column, 0.0), 1.0)), light[j, i]
+            out[row, column] += (f4(1) - t) * (f4(1) - s) * value
+            out[row, column + 1] += (f4(1) - t) * s * value
+            out[row + 1, column] += t * (f4(1) - s) * value
+            out[row + 1, column + 1] += t * s * value
 
 
 # One array written per loop: LLVM gives up vectorising where too many pairs of arrays might overlap.

@@ -8,13 +8,17 @@ exact at its place; its centre is not rounded. Its light is split by smooth circ
     body      the rest out to where the PSF no longer changes the profile, one point per pixel, convolved with the PSF
     outskirts beyond that, evaluated in the pixel and not convolved; the convolved image fades into them
 
-Small galaxies are all centre. So the transforms stay below about 640 points a side for any galaxy (more with a
+Small galaxies are all centre. So the transforms stay below about 900 points a side for any galaxy (more with a
 defocused PSF), and the outskirts of a large one cost only the pixels of the window.
 
-The total is the flux of the catalog times `PsfLibrary.total_energy` (as for a star), less what lies beyond the ellipse
+The core of the PSF is convolved with centre and body on their grids. The wings are convolved with both on the grid of the
+pixels; those of a very small galaxy (`STARLIKE`) are a star's of the same light. They
+reach as far as a star's (`mirage_dask.scene.stars`), so a galaxy much smaller than a pixel is a star.
+
+The total is the flux of the catalog times the light in the PSF (as for a star), less what lies beyond the ellipse
 at which a galaxy ends: the first of 99.5, 99.8, 99.9 and 99.95 % of the light at which the surface brightness is below
 `THRESHOLD`, so 0.05 to 0.5 % are cut. Stamps are scaled to exactly that; with outskirts the accuracy is 0.1 % (0.5 % with a
-defocused PSF). Centroids are right within 0.003 pixel (tests/scene/test_galaxies.py).
+defocused PSF). Centroids are right within 0.003 pixel (tests/scene/galaxies/test_galaxies.py).
 
 Stamps (centre and body) do not depend on the window; they are kept in a bounded cache of the process and cut. Values
 are added in catalog order, galaxy by galaxy.
@@ -37,7 +41,16 @@ from mirage_dask.compiled import kernel
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic
-from mirage_dask.scene.galaxies.convolution import blur, convolve, reach, token, total
+from mirage_dask.scene.galaxies.convolution import (
+    add_to_pixels,
+    blur,
+    convolve,
+    convolve_wings,
+    reach,
+    token,
+    total,
+)
+from mirage_dask.scene.stars import LEAST_ENERGY, add_wings
 
 THRESHOLD = 5e-4
 """e-/s per pixel."""
@@ -45,6 +58,8 @@ FINE = 4
 """Points per pixel in the centre."""
 SMALL = 16
 """Galaxies that end within so many pixels are all centre."""
+STARLIKE = 4
+"""The wings of galaxies that end within so many pixels are a star's."""
 LEAST = 3
 """Least half side of a grid."""
 CENTRES = (12, 20, 32, 48)
@@ -84,7 +99,13 @@ class PlacedGalaxies:
 
     def largest_half(self, psf: PsfLibrary) -> NDArray[np.float64]:
         """Return half the side of a square that holds all light of each galaxy after convolution, pixels."""
-        return np.maximum(np.maximum(self.half_x, self.half_y), LEAST) + (reach(psf) + 2.0)
+        return np.maximum(np.maximum(self.half_x, self.half_y), LEAST) + (
+            np.maximum(self.wings_reach(psf), reach(psf)) + 2.0
+        )
+
+    def wings_reach(self, psf: PsfLibrary) -> NDArray[np.int32]:
+        """Return how far the wings spread light, pixels: as far as for a star of the same light."""
+        return psf.half_width(self.light, THRESHOLD, energy=LEAST_ENERGY)
 
     def take(self, rows: NDArray) -> PlacedGalaxies:
         """Return some of the galaxies: a mask or row numbers."""
@@ -106,9 +127,15 @@ class Parts(NamedTuple):
     far: tuple[float, float] | None
     """Radii between which the convolved image fades into the outskirts."""
 
-    def half(self, spread: int) -> int:
-        """Half side of the stamp in pixels."""
-        return self.body if self.outskirts else max(self.centre, self.body) + spread
+    def half(self, spread: int, wings: int) -> int:
+        """Half side of the stamp in pixels; `wings` is how far the wings in it spread light, 0 without."""
+        drawn = max(self.centre, self.body)
+        return max(drawn if self.outskirts else drawn + spread, drawn + wings)
+
+    @property
+    def starlike(self) -> bool:
+        """Whether the wings are those of a star."""
+        return not self.body and self.centre <= STARLIKE
 
 
 def place(
@@ -172,7 +199,7 @@ def add_galaxies(
     """
     ny, nx = out.shape
     # The largest box that any part of a galaxy may fill: what a window skips must be zero in every window.
-    half = galaxies.largest_half(psf)
+    half, wings = galaxies.largest_half(psf), galaxies.wings_reach(psf)
     near = (
         (galaxies.x + half >= x0)
         & (galaxies.x - half <= x0 + nx)
@@ -180,11 +207,17 @@ def add_galaxies(
         & (galaxies.y - half <= y0 + ny)
     )
     for i in np.flatnonzero(near):
-        _add_one(out, galaxies, int(i), psf, x0, y0)
+        _add_one(out, galaxies, int(i), psf, int(wings[i]), x0, y0)
 
 
 def _add_one(
-    out: NDArray[np.float32], galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, x0: int, y0: int
+    out: NDArray[np.float32],
+    galaxies: PlacedGalaxies,
+    i: int,
+    psf: PsfLibrary,
+    wings: int,
+    x0: int,
+    y0: int,
 ) -> None:
     g = galaxies
     x, y = float(g.x[i]), float(g.y[i])
@@ -192,14 +225,18 @@ def _add_one(
     form = g.form[i].astype(np.float32)
     shape = np.array([g.brightness[i], g.b[i], g.half_inverse_index[i], g.last[i] * g.last[i]], np.float32)
     parts = split(form, shape, float(g.half_x[i]), float(g.half_y[i]), spread=reach(psf), blur=blur(psf))
-    half = parts.half(reach(psf))
+    if parts.starlike:
+        add_wings(out, psf, x=x, y=y, flux=float(g.light[i]), half_width=wings, x0=x0, y0=y0)
+    if parts.starlike or wings <= psf.wings_inner:
+        wings = 0
+    half = parts.half(reach(psf), wings)
     ny, nx = out.shape
     left, right = max(cx - half, x0), min(cx + half + 1, x0 + nx)
     low, high = max(cy - half, y0), min(cy + half + 1, y0 + ny)
     if left < right and low < high:
-        key = (token(psf), x, y, form.tobytes(), shape.tobytes())
+        key = (token(psf), x, y, form.tobytes(), shape.tobytes(), wings)
         stamp = stamps.array(
-            key, lambda: make_stamp(form, shape, parts, psf, x=x, y=y, light=float(g.light[i]))
+            key, lambda: make_stamp(form, shape, parts, psf, x=x, y=y, light=float(g.light[i]), wings=wings)
         )
         out[low - y0 : high - y0, left - x0 : right - x0] += stamp[
             low - cy + half : high - cy + half, left - cx + half : right - cx + half
@@ -224,6 +261,7 @@ def make_stamp(
     x: float,
     y: float,
     light: float,
+    wings: int,
 ) -> NDArray[np.float32]:
     """Draw the centre and the body of a galaxy.
 
@@ -237,14 +275,18 @@ def make_stamp(
         Centre, full-frame science pixels.
     light
         e-/s that a stamp without outskirts holds, before what the PSF loses.
+    wings
+        How far the wings spread light, pixels; 0: without wings.
 
     Returns
     -------
-    (2 m + 1, 2 m + 1) float32 e-/s, m = parts.half(reach(psf)), centred on the pixel nearest to (x, y).
+    (2 m + 1, 2 m + 1) float32 e-/s, m = parts.half(reach(psf), wings), centred on the pixel nearest to (x, y).
     """
     dx, dy = x - np.floor(x + 0.5), y - np.floor(y + 0.5)
     spread = reach(psf)
-    half = parts.half(spread)
+    half = parts.half(spread, 0)
+    drawn_half = max(parts.centre, parts.body)
+    pixels = np.zeros((2 * drawn_half + 1, 2 * drawn_half + 1), np.float32)
     centre = _draw_centre(form, shape, parts)
     drawn = total(centre)
     image = convolve(
@@ -254,6 +296,8 @@ def make_stamp(
         # With outskirts the light around the body must be there to be scattered into it.
         body = _draw_body(form, shape, parts, parts.body + (spread if parts.outskirts else 0), dx, dy)
         drawn += total(body)
+        margin = body.shape[0] // 2 - parts.body
+        pixels += body[margin : body.shape[0] - margin, margin : body.shape[1] - margin]
         whole = convolve(body, psf, x=x, y=y, oversampling=1, half=half)
         edge = half - (image.shape[0] - 1) // 2
         whole[edge : whole.shape[0] - edge, edge : whole.shape[1] - edge] += image
@@ -261,7 +305,18 @@ def make_stamp(
     image = np.ascontiguousarray(image)
     if parts.outskirts:
         _fade(image, half, dx, dy, sersic.ring(fall=parts.far))
-    elif drawn > 0.0:
+    if wings:
+        add_to_pixels(centre, FINE, dx, dy, pixels)
+        if parts.outskirts:
+            # The light fades, not its wings: what lies outside keeps its wings to itself, and no light is lost.
+            _fade(pixels, drawn_half, dx, dy, sersic.ring(fall=parts.far))
+        around = np.ascontiguousarray(
+            convolve_wings(pixels, psf, distance=wings, half=parts.half(spread, wings))
+        )
+        edge = (around.shape[0] - image.shape[0]) // 2
+        around[edge : around.shape[0] - edge, edge : around.shape[1] - edge] += image
+        image = around
+    if not parts.outskirts and drawn > 0.0:
         image *= np.float32(light / drawn)
     return image
 

@@ -3,50 +3,57 @@
 A number is DN/s per pixel, as in Mirage, and becomes electrons/s with the detector's mean gain. 'low', 'medium' and 'high'
 come from a small model that needs no network, and so does the sky of a date:
 
-    I(lambda) = z (S(lambda) + T(lambda)) + stray S(lambda) / S(2 micron)                     [MJy/sr]
+    I(lambda) = z S(lambda) + g T(lambda) + stray + self-emission + extragalactic + Galaxy              [MJy/sr]
 
-- S and T, sunlight scattered by zodiacal dust and its own emission, in the ecliptic 90 degrees from the Sun: `zodiacal`.
-- z, the place. On a date it is that of the ecliptic latitude, of the longitude from the Sun and of the Sun's distance
-  (Leinert et al. 1998, A&AS 127, 1, table 17; see `zodiacal`).
-- For a level, z is 0.74 (135 degrees from the Sun; same table) times a fall with ecliptic latitude b
-  (2.44 - 0.0403 |b| + 0.000269 b^2) / 2.44 (Savransky et al. 2010, PASP 122, 401, eq. 16), times 0.95 for low,
-  1.0 + 0.1 cos b for medium, 1.05 + 0.3 cos b for high. They stand for Mirage's 10th, 50th and 90th percentile of the days
-  of a year on which JWST can look there: those percentiles of the model by date are met at all latitudes within 8 % (low),
-  9 % (medium) and 14 % (high).
-- stray light 0.05 MJy/sr at 2 micron: half of what was required before launch, a round number for what Rigby et al. (2023,
-  PASP 135, 048002) found.
+- S and T, sunlight scattered by zodiacal dust and its own emission, in the ecliptic 90 degrees from the Sun, and z and g,
+  the place, on a date that of the ecliptic latitude, of the longitude from the Sun and of the Sun's distance: `zodiacal`.
+- A level is the 10th (low), 50th (medium) or 90th percentile (high) of z S + g T over all longitudes from the Sun at
+  which JWST can look at that ecliptic latitude (85 to 135 degrees from the Sun), the Sun at its mean distance: Mirage's
+  percentiles of the days of a year. It is within 7 % of the percentile of the model by date.
+- The other four do not change with the day: `constant`.
 
-Taken at the pivot wavelength of the filter, it becomes electrons/s with PHOTFNU and the nominal pixel area. Surface
-brightness falls on pixels by their area, so the seed multiplies it with the relative pixel area.
+Averaged over the band of the filter (`bands`), it becomes DN/s with PHOTMJSR of the PHOTOM file in use (without one,
+PHOTFNU over the nominal pixel area), and electrons/s with the mean gain. Surface brightness falls on pixels by their
+area, so the seed multiplies it with the relative pixel area.
 
-Accuracy: against STScI's JWST Backgrounds Tool in its benchmark field (RA 261.6833, Dec -73.3322, ecliptic latitude -50, on
-11 April) the model by date gives F070W 0.69, F090W 0.72, F115W 0.81, F150W 0.82, F200W 0.87, F277W 0.76, F356W 0.76, F444W
-0.81 of the tool's total; the levels 'low' to 'high' are 0.67 to 1.00 of it. The zodiacal part alone is 0.82 to 1.06 of the
-tool's from F115W on, 0.60 and 0.63 in F070W and F090W; the rest is stray light, of which that version of the tool (1.1.2)
-has the amount expected before launch, and the components below. Who needs better gives the number.
+Accuracy: docs/settings.md has the comparison with STScI's Exposure Time Calculator in its benchmark field (RA 261.71, Dec
+-73.33, ecliptic latitude -50, on 19 June 2026). There the model by date is within 9 % of it in every band; the stray
+light and the self-emission are STScI's own, the zodiacal light is not. In fields unlike that one the stray light, a third
+of the sky near 2 micron, is the weakest part. Who needs better gives the number.
 
-NOT modelled: Galactic cirrus and the extragalactic background (0.007 to 0.016 MJy/sr in that field); the telescope's own
-emission (0.003 in F444W, below 1e-3 elsewhere); gradients and claws; stray light that changes with the date; integration
-over the bandpass.
+NOT modelled: gradients and claws; what `constant`, `zodiacal` and `bands` name.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
+
+import numpy as np
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import get_detector, get_zeropoint, transmission
+from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint, transmission
 from mirage_dask.pointing import date_warning, visibility_at
+from mirage_dask.pointing.visibility import MAX_SUN_ANGLE, MIN_SUN_ANGLE
 from mirage_dask.scene.sky.background_tool import tool_brightness
-from mirage_dask.scene.sky.zodiacal import scattered_light, thermal_glow, zodiacal_place
+from mirage_dask.scene.sky.bands import Band, band_of, wavelengths
+from mirage_dask.scene.sky.constant import (
+    extragalactic_light,
+    galactic_latitude,
+    galactic_light,
+    galactic_place,
+    self_emission,
+    stray_light,
+)
+from mirage_dask.scene.sky.zodiacal import Floats, glow_place, scattered_light, thermal_glow, zodiacal_place
 
-LEVELS = ("low", "medium", "high")
+PERCENTILES = {"low": 10.0, "medium": 50.0, "high": 90.0}
+LEVELS = tuple(PERCENTILES)
 MODELS = ("offline", "jwst_backgrounds")
 TYPICAL_LATITUDE = 45.0
-"""Degrees; where no position is given."""
-STRAY_LIGHT = 0.05
-"""MJy/sr at 2 micron."""
+"""Degrees, ecliptic and Galactic; where no position is given."""
 BRIGHTNESS = "mjy/sr"
 OBLIQUITY = 23.4393
 _ARCSEC2 = (math.pi / 180.0 / 3600.0) ** 2
@@ -61,6 +68,7 @@ def background_rate(
     ra: float | None = None,
     dec: float | None = None,
     gain: float | None = None,
+    photmjsr: float | None = None,
     when: datetime | None = None,
     model: str = "offline",
 ) -> float:
@@ -71,11 +79,13 @@ def background_rate(
     value
         'low', 'medium', 'high', DN/s per pixel, or a surface brightness: '0.2 MJy/sr'.
     detector, filter, pupil
-        For the zero point, the pixel area and the gain.
+        For the band, and for the zero point, the pixel area and the gain where the next ones are not given.
     ra, dec
-        ICRS degrees, for the ecliptic latitude of a level; without them a latitude of 45 degrees is taken.
+        ICRS degrees, for the ecliptic and the Galactic latitude of a level; without them both are 45 degrees.
     gain
-        Mean gain, e-/DN, where it is not the detector's nominal one.
+        Mean gain of the map in use, e-/DN; default the detector's nominal one.
+    photmjsr
+        Surface brightness of 1 DN/s by the PHOTOM file in use, MJy/sr; default by the tables and the nominal pixel area.
     when
         A date makes every level the sky of that date (Mirage's use_dateobs_for_background); UTC if it has no time
         zone. Numbers stay what they are.
@@ -90,25 +100,30 @@ def background_rate(
         comes without a position.
     """
     spec = get_detector(detector)
+    mean_gain = spec.gain if gain is None else gain
     level = str(value).strip().casefold()
     if model not in MODELS:
         raise InputError(f"There is no background model {model!r}{nearest(model, MODELS) or '.'}")
     if level in LEVELS or level.endswith(BRIGHTNESS):
-        zeropoint = get_zeropoint(detector, filter, pupil)
+        zeropoint, band = get_zeropoint(detector, filter, pupil), band_of(detector, filter, pupil)
         if level not in LEVELS:
             brightness = _number(level.removesuffix(BRIGHTNESS), value)
         elif when is None:
-            latitude = TYPICAL_LATITUDE if ra is None or dec is None else ecliptic_latitude(ra, dec)
-            brightness = surface_brightness(zeropoint.pivot, level, latitude=latitude)
+            latitude = galactic = TYPICAL_LATITUDE
+            if ra is not None and dec is not None:
+                latitude, galactic = ecliptic_latitude(ra, dec), galactic_latitude(ra, dec)
+            brightness = surface_brightness(band, level, latitude=latitude, galactic=galactic)
         elif ra is None or dec is None:
             raise InputError(f"The background of {when:%Y-%m-%d} needs a position: give ra and dec.")
         else:
-            brightness = brightness_on(zeropoint.pivot, ra, dec, when)
+            brightness = brightness_on(band, ra, dec, when)
             if model == "jwst_backgrounds":
-                brightness = tool_brightness(zeropoint.pivot, ra, dec, when) or brightness
-        electrons = brightness * 1e-17 * spec.pixel_scale**2 * _ARCSEC2 / zeropoint.photfnu_e
-        return electrons * transmission(detector, pupil)
-    return _number(value, value) * (spec.gain if gain is None else gain)
+                brightness = tool_brightness(wavelengths(band), ra, dec, when) or brightness
+        if photmjsr is None:
+            solid_angle = spec.pixel_scale**2 * _ARCSEC2
+            photmjsr = zeropoint.photfnu / transmission(detector, pupil) / MEGAJANSKY / solid_angle
+        return brightness / photmjsr * mean_gain
+    return _number(value, value) * mean_gain
 
 
 def _number(text: str | float, value: str | float) -> float:
@@ -125,33 +140,58 @@ def _number(text: str | float, value: str | float) -> float:
     return number
 
 
-def surface_brightness(wavelength: float, level: str, *, latitude: float) -> float:
-    """Return the sky in MJy/sr.
+@dataclass(frozen=True)
+class BandLight:
+    """Means over a band, MJy/sr."""
+
+    scattered: float
+    """Zodiacal light, scattered, at its place 1."""
+    glow: float
+    """Zodiacal light, the dust's own, at its place 1."""
+    galactic: float
+    """At its place 1."""
+    constant: float
+    """Stray light, self-emission and extragalactic light."""
+
+
+@lru_cache(maxsize=256)
+def band_light(band: Band) -> BandLight:
+    """Return the means of all kinds of light over a band."""
+    waves = wavelengths(band)
+    constant = stray_light(waves) + self_emission(waves) + extragalactic_light(waves)
+    kinds = scattered_light(waves), thermal_glow(waves), galactic_light(waves), constant
+    return BandLight(*(float(np.mean(kind)) for kind in kinds))
+
+
+def surface_brightness(
+    band: Band, level: str, *, latitude: float, galactic: float = TYPICAL_LATITUDE
+) -> float:
+    """Return the sky in MJy/sr, the mean over a band.
 
     Parameters
     ----------
-    wavelength
-        Micron, 0.5 to 5.5.
+    band
+        Micron, within 0.5 to 5.8; see `mirage_dask.scene.sky.bands`.
     level
         'low', 'medium' or 'high'.
     latitude
         Ecliptic, degrees.
+    galactic
+        Galactic latitude, degrees.
     """
-    b = abs(latitude)
-    c = math.cos(math.radians(b))
-    factor = {"low": 0.95, "medium": 1.0 + 0.1 * c, "high": 1.05 + 0.3 * c}[level]
-    place = 0.74 * (2.44 - 0.0403 * b + 0.000269 * b * b) / 2.44
-    scattered = scattered_light(wavelength)
-    return factor * place * (scattered + thermal_glow(wavelength)) + _stray_light(scattered)
+    light = band_light(band)
+    scattered, glow = _places(latitude)
+    zodiacal = np.percentile(scattered * light.scattered + glow * light.glow, PERCENTILES[level])
+    return float(zodiacal) + light.constant + galactic_place(galactic) * light.galactic
 
 
-def brightness_on(wavelength: float, ra: float, dec: float, when: datetime) -> float:
-    """Return the sky of a date in MJy/sr: zodiacal light as this module describes it, and stray light.
+def brightness_on(band: Band, ra: float, dec: float, when: datetime) -> float:
+    """Return the sky of a date in MJy/sr, the mean over a band, as this module describes it.
 
     Parameters
     ----------
-    wavelength
-        Micron, 0.5 to 5.5.
+    band
+        Micron, within 0.5 to 5.8; see `mirage_dask.scene.sky.bands`.
     ra, dec
         ICRS degrees.
     when
@@ -164,18 +204,23 @@ def brightness_on(wavelength: float, ra: float, dec: float, when: datetime) -> f
     """
     if warning := date_warning(ra, dec, when):
         raise InputError(f"{warning} Change the date, or give background as a level or a number.")
-    sun = visibility_at(ra, dec, when)
-    place = zodiacal_place(sun.longitude, sun.latitude, sun_distance=sun.sun_distance)
-    scattered = scattered_light(wavelength)
-    return place * (scattered + thermal_glow(wavelength)) + _stray_light(scattered)
+    sun, light = visibility_at(ra, dec, when), band_light(band)
+    place = {"longitude": sun.longitude, "latitude": sun.latitude, "sun_distance": sun.sun_distance}
+    zodiacal = zodiacal_place(**place) * light.scattered + glow_place(**place) * light.glow
+    return float(zodiacal) + light.constant + galactic_place(galactic_latitude(ra, dec)) * light.galactic
+
+
+@lru_cache(maxsize=1024)
+def _places(latitude: float) -> tuple[Floats, Floats]:
+    """Return the places of both kinds of zodiacal light at the longitudes at which JWST can look, one degree apart."""
+    longitude = np.arange(0.5, 180.0)
+    cosine = np.cos(np.radians(longitude)) * math.cos(math.radians(latitude))
+    nearest_sun, farthest = np.cos(np.radians([MIN_SUN_ANGLE, MAX_SUN_ANGLE]))
+    seen = longitude[(cosine <= nearest_sun) & (cosine >= farthest)]
+    return zodiacal_place(seen, latitude), glow_place(seen, latitude)
 
 
 def ecliptic_latitude(ra: float, dec: float) -> float:
     """Return the ecliptic latitude in degrees of ICRS coordinates in degrees (mean obliquity of J2000)."""
     a, d, e = math.radians(ra), math.radians(dec), math.radians(OBLIQUITY)
     return math.degrees(math.asin(math.sin(d) * math.cos(e) - math.cos(d) * math.sin(e) * math.sin(a)))
-
-
-def _stray_light(scattered: float) -> float:
-    """Light that reaches the detector past the mirrors, MJy/sr, with the colour of scattered sunlight."""
-    return STRAY_LIGHT * scattered / scattered_light(2.0)

@@ -1,14 +1,14 @@
 """The sky as STScI's JWST Backgrounds Tool has it, where that can be reached.
 
-The package `jwst_backgrounds` (the extra `backgrounds`) downloads, for a cell of 27 arcmin (HEALPix, nside 128) and each day
-on which JWST can look there, the spectrum that the Exposure Time Calculator uses: zodiacal light, Galactic and extragalactic
-light, stray light, and the telescope's own emission (Rigby et al. 2023, PASP 135, 048002). It is read at one wavelength,
-linear between its points, on the day nearest to the date, at the centre of the cell.
+The package `jwst_backgrounds` (the extra `backgrounds`) downloads, for a cell of 27 arcmin (HEALPix, nside 128) and each
+day on which JWST can look there, the spectrum that the Exposure Time Calculator uses: zodiacal light, Galactic and
+extragalactic light, stray light, and the telescope's own emission (Rigby et al. 2023, PASP 135, 048002). It is read at
+wavelengths of a band, linear between its points, on the day nearest to the date, at the centre of the cell.
 
 One download serves all exposures in a cell. If the package is missing or the archive does not answer, the log says so once
 and nothing more is tried in this process.
 
-NOT modelled: integration over the bandpass; a calendar of each year (the tool has one for all).
+NOT modelled: a calendar of each year (the tool has one for all).
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 NSIDE = 128
 """HEALPix cells of the tool's archive."""
@@ -32,13 +33,13 @@ _log = logging.getLogger(__name__)
 _problems: list[str] = []  # why the tool cannot be used in this process
 
 
-def tool_brightness(wavelength: float, ra: float, dec: float, when: datetime) -> float | None:
-    """Return the sky in MJy/sr by `jwst_backgrounds`.
+def tool_brightness(wavelengths: ArrayLike, ra: float, dec: float, when: datetime) -> float | None:
+    """Return the sky in MJy/sr by `jwst_backgrounds`, the mean over wavelengths.
 
     Parameters
     ----------
-    wavelength
-        Micron, 0.5 to 31.
+    wavelengths
+        Micron, 0.5 to 31; of a band, those of `mirage_dask.scene.sky.bands.wavelengths`.
     ra, dec
         ICRS degrees.
     when
@@ -66,7 +67,7 @@ def tool_brightness(wavelength: float, ra: float, dec: float, when: datetime) ->
     when = when if when.tzinfo is None else when.astimezone(UTC)
     away = np.abs(calendar - (when.timetuple().tm_yday - 1))
     day = int(np.argmin(np.minimum(away, 366 - away)))
-    return float(np.interp(wavelength, waves, total[day]))
+    return float(np.mean(np.interp(np.asarray(wavelengths), waves, total[day])))
 
 
 @cache

@@ -113,7 +113,7 @@ def test_maps_are_a_function_of_the_name():
     one, two = (DetectorMaps(get_detector("NRCA3")) for _ in range(2))
     assert np.array_equal(one.gain, two.gain)
     assert not np.allclose(
-        one.gain / one.gain.mean(), DetectorMaps(get_detector("NRCA4")).gain / 2.08, atol=1e-3
+        one.gain / one.gain.mean(), DetectorMaps(get_detector("NRCA4")).gain / 2.02, atol=1e-3
     )
     # Pinned: the numbers must not change unless the version of the built-in set does.
     few = np.rint(one.gain[1000, 1000:1004] * 1e4).astype(int)
@@ -134,7 +134,7 @@ def test_maps_follow_the_axes_of_the_detector():
         assert along_y.std() > 1.5 * along_x.std()
 
 
-PINNED_GAIN = [22449, 22427, 22408, 22615]
+PINNED_GAIN = [22073, 21877, 22234, 22008]
 
 
 def test_headers_are_those_of_reference_files():
@@ -210,7 +210,7 @@ def test_photometry_of_other_instruments(small_files):
         for name in ("niriss_photom_nis", "fgs_photom_guider1")
     )
     clear, masked = (read_photom(niriss, filter="F430M", pupil=pupil) for pupil in ("CLEARP", "NRM"))
-    assert clear / masked == pytest.approx(0.2024, rel=1e-5)  # the mask stops the rest of the light
+    assert clear / masked == pytest.approx(0.172, rel=1e-5)  # the mask stops the rest of the light
     steradian = fits.getheader(niriss)["PIXAR_SR"]
     detector = get_detector("NIS")
     photfnu = get_zeropoint("NIS", "F430M", "CLEARP").photfnu_e

@@ -60,7 +60,7 @@ def test_pupil_is_that_of_jwst():
     assert pupil[80, 256] == 1  # nothing opposite it
 
 
-@pytest.mark.parametrize(("detector", "rms"), [("NRCA3", 75), ("NRCB5", 110), ("NIS", 80), ("GUIDER1", 90)])
+@pytest.mark.parametrize(("detector", "rms"), [("NRCA3", 79), ("NRCB5", 102), ("NIS", 84), ("GUIDER1", 93)])
 def test_wavefront_error(detector, rms):
     given = get_detector(detector).wavefront_rms
     middle = psf_optics.wavefront(detector, given)
@@ -346,8 +346,10 @@ def test_weak_lens_is_a_wide_image(tmp_path):
 def test_every_filter_has_a_bandpass():
     for detector, filter, pupil in optics_of():
         if pupil not in ("WLP8", "WLM8"):
-            pivot, width = passband(filter, pupil, instrument=get_detector(detector).instrument)
-            assert pivot == pytest.approx(get_zeropoint(detector, filter, pupil).pivot, rel=0.02)
+            instrument = get_detector(detector).instrument
+            pivot, width = passband(filter, pupil, instrument=instrument)
+            if instrument != "FGS":  # a wide band that is far from a box
+                assert pivot == pytest.approx(get_zeropoint(detector, filter, pupil).pivot, rel=0.005)
             assert 0.005 < width / pivot < 1.6
     for element in optical_elements("NIRCAM"):
         if element.wheel == "filter":

@@ -1,0 +1,1 @@
+"""What `bench_truth.py` compares: simulated numbers against references, one module for each topic."""

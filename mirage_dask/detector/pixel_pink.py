@@ -1,0 +1,172 @@
+r"""1/f noise of each pixel: what keeps the noise of long ramps from falling as that of white noise does.
+
+Power spectrum :math:`P(f) \propto 1/f` in time, independent from pixel to pixel, with the standard deviation s in each
+octave of time [e-]; the shortest step is one frame. It is built as the sum of one random function per octave (Voss's
+algorithm as modified by McCartney; Gardner 1978, Scientific American 238, 4),
+
+.. math:: p(t) = s \sum_{k \ge 1} \big[ Z_k(j_k(t)) - Z_k(0) \big], \qquad j_k(t) = \lfloor (t + 2^{k-1}) / 2^k \rfloor,
+
+with t the frames since the first one of the integration, dropped ones included, and Z_k independent standard normal
+values at whole numbers (nearly, see below). Octave k changes every 2^k frames, first at frame 2^(k-1), so that at every
+frame exactly one octave changes: number 1 + (trailing zeros of t). The structure function is that of 1/f noise,
+:math:`\langle (p(t) - p(0))^2 \rangle = 2 s^2 (1 + \log_2 t)` for t a power of two, at any time.
+
+Octave 0, which changes at every frame, is part of the white read noise. The value at the first frame is left out: it is
+common to all frames of an integration, as the reset noise is, and twenty times smaller. A group has the mean over its
+frames.
+
+Source of the model: the noise that NIRCam's dark ramps have in flight. With white noise of standard deviation
+:math:`\sigma` per frame, a correlated double sample has the variance :math:`2 \sigma^2 + 2 s^2`, and (fitted slope x
+time) of 93 frames the variance :math:`0.129 \sigma^2 + 12.5 s^2` without that of the dark current. The two, measured
+per detector, give :math:`\sigma` and s (`instruments/data/detector_noise.ecsv`).
+
+Z_k is the sum of four 4-bit numbers, in whole steps of its standard deviation over `STEPS`: an eighth of a Philox block
+each, added without rounding. Its excess kurtosis is -0.3, that of a fitted slope below 0.1 in size, under Gaussian
+white noise.
+
+Counters (key stream `pixel_pink`): ``(x | slot << 16, y, block, integration)``, eight deviates a block: number d is in
+word d >> 1, the lower half for even d. Slot 0: number t & 7 of block t >> 3 is the value of the octave that changes at
+frame t; slot 1: number (k - 1) & 7 of block (k - 1) >> 3 is Z_k(0).
+
+Not modelled: differences of s between pixels, random telegraph noise, 1/f noise of reference pixels (not measured), and the
+correlation of one integration with the next.
+"""
+
+from __future__ import annotations
+
+import math
+
+from numba import int32, uint32
+
+from mirage_dask.compiled import inline, kernel
+from mirage_dask.detector.random.philox import philox_row
+
+SLOT_CHANGES = 0
+SLOT_FIRST = 1
+
+STEPS = math.sqrt(85.0)
+"""Standard deviation of the sum of four numbers 0 … 15."""
+
+
+@inline
+def _deviate(word, shift):
+    """Return one of the two deviates of a word, by the shift 0 or 16: int32 in -30 … 30."""
+    h = uint32(uint32(word) >> uint32(shift))
+    pairs = uint32(uint32(h & uint32(0x0F0F)) + uint32(uint32(h >> uint32(4)) & uint32(0x0F0F)))
+    return int32(int32(uint32(pairs + uint32(pairs >> uint32(8))) & uint32(0x3F)) - int32(30))
+
+
+@kernel
+def _change(words, shift, n, octave, drift):
+    """Give an octave its next value. A function of its own, because within the loop below LLVM makes no vectors of it."""
+    for i in range(n):
+        value = _deviate(words[i], shift)
+        drift[i] = int32(drift[i] + int32(value - octave[i]))  # without the casts, 64 bits
+        octave[i] = value
+
+
+@kernel
+def octaves_until(frame):
+    """Return how many octaves change until a frame, counted from the first one of the integration."""
+    octaves = 0
+    while frame >> octaves > 0:
+        octaves += 1
+    return octaves
+
+
+@kernel
+def start_row(key, x0, y, integration, n, words, octaves):
+    """Fill `octaves` with the values at the first frame of an integration.
+
+    Parameters
+    ----------
+    key : Key
+        Of the stream `pixel_pink`.
+    x0, y, integration : int
+        First pixel of the row.
+    n : int
+        Pixels.
+    words : uint32, (4, n)
+        For work.
+    octaves : int32, (K, n), out
+        Z_k(0) of the octaves k = 1 … K, in steps.
+    """
+    for k in range(octaves.shape[0]):
+        if k & 7 == 0:
+            philox_row(
+                key.k0,
+                key.k1,
+                SLOT_FIRST,
+                x0,
+                y,
+                k >> 3,
+                integration,
+                n,
+                words[0],
+                words[1],
+                words[2],
+                words[3],
+            )
+        row = words[(k & 7) >> 1]
+        shift = (k & 1) << 4
+        value = octaves[k]
+        for i in range(n):
+            value[i] = _deviate(row[i], shift)
+
+
+@kernel
+def advance_row(key, x0, y, integration, n, before, frame, block, words, octaves, drift):
+    """Take a row from one frame to a later one; return the block that `words` holds.
+
+    Parameters
+    ----------
+    key, x0, y, integration, n
+        As in `start_row`.
+    before, frame : int
+        The frame that `octaves` and `drift` are of, and the one that is wanted. Frames between them are dropped: of
+        each octave the last change counts.
+    block : int
+        The block that `words` holds, -1 for none.
+    words : uint32, (4, n)
+        Random words of the block.
+    octaves : int32, (K, n)
+        Values of the octaves; changed in place.
+    drift : int32, (n,)
+        p in steps of s / `STEPS`; changed in place.
+    """
+    # Slow octaves first: the words that stay are those of the latest changes.
+    for k in range(octaves.shape[0] - 1, -1, -1):
+        count = frame >> k
+        if count & 1 == 0:
+            count -= 1
+        change = count << k
+        if count < 1 or change <= before:
+            continue
+        if change >> 3 != block:
+            block = change >> 3
+            philox_row(
+                key.k0,
+                key.k1,
+                SLOT_CHANGES,
+                x0,
+                y,
+                block,
+                integration,
+                n,
+                words[0],
+                words[1],
+                words[2],
+                words[3],
+            )
+        _change(words[(change & 7) >> 1], (change & 1) << 4, n, octaves[k], drift)
+    return block
+
+
+@kernel
+def sum_row(drift, n, first, summed):
+    """Add the int32 row `drift` to `summed`, or begin the sum with it if it is the first."""
+    if first:
+        summed[:n] = drift[:n]
+    else:
+        for i in range(n):
+            summed[i] = int32(summed[i] + drift[i])
