@@ -65,7 +65,7 @@ def test_flux_with_references_that_are_not_ours(label, exposures, tmp_path):
     shutil.copy(exposures[label].directory / "calibrate.env", tmp_path)
     photmjsr, pixel = PHOTOM[label]
     run_pipeline([("2", [exposure])], write_references(tmp_path, exposure, photmjsr, pixel))
-    calibration = read_calibration(exposure)
+    calibration = read_calibration(exposure, pixel)
     assert calibration.photmjsr == pytest.approx(photmjsr, rel=1e-4)
     found = measure_stars(exposure, calibration)
     print(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from mirage_dask.scene.sources import PointSources
 from mirage_dask.spec import ExposureSpec
 from support.closure_runs import Calibrated
 
@@ -72,14 +73,15 @@ def background_of(spec: ExposureSpec) -> float:
     return float(dict(spec.layers)["background"])
 
 
-def read_calibration(exposure: Calibrated) -> Calibration:
-    """Read the cal file of an exposure."""
+def read_calibration(exposure: Calibrated, pixel_area: float | None = None) -> Calibration:
+    """Read the cal file of an exposure; its pixels have the nominal area of its AREA file, or the one given (steradians)."""
     from stdatamodels.jwst import datamodels
 
     with datamodels.open(exposure.product("cal")) as model:
         photometry = model.meta.photometry
         surface, area = np.asarray(model.data, float), np.asarray(model.area, float)
-        unit = area * photometry.pixelarea_steradians * 1e6
+        nominal = photometry.pixelarea_steradians if pixel_area is None else pixel_area
+        unit = area * nominal * 1e6
         photon, read = (np.asarray(v, float) * unit**2 for v in (model.var_poisson, model.var_rnoise))
         x, y = model.meta.wcs.invert(exposure.catalog[:, 3], exposure.catalog[:, 4], with_bounding_box=False)
         gain = exposure.references.pack.meta["mean_gain"]
@@ -92,7 +94,7 @@ def read_calibration(exposure: Calibrated) -> Calibration:
             area=area,
             good=((np.asarray(model.dq) & 1) == 0) & np.isfinite(surface),
             photmjsr=megajansky,
-            electron=megajansky / gain * photometry.pixelarea_steradians * 1e6,
+            electron=megajansky / gain * nominal * 1e6,
             pixels=np.column_stack([x, y]),
         )
 
@@ -107,8 +109,10 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
     psf, coupling = references.pack.psf(), np.asarray(references.pack.meta["ipc"])
     seed = exposure.truth["seed"].astype(float)
     seconds = spec.tgroup * (spec.ngroups - 1) * spec.nints
+    table = PointSources.load(f"{references.pack.url}/sources", dict(spec.layers)["point_source"])
+    rates = dict(zip(table.index.tolist(), table.flux.tolist(), strict=True))
     results = []
-    for (_, x, y, _, _, jansky), (wx, wy) in zip(exposure.catalog, cal.pixels, strict=True):
+    for (index, x, y, _, _, jansky), (wx, wy) in zip(exposure.catalog, cal.pixels, strict=True):
         column, row = round(x), round(y)
         box = np.s_[row - RADIUS : row + RADIUS + 1, column - RADIUS : column + RADIUS + 1]
         inside = (
@@ -128,9 +132,10 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
         star = image(0.0, 0.0)
         along = [(image(h, 0) - image(-h, 0)) / (2 * h), (image(0, h) - image(0, -h)) / (2 * h)]
         area, good = cal.area[box], cal.good[box]
-        # The wings of other stars, which the scene knows.
+        # The wings of other stars: what the scene holds beside this one, which is taken away in electrons. In Jy it would be
+        # right only where the zero points are, and the measured flux would be that of the catalog whatever they are.
         own = psf.evaluate(at_x + spec.x0, at_y + spec.y0, wx + spec.x0, wy + spec.y0)[1:-1, 1:-1]
-        others = cal.electron * (seed[box] - background_of(spec) * area) - jansky * own
+        others = cal.electron * (seed[box] - background_of(spec) * area - rates[int(index)] * own)
         design = np.stack([star, area, *(jansky * d for d in along)], axis=-1)[good]
         variance = np.median(cal.read_variance[box][good]) + cal.electron**2 * seed[box][good] / seconds
         weighted = design / variance[:, None]
