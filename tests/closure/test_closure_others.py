@@ -44,13 +44,14 @@ def others(tmp_path_factory) -> dict[str, Other]:
     proposal.simulate(store, progress=False, on_error="raise")
     md.open_simulation(store).export(products)
     plan = proposal.prepare()
-    found = {}
+    found, first = {}, 1  # the catalog has no indices: its lines are counted
     for label, case, row in zip(FULL, FULL.values(), proposal.table.to_dict("records"), strict=True):
         spec = plan.spec(plan.row(row["name"]))
         references = open_references(spec, plan.url)
         x, y, rate, ra, dec = stars[row["name"]].T
         jansky = rate * get_zeropoint(case.detector, *case.optics).photfnu_e * 1e23
-        catalog = np.column_stack([np.arange(x.size), x, y, ra, dec, jansky])
+        catalog = np.column_stack([first + np.arange(x.size), x, y, ra, dec, jansky])
+        first += x.size
         field = Field(row["name"], SIDE, *RATES)
         found[label] = Other(field, spec, references, plan.table_row(row["name"]), catalog, products)
     run_pipeline([("2", [exposure]) for exposure in found.values()])
