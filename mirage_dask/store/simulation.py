@@ -204,10 +204,18 @@ class SimulationStore:
                 yield part
 
         record = files.join(group, "commit", commit_key(tile))
-        files.remove_file(record)
+        found = Commit.decode(files.read_many([record]).get(record, b""))
+        # A record for this spec stays: its shard is replaced in one step by the same bytes. Another worker may have written
+        # both since this one began; they would not be done if this one removed the record and was then killed.
+        if not (found and found.is_for(self.plan.digests[row])):
+            files.remove_file(record)
         shard = files.join(group, "raw", layout.shard_key(grid, tile))
         # The shard first: after a power failure, a record without its shard would say that zeros are pixels.
-        size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()), durable=True)
+        try:
+            size = files.write_stream(shard, lambda: layout.encode_parts(grid, parts()), durable=True)
+        except Exception:
+            files.remove_file(record)
+            raise
         commit = Commit.of(self.plan.digests[row], crc, size)
         files.write_bytes(record, commit.encode(), durable=True)
         return commit
