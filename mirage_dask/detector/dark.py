@@ -22,7 +22,7 @@ from numba import float32 as f4
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.pixel_pink import STEPS, advance_row, octaves_until, start_row, sum_row
+from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until, start_row
 from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
 from mirage_dask.detector.random.normal import normal_row
 from mirage_dask.detector.random.philox import philox_row
@@ -129,6 +129,23 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
             for g in range(groups):
                 target = out[t, g, r]
                 stripes = pink[t, g, place.row + r]
+                if drifts:
+                    block = advance_group(
+                        pixel_pink.key,
+                        box.column,
+                        y,
+                        integration,
+                        n,
+                        before,
+                        g * stride,
+                        nframes,
+                        block,
+                        drift_words,
+                        octaves,
+                        drift,
+                        summed,
+                    )
+                    before = g * stride + nframes - 1
                 for f in range(nframes):
                     read = g * nframes + f
                     if read & 1 == 0:
@@ -146,22 +163,6 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                             w2,
                             w3,
                         )
-                    if drifts:
-                        frame = g * stride + f
-                        block = advance_row(
-                            pixel_pink.key,
-                            box.column,
-                            y,
-                            integration,
-                            n,
-                            before,
-                            frame,
-                            block,
-                            drift_words,
-                            octaves,
-                            drift,
-                        )
-                        before = frame
                     k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
                     words = w2 if read & 1 else w0
                     draw_sparse_row(mean[k], thresholds[k], words, n, many[k], n_many[k], charge)
@@ -174,8 +175,6 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                     else:
                         for i in range(n):
                             mean_charge[i] += charge[i]
-                    if drifts and nframes > 1:
-                        sum_row(drift, n, f == 0, summed)
                 if g < first_group:
                     continue
                 for s in range(nodes.size):

@@ -56,13 +56,56 @@ def _deviate(word, shift):
     return int32(int32(uint32(pairs + uint32(pairs >> uint32(8))) & uint32(0x3F)) - int32(30))
 
 
+# Functions of their own, because within the loop over changes LLVM makes no vectors of them; the casts keep 32 bits.
 @kernel
-def _change(words, shift, n, octave, drift):
-    """Give an octave its next value. A function of its own, because within the loop below LLVM makes no vectors of it."""
+def _change(words, shift, n, octave, drift, frames, summed):
+    """Give an octave its next value, which the last `frames` frames of the group have."""
+    frames = int32(frames)
     for i in range(n):
         value = _deviate(words[i], shift)
-        drift[i] = int32(drift[i] + int32(value - octave[i]))  # without the casts, 64 bits
+        step = int32(value - octave[i])
         octave[i] = value
+        drift[i] = int32(drift[i] + step)
+        summed[i] = int32(summed[i] + int32(step * frames))
+
+
+@kernel
+def _change_alone(words, shift, n, octave, drift):
+    """As `_change`, in a group of one frame, where the sum is the drift."""
+    for i in range(n):
+        value = _deviate(words[i], shift)
+        drift[i] = int32(drift[i] + int32(value - octave[i]))
+        octave[i] = value
+
+
+@kernel
+def _change_two(words, n, slow, fast, drift, slow_frames, fast_frames, summed):
+    """Two changes whose deviates lie in one word: half the passes over `drift` and `summed`."""
+    slow_frames, fast_frames = int32(slow_frames), int32(fast_frames)
+    for i in range(n):
+        a = _deviate(words[i], 0)
+        b = _deviate(words[i], 16)
+        slow_step = int32(a - slow[i])
+        fast_step = int32(b - fast[i])
+        slow[i] = a
+        fast[i] = b
+        drift[i] = int32(drift[i] + int32(slow_step + fast_step))
+        summed[i] = int32(summed[i] + int32(int32(slow_step * slow_frames) + int32(fast_step * fast_frames)))
+
+
+@kernel
+def _octave_of(change):
+    """Return k - 1 of the octave k that changes at a frame: its trailing zeros."""
+    k = 0
+    while change >> k & 1 == 0:
+        k += 1
+    return k
+
+
+@kernel
+def _is_lost(change, first):
+    """Return whether the octave changes again before the group begins, all of it in dropped frames."""
+    return change + (2 << _octave_of(change)) <= first
 
 
 @kernel
@@ -115,16 +158,18 @@ def start_row(key, x0, y, integration, n, words, octaves):
 
 
 @kernel
-def advance_row(key, x0, y, integration, n, before, frame, block, words, octaves, drift):
-    """Take a row from one frame to a later one; return the block that `words` holds.
+def advance_group(key, x0, y, integration, n, before, first, frames, block, words, octaves, drift, summed):
+    """Take a row from the last frame of a group through the frames of the next; return the block that `words` holds.
 
     Parameters
     ----------
     key, x0, y, integration, n
         As in `start_row`.
-    before, frame : int
-        The frame that `octaves` and `drift` are of, and the one that is wanted. Frames between them are dropped: of
-        each octave the last change counts.
+    before : int
+        The frame that `octaves` and `drift` are of.
+    first, frames : int
+        First frame of the group, and how many it has. Frames between `before` and `first` are dropped: of each octave
+        the last change counts.
     block : int
         The block that `words` holds, -1 for none.
     words : uint32, (4, n)
@@ -132,15 +177,19 @@ def advance_row(key, x0, y, integration, n, before, frame, block, words, octaves
     octaves : int32, (K, n)
         Values of the octaves; changed in place.
     drift : int32, (n,)
-        p in steps of s / `STEPS`; changed in place.
+        p in steps of s / `STEPS`; changed in place to that of the last frame.
+    summed : int32, (n,)
+        Filled with the sum of p over the frames of the group; `drift` itself where the group has one frame.
     """
-    # Slow octaves first: the words that stay are those of the latest changes.
-    for k in range(octaves.shape[0] - 1, -1, -1):
-        count = frame >> k
-        if count & 1 == 0:
-            count -= 1
-        change = count << k
-        if count < 1 or change <= before:
+    if frames > 1:
+        # As if nothing changed; each change then adds what it is to the frames that have it.
+        for i in range(n):
+            summed[i] = int32(drift[i] * int32(frames))
+    last = first + frames - 1
+    change = before
+    while change < last:
+        change += 1
+        if _is_lost(change, first):
             continue
         if change >> 3 != block:
             block = change >> 3
@@ -158,15 +207,14 @@ def advance_row(key, x0, y, integration, n, before, frame, block, words, octaves
                 words[2],
                 words[3],
             )
-        _change(words[(change & 7) >> 1], (change & 1) << 4, n, octaves[k], drift)
+        row = words[(change & 7) >> 1]
+        octave = octaves[_octave_of(change)]
+        having = min(frames, last + 1 - change)
+        if frames == 1:
+            _change_alone(row, (change & 1) << 4, n, octave, drift)
+        elif change & 1 == 0 and change < last and not _is_lost(change + 1, first):
+            _change_two(row, n, octave, octaves[0], drift, having, min(frames, last - change), summed)
+            change += 1
+        else:
+            _change(row, (change & 1) << 4, n, octave, drift, having, summed)
     return block
-
-
-@kernel
-def sum_row(drift, n, first, summed):
-    """Add the int32 row `drift` to `summed`, or begin the sum with it if it is the first."""
-    if first:
-        summed[:n] = drift[:n]
-    else:
-        for i in range(n):
-            summed[i] = int32(summed[i] + drift[i])
