@@ -31,7 +31,9 @@ STAR_ON = "NRCB1"
 MAGNITUDE = 20.0
 """AB."""
 GALAXY_RADIUS = 0.004
-"""arcsec."""
+"""Half-light radius of an exponential disk, arcsec."""
+STARS = 400
+"""Stars whose places are spread as the light of the galaxy is."""
 ROWS = 32
 """Rows of a strip."""
 STRIPS = (300, 1000, 1700)
@@ -58,8 +60,27 @@ def write_catalogs(folder: Path, place: str) -> dict[str, str]:
     return {kind: str(folder / f"{kind}.cat") for kind in texts}
 
 
+def write_cluster(folder: Path, ra: float, dec: float) -> dict[str, str]:
+    """Write `STARS` stars of `MAGNITUDE` each, spread as the light of the galaxy is; return the path by type.
+
+    The light of an exponential disk within x scale lengths is 1 - (1 + x) exp(-x), which is 1/2 at x = 1.67835.
+    """
+    x = np.linspace(0, 30, 30001)
+    radius = (
+        np.interp((np.arange(STARS) + 0.5) / STARS, 1 - (1 + x) * np.exp(-x), x) * GALAXY_RADIUS / 1.67835
+    )
+    angle = np.arange(STARS) * np.pi * (3 - np.sqrt(5))  # evenly around, at no two radii alike
+    east, north = radius * np.cos(angle) / 3600, radius * np.sin(angle) / 3600
+    lines = ["# abmag", "index x_or_RA y_or_Dec magnitude"]
+    for i in range(STARS):
+        place = f"{ra + east[i] / np.cos(np.radians(dec)):.11f} {dec + north[i]:.11f}"
+        lines.append(f"{i + 1} {place} {MAGNITUDE:.1f}")
+    (folder / "cluster.cat").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return {"point_source": str(folder / "cluster.cat")}
+
+
 def plan_of(instrument: str) -> Plan:
-    """Return the plan of all NIRCam detectors or of NIRISS, without cosmic rays."""
+    """Return the plan of all NIRCam detectors, of NIRISS or of one detector with the `cluster`, without cosmic rays."""
     found = _plan(instrument)
     if isinstance(found, Exception):
         raise found
@@ -87,9 +108,13 @@ def prepare(instrument: str) -> Plan:
     path.with_suffix(".pointing").write_text(report)
     table = md.open_proposal(path).table
     middle = table[table["detector"] == STAR_ON].iloc[0]
-    catalogs = write_catalogs(work_folder(), f"{middle['ra_ref']:.8f} {middle['dec_ref']:.8f}")
-    proposal = md.open_proposal(path, catalogs=catalogs, cosmic_rays="none")
-    return proposal.prepare("observation == 1 and visit == 1 and exposure == 1", progress=False)
+    first = "observation == 1 and visit == 1 and exposure == 1"
+    if instrument == "cluster":
+        catalogs = write_cluster(work_folder(), middle["ra_ref"], middle["dec_ref"])
+        first += f" and detector == '{STAR_ON}'"
+    else:
+        catalogs = write_catalogs(work_folder(), f"{middle['ra_ref']:.11f} {middle['dec_ref']:.11f}")
+    return md.open_proposal(path, catalogs=catalogs, cosmic_rays="none").prepare(first, progress=False)
 
 
 @cache
