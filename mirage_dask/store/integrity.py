@@ -20,6 +20,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
+from mirage_dask.scene.partition import part_keys, part_kind
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
@@ -156,7 +157,9 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
         }
     for kind, key in tables:
         try:
-            load_table(files.join(url, "sources"), key, kind=kind)
+            table = load_table(files.join(url, "sources"), key, kind=kind)
+            for part in part_keys(table):
+                load_table(files.join(url, "sources"), part, kind=part_kind(kind))
         except StoreError as error:
             problems[str(error)] = None
     return list(problems)
