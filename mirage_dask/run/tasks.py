@@ -7,6 +7,8 @@ per tile, never an array.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +39,9 @@ MOST_BLOCKS = 50_000
 
 MOST_TILE_RANGES = 400_000
 """Tile ranges in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+
+ZARR_THREADS = 4
+"""Of zarr in a worker process."""
 
 WARM_LINES = 4
 """Lines along the slow axis of the window that warms a worker."""
@@ -148,10 +153,16 @@ def open_store(store_url: str, plan_digest: str) -> SimulationStore:
 
 @lru_cache(maxsize=1)
 def settle() -> None:
-    """Configure a worker process: few threads for zarr, because dask has its own."""
-    import zarr
+    """Configure a worker process: few threads for zarr, because dask has its own.
 
-    zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
+    A worker that only writes tiles never imports zarr, which takes a tenth of a second; where it is imported later, it reads
+    its settings from the environment.
+    """
+    if "zarr" in sys.modules:
+        sys.modules["zarr"].config.set(
+            {"async.concurrency": ZARR_THREADS, "threading.max_workers": ZARR_THREADS}
+        )
+    os.environ["ZARR_ASYNC__CONCURRENCY"] = os.environ["ZARR_THREADING__MAX_WORKERS"] = str(ZARR_THREADS)
 
 
 class _NotComputedError(Exception):

@@ -10,11 +10,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
@@ -24,6 +23,9 @@ from mirage_dask.scene.partition import part_keys, part_kind
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKSUM = "checksum"
 """Member of plan.json: of all others."""

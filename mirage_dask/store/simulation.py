@@ -12,11 +12,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
@@ -32,6 +31,9 @@ from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
 from mirage_dask.store.root import StoreRoot, root_document, write_root
 from mirage_dask.store.status import Failure, status_table
 from mirage_dask.untrusted.arrays import open_array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
