@@ -14,6 +14,7 @@ import pytest
 from mirage_dask import cache, cli
 from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.errors import InputError
+from mirage_dask.fits.header_templates import writers
 from mirage_dask.io.atomic import partial_name
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.reference.builtin.locations import builtin_directory
@@ -69,11 +70,25 @@ def names(found: cache.Contents) -> set[str]:
     return {entry.path.stem for entry in found.entries}
 
 
+def test_headers_of_other_versions_go_first(home):
+    """The templates of the FITS headers of a kind of file: of the packages that are installed, and of others."""
+    ours = write(home / "headers" / f"{writers()}-{PLAN}.json", 1000)
+    others = write(home / "headers" / f"{STALE}-{PLAN}.json", 1000)
+    foreign = write(home / "headers" / "notes.json", 1000)
+    found = {entry.path: entry.current for entry in cache.contents().entries if entry.kind == "headers"}
+    assert found == {ours: True, others: False}
+    cache.remove_unused()
+    assert (ours.exists(), others.exists()) == (True, False)
+    cache.clear()
+    assert (ours.exists(), foreign.exists()) == (False, True)
+
+
 def test_contents(home):
     found = cache.contents()
     assert found.directory == home
     assert {kind: count for kind, (count, _) in found.kinds.items()} == {
         "kernels": 2, "builtin": 2, "packs": 3, "plans": 1, "darks": 0,
+        "headers": 0,
     }  # fmt: skip
     assert found.kinds["packs"][1] == pytest.approx(16 * MB, abs=2000)
     assert found.kinds["plans"][1] < 200  # its planes are those of the packs
