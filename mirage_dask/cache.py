@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.io.atomic import PARTIAL, remove_abandoned
+from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import oldest_user
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from mirage_dask import cache, cli
-from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import partial_name
+from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.reference.builtin.locations import builtin_directory
 

@@ -5,9 +5,10 @@ import pytest
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.scene import Galaxies, PointSources, galaxy_table, point_source_table, read_catalog
+from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
+from mirage_dask.scene.sources import Galaxies, PointSources, galaxy_table, point_source_table
 
 OPTICS = ("NRCB1", "F200W", "CLEAR")
 
