@@ -28,7 +28,6 @@ from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
-from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
@@ -161,6 +160,8 @@ def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
     kind, _, varied = row.darks.partition("_")
     if kind == "model":
         return spec
+    from mirage_dask.reference.darks.selection import dark_ramp
+
     # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
     exchanged = kind == "linearized" and CRDS not in row.references
     named = row.overrides.get(DARK_FILES[kind])

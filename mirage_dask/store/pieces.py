@@ -17,7 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import zarr
@@ -27,12 +27,14 @@ from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import partial_name
 from mirage_dask.io.privacy import anonymous_values, has_secrets, local_path
-from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import grid_of
 from mirage_dask.untrusted.arrays import open_array
 from mirage_dask.untrusted.documents import read_json
 from mirage_dask.variables import VARIABLES
+
+if TYPE_CHECKING:
+    from mirage_dask.reference.darks.ramp import DarkRamp
 
 _RAMP = "ramp-"
 _CONVERTED = "/dark.zarr"
@@ -135,6 +137,8 @@ def _open_ramp(plan_url: str, key: str) -> DarkRamp:
 
 
 def _read_ramp(plan_url: str, key: str) -> DarkRamp:
+    from mirage_dask.reference.darks.ramp import DarkRamp
+
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     try:
         ramp = _here(DarkRamp.from_dict(read_json(url)))
