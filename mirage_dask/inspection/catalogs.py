@@ -69,7 +69,7 @@ class CatalogReport:
 def report_catalogs(table: pd.DataFrame) -> CatalogReport:
     """Read the catalogs of the exposures that can be simulated and return what is to be said of them.
 
-    Catalogs that cannot be read are left out: whoever simulates or checks hears of them, `planning.check_catalogs`.
+    Catalogs that cannot be read are left out: whoever simulates or checks hears of them.
 
     Parameters
     ----------
