@@ -23,7 +23,7 @@ from measure import Measurement, peak_megabytes
 
 import mirage_dask as md
 from mirage_dask.lazy import as_dask, exposure_dataset
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.plan import Plan, load_plan, save_plan

@@ -32,7 +32,7 @@ from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.varying import add_varying_light
-from mirage_dask.scene import seed_window
+from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import ExposureSpec, Window
 
 HALO = 1

@@ -16,7 +16,13 @@ import numpy as np
 
 from mirage_dask.errors import InputError
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
-from mirage_dask.scene import SOURCE_TABLES, Catalog, magnitude_columns, magnitude_owner, read_catalog
+from mirage_dask.scene.catalogs import (
+    CATALOG_KINDS,
+    Catalog,
+    magnitude_columns,
+    magnitude_owner,
+    read_catalog,
+)
 from mirage_dask.scene.catalogs.columns import SHAPE_COLUMNS
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.table import name_rows
@@ -63,7 +69,7 @@ class CatalogReport:
 def report_catalogs(table: pd.DataFrame) -> CatalogReport:
     """Read the catalogs of the exposures that can be simulated and return what is to be said of them.
 
-    Catalogs that cannot be read are left out: whoever simulates or checks hears of them, `planning.check_catalogs`.
+    Catalogs that cannot be read are left out: whoever simulates or checks hears of them.
 
     Parameters
     ----------
@@ -73,7 +79,7 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
     ready = table[table["status"] == "ready"]
     counts: list[SourceCount] = []
     said: dict[str, list[str]] = {}
-    for kind in SOURCE_TABLES:
+    for kind in CATALOG_KINDS:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             try:
                 catalog = read_catalog(str(path), kind)

@@ -38,6 +38,6 @@ reading       `Catalog`, `read_catalog`
 """
 
 from mirage_dask.scene.catalogs.magnitudes import magnitude_columns, magnitude_owner
-from mirage_dask.scene.catalogs.reading import Catalog, read_catalog
+from mirage_dask.scene.catalogs.reading import CATALOG_KINDS, Catalog, read_catalog
 
-__all__ = ["Catalog", "magnitude_columns", "magnitude_owner", "read_catalog"]
+__all__ = ["CATALOG_KINDS", "Catalog", "magnitude_columns", "magnitude_owner", "read_catalog"]

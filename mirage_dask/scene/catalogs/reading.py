@@ -30,7 +30,8 @@ from mirage_dask.scene.catalogs.units import apply_units
 Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
 
-KINDS = ("point_source", "galaxy")
+CATALOG_KINDS = ("point_source", "galaxy")
+"""Types of catalogs that are simulated; `scene.sources` makes a table of each."""
 BRIGHTEST = -30.0
 """The Sun from here is -27: brighter values are marks for "unknown", which would give 10^(0.4 x 99) electrons."""
 
@@ -152,9 +153,9 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     InputError
         If the catalog is not valid; lists all problems with lines, column and remedy.
     """
-    if kind not in KINDS:
+    if kind not in CATALOG_KINDS:
         raise InputError(
-            f"{kind!r} is not a valid catalog kind; known: {', '.join(KINDS)}{nearest(kind, KINDS)}"
+            f"{kind!r} is not a valid catalog kind; known: {', '.join(CATALOG_KINDS)}{nearest(kind, CATALOG_KINDS)}"
         )
     table = read_table(Path(path))
     phrases = read_phrases(table.path, table.comments, kind)
