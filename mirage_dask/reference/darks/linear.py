@@ -210,7 +210,7 @@ def _around(span: Span, size: int) -> Span:
 
 
 @kernel
-def add_bias(signal, bias, place, shift, out):
+def add_bias(signal: Any, bias: Any, place: Any, shift: Any, out: Any) -> None:
     """Fill `out` with the sum of signal and bias.
 
     Parameters
@@ -244,7 +244,7 @@ def add_bias(signal, bias, place, shift, out):
 
 
 @kernel
-def linearize(counts, offset, place, planes, drift, out):
+def linearize(counts: Any, offset: Any, place: Any, planes: Any, drift: Any, out: Any) -> None:
     """Fill `out` with raw counts made linear, bias included.
 
     Parameters
@@ -297,7 +297,7 @@ def linearize(counts, offset, place, planes, drift, out):
 
 
 @kernel
-def collect_groups(frames, first, nframes, step, sums, out):
+def collect_groups(frames: Any, first: Any, nframes: Any, step: Any, sums: Any, out: Any) -> None:
     """Add frames to the groups that they belong to, in ascending order; a group whose last frame is there is complete.
 
     Parameters

@@ -263,12 +263,14 @@ class DarkRamp:
 
     def _groups(self, integration: int, blocks: list[Block]) -> list[NDArray[np.float32]]:
         """Return blocks that are side by side from the cache: frame 0 of each, then its groups; the others are computed."""
-        found = {block: CACHE.find((self.digest, integration, *block)) for block in blocks}
-        missing = [block for block in blocks if found[block] is None]
-        found |= self._compute(integration, missing) if missing else {}
+        keys = {block: (self.digest, integration, *block) for block in blocks}
+        found = {block: values for block in blocks if (values := CACHE.find(keys[block])) is not None}
+        missing = [block for block in blocks if block not in found]
+        made = self._compute(integration, missing) if missing else {}
         for block in missing:
-            CACHE.array((self.digest, integration, *block), partial(found.__getitem__, block))
-        return [values for block in blocks if (values := found[block]) is not None]
+            CACHE.array(keys[block], partial(made.__getitem__, block))
+        found |= made
+        return [found[block] for block in blocks]
 
     def _compute(self, integration: int, blocks: list[Block]) -> dict[Block, NDArray[np.float32]]:
         source = self.integrations[integration % len(self.integrations)]
