@@ -172,7 +172,7 @@ def measure_once(plan: Plan, rows: Iterable[int]) -> Measured | None:
 
 
 def _measured_key(plan: Plan, rows: Sequence[int]) -> str:
-    """Return a hash of what the cost of tiles depends on: the plan and its tiles, the machine, the sources of this package."""
+    """Return a hash of what the cost of tiles depends on: the plan and its tiles, the machine, this package."""
     machine = (*platform.uname(), os.cpu_count(), platform.python_version())
     given = (plan.digest, plan.tile_bytes, list(rows), machine, source_digest("."))
     return hashlib.blake2b(repr(given).encode(), digest_size=16).hexdigest()
