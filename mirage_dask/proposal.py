@@ -248,7 +248,8 @@ class Proposal:
         tile_bytes
             Largest tile, as for `simulate`.
         measure
-            Compute up to three tiles here to measure their cost; else the time follows from another machine.
+            Compute up to three tiles here to measure their cost, once for each plan; else the time follows from another
+            machine.
         progress
             As for `prepare`.
 

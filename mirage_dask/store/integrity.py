@@ -167,8 +167,15 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
     return list(problems)
 
 
-def remove_damaged_content(url: str) -> list[str]:
+def remove_damaged_content(url: str, *, copied_from: str | None = None) -> list[str]:
     """Remove what is damaged among the packs, planes, tables and descriptions of darks of a plan on a local disk.
+
+    Parameters
+    ----------
+    url
+        The plan.
+    copied_from
+        The plan in the cache that it is a copy of, if it is one; see `remove_damaged`.
 
     Returns
     -------
@@ -177,7 +184,7 @@ def remove_damaged_content(url: str) -> list[str]:
     """
     if not files.is_local(url):
         return []
-    gone = remove_damaged(url)
+    gone = remove_damaged(url, copied_from=copied_from)
     tables = [
         f"sources/{name}" for name in files.list_sizes(files.join(url, "sources")) if name.endswith(".npz")
     ]

@@ -113,7 +113,11 @@ class SimulationStore:
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
             )
-        if root.exists and inside != plan.url and (gone := remove_damaged_content(inside)):
+        if (
+            root.exists
+            and inside != plan.url
+            and (gone := remove_damaged_content(inside, copied_from=plan.url))
+        ):
             logger.warning(
                 "%s: %d damaged files of the plan are replaced: %s", url, len(gone), ", ".join(gone[:3])
             )
