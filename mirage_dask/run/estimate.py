@@ -32,10 +32,10 @@ from typing import Any
 import numpy as np
 
 from mirage_dask import virtual
-from mirage_dask.compiled import source_digest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import copying, files
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
