@@ -31,7 +31,6 @@ from typing import Any
 
 import numpy as np
 
-from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import copying, files
 from mirage_dask.io.caches.process_caches import CACHES
@@ -203,6 +202,8 @@ def measure_tiles(
         None when no tile could be computed; the run itself reports the reason.
     """
     chosen = list(range(len(plan)) if rows is None else rows)
+    from mirage_dask import virtual
+
     began = time.monotonic()
     samples = stored = count = 0
     seconds = load = 0.0

@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask import virtual
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.spec import Window
@@ -69,6 +68,8 @@ class RunHandle:
 
     def warm(self, row: int) -> None:
         """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
+        from mirage_dask import virtual
+
         plan = open_store(self.store_url, self.plan_digest).plan
         _, _, ny, nx = plan.shape(row)
         rows, columns = (ny, nx)
@@ -201,6 +202,8 @@ def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDA
     _NotComputedError
         Instead of any error of the simulation, to distinguish it from those of the store.
     """
+    from mirage_dask import virtual  # not for an export, which has tasks of its own
+
     for window in plan.grid(row).parts(tile):
         try:
             values = _retrying(retries, virtual.simulate, plan, row, window, "raw")
