@@ -16,10 +16,11 @@ import numpy as np
 
 from mirage_dask.errors import InputError
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
-from mirage_dask.scene import SOURCE_TABLES, Catalog, magnitude_columns, magnitude_owner, read_catalog
-from mirage_dask.scene.catalogs.columns import SHAPE_COLUMNS
+from mirage_dask.scene import CATALOG_KINDS, Catalog, magnitude_columns, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs.magnitudes import ANY
+from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
+from mirage_dask.sky_images.tables import check_stamps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -73,7 +74,7 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
     ready = table[table["status"] == "ready"]
     counts: list[SourceCount] = []
     said: dict[str, list[str]] = {}
-    for kind in SOURCE_TABLES:
+    for kind in CATALOG_KINDS:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             try:
                 catalog = read_catalog(str(path), kind)
@@ -106,7 +107,7 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
         yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
     columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
-    columns |= set(SHAPE_COLUMNS) if catalog.kind == "galaxy" else set()
+    columns |= set(OWN_COLUMNS.get(catalog.kind, ()))
     others = [name for name in catalog.table.names if name.casefold() not in columns]
     if moving := [name for name in others if _MOTION.fullmatch(name.casefold())]:
         yield f"motions and epochs are not simulated: nothing uses {_listed(moving)}; positions hold for all dates."
@@ -114,8 +115,29 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         yield f"no exposure uses {_listed(rest)}."
     for phrase in catalog.unused_phrases:
         yield f"{phrase} changes nothing in a catalog of type {catalog.kind}."
+    if catalog.files:
+        yield from _stamp_notes(catalog)
     for column in sorted(set(used.values())):
         yield from _odd_magnitudes(catalog, column)
+
+
+def _stamp_notes(catalog: Catalog) -> Iterator[str]:
+    """Yield what is to be said of the images of extended sources."""
+    try:
+        stamps = check_stamps(catalog)
+    except InputError:
+        return  # as for the catalog itself
+    found = {Path(path).name: stamp for path, stamp in stamps.items()}
+    for which, what in (
+        (
+            [n for n, s in found.items() if s.scale is None],
+            "without a pixel scale: their pixels are those of the detector",
+        ),
+        ([n for n, s in found.items() if s.not_finite], "with pixels that are not finite, which count as 0"),
+        ([n for n, s in found.items() if s.negative], "with negative pixels, which are kept"),
+    ):
+        if which:
+            yield f"images {what}: {_listed(which)}."
 
 
 def _odd_magnitudes(catalog: Catalog, column: str) -> Iterator[str]:

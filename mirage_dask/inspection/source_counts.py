@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-NOUNS = {"point_source": ("star", "stars"), "galaxy": ("galaxy", "galaxies")}
+NOUNS = {"point_source": ("star", "stars"), "galaxy": ("galaxy", "galaxies"), "extended": ("image", "images")}
 NEAR = 0.5
 """Degrees from the middle of an exposure within which sources are taken to be meant for it."""
 FAR = np.radians(5.0)
@@ -42,7 +42,7 @@ class SourceCount:
 
     path: str
     kind: str
-    """'point_source' or 'galaxy'."""
+    """'point_source', 'galaxy' or 'extended'."""
     sources: int
     """In the catalog."""
     on_detectors: int

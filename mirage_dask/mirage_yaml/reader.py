@@ -55,6 +55,7 @@ from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
+from mirage_dask.settings.sky import PSFS, ExtendedLight
 from mirage_dask.untrusted.documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -320,9 +321,14 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
     # Mirage's keys have precedence: they may have been edited.
     same = flight.scale > 0 and mirages_cosmic_rays(flight, row["start_time"]) == CosmicRays(library, scale)
     effects = Effects().switch(cosmic_rays=scale != 0.0)
+    images = ExtendedLight(
+        PSFS[0] if signals.flag("PSFConvolveExtended", True) else PSFS[1],
+        signals.number("extendedscale", 1.0),
+    )
     return ExposureSettings(
         catalogs=catalogs,
         background=level,
+        extended=images if "extended" in catalogs else None,
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,

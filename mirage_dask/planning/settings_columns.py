@@ -15,7 +15,7 @@ from mirage_dask.formatting import numbers
 from mirage_dask.instruments import instruments
 from mirage_dask.pointing import roll_warning
 from mirage_dask.reference.sources import CRDS
-from mirage_dask.scene import SOURCE_TABLES
+from mirage_dask.scene import CATALOG_KINDS
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
 from mirage_dask.settings.effects import NO_EFFECTS
 from mirage_dask.settings.row import read_references
@@ -66,7 +66,7 @@ def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:
 
 def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
-    for kind in (k for k in CATALOG_TYPES if k not in SOURCE_TABLES):
+    for kind in (k for k in CATALOG_TYPES if k not in CATALOG_KINDS):
         refused = (table[kind] != "") & (table["status"] == "ready")
         table.loc[refused, ["status", "reason"]] = [
             "unsupported",

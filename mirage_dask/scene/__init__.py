@@ -4,13 +4,20 @@ At plan time, on the client: `read_catalog` -> `SOURCE_TABLES` (tables in electr
 At run time, on any worker: `layers.open_layers` once per exposure, then `seed_window` for each window.
 """
 
-from mirage_dask.scene.catalogs import Catalog, magnitude_columns, magnitude_owner, read_catalog
+from mirage_dask.scene.catalogs import (
+    CATALOG_KINDS,
+    Catalog,
+    magnitude_columns,
+    magnitude_owner,
+    read_catalog,
+)
 from mirage_dask.scene.layers import Light, UniformBackground, View, in_order, open_layers
 from mirage_dask.scene.seed import seed_window
 from mirage_dask.scene.sky.background import LEVELS, background_rate
 from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources, galaxy_table, point_source_table
 
 __all__ = [
+    "CATALOG_KINDS",
     "LEVELS",
     "SOURCE_TABLES",
     "Catalog",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from astropy.table import Table
 
 import mirage_dask as md
@@ -82,11 +85,25 @@ def test_defaults_with_mirages_names(tmp_path):
     assert set(yam.info["random_seed"]) == {11}
 
 
+def test_images_of_sources(tmp_path):
+    """Mirage's words for their PSF and scale, through YAML files and back."""
+    path = tmp_path / "extended.cat"
+    path.write_text("x_or_RA y_or_Dec filename pos_angle\n150.1 2.2 a.fits None\n", encoding="utf-8")
+    defaults = {"ExtendedScale": 3.0, "ExtendedCatalog": str(path)}
+    yam = generator(tmp_path, parameter_defaults=defaults, convolve_extended_with_psf=False)
+    yam.create_inputs()
+    signals = yaml.safe_load(Path(yam.yaml_files[0]).read_text("utf-8"))["simSignals"]
+    assert (signals["PSFConvolveExtended"], signals["extendedscale"]) == (False, 3.0)
+    table = md.open_yaml(Path(yam.yaml_files[0]).parent).table
+    assert set(table["extended_light"]) == {"jwst 3.0"}
+    assert set(table["extended"]) == {str(path)}
+
+
 @pytest.mark.parametrize(
     ("defaults", "words"),
     [
         ({"PAV3": 1.0, "roll_angle": 2.0}, "PAV3 and roll_angle are two names of one key; remove one"),
-        ({"ExtendedScale": 2.0}, "ExtendedScale: 2.0 is not simulated; leave it at 1.0"),
+        ({"ExtendedCenter": "1,1"}, "ExtendedCenter: '1,1' is not simulated; leave it at '1024,1024'"),
         ({"CosmicRayScale": 2.0, "cosmic_rays": "SUNMIN"}, "cosmic_rays is given together with scale"),
         ("high", "'high' is not a valid dictionary"),
     ],
