@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,11 +16,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.inspection.scene_images import ImageCount, count_image
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
 from mirage_dask.scene import CATALOG_KINDS, Catalog, magnitude_columns, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
+from mirage_dask.settings.row import read_scene_image
 from mirage_dask.sky_images.tables import check_stamps
 
 if TYPE_CHECKING:
@@ -49,16 +52,22 @@ class CatalogReport:
     """How many sources fall on detectors, one for each catalog."""
     notes: tuple[str, ...] = ()
     """What changes nothing or may be meant otherwise."""
+    images: tuple[ImageCount, ...] = ()
+    """How many exposures each image of the scene falls on."""
+
+    @property
+    def _all(self) -> tuple[SourceCount | ImageCount, ...]:
+        return (*self.counts, *self.images)
 
     @property
     def empty(self) -> tuple[str, ...]:
-        """A sentence for each catalog of which no source falls on any detector."""
-        return tuple(str(count) for count in self.counts if not count.on_detectors)
+        """A sentence for each catalog of which no source, and each image of which nothing, falls on any detector."""
+        return tuple(str(count) for count in self._all if not count.on_detectors)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """A line for each catalog."""
-        return tuple(str(count) for count in self.counts)
+        """A line for each catalog and each image of the scene."""
+        return tuple(str(count) for count in self._all)
 
 
 def report_catalogs(table: pd.DataFrame) -> CatalogReport:
@@ -85,7 +94,16 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
             for note in catalog_notes(catalog, uses):
                 said.setdefault(note, []).append(Path(str(path)).name)
     notes = tuple(f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in said.items())
-    return CatalogReport(tuple(counts), notes)
+    return CatalogReport(tuple(counts), notes, tuple(_images(ready)))
+
+
+def _images(ready: pd.DataFrame) -> Iterator[ImageCount]:
+    """Yield how many exposures each image of the scene falls on; those that cannot be read are left out, as catalogs are."""
+    for text, rows in ready[ready["scene_image"] != ""].groupby("scene_image"):
+        file = read_scene_image(str(text))
+        with suppress(InputError):
+            if file is not None:
+                yield count_image(file, rows)
 
 
 def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:

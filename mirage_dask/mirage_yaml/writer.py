@@ -150,6 +150,7 @@ def exposure_yaml(
         OWN_SECTION: {"order": order}
         | {name: getattr(row, name) for name in OWN_COLUMNS}
         | {name: settings[name] for name in OWN_SETTINGS}
+        | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
         | flight,
     }
 

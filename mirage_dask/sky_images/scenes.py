@@ -21,8 +21,8 @@ from mirage_dask.sky_images.fits_files import open_fits
 from mirage_dask.sky_images.wcs import ToSky, celestial_wcs, fits_to_sky
 from mirage_dask.sky_images.zarr_arrays import open_zarr
 
-LARGEST = 2**20
-"""Pixels along an axis."""
+LARGEST = 2**17
+"""Pixels along an axis; the mesh of an image of so many a side has 100 MB."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -68,12 +68,16 @@ def sky_mesh(path: Path, to_sky: ToSky, shape: tuple[int, int]) -> Floats:
         If no corner is on the sky.
     """
     ny, nx = (mesh_size(n) for n in shape)
-    y, x = np.mgrid[0:ny, 0:nx] * float(STEP) - 0.5
+    x: Floats = np.arange(nx, dtype=np.float64) * STEP - 0.5
+    units = np.empty((ny, nx, 3))
     try:
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            ra, dec = (np.asarray(v, dtype=np.float64) for v in to_sky(x.ravel(), y.ravel()))
-            units = radec_to_unit(ra, dec).reshape(ny, nx, 3)
+            for row in range(ny):
+                ra, dec = to_sky(x, np.full(nx, row * STEP - 0.5))
+                units[row] = radec_to_unit(
+                    np.asarray(ra, dtype=np.float64), np.asarray(dec, dtype=np.float64)
+                )
     except Exception as error:  # of wcslib, gwcs and astropy, of many types
         why = " ".join(str(error).split())[:200] or type(error).__name__
         raise InputError(f"{path}: its WCS cannot be evaluated ({why}); correct it.") from None

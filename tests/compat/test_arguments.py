@@ -99,6 +99,23 @@ def test_images_of_sources(tmp_path):
     assert set(table["extended"]) == {str(path)}
 
 
+def test_an_image_of_the_scene_comes_back(tmp_path):
+    """It is a key of this package's own section, of files whose exposures have one, and checked when it is read."""
+    path = tmp_path / "mosaic.fits"
+    path.touch()
+    scene = {"path": {"F150W": str(path)}, "units": "nJy", "psf": "0.03 arcsec"}
+    yam = generator(tmp_path, parameter_defaults={"scene_image": scene})
+    yam.create_inputs()
+    own = [yaml.safe_load(Path(name).read_text("utf-8"))["mirage_dask"] for name in yam.yaml_files]
+    assert {"scene_image" in section for section in own} == {True, False}
+    table = md.open_yaml(Path(yam.yaml_files[0]).parent).table
+    before = md.open_proposal(MOSAIC, scene_image=scene).table
+    assert sorted(table["scene_image"]) == sorted(before["scene_image"])
+    path.unlink()
+    with pytest.raises(InputError, match="mirage_dask:scene_image.path: there is no file"):
+        md.open_yaml(Path(yam.yaml_files[0]).parent)
+
+
 @pytest.mark.parametrize(
     ("defaults", "words"),
     [
