@@ -41,6 +41,20 @@ def _box(nodes, k, l):  # noqa: E741
 
 
 @inline
+def _longest(nodes, k, l):  # noqa: E741
+    """Longest side of a cell of the mesh."""
+    most = f8(0)
+    for side in range(4):  # from two opposite corners to the two others
+        a = 0 if side < 2 else 1
+        c = side % 2
+        d = 1 - c
+        x = nodes[k + a, l + a, 0] - nodes[k + c, l + d, 0]
+        y = nodes[k + a, l + a, 1] - nodes[k + c, l + d, 1]
+        most = max(most, x * x + y * y)
+    return np.sqrt(most)
+
+
+@inline
 def _place(nodes, k, l, u, v, axis):  # noqa: E741
     """Position at the fractions u (along x), v (along y) of a cell."""
     low = nodes[k, l, axis] * (f8(1) - u) + nodes[k, l + 1, axis] * u
@@ -174,21 +188,25 @@ def add_points(out, x0, y0, oversampling, data, nodes, step, scale):
             left, right, low, high = _box(nodes, k, l)
             if not (right > x0 and left < far_x and high > y0 and low < far_y):
                 continue
-            side = max(right - left, high - low) * oversampling / step
-            count = int(min(np.ceil(side), f8(MOST_POINTS)))
+            count = int(min(np.ceil(_longest(nodes, k, l) * oversampling / step), f8(MOST_POINTS)))
             count = max(count, 1)
             share = f8(1) / (count * count)
+            first, last = l * step, min((l + 1) * step, data.shape[1])
             for j in range(k * step, min((k + 1) * step, data.shape[0])):
-                for i in range(l * step, min((l + 1) * step, data.shape[1])):
-                    value = f8(data[j, i]) * scale * share
-                    if value == 0.0:
-                        continue
-                    for b in range(count):
-                        v = (f8(j - k * step) + (f8(b) + 0.5) / count) / step
+                for b in range(count):
+                    v = (f8(j - k * step) + (f8(b) + 0.5) / count) / step
+                    # The ends of the row, from which its points follow.
+                    x1, y1 = _place(nodes, k, l, 0.0, v, 0) - x0, _place(nodes, k, l, 0.0, v, 1) - y0
+                    dx = (_place(nodes, k, l, 1.0, v, 0) - x0 - x1) / (step * count)
+                    dy = (_place(nodes, k, l, 1.0, v, 1) - y0 - y1) / (step * count)
+                    for i in range(first, last):
+                        value = f8(data[j, i]) * scale * share
+                        if value == 0.0:
+                            continue
                         for a in range(count):
-                            u = (f8(i - l * step) + (f8(a) + 0.5) / count) / step
-                            x = (_place(nodes, k, l, u, v, 0) - x0) * oversampling
-                            y = (_place(nodes, k, l, u, v, 1) - y0) * oversampling
+                            along = f8((i - first) * count + a) + 0.5
+                            x = (x1 + dx * along) * oversampling
+                            y = (y1 + dy * along) * oversampling
                             column, row = int(np.floor(x)), int(np.floor(y))
                             if column < 1 or column + 2 >= width or row < 1 or row + 2 >= height:
                                 continue
