@@ -35,7 +35,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"virtual"},
         {"store"},
         {"exposure"},
-        {"catalogs"},
+        {"catalogs", "sky_images"},
         {"scene"},
         {"reference"},
         {"mirage_yaml"},
@@ -68,7 +68,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"*"},
         {"__init__"},
     ],
-    "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "sky"}, {"stars"}],
+    "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "images", "sky"}, {"stars"}],
     "mirage_dask.detector": [{"*"}, {"random"}, {"__init__"}],
     "mirage_dask.apt": [
         {"__init__"},

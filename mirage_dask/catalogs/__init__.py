@@ -12,16 +12,24 @@
 
 A catalog is an astropy Table, `SourceCatalog`, so it can be cut, joined and drawn as such.
 
-sources       `SourceCatalog`, `point_sources`, `galaxies`
+sources       `SourceCatalog`, `point_sources`, `galaxies`, `extended_sources`
 filters       names of magnitude columns: those of a filter, those that a proposal needs
 field         `for_proposal`: random sources on the exposures of a proposal
 footprint     the area that exposures cover, and random positions in it
 
-NOT here: queries of the catalogs of other observatories (Gaia, 2MASS, WISE); extended sources, moving targets, light curves.
+NOT here: queries of the catalogs of other observatories (Gaia, 2MASS, WISE); moving targets, light curves.
 """
 
 from mirage_dask.catalogs.field import for_proposal
 from mirage_dask.catalogs.filters import column_of, columns_for
-from mirage_dask.catalogs.sources import SourceCatalog, galaxies, point_sources
+from mirage_dask.catalogs.sources import SourceCatalog, extended_sources, galaxies, point_sources
 
-__all__ = ["SourceCatalog", "column_of", "columns_for", "for_proposal", "galaxies", "point_sources"]
+__all__ = [
+    "SourceCatalog",
+    "column_of",
+    "columns_for",
+    "extended_sources",
+    "for_proposal",
+    "galaxies",
+    "point_sources",
+]

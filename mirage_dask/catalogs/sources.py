@@ -27,6 +27,8 @@ LARGEST_SERSIC_INDEX = 10.0
 
 _SHAPES = ("radius", "ellipticity", "pos_angle", "sersic_index")
 _FORMATS = {
+    "index": "%d",
+    "filename": "%s",
     "x_or_RA": "%.10f",
     "y_or_Dec": "%.10f",
     "radius": "%.6f",
@@ -36,15 +38,18 @@ _FORMATS = {
 
 
 class SourceCatalog(Table):
-    """A catalog of point sources or galaxies; made by `point_sources` and `galaxies`.
+    """A catalog of sources of one kind; made by `point_sources`, `galaxies` and `extended_sources`.
 
     An astropy Table with the columns of Mirage's format: index, x_or_RA, y_or_Dec, for galaxies radius, ellipticity,
-    pos_angle and sersic_index, then magnitudes. Its comments, `meta['comments']`, say the units, as those of a file do.
+    pos_angle and sersic_index, for images filename and pos_angle, then magnitudes. Its comments, `meta['comments']`, say
+    the units, as those of a file do.
     """
 
     @property
     def kind(self) -> str:
-        """'point_source' or 'galaxy': the key of the setting `catalogs`."""
+        """'point_source', 'galaxy' or 'extended': the key of the setting `catalogs`."""
+        if "filename" in self.colnames:
+            return "extended"
         return "galaxy" if "radius" in self.colnames else "point_source"
 
     @property
@@ -61,7 +66,7 @@ class SourceCatalog(Table):
             Instrument and filter, 'NIRCam F356W', or the name of the column.
         values
             One for all sources, or one for each: numbers in the catalog's system, or Quantities (magnitudes, or flux
-            densities, which become magnitudes of that system).
+            densities, which become magnitudes of that system); of images None for those that count as they are.
 
         Raises
         ------
@@ -71,7 +76,11 @@ class SourceCatalog(Table):
         column = column_of(name)
         if column in self.colnames:
             raise InputError(f"{name}: the catalog has a column {column!r}; remove one of them.")
-        self[column] = Column(_magnitudes(name, values, self.system, len(self)), unit=SYSTEMS[self.system])
+        values, own = (values, None) if self.kind != "extended" else _optional(values, len(self))
+        found = _magnitudes(name, values, self.system, len(self))
+        if own is not None:
+            found[own] = np.nan
+        self[column] = Column(found, unit=SYSTEMS[self.system])
         return column
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -83,14 +92,16 @@ class SourceCatalog(Table):
             If there are no sources or no magnitudes, or the file cannot be written.
         """
         place = Path(path)
-        if not len(self) or not any(name.endswith("magnitude") for name in self.colnames):
+        needed = self.kind != "extended"
+        if not len(self) or (needed and not any(name.endswith("magnitude") for name in self.colnames)):
             raise InputError(f"{place}: a catalog needs a source and a column of magnitudes; add them.")
         lines = [f"# {text}" for text in self.meta["comments"]]
         lines += ["#"] * (COMMENT_LINES - len(lines))
-        formats = [_FORMATS.get(name, "%d" if name == "index" else "%.6f") for name in self.colnames]
-        rows = zip(*(self[name].tolist() for name in self.colnames), strict=True)
-        pattern = " ".join(formats)
-        lines += [" ".join(self.colnames), *(pattern % row for row in rows)]
+        columns = []
+        for name in self.colnames:
+            pattern = _FORMATS.get(name, "%.6f")
+            columns.append(["None" if value != value else pattern % value for value in self[name].tolist()])
+        lines += [" ".join(self.colnames), *(" ".join(row) for row in zip(*columns, strict=True))]
         try:
             with replacing(place) as temporary:
                 temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -192,6 +203,62 @@ def galaxies(
         _check(name, found, low, top, remedy, problems)
         catalog[name] = Column(found, unit=unit)
     return _with_magnitudes(catalog, magnitudes, problems)
+
+
+def extended_sources(
+    x_or_ra: Any,
+    y_or_dec: Any = None,
+    *,
+    filename: Any,
+    pos_angle: Any = None,
+    magnitudes: Mapping[str, Any] | None = None,
+    system: str = "abmag",
+    pixels: bool = False,
+    index: Any = 1,
+) -> SourceCatalog:
+    """Build a catalog of sources that are images.
+
+    Parameters
+    ----------
+    x_or_ra, y_or_dec, magnitudes, system, pixels, index
+        As for `point_sources`; a magnitude of None stands for the image's own counts.
+    filename
+        FITS image of each source, or one for all; relative to the file of the catalog.
+    pos_angle
+        Position angle of the image's y axis, east of north: degrees, or a Quantity; None for its own orientation.
+
+    Raises
+    ------
+    InputError
+        With every problem, as for `point_sources`.
+    """
+    problems: list[str] = []
+    catalog = _with_positions(x_or_ra, y_or_dec, pixels, system, index, problems)
+    names = np.array(
+        [str(name) for name in np.broadcast_to(np.asarray(filename, dtype=object), (len(catalog),))]
+    )
+    if bad := [name for name in names if not name or any(sign in name for sign in " \t,|\"'#")]:
+        problems.append(
+            f"filename: {bad[0]!r} has a blank, comma, bar or quote, which a text file would cut at; rename it."
+        )
+    catalog["filename"] = names
+    angles, own = _optional(pos_angle, len(catalog))
+    found = _numbers("pos_angle", angles, u.deg, len(catalog), problems)
+    _check("pos_angle", found, -3600.0, 3600.0, "must be degrees east of north", problems)
+    found[own] = np.nan
+    catalog["pos_angle"] = Column(found, unit=u.deg)
+    return _with_magnitudes(catalog, magnitudes, problems)
+
+
+def _optional(values: Any, count: int) -> tuple[Any, npt.NDArray[np.bool_]]:
+    """Return values with 0 in place of None, and where that is."""
+    if isinstance(values, u.Quantity) or getattr(values, "unit", None) is not None:
+        return values, np.zeros(count, dtype=bool)
+    cells = np.asarray(values, dtype=object)
+    if cells.shape not in ((), (count,)):
+        return values, np.zeros(count, dtype=bool)
+    own = np.array([cell is None for cell in np.broadcast_to(cells, (count,))], dtype=bool)
+    return [0.0 if cell is None else cell for cell in np.broadcast_to(cells, (count,))], own
 
 
 def _with_positions(

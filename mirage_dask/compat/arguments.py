@@ -17,15 +17,15 @@ from mirage_dask.settings.problems import INSTRUMENTS, is_nothing
 
 _SETTINGS = {"PAV3": "roll_angle", "Date": "dates", "BackgroundRate": "background"}
 _RAYS = {"CosmicRayLibrary": "library", "CosmicRayScale": "scale"}
+_IMAGES = {"ExtendedScale": "scale"}
 _CATALOGS = {name: kind for kind, (name, _) in CATALOG_COLUMNS.items()}
 _NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "ExtendedScale": (1.0,),
     "ExtendedCenter": ("1024,1024",),
     "MovingTargetConvolveExtended": (True,),
     "DitherIndex": (1,),
 }
 """Mirage's names for what is not simulated, with the values that request nothing."""
-_BY_LOWER = {name.lower(): name for name in (*_SETTINGS, *_RAYS, *_CATALOGS, *_NEUTRAL)}
+_BY_LOWER = {name.lower(): name for name in (*_SETTINGS, *_RAYS, *_IMAGES, *_CATALOGS, *_NEUTRAL)}
 
 SHORT_TYPES = {short: kind for kind, (_, short) in CATALOG_COLUMNS.items()} | {"gal": "galaxy"}
 """Short names of the types of catalogs."""
@@ -48,6 +48,7 @@ def settings_from_defaults(given: Mapping[str, Any] | None) -> dict[str, Any]:
         raise InputError(f"parameter_defaults: {given!r} is not a valid dictionary; write {{key: value}}.")
     settings: dict[str, Any] = {}
     rays: dict[str, Any] = {}
+    images: dict[str, Any] = {}
     catalogs: dict[str, Any] = {}
     called: dict[str, Any] = {}
     problems = []
@@ -56,7 +57,7 @@ def settings_from_defaults(given: Mapping[str, Any] | None) -> dict[str, Any]:
         place, own = next(
             (
                 (found, names[name])
-                for found, names in ((rays, _RAYS), (catalogs, _CATALOGS))
+                for found, names in ((rays, _RAYS), (images, _IMAGES), (catalogs, _CATALOGS))
                 if name in names
             ),
             (settings, _SETTINGS.get(name, key)),
@@ -74,7 +75,7 @@ def settings_from_defaults(given: Mapping[str, Any] | None) -> dict[str, Any]:
             )
         else:
             place[own], called[own] = value, key
-    for own, found in (("cosmic_rays", rays), ("catalogs", catalogs)):
+    for own, found in (("cosmic_rays", rays), ("extended", images), ("catalogs", catalogs)):
         if found and own in settings:
             problems.append(
                 f"parameter_defaults: {own} is given together with {', '.join(found)}; write all of it as {own}."

@@ -1,21 +1,22 @@
 """`mirage.catalogs.catalog_generator`: catalogs of sources, built column by column.
 
-`PointSourceCatalog` and `GalaxyCatalog` are `mirage_dask.catalogs` with Mirage's names. The other classes are of sources
-that are not simulated yet: making one raises an error that says so. Columns are named as in the files that this package
-and Mirage read; the guiders' are `fgs1_magnitude` and `fgs2_magnitude`, for which Mirage's class and reader have two names.
+`PointSourceCatalog`, `GalaxyCatalog` and `ExtendedCatalog` are `mirage_dask.catalogs` with Mirage's names. The other classes
+are of sources that are not simulated yet: making one raises an error that says so. Columns are named as in the files that
+this package and Mirage read; the guiders' are `fgs1_magnitude` and `fgs2_magnitude`, for which Mirage's class and reader
+have two names.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.catalogs import SourceCatalog, column_of, galaxies, point_sources
+from mirage_dask.catalogs import SourceCatalog, column_of, extended_sources, galaxies, point_sources
 from mirage_dask.catalogs.sources import SYSTEMS, join
 from mirage_dask.errors import InputError
 from mirage_dask.scene.catalogs import read_catalog
@@ -69,10 +70,11 @@ class PointSourceCatalog:
         starting_index: int,
         ghost_stamps: Sequence[str],
         shapes: Mapping[str, Any] | None = None,
+        build: Callable[..., SourceCatalog] = galaxies,
     ) -> None:
         if len(ghost_stamps):
             raise InputError("niriss_ghost_stamp: ghosts of NIRISS are not simulated yet; leave it out.")
-        build = point_sources if shapes is None else galaxies
+        build = point_sources if shapes is None else build
         self.table: SourceCatalog = build(
             first, second, pixels=pixels, index=starting_index, **(shapes or {})
         )
@@ -264,6 +266,57 @@ class GalaxyCatalog(PointSourceCatalog):
         }
 
 
+class ExtendedCatalog(PointSourceCatalog):
+    """A catalog of sources that are images.
+
+    Parameters
+    ----------
+    filenames
+        FITS image of each source.
+    ra, dec, x, y, starting_index, niriss_ghost_stamp
+        As for `PointSourceCatalog`.
+    position_angle
+        Of the image's y axis, degrees east of north; empty, or None for single ones: their own orientation.
+    corresponding_source_index_for_ghost
+        Must be None: ghosts are not simulated yet.
+    """
+
+    def __init__(
+        self,
+        filenames: Sequence[str] = (),
+        ra: Any = (),
+        dec: Any = (),
+        x: Any = (),
+        y: Any = (),
+        position_angle: Any = (),
+        starting_index: int = 1,
+        corresponding_source_index_for_ghost: Any = None,
+        niriss_ghost_stamp: Sequence[str] = (),
+    ):
+        if corresponding_source_index_for_ghost is not None:
+            raise InputError(
+                "corresponding_source_index_for_ghost: ghosts of NIRISS are not simulated yet; leave it out."
+            )
+        place = _positions(ra, dec, x, y)
+        if len(filenames) != np.size(place[0]):
+            raise InputError(
+                f"{len(filenames)} filenames for {np.size(place[0])} sources; give one for each."
+            )
+        angles = None if np.size(position_angle) == 0 else position_angle
+        shapes = {"filename": list(filenames), "pos_angle": angles}
+        self._start(*place, starting_index, niriss_ghost_stamp, shapes, extended_sources)
+
+    @property
+    def filenames(self) -> list[str]:
+        """Image of each source."""
+        return [str(name) for name in self.table["filename"]]
+
+    @property
+    def position_angle(self) -> Floats:
+        """Degrees east of north; NaN for None."""
+        return np.asarray(self.table["pos_angle"])
+
+
 class NotSimulated:
     """A catalog of sources that are not simulated yet; making one raises `InputError`."""
 
@@ -271,15 +324,9 @@ class NotSimulated:
 
     def __init__(self, *_: Any, **__: Any):
         raise InputError(
-            f"{type(self).__name__}: {self.what} are not simulated yet; point sources and galaxies are "
-            "(PointSourceCatalog, GalaxyCatalog)."
+            f"{type(self).__name__}: {self.what} are not simulated yet; point sources, galaxies and images are "
+            "(PointSourceCatalog, GalaxyCatalog, ExtendedCatalog)."
         )
-
-
-class ExtendedCatalog(NotSimulated):
-    """Mirage's class of that name."""
-
-    what = "images of extended sources"
 
 
 class MovingPointSourceCatalog(NotSimulated):
@@ -328,7 +375,7 @@ def cat_from_file(
     filename
         In a format that the setting `catalogs` takes.
     catalog_type
-        'point_source' or 'galaxy'.
+        'point_source', 'galaxy' or 'extended'.
 
     Raises
     ------
@@ -338,7 +385,10 @@ def cat_from_file(
     found = read_catalog(Path(filename), catalog_type)
     place: dict[str, Any] = {"x": found.x, "y": found.y} if found.pixels else {"ra": found.x, "dec": found.y}
     catalog: PointSourceCatalog
-    if catalog_type == "galaxy":
+    if catalog_type == "extended":
+        angles = [None if np.isnan(angle) else angle for angle in found.shapes["pos_angle"]]
+        catalog = ExtendedCatalog(found.files, **place, position_angle=angles)
+    elif catalog_type == "galaxy":
         shapes: dict[str, Any] = dict(found.shapes)
         shapes["position_angle"] = shapes.pop("pos_angle")
         catalog = GalaxyCatalog(**place, **shapes, radius_units="pixels" if found.radius_pixels else "arcsec")
@@ -346,9 +396,9 @@ def cat_from_file(
         catalog = PointSourceCatalog(**place)
     catalog.table["index"] = found.index
     for name, values in found.magnitudes.items():
-        catalog.add_magnitude_column(
-            np.where(np.isfinite(values), values, 99.0), found.system, column_name=column_of(name)
-        )
+        none = None if catalog_type == "extended" else 99.0
+        given = [float(value) if np.isfinite(value) else none for value in values]
+        catalog.add_magnitude_column(given, found.system, column_name=column_of(name))
     return catalog
 
 

@@ -22,6 +22,7 @@ from mirage_dask.opening import open_proposal
 from mirage_dask.proposal import Proposal
 from mirage_dask.reference.crds.observatory import crds_path
 from mirage_dask.reference.pinning import pin_files
+from mirage_dask.settings.sky import PSFS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,8 +63,9 @@ class SimInput:
     add_ghosts, convolve_ghosts_with_psf
         Ghosts of NIRISS, which are not simulated: True is refused for a proposal with NIRISS exposures. None is Mirage's
         default, True, with a note instead.
-    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units,
     convolve_extended_with_psf
+        False: images of extended sources have the telescope's PSF already, the setting `extended: {psf: jwst}`.
+    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units
         Accepted so that scripts run; nothing here depends on them.
 
     Attributes
@@ -166,6 +168,8 @@ class SimInput:
         pointing = None if self.pointing_file is None else _expanded(self.pointing_file)
         given = self.settings | self._references() | {"psf_paths": self.psf_paths}
         defaults = settings_from_defaults(given["parameter_defaults"])
+        if not self.convolve_extended_with_psf:
+            defaults["extended"] = {**defaults.get("extended", {}), "psf": PSFS[1]}
         targets: list[str] = []
         if any(begins_with_instrument(part.get("catalogs")) for part in (given, defaults)):
             targets = [found.target for found in read_proposal(xml, pointing=pointing).observations]

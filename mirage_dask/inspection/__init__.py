@@ -2,6 +2,7 @@
 
 source_counts     how many sources of a catalog fall on how many detectors
 catalogs          that of all catalogs of a proposal; their columns that change nothing or may be meant otherwise
+scene_images      how many exposures an image of the scene falls on
 unused_settings   settings that change nothing
 """
 

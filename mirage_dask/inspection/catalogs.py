@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.inspection.scene_images import ImageCount, count_image
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
 from mirage_dask.scene.catalogs import (
     CATALOG_KINDS,
@@ -23,9 +25,11 @@ from mirage_dask.scene.catalogs import (
     magnitude_owner,
     read_catalog,
 )
-from mirage_dask.scene.catalogs.columns import SHAPE_COLUMNS
 from mirage_dask.scene.catalogs.magnitudes import ANY
+from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
+from mirage_dask.settings.row import read_scene_image
+from mirage_dask.sky_images.tables import check_stamps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,16 +58,22 @@ class CatalogReport:
     """How many sources fall on detectors, one for each catalog."""
     notes: tuple[str, ...] = ()
     """What changes nothing or may be meant otherwise."""
+    images: tuple[ImageCount, ...] = ()
+    """How many exposures each image of the scene falls on."""
+
+    @property
+    def _all(self) -> tuple[SourceCount | ImageCount, ...]:
+        return (*self.counts, *self.images)
 
     @property
     def empty(self) -> tuple[str, ...]:
-        """A sentence for each catalog of which no source falls on any detector."""
-        return tuple(str(count) for count in self.counts if not count.on_detectors)
+        """A sentence for each catalog of which no source, and each image of which nothing, falls on any detector."""
+        return tuple(str(count) for count in self._all if not count.on_detectors)
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """A line for each catalog."""
-        return tuple(str(count) for count in self.counts)
+        """A line for each catalog and each image of the scene."""
+        return tuple(str(count) for count in self._all)
 
 
 def report_catalogs(table: pd.DataFrame) -> CatalogReport:
@@ -90,7 +100,16 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
             for note in catalog_notes(catalog, uses):
                 said.setdefault(note, []).append(Path(str(path)).name)
     notes = tuple(f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in said.items())
-    return CatalogReport(tuple(counts), notes)
+    return CatalogReport(tuple(counts), notes, tuple(_images(ready)))
+
+
+def _images(ready: pd.DataFrame) -> Iterator[ImageCount]:
+    """Yield how many exposures each image of the scene falls on; those that cannot be read are left out, as catalogs are."""
+    for text, rows in ready[ready["scene_image"] != ""].groupby("scene_image"):
+        file = read_scene_image(str(text))
+        with suppress(InputError):
+            if file is not None:
+                yield count_image(file, rows)
 
 
 def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
@@ -112,7 +131,7 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
         yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
     columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
-    columns |= set(SHAPE_COLUMNS) if catalog.kind == "galaxy" else set()
+    columns |= set(OWN_COLUMNS.get(catalog.kind, ()))
     others = [name for name in catalog.table.names if name.casefold() not in columns]
     if moving := [name for name in others if _MOTION.fullmatch(name.casefold())]:
         yield f"motions and epochs are not simulated: nothing uses {_listed(moving)}; positions hold for all dates."
@@ -120,8 +139,29 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         yield f"no exposure uses {_listed(rest)}."
     for phrase in catalog.unused_phrases:
         yield f"{phrase} changes nothing in a catalog of type {catalog.kind}."
+    if catalog.files:
+        yield from _stamp_notes(catalog)
     for column in sorted(set(used.values())):
         yield from _odd_magnitudes(catalog, column)
+
+
+def _stamp_notes(catalog: Catalog) -> Iterator[str]:
+    """Yield what is to be said of the images of extended sources."""
+    try:
+        stamps = check_stamps(catalog)
+    except InputError:
+        return  # as for the catalog itself
+    found = {Path(path).name: stamp for path, stamp in stamps.items()}
+    for which, what in (
+        (
+            [n for n, s in found.items() if s.scale is None],
+            "without a pixel scale: their pixels are those of the detector",
+        ),
+        ([n for n, s in found.items() if s.not_finite], "with pixels that are not finite, which count as 0"),
+        ([n for n, s in found.items() if s.negative], "with negative pixels, which are kept"),
+    ):
+        if which:
+            yield f"images {what}: {_listed(which)}."
 
 
 def _odd_magnitudes(catalog: Catalog, column: str) -> Iterator[str]:

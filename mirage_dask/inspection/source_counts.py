@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-NOUNS = {"point_source": ("star", "stars"), "galaxy": ("galaxy", "galaxies")}
+NOUNS = {"point_source": ("star", "stars"), "galaxy": ("galaxy", "galaxies"), "extended": ("image", "images")}
 NEAR = 0.5
 """Degrees from the middle of an exposure within which sources are taken to be meant for it."""
 FAR = np.radians(5.0)
@@ -42,7 +42,7 @@ class SourceCount:
 
     path: str
     kind: str
-    """'point_source' or 'galaxy'."""
+    """'point_source', 'galaxy' or 'extended'."""
     sources: int
     """In the catalog."""
     on_detectors: int
@@ -62,7 +62,7 @@ class SourceCount:
         if self.on_detectors:
             verb = "fall" if self.on_detectors > 1 else "falls"
             return f"{name}: {self.on_detectors:,} {of} {verb} on {self.with_sources:,} of {exposures}"
-        where = "" if self.nearest is None else f"; the nearest is {_angle(self.nearest)} away"
+        where = "" if self.nearest is None else f"; the nearest is {angle_text(self.nearest)} away"
         guess = f": {self.guess}" if self.guess else ""
         return f"{name}: none {of} falls on any of {exposures}{where}{guess}"
 
@@ -90,7 +90,7 @@ def count_sources(catalog: Catalog, rows: pd.DataFrame) -> SourceCount:
         seen, reached = np.any(on, axis=0), np.asarray(np.any(on, axis=1))[of_row.ravel()]
     else:
         regions, of_row = np.unique(rows["s_region"].to_numpy(dtype=str), return_inverse=True)
-        polygons = _Polygons.of(regions)
+        polygons = Polygons.of(regions)
         units = radec_to_unit(catalog.x, catalog.y)
         seen, polygon_reached = polygons.find(units)
         reached = polygon_reached[of_row.ravel()]
@@ -121,18 +121,21 @@ def _guesses(catalog: Catalog) -> Iterator[tuple[str, Floats]]:
         yield "are right ascension and declination exchanged?", radec_to_unit(y, x)
 
 
-def _angle(degrees: float) -> str:
+def angle_text(degrees: float) -> str:
+    """Return an angle for people, '12 arcmin'."""
     if degrees >= 1.0:
         return f"{degrees:.0f} deg" if degrees >= np.degrees(FAR) else f"{degrees:.2f} deg"
     return f"{degrees * 60.0:.3g} arcmin"
 
 
 @dataclass(frozen=True, eq=False)
-class _Polygons:
+class Polygons:
     """Convex polygons of four corners on the sky, n of them."""
 
     centres: Floats
-    """(n, 3) unit vectors."""
+    """(n, 3) unit vectors; 1000 where there is no polygon."""
+    corners: Floats
+    """(n, 4, 3) unit vectors, likewise."""
     normals: Floats
     """(n, 4, 3) of the planes of the edges, pointing inwards."""
     inner: Floats
@@ -141,7 +144,7 @@ class _Polygons:
     """(n,) chord from the centre to the farthest corner."""
 
     @classmethod
-    def of(cls, regions: NDArray[Any]) -> _Polygons:
+    def of(cls, regions: NDArray[Any]) -> Polygons:
         """Return the polygons of S_REGION texts; those without one are left far from everything."""
         numbers = np.full((len(regions), 8), np.nan)
         for i, text in enumerate(regions):
@@ -159,8 +162,8 @@ class _Polygons:
         inner = 2.0 * np.sin(np.arcsin(np.abs(depth).min(axis=1)) / 2.0)
         outer = np.linalg.norm(corners - centres[:, None], axis=2).max(axis=1)
         known = np.isfinite(outer)
-        centres[~known] = 1e3  # no source is there
-        return cls(centres, normals, np.where(known, inner, 0.0), np.where(known, outer, 0.0))
+        centres[~known] = corners[~known] = 1e3  # no source is there
+        return cls(centres, corners, normals, np.where(known, inner, 0.0), np.where(known, outer, 0.0))
 
     def find(self, units: Floats) -> tuple[Flags, Flags]:
         """Return which of (m, 3) unit vectors are in a polygon, and which polygons have one."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mirage_dask.settings import Settings
 from mirage_dask.settings.catalogs import CATALOG_TYPES, CatalogEntry, catalog_types
 from mirage_dask.settings.model import ROW_COLUMNS
-from mirage_dask.settings.sky import LEVELS, BackgroundEntry
+from mirage_dask.settings.sky import LEVELS, BackgroundEntry, ExtendedLight
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +31,7 @@ def unused_settings(settings: Settings, table: pd.DataFrame) -> tuple[str, ...]:
     found = [
         *_catalogs(settings, table),
         *_backgrounds(settings, table),
+        *_images(settings, table),
         *_overrides(settings, table),
         *_switches(settings),
     ]
@@ -69,6 +70,23 @@ def _background_key(entry: BackgroundEntry) -> str:
     observation = "" if entry.observation is None else str(entry.observation)
     channel = {"SHORT": "sw", "LONG": "lw"}.get(entry.channel, "")
     return ".".join(part for part in ("background", observation, entry.instrument.lower(), channel) if part)
+
+
+def _images(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
+    if settings.extended != ExtendedLight() and not (table["extended"] != "").any():
+        yield "extended: no exposure has a catalog of extended sources."
+    scene = settings.scene_image
+    if scene is None:
+        return
+    ready = table[table["status"] == "ready"][["filter", "pupil"]].drop_duplicates()
+    optics = list(ready.itertuples(index=False, name=None))
+    used = {found.path for pair in optics if (found := scene.for_optics(*pair)) is not None}
+    for name, path in scene.files:
+        if path not in used:
+            yield f"scene_image.path{'.' if name else ''}{name}: no exposure uses {Path(path).name}."
+    dark = sorted({"/".join(filter(None, pair)) for pair in optics if scene.for_optics(*pair) is None})
+    if used and dark:
+        yield f"scene_image: there is no image for {', '.join(dark)}; exposures with it have none."
 
 
 def _overrides(settings: Settings, table: pd.DataFrame) -> Iterator[str]:

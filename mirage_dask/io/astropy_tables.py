@@ -31,7 +31,7 @@ def from_pandas(frame: Any) -> Any:
     return table
 
 
-def save_catalog(value: Any, kind: str) -> Path:
+def save_catalog(value: Any, kind: str, *, folder: Path | None = None) -> Path:
     """Write a table into the cache of this machine as ECSV, named by its content, and return its path.
 
     Parameters
@@ -40,6 +40,8 @@ def save_catalog(value: Any, kind: str) -> Path:
         An astropy Table or QTable, or a pandas DataFrame.
     kind
         Type of the catalog; part of the name.
+    folder
+        Where relative names of files in it begin: those in a column `filename`, which are written as whole paths.
 
     Raises
     ------
@@ -55,6 +57,8 @@ def save_catalog(value: Any, kind: str) -> Path:
             table = value.copy() if isinstance(value, Table) else from_pandas(value)
             simple = (str, int, float, list)
             table.meta = {key: entry for key, entry in table.meta.items() if isinstance(entry, simple)}
+            if folder is not None and "filename" in table.colnames:
+                table["filename"] = [str(folder / str(name)) for name in table["filename"]]
             table.write(buffer, format="ascii.ecsv")
     except Exception as error:  # columns of objects: errors of many types
         raise InputError(

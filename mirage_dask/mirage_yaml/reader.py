@@ -55,6 +55,7 @@ from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
+from mirage_dask.settings.sky import PSFS, ExtendedLight, SceneFile, SceneImageChoice
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -320,9 +321,15 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
     # Mirage's keys have precedence: they may have been edited.
     same = flight.scale > 0 and mirages_cosmic_rays(flight, row["start_time"]) == CosmicRays(library, scale)
     effects = Effects().switch(cosmic_rays=scale != 0.0)
+    images = ExtendedLight(
+        PSFS[0] if signals.flag("PSFConvolveExtended", True) else PSFS[1],
+        signals.number("extendedscale", 1.0),
+    )
     return ExposureSettings(
         catalogs=catalogs,
         background=level,
+        extended=images if "extended" in catalogs else None,
+        scene_image=_scene_image(own),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
@@ -331,6 +338,15 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         effects=Effects(own.words("effects", effect_names(), effects.names)),
         random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
+
+
+def _scene_image(own: YamlValues) -> SceneFile | None:
+    """Return the image of the scene, which is checked as the setting of that name is."""
+    found = own.mapping("scene_image")
+    if not found:
+        return None
+    images = SceneImageChoice().parse(found, f"{OWN_SECTION}:scene_image", own.problems)
+    return None if images is None else images.for_optics("", "")
 
 
 def _darks(files: YamlValues, own: YamlValues) -> tuple[str, dict[str, str]]:

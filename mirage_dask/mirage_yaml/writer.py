@@ -31,7 +31,7 @@ from mirage_dask.instruments import FLIGHT, cosmic_ray_rate, get_instrument
 from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NOT_NEEDED
-from mirage_dask.settings.sky import LEVELS, CosmicRays
+from mirage_dask.settings.sky import LEVELS, PSFS, CosmicRays, ExtendedLight
 
 DATATYPES = ("linear", "raw", "linear, raw")
 CATALOG_KEYS = {
@@ -150,6 +150,7 @@ def exposure_yaml(
         OWN_SECTION: {"order": order}
         | {name: getattr(row, name) for name in OWN_COLUMNS}
         | {name: settings[name] for name in OWN_SETTINGS}
+        | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
         | flight,
     }
 
@@ -211,6 +212,7 @@ def _reference_section(row: ExposureRow) -> dict[str, Any]:
 def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
     catalogs = {key: row.catalogs.get(kind, "None") for kind, key in CATALOG_KEYS.items()}
     by_date = row.background == "date"
+    images = row.extended or ExtendedLight()
     level = LEVELS[0] if by_date or row.background == "" else row.background
     return {
         "pointsource": catalogs["pointsource"],
@@ -222,9 +224,9 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
         "psfwfegroup": 0,
         "galaxyListFile": catalogs["galaxyListFile"],
         "extended": catalogs["extended"],
-        "extendedscale": 1.0,
+        "extendedscale": images.scale,
         "extendedCenter": "1024,1024",
-        "PSFConvolveExtended": True,
+        "PSFConvolveExtended": images.psf == PSFS[0],
         **{key: catalogs[key] for key in list(CATALOG_KEYS.values())[3:]},
         "zodiacal": "None",
         "zodiscale": 1.0,

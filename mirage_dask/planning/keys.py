@@ -15,25 +15,27 @@ from pathlib import Path
 
 import pandas as pd
 
+from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene.sources import SOURCE_TABLES
+from mirage_dask.scene import read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
-from mirage_dask.settings.row import read_overrides, read_references, row_of
+from mirage_dask.settings.row import read_overrides, read_references, read_scene_image, row_of
 from mirage_dask.settings.sky import is_image
 from mirage_dask.store.comparison import stored_plan
 from mirage_dask.store.plan_files import table_hashes
 from mirage_dask.store.root import StoreRoot
 
 SOURCES = (
-    *("planning", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene"),
+    *("planning", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene", "sky_images"),
     *("reference", "psf", "instruments", "pointing"),
 )
 """Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
 
-PLACES = ("references", "overrides", "darks", "psf_path", "background", *SOURCE_TABLES)
+PLACES = ("references", "overrides", "darks", "psf_path", "background", "scene_image", *CATALOG_KINDS)
 """Columns of the table that say which files an exposure needs."""
 
 
@@ -106,6 +108,7 @@ class _FileStates:
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
         self._listed: dict[str, list[str]] = {}
+        self._named: dict[str, tuple[str, ...]] = {}
 
     def state(self, places: Mapping[str, str]) -> str:
         """Return a hash of the files that an exposure needs: of the content of catalogs, else of when they were changed.
@@ -118,8 +121,12 @@ class _FileStates:
         digest = hashlib.blake2b(self._context(places).encode(), digest_size=16)
         for path in sorted(self._given(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
-        for path in sorted({places[kind] for kind in SOURCE_TABLES if places[kind]}):
+        for path in sorted({places[kind] for kind in CATALOG_KINDS if places[kind]}):
             digest.update(f"{path} {self._state(path, _content)}".encode())
+        if (image := read_scene_image(places["scene_image"])) is not None:
+            digest.update(f"{image.path} {self._tree(image.path)}".encode())
+        for path in self._stamps(places["extended"]):
+            digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()
 
     def _state(self, path: str, look: Callable[[Path], str]) -> str:
@@ -139,6 +146,26 @@ class _FileStates:
                 self._listed[folder] = [str(path) for path in Path(folder).expanduser().rglob("*.fits")]
             given.update(self._listed[folder])
         return given
+
+    def _tree(self, path: str) -> str:
+        """Return when an image was changed: a file, or the files of a Zarr array."""
+        place = Path(path)
+        if not place.is_dir():
+            return self._state(path, _changed)
+        if path not in self._states:
+            found = sorted((str(file), file.stat()) for file in place.rglob("*") if file.is_file())
+            told = repr([(name, about.st_mtime_ns, about.st_size) for name, about in found])
+            self._states[path] = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+        return self._states[path]
+
+    def _stamps(self, catalog: str) -> tuple[str, ...]:
+        """Return the images of a catalog of extended sources; none of one that cannot be read: an error elsewhere."""
+        if catalog and catalog not in self._named:
+            try:
+                self._named[catalog] = tuple(sorted(set(read_catalog(catalog, "extended").files)))
+            except InputError:
+                self._named[catalog] = ()
+        return self._named.get(catalog, ())
 
     def _context(self, places: Mapping[str, str]) -> str:
         """Return where reference data lie that are not built in, and the context of CRDS; nothing where all are built in."""

@@ -24,6 +24,7 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import read_catalogs
+from mirage_dask.planning.images import SceneImages, check_scene_images
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
@@ -32,13 +33,16 @@ from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
 from mirage_dask.scene.background_image import background_image
-from mirage_dask.scene.catalogs import Catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, Catalog
+from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import UniformBackground, in_order
 from mirage_dask.scene.sky.background import LEVELS, background_rate
-from mirage_dask.scene.sources import SOURCE_TABLES
+from mirage_dask.scene.sources import SOURCE_TABLES, SourceTable
 from mirage_dask.settings import ExposureRow, Settings, rows_of
 from mirage_dask.settings.overrides import DARK_FILES
-from mirage_dask.settings.sky import is_image
+from mirage_dask.settings.row import read_extended
+from mirage_dask.settings.sky import PSFS, ExtendedLight, is_image
+from mirage_dask.sky_images.tables import extended_table, save_stamps
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.integrity import remove_damaged_content
 from mirage_dask.store.pieces import write_dark_ramp
@@ -99,15 +103,21 @@ def make_plan(
             "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
         )
     catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
+    check_scene_images(chosen)
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     specs = []
-    for done, row in enumerate(rows):
-        if progress is not None and row.darks != "model":
-            progress(f"darks of {row.detector}", done, len(rows))
-        specs.append(_with_dark(_spec(row, references, sources, url), row, url))
+    with SceneImages(f"{url}/sources") as images:
+        for done, row in enumerate(rows):
+            if progress is not None and row.darks != "model":
+                progress(f"darks of {row.detector}", done, len(rows))
+            if progress is not None and row.scene_image:
+                progress("image of the scene", done, len(rows))
+            specs.append(_with_dark(_spec(row, references, sources, images, url), row, url))
+        for note in images.notes:
+            _LOG.warning("%s", note)
     return save_plan(
         url,
         table,
@@ -145,13 +155,25 @@ def _save_sources(
     """Write the source tables; return their keys by (kind, path, detector, filter, pupil, zero point)."""
     found: dict[Hashable, str] = {}
     for kind, path, catalog, _ in catalogs:
-        rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil"]]
+        rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil", "extended_light"]]
         uses = dict.fromkeys(
             (*use, zeropoints[name]) for name, *use in rows.itertuples(index=False, name=None)
         )
-        for detector, filter_, pupil, zeropoint in uses:
-            table = SOURCE_TABLES[kind](catalog, detector, filter_, pupil, zeropoint=zeropoint)
-            found[kind, path, detector, filter_, pupil, zeropoint] = table.save(url)
+        stamps = save_stamps(catalog, url) if kind == Extended.kind else {}
+        for *optics, light, zeropoint in uses:
+            if kind == Extended.kind:
+                how = read_extended(light) or ExtendedLight()
+                table: SourceTable = extended_table(
+                    catalog,
+                    *optics,
+                    zeropoint=zeropoint,
+                    stamps=stamps,
+                    scale=how.scale,
+                    convolved=how.psf == PSFS[0],
+                )
+            else:
+                table = SOURCE_TABLES[kind](catalog, *optics, zeropoint=zeropoint)
+            found[kind, path, *optics, zeropoint] = table.save(url)
     return found
 
 
@@ -181,6 +203,7 @@ def _spec(
     row: ExposureRow,
     references: PreparedReferences,
     sources: dict[Hashable, str],
+    images: SceneImages,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -192,9 +215,10 @@ def _spec(
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
     opened = ReferencePack.open(url, pack)
     layers = _background(row, opened, f"{url}/sources")
-    for kind in SOURCE_TABLES:
+    for kind in CATALOG_KINDS:
         key = sources.get((kind, row.catalogs.get(kind), *row.optics, opened.zeropoint))
         layers += [(kind, key)] if key else []
+    layers += images.layers(row, opened, attitude.ravel())
     return ExposureSpec(
         **same,
         nints=row.nint,

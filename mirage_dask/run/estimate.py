@@ -51,6 +51,10 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
     "galaxy stamps": lambda spec: "galaxy" in dict(spec.layers),
     "PSF spectra": lambda spec: "galaxy" in dict(spec.layers),
+    **dict.fromkeys(
+        ("image parts", "image light", "image PSFs"),
+        lambda spec: bool({"extended", "scene_image"} & set(dict(spec.layers))),
+    ),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
 

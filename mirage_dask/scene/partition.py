@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.errors import StoreError
 from mirage_dask.io.tables import load_table, save_table, table_key
+from mirage_dask.untrusted.names import REMEDY, is_valid
 
 Arrays = Mapping[str, NDArray[Any]]
 Circle = tuple[NDArray[np.float64], float]
@@ -109,8 +111,10 @@ def load_partitioned(
         middle, radius = near
         wanted = np.sqrt(((arrays["middle"] - middle) ** 2).sum(axis=1)) <= radius + arrays["radius"]
     # No part is near: the first one says what columns there are.
-    keys = arrays[PART][wanted] if wanted.any() else arrays[PART][:1]
-    parts = [load(url, str(part), kind=part_kind(kind)) for part in keys]
+    keys = np.array(list(part_keys(arrays)))
+    parts = [
+        load(url, str(part), kind=part_kind(kind)) for part in (keys[wanted] if wanted.any() else keys[:1])
+    ]
     rows = np.concatenate([part[ROW] for part in parts])
     order = np.argsort(rows, kind="stable") if wanted.any() else np.arange(0)
     return {
@@ -126,8 +130,17 @@ def part_kind(kind: str) -> str:
 
 
 def part_keys(arrays: Arrays) -> Iterator[str]:
-    """Yield the keys of the parts that a table lists; none for one that is saved as it is."""
-    yield from map(str, arrays.get(PART, ()))
+    """Yield the keys of the parts that a table lists; none for one that is saved as it is.
+
+    Raises
+    ------
+    StoreError
+        If a name is not a key: paths are made of them.
+    """
+    for key in arrays.get(PART, ()):
+        if not is_valid("digest", str(key)):
+            raise StoreError(f"A list of parts names {str(key)[:80]!r}, which is not a key; {REMEDY}.")
+        yield str(key)
 
 
 def _is_large(arrays: Arrays) -> bool:

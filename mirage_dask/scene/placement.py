@@ -188,12 +188,12 @@ def _forms(
     tangent, normal = table.tangent[rows], table.normal[rows]
     if table.pixels:
         unit = projection.units(xy)
-        north, east = _compass(unit)
+        north, east = compass(unit)
         tangent = tangent[:, :1] * north + tangent[:, 1:2] * east
         normal = normal[:, :1] * north + normal[:, 1:2] * east
     else:
         unit = table.position[rows]
-    along, across = _derivative(projection, unit, tangent), _derivative(projection, unit, normal)
+    along, across = derivative(projection, unit, tangent), derivative(projection, unit, normal)
     length = np.sqrt(along[:, 0] * along[:, 0] + along[:, 1] * along[:, 1])
     if table.radius_pixels:
         # The radius is a length in pixels, not on the sky: the position angle alone is projected.
@@ -209,15 +209,15 @@ def _forms(
     return form, 1.0 / (np.abs(determinant) * major * minor)
 
 
-def _derivative(projection: SkyProjection, unit: Floats, direction: Floats) -> Floats:
-    """(n, 2) pixels per radian along a tangent direction."""
+def derivative(projection: SkyProjection, unit: Floats, direction: Floats) -> Floats:
+    """Return (n, 2) pixels per radian along a tangent direction."""
     return (projection.pixels(unit + STEP * direction) - projection.pixels(unit - STEP * direction)) / (
         2.0 * STEP
     )
 
 
-def _compass(unit: Floats) -> tuple[Floats, Floats]:
-    """Unit vectors towards north and east at unit vectors, without trigonometry; any direction at the poles."""
+def compass(unit: Floats) -> tuple[Floats, Floats]:
+    """Return unit vectors towards north and east at unit vectors, without trigonometry; any direction at the poles."""
     x, y, z = unit[:, 0], unit[:, 1], unit[:, 2]
     h = np.sqrt(x * x + y * y)
     pole = h < 1e-12

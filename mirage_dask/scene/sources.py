@@ -195,7 +195,7 @@ def point_source_table(
         If the catalog has no usable magnitude for the filter, or the filter no zero point.
     """
     flux = _flux(catalog, detector, filter, pupil, zeropoint)
-    return PointSources(catalog.index, _positions(catalog), flux)
+    return PointSources(catalog.index, positions(catalog), flux)
 
 
 def galaxy_table(
@@ -225,7 +225,7 @@ def galaxy_table(
     index, b, norm, reach, level = sersic.constants(catalog.shapes["sersic_index"])
     return Galaxies(
         index=catalog.index,
-        position=_positions(catalog),
+        position=positions(catalog),
         flux=_flux(catalog, detector, filter, pupil, zeropoint),
         radius=catalog.shapes["radius"] * (1.0 if catalog.radius_pixels else ARCSEC),
         radius_pixels=catalog.radius_pixels,
@@ -241,7 +241,7 @@ def galaxy_table(
 
 
 SOURCE_TABLES = {"point_source": point_source_table, "galaxy": galaxy_table}
-"""Types of catalogs that are simulated, with what makes their tables; the type is the kind of their layer of light."""
+"""What makes the tables of a type of catalogs; those of extended sources need images, `mirage_dask.sky_images.tables`."""
 
 
 def north_and_east(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
@@ -252,7 +252,8 @@ def north_and_east(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
     return north, east
 
 
-def _positions(catalog: Catalog) -> Floats:
+def positions(catalog: Catalog) -> Floats:
+    """Return (n, 3) ICRS unit vectors, or (n, 2) pixels, of the sources of a catalog."""
     if catalog.pixels:
         return np.stack([catalog.x, catalog.y], axis=1)
     return radec_to_unit(catalog.x, catalog.y)

@@ -64,7 +64,7 @@ class CatalogFile(PathTo):
         """Return the absolute path; a table is written first."""
         if is_table(value):
             try:
-                return str(save_catalog(value, key.rpartition(".")[2].lower()))
+                return str(save_catalog(value, key.rpartition(".")[2].lower(), folder=problems.folder))
             except InputError as error:
                 problems.add(key, str(error))
                 return ""

@@ -19,7 +19,13 @@ from mirage_dask.settings.grammar import Converted, Flag, ListOf, Measured, Node
 from mirage_dask.settings.overrides import OVERRIDES, override_entries
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.psf_paths import PSF_PATHS
-from mirage_dask.settings.sky import BACKGROUND, COSMIC_RAYS, background_entries
+from mirage_dask.settings.sky import (
+    BACKGROUND,
+    COSMIC_RAYS,
+    ExtendedChoice,
+    SceneImageChoice,
+    background_entries,
+)
 
 BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
 """Sources of reference data."""
@@ -105,6 +111,21 @@ KEYS: tuple[Key, ...] = (
         BACKGROUND,
         "`low`",
         background_entries,
+    ),
+    Key(
+        "extended",
+        "images in catalogs of the type `extended`, `{psf: none or jwst, scale: NUMBER}`: `none`, they are seen through the "
+        "telescope's PSF; `jwst`, they have it already; `scale` multiplies those without a magnitude",
+        ExtendedChoice(),
+        "`{psf: none, scale: 1}`",
+    ),
+    Key(
+        "scene_image",
+        "an image of the sky, FITS, Zarr or ASDF with a WCS: a file, or `{path: FILE or {FILTER: FILE}, units: MJy/sr, "
+        "psf: …}`; `psf`: what the image has been seen through, `none`, `jwst`, or a Gaussian by its full width, "
+        "`0.03 arcsec`",
+        SceneImageChoice(),
+        "none",
     ),
     Key(
         "roll_angle",

@@ -15,7 +15,15 @@ from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REF
 from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
 from mirage_dask.settings.row import ExposureSettings
-from mirage_dask.settings.sky import LEVELS, Background, BackgroundEntry, CosmicRays, background_as_given
+from mirage_dask.settings.sky import (
+    LEVELS,
+    Background,
+    BackgroundEntry,
+    CosmicRays,
+    ExtendedLight,
+    SceneImages,
+    background_as_given,
+)
 
 ROW_COLUMNS = (
     "observation",
@@ -39,6 +47,9 @@ class Settings:
 
     catalogs: tuple[CatalogEntry, ...] = ()
     background: tuple[BackgroundEntry, ...] = (BackgroundEntry(None, "", "", "low"),)
+    extended: ExtendedLight = field(default_factory=ExtendedLight)
+    """What is true of the images in catalogs of extended sources."""
+    scene_image: SceneImages | None = None
     roll_angle: float | dict[int, float] = 0.0
     """Position angle of V3, degrees: one, or one for each observation."""
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
@@ -97,6 +108,10 @@ class Settings:
         return ExposureSettings(
             catalogs=catalogs,
             background=background,
+            scene_image=None
+            if self.scene_image is None
+            else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
+            extended=self.extended if "extended" in catalogs else None,
             cosmic_rays=cosmic_rays,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
@@ -229,6 +244,8 @@ def _unchanged(value: Any) -> Any:
 _AS_GIVEN: dict[str, Callable[[Any], Any]] = {
     "catalogs": catalogs_as_given,
     "background": background_as_given,
+    "extended": lambda value: value.to_dict(),
+    "scene_image": lambda value: value.to_dict(),
     "dates": lambda value: _each(value, datetime.isoformat),
     "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
     "references": list,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +17,23 @@ from mirage_dask.apt.columns import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.effects import Effects
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
-from mirage_dask.settings.sky import LEVELS, Background, CosmicRays, is_brightness, is_image
+from mirage_dask.settings.sky import (
+    LEVELS,
+    Background,
+    CosmicRays,
+    ExtendedLight,
+    SceneFile,
+    is_brightness,
+    is_image,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "background": str,
+    "extended_light": str,
+    "scene_image": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
     "references": str,
@@ -33,9 +43,10 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "effects": str,
     "random_seed": int,
 }
-"""Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; library of
-cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own PSFs, empty for
-none; what darks are made of; names of the effects that are on; random seed."""
+"""Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; PSF and
+scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
+library of cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own
+PSFs, empty for none; what darks are made of; names of the effects that are on; random seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +57,9 @@ class ExposureSettings:
     """Paths of catalogs by type."""
     background: Background = LEVELS[0]
     """Empty where an exposure is only listed."""
+    extended: ExtendedLight | None = None
+    """What is true of images of extended sources; None where the exposure has no such catalog."""
+    scene_image: SceneFile | None = None
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -65,6 +79,8 @@ class ExposureSettings:
         return {
             **{kind: self.catalogs.get(kind, "") for kind in CATALOG_TYPES},
             "background": str(self.background),
+            "extended_light": f"{self.extended.psf} {self.extended.scale!r}" if self.extended else "",
+            "scene_image": json.dumps(asdict(self.scene_image), sort_keys=True) if self.scene_image else "",
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
             "references": " ".join(self.references),
@@ -115,12 +131,25 @@ def read_effects(text: str) -> Effects:
     return Effects(tuple(text.split()))
 
 
+def read_extended(text: str) -> ExtendedLight | None:
+    """Return what is true of images of extended sources from the column `extended_light`."""
+    psf, _, scale = text.partition(" ")
+    return ExtendedLight(psf, float(scale)) if text else None
+
+
+def read_scene_image(text: str) -> SceneFile | None:
+    """Return the image of the scene from the column `scene_image`."""
+    return SceneFile(**json.loads(text)) if text else None
+
+
 def _read_background(text: str) -> Background:
     return text if not text or text in LEVELS or is_image(text) or is_brightness(text) else float(text)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": _read_background,
+    "extended_light": read_extended,
+    "scene_image": read_scene_image,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,
@@ -129,6 +158,8 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "random_seed": int,
 }
 """Columns that are a field of their own, and how they are read."""
+RENAMED = {"extended_light": "extended"}
+"""Columns whose field has another name, for a type of catalog is a column, too."""
 
 
 def row_of(values: Mapping[str, Any]) -> ExposureRow:
@@ -140,7 +171,7 @@ def row_of(values: Mapping[str, Any]) -> ExposureRow:
         Columns by name; those that are missing have the defaults of `ExposureRow`, others are left out.
     """
     found = {name: values[name] for name in _PROPOSAL_FIELDS if name in values}
-    found |= {name: read(values[name]) for name, read in _READERS.items() if name in values}
+    found |= {RENAMED.get(n, n): read(values[n]) for n, read in _READERS.items() if n in values}
     found["catalogs"] = {kind: values[kind] for kind in CATALOG_TYPES if values.get(kind)}
     if library := values.get("cosmic_ray_library"):
         found["cosmic_rays"] = CosmicRays(library, values.get("cosmic_ray_scale", 1.0))

@@ -29,6 +29,13 @@ catalogs:
 background: low
 use_dateobs_for_background: false
 
+# Images of extended sources: seen through the telescope's PSF (none), or with it already (jwst).
+extended: {{psf: none, scale: 1.0}}
+
+# An image of the sky, FITS, Zarr or ASDF with a WCS, or one for each filter; psf: what it has been seen through (none, jwst,
+# or the full width of a Gaussian), {{path: {{F200W: mosaic.fits}}, units: MJy/sr, psf: 0.03 arcsec}}
+scene_image: null
+
 # Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
 # {pointing}
 roll_angle: {roll_angle}

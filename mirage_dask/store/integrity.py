@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
-from mirage_dask.scene.partition import part_keys, part_kind
+from mirage_dask.scene.image_tables import named_tables
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
@@ -158,13 +158,17 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
             f"{files.join(url, name)} does not have the content that its name says.": None for name in damaged
         }
     for kind, key in tables:
-        try:
-            table = load_table(files.join(url, "sources"), key, kind=kind)
-            for part in part_keys(table):
-                load_table(files.join(url, "sources"), part, kind=part_kind(kind))
-        except StoreError as error:
-            problems[str(error)] = None
+        problems |= dict.fromkeys(_table_problems(files.join(url, "sources"), kind, key))
     return list(problems)
+
+
+def _table_problems(url: str, kind: str, key: str) -> Iterator[str]:
+    """Yield a sentence for a table, and for each of those that it names, that is missing or damaged."""
+    try:
+        for below in named_tables(kind, load_table(url, key, kind=kind)):
+            yield from _table_problems(url, *below)
+    except StoreError as error:
+        yield str(error)
 
 
 def remove_damaged_content(url: str, *, copied_from: str | None = None) -> list[str]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from astropy.table import Table
 
 import mirage_dask as md
@@ -82,11 +85,42 @@ def test_defaults_with_mirages_names(tmp_path):
     assert set(yam.info["random_seed"]) == {11}
 
 
+def test_images_of_sources(tmp_path):
+    """Mirage's words for their PSF and scale, through YAML files and back."""
+    path = tmp_path / "extended.cat"
+    path.write_text("x_or_RA y_or_Dec filename pos_angle\n150.1 2.2 a.fits None\n", encoding="utf-8")
+    defaults = {"ExtendedScale": 3.0, "ExtendedCatalog": str(path)}
+    yam = generator(tmp_path, parameter_defaults=defaults, convolve_extended_with_psf=False)
+    yam.create_inputs()
+    signals = yaml.safe_load(Path(yam.yaml_files[0]).read_text("utf-8"))["simSignals"]
+    assert (signals["PSFConvolveExtended"], signals["extendedscale"]) == (False, 3.0)
+    table = md.open_yaml(Path(yam.yaml_files[0]).parent).table
+    assert set(table["extended_light"]) == {"jwst 3.0"}
+    assert set(table["extended"]) == {str(path)}
+
+
+def test_an_image_of_the_scene_comes_back(tmp_path):
+    """It is a key of this package's own section, of files whose exposures have one, and checked when it is read."""
+    path = tmp_path / "mosaic.fits"
+    path.touch()
+    scene = {"path": {"F150W": str(path)}, "units": "nJy", "psf": "0.03 arcsec"}
+    yam = generator(tmp_path, parameter_defaults={"scene_image": scene})
+    yam.create_inputs()
+    own = [yaml.safe_load(Path(name).read_text("utf-8"))["mirage_dask"] for name in yam.yaml_files]
+    assert {"scene_image" in section for section in own} == {True, False}
+    table = md.open_yaml(Path(yam.yaml_files[0]).parent).table
+    before = md.open_proposal(MOSAIC, scene_image=scene).table
+    assert sorted(table["scene_image"]) == sorted(before["scene_image"])
+    path.unlink()
+    with pytest.raises(InputError, match=r"scene_image\.path: there is no file"):
+        md.open_yaml(Path(yam.yaml_files[0]).parent)
+
+
 @pytest.mark.parametrize(
     ("defaults", "words"),
     [
         ({"PAV3": 1.0, "roll_angle": 2.0}, "PAV3 and roll_angle are two names of one key; remove one"),
-        ({"ExtendedScale": 2.0}, "ExtendedScale: 2.0 is not simulated; leave it at 1.0"),
+        ({"ExtendedCenter": "1,1"}, "ExtendedCenter: '1,1' is not simulated; leave it at '1024,1024'"),
         ({"CosmicRayScale": 2.0, "cosmic_rays": "SUNMIN"}, "cosmic_rays is given together with scale"),
         ("high", "'high' is not a valid dictionary"),
     ],

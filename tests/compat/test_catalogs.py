@@ -55,6 +55,23 @@ def test_galaxies(tmp_path):
     assert again.radius_units == "pixels"
 
 
+def test_images(tmp_path):
+    names = ["a.fits", "b.fits", "c.fits"]
+    catalog = catalog_generator.ExtendedCatalog(names, RA, DEC, position_angle=[10.0, None, 30.0])
+    catalog.add_magnitude_column([18.0, None, 20.5], "abmag", "nircam", "f090w")
+    assert catalog.filenames == names
+    np.testing.assert_array_equal(catalog.position_angle, [10.0, np.nan, 30.0])
+    catalog.save(tmp_path / "extended.cat")
+    found = read_catalog(tmp_path / "extended.cat", "extended", optics=[("NIRCAM", "F090W", "CLEAR")])
+    assert found.files == tuple(str(tmp_path / name) for name in names)
+    np.testing.assert_array_equal(found.shapes["pos_angle"], [10.0, np.nan, 30.0])
+    np.testing.assert_array_equal(found.magnitude("NIRCAM", "F090W"), [18.0, np.nan, 20.5])
+    again = catalog_generator.cat_from_file(tmp_path / "extended.cat", "extended")
+    np.testing.assert_array_equal(again.get_magnitudes("nircam_f090w_magnitude"), [18.0, np.nan, 20.5])
+    with pytest.raises(InputError, match="has a blank"):
+        catalog_generator.ExtendedCatalog(["a b.fits"], [1.0], [2.0])
+
+
 def test_catalogs_are_combined():
     one, two = stars(), catalog_generator.PointSourceCatalog(ra=[81.0], dec=[-69.0])
     two.add_magnitude_column([15.0], instrument="nircam", filter_name="f090w")
@@ -90,8 +107,12 @@ def test_catalogs_are_combined():
             "ghosts of NIRISS are not simulated yet",
         ),
         (
-            lambda: catalog_generator.ExtendedCatalog(["a.fits"], [1.0], [2.0]),
-            "ExtendedCatalog: images of extended",
+            lambda: catalog_generator.ExtendedCatalog(["a.fits"], [1.0, 2.0], [2.0, 3.0]),
+            "1 filenames for 2 sources",
+        ),
+        (
+            lambda: catalog_generator.MovingExtendedCatalog(["a.fits"], [1.0], [2.0]),
+            "MovingExtendedCatalog: moving sources are not simulated yet",
         ),
         (
             lambda: catalog_generator.NonSiderealCatalog(ra=[1.0], dec=[2.0]),

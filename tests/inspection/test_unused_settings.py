@@ -77,3 +77,16 @@ def test_notes_name_the_file(tmp_path, table):
     path.write_text("background: {nircam: low, fgs: low}\n")
     (note,) = unused_settings(load_settings(path), table)
     assert note == f"{path}: background.fgs: no exposure uses this value."
+
+
+def test_images_that_nothing_uses(tmp_path):
+    assert notes(extended={"psf": "jwst"}) == ("extended: no exposure has a catalog of extended sources.",)
+    path = tmp_path / "mosaic.fits"
+    path.touch()
+    found = notes(scene_image={"path": {"F150W": str(path), "F090W": str(tmp_path / "mosaic.fits")}})
+    assert len(found) == 1
+    assert found[0].startswith("scene_image: there is no image for F444W/CLEAR; exposures with it have none.")
+    other = tmp_path / "other.fits"
+    other.touch()
+    found = notes(scene_image={"path": {"F150W": str(path), "F444W": str(path), "F090W": str(other)}})
+    assert found == ("scene_image.path.F090W: no exposure uses other.fits.",)

@@ -26,6 +26,9 @@ CACHES = {
     "dark ramps": ByteCache(128 * MIB),  # blocks of 64 x 512 pixels: a window is computed in narrower strips
     "galaxy stamps": ByteCache(64 * MIB),
     "PSF spectra": ByteCache(32 * MIB),
+    "image parts": ByteCache(48 * MIB),  # 512 x 512 pixels of the user's images
+    "image light": ByteCache(32 * MIB),  # 256 x 256 pixels of a detector
+    "image PSFs": ByteCache(48 * MIB),
 }
 """By what they keep."""
 

@@ -12,7 +12,9 @@ the meta of a table) set the units of columns that have none, one phrase per lin
 `x_or_RA` and `y_or_Dec` are decimal degrees, `hh:mm:ss` / `dd:mm:ss`, or `03h32m21s` / `-27d50m23s`. A column `index` of
 integers of 0 or more, up to 64 bits, is optional. A galaxy catalog also has `radius` (half light, along the major axis),
 `ellipticity` (1 - b/a), `pos_angle` (degrees east of north) and `sersic_index` (above 0, at most 10; values below 0.1 are
-rendered as 0.1, since all of these are uniform discs).
+rendered as 0.1, since all of these are uniform discs). A catalog of extended sources has `filename`, the FITS image of each,
+relative to the catalog, and `pos_angle`, of the image's y axis, or None; a magnitude that is None stands for the image's own
+counts (`mirage_dask.sky_images.stamps`).
 
 The magnitude of a filter is, for NIRCam, the first of these columns that exists (Mirage's order):
 `nircam_<filter>_<pupil>_magnitude`; with pupil CLEAR `nircam_<filter>_magnitude`; through a narrow pupil filter
@@ -25,7 +27,7 @@ Unlike Mirage, phrases are read from any comment line above the first source (no
 speaks of units and is not a phrase is an error, angles in different formats may be mixed, and a missing `index` is counted
 from 1.
 
-NOT read here: extended sources, moving targets, light curves, ghosts.
+NOT read here: moving targets, light curves, ghosts.
 
 table         cells, units and comments, whatever they were read from
 text          plain text as cells

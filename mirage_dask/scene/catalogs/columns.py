@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from mirage_dask.scene.catalogs.table import SHOWN, CatalogTable, is_number, mor
 Floats = NDArray[np.float64]
 
 SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
+IMAGE_COLUMNS = ("filename", "pos_angle")
+NOTHING = ("", "none", "null", "nan", "--")
+"""What stands for no position angle or magnitude of an extended source."""
 PROPER = {"x_or_ra": "x_or_RA", "y_or_dec": "y_or_Dec"}
 LARGEST_SERSIC_INDEX = 10.0
 
@@ -197,3 +202,32 @@ def read_shapes(check: ColumnChecker) -> dict[str, Floats]:
             "sersic_index", lambda v: (v > 0) & (v <= high), f"must be above 0 and at most {high:g}."
         ),
     }
+
+
+def read_images(check: ColumnChecker) -> tuple[tuple[str, ...], dict[str, Floats]]:
+    """Return (paths of the images of extended sources, {pos_angle: degrees, NaN for None}).
+
+    Paths are relative to the catalog.
+    """
+    columns, folder = check.table.columns, check.table.path.parent
+    paths: list[str] = []
+    if "filename" in columns:
+        values = columns["filename"]
+        nothing = np.array([str(value).strip().lower() in NOTHING for value in values])
+        check.fail("filename", nothing, "name the FITS file of the source's image.")
+        paths = [os.path.abspath(folder / Path(os.path.expandvars(str(v))).expanduser()) for v in values]
+    if "pos_angle" not in columns:
+        return tuple(paths), {}
+    angle, given = optional_numbers(columns["pos_angle"])
+    with np.errstate(invalid="ignore"):
+        bad = given & ~(np.abs(angle) <= 3600)
+    check.fail("pos_angle", bad, "must be degrees east of north, or None.")
+    return tuple(paths), {"pos_angle": angle}
+
+
+def optional_numbers(values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return (numbers, NaN for others; which cells say something)."""
+    numbers = read_numbers(values)
+    if values.dtype.kind != "O":
+        return numbers, np.isfinite(numbers)
+    return numbers, np.array([str(value).strip().lower() not in NOTHING for value in values], dtype=bool)

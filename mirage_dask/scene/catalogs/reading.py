@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.scene.catalogs.columns import (
+    IMAGE_COLUMNS,
     SHAPE_COLUMNS,
     ColumnChecker,
     Floats,
     empty_cells,
     is_empty,
+    optional_numbers,
+    read_images,
     read_index,
     read_numbers,
     read_positions,
@@ -30,8 +33,11 @@ from mirage_dask.scene.catalogs.units import apply_units
 Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
 
-CATALOG_KINDS = ("point_source", "galaxy")
-"""Types of catalogs that are simulated; `scene.sources` makes a table of each."""
+EXTENDED = "extended"
+CATALOG_KINDS = ("point_source", "galaxy", EXTENDED)
+"""Types of catalogs that are read and simulated; the type is the kind of their layer of light."""
+OWN_COLUMNS = {"galaxy": SHAPE_COLUMNS, EXTENDED: IMAGE_COLUMNS}
+"""Columns that a catalog of a kind needs besides positions."""
 BRIGHTEST = -30.0
 """The Sun from here is -27: brighter values are marks for "unknown", which would give 10^(0.4 x 99) electrons."""
 
@@ -42,7 +48,7 @@ class Catalog:
 
     path: str
     kind: str
-    """'point_source' or 'galaxy'."""
+    """'point_source', 'galaxy' or 'extended'."""
     system: str
     """'abmag', 'stmag' or 'vegamag'."""
     pixels: bool
@@ -54,13 +60,16 @@ class Catalog:
     y: Floats
     """(n,) declination in degrees, or pixel."""
     shapes: dict[str, Floats]
-    """radius, ellipticity, pos_angle, sersic_index of galaxies, (n,) each; empty for points."""
+    """radius, ellipticity, pos_angle, sersic_index of galaxies, (n,) each; of extended sources pos_angle, NaN for None;
+    empty for points."""
     magnitudes: dict[str, Floats]
     """Magnitude columns by lower-case name; NaN if the text is not a number."""
     table: CatalogTable
     """The cells that these arrays were made from."""
     unused_phrases: tuple[str, ...] = ()
     """Phrases in comments that change nothing in a catalog of this kind."""
+    files: tuple[str, ...] = ()
+    """Absolute paths of the images of extended sources, one each."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -76,7 +85,7 @@ class Catalog:
         return next((name for name in wanted if name in self.magnitudes), None)
 
     def magnitude(self, instrument: str, filter: str, pupil: str = "CLEAR") -> Floats:
-        """Return the (n,) magnitudes for a filter.
+        """Return the (n,) magnitudes for a filter; NaN for an extended source whose image counts as it is.
 
         Parameters
         ----------
@@ -99,6 +108,8 @@ class Catalog:
         wanted = magnitude_columns(instrument, filter, pupil)
         name = self.magnitude_column(instrument, filter, pupil)
         optics = f" {filter}/{pupil}" if filter or pupil else ""
+        if self.kind == EXTENDED and not self.magnitudes:
+            return np.full(len(self), np.nan), []
         if name is None:
             hint = nearest(wanted[0], sorted(self.magnitudes))
             return np.empty(0), [
@@ -112,13 +123,16 @@ class Catalog:
                 f"'magnitude'; rename it to {meant[1]!r}, or remove it."
             )
         values = self.magnitudes[name]
-        empty = is_empty(self.table.columns[name])
-        bad = ~np.isfinite(values) & ~empty
+        cells = self.table.columns[name]
+        said = ~is_empty(cells)
+        if self.kind == EXTENDED:
+            said = optional_numbers(cells)[1]  # others have the counts of their images
+        elif not said.all():
+            remedy = "write 99 for a source that is not visible in this filter"
+            problems.append(empty_cells(self.table, name, ~said, remedy))
+        bad = ~np.isfinite(values) & said
         with np.errstate(invalid="ignore"):
             bright = values < BRIGHTEST
-        if empty.any():
-            remedy = "write 99 for a source that is not visible in this filter"
-            problems.append(empty_cells(self.table, name, empty, remedy))
         for which, what, shown in (
             (bad, "is not finite", None),
             (bright, f"is brighter than {BRIGHTEST:g}", values),
@@ -140,7 +154,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     path
         A file in one of the formats that `mirage_dask.scene.catalogs` describes.
     kind
-        'point_source' or 'galaxy'.
+        'point_source', 'galaxy' or 'extended'.
     optics
         (instrument, filter, pupil) whose magnitudes are needed, and checked with the other columns.
 
@@ -163,14 +177,17 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     problems = [*table.problems, *problems]
     check = ColumnChecker(table, problems)
 
-    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if kind == "galaxy" else ())))
+    check.columns(("x_or_ra", "y_or_dec", *OWN_COLUMNS.get(kind, ())))
     x, y = read_positions(check, pixels=units.pixels)
     index = read_index(check)
     shapes = read_shapes(check) if kind == "galaxy" else {}
+    files: tuple[str, ...] = ()
+    if kind == EXTENDED:
+        files, shapes = read_images(check)
     magnitudes = {
         name: read_numbers(values) for name, values in table.columns.items() if name.endswith("magnitude")
     }
-    if not magnitudes:
+    if not magnitudes and kind != EXTENDED:
         problems.append(f"{path}: no magnitude column; add one, such as 'nircam_f200w_magnitude'.")
     catalog = Catalog(
         path=str(path),
@@ -185,6 +202,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         magnitudes=magnitudes,
         table=table,
         unused_phrases=phrases.unused,
+        files=files,
     )
     if magnitudes:
         for instrument, filter_, pupil in sorted(set(optics)):

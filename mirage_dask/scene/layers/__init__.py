@@ -14,6 +14,7 @@ from typing import Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
+from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingLayer, MovingPoints
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer
@@ -22,12 +23,14 @@ from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
 __all__ = [
     "LAYERS",
     "BackgroundImage",
+    "ExtendedLayer",
     "GalaxyLayer",
     "Light",
     "LightCurveLayer",
     "LightCurves",
     "MovingLayer",
     "MovingPoints",
+    "SceneImageLayer",
     "StarLayer",
     "StaticLayer",
     "UniformBackground",
@@ -44,6 +47,8 @@ LAYERS: dict[str, Any] = {
         BackgroundImage,
         StarLayer,
         GalaxyLayer,
+        ExtendedLayer,
+        SceneImageLayer,
         LightCurveLayer,
         MovingLayer,
     )
