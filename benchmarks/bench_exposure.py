@@ -18,11 +18,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from measure import Measurement, peak_megabytes
 
 import mirage_dask as md
 from mirage_dask.lazy import as_dask, exposure_dataset
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.plan import Plan, load_plan, save_plan
@@ -33,10 +34,8 @@ EXPOSURES = 12160
 NAME = "jw99001001001_01101_00001_nrcb1"
 
 
-def crowded_plan(folder: Path) -> Plan:
-    """Plan one NRCB1 F150W exposure of 10 groups with a field of stars and galaxies."""
-    proposal = md.open_proposal(md.example_proposal())
-    row = proposal.table.set_index("name").loc[NAME]
+def crowded_catalogs(folder: Path, row: pd.Series) -> tuple[Path, Path]:
+    """Write catalogs of stars and galaxies on the detector of a row of the exposure table; returns their paths."""
     rng = np.random.default_rng(4)
 
     def places(count: int) -> list[str]:
@@ -55,9 +54,16 @@ def crowded_plan(folder: Path) -> Plan:
     (folder / "stars.cat").write_text("\n".join([f"x_or_RA y_or_Dec {column}", *stars]))
     names = f"x_or_RA y_or_Dec radius ellipticity pos_angle sersic_index {column}"
     (folder / "galaxies.cat").write_text("\n".join([names, *galaxies]))
+    return folder / "stars.cat", folder / "galaxies.cat"
+
+
+def crowded_plan(folder: Path) -> Plan:
+    """Plan one NRCB1 F150W exposure of 10 groups with a field of stars and galaxies."""
+    row = md.open_proposal(md.example_proposal()).table.set_index("name").loc[NAME]
+    stars, galaxies = crowded_catalogs(folder, row)
     crowded = md.open_proposal(
         md.example_proposal(),
-        catalogs={"point_source": str(folder / "stars.cat"), "galaxy": str(folder / "galaxies.cat")},
+        catalogs={"point_source": str(stars), "galaxy": str(galaxies)},
         background="medium",
     )
     table = crowded.table

@@ -20,7 +20,7 @@ from measure import Measurement, cpu_seconds, peak_megabytes
 
 import mirage_dask as md
 from mirage_dask.apt import exposure_table, read_proposal
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.run.executors.distributed import DistributedExecutor
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges

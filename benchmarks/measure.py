@@ -31,6 +31,10 @@ class Measurement:
     tolerance: float | None = None
     """How far it may be from the reference: a fraction of the reference where `relative`, else in the unit."""
     relative: bool = False
+    median: float | None = None
+    """Of the runs of which the value is the least."""
+    others: tuple[tuple[str, float | None], ...] = ()
+    """(commit, value) of other checkouts, measured in the same hour; None where it could not be measured."""
     note: str = ""
     """Where the reference comes from, or why there is no value."""
 

@@ -2,6 +2,7 @@
 
 make bench
 make bench ARGS=truth
+make bench ARGS="process --rows exposures plan --checkouts ../other"
 .venv/bin/python benchmarks/run.py kernel --json benchmarks.json
 """
 
@@ -25,10 +26,17 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", help="kernel for bench_kernel.py, …; default: all")
     parser.add_argument("--json", metavar="FILE", help="write the numbers and the machine here too")
+    parser.add_argument("--rows", nargs="+", metavar="ROW", help="of process: only these rows")
+    parser.add_argument(
+        "--checkouts", nargs="+", metavar="DIR", help="of process: measure those checkouts too"
+    )
     parser.add_argument("--inside", metavar="NAME", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    options = {k: v for k in ("rows", "checkouts") if (v := getattr(arguments, k))}
+    if options and "process" not in (arguments.names or [arguments.inside]):
+        parser.error("--rows and --checkouts belong to process")
     if arguments.inside:
-        measurements = importlib.import_module(f"bench_{arguments.inside}").measure()
+        measurements = importlib.import_module(f"bench_{arguments.inside}").measure(**options)
         json.dump([m.to_dict() for m in measurements], sys.stdout)
         return 0
 
@@ -39,9 +47,10 @@ def main() -> int:
     results: dict[str, list[dict]] = {}
     failed = False
     for name in arguments.names or found:
+        passed = _passed(arguments) if name == "process" else []
         # A fresh process: peak memory and caches of one benchmark say nothing about another's.
         answer = subprocess.run(
-            [sys.executable, __file__, "--inside", name],
+            [sys.executable, __file__, "--inside", name, *passed],
             stdout=subprocess.PIPE,
             text=True,
             check=False,
@@ -59,6 +68,13 @@ def main() -> int:
     return int(failed)
 
 
+def _passed(arguments: argparse.Namespace) -> list[str]:
+    """Return the options of one benchmark as arguments; its process works in another folder."""
+    rows = ["--rows", *arguments.rows] if arguments.rows else []
+    checkouts = [str(Path(folder).resolve()) for folder in arguments.checkouts or ()]
+    return rows + (["--checkouts", *checkouts] if checkouts else [])
+
+
 MARKS = {None: " ", True: "✓", False: "✗"}
 
 
@@ -71,7 +87,8 @@ def show(name: str, rows: list[dict]) -> None:
             else ""
         )
         print(
-            f"{MARKS[m['met']]} {name:10} {m['name']:<56} {m['value']:>10.4g} {m['unit']}{goal}", flush=True
+            f"{MARKS[m['met']]} {name:10} {m['name']:<76} {m['value']:>10.4g} {m['unit']:<2}{goal}{beside(m)}",
+            flush=True,
         )
     compared = [m for m in rows if m["reference"] is not None or m["value"] is None]
     if not compared:
@@ -88,6 +105,13 @@ def show(name: str, rows: list[dict]) -> None:
         print("  ".join(cells).rstrip() + reason, flush=True)
     met = [m["met"] for m in compared]
     print(f"{met.count(True)} met, {met.count(False)} not met, {met.count(None)} without a verdict")
+
+
+def beside(m: dict) -> str:
+    """Return the median of a row, and what other checkouts need and how much of that this one does."""
+    median = "" if m["median"] is None else f"  median {m['median']:.4g}"
+    others = [f"{c} {v:.4g} ({m['value'] / v:.2f} of it)" for c, v in m["others"] if v]
+    return "  ".join([f"{median:16}", *others, m["note"]]).rstrip()
 
 
 def compared_line(m: dict) -> tuple[str, ...]:

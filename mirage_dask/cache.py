@@ -7,8 +7,9 @@ cache.prune("20GB")                  # least recently used first
 cache.clear()
 
 An entry is what can be made again as a whole: compiled kernels, the built-in references, the references of a detector and
-filter (a pack), a plan, a converted dark. Packs share planes, and plans link them: bytes count once, and removing an entry
-frees what no other one holds. What a living process has used since it began is kept.
+filter (a pack), a plan, a converted dark, the headers of a kind of FITS file, a table of apertures. Packs share planes, and
+plans link them: bytes count once, and removing an entry frees what no other one holds. What a living process has used since
+it began is kept.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mirage_dask.compiled import KERNELS, source_digest
+from mirage_dask.fits.header_templates import is_current
+from mirage_dask.instruments import all_instruments
 from mirage_dask.io.atomic import PARTIAL, remove_abandoned
+from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import oldest_user
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
+from mirage_dask.pointing.siaf_table import table_path
 from mirage_dask.reference.builtin.locations import builtin_directory
 from mirage_dask.run.sizes import parse_size
 
@@ -38,12 +42,20 @@ KINDS = {
     "packs": "references prepared for a detector and filter",
     "plans": "plans of proposals",
     "darks": "converted dark ramps",
+    "headers": "headers of FITS files",
+    "siaf": "tables of apertures",
 }
 """What each kind of entry is."""
 
 
-_NAMES = {"kernels": "[0-9a-f]{16}", "plans": "[0-9a-f]{16}", "darks": ".+-[0-9a-f]{16}"}
-"""Names of the directories of each kind; another one in their folder is not ours."""
+_NAMES = {
+    "kernels": "[0-9a-f]{16}",
+    "plans": "[0-9a-f]{16}",
+    "darks": ".+-[0-9a-f]{16}",
+    "headers": r"[0-9a-f]{16}-[0-9a-f]{16}\.json",
+    "siaf": r"[A-Za-z]+-[0-9a-f]{16}\.json",
+}
+"""Names of the directories, or files, of each kind; another one in their folder is not ours."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +220,12 @@ def _entries(directory: Path) -> Iterator[Entry]:
         yield Entry("plans", path, _below(path), _last_use(path))
     for path in _named(directory, "darks"):
         yield Entry("darks", path, _below(path), _last_use(path))
+    for path in _named(directory, "headers"):
+        yield Entry("headers", path, (path,), _last_use(path), is_current(path))
+    tables = _named(directory, "siaf")
+    current = {table_path(instrument.label) for instrument in all_instruments()} if tables else set()
+    for path in tables:
+        yield Entry("siaf", path, (path,), _last_use(path), path in current)
 
 
 def _named(directory: Path, kind: str) -> list[Path]:

@@ -23,30 +23,11 @@ import numba
 import platformdirs
 from numba.core.caching import IndexDataCacheFile
 
+from mirage_dask.io.caches.sources import KERNELS, source_digest
+
 F = TypeVar("F", bound=Callable[..., Any])
 
-KERNELS = ("compiled.py", "detector", "scene")
-"""Where kernels live."""
-
 OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": False, "error_model": "numpy", "boundscheck": False}
-
-
-@cache
-def source_digest(*places: str) -> str:
-    """Return a hash of Python sources of the package, 16 hex digits: what is made by them is stale when they change.
-
-    Parameters
-    ----------
-    *places
-        Files or folders, relative to the package.
-    """
-    root = Path(__file__).parent
-    digest = hashlib.blake2b(digest_size=8)
-    for place in places:
-        for path in sorted((root / place).rglob("*.py")) if (root / place).is_dir() else [root / place]:
-            digest.update(path.relative_to(root).as_posix().encode())
-            digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 @cache

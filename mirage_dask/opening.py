@@ -10,8 +10,7 @@ from typing import Any
 
 from mirage_dask.apt import ProposalFile, read_proposal, require_all
 from mirage_dask.errors import InputError
-from mirage_dask.mirage_yaml import read_yaml
-from mirage_dask.planning import refuse_catalogs
+from mirage_dask.planning.settings_columns import refuse_catalogs
 from mirage_dask.proposal import Proposal
 from mirage_dask.settings import Settings, load_settings
 
@@ -82,6 +81,8 @@ def open_yaml(path: str | os.PathLike[str], *, strict: bool = False) -> Proposal
     InputError
         With every problem of every file.
     """
+    from mirage_dask.mirage_yaml import read_yaml
+
     found = read_yaml(path)
     first = found.table.iloc[0]
     file = ProposalFile(

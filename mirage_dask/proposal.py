@@ -25,15 +25,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.formatting import html_table
 from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
-from mirage_dask.mirage_yaml import write_yaml
-from mirage_dask.planning import (
-    add_settings,
-    launch_notes,
-    make_plan,
-    roll_notes,
-    stale_names,
-)
-from mirage_dask.reference.pinning import pin_files
+from mirage_dask.planning.settings_columns import add_settings, launch_notes, roll_notes
 from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings
 
@@ -167,7 +159,13 @@ class Proposal:
         ReferenceFileError
             If the names of reference files are to be written, and one cannot be had.
         """
-        table = pin_files(self.table, progress=progress) if self.settings.full_names else self.table
+        from mirage_dask.mirage_yaml import write_yaml
+
+        table = self.table
+        if self.settings.full_names:
+            from mirage_dask.reference.pinning import pin_files
+
+            table = pin_files(table, progress=progress)
         return write_yaml(table, folder, datatype=datatype, directory=simdata_directory)
 
     def prepare(
@@ -201,9 +199,12 @@ class Proposal:
         """
         names = self._selected(select)
         if store is not None:
+            from mirage_dask.planning.keys import stale_names
+
             names += [name for name in stale_names(self.table, store) if name not in set(names)]
         found = next((plan for plan in reversed(self._plans) if set(names) <= set(plan.names)), None)
         if found is None:
+            from mirage_dask.planning.making import make_plan
             from mirage_dask.run.display.preparing import preparing
 
             with preparing(progress) as told:
@@ -247,7 +248,8 @@ class Proposal:
         tile_bytes
             Largest tile, as for `simulate`.
         measure
-            Compute up to three tiles here to measure their cost; else the time follows from another machine.
+            Compute up to three tiles here to measure their cost, once for each plan; else the time follows from another
+            machine.
         progress
             As for `prepare`.
 

@@ -9,6 +9,7 @@ Neither dask nor xarray is imported here, so that a worker needs neither to comp
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
@@ -48,18 +49,43 @@ def simulate(
     ndarray
         Dimensions and type of the variable: (integration, group, y, x) of uint16 for `raw`.
     """
+    return simulate_together(plan, row, window, (variable,), replaced)[variable]
+
+
+def simulate_together(
+    plan: Plan, row: int, window: Window, variables: Iterable[str], replaced: Replaced = ()
+) -> dict[str, npt.NDArray[Any]]:
+    """Compute several variables in one window of one exposure: what they have in common once.
+
+    Parameters
+    ----------
+    plan, row, window, replaced
+        As for `simulate`.
+    variables
+        Of `mirage_dask.variables.VARIABLES`.
+
+    Returns
+    -------
+    dict
+        The values by variable, as `simulate` gives them.
+    """
     spec = plan.spec(row)
     if replaced:
         spec = dataclasses.replace(spec, replaced=replaced)
     given = pieces.open_pieces(spec, plan.url)
-    if variable in given:
-        known = VARIABLES[variable]
-        box = tuple(slice(*span) for span in known.select(window.spans))
-        return np.asarray(given[variable][box], known.dtype)
-    references = opening.open_references(spec, plan.url)
-    values: npt.NDArray[Any] = exposure.simulate_window(
-        spec, references, window, want=(variable,), replaced=given or None
-    )[variable]
+    values, computed = {}, []
+    for variable in variables:
+        if variable in given:
+            known = VARIABLES[variable]
+            box = tuple(slice(*span) for span in known.select(window.spans))
+            values[variable] = np.asarray(given[variable][box], known.dtype)
+        else:
+            computed.append(variable)
+    if computed:
+        references = opening.open_references(spec, plan.url)
+        values |= exposure.simulate_window(
+            spec, references, window, want=tuple(computed), replaced=given or None
+        )
     return values
 
 

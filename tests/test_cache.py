@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 
 from mirage_dask import cache, cli
-from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.errors import InputError
+from mirage_dask.fits.header_templates import writers
 from mirage_dask.io.atomic import partial_name
+from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
+from mirage_dask.pointing import aperture, siaf_table
 from mirage_dask.reference.builtin.locations import builtin_directory
 
 MB = 1_000_000
@@ -69,11 +71,24 @@ def names(found: cache.Contents) -> set[str]:
     return {entry.path.stem for entry in found.entries}
 
 
+def test_headers_of_other_versions_go_first(home):
+    """The templates of the FITS headers of a kind of file: of the packages that are installed, and of others."""
+    ours = write(home / "headers" / f"{writers()}-{PLAN}.json", 1000)
+    others = write(home / "headers" / f"{STALE}-{PLAN}.json", 1000)
+    foreign = write(home / "headers" / "notes.json", 1000)
+    found = {entry.path: entry.current for entry in cache.contents().entries if entry.kind == "headers"}
+    assert found == {ours: True, others: False}
+    cache.remove_unused()
+    assert (ours.exists(), others.exists()) == (True, False)
+    cache.clear()
+    assert (ours.exists(), foreign.exists()) == (False, True)
+
+
 def test_contents(home):
     found = cache.contents()
     assert found.directory == home
     assert {kind: count for kind, (count, _) in found.kinds.items()} == {
-        "kernels": 2, "builtin": 2, "packs": 3, "plans": 1, "darks": 0,
+        "kernels": 2, "builtin": 2, "packs": 3, "plans": 1, "darks": 0, "headers": 0, "siaf": 0,
     }  # fmt: skip
     assert found.kinds["packs"][1] == pytest.approx(16 * MB, abs=2000)
     assert found.kinds["plans"][1] < 200  # its planes are those of the packs
@@ -105,6 +120,21 @@ def test_what_nothing_can_use(home):
     assert cache.remove_unused() == pytest.approx((2 + 4 + 1 + 8) * MB, abs=2000)
     assert names(cache.contents()) >= {"b", PLAN, builtin_directory().name}
     assert {"a", "c"}.isdisjoint(names(cache.contents()))
+
+
+def test_tables_of_apertures_of_another_pysiaf_are_not_used(home):
+    aperture.cache_clear()
+    siaf_table._apertures.cache_clear()
+    aperture("FGS1_FULL")
+    stale = write(home / "siaf" / "FGS-0123456789abcdef.json", MB)
+    foreign = write(home / "siaf" / "letters.json", MB)
+    (present,) = [e for e in cache.contents().entries if e.kind == "siaf" and e.current]
+    assert present.path == siaf_table.table_path("FGS")
+    cache.remove_unused()
+    assert (present.path.exists(), stale.exists(), foreign.exists()) == (True, False, True)
+    os.utime(present.path, (OLD, OLD))
+    cache.clear()
+    assert not present.path.exists()
 
 
 def test_clear_and_what_killed_processes_left(home):

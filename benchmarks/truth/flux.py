@@ -16,7 +16,8 @@ from measure import Measurement
 
 from mirage_dask.instruments import detectors_of, get_detector, get_zeropoint
 from mirage_dask.reference.builtin.psf import passband
-from mirage_dask.scene import SOURCE_TABLES, Catalog, PointSources, read_catalog
+from mirage_dask.scene.catalogs import Catalog, read_catalog
+from mirage_dask.scene.sources import SOURCE_TABLES, PointSources
 from truth.exposures import MAGNITUDE, NIRCAM, pack_of, plan_of, plan_url, spec_of, work_folder
 from truth.references import attempt, judge, references
 

@@ -127,7 +127,7 @@ def new_settings(arguments: argparse.Namespace) -> int:
 
 def check_settings(arguments: argparse.Namespace) -> int:
     """Run `settings check`."""
-    from mirage_dask.planning import check_catalogs
+    from mirage_dask.planning.catalogs import check_catalogs
 
     proposal = open_given(arguments)
     check_catalogs(proposal.table)

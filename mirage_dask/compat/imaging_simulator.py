@@ -61,7 +61,7 @@ class ImgSim:
                 "Reffiles:linearized_darkfile."
             )
         exposure = OneExposure(self.paramfile)
-        self.output_file = exposure.write(exposure.dataset()).first
+        self.output_file = exposure.write().first
         self._exposure = exposure
         for name in ("seedimage", "seedinfo", "linDark"):
             self.__dict__.pop(name, None)

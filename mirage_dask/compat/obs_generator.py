@@ -48,7 +48,7 @@ class Observation:
             pieces["seed"] = (np.asarray(self.seed, np.float64) * exposure.gain).astype(np.float32)
         if self.linDark is not None:
             pieces["dark"] = np.asarray(self.linDark, np.float32)
-        files = exposure.write(exposure.dataset(**pieces))
+        files = exposure.write(**pieces)
         self.output_file, self.raw_output, self.linear_output = (
             files.first,
             files.raw_output,

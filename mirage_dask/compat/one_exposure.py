@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,16 +16,18 @@ import yaml
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.levels import mask_plane, saturation_level
 from mirage_dask.exposure.references import open_references
-from mirage_dask.fits.linear import linear_name, write_linear
+from mirage_dask.fits.linear import linear_file, linear_name
 from mirage_dask.fits.ramp_models import RampProduct
 from mirage_dask.fits.segments import segments_of
-from mirage_dask.fits.uncal import uncal_name, write_uncal
+from mirage_dask.fits.uncal import uncal_file, uncal_name
+from mirage_dask.lazy import replace_pieces
 from mirage_dask.opening import open_yaml
 from mirage_dask.proposal import Proposal
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import computed_pixels
 from mirage_dask.spec import Window
+from mirage_dask.virtual import simulate_together
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -142,35 +145,45 @@ class OneExposure:
         """Return the lazy exposure, with pieces of the caller's own in place of computed ones."""
         return self.proposal.exposure(self.row["name"], **pieces)
 
-    def write(self, dataset: xr.Dataset) -> WrittenFiles:
-        """Write the ramps that the file asks for, raw, linear or both."""
+    def write(self, **pieces: npt.NDArray[Any] | None) -> WrittenFiles:
+        """Write the ramps that the file asks for, raw, linear or both, computed once for both.
+
+        Parameters
+        ----------
+        **pieces
+            Of the caller's own in place of computed ones, as for `dataset`.
+        """
         asked = str(self.output.get("datatype") or "raw")
+        linear, raw = "linear" in asked, "raw" in asked or "linear" not in asked
         folder = Path(str(self.output.get("directory") or "."))
         folder.mkdir(parents=True, exist_ok=True)
-        plan = self.proposal.prepare()
         name = self.row["name"]
+        plan = self.proposal.prepare()
         row = plan.row(name)
         spec = plan.spec(row)
+        replaced = replace_pieces(plan.url, spec, pieces).replaced
         pack = open_references(spec, plan.url).pack
+        variables = [variable for variable, wanted in (("raw", raw), ("linear", linear)) if wanted]
 
-        def compute(variable: str, window: Window) -> npt.NDArray[Any]:
-            box = (window.integrations, window.groups, window.rows, window.columns)
-            part = dataset[variable][tuple(slice(*side) for side in box)]
-            return np.asarray(part.compute(scheduler="synchronous").values)
-
-        def linear(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-            return compute("linear", window), saturation_level(spec, pack, window)
+        def compute(window: Window) -> dict[str, npt.NDArray[Any]]:
+            values = simulate_together(plan, row, window, variables, replaced)
+            return values | ({"level": saturation_level(spec, pack, window)} if linear else {})
 
         raw_files, linear_files = [], []
         for segment in segments_of(spec.shape):
             product = RampProduct.of(plan, spec, segment)
-            windows = partial(plan.grid(row).boxes, segment.integrations)
-            if "raw" in asked or "linear" not in asked:
-                raw_files.append(folder / uncal_name(name, segment))
-                raw = computed_pixels(partial(compute, "raw"), windows(), threads=processors())
-                write_uncal(raw_files[-1], raw, product)
-            if "linear" in asked:
-                linear_files.append(folder / linear_name(name, segment))
-                ramp = computed_pixels(linear, windows(), threads=processors())
-                write_linear(linear_files[-1], ramp, mask_plane(spec, pack), product)
+            with ExitStack() as files:
+                if raw:
+                    raw_files.append(folder / uncal_name(name, segment))
+                    put_raw = files.enter_context(uncal_file(raw_files[-1], product))
+                if linear:
+                    linear_files.append(folder / linear_name(name, segment))
+                    mask = mask_plane(spec, pack)
+                    put_linear = files.enter_context(linear_file(linear_files[-1], mask, product))
+                windows = plan.grid(row).boxes(segment.integrations)
+                for window, values in computed_pixels(compute, windows, threads=processors()):
+                    if raw:
+                        put_raw("SCI", window, values["raw"])
+                    if linear:
+                        put_linear(window, values["linear"], values["level"])
         return WrittenFiles(tuple(raw_files), tuple(linear_files))

@@ -32,7 +32,7 @@ from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.varying import add_varying_light
-from mirage_dask.scene import seed_window
+from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import ExposureSpec, Window
 
 HALO = 1
@@ -159,6 +159,7 @@ class Chain:
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
         self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
+        self._strip: tuple[tuple[tuple[int, int], ...], Floats] | None = None
         box = self.rows, self.columns
         if self.needs_dark:
             planes = read_planes(self.pack, self.on, ("dark", "read-out"), box, self.frame.array)
@@ -282,7 +283,7 @@ class Chain:
         if not (self.needs_light or name in self.target):
             return None
         if name in self.given:
-            return self._given(name, part, halo=HALO)
+            return self._given(name, part)
         found: Floats | None = None
         box = part.box(halo=HALO)
         for effect in EFFECTS:
@@ -327,7 +328,7 @@ class Chain:
     def _dark(self, part: _Part, pink: Floats | None) -> Floats:
         """Return the dark ramp of a box, (integrations, groups from the start, rows, columns), DN."""
         if pink is None:
-            return self._given("dark", part, halo=0)
+            return self._given_dark(part)
         block, place = part.block, self._place(part)
         dark = self._buffer("dark", (part.count, self.groups, *part.shape), np.float32)
         keys, meta = self.context.keys, self.pack.meta
@@ -385,18 +386,26 @@ class Chain:
         if bottom > rows[1]:
             charge[:, :, -1] = charge[:, :, -2]
 
-    def _given(self, name: str, part: _Part, *, halo: int) -> Floats:
-        """Read the user's variable for a box, padded with zeros: (integrations, groups from the start, rows, columns)."""
-        if not halo:
-            rows, columns = part.rows, (part.block.start, part.block.stop)
-        else:
-            rows, columns = clipped(part.padded, self.extent)
-        window = as_slices(self.frame.science_box(rows, columns))
-        values = np.asarray(self.given[name][slice(*part.integrations), 0 : self.groups, *window], np.float32)
-        values = self.frame.detector(values)
-        if not halo:
-            return np.ascontiguousarray(values)
+    def _given_dark(self, part: _Part) -> Floats:
+        """Return the user's dark of a box, (integrations, groups from the start, rows, columns); a strip is read at once."""
+        strip = part.integrations, part.rows
+        if self._strip is None or self._strip[0] != strip:
+            self._strip = None  # before the next one is read
+            self._strip = strip, self._read_given("dark", part, part.rows, self.columns)
+        first = self.columns[0]
+        return np.ascontiguousarray(self._strip[1][..., part.block.start - first : part.block.stop - first])
+
+    def _given(self, name: str, part: _Part) -> Floats:
+        """Read the user's charge for a box with its neighbours, padded with zeros."""
+        rows, columns = clipped(part.padded, self.extent)
+        values = self._read_given(name, part, rows, columns)
         out = np.zeros(self._padded_shape(part), np.float32)
         top, left = rows[0] - part.padded[0][0], columns[0] - part.padded[1][0]
         out[:, :, top : top + values.shape[2], left : left + values.shape[3]] = values
         return out
+
+    def _read_given(self, name: str, part: _Part, rows: tuple[int, int], columns: tuple[int, int]) -> Floats:
+        """Read the user's variable in rows and columns: (integrations, groups from the start, rows, columns)."""
+        window = as_slices(self.frame.science_box(rows, columns))
+        values = np.asarray(self.given[name][slice(*part.integrations), 0 : self.groups, *window], np.float32)
+        return self.frame.detector(values)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mirage_dask.io.tables import load_table
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.scene import Light, View, open_layers
+from mirage_dask.scene.layers import Light, View, open_layers
 from mirage_dask.spec import ExposureSpec
 
 

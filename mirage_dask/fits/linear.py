@@ -16,7 +16,8 @@ RampModel has none any more) and no zero frame. Signal above saturation is kept,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.fits.ramp_files import hollow
-from mirage_dask.fits.ramp_models import RampProduct, write_ramp
+from mirage_dask.fits.ramp_models import RampProduct, ramp_file
 from mirage_dask.fits.segments import Segment, file_name
 from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.spec import Window
 
 LinearPixels = Iterable[tuple[Window, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]
 """Windows that hold all groups, with (linear ramp, DN, (integration, group, y, x); saturation level, DN, (y, x))."""
+PutLinear = Callable[[Window, npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
+"""Puts a window into a file: where, and the two arrays of `LinearPixels`."""
 
 DONE = ("dq_init", "saturation", "superbias", "linearity")
 """Steps of the pipeline that count as done in a linear ramp."""
@@ -41,33 +44,50 @@ def linear_name(exposure: str, segment: Segment | None = None) -> str:
     return file_name(exposure, "linear", segment)
 
 
-def write_linear(path: Path, ramp: LinearPixels, mask: npt.NDArray[np.uint32], product: RampProduct) -> None:
-    """Write a linear file, whole or not at all.
+@contextmanager
+def linear_file(path: Path, mask: npt.NDArray[np.uint32], product: RampProduct) -> Iterator[PutLinear]:
+    """Write a linear file, whole or not at all; the block puts the ramp into it.
 
     Parameters
     ----------
     path
         Where; the directory exists.
-    ramp
-        The ramp and the level of saturation, window by window.
     mask
         Standard data-quality flags, uint32 (y, x).
     product
-        The exposure or segment; errors are those of `write_ramp`.
+        The exposure or segment; errors are those of `ramp_file`.
     """
     arrays = {
         "data": hollow(product.shape, np.float32),
-        "pixeldq": mask,
+        "pixeldq": hollow(mask.shape, mask.dtype),
         "groupdq": hollow(product.shape, np.uint8),
     }
     done = {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
-    write_ramp(path, product, "RampModel", arrays, _extensions(ramp), done)
+    with ramp_file(path, product, "RampModel", arrays, done) as put:
+
+        def put_linear(window: Window, linear: npt.NDArray[Any], level: npt.NDArray[Any]) -> None:
+            put("SCI", window, linear)
+            put("GROUPDQ", window, saturation_flags(linear, level))
+
+        first = product.integrations[0]
+        image = Window((first, first + 1), (0, 1), (0, mask.shape[0]), (0, mask.shape[1]))
+        put("PIXELDQ", image, mask[None, None])
+        yield put_linear
 
 
-def _extensions(ramp: LinearPixels) -> Iterator[tuple[str, Window, npt.NDArray[Any]]]:
-    for window, (linear, level) in ramp:
-        yield "SCI", window, linear
-        yield "GROUPDQ", window, saturation_flags(linear, level)
+def write_linear(path: Path, ramp: LinearPixels, mask: npt.NDArray[np.uint32], product: RampProduct) -> None:
+    """Write a linear file from windows, as `linear_file` does.
+
+    Parameters
+    ----------
+    path, mask, product
+        As for `linear_file`.
+    ramp
+        The ramp and the level of saturation, window by window.
+    """
+    with linear_file(path, mask, product) as put:
+        for window, (linear, level) in ramp:
+            put(window, linear, level)
 
 
 def saturation_flags(

@@ -1,8 +1,8 @@
 """FITS files of ramps, filled window by window: no ramp is ever in memory as a whole.
 
-A data model of the pipeline makes all headers, tables and the ASDF extension, around arrays that have the shape of the ramp
-and the memory of one number (`hollow`). With those the file is laid out, with a hole where such an array belongs;
-`RampFile.write` puts pixels into the hole. The result is, byte for byte, what the model would have saved.
+A file is laid out from its `Part`s, which are its HDUs as bytes, with a hole where a ramp belongs; `RampFile.write` puts
+pixels into the hole. Whoever makes the parts does so around arrays that have the shape of a ramp and the memory of one
+number (`hollow`). The result is, byte for byte, what the pipeline's data model would have saved.
 """
 
 from __future__ import annotations
@@ -10,25 +10,20 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
+from mirage_dask.fits.cards import BLOCK
 from mirage_dask.spec import Window
 
-if TYPE_CHECKING:
-    from astropy.io.fits import HDUList
 
-BLOCK = 2880
-"""Bytes of a FITS record."""
-
-
-class _Hollow(np.ndarray[Any, Any]):
+class Hollow(np.ndarray[Any, Any]):
     """An array whose copies cost nothing: stdatamodels copies what is not contiguous."""
 
     def copy(self, order: Any = "C") -> Any:  # noqa: ARG002
@@ -38,7 +33,26 @@ class _Hollow(np.ndarray[Any, Any]):
 
 def hollow(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
     """Return zeros of any shape in the memory of one; a `RampFile` leaves a hole for them."""
-    return np.broadcast_to(np.zeros((), dtype), shape).view(_Hollow)
+    return np.broadcast_to(np.zeros((), dtype), shape).view(Hollow)
+
+
+@dataclass(frozen=True)
+class Part:
+    """An HDU as bytes."""
+
+    name: str
+    """EXTNAME; PRIMARY for the first."""
+    header: bytes
+    """With END and padding."""
+    data: bytes = b""
+    """Without padding."""
+    array: npt.NDArray[Any] | None = None
+    """A hollow array in place of data: (integration, group, y, x), (integration, y, x) or (y, x)."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of its data, padding included."""
+        return -(-(len(self.data) if self.array is None else self.array.nbytes) // BLOCK) * BLOCK
 
 
 @dataclass(frozen=True)
@@ -57,44 +71,35 @@ class RampFile:
 
     @classmethod
     @contextmanager
-    def laid_out(cls, path: Path, hdus: HDUList) -> Iterator[RampFile]:
+    def laid_out(cls, path: Path, parts: Sequence[Part]) -> Iterator[RampFile]:
         """Write everything but the hollow arrays, and give the file to fill.
 
         Parameters
         ----------
         path
             The new file.
-        hdus
-            HDUs as a data model makes them (`stdatamodels.fits_support.to_fits`); the first has no data.
+        parts
+            What is in it, in order.
 
         Raises
         ------
         OSError
             If it cannot be written; at once, when the disk has no room for all of it.
         """
-        from astropy.io import fits
-
-        hdus.verify("exception")
-        hdus.update_extend()
-        size = sum(hdu.size + len(hdu.header.tostring()) + BLOCK for hdu in hdus)
-        if shutil.disk_usage(path.parent).free < size:
+        if shutil.disk_usage(path.parent).free < sum(len(part.header) + part.size for part in parts):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         holes: dict[str, _Hole] = {}
-        first = next((k for k, hdu in enumerate(hdus) if _is_hollow(hdu)), len(hdus))
-        fits.HDUList(hdus[:first]).writeto(path)
-        for hdu in hdus[first:]:
-            if _is_hollow(hdu):
-                with path.open("r+b") as file:
-                    file.seek(0, os.SEEK_END)
-                    hdu.update_header()
-                    file.write(hdu.header.tostring().encode("ascii"))
-                    shape = hdu.shape if len(hdu.shape) == 4 else (hdu.shape[0], 1, *hdu.shape[1:])
-                    holes[hdu.name] = _Hole(file.tell(), shape, hdu.data.dtype)
-                    file.truncate(file.tell() + -(-hdu.size // BLOCK) * BLOCK)
-            else:
-                with fits.open(path, mode="append") as growing:
-                    growing.append(hdu)
-        with path.open("r+b") as file:
+        with path.open("xb") as file:
+            for part in parts:
+                file.write(part.header)
+                if part.array is None:
+                    file.write(part.data.ljust(part.size, b"\0"))
+                    continue
+                *before, ny, nx = part.array.shape
+                shape = (*before, *(1,) * (2 - len(before)), ny, nx)
+                holes[part.name] = _Hole(file.tell(), shape, part.array.dtype)
+                file.seek(part.size, os.SEEK_CUR)
+                file.truncate()
             yield cls(file, holes)
 
     def write(self, extension: str, window: Window, values: npt.NDArray[Any]) -> None:
@@ -103,7 +108,8 @@ class RampFile:
         Parameters
         ----------
         extension
-            EXTNAME of a hollow array over (integration, group, y, x), or (integration, y, x), which counts as one group.
+            EXTNAME of a hollow array over (integration, group, y, x); one over (integration, y, x) counts as one group, one
+            over (y, x) as one integration of one group.
         window
             Where in it; quick when it is whole along x.
         values
@@ -129,10 +135,6 @@ class RampFile:
                 self.file.write(content[line].data)
 
 
-def _is_hollow(hdu: Any) -> bool:
-    return hdu.is_image and isinstance(hdu.data, _Hollow)
-
-
 def _big_endian(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return values as FITS holds them: unsigned integers of 2 and 4 bytes less half their range (BZERO)."""
     kind, size = values.dtype.kind, values.dtype.itemsize
@@ -154,10 +156,10 @@ def read_headers(path: Path) -> list[Any] | None:
     OSError
         If there is no such file or it cannot be read.
     """
-    from astropy.io import fits
-
     headers = []
     with path.open("rb") as file:
+        from astropy.io import fits  # late: most files are new
+
         size = os.fstat(file.fileno()).st_size
         while file.tell() < size:
             try:

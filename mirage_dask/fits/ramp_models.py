@@ -1,17 +1,19 @@
-"""A ramp as a file of the jwst pipeline: its data model makes headers and tables, pixels stream in beside it."""
+"""A ramp as a file of the jwst pipeline: headers and tables as its data model saves them, pixels stream in beside them."""
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from mirage_dask.errors import InputError
+from mirage_dask.fits.header_templates import file_parts
 from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.model_files import Content
 from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.ramp_files import RampFile, read_headers
 from mirage_dask.fits.segments import Segment
@@ -20,7 +22,9 @@ from mirage_dask.io import files
 from mirage_dask.io.atomic import replacing
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
-from mirage_dask.untrusted.arrays import quiet
+
+Put = Callable[[str, Window, npt.NDArray[Any]], None]
+"""Puts pixels into a hollow array of a file: EXTNAME, window of the exposure, values."""
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,15 @@ def is_current(path: Path, spec: ExposureSpec, segment: Segment | None = None) -
     return shapes == [(stop - first, *spec.shape[1:])]
 
 
-def write_ramp(
+@contextmanager
+def ramp_file(
     path: Path,
     product: RampProduct,
     model: str,
     arrays: Mapping[str, npt.NDArray[Any]],
-    pixels: Iterable[tuple[str, Window, npt.NDArray[Any]]],
     keywords: Mapping[str, Any] | None = None,
-) -> None:
-    """Write a file, whole or not at all, with the tables GROUP and INT_TIMES.
+) -> Iterator[Put]:
+    """Write a file, whole or not at all, with the tables GROUP and INT_TIMES; the block puts the pixels into it.
 
     Parameters
     ----------
@@ -100,9 +104,7 @@ def write_ramp(
     model
         Class of `stdatamodels.jwst.datamodels`.
     arrays
-        Its arrays by attribute, `data` first; hollow ones are filled from `pixels`.
-    pixels
-        (extension, window of the exposure, values) of the hollow arrays.
+        Its arrays by attribute, `data` first: hollow ones, which the block fills.
     keywords
         Metadata besides those of the product, by the paths of the model; what its schema refuses is left out with a
         warning.
@@ -115,52 +117,28 @@ def write_ramp(
         If the file cannot be written.
     """
     values = product.keywords() | dict(keywords or {})
-    first = product.integrations[0]
-    with files.store_errors(str(path)), replacing(path) as temporary:
-        hdus = _hdus(path, product, model, arrays, values)
-        with RampFile.laid_out(temporary, hdus) as file:
-            for extension, window, part in pixels:
-                start, stop = window.integrations
-                file.write(extension, replace(window, integrations=(start - first, stop - first)), part)
-
-
-def _hdus(
-    path: Path,
-    product: RampProduct,
-    model: str,
-    arrays: Mapping[str, npt.NDArray[Any]],
-    values: Mapping[str, Any],
-) -> Any:
-    """Return the HDUs of a file as the data model would save them, hollow arrays and all."""
-    try:
-        from stdatamodels import fits_support
-        from stdatamodels.jwst import datamodels
-    except ImportError as error:
-        raise InputError(
-            "Writing files for the pipeline needs the package stdatamodels; install it with: pip install stdatamodels."
-        ) from error
-    spec, row, span = product.spec, product.row, product.integrations
-    start = start_time(row["start_time"], spec.name)
+    span, row = product.integrations, product.row
+    start = start_time(row["start_time"], product.spec.name)
     towards = float(row["ra_ref"]), float(row["dec_ref"])
-    data, *_ = arrays.values()
-    others = {name: array for name, array in arrays.items() if array is not data}
-    refused = {}
-    # Models change the process's filters of warnings, as `quiet` does: one thread at a time.
-    with quiet(), getattr(datamodels, model)(data, strict_validation=True, **others) as made:
-        for key, value in values.items():
-            try:
-                made[key] = value
-            except Exception as error:  # a value that its schema refuses
-                refused[key] = (str(error).strip() or type(error).__name__).splitlines()[0]
-        made.group = group_table(spec, start, *towards, span)
-        made.int_times = integration_table(spec, start, *towards, span)
-        if log := carried_log(product.cards):
-            made.cal_logs = log
-        made.extra_fits = {"PRIMARY": {"header": [list(card) for card in product.cards]}}
-        made.on_save(str(path))
-        hdus = fits_support.to_fits(made.instance, made.schema)
+    tables = {
+        "group": group_table(product.spec, start, *towards, span),
+        "int_times": integration_table(product.spec, start, *towards, span),
+    }
+    log = carried_log(product.cards)
+    parts, refused = file_parts(Content(path.name, model, values, product.cards, log, arrays, tables))
     for key, reason in refused.items():
         warnings.warn(
-            f"{spec.name}: {key} = {values[key]!r} is left out of the FITS header: {reason}", stacklevel=3
+            f"{product.spec.name}: {key} = {values[key]!r} is left out of the FITS header: {reason}",
+            stacklevel=4,
         )
-    return hdus
+    with (
+        files.store_errors(str(path)),
+        replacing(path) as temporary,
+        RampFile.laid_out(temporary, parts) as file,
+    ):
+
+        def put(extension: str, window: Window, pixels: npt.NDArray[Any]) -> None:
+            first, stop = (place - span[0] for place in window.integrations)
+            file.write(extension, replace(window, integrations=(first, stop)), pixels)
+
+        yield put

@@ -9,7 +9,7 @@ is several files (see `segments`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import chain
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits.ramp_files import hollow
-from mirage_dask.fits.ramp_models import RampProduct, write_ramp
+from mirage_dask.fits.ramp_models import Put, RampProduct, ramp_file
 from mirage_dask.fits.segments import Segment, file_name
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
@@ -69,28 +69,45 @@ def _read(store: SimulationStore, name: str, raw: Any, windows: Iterable[Window]
         yield window, values
 
 
-def write_uncal(path: Path, raw: Pixels, product: RampProduct, first_frames: Pixels | None = None) -> None:
-    """Write a Level-1b file, whole or not at all.
+@contextmanager
+def uncal_file(path: Path, product: RampProduct, *, first_frames: bool = False) -> Iterator[Put]:
+    """Write a Level-1b file, whole or not at all; the block puts uint16 (integration, group, y, x) into SCI.
 
     Parameters
     ----------
     path
         Where; the directory exists.
+    product
+        The exposure or segment; errors are those of `ramp_file`.
+    first_frames
+        Whether there is an extension ZEROFRAME: uint16 (integration, 1, y, x) of the first frame of each integration.
+    """
+    arrays, sent = {"data": hollow(product.shape, np.uint16)}, {}
+    if first_frames:
+        integrations, _, *image = product.shape
+        arrays["zeroframe"], sent = (
+            hollow((integrations, *image), np.uint16),
+            {"meta.exposure.zero_frame": True},
+        )
+    with ramp_file(path, product, "Level1bModel", arrays, sent) as put:
+        yield put
+
+
+def write_uncal(path: Path, raw: Pixels, product: RampProduct, first_frames: Pixels | None = None) -> None:
+    """Write a Level-1b file from windows, as `uncal_file` does.
+
+    Parameters
+    ----------
+    path, product
+        As for `uncal_file`.
     raw
         uint16 (integration, group, y, x), window by window.
-    product
-        The exposure or segment; errors are those of `write_ramp`.
     first_frames
         uint16 (integration, 1, y, x) of the first frame of each integration, window by window: the extension ZEROFRAME.
         None: there is no such extension.
     """
-    arrays = {"data": hollow(product.shape, np.uint16)}
-    pixels = (("SCI", window, values) for window, values in raw)
-    if first_frames is None:
-        write_ramp(path, product, "Level1bModel", arrays, pixels)
-        return
-    integrations, _, *image = product.shape
-    arrays["zeroframe"] = hollow((integrations, *image), np.uint16)
-    more = (("ZEROFRAME", window, values) for window, values in first_frames)
-    sent = {"meta.exposure.zero_frame": True}
-    write_ramp(path, product, "Level1bModel", arrays, chain(pixels, more), sent)
+    with uncal_file(path, product, first_frames=first_frames is not None) as put:
+        for window, values in raw:
+            put("SCI", window, values)
+        for window, values in first_frames or ():
+            put("ZEROFRAME", window, values)

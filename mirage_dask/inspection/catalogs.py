@@ -18,7 +18,13 @@ import numpy as np
 from mirage_dask.errors import InputError
 from mirage_dask.inspection.scene_images import ImageCount, count_image
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
-from mirage_dask.scene import CATALOG_KINDS, Catalog, magnitude_columns, magnitude_owner, read_catalog
+from mirage_dask.scene.catalogs import (
+    CATALOG_KINDS,
+    Catalog,
+    magnitude_columns,
+    magnitude_owner,
+    read_catalog,
+)
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
@@ -73,7 +79,7 @@ class CatalogReport:
 def report_catalogs(table: pd.DataFrame) -> CatalogReport:
     """Read the catalogs of the exposures that can be simulated and return what is to be said of them.
 
-    Catalogs that cannot be read are left out: whoever simulates or checks hears of them, `planning.check_catalogs`.
+    Catalogs that cannot be read are left out: whoever simulates or checks hears of them.
 
     Parameters
     ----------

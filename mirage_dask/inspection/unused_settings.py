@@ -40,7 +40,7 @@ def unused_settings(settings: Settings, table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _catalogs(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
-    used = {(kind, path) for kind in CATALOG_TYPES for path in set(table[kind]) if path}
+    used = {(kind, path) for kind in CATALOG_TYPES for path in table[kind].unique() if path}
     looked_at = {kind for mode in set(table["mode"]) for kind in catalog_types(mode)}
     for entry in settings.catalogs:
         if not entry.path or (entry.kind, entry.path) in used:

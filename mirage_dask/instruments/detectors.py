@@ -138,6 +138,16 @@ def _detectors() -> dict[str, Detector]:
     return {row["name"]: _from_row(row | noise[row["name"]]) for row in read_table("detectors")}
 
 
+@cache
+def _spellings() -> dict[str, Detector]:
+    found: dict[str, Detector] = {}
+    for detector in _detectors().values():
+        short = detector.name.removeprefix("NRC")
+        for spelling in (detector.name, detector.fits_name, detector.suffix.upper(), short):
+            found.setdefault(spelling, detector)
+    return found
+
+
 def get_detector(name: str) -> Detector:
     """Return a detector by any of its names.
 
@@ -153,10 +163,8 @@ def get_detector(name: str) -> Detector:
         If the detector is unknown; names the nearest ones.
     """
     wanted = str(name).strip().upper()
-    for detector in _detectors().values():
-        short = detector.name.removeprefix("NRC")
-        if wanted in (detector.name, detector.fits_name, detector.suffix.upper(), short):
-            return detector
+    if wanted in _spellings():
+        return _spellings()[wanted]
     of_instrument = [d for d in _detectors().values() if d.instrument == wanted]
     if len(of_instrument) == 1:
         return of_instrument[0]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from datetime import datetime
+from functools import cache
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.tables import read_table
@@ -18,6 +19,7 @@ PIXEL_AREA = 18e-4**2
 """cm2, of all detectors (H2RG)."""
 
 
+@cache
 def exp_type(instrument: str, mode: str) -> str:
     """Return the FITS keyword EXP_TYPE of an observing mode, 'NRC_IMAGE' for NIRCam imaging.
 

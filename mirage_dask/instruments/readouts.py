@@ -157,8 +157,12 @@ def resets_before(instrument: str, nx: int, ny: int) -> int:
 
     One for a subarray; 0 for a full frame, and 0 for FGS, which is reset continuously (as in Mirage).
     """
-    full_frames = {detector.array.science_shape for detector in detectors_of(instrument)}
-    return int(not get_instrument(instrument).always_reset and (ny, nx) not in full_frames)
+    return int(not get_instrument(instrument).always_reset and (ny, nx) not in _full_frames(instrument))
+
+
+@cache
+def _full_frames(instrument: str) -> frozenset[tuple[int, int]]:
+    return frozenset(detector.array.science_shape for detector in detectors_of(instrument))
 
 
 def frame_time(instrument: str, nx: int, ny: int, amplifiers: int) -> float:

@@ -360,6 +360,13 @@ def remove_many(urls: Iterable[str]) -> None:
         fs.rm([filesystem(url)[1] for url in wanted])
 
 
+def touch(url: str) -> None:
+    """Set the time of a local file to now, where that is allowed; elsewhere nothing happens."""
+    if is_local(url):
+        with suppress(OSError):
+            os.utime(url)
+
+
 def move(source: str, target: str) -> None:
     """Rename a file or a directory on the same file system; an existing target wins and the source goes."""
     fs, path = filesystem(source)

@@ -56,7 +56,7 @@ from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.sky import PSFS, ExtendedLight, SceneFile, SceneImageChoice
-from mirage_dask.untrusted.documents import load_yaml
+from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
 _NAME = re.compile(r"jw\d{11}_\d{5}_\d{5}_\w+")

@@ -8,7 +8,7 @@ of an exposure does not depend on which others are prepared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -16,41 +16,33 @@ from typing import Any
 
 import pandas as pd
 
-from mirage_dask.compiled import KERNELS, source_digest
 from mirage_dask.detector.effects import switched_effects
-from mirage_dask.errors import InputError, StoreError
+from mirage_dask.errors import StoreError
 from mirage_dask.instruments import ZeroPoint, cosmic_ray_rate
+from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
-from mirage_dask.planning.images import SceneImages, check_scene_images
+from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
-from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
-from mirage_dask.scene import (
-    CATALOG_KINDS,
-    LEVELS,
-    SOURCE_TABLES,
-    Catalog,
-    UniformBackground,
-    background_rate,
-    in_order,
-    magnitude_owner,
-    read_catalog,
-)
 from mirage_dask.scene.background_image import background_image
+from mirage_dask.scene.catalogs import CATALOG_KINDS, Catalog
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.sources import SourceTable
+from mirage_dask.scene.layers import UniformBackground, in_order
+from mirage_dask.scene.sky.background import LEVELS, background_rate
+from mirage_dask.scene.sources import SOURCE_TABLES, SourceTable
 from mirage_dask.settings import ExposureRow, Settings, rows_of
 from mirage_dask.settings.overrides import DARK_FILES
 from mirage_dask.settings.row import read_extended
 from mirage_dask.settings.sky import PSFS, ExtendedLight, is_image
-from mirage_dask.sky_images.tables import check_stamps, extended_table, save_stamps
+from mirage_dask.sky_images.tables import extended_table, save_stamps
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.integrity import remove_damaged_content
 from mirage_dask.store.pieces import write_dark_ramp
@@ -110,7 +102,7 @@ def make_plan(
         _LOG.warning(
             "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
         )
-    catalogs = list(_catalogs(chosen))  # all their problems, before references are prepared
+    catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
     check_scene_images(chosen)
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
@@ -154,45 +146,6 @@ def _prepare(ready: Sequence[ExposureRow], url: str, progress: Progress | None) 
     return PreparedReferences(packs, provenance)
 
 
-def check_catalogs(table: pd.DataFrame) -> None:
-    """Read every catalog and look for the columns that the filters need; open every image of the scene.
-
-    Raises
-    ------
-    InputError
-        With every problem of every catalog and image.
-    """
-    ready = table[table["status"] == "ready"]
-    problems: list[str] = []
-    for check in (lambda: list(_catalogs(ready)), lambda: check_scene_images(ready)):
-        try:
-            check()
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems)
-
-
-def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
-    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
-    problems: list[str] = []
-    for kind in CATALOG_KINDS:
-        for path, rows in ready[ready[kind] != ""].groupby(kind):
-            uses = list(
-                rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
-            )
-            try:
-                wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
-                catalog = read_catalog(path, kind, optics=wanted)
-                if catalog.files:
-                    check_stamps(catalog)
-                yield kind, str(path), catalog, uses
-            except InputError as error:
-                problems += error.problems
-    if problems:
-        raise InputError(problems)
-
-
 def _save_sources(
     catalogs: Iterable[tuple[str, str, Catalog, list[tuple[str, str, str]]]],
     ready: pd.DataFrame,
@@ -229,6 +182,8 @@ def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
     kind, _, varied = row.darks.partition("_")
     if kind == "model":
         return spec
+    from mirage_dask.reference.darks.selection import dark_ramp
+
     # The bias of a linearized file is that of the observatory's superbias, which no other pack has.
     exchanged = kind == "linearized" and CRDS not in row.references
     named = row.overrides.get(DARK_FILES[kind])

@@ -14,10 +14,10 @@ from mirage_dask.errors import InputError
 from mirage_dask.formatting import numbers
 from mirage_dask.instruments import instruments
 from mirage_dask.pointing import roll_warning
-from mirage_dask.reference.sources import CRDS
-from mirage_dask.scene import CATALOG_KINDS
+from mirage_dask.scene.catalogs import CATALOG_KINDS
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
 from mirage_dask.settings.effects import NO_EFFECTS
+from mirage_dask.settings.keys import CRDS
 from mirage_dask.settings.row import read_references
 
 LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"

@@ -1,5 +1,6 @@
 """Pointing: attitude, apertures, distortion; from the sky to pixels and back."""
 
+from mirage_dask.pointing.apertures import aperture, footprint, full_frame, reference_point
 from mirage_dask.pointing.attitude import (
     attitude_matrix,
     local_roll,
@@ -15,13 +16,9 @@ from mirage_dask.pointing.linear_wcs import linear_wcs
 from mirage_dask.pointing.projection import SkyProjection
 from mirage_dask.pointing.siaf import (
     Aperture,
-    aperture,
     aperture_polynomials,
     distortion_from_siaf,
-    footprint,
-    full_frame,
     prd_version,
-    reference_point,
     siaf_model,
 )
 from mirage_dask.pointing.visibility import (

@@ -1,7 +1,8 @@
-"""Apertures: the observatory's table of aperture positions in the focal plane (SIAF), read with pysiaf.
+"""The observatory's table of aperture positions in the focal plane (SIAF), read with pysiaf.
 
-pysiaf takes a second to import and looks for a newer version on the network, so it is imported when first
-needed, and offline. Workers do not need it: they use `SkyProjection`.
+pysiaf takes two seconds to import and looks for a newer version on the network, so it is imported when first
+needed, and offline: by `siaf_table`, once on a machine, for what proposals need of apertures (`apertures`), and for the
+distortion where reference files are made. Workers do not need it: they use `SkyProjection`.
 
 For distortion files (CRDS type `distortion`): `siaf_model(name)` returns the two directions as
 callables, `aperture_polynomials(name)` the coefficients. The two directions of the SIAF are separate fits
@@ -11,14 +12,16 @@ its inverse in the file.
 
 from __future__ import annotations
 
-import importlib
+import importlib.util
 import logging
+import runpy
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +29,7 @@ import numpy.typing as npt
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments import all_instruments, instrument_of_aperture, instruments
-from mirage_dask.pointing.attitude import Floats, roll_at, unit_to_radec, v2v3_to_unit
+from mirage_dask.pointing.attitude import Floats
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
@@ -109,9 +112,28 @@ def _siaf(instrument: str) -> Any:
         return _pysiaf().Siaf(instrument)
 
 
+@cache
+def _constants() -> Mapping[str, Any]:
+    """Return pysiaf's own constants, without the import of the package."""
+    spec = importlib.util.find_spec("pysiaf")
+    if spec is None or not spec.submodule_search_locations:
+        return vars(_pysiaf())
+    return runpy.run_path(str(Path(spec.submodule_search_locations[0]) / "constants.py"))
+
+
 def prd_version() -> str:
     """Return the version of the project reference database in the installed pysiaf."""
-    return str(_pysiaf().JWST_PRD_VERSION)
+    return str(_constants()["JWST_PRD_VERSION"])
+
+
+def siaf_file(instrument: str) -> Path:
+    """Return the file that pysiaf reads for an instrument, such as 'NIRCam'."""
+    return Path(_constants()["JWST_PRD_DATA_ROOT"]) / f"{instrument}_SIAF.xml"
+
+
+def aperture_names(instrument: str) -> tuple[str, ...]:
+    """Return the names of all apertures of an instrument, such as 'NIRCam'."""
+    return tuple(_siaf(instrument).apernames)
 
 
 def _entry(name: str) -> Any:
@@ -132,7 +154,7 @@ def _full_frame(entry: Any) -> Any:
     instrument = instrument_of_aperture(name)
     if instrument is None or instrument.name not in instruments():
         raise InputError(f"Aperture {name} belongs to an instrument whose detectors are not simulated.")
-    return _entry(_full_frame_name(_detector_of(name)))
+    return _entry(full_frame_name(_detector_of(name)))
 
 
 def _detector_of(name: str) -> str:
@@ -140,19 +162,9 @@ def _detector_of(name: str) -> str:
     return _GUIDERS.get(name[:4], name[:3] if name.startswith("NIS") else name[:5])
 
 
-def _full_frame_name(detector: str) -> str:
+def full_frame_name(detector: str) -> str:
+    """Return the full-frame aperture of a detector: NRCB1_FULL of 'NRCB1', NIS_CEN of 'NIS', FGS1_FULL of 'GUIDER1'."""
     return _FULL_FRAMES.get(detector, f"{detector}_FULL")
-
-
-def full_frame(detector: str) -> Aperture:
-    """Return the full-frame aperture of a detector: NRCB1_FULL of 'NRCB1', NIS_CEN of 'NIS', FGS1_FULL of 'GUIDER1'.
-
-    Raises
-    ------
-    InputError
-        If the aperture is not in the SIAF; names the nearest ones.
-    """
-    return aperture(_full_frame_name(detector))
 
 
 def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
@@ -173,14 +185,13 @@ def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
     return (x0, y0, nx, ny), (start[0] - x0, start[1] - y0)
 
 
-@cache
-def aperture(name: str) -> Aperture:
-    """Return an aperture of the SIAF.
+def measure_aperture(name: str) -> Aperture:
+    """Return an aperture of the SIAF, as pysiaf has it.
 
     Raises
     ------
     InputError
-        If the aperture is not in the SIAF; names the nearest ones.
+        If the aperture is not in the SIAF; names the nearest ones. If it is one of a detector that is not simulated.
     """
     entry = _entry(name)
     if entry.AperType == "COMPOUND" or entry.XSciSize is None:
@@ -247,7 +258,7 @@ def aperture_polynomials(name: str) -> dict[str, Any]:
         coordinates in arcsec. With t = v3i_yang, ``V2 = v2_ref + vparity * X cos t + Y sin t`` and
         ``V3 = v3_ref - vparity * X sin t + Y cos t``.
     """
-    entry, facts = _entry(name), aperture(name)
+    entry, facts = _entry(name), measure_aperture(name)
     degree = int(entry.Sci2IdlDeg)
     # SIAF names a coefficient by the total order i and the power j of y: the power of x is i - j.
     powers = [(i, j) for i in range(degree + 1) for j in range(i + 1)]
@@ -284,33 +295,22 @@ def distortion_from_siaf(name: str, *, own_inverse: bool = True) -> Distortion:
     return distortion_from_model(forward, inverse if own_inverse else None, size=size, label=label)
 
 
-def reference_point(attitude: Floats, aperture: Aperture) -> tuple[float, float, float]:
-    """Return (ra_ref, dec_ref, roll_ref), degrees: sky and PA of V3 at an aperture's reference point."""
-    ra, dec = unit_to_radec(v2v3_to_unit(aperture.v2_ref, aperture.v3_ref) @ attitude)
-    return float(ra[0]), float(dec[0]), roll_at(attitude, aperture.v2_ref, aperture.v3_ref)
+def measure_corners(apertures: Sequence[Aperture]) -> Floats:
+    """Return V2, V3, arcsec, of the outer edges of the corner pixels of apertures, shape (aperture, corner, 2).
 
+    The corners are (-0.5, -0.5), then counter-clockwise in pixels.
 
-@cache
-def _corners(aperture: Aperture) -> Floats:
-    """Return unit vectors (4, 3) of the V frame of an aperture's corners."""
-    forward, _ = siaf_model(str(_full_frame(_entry(aperture.name)).AperName))
-    x = np.array([0, aperture.nx, aperture.nx, 0]) + aperture.x0 - 0.5
-    y = np.array([0, 0, aperture.ny, aperture.ny]) + aperture.y0 - 0.5
-    return v2v3_to_unit(*forward(x, y))
-
-
-def footprint(attitude: Floats, aperture: Aperture) -> str:
-    """Return the sky region of an aperture as an S_REGION string, 'POLYGON ICRS ra dec …' with four corners.
-
-    The corners are the outer edges of the corner pixels: (-0.5, -0.5), then counter-clockwise in pixels.
+    Parameters
+    ----------
+    apertures
+        Apertures of one detector.
 
     Raises
     ------
     InputError
-        If the aperture is a compound one.
+        If the SIAF has no full frame of the detector.
     """
-    if not aperture.detector:
-        raise InputError(f"Aperture {aperture.name} spans several detectors; it has no single footprint.")
-    ra, dec = unit_to_radec(_corners(aperture) @ attitude)
-    corners = " ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
-    return f"POLYGON ICRS  {corners}"
+    forward, _ = siaf_model(str(_full_frame(_entry(apertures[0].name)).AperName))
+    x = np.concatenate([np.array([0, a.nx, a.nx, 0]) + a.x0 - 0.5 for a in apertures])
+    y = np.concatenate([np.array([0, 0, a.ny, a.ny]) + a.y0 - 0.5 for a in apertures])
+    return np.stack(forward(x, y), axis=-1).reshape(len(apertures), 4, 2)

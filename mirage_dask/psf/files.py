@@ -18,13 +18,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import optical_elements
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 ENERGY = (0.8, 1.0, 1.1)
 """Energy of a PSF in its field: the minimum, the maximum, and the excess up to which a plane is scaled to 1 (as Mirage)."""
@@ -39,6 +42,14 @@ _DETECTORS = {"GUIDER1": "FGS1", "GUIDER2": "FGS2"}
 _PUPILS = {"NRM": "MASK_NRM"}
 _OPEN = ("", "CLEAR", "CLEARP")
 """Pupils that webbpsf uses by default."""
+
+
+class PsfPaths(NamedTuple):
+    """The two files of one detector and filter."""
+
+    core: Path
+    wings: Path | None
+    """None for a user's library without wings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,6 +200,8 @@ def _several(folder: str | Path, wanted: str, paths: list[Path]) -> ReferenceFil
 
 def _pupil(path: Path) -> str:
     """Return the keyword PUPIL; empty without one."""
+    from astropy.io import fits
+
     try:
         return str(fits.getval(path, "PUPIL")).strip().upper()
     except (OSError, KeyError, IndexError):
@@ -204,6 +217,8 @@ def read_core(path: str | Path) -> CoreFile:
         If the file is missing or damaged, a keyword is missing, a sample is not finite, the positions are not a
         rectangular grid, or the energy of a plane is outside 0.8 to 1.1.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path) as hdus:
             header = hdus[0].header
@@ -253,6 +268,8 @@ def includes_ipc(path: str | Path) -> bool:
     ReferenceFileError
         If the file cannot be read.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path) as hdus:
             return any(_has_ipc(hdu.header) for hdu in hdus)
@@ -275,6 +292,8 @@ def read_wings(path: str | Path) -> NDArray[np.float64]:
     ReferenceFileError
         If the file is missing or damaged, lacks the extension DET_DIST, or its axes are not odd.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path) as hdus:
             if "DET_DIST" not in hdus:

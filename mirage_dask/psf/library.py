@@ -52,7 +52,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.psf.coupling import uncoupled
@@ -145,6 +144,8 @@ class PsfLibrary:
         wings
             (n, n) detector-sampled PSF centred on its middle pixel, n odd, or None.
         """
+        from scipy import ndimage
+
         samples, oversampling = core.samples, core.oversampling
         core_half = (samples.shape[-1] - 1) / (2 * oversampling) - EDGE
         if wings is not None and wings.shape[-1] // 2 <= core_half:

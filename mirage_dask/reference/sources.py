@@ -19,11 +19,8 @@ from typing import Any
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import FLIGHT, cosmic_ray_library, get_detector
 from mirage_dask.io.progress import Progress
-from mirage_dask.psf.files import find_library, find_own_library, library_folder, psf_detector
-from mirage_dask.reference.builtin.cache import build_files
-from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
+from mirage_dask.psf.files import PsfPaths, find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.reference.builtin.locations import mirage_data_directory
-from mirage_dask.reference.builtin.psf import PsfPaths, build_psf_library
 from mirage_dask.reference.crds.client import UnavailableError, fetch_files
 from mirage_dask.reference.crds.lookup import (
     OVERRIDE_TYPES,
@@ -38,10 +35,10 @@ from mirage_dask.reference.crds.lookup import (
 from mirage_dask.reference.crds.observatory import crds_path, observatory_cache, observatory_context
 from mirage_dask.reference.files.cosmic_rays import cosmic_ray_files
 from mirage_dask.settings import ExposureRow
+from mirage_dask.settings.keys import BUILTIN, CRDS, MIRAGE_DATA
 from mirage_dask.settings.overrides import CONTEXT, NOT_NEEDED
 from mirage_dask.untrusted.names import check_names
 
-BUILTIN, CRDS, MIRAGE_DATA = SOURCES = ("builtin", "crds", "mirage_data")
 OVERRIDE = "override"
 """Source of files that the user gives."""
 REMEDIES = (
@@ -58,7 +55,7 @@ class FoundFile:
 
     path: Path
     source: str
-    """One of `SOURCES`, or 'override'."""
+    """One of `settings.keys.REFERENCES`, or 'override'."""
     context: str
     """CRDS context that selected the file; empty for other sources."""
 
@@ -145,7 +142,7 @@ def find_files(
     rows
         Rows of the exposure table. Types in a row's `overrides` (`own_files`) are skipped.
     sources
-        Names of `SOURCES`; a file is taken from the first that has it.
+        Names of `settings.keys.REFERENCES`; a file is taken from the first that has it.
 
     Raises
     ------
@@ -159,6 +156,8 @@ def find_files(
         raise ReferenceFileError("\n".join(dict.fromkeys(missing.values())))
     built = [file.path.name for files in found for file in files.values() if file.source == BUILTIN]
     if built:
+        from mirage_dask.reference.builtin.cache import build_files
+
         build_files(CrdsCache.builtin().root, built, progress=progress)
     return found
 
@@ -276,6 +275,8 @@ def psf_library(
         return find_psf_files(library_folder(mirage_data(), get_detector(detector).instrument), **optics)
 
     def built() -> PsfPaths:
+        from mirage_dask.reference.builtin.psf import build_psf_library
+
         return build_psf_library(mirage_data_directory(), **optics)
 
     return _first(sources, given, built)
@@ -311,6 +312,8 @@ def cosmic_ray_library_files(
         return files
 
     def built() -> list[Path]:
+        from mirage_dask.reference.builtin.cosmic_rays import build_cosmic_ray_library
+
         return build_cosmic_ray_library(mirage_data_directory(), detector=detector, library=library)
 
     # Nobody else has the hits seen in flight: they are the built-in ones, whatever the sources of other files are.

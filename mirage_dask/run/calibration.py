@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mirage_dask.reference.crds.copying import copy_references
 from mirage_dask.reference.crds.lookup import calibrate_env
 from mirage_dask.reference.sources import cache_of
 from mirage_dask.store.plan import Plan
@@ -38,5 +37,7 @@ def calibration_environment(
     cache = cache_of(provenance)
     if not with_references:
         return calibrate_env(cache)
+    from mirage_dask.reference.crds.copying import copy_references
+
     copy_references(cache, provenance, Path(directory).expanduser().absolute() / REFERENCES_FOLDER)
     return calibrate_env(cache, folder=REFERENCES_FOLDER)

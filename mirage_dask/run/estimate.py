@@ -18,21 +18,30 @@ with the peak of a run.
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
+import platform
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import copying, files
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.io.locations import cache_directory
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.comparison import raw_bytes
 from mirage_dask.store.layout import encode_tile
 from mirage_dask.store.plan import Plan
+from mirage_dask.untrusted.documents import read_json
 
 PROCESS_BYTES = 530_000_000
 """Interpreter and imported libraries (a dask worker: 251 MB), kernels (100 MB from their cache with opened PSFs and sources,
@@ -63,6 +72,12 @@ START_SECONDS = 5.0
 
 LOAD_SECONDS = 4.0
 """CPU seconds until kernels are loaded from their cache and the first references are open; to compile them takes 50."""
+
+MEASURED_TILES = 3
+"""How many tiles are measured."""
+
+MEASURED_KEPT = 20
+"""How many measurements are kept beside a plan: of other tiles, machines, versions."""
 
 STORED_FRACTIONS = {1: 0.83, 2: 0.56, 5: 0.44, 10: 0.42}
 """Stored bytes per raw byte by the number of groups (see `store.layout`); the number below counts for those between."""
@@ -114,10 +129,65 @@ class Measured:
     """Stored bytes per raw byte."""
     load_seconds: float = 0.0
     """CPU seconds until kernels were loaded or compiled and the references of the first tile open."""
+    earlier: bool = False
+    """Whether that was measured by an earlier call, of this or another process."""
+
+
+def measure_once(plan: Plan, rows: Iterable[int]) -> Measured | None:
+    """Return the cost of a plan as it was measured earlier on this machine, or measure it now and note it beside the plan.
+
+    Only a plan in the cache of this machine is taken at its word. Kernels that were compiled then are found in their cache
+    now, so that `load_seconds` is not kept.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    rows
+        As for `measure_tiles`.
+
+    Returns
+    -------
+    Measured or None
+        As of `measure_tiles`.
+    """
+    chosen = _spread(list(rows), MEASURED_TILES)
+    place = files.join(plan.url, "measured.json")
+    if not (files.is_local(plan.url) and Path(plan.url).is_relative_to(cache_directory())):
+        return measure_tiles(plan, chosen)
+    key = _measured_key(plan, chosen)
+    noted: dict[str, Any] = {}
+    with suppress(OSError, StoreError):
+        noted = read_json(place)
+    try:
+        tiles, sample_seconds, fraction = noted[key]
+        if int(tiles) > 0 and 0 < float(sample_seconds) < 1 and 0 < float(fraction) < 10:
+            return Measured(int(tiles), float(sample_seconds), float(fraction), earlier=True)
+    except (KeyError, TypeError, ValueError):  # not measured yet, or damaged
+        pass
+    measured = measure_tiles(plan, chosen)
+    if measured is not None:
+        now = [measured.tiles, measured.sample_seconds, measured.stored_fraction]
+        kept = dict(list(noted.items())[1 - MEASURED_KEPT :])
+        with suppress(StoreError):
+            files.write_bytes(place, json.dumps({**kept, key: now}).encode())
+    return measured
+
+
+def _measured_key(plan: Plan, rows: Sequence[int]) -> str:
+    """Return a hash of what the cost of tiles depends on: the plan and its tiles, the machine, this package."""
+    machine = (*platform.uname(), os.cpu_count(), platform.python_version())
+    given = (plan.digest, plan.tile_bytes, list(rows), machine, source_digest("."))
+    return hashlib.blake2b(repr(given).encode(), digest_size=16).hexdigest()
+
+
+def _spread(rows: Sequence[int], most: int) -> list[int]:
+    """Return at most so many rows, evenly spread."""
+    return list(dict.fromkeys(int(rows[int(k)]) for k in np.linspace(0, len(rows) - 1, min(most, len(rows)))))
 
 
 def measure_tiles(
-    plan: Plan, rows: Iterable[int] | None = None, *, most: int = 3, patience: float = 20.0
+    plan: Plan, rows: Iterable[int] | None = None, *, most: int = MEASURED_TILES, patience: float = 20.0
 ) -> Measured | None:
     """Measure the cost of a plan: compute and encode a few of its tiles in this process.
 
@@ -136,10 +206,12 @@ def measure_tiles(
         None when no tile could be computed; the run itself reports the reason.
     """
     chosen = list(range(len(plan)) if rows is None else rows)
+    from mirage_dask import virtual
+
     began = time.monotonic()
     samples = stored = count = 0
     seconds = load = 0.0
-    for row in dict.fromkeys(chosen[int(k)] for k in np.linspace(0, len(chosen) - 1, min(most, len(chosen)))):
+    for row in _spread(chosen, most):
         if count and time.monotonic() - began > patience:
             break
         grid = plan.grid(row)

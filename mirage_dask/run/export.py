@@ -21,10 +21,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask import virtual
 from mirage_dask.errors import InputError, StoreError
-from mirage_dask.exposure.levels import mask_plane, saturation_level
-from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.ramp_models import RampProduct, is_current
 from mirage_dask.fits.segments import SEGMENT_BYTES, Segment, segments_of
@@ -35,7 +32,6 @@ from mirage_dask.io.progress import Progress
 from mirage_dask.run.estimate import RunEstimate, check_memory, estimate_run
 from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
-from mirage_dask.run.first_frames import first_frames
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import Window
@@ -142,6 +138,8 @@ class ExportHandle(RunHandle):
             return "skipped", 0
         product = RampProduct.of(plan, spec, segment)
         if datatype == "raw":
+            from mirage_dask.run.first_frames import first_frames
+
             store = SimulationStore(self.store_url, plan)
             zero = first_frames(plan, row, segment.integrations)
             write_uncal(path, stored_pixels(store, row, segment.integrations), product, zero)
@@ -151,9 +149,7 @@ class ExportHandle(RunHandle):
         return "written", path.stat().st_size
 
     def warm(self, row: int) -> None:
-        """Import what takes seconds, and open the store; compile what computes linear ramps."""
-        from stdatamodels.jwst import datamodels  # noqa: F401
-
+        """Open the store; compile what computes linear ramps."""
         if "linear" in self.datatypes:
             super().warm(row)
         open_store(self.store_url, self.plan_digest).plan.spec(row)
@@ -161,6 +157,10 @@ class ExportHandle(RunHandle):
 
 def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
     """Return what computes the linear ramp of an exposure in a window, with the level of saturation there."""
+    from mirage_dask import virtual
+    from mirage_dask.exposure.levels import saturation_level
+    from mirage_dask.exposure.references import open_references
+
     spec = plan.spec(row)
 
     def compute(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
@@ -172,6 +172,9 @@ def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[An
 
 def linear_mask(plan: Plan, row: int) -> npt.NDArray[np.uint32]:
     """Return the data-quality flags of the pixels of an exposure, uint32 (y, x)."""
+    from mirage_dask.exposure.levels import mask_plane
+    from mirage_dask.exposure.references import open_references
+
     spec = plan.spec(row)
     return mask_plane(spec, open_references(spec, plan.url).pack)
 

@@ -11,8 +11,6 @@ import logging
 from dataclasses import replace
 
 from mirage_dask.errors import ReferenceFileError, StoreError
-from mirage_dask.exposure.first_frame import can_compute, first_frame, sends_first_frame
-from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.uncal import Pixels
 from mirage_dask.spec import Window
 from mirage_dask.store.pieces import open_pieces
@@ -32,6 +30,11 @@ def first_frames(plan: Plan, row: int, integrations: tuple[int, int] | None = No
         Half-open range of those wanted; default all.
     """
     spec = plan.spec(row)
+    if spec.nframes == 1:  # nor does it need the kernels
+        return None
+    from mirage_dask.exposure.first_frame import can_compute, first_frame, sends_first_frame
+    from mirage_dask.exposure.references import open_references
+
     if not sends_first_frame(spec):
         return None
     reason = "it contains charge or a dark that is known group by group only"

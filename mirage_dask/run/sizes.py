@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dask.utils import parse_bytes
-
 from mirage_dask.errors import InputError
 
 
@@ -22,6 +20,8 @@ def parse_size(value: str | int, name: str) -> int:
     InputError
         If it is not a valid size.
     """
+    from dask.utils import parse_bytes
+
     try:
         size = int(parse_bytes(value))
     except (ValueError, TypeError, OverflowError):

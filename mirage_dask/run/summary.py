@@ -12,7 +12,7 @@ from mirage_dask.instruments import TABLE_CONTEXT, get_detector, get_instrument
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.sources import BUILTIN
-from mirage_dask.run.estimate import estimate_run, measure_tiles, start_seconds
+from mirage_dask.run.estimate import estimate_run, measure_once, start_seconds
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
@@ -76,6 +76,8 @@ class PlanSummary:
     """Where the flux of 1 DN/s comes from: the table of this package, or the names of PHOTOM files."""
     catalogs: tuple[str, ...] = ()
     """How many sources of each catalog of the proposal fall on how many detector exposures."""
+    measured_earlier: bool = False
+    """Whether the cost of a tile was measured by an earlier call, on this machine."""
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -90,6 +92,7 @@ class PlanSummary:
         free = "" if self.free_bytes is None else f"; {size(self.free_bytes)} free"
         how = (
             f"measured on {self.measured_tiles} tile{'s' if self.measured_tiles > 1 else ''} here"
+            f"{' earlier' if self.measured_earlier else ''}"
             if self.measured_tiles
             else "not measured on this machine"
         )
@@ -180,7 +183,7 @@ def summarise(
     if measure and len(ranges):
         if progress is not None:
             progress("measuring a tile", 0, 1)
-        measured = measure_tiles(plan, ranges["row"].tolist())
+        measured = measure_once(plan, ranges["row"].tolist())
     size = estimate_run(
         plan,
         rows,
@@ -211,6 +214,7 @@ def summarise(
         thread_memory=size.thread_bytes,
         cpu_seconds=cpu,
         measured_tiles=0 if measured is None else measured.tiles,
+        measured_earlier=measured is not None and measured.earlier,
         workers=count,
         prepare_seconds=prepared,
         start_seconds=start,

@@ -7,6 +7,8 @@ per tile, never an array.
 
 from __future__ import annotations
 
+import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,7 +19,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask import virtual
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.spec import Window
@@ -37,6 +38,9 @@ MOST_BLOCKS = 50_000
 
 MOST_TILE_RANGES = 400_000
 """Tile ranges in one submission: 12 bytes each, which with 80 bytes a task keeps it below 10 MB pickled."""
+
+ZARR_THREADS = 4
+"""Of zarr in a worker process."""
 
 WARM_LINES = 4
 """Lines along the slow axis of the window that warms a worker."""
@@ -64,6 +68,8 @@ class RunHandle:
 
     def warm(self, row: int) -> None:
         """Compute a few lines of an exposure, which compiles the kernels and opens its references."""
+        from mirage_dask import virtual
+
         plan = open_store(self.store_url, self.plan_digest).plan
         _, _, ny, nx = plan.shape(row)
         rows, columns = (ny, nx)
@@ -148,10 +154,16 @@ def open_store(store_url: str, plan_digest: str) -> SimulationStore:
 
 @lru_cache(maxsize=1)
 def settle() -> None:
-    """Configure a worker process: few threads for zarr, because dask has its own."""
-    import zarr
+    """Configure a worker process: few threads for zarr, because dask has its own.
 
-    zarr.config.set({"async.concurrency": 4, "threading.max_workers": 4})
+    A worker that only writes tiles never imports zarr, which takes a tenth of a second; where it is imported later, it reads
+    its settings from the environment.
+    """
+    if "zarr" in sys.modules:
+        sys.modules["zarr"].config.set(
+            {"async.concurrency": ZARR_THREADS, "threading.max_workers": ZARR_THREADS}
+        )
+    os.environ["ZARR_ASYNC__CONCURRENCY"] = os.environ["ZARR_THREADING__MAX_WORKERS"] = str(ZARR_THREADS)
 
 
 class _NotComputedError(Exception):
@@ -190,6 +202,8 @@ def _computed(plan: Plan, row: int, tile: int, retries: int) -> Iterator[npt.NDA
     _NotComputedError
         Instead of any error of the simulation, to distinguish it from those of the store.
     """
+    from mirage_dask import virtual  # not for an export, which has tasks of its own
+
     for window in plan.grid(row).parts(tile):
         try:
             values = _retrying(retries, virtual.simulate, plan, row, window, "raw")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from astropy.io import fits
 
 from mirage_dask.errors import InputError
 from mirage_dask.scene.layers.background import BackgroundImage
@@ -42,6 +41,8 @@ def background_image(
     InputError
         If the file cannot be read, has no such image, or its values are negative or not finite.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path, memmap=False) as hdus:
             images = [

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, place
+from mirage_dask.scene.partition import Circle
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.scene.stars import THRESHOLD, star_half_width
 
@@ -78,7 +79,7 @@ def place_stars(
     threshold
         e-/s per pixel below which stars end (see `stars`).
     """
-    rows = _nearby(table, projection, bounds, psf.wings_half_width + 1.0)
+    rows = _nearby(table, projection, bounds, star_margin(psf))
     rows = rows[table.flux[rows] > 0]
     xy = pixels_of(table.position[rows], projection, bounds)
     half = star_half_width(table.flux[rows], psf, threshold=threshold)
@@ -137,18 +138,29 @@ def _nearby(
     bounds: Bounds,
     margin: float,
 ) -> NDArray[np.intp]:
-    """Rows that may come within `margin` pixels: a cheap circle on the sky, generous by half."""
+    """Rows that may come within `margin` pixels."""
     if table.pixels:
         return np.arange(len(table))
+    middle, radius = circle(projection, bounds, margin)
+    difference = table.position - middle
+    distance2 = (difference * difference).sum(axis=1)
+    return np.flatnonzero(distance2 < radius**2)
+
+
+def circle(projection: SkyProjection, bounds: Bounds, margin: float) -> Circle:
+    """Return a circle on the sky that holds an exposure and `margin` pixels around it, generous by half."""
     x0, x1, y0, y1 = bounds
     middle = ((x0 + x1) / 2.0, (y0 + y1) / 2.0)
     corners = [(x, y) for x in (x0, x1) for y in (y0, y1)]
     centre, *around = projection.units([middle, *corners])
     pixel = np.sqrt(((projection.units([(middle[0] + 100.0, middle[1])])[0] - centre) ** 2).sum()) / 100.0
     radius = max(np.sqrt(((u - centre) ** 2).sum()) for u in around) + margin * pixel
-    difference = table.position - centre
-    distance2 = (difference * difference).sum(axis=1)
-    return np.flatnonzero(distance2 < (1.5 * radius) ** 2)
+    return centre, 1.5 * radius
+
+
+def star_margin(psf: PsfLibrary) -> float:
+    """Return how far from an exposure a star may be whose light reaches it, pixels."""
+    return psf.wings_half_width + 1.0
 
 
 def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Floats:

@@ -26,11 +26,14 @@ from mirage_dask.io.tables import load_table, save_table, table_key
 from mirage_dask.pointing import radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
 from mirage_dask.scene.galaxies import sersic
+from mirage_dask.scene.partition import Circle, load_partitioned, partitioned_key, save_partitioned
 from mirage_dask.scene.photometry import count_rate
 
 Floats = NDArray[np.float64]
 T = TypeVar("T", bound="SourceTable")
 ARCSEC = np.pi / 180.0 / 3600.0
+PARTS_KEPT = 24
+"""Tables or parts of them that stay in a process, at most 4 MB each."""
 
 
 class SourceTable:
@@ -68,8 +71,37 @@ class SourceTable:
         StoreError
             If there is no such table, or its contents do not fit the key.
         """
-        arrays = load_table(url, key, kind=cls.kind)
-        return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+        return _of_arrays(cls, load_table(url, key, kind=cls.kind))
+
+
+class SkyTable(SourceTable):
+    """A table of sources with a `position`: a large one is saved in parts of the sky (`partition`)."""
+
+    @property
+    def key(self) -> str:
+        """Hash of the contents, 32 hex digits: equal tables have equal keys."""
+        return partitioned_key(self._arrays(), kind=self.kind)
+
+    def save(self, url: str | Path) -> str:
+        """Write the table, or its parts, into a folder (a path or any fsspec URL) and return its content key.
+
+        Raises
+        ------
+        StoreError
+            If the folder cannot be written.
+        """
+        return save_partitioned(url, self._arrays(), kind=self.kind)
+
+    @classmethod
+    def load(cls: type[T], url: str | Path, key: str) -> T:
+        """Read all of a table by its content key.
+
+        Raises
+        ------
+        StoreError
+            If there is no such table, or its contents do not fit the key.
+        """
+        return _of_arrays(cls, load_partitioned(url, key, kind=cls.kind))
 
 
 def load_once(cls: type[T], url: str, key: str) -> T:
@@ -78,13 +110,27 @@ def load_once(cls: type[T], url: str, key: str) -> T:
     return found
 
 
+def load_near(cls: type[T], url: str, key: str, circle: Circle) -> T:
+    """Read the sources of a `SkyTable` around a place, in catalog order, and maybe some more; parts stay in this process."""
+    return _of_arrays(cls, load_partitioned(url, key, kind=cls.kind, near=circle, load=_load_arrays))
+
+
+def _of_arrays(cls: type[T], arrays: dict[str, NDArray[Any]]) -> T:
+    return cls(**{name: array if array.ndim else array.item() for name, array in arrays.items()})
+
+
 @lru_cache(maxsize=8)
 def _load(cls: Any, url: str, key: str) -> Any:
     return cls.load(url, key)
 
 
+@lru_cache(maxsize=PARTS_KEPT)
+def _load_arrays(url: str, key: str, *, kind: str) -> dict[str, NDArray[Any]]:
+    return load_table(url, key, kind=kind)
+
+
 @dataclass(frozen=True, eq=False)
-class PointSources(SourceTable):
+class PointSources(SkyTable):
     """Stars (n of them, in catalog order)."""
 
     kind: ClassVar[str] = "point_source"
@@ -101,7 +147,7 @@ class PointSources(SourceTable):
 
 
 @dataclass(frozen=True, eq=False)
-class Galaxies(SourceTable):
+class Galaxies(SkyTable):
     """Sersic galaxies (n of them, in catalog order); `b`, `norm`, `reach` and `level` as in `sersic.constants`."""
 
     kind: ClassVar[str] = "galaxy"

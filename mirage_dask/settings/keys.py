@@ -27,7 +27,8 @@ from mirage_dask.settings.sky import (
     background_entries,
 )
 
-REFERENCES = ("builtin", "crds", "mirage_data")
+BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
+"""Sources of reference data."""
 FULL_NAMES = "crds_full_name"
 """Mirage's word for crds with the names of the files written into the YAML."""
 DARKS = ("model", "linearized", "raw", "linearized_varied", "raw_varied")

@@ -13,7 +13,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.settings.keys import ALLOWED, FULL_NAMES, NESTED, keys_by_name
 from mirage_dask.settings.model import Settings
 from mirage_dask.settings.problems import Problems
-from mirage_dask.untrusted.documents import load_yaml
+from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**22
 

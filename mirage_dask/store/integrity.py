@@ -10,20 +10,22 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
-from mirage_dask.scene.image_tables import named_tables
+from mirage_dask.scene.partition import part_keys, part_kind
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 CHECKSUM = "checksum"
 """Member of plan.json: of all others."""
@@ -162,15 +164,27 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
 
 def _table_problems(url: str, kind: str, key: str) -> Iterator[str]:
     """Yield a sentence for a table, and for each of those that it names, that is missing or damaged."""
+    from mirage_dask.scene.image_tables import named_tables  # a worker that writes tiles does without
+
     try:
-        for below in named_tables(kind, load_table(url, key, kind=kind)):
+        table = load_table(url, key, kind=kind)
+        for part in part_keys(table):
+            load_table(url, part, kind=part_kind(kind))
+        for below in named_tables(kind, table):
             yield from _table_problems(url, *below)
     except StoreError as error:
         yield str(error)
 
 
-def remove_damaged_content(url: str) -> list[str]:
+def remove_damaged_content(url: str, *, copied_from: str | None = None) -> list[str]:
     """Remove what is damaged among the packs, planes, tables and descriptions of darks of a plan on a local disk.
+
+    Parameters
+    ----------
+    url
+        The plan.
+    copied_from
+        The plan in the cache that it is a copy of, if it is one; see `remove_damaged`.
 
     Returns
     -------
@@ -179,7 +193,7 @@ def remove_damaged_content(url: str) -> list[str]:
     """
     if not files.is_local(url):
         return []
-    gone = remove_damaged(url)
+    gone = remove_damaged(url, copied_from=copied_from)
     tables = [
         f"sources/{name}" for name in files.list_sizes(files.join(url, "sources")) if name.endswith(".npz")
     ]

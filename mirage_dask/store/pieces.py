@@ -17,22 +17,24 @@ import hashlib
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
-from zarr.codecs import Crc32cCodec, ZstdCodec
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import partial_name
 from mirage_dask.io.privacy import anonymous_values, has_secrets, local_path
-from mirage_dask.reference.darks.ramp import DarkRamp
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.tiles import grid_of
 from mirage_dask.untrusted.arrays import open_array
 from mirage_dask.untrusted.documents import read_json
 from mirage_dask.variables import VARIABLES
+
+if TYPE_CHECKING:  # most exposures have no pieces, and their workers need neither
+    import zarr
+
+    from mirage_dask.reference.darks.ramp import DarkRamp
 
 _RAMP = "ramp-"
 _CONVERTED = "/dark.zarr"
@@ -64,6 +66,9 @@ def new_piece(plan_url: str, spec: ExposureSpec, piece: str) -> tuple[str, Any]:
     url, array
         Where it is; a Zarr array float32 that may be filled in parallel, chunk by chunk.
     """
+    import zarr
+    from zarr.codecs import Crc32cCodec, ZstdCodec
+
     url = files.join(files.normal_url(plan_url), "pieces", partial_name("piece"))
     with files.store_errors(url):
         array = zarr.create_array(
@@ -135,6 +140,8 @@ def _open_ramp(plan_url: str, key: str) -> DarkRamp:
 
 
 def _read_ramp(plan_url: str, key: str) -> DarkRamp:
+    from mirage_dask.reference.darks.ramp import DarkRamp
+
     url = files.join(files.normal_url(plan_url), "pieces", f"{key}.json")
     try:
         ramp = _here(DarkRamp.from_dict(read_json(url)))

@@ -18,14 +18,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from mirage_dask.errors import InputError, StoreError, nearest
 from mirage_dask.io import files
 from mirage_dask.io.copying import copy_tree
 from mirage_dask.io.privacy import anonymous_table, anonymous_values
-from mirage_dask.selection import Selection, is_condition, select_rows
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import plan_files
 from mirage_dask.store.integrity import check_rows, check_spec, check_table
@@ -35,6 +33,10 @@ from mirage_dask.untrusted.documents import parsing
 
 if TYPE_CHECKING:
     import os
+
+    import pandas as pd
+
+    from mirage_dask.selection import Selection
 
 _SHAPE = ("nints", "ngroups", "ny", "nx")
 PARSED_SPECS = 512
@@ -103,9 +105,9 @@ class Plan:
             tuple(specs["inputs"].to_pylist()) if "inputs" in specs.column_names else ("",) * len(self.names)
         )
         self._texts = specs["spec"]
-        self._shapes = np.stack(
-            [specs[c].to_numpy() for c in (*_SHAPE, "fast_axis")] or [np.empty(0)], axis=1
-        )
+        # `to_numpy` would import pandas, for half a second of each worker.
+        columns = [np.array(specs[c].to_pylist(), np.int64) for c in (*_SHAPE, "fast_axis")]
+        self._shapes = np.stack(columns, axis=1)
         check_rows(self.names, self.digests, self._shapes, self._place)
         self._rows = {name: row for row, name in enumerate(self.names)}
         self._parsed: dict[int, ExposureSpec] = {}
@@ -273,6 +275,8 @@ class Plan:
         """
         if which is None:
             return list(range(len(self)))
+        from mirage_dask.selection import is_condition, select_rows
+
         hits = self.table.iloc[select_rows(self.table, which)]
         if not is_condition(self.table, which):
             return sorted(self.row(name) for name in hits["name"])

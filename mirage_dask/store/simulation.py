@@ -12,11 +12,10 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
@@ -32,6 +31,9 @@ from mirage_dask.store.plan_files import TABLE_FILE, decode_table, encode_table
 from mirage_dask.store.root import StoreRoot, root_document, write_root
 from mirage_dask.store.status import Failure, status_table
 from mirage_dask.untrusted.arrays import open_array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -111,7 +113,11 @@ class SimulationStore:
                 f"{url} holds the simulation of another plan (digest {root.plan}, this one is {plan.digest}); "
                 "choose another place, or update it, which simulates again what changed."
             )
-        if root.exists and inside != plan.url and (gone := remove_damaged_content(inside)):
+        if (
+            root.exists
+            and inside != plan.url
+            and (gone := remove_damaged_content(inside, copied_from=plan.url))
+        ):
             logger.warning(
                 "%s: %d damaged files of the plan are replaced: %s", url, len(gone), ", ".join(gone[:3])
             )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.store.commits import Commit
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.tiles import tile_grid
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 STATUS_COLUMNS = (
     "status",

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import zarr
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
@@ -109,6 +108,8 @@ def open_array(
     StoreError
         If the metadata are damaged, not harmless, or not as expected.
     """
+    import zarr
+
     url = files.normal_url(url)
     place = files.join(url, "zarr.json")
     found = read_json(place, most=MOST_METADATA)

@@ -20,7 +20,7 @@ from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import get_detector
 from mirage_dask.reference.packs.planes import PlaneMaker, to_detector
-from mirage_dask.scene import Light
+from mirage_dask.scene.layers import Light
 from mirage_dask.spec import ExposureSpec, Window
 
 MEASURED = {

@@ -7,7 +7,7 @@ import os
 import pytest
 
 import mirage_dask as md
-from mirage_dask.planning import plan_key
+from mirage_dask.planning.keys import plan_key
 
 
 def key(**settings):

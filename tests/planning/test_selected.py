@@ -7,7 +7,8 @@ from support.simulated import SUBARRAY_LW, SUBARRAY_SW, example_plan
 
 import mirage_dask as md
 from mirage_dask.errors import InputError
-from mirage_dask.planning import keys, making, plan_key, row_keys
+from mirage_dask.planning import keys, making
+from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.store.plan import save_plan
 
 STARS = "index x_or_RA y_or_Dec nircam_f150w_magnitude nircam_f356w_magnitude\n1 53.1 -27.8 20 20\n"

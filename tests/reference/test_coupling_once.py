@@ -23,7 +23,7 @@ from mirage_dask.reference.files.ipc_kernels import ipc_kernel
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.sources import psf_library
-from mirage_dask.scene import View, open_layers
+from mirage_dask.scene.layers import View, open_layers
 from mirage_dask.spec import Window
 
 KERNEL = ipc_kernel(get_detector("NRCB1"))

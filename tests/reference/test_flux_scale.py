@@ -13,7 +13,9 @@ import mirage_dask as md
 from mirage_dask.instruments import detectors_of, get_detector, get_zeropoint
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.scene import background_rate, point_source_table, read_catalog
+from mirage_dask.scene.catalogs import read_catalog
+from mirage_dask.scene.sky.background import background_rate
+from mirage_dask.scene.sources import point_source_table
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from support.small_plans import make_spec, small_plan, table_of
 
 from mirage_dask.errors import InputError
 from mirage_dask.run.display.terminal import TerminalProgress
-from mirage_dask.run.estimate import check_memory, estimate_run
+from mirage_dask.run.estimate import check_memory, estimate_run, measure_once
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.sizes import binary_size, parse_size
@@ -112,3 +112,25 @@ def test_display(fake, plan, tmp_path, terminal):
     assert "5 exposures, 5 tiles" in text.getvalue()
     assert str(report) in text.getvalue().replace("\x1b[0m", "")
     assert ("5/5 exposures" in text.getvalue()) == terminal
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_plan_in_the_cache_is_measured_once(tmp_path, monkeypatch):
+    """What was measured is said again, for the same tiles; a damaged note, or a plan elsewhere, is measured anew."""
+    plan = small_plan(tmp_path / "cache" / "plan")
+    assert not measure_once(plan, [0]).earlier
+    assert not measure_once(plan, [0]).earlier
+    monkeypatch.setenv("MIRAGE_DASK_CACHE", str(tmp_path / "cache"))
+    first = measure_once(plan, [0, 1])
+    again = measure_once(plan, [0, 1])
+    assert (first.earlier, again.earlier) == (False, True)
+    assert (again.tiles, again.sample_seconds, again.stored_fraction) == (
+        first.tiles,
+        first.sample_seconds,
+        first.stored_fraction,
+    )
+    assert not measure_once(plan, [0]).earlier
+    note = tmp_path / "cache" / "plan" / "measured.json"
+    for content in ('{"x": 1}', "[", note.read_text().replace(repr(first.sample_seconds), '"much"')):
+        note.write_text(content)
+        assert not measure_once(plan, [0, 1]).earlier

@@ -5,8 +5,9 @@ import pytest
 
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf, unit_to_radec
-from mirage_dask.scene import SOURCE_TABLES, read_catalog
+from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.placement import place_galaxies, place_stars
+from mirage_dask.scene.sources import SOURCE_TABLES
 from mirage_dask.scene.stars import THRESHOLD
 
 OPTICS = ("NRCB5", "F444W", "CLEAR")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene import Galaxies, PointSources, UniformBackground, View, seed_window
 from mirage_dask.scene.galaxies import sersic
-from mirage_dask.scene.layers import GalaxyLayer, StarLayer
-from mirage_dask.scene.sources import north_and_east
+from mirage_dask.scene.layers import GalaxyLayer, StarLayer, UniformBackground, View
+from mirage_dask.scene.seed import seed_window
+from mirage_dask.scene.sources import Galaxies, PointSources, north_and_east
 
 BOUNDS = (700, 900, 300, 480)
 SKY = UniformBackground(0.7)
@@ -114,7 +114,8 @@ CHILD = """
 import hashlib, pickle, sys
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene import UniformBackground, View, seed_window
+from mirage_dask.scene.layers import UniformBackground, View
+from mirage_dask.scene.seed import seed_window
 from mirage_dask.scene.layers import GalaxyLayer, StarLayer
 with open(sys.argv[1], "rb") as stream:
     projection, arrays, meta, tables, bounds = pickle.load(stream)

@@ -5,9 +5,10 @@ import pytest
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.scene import Galaxies, PointSources, galaxy_table, point_source_table, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, read_catalog
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
+from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources, galaxy_table, point_source_table
 
 OPTICS = ("NRCB1", "F200W", "CLEAR")
 
@@ -20,6 +21,10 @@ def catalog(tmp_path):
         return read_catalog(path, kind)
 
     return make
+
+
+def test_every_kind_of_catalog_has_its_table():
+    assert tuple(SOURCE_TABLES) == CATALOG_KINDS
 
 
 def test_magnitude_systems_follow_the_zero_point():

@@ -20,7 +20,7 @@ from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import Detector, DetectorArray, get_detector
 from mirage_dask.reference.packs.builder import ReferenceFiles, build_pack
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.scene import Light, UniformBackground
+from mirage_dask.scene.layers import Light, UniformBackground
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.variables import VARIABLES
 

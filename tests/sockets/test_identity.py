@@ -11,9 +11,10 @@ import pytest
 from support.small_plans import make_spec, small_plan
 
 import mirage_dask
-from mirage_dask import compiled, planning
 from mirage_dask import spec as spec_module
 from mirage_dask.errors import StoreError
+from mirage_dask.io.caches import sources
+from mirage_dask.planning import keys
 from mirage_dask.reference.packs import builder
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import load_plan
@@ -68,16 +69,16 @@ def test_a_plan_of_another_format_is_refused(tmp_path):
         load_plan(plan.url)
 
 
-@pytest.mark.parametrize("places", [planning.SOURCES, builder.SOURCES])
+@pytest.mark.parametrize("places", [keys.SOURCES, builder.SOURCES])
 def test_what_makes_plans_and_packs_stale(places, tmp_path, monkeypatch):
     """An edit of the command line does not, one of a module that decides what they hold does."""
     copy = tmp_path / "mirage_dask"
     shutil.copytree(Path(mirage_dask.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    monkeypatch.setattr(compiled, "__file__", str(copy / "compiled.py"))
+    monkeypatch.setattr(sources, "__file__", str(copy / "io/caches/sources.py"))
 
     def digest() -> str:
-        compiled.source_digest.cache_clear()
-        return compiled.source_digest(*places)
+        sources.source_digest.cache_clear()
+        return sources.source_digest(*places)
 
     before = digest()
     for place in (
@@ -94,4 +95,4 @@ def test_what_makes_plans_and_packs_stale(places, tmp_path, monkeypatch):
         file.write("\n# edited\n")
     assert digest() != before
     monkeypatch.undo()
-    compiled.source_digest.cache_clear()
+    sources.source_digest.cache_clear()

@@ -16,17 +16,20 @@ from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.references import References, open_references
 from mirage_dask.exposure.simulate import simulate_window
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.pointing import SkyProjection
-from mirage_dask.scene import Light, PointSources, View, open_layers
 from mirage_dask.scene.layers import (
     BackgroundImage,
+    Light,
     LightCurveLayer,
     LightCurves,
     MovingLayer,
     MovingPoints,
     StarLayer,
+    View,
+    open_layers,
 )
+from mirage_dask.scene.sources import PointSources
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.variables import VARIABLES
 

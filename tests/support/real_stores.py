@@ -19,14 +19,19 @@ from support.small_plans import make_spec, table_of
 INSTRUMENTS = {
     "NRC": {},
     "NIS": {"instrument": "NIRISS", "exp_type": "NIS_IMAGE", "readpatt": "NIS", "module": "", "channel": ""},
+    "G1": {"instrument": "FGS", "exp_type": "FGS_IMAGE", "readpatt": "FGS", "module": "", "channel": ""},
 }
+
+
+APERTURES = {"NIS_FULL": "NIS_CEN", "G1_FULL": "FGS1_FULL"}
+"""Whose names in the SIAF are not those of detector and subarray."""
 
 
 def real_exposure(
     number: int = 1, detector: str = "NRCB1", name: str = "SUB160", **changes: Any
 ) -> tuple[ExposureSpec, pd.DataFrame]:
     """An exposure through an aperture of the SIAF: its spec, and a table of its row."""
-    place = aperture(f"{detector}_{name}" if detector != "NIS" or name != "FULL" else "NIS_CEN")
+    place = aperture(APERTURES.get(f"{detector}_{name}", f"{detector}_{name}"))
     attitude = attitude_matrix(53.16, -27.8, place.v2_ref, place.v3_ref, 37.5)
     ra, dec, roll = reference_point(attitude, place)
     box = {"nx": place.nx, "ny": place.ny, "x0": place.x0, "y0": place.y0}

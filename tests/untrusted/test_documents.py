@@ -12,7 +12,8 @@ import yaml
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.mirage_yaml.reader import read_yaml
 from mirage_dask.settings import load_settings
-from mirage_dask.untrusted.documents import MOST_NODES, load_yaml, read_json
+from mirage_dask.untrusted.documents import read_json
+from mirage_dask.untrusted.yaml_documents import MOST_NODES, load_yaml
 
 LETTERS = "abcdefghi"
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(

@@ -51,6 +51,14 @@ class ByteCache:
 
         return self.get(key, sized)
 
+    def find(self, key: Any) -> Any | None:
+        """Return the value of a key, None when it is not there."""
+        with self._lock:
+            if key not in self._values:
+                return None
+            self._values.move_to_end(key)
+            return self._values[key][0]
+
     def resize(self, limit: int) -> None:
         """Change the limit and drop what no longer fits."""
         with self._lock:

@@ -17,14 +17,9 @@ from mirage_dask.io.locks import locked
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
-from mirage_dask.reference.builtin.locations import crds_directory
+from mirage_dask.reference.builtin.locations import crds_directory, reference_path
 from mirage_dask.reference.builtin.records import is_usable, write_recorded
 from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
-
-
-def reference_path(root: Path, name: str) -> Path:
-    """Return the path of a reference file in a CRDS cache; its name contains the instrument."""
-    return root / "references" / "jwst" / name.split("_")[1] / name
 
 
 def build_cache(

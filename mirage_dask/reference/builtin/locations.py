@@ -52,3 +52,8 @@ def crds_directory() -> Path:
 def mirage_data_directory() -> Path:
     """Return the root of the built-in libraries, which has the layout of MIRAGE_DATA."""
     return builtin_directory() / "mirage_data"
+
+
+def reference_path(root: Path, name: str) -> Path:
+    """Return the path of a reference file in a CRDS cache; its name contains the instrument."""
+    return root / "references" / "jwst" / name.split("_")[1] / name

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from astropy.io import fits
@@ -25,6 +25,7 @@ from mirage_dask.errors import ReferenceFileError, nearest
 from mirage_dask.instruments import Detector, get_detector, get_instrument, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.psf.files import (
+    PsfPaths,
     blocking_filter,
     find_library,
     library_folder,
@@ -48,14 +49,6 @@ WINGS_PIXELS = 303
 WEAK_LENSES = {"WLP4": 3.9, "WLP8": 7.8, "WLM8": -7.8}
 """Waves of defocus at 2.12 micron from peak to valley, mean over the field of both modules: measured 3.87 to 3.90, 7.76 to
 7.79 and -7.79 to -7.81 (JWST-REF-046515, as tabulated in stpsf, NIRCam_WL_Empirical_Power.csv)."""
-
-
-class PsfPaths(NamedTuple):
-    """The two files of one detector and filter."""
-
-    core: Path
-    wings: Path | None
-    """None for a user's library without wings."""
 
 
 def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupil: str = "CLEAR") -> PsfPaths:

@@ -12,15 +12,20 @@ that word. A match key 'N/A' matches anything, with the lowest weight.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 
+from mirage_dask.errors import StoreError
 from mirage_dask.instruments import detectors_of, get_detector, instruments, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
+from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.untrusted.documents import read_json
 
 CONTEXT = "jwst_0001.pmap"
 _USEAFTER = "1900-01-01 00:00:00"
@@ -147,16 +152,39 @@ def _readouts(instrument: str) -> list[tuple[str, str, int]]:
 def write_rules(root: Path) -> None:
     """Write mappings and configuration of the built-in CRDS cache below `root`, unless they exist and are current.
 
+    A list of their hashes, named by all that they follow from, stands beside them: to compare with that needs no `crds`.
+
     Raises
     ------
     ReferenceFileError
         If the directory cannot be written.
     """
+    made_by = source_digest("reference/builtin/rules.py", "instruments")
+    listed = root / f"rules-{made_by}-{version('crds')}.json"
+    if _are_as_listed(root, listed):
+        return
     for relative, text in rules().items():
         path = root / relative
         # An older version of the package crds has fewer types, which are then missing in the instrument's mapping.
         if not path.exists() or path.read_bytes() != text.encode():
             write_atomically(path, partial(Path.write_text, data=text))
+    hashes = {relative: _hash(text.encode()) for relative, text in rules().items()}
+    write_atomically(listed, partial(Path.write_text, data=json.dumps(hashes)))
+
+
+def _are_as_listed(root: Path, listed: Path) -> bool:
+    """Return whether all files of a list are there and have its hashes."""
+    try:
+        hashes = read_json(str(listed))
+        return bool(hashes) and all(
+            _hash((root / name).read_bytes()) == found for name, found in hashes.items()
+        )
+    except (OSError, StoreError):
+        return False
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 @cache

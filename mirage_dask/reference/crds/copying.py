@@ -9,7 +9,7 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.io import files
 from mirage_dask.io.copying import copy_file
 from mirage_dask.io.progress import Progress
-from mirage_dask.reference.builtin.cache import reference_path
+from mirage_dask.reference.builtin.locations import reference_path
 from mirage_dask.reference.crds.lookup import CrdsCache, environment
 
 LAYOUT_FILE = "config/jwst/ref_cache_subdir_mode"

@@ -19,8 +19,7 @@ from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference.builtin.cache import reference_path
-from mirage_dask.reference.builtin.locations import crds_directory
+from mirage_dask.reference.builtin.locations import crds_directory, reference_path
 from mirage_dask.reference.builtin.rules import CONTEXT, KEYS, keys_of, write_rules
 from mirage_dask.settings import ExposureRow
 from mirage_dask.untrusted.names import check_names

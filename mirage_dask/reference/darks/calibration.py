@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation, Span
-from mirage_dask.reference.darks.converted import clipped_means
+from mirage_dask.reference.darks.border import clipped_means
 from mirage_dask.reference.packs.pack import ReferencePack
 
 Doubles = NDArray[np.float64]
@@ -50,44 +50,33 @@ class RawCalibration:
         """Return the superbias of a box of full-frame science pixels: (y, x) [DN]."""
         return self._plane("superbias", y, x)
 
-    def linearized(self, counts: Doubles, means: Doubles | None, y: Span, x: Span) -> Doubles:
-        """Linearize raw counts and return them with their bias.
+    def planes(self, y: Span, x: Span) -> tuple[Doubles, Doubles, Doubles]:
+        """Return superbias and saturation (y, x) [DN] and the coefficients of the linearity (K, y, x) of a box."""
+        first, second, third = (
+            np.ascontiguousarray(self._plane(name, y, x)) for name in ("superbias", "saturation", "linearity")
+        )
+        return first, second, third
+
+    def drift(self, means: Doubles, y: Span, x: Span) -> Doubles:
+        """Return the level of the reference pixels above the superbias in a box.
 
         Parameters
         ----------
-        counts
-            (frame, y, x), raw DN.
         means
-            Means of the reference pixels, (frame, output, parity) [DN], or None if there are none.
+            Means of the reference pixels, (frame, output, parity) [DN].
         y, x
             Box of full-frame science pixels.
 
         Returns
         -------
         ndarray
-            (frame, y, x), DN.
+            (frame, 1, x), or (frame, y, 1) where the detector is read along y [DN].
         """
-        level = np.broadcast_to(self.superbias(y, x), counts.shape)
-        if means is not None:
-            level = level + self._drift(means, y, x)
-        limit = self._plane("saturation", y, x) - level
-        signal = np.minimum(counts - level, limit)
-        coefficients = self._plane("linearity", y, x)
-        linear = np.broadcast_to(coefficients[-1], signal.shape).copy()
-        for coefficient in coefficients[-2::-1]:
-            linear *= signal
-            linear += coefficient
-        return np.asarray(linear + level)
-
-    def _drift(self, means: Doubles, y: Span, x: Span) -> Doubles:
-        """Return the level of the reference pixels above the superbias, for each pixel of a box: (frame, y, x)."""
         above = means - _reference_superbias(self.url, self.key)
         columns = np.arange(self._box(y, x)[1].start, self._box(y, x)[1].stop)
         width = get_detector(self._pack.meta["detector"]).size // means.shape[1]
         line = above[:, columns // width, columns % 2]  # (frame, column)
-        rows = self._box(y, x)[0]
-        block = np.broadcast_to(line[:, None, :], (len(line), rows.stop - rows.start, columns.size))
-        return self._orientation.science(block)
+        return np.ascontiguousarray(self._orientation.science(line[:, None, :]))
 
 
 @lru_cache(maxsize=16)

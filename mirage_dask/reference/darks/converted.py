@@ -6,10 +6,14 @@
     SCI, SBANDREFPIX            (integration, frame, y, x), data type and values of the file
     ZEROFRAME, ZEROSBANDREFPIX  (integration, y, x), if the file has them
     reference                   (integration, frame, output, parity) raw darks of the full frame: see `reference_means`
+    mean                        (integration, y, x) linearized darks: mean of SBANDREFPIX, see `mean_bias`
 
-A chunk holds up to 128 frames of 64 x 64 pixels; a shard is a band of 64 rows. The key is a hash of the file's size,
-modification time and both ends: a changed file is converted again (delete the old conversion by hand). A conversion
-gets its final name when it is complete; a second process that needs the same one waits for the first.
+Chunks have the shape in which boxes of an exposure are read, so that few frames cost little: 4 frames of 64 rows x 512
+columns of a detector that is read along x; 16 frames of 64 x 64 pixels of one that is read along y, whose boxes are columns
+of the file. A shard is a band of 64 rows of up to 128 frames. The key is a hash of this format's number and the file's size,
+modification time and both ends: a changed file is converted again, and conversions of another format are not found (delete
+old ones by hand). A conversion gets its final name when it is complete; a second process that needs the same one waits
+for the first. While a file is converted, one shard of it is in memory.
 """
 
 from __future__ import annotations
@@ -31,23 +35,25 @@ from numpy.typing import NDArray
 from zarr.codecs import BloscCodec, Crc32cCodec
 
 from mirage_dask.errors import ReferenceFileError, StoreError
-from mirage_dask.instruments import get_detector
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.io.atomic import CACHE_REMEDY, remove_abandoned, replacing
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
+from mirage_dask.reference.darks.border import Border
 from mirage_dask.reference.darks.files import REMEDY, DarkFile, file_key, reading
 from mirage_dask.reference.files.reading import broken
 from mirage_dask.untrusted.arrays import open_array, read_group
 
-FORMAT = 1
+FORMAT = 2
 BLOCK = 64
-"""Pixels along the side of a chunk."""
+"""Rows of a band."""
+LONG = 512
+"""Pixels of a block along the rows of a detector."""
 FRAMES = 128
-"""Most frames in a chunk."""
-_CLIP = 3.0
-"""Reference pixels beyond this many standard deviations from the median are ignored."""
+"""Most frames in a shard."""
+_CHUNKS = {False: (4, BLOCK, LONG), True: (16, BLOCK, BLOCK)}
+"""Most (frames, y, x) of a chunk, for detectors that are read along x, and (True) along y."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +103,34 @@ class ConvertedDark:
         linear, bias = (self._get(name, window) for name in ("ZEROFRAME", "ZEROSBANDREFPIX"))
         return np.nan_to_num(linear.astype(np.float64)) + np.nan_to_num(bias.astype(np.float64))
 
+    def chunk_frames(self) -> int:
+        """Return how many frames are in a chunk."""
+        try:
+            return int(_array(self.path, "SCI").chunks[1])
+        except (OSError, StoreError, IndexError) as error:
+            raise ReferenceFileError(
+                f"{self.path}/SCI cannot be read ({error}); delete {Path(self.path).parent} "
+                "so that the dark is converted again."
+            ) from error
+
+    def mean_bias(self, integration: int, rows: slice, columns: slice) -> NDArray[np.float64]:
+        """Return the mean of SBANDREFPIX over all frames in a window, values that are not finite as zero: (y, x) [DN]."""
+        if not (Path(self.path) / "mean" / "zarr.json").exists():  # format 1, to which a plan may refer
+            frames = self.read("SBANDREFPIX", integration, slice(0, self.shape[1]), rows, columns)
+            total = np.zeros(frames.shape[1:])
+            add_finite(total, frames)
+            return total / len(frames)
+        return np.asarray(self._get("mean", (integration, rows, columns)), np.float64)
+
     def reference_means(self, integration: int) -> NDArray[np.float64]:
         """Return the means of the reference pixels of each frame: (frame, output, parity of the column) [DN]."""
         return np.asarray(self._get("reference", (integration,)), np.float64)
 
     def _get(self, name: str, window: tuple[Any, ...]) -> NDArray[Any]:
         try:
-            values = np.asarray(_array(self.path, name)[window])
-            if values.size and _is_unwritten(values):
+            array = _array(self.path, name)
+            values = np.asarray(array[window])
+            if values.size and any(_is_unwritten(part) for part in _chunks_of(values, array.chunks)):
                 raise ValueError("chunks are missing")
         except Exception as error:  # zarr's codecs raise many kinds
             text = (str(error).strip().splitlines() or [""])[0][:200]
@@ -113,6 +139,20 @@ class ConvertedDark:
                 "so that the dark is converted again."
             ) from error
         return values
+
+
+def add_finite(total: NDArray[np.float64], frames: NDArray[Any]) -> None:
+    """Add frames (frame, y, x), one after the other, to a plane; values that are not finite count as zero."""
+    finite = np.isfinite(frames)
+    for frame in frames if finite.all() else np.where(finite, frames, frames.dtype.type(0)):
+        total += frame
+
+
+def _chunks_of(values: NDArray[Any], chunks: tuple[int, ...]) -> Iterator[NDArray[Any]]:
+    """Yield the parts of a window that begins with a chunk, chunk by chunk; without its leading axes of one index."""
+    sizes = chunks[len(chunks) - values.ndim :]
+    for at in np.ndindex(*(-(-n // size) for n, size in zip(values.shape, sizes, strict=True))):
+        yield values[tuple(slice(i * size, (i + 1) * size) for i, size in zip(at, sizes, strict=True))]
 
 
 def _fill_value(dtype: Any) -> Any:
@@ -124,9 +164,10 @@ def _fill_value(dtype: Any) -> Any:
 def _is_unwritten(values: NDArray[Any]) -> bool:
     """Return whether a window contains only the fill value."""
     fill = _fill_value(values.dtype)
+    first = values[(0,) * values.ndim]
     if values.dtype.kind in "iu":
-        return bool(values.flat[0] == fill and (values == fill).all())
-    return bool(np.isnan(values.flat[0]) and np.isnan(values).all())
+        return bool(first == fill and (values == fill).all())
+    return bool(np.isnan(first) and np.isnan(values).all())
 
 
 @lru_cache(maxsize=256)
@@ -158,7 +199,7 @@ def convert_dark(dark: DarkFile) -> ConvertedDark:
         If the file is damaged, or the conversion cannot be written.
     """
     source = Path(dark.path)
-    name = f"{source.stem}-{file_key(dark)}"
+    name = f"{source.stem}-{file_key(dark, FORMAT)}"
     places = [source.absolute().parent / "converted" / name, cache_directory() / "darks" / name]
     for place in places:
         if (place / "dark.zarr" / "zarr.json").exists():
@@ -203,7 +244,7 @@ def _convert_into(dark: DarkFile, target: Path, *, key: str) -> None:
         with replacing(target) as temporary:
             # Read errors are reported inside, with the file; the remaining ones concern the destination.
             _write(dark, temporary)
-            if not key.endswith(file_key(dark)):
+            if not key.endswith(file_key(dark, FORMAT)):
                 broken(Path(dark.path), "it was changed while it was read", remedy="try again")
     except OSError as error:
         if (target / "zarr.json").exists():  # without locks, another process may have been first
@@ -218,17 +259,28 @@ def _write(dark: DarkFile, path: Path) -> None:
     group = zarr.open_group(path, mode="w")
     digest = hashlib.blake2b(repr(dark.shape).encode(), digest_size=16)
     names = ["SCI", "SBANDREFPIX"] if dark.kind == "linearized" else ["SCI"]
+    chunks = _CHUNKS[Orientation(dark.fast_axis, dark.slow_axis).along_y]
     lowest = 0.0
-    border = _Border.of(dark) if dark.kind == "raw" else None
+    border = Border.of(dark) if dark.kind == "raw" else None
     with reading(dark.path), fits.open(dark.path, memmap=False) as hdus, zarr.config.set(_CONFIG):
+        if dark.kind == "linearized":
+            total = np.zeros(dark.shape[2:])
+            with _about_disk():
+                means = _create(group, "mean", (dark.shape[0], *total.shape), total.dtype, chunks=chunks)
         for name in names:
             slabs = _slabs(dark, hdus[name])
             array = None
             for (integration, frames, rows), slab in slabs:
                 with _about_disk():
                     if array is None:
-                        array = _create(group, name, dark.shape, slab.dtype)
+                        array = _create(group, name, dark.shape, slab.dtype, chunks=chunks)
                     array[integration, frames, rows, :] = slab
+                if name == "SBANDREFPIX":
+                    add_finite(total[rows], slab)
+                    if frames.stop == dark.shape[1]:
+                        with _about_disk():
+                            means[integration, rows, :] = total[rows] / dark.shape[1]
+                        total[rows] = 0.0
                 digest.update(np.ascontiguousarray(slab, slab.dtype.newbyteorder("<")).data)
                 if slab.dtype.kind == "i":
                     lowest = min(lowest, float(slab.min()))
@@ -246,12 +298,12 @@ def _write(dark: DarkFile, path: Path) -> None:
                         remedy=REMEDY,
                     )
                 with _about_disk():
-                    _create(group, name, shape, values.dtype)[...] = values.reshape(shape)
+                    _create(group, name, shape, values.dtype, chunks=chunks)[...] = values.reshape(shape)
                 digest.update(np.ascontiguousarray(values).data)
     if border is not None:
-        means = border.means()
+        levels = border.means()
         with _about_disk():
-            _create(group, "reference", means.shape, means.dtype)[...] = means
+            _create(group, "reference", levels.shape, levels.dtype, chunks=levels.shape[1:])[...] = levels
     about = asdict(dark)
     about.update(
         format=FORMAT, digest=digest.hexdigest(), offset=32768.0 if lowest < 0 else 0.0,
@@ -301,95 +353,32 @@ def _native(values: Any) -> NDArray[Any]:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
 
 
-def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any) -> Any:
+def _create(group: Any, name: str, shape: tuple[int, ...], dtype: Any, *, chunks: tuple[int, ...]) -> Any:
     """Create an array ([integration, frame,] y, x), chunked in pixels and, with four axes, frames."""
-    ny, nx = shape[-2:]
     if name == "reference":
         return group.create_array(
             name,
             shape=shape,
-            chunks=(1, *shape[1:]),
+            chunks=(1, *chunks),
             dtype=dtype,
             fill_value=_fill_value(dtype),
             compressors=[BloscCodec(typesize=np.dtype(dtype).itemsize), Crc32cCodec()],
         )
-    leading = (1, min(shape[1], FRAMES)) if len(shape) == 4 else (1,)
-    block = min(BLOCK, ny), min(BLOCK, nx)
-    across = -(-nx // block[1]) * block[1]
+    inner = (1, *(min(n, most) for n, most in zip(shape[1:], chunks[-(len(shape) - 1) :], strict=True)))
+    whole = (1, *([min(shape[1], FRAMES)] if len(shape) == 4 else []), inner[-2], shape[-1])
+    # A shard consists of whole chunks.
+    shard = tuple(-(-n // own) * own for n, own in zip(whole, inner, strict=True))
     size = np.dtype(dtype).itemsize
     # Measured on noise: ratio as good as zstd's, decoding two to four times as fast.
     blosc = BloscCodec(typesize=size, cname="lz4", clevel=5, shuffle="bitshuffle")
     return group.create_array(
         name,
         shape=shape,
-        chunks=(*leading, *block),
-        shards=(*leading, block[0], across),
+        chunks=inner,
+        shards=shard,
         dtype=dtype,
         fill_value=_fill_value(dtype),
         filters=None,
         compressors=[blosc, Crc32cCodec()],
         attributes={"units": "DN"},
     )
-
-
-class _Border:
-    """Collects the reference pixels at the ends of the slow axis while frames are converted."""
-
-    def __init__(self, dark: DarkFile):
-        self.orientation = Orientation(dark.fast_axis, dark.slow_axis)
-        detector = get_detector(dark.detector)
-        self.width, self.outputs = detector.reference_pixels, detector.amplifiers
-        self.shape = dark.shape
-        nints, nframes, ny, nx = dark.shape
-        columns = ny if self.orientation.along_y else nx
-        self.values = np.zeros((nints, nframes, 2 * self.width, columns))
-
-    @classmethod
-    def of(cls, dark: DarkFile) -> _Border | None:
-        """Return an empty collection; None for files that are not full frames."""
-        detector = get_detector(dark.detector)
-        _, _, ny, nx = dark.shape
-        full_frame = dark.corner == (0, 0) and ny == nx and ny % (2 * detector.amplifiers) == 0
-        return cls(dark) if full_frame else None
-
-    def add(self, integration: int, frames: slice, rows: slice, slab: NDArray[Any]) -> None:
-        """Add the reference pixels of a slab (frame, y, x)."""
-        ny, nx = self.shape[2:]
-        width = self.width
-        target = self.values[integration, frames]
-        if self.orientation.along_y:  # rows of the detector are science columns
-            target[:, :width, rows] = slab[:, :, :width].swapaxes(1, 2)
-            target[:, width:, rows] = slab[:, :, nx - width :].swapaxes(1, 2)
-            return
-        for place, y in enumerate([*range(width), *range(ny - width, ny)]):
-            if rows.start <= y < rows.stop:
-                target[:, place] = slab[:, y - rows.start]
-
-    def means(self) -> NDArray[np.float64]:
-        """Return the clipped means, (integration, frame, output, parity)."""
-        ordered = self.values[..., :: -1 if self.orientation.fast_axis < 0 else 1]
-        return clipped_means(ordered, self.outputs)
-
-
-def clipped_means(border: NDArray[np.float64], outputs: int) -> NDArray[np.float64]:
-    """Return the clipped means of reference pixels by output and by parity of the column.
-
-    Parameters
-    ----------
-    border
-        (..., row, column), columns in detector orientation.
-    outputs
-        Number of outputs, each reading a contiguous range of columns.
-
-    Returns
-    -------
-    ndarray
-        (..., output, parity): the mean of values within 3 standard deviations (1.4826 median deviations) of the median.
-    """
-    *leading, rows, columns = border.shape
-    stripes = border.reshape(*leading, rows, outputs, columns // outputs // 2, 2)
-    values = np.moveaxis(stripes, (-3, -1), (-4, -3)).reshape(*leading, outputs, 2, -1)
-    middle = np.median(values, axis=-1, keepdims=True)
-    away = np.abs(values - middle)
-    kept = away <= _CLIP * 1.4826 * np.median(away, axis=-1, keepdims=True)
-    return np.asarray((values * kept).sum(axis=-1) / kept.sum(axis=-1))

@@ -285,8 +285,13 @@ def _readout(path: str, detector: Detector, pattern: str, header: dict[str, Any]
         return int(header["NFRAMES"]), int(gap)
 
 
-def file_key(dark: DarkFile) -> str:
+def file_key(dark: DarkFile, format_number: int) -> str:
     """Return the key of a conversion, a hash of size, modification time and both ends of the file, 16 hex digits.
+
+    Parameters
+    ----------
+    format_number
+        Number of the format into which it is converted; it is part of the key.
 
     Raises
     ------
@@ -302,7 +307,9 @@ def file_key(dark: DarkFile) -> str:
     except OSError as error:
         broken(Path(dark.path), f"it cannot be read ({error.strerror or error})", remedy=REMEDY)
     digest = hashlib.blake2b(digest_size=8)
-    digest.update(f"{dark.kind}/{dark.detector}/{status.st_size}/{status.st_mtime_ns}/".encode())
+    digest.update(
+        f"{format_number}/{dark.kind}/{dark.detector}/{status.st_size}/{status.st_mtime_ns}/".encode()
+    )
     digest.update(head)
     digest.update(tail)
     return digest.hexdigest()

@@ -65,7 +65,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -77,23 +77,38 @@ from mirage_dask.instruments.orientation import Orientation, Span
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.io.indexing import split_index
 from mirage_dask.reference.darks.calibration import RawCalibration
-from mirage_dask.reference.darks.converted import BLOCK, ConvertedDark
+from mirage_dask.reference.darks.converted import BLOCK, LONG, ConvertedDark
 from mirage_dask.reference.darks.decomposition import decompose, steady_current
+from mirage_dask.reference.darks.linear import (
+    READ_BYTES,
+    Block,
+    DarkIntegration,
+    LinearBox,
+    RampReader,
+    collect_groups,
+    read_frames,
+    read_spans,
+)
 
 LAYOUT = 1
 """Incremented whenever the same exposure and files give other values than before."""
 CACHE = CACHES["dark ramps"]
-"""Groups of blocks of 64 x 64 pixels: a window is computed in strips that are narrower than a block."""
+"""Groups of blocks of 64 x 512 pixels: a window is computed in strips that are narrower than a block."""
 
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class DarkIntegration:
-    """One integration of one converted file."""
+class _Part:
+    """What a window has of a block."""
 
-    dark: ConvertedDark
-    integration: int
+    rows: slice
+    columns: slice
+    """Of the window."""
+    block: Block
+    """In the files."""
+    at: tuple[slice, slice]
+    """Of the block."""
 
 
 @dataclass(frozen=True)
@@ -194,9 +209,11 @@ class DarkRamp:
         out = np.empty(sizes, np.float32)
         if out.size:
             for index, integration in enumerate(range(*spans[0])):
-                for rows, columns, block, at in self._blocks(spans[2], spans[3]):
-                    groups = self._groups(integration, *block)[1:]
-                    out[index, :, rows, columns] = groups[slice(*spans[1]), at[0], at[1]]
+                for parts in self._strips(spans[2], spans[3]):
+                    found = self._groups(integration, [part.block for part in parts])
+                    for part, groups in zip(parts, found, strict=True):
+                        wanted = groups[1:][slice(*spans[1]), part.at[0], part.at[1]]
+                        out[index, :, part.rows, part.columns] = wanted
         return np.asarray(out[local])
 
     def zero_frame(self, integration: int, rows: slice, columns: slice) -> NDArray[np.float32]:
@@ -212,69 +229,137 @@ class DarkRamp:
         _, _, ny, nx = self.shape
         y, x = rows.indices(ny)[:2], columns.indices(nx)[:2]
         out = np.empty((max(y[1] - y[0], 0), max(x[1] - x[0], 0)), np.float32)
-        for row, column, block, at in self._blocks(y, x):
-            out[row, column] = self._groups(integration, *block)[0][at]
+        for parts in self._strips(y, x):
+            blocks = [part.block for part in parts]
+            found = (
+                self._groups(integration, blocks) if self.frame_by_frame else self._zeros(integration, blocks)
+            )
+            for part, values in zip(parts, found, strict=True):
+                out[part.rows, part.columns] = values[0][part.at]
         if np.isnan(out).any():
             raise ReferenceFileError(
                 f"{self.integrations[0].dark.path} has no zero frame; use darks that were read frame by frame."
             )
         return out
 
-    def _blocks(
-        self, y: Span, x: Span
-    ) -> Iterator[tuple[slice, slice, tuple[Span, Span], tuple[slice, slice]]]:
-        """Yield (rows and columns of the window, block in the files, the part of the block in the window)."""
+    def _strips(self, y: Span, x: Span) -> Iterator[list[_Part]]:
+        """Yield the blocks of a window, those that are side by side along the rows of the detector together."""
         ny, nx = self.integrations[0].dark.shape[2:]
         top, left = self.corner
-        for block_y, rows, at_y in _cover(y, top, ny):
-            for block_x, columns, at_x in _cover(x, left, nx):
-                yield rows, columns, (block_y, block_x), (at_y, at_x)
+        along_y = self._along_y
+        sides = (LONG, BLOCK) if along_y else (BLOCK, LONG)
+        down = list(_cover(y, top, ny, sides[0]))
+        across = list(_cover(x, left, nx, sides[1]))
+        for own in across if along_y else down:
+            pairs = [(one, own) for one in down] if along_y else [(own, one) for one in across]
+            yield [
+                _Part(rows, columns, (block_y, block_x), (at_y, at_x))
+                for (block_y, rows, at_y), (block_x, columns, at_x) in pairs
+            ]
 
-    def _groups(self, integration: int, rows: Span, columns: Span) -> NDArray[np.float32]:
-        """Return a block from the cache: its zero frame, then its groups."""
+    @property
+    def _along_y(self) -> bool:
+        return Orientation(self.fast_axis, self.slow_axis).along_y
 
-        def make() -> NDArray[np.float32]:
-            return self._compute(integration, rows, columns)
+    def _groups(self, integration: int, blocks: list[Block]) -> list[NDArray[np.float32]]:
+        """Return blocks that are side by side from the cache: frame 0 of each, then its groups; the others are computed."""
+        keys = {block: (self.digest, integration, *block) for block in blocks}
+        found = {block: values for block in blocks if (values := CACHE.find(keys[block])) is not None}
+        missing = [block for block in blocks if block not in found]
+        made = self._compute(integration, missing) if missing else {}
+        for block in missing:
+            CACHE.array(keys[block], partial(made.__getitem__, block))
+        found |= made
+        return [found[block] for block in blocks]
 
-        return CACHE.array((self.digest, integration, rows, columns), make)
-
-    def _compute(self, integration: int, rows: Span, columns: Span) -> NDArray[np.float32]:
-        frames = self._frames(integration, rows, columns)
+    def _compute(self, integration: int, blocks: list[Block]) -> dict[Block, NDArray[np.float32]]:
+        source = self.integrations[integration % len(self.integrations)]
         step = self.nframes + self.groupgap
-        out = np.empty((self.shape[1] + 1, *frames.shape[1:]), np.float32)
-        for group in range(self.shape[1]):
-            mean = frames[group * step].copy()
-            for frame in range(group * step + 1, group * step + self.nframes):
-                mean += frames[frame]
-            out[group + 1] = mean / self.nframes
-        out[0] = self._zero(integration, frames[0], rows, columns)
-        out.flags.writeable = False
+        out = {}
+        for rows, columns in blocks:
+            shape = rows[1] - rows[0], columns[1] - columns[0]
+            out[rows, columns] = np.empty((self.shape[1] + 1, *shape), np.float32)
+        if self._unchanged(integration):
+            for together in self._read_together(source, blocks):
+                self._average(source, {block: out[block] for block in together})
+        else:
+            for block, groups in out.items():
+                reader = RampReader(self.kind, self._along_y, self._box)
+                for rows, columns, at in _squares(block):
+                    frames = self._frames(integration, rows, columns, reader)
+                    part = np.empty((len(groups), *frames.shape[1:]), np.float32)
+                    collect_groups(frames, 0, self.nframes, step, np.empty(frames.shape[1:]), part)
+                    groups[:, at[0], at[1]] = part
+        for groups in out.values():
+            groups.flags.writeable = False
         return out
 
-    def _zero(self, integration: int, first: Doubles, rows: Span, columns: Span) -> Doubles:
+    def _read_together(self, source: DarkIntegration, blocks: list[Block]) -> Iterator[list[Block]]:
+        """Yield blocks side by side, as many as one chunk of each may be read of together."""
+        most = max(READ_BYTES // (source.dark.chunk_frames() * BLOCK * LONG * 4), 1)
+        for start in range(0, len(blocks), most):
+            together = blocks[start : start + most]
+            # A block between two that are in the cache is read alone.
+            last = 0
+            for k in range(1, len(together) + 1):
+                side = 0 if self._along_y else 1
+                if k == len(together) or together[k][side][0] != together[k - 1][side][1]:
+                    yield together[last:k]
+                    last = k
+
+    def _average(self, source: DarkIntegration, groups: dict[Block, NDArray[np.float32]]) -> None:
+        """Fill the groups of blocks side by side with the means of the unchanged frames of a file."""
+        boxes = {block: self._box(source, *block) for block in groups}
+        sums = {block: np.empty(values.shape[1:]) for block, values in groups.items()}
+        (rows, columns), *_ = groups
+        for y, x in groups:
+            rows, columns = (rows[0], max(rows[1], y[1])), (columns[0], max(columns[1], x[1]))
+        step = self.nframes + self.groupgap
+        wanted = (np.arange(self.shape[1])[:, None] * step + np.arange(self.nframes)).ravel()
+        frame_bytes = 4 * (rows[1] - rows[0]) * (columns[1] - columns[0])
+        for frames in read_spans(source.dark.chunk_frames(), source.dark.shape[1], wanted, frame_bytes):
+            stored = read_frames(source, self.kind, frames, rows, columns)
+            for block, values in groups.items():
+                counts = boxes[block].counts(stored)
+                collect_groups(counts, frames[0], self.nframes, step, sums[block], values)
+
+    def _box(self, source: DarkIntegration, rows: Span, columns: Span) -> LinearBox:
+        bias = self.bias if self.kind == "linearized" else None
+        return LinearBox.of(source, self.calibration, rows, columns, bias=bias, origin=self.origin)
+
+    def _zeros(self, integration: int, blocks: list[Block]) -> list[NDArray[np.float32]]:
+        """Return the zero frames of blocks, (1, y, x), of files with a pattern of several frames."""
         source = self.integrations[integration % len(self.integrations)]
-        if self.frame_by_frame:
-            return first
         if not source.dark.zero_frame or self.bias == "pack":
-            return np.full_like(first, np.nan)
-        return source.dark.read_zero_frame(source.integration, slice(*rows), slice(*columns))
+            return [np.full((1, y[1] - y[0], x[1] - x[0]), np.nan, np.float32) for y, x in blocks]
+        return [
+            source.dark.read_zero_frame(source.integration, slice(*y), slice(*x))[None].astype(np.float32)
+            for y, x in blocks
+        ]
+
+    def _unchanged(self, integration: int) -> bool:
+        """Return whether the groups of an integration are means of the frames of its file as they are."""
+        length = self.integrations[integration % len(self.integrations)].dark.shape[1]
+        return self.variations[integration] is None and not self._slower and length >= self.frames
+
+    @property
+    def _slower(self) -> bool:
+        return abs(self.frame_ratio - 1.0) > 1e-3
 
     @property
     def frames(self) -> int:
         """Frames of the files up to the last one that an integration needs."""
         return (self.shape[1] - 1) * (self.nframes + self.groupgap) + self.nframes
 
-    def _frames(self, integration: int, rows: Span, columns: Span) -> Doubles:
-        """Return the frames of an integration, at least as many as needed: (frame, y, x)."""
+    def _frames(self, integration: int, rows: Span, columns: Span, reader: RampReader) -> Doubles:
+        """Return the frames of an integration that is not `_unchanged` in a square of 64 x 64 pixels: (frame, y, x)."""
         source = self.integrations[integration % len(self.integrations)]
-        own = self._linear(source, rows, columns)
+        own = reader.counts(source, rows, columns)
         variation = self.variations[integration]
-        length, slower = len(own), abs(self.frame_ratio - 1.0) > 1e-3
-        if variation is None and not slower and length >= self.frames:
-            return own
+        length, slower = len(own), self._slower
         parts = decompose(own)
         current = steady_current(parts.slope, parts.error, self._border(rows, columns))
-        noise = self._noise(integration, parts.noise, variation, rows, columns)
+        noise = self._noise(integration, parts.noise, rows, columns, reader)
         frame = np.arange(self.frames, dtype=np.float64)[:, None, None]
         # The line with the steady current crosses the fitted one in the middle of the ramp.
         level = parts.intercept + (parts.slope - current) * ((length - 1) / 2)
@@ -303,16 +388,17 @@ class DarkRamp:
         return np.asarray(~inside)
 
     def _noise(
-        self, integration: int, own: Doubles, variation: Variation | None, rows: Span, columns: Span
+        self, integration: int, own: Doubles, rows: Span, columns: Span, reader: RampReader
     ) -> Doubles:
         """Return the noise of `frames` frames: from the own ramp, then from others, every second one backwards."""
+        variation = self.variations[integration]
         offset, mirrored = (variation.offset, variation.mirrored) if variation else (0, False)
         count, filled, lap, start = len(self.integrations), 0, 0, offset
         out = np.empty((self.frames, *own.shape[1:]))
         while filled < self.frames:
             source = self.integrations[(integration + lap) % count]
             same = source == self.integrations[integration % count] and not mirrored
-            part = own if same else self._noise_of(source, mirrored, rows, columns)
+            part = own if same else self._noise_of(source, mirrored, rows, columns, reader)
             if lap % 2:
                 part = part[::-1]
             taken = part[start : start + self.frames - filled]
@@ -322,48 +408,33 @@ class DarkRamp:
             start = 1 if count == 1 and len(part) > 1 else 0
         return out
 
-    def _noise_of(self, source: DarkIntegration, mirrored: bool, rows: Span, columns: Span) -> Doubles:
-        """Return the noise of a ramp in a block, or in the block that mirrors it along the slow axis."""
+    def _noise_of(
+        self, source: DarkIntegration, mirrored: bool, rows: Span, columns: Span, reader: RampReader
+    ) -> Doubles:
+        """Return the noise of a ramp in a square, or in the one that mirrors it along the slow axis."""
         if not mirrored:
-            return decompose(self._linear(source, rows, columns)).noise
+            return decompose(reader.counts(source, rows, columns)).noise
         ny, nx = source.dark.shape[2:]
-        if Orientation(self.fast_axis, self.slow_axis).along_y:
-            return decompose(self._linear(source, rows, (nx - columns[1], nx - columns[0]))).noise[:, :, ::-1]
-        return decompose(self._linear(source, (ny - rows[1], ny - rows[0]), columns)).noise[:, ::-1]
-
-    def _linear(self, source: DarkIntegration, rows: Span, columns: Span) -> Doubles:
-        """Return a block of a file as linear counts with bias: (frame, y, x) [DN]."""
-        window = (source.integration, slice(None), slice(*rows), slice(*columns))
-        signal = _finite(source.dark.read("SCI", *window))
-        place = (
-            (rows[0] + self.origin[0], rows[1] + self.origin[0]),
-            (columns[0] + self.origin[1], columns[1] + self.origin[1]),
-        )
-        if self.kind == "linearized":
-            bias = _finite(source.dark.read("SBANDREFPIX", *window))
-            if self.bias == "pack" and self.calibration is not None:
-                bias += self.calibration.superbias(*place) - bias.sum(axis=0) / len(bias)
-            bias += signal
-            return bias
-        signal += source.dark.offset
-        if self.calibration is None:
-            return signal
-        means = source.dark.reference_means(source.integration) if source.dark.referenced else None
-        return self.calibration.linearized(signal, means, *place)
+        if self._along_y:
+            return decompose(reader.counts(source, rows, (nx - columns[1], nx - columns[0]))).noise[
+                :, :, ::-1
+            ]
+        return decompose(reader.counts(source, (ny - rows[1], ny - rows[0]), columns)).noise[:, ::-1]
 
 
-def _finite(values: NDArray[Any]) -> Doubles:
-    """Return a copy in double precision, with values that are not finite set to zero."""
-    copy = values.astype(np.float64)
-    if not np.isfinite(values).all():
-        copy[~np.isfinite(values)] = 0.0
-    return copy
+def _squares(block: Block) -> Iterator[tuple[Span, Span, tuple[slice, slice]]]:
+    """Yield (rows and columns of a square of 64 x 64 pixels of a file, its place in the block)."""
+    (top, bottom), (left, right) = block
+    for y in range(top, bottom, BLOCK):
+        for x in range(left, right, BLOCK):
+            rows, columns = (y, min(y + BLOCK, bottom)), (x, min(x + BLOCK, right))
+            yield rows, columns, (slice(y - top, rows[1] - top), slice(x - left, columns[1] - left))
 
 
-def _cover(span: Span, corner: int, size: int) -> Iterator[tuple[Span, slice, slice]]:
+def _cover(span: Span, corner: int, size: int, side: int) -> Iterator[tuple[Span, slice, slice]]:
     """Yield (block of the file, its part of the window, its part of the block) along one axis."""
     low, high = span[0] + corner, span[1] + corner
-    for start in range(low - low % BLOCK, high, BLOCK):
-        stop = min(start + BLOCK, size)
+    for start in range(low - low % side, high, side):
+        stop = min(start + side, size)
         first, last = max(start, low), min(stop, high)
         yield (start, stop), slice(first - low, last - low), slice(first - start, last - start)

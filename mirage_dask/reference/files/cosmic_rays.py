@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
@@ -164,6 +163,8 @@ def read_stamps(path: str | Path) -> tuple[NDArray[np.float32], bool]:
     ReferenceFileError
         If the file is missing, damaged or does not hold stamps in extension 1.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path) as hdus:
             header, data = hdus[1].header, hdus[1].data

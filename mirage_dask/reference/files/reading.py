@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
-from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
@@ -67,6 +66,8 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
     ReferenceFileError
         If the file is missing, damaged, truncated, or has other contents.
     """
+    from astropy.io import fits
+
     path = Path(path)
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     current: str | None = None
@@ -135,6 +136,8 @@ def read_ramp(path: Path, *, groups: int = 6) -> tuple[ReferenceImage, NDArray[n
     ReferenceFileError
         As `read_image`, and if the ramp has only one group.
     """
+    from astropy.io import fits
+
     path = Path(path)
     try:
         with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
@@ -174,6 +177,8 @@ def read_photom(path: Path, *, filter: str, pupil: str, subarray: str = "GENERIC
     ReferenceFileError
         If the file is damaged or has no row for the filter.
     """
+    from astropy.io import fits
+
     try:
         with fits.open(path, memmap=False) as hdus:
             table = hdus["PHOTOM"].data
@@ -204,6 +209,8 @@ def read_solid_angle(path: Path) -> float | None:
     ReferenceFileError
         If the file cannot be read.
     """
+    from astropy.io import fits
+
     try:
         value = fits.getheader(path).get("PIXAR_SR")
         found = float(value) if value is not None else 0.0
@@ -232,6 +239,8 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
     ReferenceFileError
         If the file is damaged, has no image, does not cover the detector, or has negative or non-finite values.
     """
+    from astropy.io import fits
+
     try:
         with warnings.catch_warnings(), fits.open(path, memmap=False) as hdus:
             _strict()
@@ -303,6 +312,8 @@ def file_digest(path: Path) -> str:
 
 def _strict() -> None:
     """Turn warnings about a truncated file into errors, since invalid values or other errors would follow."""
+    from astropy.io import fits
+
     warnings.simplefilter("error", category=fits.verify.VerifyWarning)
     warnings.filterwarnings("error", message=".*truncated.*")
 

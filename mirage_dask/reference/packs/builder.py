@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import source_digest
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import MEGAJANSKY, Detector, get_detector, transmission
+from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.psf.coupling import symmetric
 from mirage_dask.reference.files.reading import (

@@ -23,6 +23,7 @@ from mirage_dask.instruments import ZeroPoint, get_zeropoint
 from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.io import files
 from mirage_dask.pointing.distortion import Distortion
+from mirage_dask.reference.packs.compared import ComparedPlanes
 from mirage_dask.reference.packs.plane_store import CACHE, PlaneStore, is_entry, open_store
 
 if TYPE_CHECKING:
@@ -232,7 +233,9 @@ def pack_key(planes: Any, meta: Any) -> str:
     return digest([PACK_FORMAT, planes, meta])
 
 
-def damaged_files(url: str, key: str, *, by_name: bool = False) -> list[str]:
+def damaged_files(
+    url: str, key: str, *, by_name: bool = False, compared: ComparedPlanes | None = None
+) -> list[str]:
     """Return the files of a pack, relative to the URL, that are missing or damaged; none if the pack is whole.
 
     Parameters
@@ -241,6 +244,8 @@ def damaged_files(url: str, key: str, *, by_name: bool = False) -> list[str]:
         The pack.
     by_name
         Compare whole files with their names (SHA-256, 1 ms per MB) instead of values with their checksums (0.1 ms per MB).
+    compared
+        Planes that were compared with their checksums before and are not read again; those that are read now are added.
     """
     store = open_store(str(url))
     try:
@@ -248,12 +253,28 @@ def damaged_files(url: str, key: str, *, by_name: bool = False) -> list[str]:
     except ReferenceFileError:
         return [f"packs/{key}.json"]
     good = store.is_intact if by_name else store.is_whole
-    entries = {entry["file"]: entry for entry in planes.values()}
-    return [f"planes/{file}" for file, entry in entries.items() if not good(entry)]
+    damaged = []
+    for file, entry in {entry["file"]: entry for entry in planes.values()}.items():
+        path = files.join(store.url, "planes", file)
+        if compared is not None and compared.holds(path):
+            continue
+        if not good(entry):
+            damaged.append(f"planes/{file}")
+        elif compared is not None:
+            compared.add(path)
+    return damaged
 
 
-def remove_damaged(url: str) -> list[str]:
+def remove_damaged(url: str, *, copied_from: str | None = None) -> list[str]:
     """Remove what is damaged in the packs at a local URL, and the manifests of packs that are not whole.
+
+    Parameters
+    ----------
+    url
+        Where. Planes there that were compared lately, and not written since, are not read again if it lies in the cache of
+        this machine (`mirage_dask.reference.packs.compared`).
+    copied_from
+        The plan in the cache that the packs are links of, if they are: what was compared there counts here.
 
     Returns
     -------
@@ -261,10 +282,15 @@ def remove_damaged(url: str) -> list[str]:
         What was removed or is missing, relative to the URL; what needs it is then made or copied again.
     """
     store = open_store(str(url))
+    compared = ComparedPlanes(store.url if copied_from is None else files.normal_url(copied_from))
     gone: dict[str, None] = {}
     for name in files.list_sizes(files.join(store.url, "packs")):
-        if name.endswith(".json") and (found := damaged_files(url, name.removesuffix(".json"))):
+        if name.endswith(".json") and (
+            found := damaged_files(url, name.removesuffix(".json"), compared=compared)
+        ):
             gone |= dict.fromkeys((*found, f"packs/{name}"))
+    if copied_from is None:
+        compared.save()
     for relative in gone:
         store.remove(relative)
     return list(gone)

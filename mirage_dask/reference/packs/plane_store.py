@@ -7,7 +7,9 @@ a bounded cache of the process.
 
 No flipped byte becomes a value: the entry of an array has a checksum (CRC-32C) of each block of `BLOCK` bytes, whole blocks
 are read, and each is compared whenever it is read. That takes 0.1 ms per MB (1.9 ms for a plane of 2048 x 2048), and needs
-no memory of what was checked before. `is_intact` compares the whole file with its name.
+no memory of what was checked before. A file in which one is wrong gets a new time, wherever it is linked, so that planning,
+which does remember (`mirage_dask.reference.packs.compared`), looks at it again. `is_intact` compares the whole file with its
+name.
 """
 
 from __future__ import annotations
@@ -203,6 +205,7 @@ class PlaneStore:
         try:
             content = files.read_range(url, entry["offset"] + low, high - low)
         except OSError as error:
+            files.touch(url)
             raise ReferenceFileError(f"{url} cannot be read ({error}); plan the run again.") from error
         if len(content) != high - low:
             raise ReferenceFileError(
@@ -210,6 +213,7 @@ class PlaneStore:
                 f"delete it and plan the run again."
             )
         if block_checksums(content) != entry["crc32c"][8 * (low // BLOCK) : 8 * -(-high // BLOCK)]:
+            files.touch(url)
             raise ReferenceFileError(
                 f"{url} is damaged: its values do not have the checksum in the pack; simulate into the store again, "
                 "which replaces it, or plan the run again."

@@ -3,12 +3,12 @@ dask client."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mirage_dask.run.executors.distributed import DistributedExecutor, connected
 from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.local import SerialExecutor, ThreadsExecutor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
@@ -34,12 +34,16 @@ def open_executor(resources: Resources) -> Iterator[Executor]:
     if resources.client is None and resources.workers is None:
         yield ThreadsExecutor(resources.threads)
         return
+    from mirage_dask.run.executors.distributed import DistributedExecutor, connected
+
     with connected(resources) as client:
         yield DistributedExecutor(client)
 
 
 def _active_client() -> Client | None:
     """Return the dask client that the user's session works with, if there is one."""
+    if "distributed" not in sys.modules:  # nobody can have a client; to import it takes 0.7 s
+        return None
     from distributed import get_client
 
     try:

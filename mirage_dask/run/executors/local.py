@@ -11,9 +11,8 @@ import numpy as np
 
 from mirage_dask.run.display.events import MemoryUsed
 from mirage_dask.run.executors.executor import Executor, OnResult
-from mirage_dask.run.executors.graph import task_array
 from mirage_dask.run.executors.memory import memory_of_process
-from mirage_dask.run.tasks import RunHandle, TileRanges, submissions
+from mirage_dask.run.tasks import RunHandle, TileRanges, run_block, submissions
 
 
 class SerialExecutor(Executor):
@@ -47,7 +46,7 @@ class ThreadsExecutor(Executor):
         known: set[tuple[int, int]] = set()
 
         def finished(_key: Any, value: Any, *_rest: Any) -> None:
-            # The arrays of results pass here once as they are made, and again where dask puts them together.
+            # The arrays of results pass here as they are made, and maybe again where dask puts them together.
             if isinstance(value, np.ndarray) and value.dtype == object:
                 for result in value.flat:
                     if (result.row, result.tile) not in known:
@@ -61,11 +60,17 @@ class ThreadsExecutor(Executor):
         with suppress(Exception):  # the first tile fails with it too, and records it
             handle.warm(int(ranges["row"][0]))
         self.tiles_begin()
+        # Not an array of dask's and a scheduler by its name, as elsewhere: dask.array and distributed take 1.2 s to import.
+        from dask import compute
+        from dask.delayed import delayed
+        from dask.threaded import get
+
+        task = delayed(run_block, pure=False)
         pool = ThreadPoolExecutor(self.threads)
         try:
-            for number, part in enumerate(submissions(ranges, per_block)):
-                array = task_array(part, per_block, handle, number)
-                array.compute(scheduler="threads", pool=pool, callbacks=callbacks)
+            for part in submissions(ranges, per_block):
+                blocks = [task(part[k : k + per_block], handle) for k in range(0, len(part), per_block)]
+                compute(*blocks, traverse=False, scheduler=get, pool=pool, callbacks=callbacks)
         finally:  # a run that has ended, also with an error, writes nothing more
             pool.shutdown(wait=True, cancel_futures=True)
 

@@ -22,7 +22,6 @@ import numpy as np
 from numba import float32 as f4
 from numba import int32
 from numpy.typing import NDArray
-from scipy import special
 
 from mirage_dask.compiled import inline, kernel
 
@@ -55,6 +54,8 @@ def constants(sersic_index: Floats) -> tuple[Floats, Floats, Floats, Floats, Flo
     level
         (n, 4) surface brightness there relative to the centre.
     """
+    from scipy import special
+
     n = np.maximum(np.asarray(sersic_index, dtype=np.float64), SMALLEST_INDEX)
     b = special.gammaincinv(2 * n, 0.5)
     norm = np.exp(2 * n * np.log(b) - special.gammaln(2 * n)) / (2 * np.pi * n)

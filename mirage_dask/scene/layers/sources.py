@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, add_galaxies
 from mirage_dask.scene.layers.view import Floats, View
-from mirage_dask.scene.placement import PlacedStars, place_galaxies, place_stars
-from mirage_dask.scene.sources import Galaxies, PointSources, load_once
+from mirage_dask.scene.placement import (
+    LARGEST_REACH,
+    PlacedStars,
+    circle,
+    place_galaxies,
+    place_stars,
+    star_margin,
+)
+from mirage_dask.scene.sources import Galaxies, PointSources, load_near
 from mirage_dask.scene.stars import add_points
 
 
@@ -36,8 +43,9 @@ class StarLayer:
 
     @classmethod
     def open(cls, key: str, view: View) -> StarLayer:
-        """Read and project the layer's table."""
-        return cls.of(load_once(PointSources, view.tables, key), view)
+        """Read and project what of the layer's table is near."""
+        around = circle(view.projection, view.bounds, star_margin(view.psf("")))
+        return cls.of(load_near(PointSources, view.tables, key, around), view)
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
@@ -64,8 +72,9 @@ class GalaxyLayer:
 
     @classmethod
     def open(cls, key: str, view: View) -> GalaxyLayer:
-        """Read and project the layer's table."""
-        return cls.of(load_once(Galaxies, view.tables, key), view)
+        """Read and project what of the layer's table is near."""
+        around = circle(view.projection, view.bounds, LARGEST_REACH)
+        return cls.of(load_near(Galaxies, view.tables, key, around), view)
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import zarr
-from zarr.storage import MemoryStore
 
 from mirage_dask.io import files
 from mirage_dask.store import layout
@@ -75,6 +73,9 @@ def _made(
     about: str,
 ) -> tuple[tuple[str, bytes], ...]:
     """Do what `_files` does; the arguments are its values as a key, since most exposures have the same."""
+    import zarr
+    from zarr.storage import MemoryStore
+
     store: dict[str, Any] = {}
     array = zarr.create_array(
         MemoryStore(store),

@@ -20,7 +20,6 @@ import numpy.typing as npt
 
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import aperture, linear_wcs
-from mirage_dask.settings import SETTINGS_COLUMNS
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan
 
@@ -77,6 +76,8 @@ def attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:
 
 def stored_attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:
     """Return the attributes of an exposure's group in a store: without the user's paths, with times and a WCS."""
+    from mirage_dask.settings import SETTINGS_COLUMNS
+
     left_out = {*SETTINGS_COLUMNS, "status", "reason", "plan_digest"} - {"random_seed"}
     found = {k: v for k, v in attributes(plan, spec).items() if k not in left_out and v != ""}
     return {

@@ -12,8 +12,9 @@ from support.reference_set import builtin
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
-from mirage_dask.reference.builtin.cache import build_cache, build_files, reference_path
+from mirage_dask.reference.builtin.cache import build_cache, build_files
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.locations import reference_path
 from mirage_dask.reference.files.reading import read_photom
 
 FEW = (

@@ -13,7 +13,7 @@ from support.reference_set import EXPOSURE, builtin, exposure_row
 
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import detectors_of, get_detector, instruments
-from mirage_dask.reference.builtin.cache import reference_path
+from mirage_dask.reference.builtin.locations import reference_path
 from mirage_dask.reference.builtin.rules import CONTEXT, KEYS, recipes, rules, write_rules
 from mirage_dask.reference.crds.lookup import (
     PIPELINE_TYPES,

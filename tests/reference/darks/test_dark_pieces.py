@@ -16,7 +16,7 @@ import mirage_dask as md
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.mirage_yaml import write_yaml
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.reference.darks.files import dark_files
 from mirage_dask.reference.darks.selection import dark_ramp
 from mirage_dask.run.execute import run_plan

@@ -50,6 +50,7 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
 
     moment = Time("2026-01-02T03:04:05.678")
     monkeypatch.setattr("stdatamodels.jwst.datamodels.model_base.Time", SimpleNamespace(now=lambda: moment))
+    monkeypatch.setattr("mirage_dask.fits.header_templates.current_time", lambda: moment.isot)
     store, name = case
     plan, row = store.plan, store.plan.row(name)
     spec, about = plan.spec(row), plan.table_row(name)
@@ -58,6 +59,15 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
         store, tmp_path / "fits", select=[name], datatype="linear", resources=Resources(scheduler="serial")
     )
     assert (report.written, report.failed) == ((linear_name(name),), ())
+    first = (tmp_path / "fits" / linear_name(name)).read_bytes()
+    assert export_store(
+        store,
+        tmp_path / "fits",
+        select=[name],
+        datatype="linear",
+        overwrite=True,
+        resources=Resources(scheduler="serial"),
+    ).ok  # with the template that the first one left
     linear = VirtualArray(plan.url, plan.digest, "linear", row)[...]
     pack = open_references(spec, plan.url).pack
     level = saturation_level(spec, pack, Window.whole(spec))
@@ -76,7 +86,7 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
         (tmp_path / "judge").mkdir()
         model.save(str(tmp_path / "judge" / linear_name(name)))
     path = tmp_path / "fits" / linear_name(name)
-    assert path.read_bytes() == (tmp_path / "judge" / path.name).read_bytes()
+    assert first == path.read_bytes() == (tmp_path / "judge" / path.name).read_bytes()
     with fits.open(path) as hdus:
         hdus.verify("exception")
         names = ["PRIMARY", "SCI", "PIXELDQ", "GROUPDQ", "GROUP", "INT_TIMES", "ASDF"]

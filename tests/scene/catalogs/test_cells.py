@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mirage_dask.errors import InputError
-from mirage_dask.scene import point_source_table, read_catalog
+from mirage_dask.scene.catalogs import read_catalog
+from mirage_dask.scene.sources import point_source_table
 
 OPTICS = [("NIRCAM", "F150W", "CLEAR"), ("NIRCAM", "F444W", "CLEAR")]
 NAMES = ("index", "x_or_RA", "y_or_Dec", "nircam_f150w_magnitude", "nircam_f444w_magnitude", "name")

@@ -1,0 +1,93 @@
+"""The catalogs and images of the scene that exposures look at, read and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from mirage_dask.errors import InputError
+from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS
+from mirage_dask.settings.row import read_scene_image
+from mirage_dask.settings.sky import SceneFile
+from mirage_dask.sky_images.scenes import open_scene
+from mirage_dask.sky_images.tables import check_stamps
+from mirage_dask.sky_images.units import known_units
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def check_catalogs(table: pd.DataFrame) -> None:
+    """Read every catalog and look for the columns that the filters need; open every image of the scene.
+
+    Raises
+    ------
+    InputError
+        With every problem of every catalog and image.
+    """
+    ready = table[table["status"] == "ready"]
+    problems: list[str] = []
+    for check in (lambda: list(read_catalogs(ready)), lambda: check_scene_images(ready)):
+        try:
+            check()
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
+def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
+    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it) of exposures that can be simulated.
+
+    Raises
+    ------
+    InputError
+        At the end, with every problem of every catalog that cannot be read.
+    """
+    problems: list[str] = []
+    for kind in CATALOG_KINDS:
+        for path, rows in ready[ready[kind] != ""].groupby(kind):
+            uses = list(
+                rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
+            )
+            try:
+                wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
+                catalog = read_catalog(path, kind, optics=wanted)
+                if catalog.files:
+                    check_stamps(catalog)
+                yield kind, str(path), catalog, uses
+            except InputError as error:
+                problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
+def check_scene_images(rows: pd.DataFrame) -> None:
+    """Open every image of the scene and look for its WCS and units.
+
+    Parameters
+    ----------
+    rows
+        Exposure table with the columns of the settings.
+
+    Raises
+    ------
+    InputError
+        With every problem.
+    """
+    problems: list[str] = []
+    for file in scene_files(rows):
+        try:
+            with open_scene(file.path) as image:
+                known_units(image.path, file.units, image.unit)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
+def scene_files(rows: pd.DataFrame) -> list[SceneFile]:
+    """Return the images of the scene that exposures name, each once."""
+    found = (read_scene_image(text) for text in dict.fromkeys(rows["scene_image"]))
+    return [file for file in found if file is not None]
