@@ -10,9 +10,6 @@ from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs import CATALOG_KINDS
 from mirage_dask.settings.row import read_scene_image
 from mirage_dask.settings.sky import SceneFile
-from mirage_dask.sky_images.scenes import open_scene
-from mirage_dask.sky_images.tables import check_stamps
-from mirage_dask.sky_images.units import known_units
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +52,8 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
                 wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
                 catalog = read_catalog(path, kind, optics=wanted)
                 if catalog.files:
+                    from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
+
                     check_stamps(catalog)
                 yield kind, str(path), catalog, uses
             except InputError as error:
@@ -78,6 +77,9 @@ def check_scene_images(rows: pd.DataFrame) -> None:
     """
     problems: list[str] = []
     for file in scene_files(rows):
+        from mirage_dask.sky_images.scenes import open_scene  # most proposals have no image
+        from mirage_dask.sky_images.units import known_units
+
         try:
             with open_scene(file.path) as image:
                 known_units(image.path, file.units, image.unit)
