@@ -29,7 +29,6 @@ from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
 from mirage_dask.settings.row import read_scene_image
-from mirage_dask.sky_images.tables import check_stamps
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -147,6 +146,8 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
 
 def _stamp_notes(catalog: Catalog) -> Iterator[str]:
     """Yield what is to be said of the images of extended sources."""
+    from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
+
     try:
         stamps = check_stamps(catalog)
     except InputError:

@@ -14,8 +14,6 @@ import numpy as np
 
 from mirage_dask.inspection.source_counts import Polygons, angle_text
 from mirage_dask.settings.sky import SceneFile
-from mirage_dask.sky_images.scenes import open_scene
-from mirage_dask.sky_images.wcs import sky_mesh
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -59,6 +57,9 @@ def count_image(file: SceneFile, rows: pd.DataFrame) -> ImageCount:
         If the image cannot be read.
     """
     from scipy.spatial import cKDTree
+
+    from mirage_dask.sky_images.scenes import open_scene  # most proposals have no image
+    from mirage_dask.sky_images.wcs import sky_mesh
 
     with open_scene(file.path) as image:
         mesh = sky_mesh(image.path, image.to_sky, image.shape)

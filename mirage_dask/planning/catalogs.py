@@ -1,4 +1,4 @@
-"""The catalogs that exposures look at, read and checked."""
+"""The catalogs and images of the scene that exposures look at, read and checked."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
-from mirage_dask.planning.images import check_scene_images
 from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs import CATALOG_KINDS
-from mirage_dask.sky_images.tables import check_stamps
+from mirage_dask.settings.row import read_scene_image
+from mirage_dask.settings.sky import SceneFile
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,9 +52,44 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
                 wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
                 catalog = read_catalog(path, kind, optics=wanted)
                 if catalog.files:
+                    from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
+
                     check_stamps(catalog)
                 yield kind, str(path), catalog, uses
             except InputError as error:
                 problems += error.problems
     if problems:
         raise InputError(problems)
+
+
+def check_scene_images(rows: pd.DataFrame) -> None:
+    """Open every image of the scene and look for its WCS and units.
+
+    Parameters
+    ----------
+    rows
+        Exposure table with the columns of the settings.
+
+    Raises
+    ------
+    InputError
+        With every problem.
+    """
+    problems: list[str] = []
+    for file in scene_files(rows):
+        from mirage_dask.sky_images.scenes import open_scene  # most proposals have no image
+        from mirage_dask.sky_images.units import known_units
+
+        try:
+            with open_scene(file.path) as image:
+                known_units(image.path, file.units, image.unit)
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(problems)
+
+
+def scene_files(rows: pd.DataFrame) -> list[SceneFile]:
+    """Return the images of the scene that exposures name, each once."""
+    found = (read_scene_image(text) for text in dict.fromkeys(rows["scene_image"]))
+    return [file for file in found if file is not None]

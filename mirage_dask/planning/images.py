@@ -8,7 +8,6 @@ from contextlib import ExitStack
 from types import TracebackType
 
 import numpy as np
-import pandas as pd
 
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import SkyProjection
@@ -16,7 +15,6 @@ from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.image_tables import SceneImage
 from mirage_dask.scene.layers.images import margin
 from mirage_dask.settings import ExposureRow
-from mirage_dask.settings.row import read_scene_image
 from mirage_dask.settings.sky import PSFS, SceneFile
 from mirage_dask.sky_images.cutting import SceneCutter
 from mirage_dask.sky_images.scenes import open_scene
@@ -26,36 +24,6 @@ SIGMA = 1.0 / math.sqrt(8.0 * math.log(2.0))
 """Standard deviation of a Gaussian whose full width at half maximum is 1."""
 APERTURE = 6.5
 """Metres: the telescope's width, by which its PSF is pivot wavelength / APERTURE wide."""
-
-
-def check_scene_images(rows: pd.DataFrame) -> None:
-    """Open every image of the scene and look for its WCS and units.
-
-    Parameters
-    ----------
-    rows
-        Exposure table with the columns of the settings.
-
-    Raises
-    ------
-    InputError
-        With every problem.
-    """
-    problems: list[str] = []
-    for file in scene_files(rows):
-        try:
-            with open_scene(file.path) as image:
-                known_units(image.path, file.units, image.unit)
-        except InputError as error:
-            problems += error.problems
-    if problems:
-        raise InputError(problems)
-
-
-def scene_files(rows: pd.DataFrame) -> list[SceneFile]:
-    """Return the images of the scene that exposures name, each once."""
-    found = (read_scene_image(text) for text in dict.fromkeys(rows["scene_image"]))
-    return [file for file in found if file is not None]
 
 
 class SceneImages:

@@ -19,8 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene import read_catalog
-from mirage_dask.scene.catalogs import CATALOG_KINDS
+from mirage_dask.scene.catalogs import CATALOG_KINDS, read_catalog
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
 from mirage_dask.settings.row import read_overrides, read_references, read_scene_image, row_of

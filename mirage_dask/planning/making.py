@@ -23,8 +23,8 @@ from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
-from mirage_dask.planning.catalogs import read_catalogs
-from mirage_dask.planning.images import SceneImages, check_scene_images
+from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix

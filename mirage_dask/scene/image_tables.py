@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io.caches.process_caches import CACHES
-from mirage_dask.scene.partition import part_keys, part_kind
 from mirage_dask.scene.sources import SourceTable
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
@@ -109,8 +108,6 @@ def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[s
     StoreError
         If a name is not a key: paths are made of them.
     """
-    for part in part_keys(arrays):
-        yield part_kind(kind), part
     if kind not in (Extended.kind, SceneImage.kind):
         return
     found = [(ImagePart.kind, str(key)) for key in np.atleast_1d(arrays["parts"]).tolist()]

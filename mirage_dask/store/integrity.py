@@ -19,7 +19,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
-from mirage_dask.scene.image_tables import named_tables
+from mirage_dask.scene.partition import part_keys, part_kind
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
@@ -164,8 +164,13 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
 
 def _table_problems(url: str, kind: str, key: str) -> Iterator[str]:
     """Yield a sentence for a table, and for each of those that it names, that is missing or damaged."""
+    from mirage_dask.scene.image_tables import named_tables  # a worker that writes tiles does without
+
     try:
-        for below in named_tables(kind, load_table(url, key, kind=kind)):
+        table = load_table(url, key, kind=kind)
+        for part in part_keys(table):
+            load_table(url, part, kind=part_kind(kind))
+        for below in named_tables(kind, table):
             yield from _table_problems(url, *below)
     except StoreError as error:
         yield str(error)

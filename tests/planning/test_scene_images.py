@@ -15,7 +15,7 @@ from support.sky_pictures import centre, gaussian, wcs, write_fits
 
 import mirage_dask as md
 from mirage_dask.errors import InputError
-from mirage_dask.planning import check_catalogs
+from mirage_dask.planning.catalogs import check_catalogs
 from mirage_dask.scene.image_tables import SceneImage
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.integrity import content_problems

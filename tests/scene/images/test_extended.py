@@ -14,8 +14,9 @@ from support.sky_pictures import centre, gaussian, wcs, write_fits
 
 from mirage_dask.errors import StoreError
 from mirage_dask.pointing import SkyProjection, unit_to_radec
-from mirage_dask.scene import PointSources, View, point_source_table, read_catalog
-from mirage_dask.scene.layers import ExtendedLayer, StarLayer
+from mirage_dask.scene.catalogs import read_catalog
+from mirage_dask.scene.layers import ExtendedLayer, StarLayer, View
+from mirage_dask.scene.sources import PointSources, point_source_table
 from mirage_dask.sky_images.tables import extended_table, save_stamps
 
 SCALE = 0.012
