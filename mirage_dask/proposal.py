@@ -32,6 +32,7 @@ from mirage_dask.planning import (
     make_plan,
     roll_notes,
     stale_names,
+    track_finder,
 )
 from mirage_dask.reference.pinning import pin_files
 from mirage_dask.selection import Selection, select_exposure, select_rows
@@ -91,7 +92,8 @@ class Proposal:
     def table(self) -> pd.DataFrame:
         """One row per detector exposure; what cannot be simulated has status 'unsupported' and a reason."""
         roll, dates = self.settings.roll_angle, self.settings.dates
-        table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming)
+        tracks = track_finder(self.settings, self.file)
+        table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming, tracks=tracks)
         return add_settings(table, self.settings)
 
     @property

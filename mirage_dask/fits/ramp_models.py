@@ -12,12 +12,14 @@ import numpy.typing as npt
 
 from mirage_dask.errors import InputError
 from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.moving_target import at_middle, moving_keywords, moving_target_table
 from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.ramp_files import RampFile, read_headers
 from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
 from mirage_dask.io.atomic import replacing
+from mirage_dask.scene.tracking import PointingTrack
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.untrusted.arrays import quiet
@@ -34,11 +36,14 @@ class RampProduct:
     """Put into the primary header besides the standard ones."""
     segment: Segment | None = None
     """Integrations in the file; None for all."""
+    motion: PointingTrack | None = None
+    """The target that the telescope follows; None for the stars."""
 
     @classmethod
     def of(cls, plan: Plan, spec: ExposureSpec, segment: Segment | None = None) -> RampProduct:
         """Return the product of an exposure of a plan, with cards that say how the data were made."""
-        return cls(spec, plan.table_row(spec.name), tuple(provenance_cards(plan, spec)), segment)
+        motion = PointingTrack.load(f"{plan.url}/sources", spec.track) if spec.track else None
+        return cls(spec, plan.table_row(spec.name), tuple(provenance_cards(plan, spec)), segment, motion)
 
     @property
     def integrations(self) -> tuple[int, int]:
@@ -60,7 +65,10 @@ class RampProduct:
             If the row lacks what a header needs.
         """
         own = {} if self.segment is None else self.segment.keywords
-        return keyword_values(self.row, self.spec) | carried_keywords(self.cards) | own
+        if self.motion is None:
+            return keyword_values(self.row, self.spec) | carried_keywords(self.cards) | own
+        values = keyword_values(*at_middle(self.row, self.spec, self.motion))
+        return values | moving_keywords(self.spec, self.motion) | carried_keywords(self.cards) | own
 
 
 def is_current(path: Path, spec: ExposureSpec, segment: Segment | None = None) -> bool:
@@ -89,7 +97,7 @@ def write_ramp(
     pixels: Iterable[tuple[str, Window, npt.NDArray[Any]]],
     keywords: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a file, whole or not at all, with the tables GROUP and INT_TIMES.
+    """Write a file, whole or not at all, with the tables GROUP, INT_TIMES and, in raw files, MOVING_TARGET_POSITION.
 
     Parameters
     ----------
@@ -154,6 +162,8 @@ def _hdus(
                 refused[key] = (str(error).strip() or type(error).__name__).splitlines()[0]
         made.group = group_table(spec, start, *towards, span)
         made.int_times = integration_table(spec, start, *towards, span)
+        if product.motion is not None and model == "Level1bModel":
+            made.moving_target = moving_target_table(row, spec, product.motion)
         if log := carried_log(product.cards):
             made.cal_logs = log
         made.extra_fits = {"PRIMARY": {"header": [list(card) for card in product.cards]}}

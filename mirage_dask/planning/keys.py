@@ -16,9 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from mirage_dask.compiled import source_digest
+from mirage_dask.errors import InputError
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import BUILTIN, MIRAGE_DATA, asks_observatory, context_in_use
-from mirage_dask.scene import SOURCE_TABLES
+from mirage_dask.scene import SIMULATED_TYPES, SOURCE_TABLES, read_catalog
 from mirage_dask.settings import Settings
 from mirage_dask.settings.row import read_overrides, read_references, row_of
 from mirage_dask.settings.sky import is_image
@@ -32,7 +33,7 @@ SOURCES = (
 )
 """Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
 
-PLACES = ("references", "overrides", "darks", "psf_path", "background", *SOURCE_TABLES)
+PLACES = ("references", "overrides", "darks", "psf_path", "background", *SIMULATED_TYPES)
 """Columns of the table that say which files an exposure needs."""
 
 
@@ -105,6 +106,7 @@ class _FileStates:
     def __init__(self) -> None:
         self._states: dict[str, str] = {}
         self._listed: dict[str, list[str]] = {}
+        self._named: dict[tuple[str, str], set[str]] = {}
 
     def state(self, places: Mapping[str, str]) -> str:
         """Return a hash of the files that an exposure needs: of the content of catalogs, else of when they were changed.
@@ -117,7 +119,7 @@ class _FileStates:
         digest = hashlib.blake2b(self._context(places).encode(), digest_size=16)
         for path in sorted(self._given(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
-        for path in sorted({places[kind] for kind in SOURCE_TABLES if places[kind]}):
+        for path in sorted(self._catalogs(places)):
             digest.update(f"{path} {self._state(path, _content)}".encode())
         return digest.hexdigest()
 
@@ -125,6 +127,15 @@ class _FileStates:
         if path not in self._states:
             self._states[path] = look(Path(path)) if Path(path).is_file() else ""
         return self._states[path]
+
+    def _catalogs(self, places: Mapping[str, str]) -> set[str]:
+        """Return the catalogs, and the ephemerides that those of moving sources name."""
+        found = {places[kind] for kind in SIMULATED_TYPES if places[kind]}
+        for kind in (k for k in SIMULATED_TYPES if k not in SOURCE_TABLES and places[k]):
+            if (kind, places[kind]) not in self._named:
+                self._named[kind, places[kind]] = _ephemerides(places[kind], kind)
+            found |= self._named[kind, places[kind]]
+        return found
 
     def _given(self, places: Mapping[str, str]) -> set[str]:
         """Return the files that somebody may exchange: overrides, images of the background, PSFs, MIRAGE_DATA."""
@@ -158,3 +169,12 @@ def _changed(path: Path) -> str:
 
 def _content(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _ephemerides(path: str, kind: str) -> set[str]:
+    """Return the files that a catalog of moving sources names; none where it cannot be read, which others report."""
+    try:
+        motion = read_catalog(path, kind).motion
+    except InputError:
+        return set()
+    return set(filter(None, motion.ephemerides)) if motion is not None else set()

@@ -24,6 +24,7 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.keys import plan_key, row_keys
+from mirage_dask.planning.motion import check_ephemerides, with_motion
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
@@ -33,6 +34,7 @@ from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
 from mirage_dask.scene import (
     LEVELS,
+    SIMULATED_TYPES,
     SOURCE_TABLES,
     Catalog,
     UniformBackground,
@@ -109,11 +111,13 @@ def make_plan(
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
+    moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind not in SOURCE_TABLES}
     specs = []
     for done, row in enumerate(rows):
         if progress is not None and row.darks != "model":
             progress(f"darks of {row.detector}", done, len(rows))
-        specs.append(_with_dark(_spec(row, references, sources, url), row, url))
+        spec = with_motion(_spec(row, references, sources, url), row, moving, url)
+        specs.append(_with_dark(spec, row, url))
     return save_plan(
         url,
         table,
@@ -155,16 +159,21 @@ def check_catalogs(table: pd.DataFrame) -> None:
 
 
 def _catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
-    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be read."""
+    """Yield (kind, path, catalog, (detector, filter, pupil) that look at it); raise at the end for what cannot be used.
+
+    Ephemerides are looked at too: whether they are valid, and cover the exposures.
+    """
     problems: list[str] = []
-    for kind in SOURCE_TABLES:
+    for kind in SIMULATED_TYPES:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             uses = list(
                 rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
             )
             try:
                 wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
-                yield kind, str(path), read_catalog(path, kind, optics=wanted), uses
+                catalog = read_catalog(path, kind, optics=wanted)
+                check_ephemerides(catalog, rows)
+                yield kind, str(path), catalog, uses
             except InputError as error:
                 problems += error.problems
     if problems:
@@ -180,6 +189,8 @@ def _save_sources(
     """Write the source tables; return their keys by (kind, path, detector, filter, pupil, zero point)."""
     found: dict[Hashable, str] = {}
     for kind, path, catalog, _ in catalogs:
+        if kind not in SOURCE_TABLES:  # those of moving sources differ from exposure to exposure
+            continue
         rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil"]]
         uses = dict.fromkeys(
             (*use, zeropoints[name]) for name, *use in rows.itertuples(index=False, name=None)

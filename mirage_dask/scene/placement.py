@@ -15,7 +15,7 @@ NOT modelled: the change of J across a galaxy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,7 +78,7 @@ def place_stars(
     threshold
         e-/s per pixel below which stars end (see `stars`).
     """
-    rows = _nearby(table, projection, bounds, psf.wings_half_width + 1.0)
+    rows = nearby(table, projection, bounds, psf.wings_half_width + 1.0)
     rows = rows[table.flux[rows] > 0]
     xy = pixels_of(table.position[rows], projection, bounds)
     half = star_half_width(table.flux[rows], psf, threshold=threshold)
@@ -100,15 +100,21 @@ def place_galaxies(
     bounds: Bounds,
     psf: PsfLibrary,
     threshold: float = THRESHOLD,
+    around: float = 0.0,
 ) -> tuple[PlacedGalaxies, NDArray[np.int64]]:
-    """Project galaxies onto a detector and keep those that reach an exposure; arguments as for `place_stars`.
+    """Project galaxies onto a detector and keep those that reach an exposure; other arguments as for `place_stars`.
+
+    Parameters
+    ----------
+    around
+        Pixels around the array in which galaxies are kept, too: those that will move into it.
 
     Returns
     -------
     galaxies, index
         Shapes on the detector, and catalog indices.
     """
-    rows = _nearby(table, projection, bounds, LARGEST_REACH)
+    rows = nearby(table, projection, bounds, LARGEST_REACH + around)
     rows = rows[table.flux[rows] > threshold]  # else no pixel could reach it
     xy = pixels_of(table.position[rows], projection, bounds)
     form, root = _forms(table, rows, xy, projection)
@@ -127,17 +133,17 @@ def place_galaxies(
         threshold=threshold,
     )
     half = placed.largest_half(psf)
-    keep = _touches(xy, half, half, bounds)
+    keep = _touches(xy, half + around, half + around, bounds)
     return placed.take(keep), table.index[rows[keep]]
 
 
-def _nearby(
+def nearby(
     table: PointSources | Galaxies,
     projection: SkyProjection,
     bounds: Bounds,
     margin: float,
 ) -> NDArray[np.intp]:
-    """Rows that may come within `margin` pixels: a cheap circle on the sky, generous by half."""
+    """Return the rows that may come within `margin` pixels: a cheap circle on the sky, generous by half."""
     if table.pixels:
         return np.arange(len(table))
     x0, x1, y0, y1 = bounds
@@ -149,6 +155,27 @@ def _nearby(
     difference = table.position - centre
     distance2 = (difference * difference).sum(axis=1)
     return np.flatnonzero(distance2 < (1.5 * radius) ** 2)
+
+
+def on_sky(
+    table: PointSources | Galaxies, projection: SkyProjection, bounds: Bounds
+) -> PointSources | Galaxies:
+    """Return a table whose positions are on the sky; for the client, as `SkyProjection.units` is.
+
+    Parameters are those of `place_stars`.
+    """
+    if not table.pixels:
+        return table
+    unit = projection.units(pixels_of(table.position, projection, bounds))
+    if isinstance(table, PointSources):
+        return replace(table, position=unit)
+    north, east = _compass(unit)
+    return replace(
+        table,
+        position=unit,
+        tangent=table.tangent[:, :1] * north + table.tangent[:, 1:2] * east,
+        normal=table.normal[:, :1] * north + table.normal[:, 1:2] * east,
+    )
 
 
 def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Floats:

@@ -23,6 +23,7 @@ from mirage_dask.scene.catalogs.columns import (
 )
 from mirage_dask.scene.catalogs.formats import read_table
 from mirage_dask.scene.catalogs.magnitudes import ANY, magnitude_columns, misspelt
+from mirage_dask.scene.catalogs.motions import Motion, read_motion, tracks_a_galaxy, with_places
 from mirage_dask.scene.catalogs.phrases import read_phrases
 from mirage_dask.scene.catalogs.table import CatalogTable, name_rows
 from mirage_dask.scene.catalogs.units import apply_units
@@ -30,7 +31,8 @@ from mirage_dask.scene.catalogs.units import apply_units
 Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
 
-KINDS = ("point_source", "galaxy")
+MOVING_KINDS = ("moving_pointsource", "moving_sersic", "moving_target_to_track")
+KINDS = ("point_source", "galaxy", *MOVING_KINDS)
 BRIGHTEST = -30.0
 """The Sun from here is -27: brighter values are marks for "unknown", which would give 10^(0.4 x 99) electrons."""
 
@@ -41,7 +43,7 @@ class Catalog:
 
     path: str
     kind: str
-    """'point_source' or 'galaxy'."""
+    """One of `KINDS`."""
     system: str
     """'abmag', 'stmag' or 'vegamag'."""
     pixels: bool
@@ -49,7 +51,7 @@ class Catalog:
     radius_pixels: bool
     index: NDArray[np.int64]
     x: Floats
-    """(n,) right ascension in degrees, [0, 360), or pixel."""
+    """(n,) right ascension in degrees, [0, 360), or pixel; NaN for a source with an ephemeris."""
     y: Floats
     """(n,) declination in degrees, or pixel."""
     shapes: dict[str, Floats]
@@ -60,6 +62,8 @@ class Catalog:
     """The cells that these arrays were made from."""
     unused_phrases: tuple[str, ...] = ()
     """Phrases in comments that change nothing in a catalog of this kind."""
+    motion: Motion | None = None
+    """How the sources move; None where they do not."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -139,7 +143,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     path
         A file in one of the formats that `mirage_dask.scene.catalogs` describes.
     kind
-        'point_source' or 'galaxy'.
+        One of `KINDS`.
     optics
         (instrument, filter, pupil) whose magnitudes are needed, and checked with the other columns.
 
@@ -160,12 +164,20 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     phrases = read_phrases(table.path, table.comments, kind)
     table, units, problems = apply_units(table, phrases)
     problems = [*table.problems, *problems]
+    moves = kind in MOVING_KINDS
+    table = with_places(table) if moves else table
     check = ColumnChecker(table, problems)
-
-    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if kind == "galaxy" else ())))
+    shaped = kind in ("galaxy", "moving_sersic") or (
+        kind == "moving_target_to_track" and tracks_a_galaxy(check)
+    )
+    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if shaped else ())))
     x, y = read_positions(check, pixels=units.pixels)
+    motion = read_motion(check, units.velocity) if moves else None
+    if motion is not None:
+        known = np.array([not path for path in motion.ephemerides])
+        x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
     index = read_index(check)
-    shapes = read_shapes(check) if kind == "galaxy" else {}
+    shapes = read_shapes(check) if shaped else {}
     magnitudes = {
         name: read_numbers(values) for name, values in table.columns.items() if name.endswith("magnitude")
     }
@@ -184,6 +196,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         magnitudes=magnitudes,
         table=table,
         unused_phrases=phrases.unused,
+        motion=motion,
     )
     if magnitudes:
         for instrument, filter_, pupil in sorted(set(optics)):

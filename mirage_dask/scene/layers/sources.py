@@ -1,12 +1,14 @@
 """Layers `point_source` and `galaxy`: the sources of catalogs, projected once per exposure.
 
+`tracked_point` and `tracked_galaxy` are the same of a target that the telescope tracks: it is at rest on the detector.
+
 Light of a source is counted in electrons, whatever the area of the pixels is.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,13 +31,13 @@ class StarLayer:
     psf: PsfLibrary
 
     @classmethod
-    def of(cls, table: PointSources, view: View) -> StarLayer:
+    def of(cls, table: PointSources, view: View) -> Self:
         """Project a table."""
         psf = view.psf("")
         return cls(place_stars(table, view.projection, bounds=view.bounds, psf=psf), psf)
 
     @classmethod
-    def open(cls, key: str, view: View) -> StarLayer:
+    def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
         return cls.of(load_once(PointSources, view.tables, key), view)
 
@@ -57,16 +59,28 @@ class GalaxyLayer:
     psf: PsfLibrary
 
     @classmethod
-    def of(cls, table: Galaxies, view: View) -> GalaxyLayer:
+    def of(cls, table: Galaxies, view: View) -> Self:
         """Project a table."""
         psf = view.psf("")
         return cls(*place_galaxies(table, view.projection, bounds=view.bounds, psf=psf), psf)
 
     @classmethod
-    def open(cls, key: str, view: View) -> GalaxyLayer:
+    def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
         return cls.of(load_once(Galaxies, view.tables, key), view)
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
         add_galaxies(out, self.galaxies, self.psf, x0=x0, y0=y0)
+
+
+class TrackedStarLayer(StarLayer):
+    """A point source that the telescope tracks."""
+
+    kind: ClassVar[str] = "tracked_point"
+
+
+class TrackedGalaxyLayer(GalaxyLayer):
+    """A galaxy that the telescope tracks."""
+
+    kind: ClassVar[str] = "tracked_galaxy"
