@@ -8,9 +8,9 @@ so that neither a pole nor right ascension 0 is special.
 
 *Ephemeris.* Horizons rounds positions to 0.01 s in RA and 0.1 arcsec in Dec: a curve through rows of one minute would wander
 by 3 pixels of NIRCam's short wavelengths, and its speed would change sign. So a polynomial (Chebyshev) is fitted to the unit
-vectors by least squares, of the lowest degree whose residual is what the rounding explains, over the largest part of the
-table around the time that is asked for in which one of at most `HIGHEST_DEGREE` is enough. Where none is, the track goes
-through the rows (`Ephemeris.position`).
+vectors by least squares, of the degree that Bayes' information criterion prefers (Schwarz 1978, Annals of Statistics 6, 461),
+over the largest part of the table around the time that is asked for in which its residual is no more than what the rounding
+explains. Where there is none, the track goes through the rows (`Ephemeris.position`).
 
 NOT modelled: the uncertainty of the orbit; light time and aberration beyond what the ephemeris has in it.
 """
@@ -140,12 +140,16 @@ def fit_ephemeris(ephemeris: Ephemeris, start: datetime, stop: datetime) -> Fitt
 
 
 def _fit(seconds: Floats, units: Floats, rounding: float) -> Floats | None:
-    """Return the coefficients of the lowest degree whose residual the rounding explains; None if there is none."""
+    """Return the coefficients of the best polynomial whose residual the rounding explains; None if there is none."""
     at = 2.0 * (seconds - seconds[0]) / (seconds[-1] - seconds[0]) - 1.0
+    values = 2 * len(seconds)
+    best, least, residual = None, math.inf, math.inf
     for degree in range(1, min(HIGHEST_DEGREE, len(seconds) // 2 - 1) + 1):
         found = chebyshev.chebfit(at, units, degree)
         away = np.asarray(chebyshev.chebval(at, found)).T - units
-        residual = math.sqrt(float((away**2).sum()) / (len(seconds) - degree - 1)) / ARCSEC
-        if residual <= EXPLAINED * rounding:
-            return np.asarray(found)
-    return None
+        squares = max(float((away**2).sum()), 1e-30)
+        criterion = values * math.log(squares) + 2 * (degree + 1) * math.log(values)
+        if criterion < least:
+            best, least = np.asarray(found), criterion
+            residual = math.sqrt(squares / (len(seconds) - degree - 1)) / ARCSEC
+    return best if residual <= EXPLAINED * rounding else None

@@ -9,6 +9,7 @@ import pytest
 
 import mirage_dask as md
 from mirage_dask.errors import InputError
+from mirage_dask.scene import SIMULATED_TYPES
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 
 FIELD, STARS = "DEMO-FIELD", "DEMO-STARS"  # the targets of observations 1 and 2 of the example

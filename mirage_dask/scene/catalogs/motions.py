@@ -25,8 +25,8 @@ from mirage_dask.scene.catalogs.columns import ColumnChecker, Floats, is_empty
 from mirage_dask.scene.catalogs.table import CatalogTable
 from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
 
-FASTEST = 36000.0
-"""Largest velocity, arcsec/hour or pixels/hour: 10 degrees an hour; what JWST tracks is 130 times slower."""
+FASTEST = {"arcsec": 36000.0, "pixels": 1.2e6}
+"""Largest velocity per hour: 10 degrees an hour; what JWST tracks is 130 times slower."""
 STEEP = 10.0
 """Degrees of declination from which on the two meanings of a velocity in RA differ by more than 1.5 %."""
 _FILE = "ephemeris_file"
@@ -81,9 +81,10 @@ def read_motion(check: ColumnChecker, meaning: str) -> Motion:
     given = _is_given(table)
     if _FILE not in table.columns or not given.all():
         check.columns(VELOCITY_COLUMNS)
-    remedy = f"must be within {FASTEST:g} per hour of zero."
+    unit = "pixels" if meaning == "velocity_pixels" else "arcsec"
+    remedy = f"must be between -{FASTEST[unit]:g} and {FASTEST[unit]:g} {unit}/hour."
     velocity = np.stack(
-        [check.numbers(name, lambda v: np.abs(v) <= FASTEST, remedy) for name in VELOCITY_COLUMNS], axis=1
+        [check.numbers(name, lambda v: np.abs(v) <= FASTEST[unit], remedy) for name in VELOCITY_COLUMNS], axis=1
     )
     cells = table.columns.get(_FILE, np.full(len(table), "", dtype=object))
     paths = [
