@@ -282,28 +282,92 @@ class ExtendedCatalog(NotSimulated):
     what = "images of extended sources"
 
 
-class MovingPointSourceCatalog(NotSimulated):
-    """Mirage's class of that name."""
+class MovingPointSourceCatalog(PointSourceCatalog):
+    """A catalog of moving point sources.
 
-    what = "moving sources"
+    Parameters
+    ----------
+    ra, dec, x, y, starting_index
+        As for `PointSourceCatalog`; none for sources with an ephemeris.
+    ra_velocity, dec_velocity
+        arcsec/hour by which the coordinates change.
+    x_velocity, y_velocity
+        Instead: pixels/hour.
+    ephemeris_file
+        Instead of positions and velocities: a file of JPL Horizons, one for each source.
+    """
+
+    def __init__(
+        self,
+        ra: Any = (),
+        dec: Any = (),
+        x: Any = (),
+        y: Any = (),
+        ra_velocity: Any = (),
+        dec_velocity: Any = (),
+        x_velocity: Any = (),
+        y_velocity: Any = (),
+        ephemeris_file: Any = (),
+        starting_index: int = 1,
+    ):
+        if np.size(ephemeris_file):
+            ra = dec = ra_velocity = dec_velocity = np.zeros(np.size(ephemeris_file))
+        super().__init__(ra, dec, x, y, starting_index)
+        self._move(ra_velocity, dec_velocity, x_velocity, y_velocity, ephemeris_file)
+
+    def _move(self, ra: Any, dec: Any, x: Any, y: Any, ephemerides: Any) -> None:
+        """Add the columns of the motion."""
+        first, second, pixels = _positions(ra, dec, x, y, what="velocities")
+        columns = {"x_or_RA_velocity": first, "y_or_Dec_velocity": second}
+        if np.size(ephemerides):
+            columns["ephemeris_file"] = np.atleast_1d(np.asarray(ephemerides, dtype=str))
+        for name, values in columns.items():
+            if len(values) != len(self):
+                raise InputError(f"{name}: {len(values)} values for {len(self)} sources; give one for each.")
+            self.table[name] = values
+        self.table.meta["comments"].append("velocity_pixels" if pixels else "velocity_RA_Dec")
 
 
-class MovingSersicCatalog(NotSimulated):
-    """Mirage's class of that name."""
+class MovingSersicCatalog(GalaxyCatalog, MovingPointSourceCatalog):
+    """A catalog of moving galaxies: parameters of `MovingPointSourceCatalog` and, by name, of `GalaxyCatalog`."""
 
-    what = "moving sources"
+    def __init__(
+        self,
+        *,
+        ra_velocity: Any = (),
+        dec_velocity: Any = (),
+        x_velocity: Any = (),
+        y_velocity: Any = (),
+        ephemeris_file: Any = (),
+        **galaxies: Any,
+    ):
+        if np.size(ephemeris_file):
+            galaxies["ra"] = galaxies["dec"] = ra_velocity = dec_velocity = np.zeros(np.size(ephemeris_file))
+        GalaxyCatalog.__init__(self, **galaxies)
+        self._move(ra_velocity, dec_velocity, x_velocity, y_velocity, ephemeris_file)
+
+
+class NonSiderealCatalog(MovingPointSourceCatalog):
+    """The catalog of one target that the telescope tracks: parameters of `MovingPointSourceCatalog`, and what it is.
+
+    Parameters
+    ----------
+    object_type
+        'pointSource'. Tracked galaxies are simulated, too; write their catalog as a file.
+    """
+
+    def __init__(self, *, object_type: Any = "pointSource", **motion: Any):
+        super().__init__(**motion)
+        words = np.atleast_1d(np.asarray(object_type, dtype=str))
+        if len(self) != 1 or "point" not in str(words[0]).lower():
+            raise InputError("object_type: a catalog of one 'pointSource' is made; write others as a file.")
+        self.table["object"] = words
 
 
 class MovingExtendedCatalog(NotSimulated):
     """Mirage's class of that name."""
 
-    what = "moving sources"
-
-
-class NonSiderealCatalog(NotSimulated):
-    """Mirage's class of that name."""
-
-    what = "moving targets"
+    what = "moving images"
 
 
 class ImagingTSOCatalog(NotSimulated):
@@ -352,11 +416,11 @@ def cat_from_file(
     return catalog
 
 
-def _positions(ra: Any, dec: Any, x: Any, y: Any) -> tuple[Any, Any, bool]:
+def _positions(ra: Any, dec: Any, x: Any, y: Any, *, what: str = "positions") -> tuple[Any, Any, bool]:
     """Return the coordinates that were given, and whether they are pixels."""
     on_sky, in_pixels = np.size(ra) + np.size(dec), np.size(x) + np.size(y)
     if bool(on_sky) == bool(in_pixels):
-        raise InputError("Give the positions of the sources either as ra and dec or as x and y.")
+        raise InputError(f"Give the {what} of the sources either as ra and dec or as x and y.")
     first, second = (ra, dec) if on_sky else (x, y)
     if np.size(first) != np.size(second):
         raise InputError(

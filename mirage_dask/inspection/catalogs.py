@@ -147,7 +147,9 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
 def _motion_notes(catalog: Catalog, motion: Motion) -> Iterator[str]:
     """Yield what may be meant otherwise in velocities and ephemerides."""
     with np.errstate(invalid="ignore"):
-        steep = (np.abs(catalog.y) > STEEP) & (motion.velocity[:, 0] != 0.0) & np.isfinite(motion.velocity[:, 0])
+        steep = (
+            (np.abs(catalog.y) > STEEP) & (motion.velocity[:, 0] != 0.0) & np.isfinite(motion.velocity[:, 0])
+        )
     if motion.meaning == "velocity_RA_Dec" and not catalog.pixels and steep.any():
         cosine = np.cos(np.radians(catalog.y[steep][0]))
         yield (

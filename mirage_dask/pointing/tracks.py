@@ -8,9 +8,9 @@ so that neither a pole nor right ascension 0 is special.
 
 *Ephemeris.* Horizons rounds positions to 0.01 s in RA and 0.1 arcsec in Dec: a curve through rows of one minute would wander
 by 3 pixels of NIRCam's short wavelengths, and its speed would change sign. So a polynomial (Chebyshev) is fitted to the unit
-vectors by least squares, of the degree that Bayes' information criterion prefers (Schwarz 1978, Annals of Statistics 6, 461),
-over the largest part of the table around the time that is asked for in which its residual is no more than what the rounding
-explains. Where there is none, the track goes through the rows (`Ephemeris.position`).
+vectors by least squares, of the degree that Bayes' information criterion prefers (Schwarz 1978, Annals of Statistics 6,
+461), over the largest part of the table around the time that is asked for in which its residual is no more than what the
+rounding explains. Where there is none, the track goes through the rows (`Ephemeris.position`).
 
 NOT modelled: the uncertainty of the orbit; light time and aberration beyond what the ephemeris has in it.
 """

@@ -84,7 +84,8 @@ def read_motion(check: ColumnChecker, meaning: str) -> Motion:
     unit = "pixels" if meaning == "velocity_pixels" else "arcsec"
     remedy = f"must be between -{FASTEST[unit]:g} and {FASTEST[unit]:g} {unit}/hour."
     velocity = np.stack(
-        [check.numbers(name, lambda v: np.abs(v) <= FASTEST[unit], remedy) for name in VELOCITY_COLUMNS], axis=1
+        [check.numbers(name, lambda v: np.abs(v) <= FASTEST[unit], remedy) for name in VELOCITY_COLUMNS],
+        axis=1,
     )
     cells = table.columns.get(_FILE, np.full(len(table), "", dtype=object))
     paths = [

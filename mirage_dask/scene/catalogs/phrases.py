@@ -56,6 +56,7 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE)
 
 
+_VELOCITY = _words(r"velocit(?:y|ies)")
 _RADIUS = _words(r"radi(?:us|i)\w*|half[- ]?light|r_?eff|sizes?")
 _FRAMES = r"galactic|ecliptic|supergalactic|fk4|b1950|hour(?:s|angles?)?|radians?"
 MAGNITUDES = Quantity(
@@ -72,7 +73,7 @@ POSITIONS = Quantity(
     ("position_RA_Dec", "position_pixels"),
     "degrees (ICRS) or hh:mm:ss",
     _words(rf"(?:position)?[-_ ]?pix(?:el)?s?|arcmin\w*|{_FRAMES}"),
-    _RADIUS,
+    re.compile(f"{_RADIUS.pattern}|{_VELOCITY.pattern}", re.IGNORECASE),
 )
 RADII = Quantity(
     "radii of galaxies",
@@ -89,7 +90,7 @@ VELOCITIES = Quantity(
     ("velocity_RA_Dec", "velocity_on_sky", "velocity_pixels"),
     "arcsec/hour",
     re.compile(
-        r"(?=.*(?<![a-z])velocit(?:y|ies))"
+        rf"(?=.*{_VELOCITY.pattern})"
         r"(?=.*(?<![a-z])(?:pix(?:el)?s?|mas|deg(?:ree)?s?|km|per day|/day|seconds?)(?![a-z]))",
         re.IGNORECASE,
     ),
