@@ -1,8 +1,9 @@
 """`mirage.catalogs.catalog_generator`: catalogs of sources, built column by column.
 
-`PointSourceCatalog` and `GalaxyCatalog` are `mirage_dask.catalogs` with Mirage's names. The other classes are of sources
-that are not simulated yet: making one raises an error that says so. Columns are named as in the files that this package
-and Mirage read; the guiders' are `fgs1_magnitude` and `fgs2_magnitude`, for which Mirage's class and reader have two names.
+`PointSourceCatalog` and `GalaxyCatalog` are `mirage_dask.catalogs` with Mirage's names; those of moving sources add columns.
+The other classes are of sources that are not simulated yet: making one raises an error that says so. Columns are named as in
+the files that this package and Mirage read; the guiders' are `fgs1_magnitude` and `fgs2_magnitude`, for which Mirage's class
+and reader have two names.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import numpy.typing as npt
 from mirage_dask.catalogs import SourceCatalog, column_of, galaxies, point_sources
 from mirage_dask.catalogs.sources import SYSTEMS, join
 from mirage_dask.errors import InputError
-from mirage_dask.scene.catalogs import read_catalog
+from mirage_dask.scene.catalogs import MOVING_KINDS, read_catalog
 
 Floats = npt.NDArray[np.float64]
 
@@ -399,6 +400,10 @@ def cat_from_file(
     InputError
         If the file is not a valid catalog of that type.
     """
+    if catalog_type in MOVING_KINDS:
+        raise InputError(
+            f"catalog_type: {catalog_type} catalogs are not read back; give the file to the setting catalogs."
+        )
     found = read_catalog(Path(filename), catalog_type)
     place: dict[str, Any] = {"x": found.x, "y": found.y} if found.pixels else {"ra": found.x, "dec": found.y}
     catalog: PointSourceCatalog

@@ -154,8 +154,8 @@ def _motion_notes(catalog: Catalog, motion: Motion) -> Iterator[str]:
         cosine = np.cos(np.radians(catalog.y[steep][0]))
         yield (
             "velocities in RA are taken as changes of the coordinate, as Mirage does: at declination "
-            f"{catalog.y[steep][0]:.1f} a source moves {cosine:.2f} times as fast on the sky; if they are on the sky already "
-            "(dRA*cosD of Horizons), write '# velocity_on_sky' instead of '# velocity_RA_Dec'."
+            f"{catalog.y[steep][0]:.1f} a source moves {cosine:.2f} times as fast on the sky; if they are on the sky "
+            "already (dRA*cosD of Horizons), write '# velocity_on_sky' instead of '# velocity_RA_Dec'."
         )
     for path in dict.fromkeys(filter(None, motion.ephemerides)):
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -121,9 +121,12 @@ def with_motion(
         assert moment.target is not None
         track = pointing_track(moment.target, moment).save(tables)
         layers = [(kind, _on_sky(kind, key, moment, tables)) for kind, key in layers]
-        kind, layer = ("galaxy", TrackedGalaxyLayer) if catalog.shapes else ("point_source", TrackedStarLayer)
-        target = SOURCE_TABLES[kind](at_start(catalog, moment), *row.optics, **optics)
-        layers.append((layer.kind, target.save(tables)))
+        target: Any = SOURCE_TABLES["galaxy" if catalog.shapes else "point_source"](
+            at_start(catalog, moment), *row.optics, **optics
+        )
+        layer: Any = TrackedGalaxyLayer if catalog.shapes else TrackedStarLayer
+        own = layer.table(**{f.name: getattr(target, f.name) for f in fields(target)})
+        layers.append((layer.kind, own.save(tables)))
     for kind, make in MOVING_TABLES.items():
         if kind in row.catalogs:
             table = make(catalogs[kind, row.catalogs[kind]], row.optics, moment, **optics)

@@ -20,6 +20,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.io.tables import is_whole, load_table
 from mirage_dask.reference.packs.pack import damaged_files, remove_damaged
+from mirage_dask.scene.tracking import PointingTrack
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import check_pieces, damaged_ramps
 from mirage_dask.untrusted.names import REMEDY, check_names, is_valid
@@ -148,6 +149,7 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
         packs[spec.pack] = None
         tables |= dict.fromkeys(layer for layer in spec.layers if is_valid("digest", layer[1]))
         tables |= {(f"input/{effect}", key): None for effect, key in spec.inputs}
+        tables |= {(PointingTrack.kind, spec.track): None} if spec.track else {}
         problems |= dict.fromkeys(check_pieces(spec, url) if spec.replaced else [])
     for key in packs:
         damaged = damaged_files(url, key, by_name=True)

@@ -27,7 +27,10 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection, radec_to_unit, unit_to_radec
+from mirage_dask.settings import CATALOG_TYPES
+from mirage_dask.settings.starter import starter_text
 from mirage_dask.spec import ExposureSpec, Window
+from mirage_dask.store.integrity import content_problems
 
 COLUMNS = "index x_or_RA y_or_Dec x_or_RA_velocity y_or_Dec_velocity"
 
@@ -203,6 +206,27 @@ def test_a_tracked_target_rests_and_the_field_trails(tmp_path, ephemeris):
         assert found[group].sum() == pytest.approx(expected.sum(), rel=5e-3)
 
 
+def test_a_tracked_exposure_is_stored_and_found_whole(tmp_path):
+    """The store holds the track and its tables, and they are as their names say; another track makes it again."""
+    proposal, catalogs, _ = tracked(tmp_path)
+    one = f"name == '{NAME}'"
+    proposal.simulate(tmp_path / "sky.zarr", select=one, scheduler="serial", progress=False)
+    simulation = md.open_simulation(tmp_path / "sky.zarr")
+    plan = simulation.store.plan
+    assert content_problems(plan.url, [plan.spec(0)]) == []
+    stored = simulation.store.raw(NAME)[0, -1]
+    assert np.array_equal(stored, proposal.exposure(NAME).raw[0, -1].values)
+    write_catalog(
+        tmp_path / "target.cat",
+        f"object {COLUMNS}",
+        "pointSource 1 150.225 2.3 300 201",
+        comments=("velocity_on_sky",),
+    )
+    other = moving_proposal(tmp_path, catalogs).prepare([NAME]).spec(0)
+    assert other.track != plan.spec(0).track
+    assert other.digest != plan.spec(0).digest
+
+
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 350), st.integers(0, 350), st.integers(1, 60), st.integers(1, 60))
 def test_windows_of_a_tracked_exposure(tracked_whole, y, x, height, width):
@@ -268,6 +292,23 @@ def test_without_a_track_the_rows_say_how_to_give_one(tmp_path):
         "catalog of this one source with an ephemeris_file of JPL Horizons or with velocities"
     }
     assert (table[table.observation == 1].status == "ready").all()
+
+
+def test_what_follows_nothing_is_said(tmp_path):
+    """A file to begin with shows what a moving target needs; a track for a target at rest changes nothing."""
+    table = moving_proposal(tmp_path, {}).table
+    text = starter_text(table, CATALOG_TYPES)
+    assert '"DEMO-STARS": {}  # {moving_target_to_track: target.cat' in text
+    assert '"DEMO-FIELD": {}  # {point_source: stars.cat' in text
+    target = write_catalog(tmp_path / "target.cat", f"object {COLUMNS}", "pointSource 1 150.2 62.3 100 0")
+    proposal = md.open_proposal(md.example_proposal(), catalogs={"moving_target_to_track": target})
+    assert (
+        "catalogs.moving_target_to_track: no exposure uses target.cat, for none of these targets moves."
+        in proposal.notes
+    )
+    assert (proposal.table.status == "ready").all()
+    followed = moving_proposal(tmp_path, {"moving_target_to_track": target})
+    assert any("moves 0.46 times as fast on the sky" in note for note in followed.notes)
 
 
 def test_an_ephemeris_that_does_not_cover_the_exposure(tmp_path):

@@ -26,6 +26,7 @@ class StarLayer:
     """Stars."""
 
     kind: ClassVar[str] = "point_source"
+    table: ClassVar[type[PointSources]] = PointSources
     varying: ClassVar[bool] = False
     stars: PlacedStars
     psf: PsfLibrary
@@ -39,7 +40,7 @@ class StarLayer:
     @classmethod
     def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
-        return cls.of(load_once(PointSources, view.tables, key), view)
+        return cls.of(load_once(cls.table, view.tables, key), view)
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
@@ -52,6 +53,7 @@ class GalaxyLayer:
     """Galaxies."""
 
     kind: ClassVar[str] = "galaxy"
+    table: ClassVar[type[Galaxies]] = Galaxies
     varying: ClassVar[bool] = False
     galaxies: PlacedGalaxies
     index: NDArray[np.int64]
@@ -67,20 +69,36 @@ class GalaxyLayer:
     @classmethod
     def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
-        return cls.of(load_once(Galaxies, view.tables, key), view)
+        return cls.of(load_once(cls.table, view.tables, key), view)
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
         add_galaxies(out, self.galaxies, self.psf, x0=x0, y0=y0)
 
 
+@dataclass(frozen=True, eq=False)
+class TrackedPoints(PointSources):
+    """A point source that the telescope tracks, at the start of the exposure."""
+
+    kind: ClassVar[str] = "tracked_point"
+
+
+@dataclass(frozen=True, eq=False)
+class TrackedGalaxies(Galaxies):
+    """A galaxy that the telescope tracks, at the start of the exposure."""
+
+    kind: ClassVar[str] = "tracked_galaxy"
+
+
 class TrackedStarLayer(StarLayer):
     """A point source that the telescope tracks."""
 
-    kind: ClassVar[str] = "tracked_point"
+    kind: ClassVar[str] = TrackedPoints.kind
+    table: ClassVar[type[PointSources]] = TrackedPoints
 
 
 class TrackedGalaxyLayer(GalaxyLayer):
     """A galaxy that the telescope tracks."""
 
-    kind: ClassVar[str] = "tracked_galaxy"
+    kind: ClassVar[str] = TrackedGalaxies.kind
+    table: ClassVar[type[Galaxies]] = TrackedGalaxies
