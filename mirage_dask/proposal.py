@@ -26,6 +26,7 @@ from mirage_dask.formatting import html_table
 from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.settings_columns import add_settings, launch_notes, roll_notes
+from mirage_dask.planning.tracks import track_finder
 from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings
 
@@ -83,7 +84,8 @@ class Proposal:
     def table(self) -> pd.DataFrame:
         """One row per detector exposure; what cannot be simulated has status 'unsupported' and a reason."""
         roll, dates = self.settings.roll_angle, self.settings.dates
-        table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming)
+        tracks = track_finder(self.settings, self.file)
+        table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming, tracks=tracks)
         return add_settings(table, self.settings)
 
     @property

@@ -81,6 +81,9 @@ class ExposureSpec:
     """(effect, content key) of tables that effects need of this exposure alone, such as the exposures before it."""
     replaced: Pairs = ()
     """(variable, content key or URL) of variables given by the user instead of computed."""
+    track: str = ""
+    """Content key of the track of the moving target that the telescope follows (`mirage_dask.scene.tracking`), which the
+    attitude at the start of the exposure belongs to; empty where it follows the stars."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -188,6 +191,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
     "inputs": partial(_are_pairs, second="content key"),
     "replaced": partial(_are_pairs, second="content key"),
+    "track": lambda value: value == "" or is_valid("content key", value),
 }
 """Whether a value that a file gives for a field is valid. Paths are made of some; a `replaced` that is a URL is not valid:
 what lies outside of a plan is the user's own array, given in this session."""

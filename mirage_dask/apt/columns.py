@@ -79,6 +79,8 @@ class ProposalRow:
     target_dec: float = math.nan
     start_time: str = ""
     visit_start: str = ""
+    observation_start: str = ""
+    tracking: str = ""
     duration: float = math.nan
     label: str = ""
     title: str = ""

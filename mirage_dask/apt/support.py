@@ -25,8 +25,18 @@ _PUPILS = {
 }
 
 
+def no_track(target: str) -> str:
+    """Return why an exposure of a moving target without a track cannot be simulated, and what would help."""
+    return (
+        f"target {target} moves and its track is not given; add catalogs: {{{target}: {{moving_target_to_track: FILE}}}}, a "
+        "catalog of this one source with an ephemeris_file of JPL Horizons or with velocities"
+    )
+
+
 def unsupported_reason(reading: Reading, target: Target | None, target_name: str) -> str:
     """Return why one detector's exposure cannot be simulated yet, or an empty string.
+
+    Of a moving target it is not asked here whether there is a track: see `no_track`.
 
     Parameters
     ----------
@@ -41,8 +51,6 @@ def unsupported_reason(reading: Reading, target: Target | None, target_name: str
         return f"{_MODES[reading.mode]} is not simulated yet"
     if target is None:
         return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
-    if target.moving:
-        return f"target {target.name} moves; moving targets are not simulated yet"
     if reading.pupil in _PUPILS:
         return f"{_PUPILS[reading.pupil]} not simulated yet"
     try:

@@ -7,7 +7,7 @@ position; the position of a moving target is computed from its track.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ from mirage_dask.apt.schedule import (
     per_observation,
     start_times,
 )
-from mirage_dask.apt.support import unsupported_reason
+from mirage_dask.apt.support import no_track, unsupported_reason
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import (
     exp_type,
@@ -56,6 +56,10 @@ _EXP_TYPE_OF = {ACQUISITION: "acquisition", CONFIRMATION: "confirmation"}
 Rows = list[dict[str, Any]]
 Detectors = list[tuple[dict[str, Any], Reading | None]]
 """Rows of one exposure, each with its `Reading`; None for an exposure that is only listed."""
+TrackFinder = Callable[[str, int, datetime], Track | None]
+"""Returns the track of a moving target by its name, the observation, and when that begins; None if there is none."""
+SIDEREAL, NON_SIDEREAL = "sidereal", "non-sidereal"
+"""What the telescope follows: the stars, or a moving target (Mirage's words)."""
 
 
 def exposure_table(
@@ -64,7 +68,7 @@ def exposure_table(
     roll_angle: float | Mapping[Any, float] = 0.0,
     dates: Any = DEFAULT_DATE,
     naming: str = "mirage",
-    tracks: Mapping[str, Track] | None = None,
+    tracks: Mapping[str, Track] | TrackFinder | None = None,
 ) -> pd.DataFrame:
     """Expand a proposal to one row per exposure of each detector.
 
@@ -79,7 +83,8 @@ def exposure_table(
     naming
         'mirage' numbers exposures as Mirage does, 'mast' as the archive; see `mirage_dask.apt.naming`.
     tracks
-        Tracks of moving targets, by the name of the target.
+        Tracks of moving targets, by the name of the target; or what finds them. Exposures of a moving target without one
+        are 'unsupported'.
 
     Returns
     -------
@@ -90,8 +95,9 @@ def exposure_table(
     Raises
     ------
     InputError
-        If an angle or date is invalid or missing for an observation.
+        If an angle or date is invalid or missing for an observation, or outside of an ephemeris.
     """
+    find = tracks if callable(tracks) else lambda target, *_: (tracks or {}).get(target)
     numbers = [o.number for o in proposal_file.observations]
     problems: list[str] = []
     spread: dict[str, dict[int, Any]] = {}
@@ -109,22 +115,35 @@ def exposure_table(
         for exposure in proposal_file.exposures
     ]
     starts = _starts(proposal_file.exposures, expanded, spread["dates"])
+    began: dict[int, datetime] = {}
+    for exposure, start in zip(proposal_file.exposures, starts, strict=True):
+        began[exposure.observation] = min(start, began.get(exposure.observation, start))
     for exposure, detectors, start in zip(proposal_file.exposures, expanded, starts, strict=True):
-        _point(exposure, detectors, spread["roll_angle"][exposure.observation], start, tracks or {})
+        number, (first, _) = exposure.observation, detectors[0]
+        moving = first["tracking"] == NON_SIDEREAL
+        track = find(first["target"], number, began[number]) if moving else None
+        _point(exposure, detectors, spread["roll_angle"][number], start, track)
+        for row, _ in detectors:
+            if moving and track is None and row["status"] == "ready":
+                row |= {"status": "unsupported", "reason": no_track(row["target"])}
     _name(proposal_file.program, [pair for detectors in expanded for pair in detectors], naming)
     rows = [row for detectors in expanded for row, _ in detectors]
-    add_visit_starts(rows)
+    add_starts(rows)
     return as_table(rows, COLUMNS)
 
 
-def add_visit_starts(rows: Rows) -> None:
-    """Fill in the start of the visit where a row has none: that of the first exposure of the visit among the rows."""
-    starts: dict[tuple[int, int, int], str] = {}
-    for row in rows:
-        visit = row["program"], row["observation"], row["visit"]
-        starts[visit] = min(starts.get(visit, row["start_time"]), row["start_time"])
-    for row in rows:
-        row["visit_start"] = row["visit_start"] or starts[row["program"], row["observation"], row["visit"]]
+def add_starts(rows: Rows) -> None:
+    """Fill in the starts of visit and observation where a row has none: of the first exposure of them among the rows."""
+    for column, names in (
+        ("visit_start", ("program", "observation", "visit")),
+        ("observation_start", ("program", "observation")),
+    ):
+        starts: dict[tuple[int, ...], str] = {}
+        for row in rows:
+            key = tuple(row[name] for name in names)
+            starts[key] = min(starts.get(key, row["start_time"]), row["start_time"])
+        for row in rows:
+            row[column] = row[column] or starts[tuple(row[name] for name in names)]
 
 
 def as_table(rows: Rows, columns: Mapping[str, type]) -> pd.DataFrame:
@@ -150,6 +169,7 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
         "catalog_name": target.catalog_name if target else "",
         "target_ra": target.ra if target else float("nan"),
         "target_dec": target.dec if target else float("nan"),
+        "tracking": NON_SIDEREAL if target is not None and target.moving else SIDEREAL,
         "label": observation.label,
         "title": proposal.title,
         "pi": proposal.pi,
@@ -299,14 +319,14 @@ def _starts(
 
 
 def _point(
-    exposure: Exposure, detectors: Detectors, roll: float, start: datetime, tracks: Mapping[str, Track]
+    exposure: Exposure, detectors: Detectors, roll: float, start: datetime, track: Track | None
 ) -> None:
     """Fill in the start time and the sky position of each detector of an exposure."""
     first, _ = detectors[0]
     position = first["ra_pointing"], first["dec_pointing"]
     target = first["target_ra"], first["target_dec"]
-    if first["target"] in tracks:
-        position = target = tracks[first["target"]].position(start)
+    if track is not None:
+        position = target = track.position(start)
     elif exposure.row is not None and math.isnan(target[0]) and position == (0.0, 0.0):
         position = math.nan, math.nan  # APT writes zeros for a moving target
     for row, _ in detectors:

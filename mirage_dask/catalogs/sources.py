@@ -34,6 +34,10 @@ _FORMATS = {
     "radius": "%.6f",
     "ellipticity": "%.5f",
     "pos_angle": "%.4f",
+    "x_or_RA_velocity": "%.8f",
+    "y_or_Dec_velocity": "%.8f",
+    "ephemeris_file": "%s",
+    "object": "%s",
 }
 
 

@@ -6,9 +6,8 @@ frames that are dropped included. Times count from the start of the first integr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
+from numpy.typing import NDArray
 
 from mirage_dask.detector.context import Box, ExposureContext, Floats, Place
 from mirage_dask.detector.effects import effects_on
@@ -49,12 +48,12 @@ def add_varying_light(
         return False
     part = response[place.row : place.row + rows, place.column : place.column + columns]
     poisson = "poisson" in effects_on(spec.switched)
-    mean = np.empty((groups * spec.nframes, rows, columns), np.float32)
     for t in range(integrations):
-        for read, (start, stop) in enumerate(_reads(spec, box.integration + t, groups)):
-            light = np.zeros((y[1] - y[0], x[1] - x[0]), np.float32)
-            layer.add(light, x0=x[0], y0=y[0], start=start, stop=stop)
-            mean[read] = frame.detector(light) * part * np.float32(stop - start)
+        edges = _edges(spec, box.integration + t, groups)
+        light = np.zeros((edges.size - 1, y[1] - y[0], x[1] - x[0]), np.float32)
+        layer.add(light, x0=x[0], y0=y[0], edges=edges)
+        mean = frame.detector(light) * part
+        mean *= np.diff(edges).astype(np.float32)[:, None, None]
         np.maximum(mean, np.float32(0), out=mean)
         own = box._replace(integration=box.integration + t)
         collect_varying(
@@ -63,12 +62,10 @@ def add_varying_light(
     return True
 
 
-def _reads(spec: ExposureSpec, integration: int, groups: int) -> Iterator[tuple[float, float]]:
-    """Yield (start, stop) of what each read of an integration has collected, seconds."""
+def _edges(spec: ExposureSpec, integration: int, groups: int) -> NDArray[np.float64]:
+    """Return when the reads of an integration begin and end, seconds: what each has collected lies between two of these."""
     first = spec.integration_start(integration)
-    before = first
-    for group in range(groups):
-        for frame in range(spec.nframes):
-            now = first + (group * spec.frames_per_group + frame + 1) * spec.tframe
-            yield before, now
-            before = now
+    frames = [
+        group * spec.frames_per_group + frame + 1 for group in range(groups) for frame in range(spec.nframes)
+    ]
+    return np.array([first, *(first + frame * spec.tframe for frame in frames)])

@@ -14,12 +14,14 @@ import numpy.typing as npt
 from mirage_dask.fits.header_templates import file_parts
 from mirage_dask.fits.headers import keyword_values
 from mirage_dask.fits.model_files import Content
+from mirage_dask.fits.moving_target import at_middle, moving_keywords, moving_target_table
 from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.ramp_files import RampFile, read_headers
 from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
 from mirage_dask.io.atomic import replacing
+from mirage_dask.scene.tracking import PointingTrack
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.store.plan import Plan
 
@@ -38,11 +40,14 @@ class RampProduct:
     """Put into the primary header besides the standard ones."""
     segment: Segment | None = None
     """Integrations in the file; None for all."""
+    motion: PointingTrack | None = None
+    """The target that the telescope follows; None for the stars."""
 
     @classmethod
     def of(cls, plan: Plan, spec: ExposureSpec, segment: Segment | None = None) -> RampProduct:
         """Return the product of an exposure of a plan, with cards that say how the data were made."""
-        return cls(spec, plan.table_row(spec.name), tuple(provenance_cards(plan, spec)), segment)
+        motion = PointingTrack.load(f"{plan.url}/sources", spec.track) if spec.track else None
+        return cls(spec, plan.table_row(spec.name), tuple(provenance_cards(plan, spec)), segment, motion)
 
     @property
     def integrations(self) -> tuple[int, int]:
@@ -64,7 +69,10 @@ class RampProduct:
             If the row lacks what a header needs.
         """
         own = {} if self.segment is None else self.segment.keywords
-        return keyword_values(self.row, self.spec) | carried_keywords(self.cards) | own
+        if self.motion is None:
+            return keyword_values(self.row, self.spec) | carried_keywords(self.cards) | own
+        values = keyword_values(*at_middle(self.row, self.spec, self.motion))
+        return values | moving_keywords(self.spec, self.motion) | carried_keywords(self.cards) | own
 
 
 def is_current(path: Path, spec: ExposureSpec, segment: Segment | None = None) -> bool:
@@ -93,7 +101,7 @@ def ramp_file(
     arrays: Mapping[str, npt.NDArray[Any]],
     keywords: Mapping[str, Any] | None = None,
 ) -> Iterator[Put]:
-    """Write a file, whole or not at all, with the tables GROUP and INT_TIMES; the block puts the pixels into it.
+    """Write a file, whole or not at all, with the tables GROUP, INT_TIMES and, in raw files, MOVING_TARGET_POSITION.
 
     Parameters
     ----------
@@ -124,6 +132,8 @@ def ramp_file(
         "group": group_table(product.spec, start, *towards, span),
         "int_times": integration_table(product.spec, start, *towards, span),
     }
+    if product.motion is not None and model == "Level1bModel":
+        tables["moving_target"] = moving_target_table(row, product.spec, product.motion)
     log = carried_log(product.cards)
     parts, refused = file_parts(Content(path.name, model, values, product.cards, log, arrays, tables))
     for key, reason in refused.items():

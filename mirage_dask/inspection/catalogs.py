@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +19,22 @@ import numpy as np
 from mirage_dask.errors import InputError
 from mirage_dask.inspection.scene_images import ImageCount, count_image
 from mirage_dask.inspection.source_counts import SourceCount, count_sources
+from mirage_dask.pointing import read_ephemeris
 from mirage_dask.scene.catalogs import (
     CATALOG_KINDS,
+    TRACKED,
     Catalog,
+    Motion,
     magnitude_columns,
     magnitude_owner,
     read_catalog,
 )
 from mirage_dask.scene.catalogs.magnitudes import ANY
+from mirage_dask.scene.catalogs.motions import STEEP
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
+from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
+from mirage_dask.scene.moving_sources import MOVING_TABLES, places_at
 from mirage_dask.settings.row import read_scene_image
 
 if TYPE_CHECKING:
@@ -92,9 +99,11 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             try:
                 catalog = read_catalog(str(path), kind)
+                placed = places_at(catalog, *_times(rows)) if kind in MOVING_TABLES else catalog
             except InputError:
                 continue
-            counts.append(count_sources(catalog, rows))
+            if kind != TRACKED:  # the telescope points at it
+                counts.append(count_sources(placed, rows))
             uses = rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
             for note in catalog_notes(catalog, uses):
                 said.setdefault(note, []).append(Path(str(path)).name)
@@ -109,6 +118,13 @@ def _images(ready: pd.DataFrame) -> Iterator[ImageCount]:
         with suppress(InputError):
             if file is not None:
                 yield count_image(file, rows)
+
+
+def _times(rows: pd.DataFrame) -> tuple[datetime, datetime]:
+    """Return the start of the first observation among rows, and that of its first exposure."""
+    first = rows.loc[rows["start_time"].idxmin()]
+    began, start = str(first["observation_start"]), str(first["start_time"])
+    return datetime.fromisoformat(began or start), datetime.fromisoformat(start)
 
 
 def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
@@ -130,7 +146,10 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
         yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
     columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
-    columns |= set(OWN_COLUMNS.get(catalog.kind, ()))
+    columns |= set(OWN_COLUMNS.get(catalog.kind, ())) | set(catalog.shapes)
+    if catalog.motion is not None:
+        columns |= {*VELOCITY_COLUMNS, "ephemeris_file", "object"}
+        yield from _motion_notes(catalog, catalog.motion)
     others = [name for name in catalog.table.names if name.casefold() not in columns]
     if moving := [name for name in others if _MOTION.fullmatch(name.casefold())]:
         yield f"motions and epochs are not simulated: nothing uses {_listed(moving)}; positions hold for all dates."
@@ -163,6 +182,31 @@ def _stamp_notes(catalog: Catalog) -> Iterator[str]:
     ):
         if which:
             yield f"images {what}: {_listed(which)}."
+
+
+def _motion_notes(catalog: Catalog, motion: Motion) -> Iterator[str]:
+    """Yield what may be meant otherwise in velocities and ephemerides."""
+    with np.errstate(invalid="ignore"):
+        steep = (
+            (np.abs(catalog.y) > STEEP) & (motion.velocity[:, 0] != 0.0) & np.isfinite(motion.velocity[:, 0])
+        )
+    if motion.meaning == "velocity_RA_Dec" and not catalog.pixels and steep.any():
+        cosine = np.cos(np.radians(catalog.y[steep][0]))
+        yield (
+            "velocities in RA are taken as changes of the coordinate, as Mirage does: at declination "
+            f"{catalog.y[steep][0]:.1f} a source moves {cosine:.2f} times as fast on the sky; if they are on the sky "
+            "already (dRA*cosD of Horizons), write '# velocity_on_sky' instead of '# velocity_RA_Dec'."
+        )
+    for path in dict.fromkeys(filter(None, motion.ephemerides)):
+        try:
+            observer = read_ephemeris(path).observer
+        except InputError:
+            continue
+        if observer and not re.search(r"jwst|webb|\(-170\)", observer, re.IGNORECASE):
+            yield (
+                f"{Path(path).name} is seen from {observer}; JWST is 1.5 million km from the Earth, from where near targets "
+                "are elsewhere by up to a degree: request it from Horizons for the observer @JWST."
+            )
 
 
 def _odd_magnitudes(catalog: Catalog, column: str) -> Iterator[str]:

@@ -2,7 +2,8 @@
 
 A source falls on an exposure if its position lies in the array that is read, the polygon `s_region` of the exposure table,
 whose edges are taken as great circles (they bend by a few pixels); positions in pixels must lie in the array. The wings of
-stars beside the field do not count, and galaxies count by their centres.
+stars beside the field do not count, and galaxies count by their centres. What moves counts by where it is at the start of
+the first exposure that looks at it.
 
 Sources are found by a tree of unit vectors: first those within the largest circle inside a polygon, then, of what is left,
 those between that circle and the corners. So a mosaic of 12,160 exposures over 100,000 sources takes seconds.
@@ -27,7 +28,13 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-NOUNS = {"point_source": ("star", "stars"), "galaxy": ("galaxy", "galaxies"), "extended": ("image", "images")}
+NOUNS = {
+    "point_source": ("star", "stars"),
+    "galaxy": ("galaxy", "galaxies"),
+    "extended": ("image", "images"),
+    "moving_pointsource": ("moving point source", "moving point sources"),
+    "moving_sersic": ("moving galaxy", "moving galaxies"),
+}
 NEAR = 0.5
 """Degrees from the middle of an exposure within which sources are taken to be meant for it."""
 FAR = np.radians(5.0)
@@ -42,7 +49,7 @@ class SourceCount:
 
     path: str
     kind: str
-    """'point_source', 'galaxy' or 'extended'."""
+    """One of `NOUNS`."""
     sources: int
     """In the catalog."""
     on_detectors: int

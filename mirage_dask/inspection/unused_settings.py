@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirage_dask.scene.catalogs import TRACKED
 from mirage_dask.settings import Settings
 from mirage_dask.settings.catalogs import CATALOG_TYPES, CatalogEntry, catalog_types
 from mirage_dask.settings.model import ROW_COLUMNS
@@ -45,11 +46,11 @@ def _catalogs(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
     for entry in settings.catalogs:
         if not entry.path or (entry.kind, entry.path) in used:
             continue
-        why = (
-            ""
-            if entry.kind in looked_at
-            else f", for no mode of this proposal looks at the type {entry.kind}"
-        )
+        why = ""
+        if entry.kind not in looked_at:
+            why = f", for no mode of this proposal looks at the type {entry.kind}"
+        elif entry.kind == TRACKED:
+            why = ", for none of these targets moves"
         yield f"{_key(entry)}: no exposure uses {Path(entry.path).name}{why}."
 
 

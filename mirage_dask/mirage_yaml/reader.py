@@ -28,8 +28,8 @@ from mirage_dask.apt import COLUMNS, ExposureSpecification, Target
 from mirage_dask.apt.columns import EMPTY_ROW
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.schedule import iso_time, parse_date
-from mirage_dask.apt.support import unsupported_reason
-from mirage_dask.apt.table import add_visit_starts, as_table, detector_values, sky_values
+from mirage_dask.apt.support import no_track, unsupported_reason
+from mirage_dask.apt.table import SIDEREAL, add_starts, as_table, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import (
     FLIGHT,
@@ -117,7 +117,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
     if problems:
         raise InputError(problems)
     rows.sort(key=lambda entry: (entry[0], entry[1]["start_time"], entry[1]["name"]))
-    add_visit_starts([row for _, row in rows])
+    add_starts([row for _, row in rows])
     table = as_table([row for _, row in rows], COLUMNS | SETTINGS_COLUMNS)
     notes = [
         f"{place}: {count} {'file requests' if count == 1 else 'files request'} {text}."
@@ -165,9 +165,11 @@ def _row(values: YamlValues) -> dict[str, Any]:
         "dither_size": own.text("dither_size", ""),
         "catalog_name": own.label("catalog_name"),
         "visit_start": own.text("visit_start", ""),
+        "observation_start": own.text("observation_start", ""),
+        "tracking": values.section("Telescope").text("tracking", SIDEREAL).lower(),
     }
     row |= _settings(values, own, row)
-    row |= _status(values, row, reading)
+    row |= _status(row, reading)
     return row
 
 
@@ -358,10 +360,12 @@ def _darks(files: YamlValues, own: YamlValues) -> tuple[str, dict[str, str]]:
     return chosen, {}
 
 
-def _status(values: YamlValues, row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
+def _status(row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
     """Return whether the exposure can be simulated, and the reason if it cannot."""
-    moving = values.section("Telescope").text("tracking", "sidereal").lower() != "sidereal"
+    moving = row["tracking"] != SIDEREAL
     name = row["target"]
     target = Target(1, name, row["target_ra"], row["target_dec"], moving)
     reason = unsupported_reason(reading, target, name) if reading is not None else "it was not read"
+    if moving and not reason and not row["moving_target_to_track"]:
+        reason = no_track(name)
     return {"status": "unsupported" if reason else "ready", "reason": reason}

@@ -26,6 +26,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
+from mirage_dask.apt.table import SIDEREAL
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import FLIGHT, cosmic_ray_rate, get_instrument
 from mirage_dask.io.atomic import replacing
@@ -72,6 +73,7 @@ OWN_COLUMNS = (
     "dither_size",
     "catalog_name",
     "visit_start",
+    "observation_start",
     "ra_pointing",
     "dec_pointing",
     "v2",
@@ -144,7 +146,7 @@ def exposure_yaml(
             "ra": row.ra_ref,
             "dec": row.dec_ref,
             "rotation": row.pa_v3,
-            "tracking": "non-sidereal" if "moving_target_to_track" in row.catalogs else "sidereal",
+            "tracking": row.tracking or SIDEREAL,
         },
         "Output": _output_section(row, datatype, directory),
         OWN_SECTION: {"order": order}

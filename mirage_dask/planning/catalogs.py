@@ -51,6 +51,10 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
             try:
                 wanted = dict.fromkeys((magnitude_owner(detector), f, p) for detector, f, p in uses)
                 catalog = read_catalog(path, kind, optics=wanted)
+                if catalog.motion is not None:
+                    from mirage_dask.planning.motion import check_ephemerides
+
+                    check_ephemerides(catalog, rows)
                 if catalog.files:
                     from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
 

@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene.catalogs import CATALOG_KINDS, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, read_catalog
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
 from mirage_dask.settings.row import read_overrides, read_references, read_scene_image, row_of
@@ -108,6 +108,7 @@ class _FileStates:
         self._states: dict[str, str] = {}
         self._listed: dict[str, list[str]] = {}
         self._named: dict[str, tuple[str, ...]] = {}
+        self._ephemerides: dict[tuple[str, str], set[str]] = {}
 
     def state(self, places: Mapping[str, str]) -> str:
         """Return a hash of the files that an exposure needs: of the content of catalogs, else of when they were changed.
@@ -120,7 +121,7 @@ class _FileStates:
         digest = hashlib.blake2b(self._context(places).encode(), digest_size=16)
         for path in sorted(self._given(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
-        for path in sorted({places[kind] for kind in CATALOG_KINDS if places[kind]}):
+        for path in sorted(self._catalogs(places)):
             digest.update(f"{path} {self._state(path, _content)}".encode())
         if (image := read_scene_image(places["scene_image"])) is not None:
             digest.update(f"{image.path} {self._tree(image.path)}".encode())
@@ -132,6 +133,15 @@ class _FileStates:
         if path not in self._states:
             self._states[path] = look(Path(path)) if Path(path).is_file() else ""
         return self._states[path]
+
+    def _catalogs(self, places: Mapping[str, str]) -> set[str]:
+        """Return the catalogs, and the ephemerides that those of moving sources name."""
+        found = {places[kind] for kind in CATALOG_KINDS if places[kind]}
+        for kind in (k for k in MOVING_KINDS if places[k]):
+            if (kind, places[kind]) not in self._ephemerides:
+                self._ephemerides[kind, places[kind]] = _ephemerides(places[kind], kind)
+            found |= self._ephemerides[kind, places[kind]]
+        return found
 
     def _given(self, places: Mapping[str, str]) -> set[str]:
         """Return the files that somebody may exchange: overrides, images of the background, PSFs, MIRAGE_DATA."""
@@ -185,3 +195,12 @@ def _changed(path: Path) -> str:
 
 def _content(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
+
+
+def _ephemerides(path: str, kind: str) -> set[str]:
+    """Return the files that a catalog of moving sources names; none where it cannot be read, which others report."""
+    try:
+        motion = read_catalog(path, kind).motion
+    except InputError:
+        return set()
+    return set(filter(None, motion.ephemerides)) if motion is not None else set()

@@ -26,6 +26,7 @@ from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
 from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
+from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
@@ -33,7 +34,7 @@ from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
 from mirage_dask.scene.background_image import background_image
-from mirage_dask.scene.catalogs import CATALOG_KINDS, Catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, Catalog
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import UniformBackground, in_order
 from mirage_dask.scene.sky.background import LEVELS, background_rate
@@ -108,6 +109,7 @@ def make_plan(
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
+    moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -115,7 +117,8 @@ def make_plan(
                 progress(f"darks of {row.detector}", done, len(rows))
             if progress is not None and row.scene_image:
                 progress("image of the scene", done, len(rows))
-            specs.append(_with_dark(_spec(row, references, sources, images, url), row, url))
+            spec = with_motion(_spec(row, references, sources, images, url), row, moving, url)
+            specs.append(_with_dark(spec, row, url))
         for note in images.notes:
             _LOG.warning("%s", note)
     return save_plan(
@@ -155,6 +158,8 @@ def _save_sources(
     """Write the source tables; return their keys by (kind, path, detector, filter, pupil, zero point)."""
     found: dict[Hashable, str] = {}
     for kind, path, catalog, _ in catalogs:
+        if kind in MOVING_KINDS:  # those of moving sources differ from exposure to exposure
+            continue
         rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil", "extended_light"]]
         uses = dict.fromkeys(
             (*use, zeropoints[name]) for name, *use in rows.itertuples(index=False, name=None)

@@ -9,12 +9,12 @@ from typing import Any
 
 import pandas as pd
 
-from mirage_dask.apt.table import as_table
+from mirage_dask.apt.table import NON_SIDEREAL, as_table
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import numbers
 from mirage_dask.instruments import instruments
 from mirage_dask.pointing import roll_warning
-from mirage_dask.scene.catalogs import CATALOG_KINDS
+from mirage_dask.scene.catalogs import CATALOG_KINDS, TRACKED
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
 from mirage_dask.settings.effects import NO_EFFECTS
 from mirage_dask.settings.keys import CRDS
@@ -44,6 +44,7 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
         rows.append(found[values])
     added = as_table(rows, SETTINGS_COLUMNS)
     ours = table["instrument"].isin(instruments()).to_numpy()
+    added.loc[(table["tracking"] != NON_SIDEREAL).to_numpy(), TRACKED] = ""  # one file for all targets
     added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
     return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
 
@@ -65,12 +66,18 @@ def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:
 
 
 def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with rows 'unsupported' whose catalogs are of a type that is not simulated."""
+    """Return the table with rows 'unsupported' whose catalogs or images are of a kind that is not simulated."""
     for kind in (k for k in CATALOG_TYPES if k not in CATALOG_KINDS):
         refused = (table[kind] != "") & (table["status"] == "ready")
         table.loc[refused, ["status", "reason"]] = [
             "unsupported",
             f"its catalog of type {kind} is not simulated yet",
+        ]
+    for kind in ("extended", "scene_image"):
+        refused = (table[kind] != "") & (table["tracking"] == NON_SIDEREAL) & (table["status"] == "ready")
+        table.loc[refused, ["status", "reason"]] = [
+            "unsupported",
+            f"its target moves, behind which images ({kind}) do not trail yet",
         ]
     return table
 

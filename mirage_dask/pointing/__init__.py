@@ -21,6 +21,7 @@ from mirage_dask.pointing.siaf import (
     prd_version,
     siaf_model,
 )
+from mirage_dask.pointing.tracks import FittedTrack, SteadyTrack, fit_ephemeris, great_circles
 from mirage_dask.pointing.visibility import (
     Visibility,
     date_warning,
@@ -35,7 +36,9 @@ __all__ = [
     "Aperture",
     "Distortion",
     "Ephemeris",
+    "FittedTrack",
     "SkyProjection",
+    "SteadyTrack",
     "Track",
     "Visibility",
     "aperture",
@@ -44,8 +47,10 @@ __all__ = [
     "date_warning",
     "distortion_from_model",
     "distortion_from_siaf",
+    "fit_ephemeris",
     "footprint",
     "full_frame",
+    "great_circles",
     "linear_wcs",
     "local_roll",
     "next_observable",

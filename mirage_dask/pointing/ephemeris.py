@@ -66,7 +66,7 @@ class Track(Protocol):
         """Return right ascension in [0, 360) and declination, ICRS degrees, at a time (UTC)."""
 
 
-def _utc(when: datetime) -> datetime:
+def utc(when: datetime) -> datetime:
     """Return a time as UTC without time zone."""
     return when if when.tzinfo is None else when.astimezone(UTC).replace(tzinfo=None)
 
@@ -83,6 +83,10 @@ class Ephemeris:
         UTC, increasing; two or more.
     ra, dec
         ICRS degrees, one for each time.
+    rounding
+        Root mean square of what rows lack on the sky because they are rounded, arcsec; 0: they are exact.
+    observer
+        From where the target is seen; empty where the file does not say.
 
     Raises
     ------
@@ -94,9 +98,11 @@ class Ephemeris:
     times: tuple[datetime, ...]
     ra: tuple[float, ...]
     dec: tuple[float, ...]
+    rounding: float = 0.0
+    observer: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "times", tuple(_utc(t) for t in self.times))
+        object.__setattr__(self, "times", tuple(utc(t) for t in self.times))
         times = self.times
         _check_rows(times, self.ra, self.dec, self.name, lambda i: f"{self.name}, row {i + 1} ({times[i]})")
 
@@ -108,12 +114,7 @@ class Ephemeris:
         InputError
             If the time is outside the table.
         """
-        when, times = _utc(when), self.times
-        if not times[0] <= when <= times[-1]:
-            raise InputError(
-                f"{self.name}: {when} UTC is outside its ephemeris, which covers {times[0]} to {times[-1]} UTC; change "
-                "the date of the observation or request a table from Horizons that covers it."
-            )
+        when, times = self.covered(when), self.times
         i = min(bisect_right(times, when) - 1, len(times) - 2)
         step = times[i + 1] - times[i]
         nodes = [i, i + 1]
@@ -127,6 +128,22 @@ class Ephemeris:
         units = radec_to_unit([self.ra[k] for k in nodes], [self.dec[k] for k in nodes])
         ra, dec = unit_to_radec(np.asarray(weights) @ units)
         return float(ra[0]), float(dec[0])
+
+    def covered(self, when: datetime) -> datetime:
+        """Return a time as UTC without time zone.
+
+        Raises
+        ------
+        InputError
+            If it is outside the table.
+        """
+        when, times = utc(when), self.times
+        if not times[0] <= when <= times[-1]:
+            raise InputError(
+                f"{self.name}: {when} UTC is outside its ephemeris, which covers {times[0]} to {times[-1]} UTC; change "
+                "the date of the observation or request a table from Horizons that covers it."
+            )
+        return when
 
 
 def read_ephemeris(path: str | Path) -> Ephemeris:
@@ -147,7 +164,7 @@ def read_ephemeris(path: str | Path) -> Ephemeris:
     start, end = _find_table(path, lines)
     heading = next((i for i in range(start - 1, -1, -1) if "Date_" in lines[i]), start - 1)
     read_row = _row_reader(path, lines[max(heading, 0)], heading + 1)
-    rows: list[tuple[datetime, float, float]] = []
+    rows: list[tuple[datetime, float, float, float]] = []
     numbers: list[int] = []
     problems: list[str] = []
     for number, line in enumerate(lines[start + 1 : end], start=start + 2):
@@ -163,13 +180,16 @@ def read_ephemeris(path: str | Path) -> Ephemeris:
             )
     if problems:
         raise _collected(problems)
-    times = tuple(when for when, _, _ in rows)
-    ra = tuple(ra for _, ra, _ in rows)
-    dec = tuple(dec for _, _, dec in rows)
+    times, ra, dec, rounding = zip(*rows, strict=True) if rows else ((), (), (), (0.0,))
     _check_rows(times, ra, dec, f"{path}, line {start + 1}", lambda i: f"{path}, line {numbers[i]}")
-    named = (re.match(r"Target body name:\s*(.*?)\s*(?:\{|$)", line) for line in lines[:start])
-    name = next((match.group(1) for match in named if match), "") or path.stem
-    return Ephemeris(name, times, ra, dec)
+    name, observer = (_header(lines[:start], label) for label in ("Target body name", "Center body name"))
+    return Ephemeris(name or path.stem, times, ra, dec, max(rounding), observer)
+
+
+def _header(lines: list[str], label: str) -> str:
+    """Return a name in the head of a file, without what follows in braces; empty if there is none."""
+    named = (re.match(rf"{label}:\s*(.*?)\s*(?:\{{|$)", line) for line in lines)
+    return next((match.group(1) for match in named if match), "")
 
 
 def _check_rows(
@@ -237,8 +257,13 @@ def _find_table(path: Path, lines: list[str]) -> tuple[int, int]:
     return start, marks.index("$$EOE", start)
 
 
-def _row_reader(path: Path, heading: str, number: int) -> Callable[[str], tuple[datetime, float, float]]:
-    """Return the function that reads a row of a table with this heading; it raises ValueError."""
+def _row_reader(
+    path: Path, heading: str, number: int
+) -> Callable[[str], tuple[datetime, float, float, float]]:
+    """Return the function that reads time, RA, Dec and rounding of a row of a table with this heading.
+
+    It raises ValueError.
+    """
     dates = list(_DATE_COLUMN.finditer(heading))
     scale = (dates[0].group(1) or dates[0].group(2)) if dates else ""
     if scale not in _SCALES:
@@ -250,7 +275,7 @@ def _row_reader(path: Path, heading: str, number: int) -> Callable[[str], tuple[
     offset = _SCALES[scale]
     parse_date = _calendar_date if dates[0].group(1) else _julian_date
 
-    def read(line: str) -> tuple[datetime, float, float]:
+    def read(line: str) -> tuple[datetime, float, float, float]:
         when, place = parse_date(line)
         words = line[place:].replace(",", " ").split()
         if len(dates) == 2:
@@ -261,7 +286,11 @@ def _row_reader(path: Path, heading: str, number: int) -> Callable[[str], tuple[
         ra, dec = _angle(words[:size]) * (1 if size == 1 else 15), _angle(words[size : 2 * size])
         if not (0 <= ra <= 360 and -90 <= dec <= 90):
             raise ValueError(line)
-        return when - offset, ra, dec
+        steps = (
+            _step(words[:size]) * (1 if size == 1 else 15) * math.cos(math.radians(dec)),
+            _step(words[size : 2 * size]),
+        )
+        return when - offset, ra, dec, math.hypot(*steps) / math.sqrt(12)
 
     return read
 
@@ -282,6 +311,11 @@ def _julian_date(line: str) -> tuple[datetime, int]:
     if match is None or not 2.0e6 < float(match.group(1)) < 3.0e6:  # years 764 to 3501
         raise ValueError(line)
     return datetime(2000, 1, 1, 12) + timedelta(days=float(match.group(1)) - 2451545.0), match.end()
+
+
+def _step(words: list[str]) -> float:
+    """Return the last digit of an angle of one decimal or three sexagesimal words, arcsec (or seconds of time)."""
+    return (3600.0 if len(words) == 1 else 1.0) / 10 ** len(words[-1].partition(".")[2])
 
 
 def _angle(words: list[str]) -> float:

@@ -47,10 +47,13 @@ PROCESS_BYTES = 530_000_000
 """Interpreter and imported libraries (a dask worker: 251 MB), kernels (100 MB from their cache with opened PSFs and sources,
 275 MB when they are compiled in the process), without what caches keep."""
 
+GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
+"""Layers of light that are drawn by stamps."""
+
 CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
-    "galaxy stamps": lambda spec: "galaxy" in dict(spec.layers),
-    "PSF spectra": lambda spec: "galaxy" in dict(spec.layers),
+    "galaxy stamps": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
+    "PSF spectra": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
     **dict.fromkeys(
         ("image parts", "image light", "image PSFs"),
         lambda spec: bool({"extended", "scene_image"} & set(dict(spec.layers))),

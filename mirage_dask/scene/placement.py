@@ -15,7 +15,7 @@ NOT modelled: the change of J across a galaxy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -79,7 +79,7 @@ def place_stars(
     threshold
         e-/s per pixel below which stars end (see `stars`).
     """
-    rows = _nearby(table, projection, bounds, star_margin(psf))
+    rows = nearby(table, projection, bounds, star_margin(psf))
     rows = rows[table.flux[rows] > 0]
     xy = pixels_of(table.position[rows], projection, bounds)
     half = star_half_width(table.flux[rows], psf, threshold=threshold)
@@ -101,15 +101,21 @@ def place_galaxies(
     bounds: Bounds,
     psf: PsfLibrary,
     threshold: float = THRESHOLD,
+    around: float = 0.0,
 ) -> tuple[PlacedGalaxies, NDArray[np.int64]]:
-    """Project galaxies onto a detector and keep those that reach an exposure; arguments as for `place_stars`.
+    """Project galaxies onto a detector and keep those that reach an exposure; other arguments as for `place_stars`.
+
+    Parameters
+    ----------
+    around
+        Pixels around the array in which galaxies are kept, too: those that will move into it.
 
     Returns
     -------
     galaxies, index
         Shapes on the detector, and catalog indices.
     """
-    rows = _nearby(table, projection, bounds, LARGEST_REACH)
+    rows = nearby(table, projection, bounds, LARGEST_REACH + around)
     rows = rows[table.flux[rows] > threshold]  # else no pixel could reach it
     xy = pixels_of(table.position[rows], projection, bounds)
     form, root = _forms(table, rows, xy, projection)
@@ -128,17 +134,17 @@ def place_galaxies(
         threshold=threshold,
     )
     half = placed.largest_half(psf)
-    keep = _touches(xy, half, half, bounds)
+    keep = _touches(xy, half + around, half + around, bounds)
     return placed.take(keep), table.index[rows[keep]]
 
 
-def _nearby(
+def nearby(
     table: PointSources | Galaxies,
     projection: SkyProjection,
     bounds: Bounds,
     margin: float,
 ) -> NDArray[np.intp]:
-    """Rows that may come within `margin` pixels."""
+    """Return the rows that may come within `margin` pixels."""
     if table.pixels:
         return np.arange(len(table))
     middle, radius = circle(projection, bounds, margin)
@@ -161,6 +167,27 @@ def circle(projection: SkyProjection, bounds: Bounds, margin: float) -> Circle:
 def star_margin(psf: PsfLibrary) -> float:
     """Return how far from an exposure a star may be whose light reaches it, pixels."""
     return psf.wings_half_width + 1.0
+
+
+def on_sky(
+    table: PointSources | Galaxies, projection: SkyProjection, bounds: Bounds
+) -> PointSources | Galaxies:
+    """Return a table whose positions are on the sky; for the client, as `SkyProjection.units` is.
+
+    Parameters are those of `place_stars`.
+    """
+    if not table.pixels:
+        return table
+    unit = projection.units(pixels_of(table.position, projection, bounds))
+    if isinstance(table, PointSources):
+        return replace(table, position=unit)
+    north, east = compass(unit)
+    return replace(
+        table,
+        position=unit,
+        tangent=table.tangent[:, :1] * north + table.tangent[:, 1:2] * east,
+        normal=table.normal[:, :1] * north + table.normal[:, 1:2] * east,
+    )
 
 
 def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Floats:

@@ -110,7 +110,7 @@ def add_wings(
 
 
 @inline
-def _bracket(grid, value):
+def bracket(grid, value):
     """Grid index below a value and the weight of the next one, clamped; one place stands for both."""
     if grid.size == 1:
         return 0, 0, f8(0)
@@ -122,17 +122,17 @@ def _bracket(grid, value):
 
 
 @inline
-def _spline_weights(t, weights):
+def spline_weights(t, weights):
     """Fill the four weights of the cubic B-spline for the fraction t."""
     s = f8(1) - t
-    weights[0] = _normal(s * s * s / 6.0)
+    weights[0] = flushed(s * s * s / 6.0)
     weights[1] = f4(((3.0 * t - 6.0) * t * t + 4.0) / 6.0)
     weights[2] = f4(((3.0 * s - 6.0) * s * s + 4.0) / 6.0)
-    weights[3] = _normal(t * t * t / 6.0)
+    weights[3] = flushed(t * t * t / 6.0)
 
 
 @inline
-def _normal(weight):
+def flushed(weight):
     """Flush to zero: a subnormal weight (t of rounding size) would slow every product down a hundredfold."""
     return f4(weight) if weight > 1e-20 else f4(0)
 
@@ -228,16 +228,16 @@ def _add(
         core_low = max(low, int(np.floor(y - core_half)) + 1)
         core_high = min(high, int(np.ceil(y + core_half)))
         if core_left < core_right and core_low < core_high:
-            gx, gx1, bx = _bracket(grid_x, x)
-            gy, gy1, by = _bracket(grid_y, y)
+            gx, gx1, bx = bracket(grid_x, x)
+            gy, gy1, by = bracket(grid_y, y)
             places[0], places[1] = gy * grid_x.size + gx, gy * grid_x.size + gx1
             places[2], places[3] = gy1 * grid_x.size + gx, gy1 * grid_x.size + gx1
-            blend[0], blend[1] = _normal((1.0 - bx) * (1.0 - by)), _normal(bx * (1.0 - by))
-            blend[2], blend[3] = _normal((1.0 - bx) * by), _normal(bx * by)
+            blend[0], blend[1] = flushed((1.0 - bx) * (1.0 - by)), flushed(bx * (1.0 - by))
+            blend[2], blend[3] = flushed((1.0 - bx) * by), flushed(bx * by)
             u, v = oversampling * (rx - x) + core_centre, oversampling * (ry - y) + core_centre
             iu, iv = int(np.floor(u)), int(np.floor(v))
-            _spline_weights(u - iu, wx)
-            _spline_weights(v - iv, wy)
+            spline_weights(u - iu, wx)
+            spline_weights(v - iv, wy)
             # Whole rows of cells in one run: long loops, although a row of pixels may be short.
             n = (core_high - core_low) * cells
             first = (iu - 1) // oversampling
@@ -267,8 +267,8 @@ def _add(
         if h > wings_inner:
             q, r = (rx - x) + wings_centre, (ry - y) + wings_centre
             iq, ir = int(np.floor(q)), int(np.floor(r))
-            _spline_weights(q - iq, wx)
-            _spline_weights(r - ir, wy)
+            spline_weights(q - iq, wx)
+            spline_weights(r - ir, wy)
             for k in range(4):
                 wx[k] *= flux
             near_left = min(right, int(np.ceil(x - wings_inner)))

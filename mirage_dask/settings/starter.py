@@ -8,6 +8,7 @@ from datetime import datetime
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
+from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.instruments import detectors_of
 from mirage_dask.pointing import possible_pointing
@@ -64,6 +65,10 @@ effects: []
 random_seed: {random_seed}
 """
 
+_EXAMPLE = "# {point_source: stars.cat, galaxy: galaxies.cat}"
+_FOLLOWED = (
+    "# {moving_target_to_track: target.cat, point_source: stars.cat}; target.cat may name an ephemeris_file"
+)
 FIRST_DAY = datetime(2022, 7, 12)
 """Days are searched from here: the first public observations of JWST."""
 
@@ -82,8 +87,11 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
     targets = sorted({t for t in ours["target"] if t})
     instruments = sorted({i.lower() for i in ours["instrument"]})
     first = int(table["observation"].iloc[0])
-    example = "# {point_source: stars.cat, galaxy: galaxies.cat}"
-    entries = [f"  {json.dumps(target, ensure_ascii=False)}: {{}}  {example}" for target in targets]
+    moving = set(ours.loc[ours["tracking"] == NON_SIDEREAL, "target"])
+    entries = [
+        f"  {json.dumps(target, ensure_ascii=False)}: {{}}  {_FOLLOWED if target in moving else _EXAMPLE}"
+        for target in targets
+    ]
     pointing, roll_angle, dates = _pointing(table)
     nested = ", ".join(
         f"{i}: {{sw: 0.2, lw: 0.3}}" if len({d.channel for d in detectors_of(i)}) > 1 else f"{i}: 0.4"

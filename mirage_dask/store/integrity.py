@@ -144,6 +144,8 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
     list of str
         A sentence for each file that is missing or damaged.
     """
+    from mirage_dask.scene.tracking import PointingTrack
+
     packs: dict[str, None] = {}
     tables: dict[tuple[str, str], None] = {}
     problems: dict[str, None] = {}
@@ -151,6 +153,7 @@ def content_problems(url: str, specs: Iterable[ExposureSpec]) -> list[str]:
         packs[spec.pack] = None
         tables |= dict.fromkeys(layer for layer in spec.layers if is_valid("digest", layer[1]))
         tables |= {(f"input/{effect}", key): None for effect, key in spec.inputs}
+        tables |= {(PointingTrack.kind, spec.track): None} if spec.track else {}
         problems |= dict.fromkeys(check_pieces(spec, url) if spec.replaced else [])
     for key in packs:
         damaged = damaged_files(url, key, by_name=True)

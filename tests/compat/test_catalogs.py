@@ -116,7 +116,11 @@ def test_catalogs_are_combined():
         ),
         (
             lambda: catalog_generator.NonSiderealCatalog(ra=[1.0], dec=[2.0]),
-            "moving targets are not simulated yet",
+            "Give the velocities of the sources either as ra and dec or as x and y",
+        ),
+        (
+            lambda: catalog_generator.MovingExtendedCatalog(),
+            "MovingExtendedCatalog: moving images are not simulated yet",
         ),
         (
             lambda: create_catalog.get_all_catalogs(80.0, -69.8, 120),
@@ -131,6 +135,36 @@ def test_catalogs_are_combined():
 def test_what_cannot_be_is_said(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+def test_moving_sources(tmp_path):
+    """Written as Mirage does, read as a catalog of that type."""
+    near = {"ra": [53.1, 53.2], "dec": [-27.8, -27.7]}
+    speed = {"ra_velocity": [3.0, 4.0], "dec_velocity": [0.5, -0.5]}
+    shape = {
+        "ellipticity": [0.1, 0.2],
+        "radius": [1.0, 2.0],
+        "sersic_index": [1.0, 4.0],
+        "position_angle": [0.0, 30.0],
+    }
+    (tmp_path / "mars.txt").write_text("")
+    made = {
+        "moving_pointsource": catalog_generator.MovingPointSourceCatalog(
+            **near, x_velocity=[100.0, 200.0], y_velocity=[0.0, 1.0]
+        ),
+        "moving_sersic": catalog_generator.MovingSersicCatalog(**near, **speed, **shape),
+        "moving_target_to_track": catalog_generator.NonSiderealCatalog(
+            ephemeris_file=[str(tmp_path / "mars.txt")]
+        ),
+    }
+    for kind, catalog in made.items():
+        catalog.add_magnitude_column([20.0] * len(catalog), "abmag", "nircam", "f150w")
+        catalog.save(tmp_path / f"{kind}.cat")
+        found = read_catalog(tmp_path / f"{kind}.cat", kind)
+        assert len(found) == len(catalog)
+        assert found.motion.pixels == (kind == "moving_pointsource")
+        assert bool(found.shapes) == (kind == "moving_sersic")
+    assert found.motion.ephemerides == (str(tmp_path / "mars.txt"),)
 
 
 def test_for_proposal(tmp_path, capsys):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from mirage_dask.errors import StoreError
 from mirage_dask.io.tables import load_table
 from mirage_dask.pointing import radec_to_unit
-from mirage_dask.scene import PointSources, partition
+from mirage_dask.scene import partition
 from mirage_dask.scene.partition import load_partitioned, part_keys, split
-from mirage_dask.scene.sources import load_near
+from mirage_dask.scene.sources import PointSources, load_near
 
 
 @pytest.fixture(autouse=True)

@@ -19,7 +19,10 @@ slot frame            words
 1    pair of reads    even read: 0 dark current, 1 read noise; odd read: 2, 3 likewise
 2    0                0: reset (kTC) noise of the integration; 1 to 3: free
 3    pair of reads    photons of light curves, as slot 0
-4    pair of reads    photons of moving sources, as slot 0
+4    pair of reads    photons of moving point sources, as slot 0
+5    pair of reads    photons of moving galaxies, as slot 0
+6    pair of reads    photons of stars that trail because the telescope tracks, as slot 0
+7    pair of reads    photons of galaxies that trail, as slot 0
 ==== ================ ===========================================================
 
 "Frame" counts pairs of the frames that are read (NFRAMES in each group): a frame that is dropped is drawn together with
@@ -48,6 +51,9 @@ SLOT_DARK = 1
 SLOT_RESET = 2
 SLOT_LIGHT_CURVES = 3
 SLOT_MOVING = 4
+SLOT_MOVING_GALAXIES = 5
+SLOT_TRAILING_STARS = 6
+SLOT_TRAILING_GALAXIES = 7
 
 
 class Key(NamedTuple):

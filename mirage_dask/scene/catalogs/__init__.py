@@ -27,7 +27,9 @@ Unlike Mirage, phrases are read from any comment line above the first source (no
 speaks of units and is not a phrase is an error, angles in different formats may be mixed, and a missing `index` is counted
 from 1.
 
-NOT read here: moving targets, light curves, ghosts.
+Catalogs of moving sources have velocities or ephemerides besides: see `motions`.
+
+NOT read here: light curves, ghosts.
 
 table         cells, units and comments, whatever they were read from
 text          plain text as cells
@@ -35,11 +37,22 @@ formats       which format a file has; other formats as cells, by astropy
 phrases       comments that set units, and comments that seem to
 units         units of columns, applied or refused
 columns       numbers, angles and shapes from the cells, with checks
+motions       velocities and ephemerides of moving sources
 magnitudes    the columns with the magnitudes of a filter
 reading       `Catalog`, `read_catalog`
 """
 
 from mirage_dask.scene.catalogs.magnitudes import magnitude_columns, magnitude_owner
-from mirage_dask.scene.catalogs.reading import CATALOG_KINDS, Catalog, read_catalog
+from mirage_dask.scene.catalogs.motions import Motion
+from mirage_dask.scene.catalogs.reading import CATALOG_KINDS, MOVING_KINDS, TRACKED, Catalog, read_catalog
 
-__all__ = ["CATALOG_KINDS", "Catalog", "magnitude_columns", "magnitude_owner", "read_catalog"]
+__all__ = [
+    "CATALOG_KINDS",
+    "MOVING_KINDS",
+    "TRACKED",
+    "Catalog",
+    "Motion",
+    "magnitude_columns",
+    "magnitude_owner",
+    "read_catalog",
+]

@@ -20,7 +20,12 @@ SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
 IMAGE_COLUMNS = ("filename", "pos_angle")
 NOTHING = ("", "none", "null", "nan", "--")
 """What stands for no position angle or magnitude of an extended source."""
-PROPER = {"x_or_ra": "x_or_RA", "y_or_dec": "y_or_Dec"}
+PROPER = {
+    "x_or_ra": "x_or_RA",
+    "y_or_dec": "y_or_Dec",
+    "x_or_ra_velocity": "x_or_RA_velocity",
+    "y_or_dec_velocity": "y_or_Dec_velocity",
+}
 LARGEST_SERSIC_INDEX = 10.0
 
 _DIGITS = re.compile(r"[+]?[0-9]{1,19}")

@@ -3,10 +3,12 @@
     # position_pixels | position_RA_Dec     0-based pixels of the exposure's aperture, or degrees on the sky (default)
     # radius_pixels   | radius_arcsec       half-light radii of galaxies (default: arcsec)
     # abmag | stmag | vegamag               system of all magnitudes (default: abmag)
+    # velocity_RA_Dec | velocity_on_sky | velocity_pixels      velocities of moving sources: see `motions`
 
 A phrase stands alone on its line, above the first source. Any other comment there that speaks of units, such as
 '# Vega magnitudes (2MASS)' or '# position_pixel', is an error: read over, it would make every star 3 magnitudes too bright.
-Where a phrase sets the quantity, other remarks about it are free, unless they contain another phrase.
+Where a phrase sets the quantity, other remarks about it are free, unless they contain another phrase. So are all
+remarks in a catalog of moving sources that repeats Mirage's instructions ("If x,y, put 'pixels' in the top line …").
 """
 
 from __future__ import annotations
@@ -54,6 +56,7 @@ def _words(pattern: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![a-z])(?:{pattern})(?![a-z])", re.IGNORECASE)
 
 
+_VELOCITY = _words(r"velocit(?:y|ies)")
 _RADIUS = _words(r"radi(?:us|i)\w*|half[- ]?light|r_?eff|sizes?")
 _FRAMES = r"galactic|ecliptic|supergalactic|fk4|b1950|hour(?:s|angles?)?|radians?"
 MAGNITUDES = Quantity(
@@ -70,7 +73,7 @@ POSITIONS = Quantity(
     ("position_RA_Dec", "position_pixels"),
     "degrees (ICRS) or hh:mm:ss",
     _words(rf"(?:position)?[-_ ]?pix(?:el)?s?|arcmin\w*|{_FRAMES}"),
-    _RADIUS,
+    re.compile(f"{_RADIUS.pattern}|{_VELOCITY.pattern}", re.IGNORECASE),
 )
 RADII = Quantity(
     "radii of galaxies",
@@ -82,9 +85,19 @@ RADII = Quantity(
         re.IGNORECASE,
     ),
 )
-QUANTITIES = (MAGNITUDES, POSITIONS, RADII)
-UNUSED = ("velocity_pixels", "velocity_ra_dec")
-"""Phrases of catalogs of moving targets."""
+VELOCITIES = Quantity(
+    "velocities",
+    ("velocity_RA_Dec", "velocity_on_sky", "velocity_pixels"),
+    "arcsec/hour",
+    re.compile(
+        rf"(?=.*{_VELOCITY.pattern})"
+        r"(?=.*(?<![a-z])(?:pix(?:el)?s?|mas|deg(?:ree)?s?|km|per day|/day|seconds?)(?![a-z]))",
+        re.IGNORECASE,
+    ),
+)
+QUANTITIES = (MAGNITUDES, POSITIONS, RADII, VELOCITIES)
+_INSTRUCTION = re.compile(r"\b(?:put|make|place|include)\b.*\b(?:line|lines)\b")
+"""Comments that tell how to write a catalog, not what this one has."""
 _KNOWN = {phrase.casefold(): (quantity, phrase) for quantity in QUANTITIES for phrase in quantity.phrases}
 
 
@@ -96,13 +109,15 @@ class Phrases:
     """'abmag', 'stmag' or 'vegamag'."""
     pixels: bool | None
     radius_pixels: bool | None
+    velocity: str | None
+    """'velocity_RA_Dec', 'velocity_on_sky' or 'velocity_pixels'."""
     problems: list[str]
     unused: tuple[str, ...] = ()
     """Phrases that change nothing in a catalog of this kind, with their places."""
 
 
 def read_phrases(path: Path, comments: Sequence[Comment], kind: str) -> Phrases:
-    """Read the phrases of a catalog of a kind ('point_source' or 'galaxy').
+    """Read the phrases of a catalog of a kind, one of `reading.KINDS`.
 
     Returns
     -------
@@ -118,15 +133,15 @@ def read_phrases(path: Path, comments: Sequence[Comment], kind: str) -> Phrases:
         if text in _KNOWN and comment.above:
             quantity, phrase = _KNOWN[text]
             found[quantity.what].setdefault(phrase, comment.place)
-            if quantity is RADII and kind != "galaxy":
+            if quantity not in _quantities_of(kind):
                 unused.append(f"{comment.place}: '# {phrase}'")
-        elif text in UNUSED:
-            unused.append(f"{comment.place}: '# {comment.text}'")
         else:
             others.append(comment)
     for phrases in found.values():
         if len(phrases) > 1:
             problems.append(f"{path}: the comments name {' and '.join(sorted(phrases))}; keep one.")
+    if kind.startswith("moving") and any(_INSTRUCTION.search(c.text[:LONGEST].casefold()) for c in others):
+        others = [comment for comment in others if " " not in comment.text or not comment.above]
     said: dict[str, list[str]] = {}
     for comment in others:
         what, problem = _misleading(comment, found, kind)
@@ -135,13 +150,25 @@ def read_phrases(path: Path, comments: Sequence[Comment], kind: str) -> Phrases:
     for first, *further in said.values():
         many = f"{len(further)} more comments do" if len(further) > 1 else "another comment does"
         problems.append(f"{path}: {first[:-1]}; {many} the same." if further else f"{path}: {first}")
-    system, position, radius = (next(iter(found[q.what]), None) for q in QUANTITIES)
+    system, position, radius, velocity = (next(iter(found[q.what]), None) for q in QUANTITIES)
     return Phrases(
         system,
         None if position is None else position == "position_pixels",
         None if radius is None else radius == "radius_pixels",
+        velocity,
         problems,
         tuple(unused),
+    )
+
+
+def _quantities_of(kind: str) -> tuple[Quantity, ...]:
+    """Return what phrases may set in a catalog of a kind."""
+    shaped = kind in ("galaxy", "moving_sersic", "moving_target_to_track")
+    return (
+        MAGNITUDES,
+        POSITIONS,
+        *((RADII,) if shaped else ()),
+        *((VELOCITIES,) if kind.startswith("moving") else ()),
     )
 
 
@@ -159,7 +186,7 @@ def _misleading(comment: Comment, found: dict[str, dict[str, str]], kind: str) -
     near = difflib.get_close_matches(text, list(_KNOWN), n=1, cutoff=0.8) if " " not in text else []
     if near:
         return "", f"the comment {shown!r} is not a known phrase; did you mean '# {_KNOWN[near[0]][1]}'?"
-    for quantity in QUANTITIES if kind == "galaxy" else QUANTITIES[:2]:
+    for quantity in _quantities_of(kind):
         hint = quantity.hints.search(text)
         if hint is None or (quantity.free is not None and quantity.free.search(text)):
             continue

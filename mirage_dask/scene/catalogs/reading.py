@@ -26,6 +26,7 @@ from mirage_dask.scene.catalogs.columns import (
 )
 from mirage_dask.scene.catalogs.formats import read_table
 from mirage_dask.scene.catalogs.magnitudes import ANY, magnitude_columns, misspelt
+from mirage_dask.scene.catalogs.motions import Motion, read_motion, tracks_a_galaxy, with_places
 from mirage_dask.scene.catalogs.phrases import read_phrases
 from mirage_dask.scene.catalogs.table import CatalogTable, name_rows
 from mirage_dask.scene.catalogs.units import apply_units
@@ -34,9 +35,12 @@ Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
 
 EXTENDED = "extended"
-CATALOG_KINDS = ("point_source", "galaxy", EXTENDED)
-"""Types of catalogs that are read and simulated; the type is the kind of their layer of light."""
-OWN_COLUMNS = {"galaxy": SHAPE_COLUMNS, EXTENDED: IMAGE_COLUMNS}
+TRACKED = "moving_target_to_track"
+"""Type of the catalog of the target that the telescope follows."""
+MOVING_KINDS = ("moving_pointsource", "moving_sersic", TRACKED)
+CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS)
+"""Types of catalogs that are read and simulated."""
+OWN_COLUMNS = {"galaxy": SHAPE_COLUMNS, "moving_sersic": SHAPE_COLUMNS, EXTENDED: IMAGE_COLUMNS}
 """Columns that a catalog of a kind needs besides positions."""
 BRIGHTEST = -30.0
 """The Sun from here is -27: brighter values are marks for "unknown", which would give 10^(0.4 x 99) electrons."""
@@ -48,7 +52,7 @@ class Catalog:
 
     path: str
     kind: str
-    """'point_source', 'galaxy' or 'extended'."""
+    """One of `CATALOG_KINDS`."""
     system: str
     """'abmag', 'stmag' or 'vegamag'."""
     pixels: bool
@@ -56,7 +60,7 @@ class Catalog:
     radius_pixels: bool
     index: NDArray[np.int64]
     x: Floats
-    """(n,) right ascension in degrees, [0, 360), or pixel."""
+    """(n,) right ascension in degrees, [0, 360), or pixel; NaN for a source with an ephemeris."""
     y: Floats
     """(n,) declination in degrees, or pixel."""
     shapes: dict[str, Floats]
@@ -70,6 +74,8 @@ class Catalog:
     """Phrases in comments that change nothing in a catalog of this kind."""
     files: tuple[str, ...] = ()
     """Absolute paths of the images of extended sources, one each."""
+    motion: Motion | None = None
+    """How the sources move; None where they do not."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -154,7 +160,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     path
         A file in one of the formats that `mirage_dask.scene.catalogs` describes.
     kind
-        'point_source', 'galaxy' or 'extended'.
+        One of `CATALOG_KINDS`.
     optics
         (instrument, filter, pupil) whose magnitudes are needed, and checked with the other columns.
 
@@ -175,12 +181,18 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     phrases = read_phrases(table.path, table.comments, kind)
     table, units, problems = apply_units(table, phrases)
     problems = [*table.problems, *problems]
+    moves = kind in MOVING_KINDS
+    table = with_places(table) if moves else table
     check = ColumnChecker(table, problems)
-
-    check.columns(("x_or_ra", "y_or_dec", *OWN_COLUMNS.get(kind, ())))
+    shaped = kind in ("galaxy", "moving_sersic") or (kind == TRACKED and tracks_a_galaxy(check))
+    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if shaped else OWN_COLUMNS.get(kind, ()))))
     x, y = read_positions(check, pixels=units.pixels)
+    motion = read_motion(check, units.velocity) if moves else None
+    if motion is not None:
+        known = np.array([not path for path in motion.ephemerides])
+        x, y = np.where(known, x, np.nan), np.where(known, y, np.nan)
     index = read_index(check)
-    shapes = read_shapes(check) if kind == "galaxy" else {}
+    shapes = read_shapes(check) if shaped else {}
     files: tuple[str, ...] = ()
     if kind == EXTENDED:
         files, shapes = read_images(check)
@@ -203,6 +215,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         table=table,
         unused_phrases=phrases.unused,
         files=files,
+        motion=motion,
     )
     if magnitudes:
         for instrument, filter_, pupil in sorted(set(optics)):

@@ -17,6 +17,7 @@ from mirage_dask.scene.catalogs.table import CatalogTable, is_number
 
 SEXAGESIMAL = {"x_or_ra": ('"h:m:s"', "h:m:s", "hourangle"), "y_or_dec": ('"d:m:s"', "d:m:s", "deg")}
 """Units of texts such as 3:32:24; the first two are VizieR's."""
+VELOCITY_COLUMNS = ("x_or_ra_velocity", "y_or_dec_velocity")
 _RATIOS = ("ellipticity", "sersic_index", "index")
 
 
@@ -28,6 +29,8 @@ class Units:
     """'abmag', 'stmag' or 'vegamag'."""
     pixels: bool
     radius_pixels: bool
+    velocity: str = "velocity_RA_Dec"
+    """What velocities are, one of `phrases.VELOCITIES`."""
 
 
 def apply_units(table: CatalogTable, phrases: Phrases) -> tuple[CatalogTable, Units, list[str]]:
@@ -41,6 +44,7 @@ def apply_units(table: CatalogTable, phrases: Phrases) -> tuple[CatalogTable, Un
     columns, problems = dict(table.columns), list(phrases.problems)
     pixels: dict[str, bool] = {}
     systems: dict[str, str] = {}
+    velocity: dict[str, bool] = {}
 
     def refuse(name: str, wanted: str) -> None:
         shown = next((n for n in table.names if n.casefold() == name), name)
@@ -61,6 +65,13 @@ def apply_units(table: CatalogTable, phrases: Phrases) -> tuple[CatalogTable, Un
                 refuse(name, "write its texts (hh:mm:ss) without a unit, or as numbers")
             elif factor != 1.0:
                 columns[name] = _multiply(columns[name], factor)
+        elif name in VELOCITY_COLUMNS:
+            velocity[name] = unit.to_string().replace("pixel", "pix") in ("pix / h", "pix h-1", "pix/h")
+            factor = _factor(unit, "arcsec / h")
+            if factor is not None and factor != 1.0:
+                columns[name] = _multiply(columns[name], factor)
+            elif factor is None and not velocity[name]:
+                refuse(name, "an angle per time is needed, or pix / h")
         elif name in _RATIOS:
             if unit.to_string() not in ("", "1"):
                 refuse(name, "a number without a unit is needed")
@@ -86,11 +97,14 @@ def apply_units(table: CatalogTable, phrases: Phrases) -> tuple[CatalogTable, Un
     for what, found, said in (
         ("positions", position, phrases.pixels),
         ("radii", {pixels["radius"]} if "radius" in pixels else set(), phrases.radius_pixels),
+        ("velocities", set(velocity.values()), phrases.velocity and phrases.velocity == "velocity_pixels"),
     ):
         if len(found | ({said} - {None})) > 1:
             problems.append(f"{table.path}: {what} are said to be pixels and angles; keep one.")
         flags.append(bool(said if said is not None else found and min(found)))
-    units = Units(system or phrases.system or "abmag", *flags)
+    in_pixels, radii, moved = flags
+    velocities = "velocity_pixels" if moved else phrases.velocity or "velocity_RA_Dec"
+    units = Units(system or phrases.system or "abmag", in_pixels, radii, velocities)
     return replace(table, columns=columns), units, problems
 
 

@@ -3,7 +3,8 @@
 A layer is *static*, one rate plane (y, x), or *varying*, with a mean for each read. The kinds stand in `LAYERS`, in the
 order in which they are added to a pixel, so that the bits do not depend on the order of settings. To add a kind: a
 class with `kind`, `varying`, `open(key, view)` and `add` (`view.StaticLayer`, `view.VaryingLayer`; `slot` for a varying
-one) in a module of this folder, and its name in `LAYERS`.
+one) in a module of this folder, and its name in `LAYERS`; where it is seen while the telescope tracks a moving target,
+its class for that in `TRACKING`.
 """
 
 from __future__ import annotations
@@ -16,23 +17,31 @@ from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
-from mirage_dask.scene.layers.moving import MovingLayer, MovingPoints
-from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer
+from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
+from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
+from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
 
 __all__ = [
     "LAYERS",
+    "TRACKING",
     "BackgroundImage",
     "ExtendedLayer",
     "GalaxyLayer",
     "Light",
     "LightCurveLayer",
     "LightCurves",
+    "MovingGalaxies",
+    "MovingGalaxyLayer",
     "MovingLayer",
     "MovingPoints",
     "SceneImageLayer",
     "StarLayer",
     "StaticLayer",
+    "TrackedGalaxyLayer",
+    "TrackedStarLayer",
+    "TrailingGalaxyLayer",
+    "TrailingStarLayer",
     "UniformBackground",
     "VaryingLayer",
     "View",
@@ -51,9 +60,27 @@ LAYERS: dict[str, Any] = {
         SceneImageLayer,
         LightCurveLayer,
         MovingLayer,
+        MovingGalaxyLayer,
+        TrackedStarLayer,
+        TrackedGalaxyLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""
+
+TRACKING: dict[str, Any] = {
+    layer.kind: layer
+    for layer in (
+        UniformBackground,
+        BackgroundImage,
+        TrailingStarLayer,
+        TrailingGalaxyLayer,
+        MovingLayer,
+        MovingGalaxyLayer,
+        TrackedStarLayer,
+        TrackedGalaxyLayer,
+    )
+}
+"""Class of each kind of layer while the telescope tracks a moving target: stars and galaxies trail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +119,12 @@ def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
                 f"An exposure has light of the kind {kind!r}, which this version does not know (it knows "
                 f"{', '.join(LAYERS)}); use the version of mirage_dask that planned it."
             )
-        opened.append(LAYERS[kind].open(key, view))
+        if view.motion is not None and kind not in TRACKING:
+            raise StoreError(
+                f"An exposure that tracks a moving target has light of the kind {kind!r}, which this version cannot let "
+                "trail; use the version of mirage_dask that planned it."
+            )
+        opened.append((LAYERS if view.motion is None else TRACKING)[kind].open(key, view))
     return Light(
         static=tuple(layer for layer in opened if not layer.varying),
         varying=tuple(layer for layer in opened if layer.varying),

@@ -9,6 +9,7 @@ NOT modelled: a light curve that depends on wavelength within the filter.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar
 
 import numpy as np
@@ -77,11 +78,12 @@ class LightCurveLayer:
         reaches = (s.x + s.half_width >= x[0]) & (s.x - s.half_width < x[1])
         return bool((reaches & (s.y + s.half_width >= y[0]) & (s.y - s.half_width < y[1])).any())
 
-    def add(self, out: Floats, *, x0: int, y0: int, start: float, stop: float) -> None:
-        """Add the mean rate between two times."""
+    def add(self, out: Floats, *, x0: int, y0: int, edges: NDArray[np.float64]) -> None:
+        """Add the mean rate of each read."""
         s = self.stars
-        flux = (s.flux * self.mean_factor(start, stop)).astype(np.float32)
-        add_points(out, self.psf, x=s.x, y=s.y, flux=flux, half_width=s.half_width, x0=x0, y0=y0)
+        for read, (start, stop) in enumerate(pairwise(edges.tolist())):
+            flux = (s.flux * self.mean_factor(start, stop)).astype(np.float32)
+            add_points(out[read], self.psf, x=s.x, y=s.y, flux=flux, half_width=s.half_width, x0=x0, y0=y0)
 
     def mean_factor(self, start: float, stop: float) -> NDArray[np.float64]:
         """Return the mean of each light curve between two times, (stars,)."""

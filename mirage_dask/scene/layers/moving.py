@@ -1,32 +1,32 @@
-"""Layer `moving_point`: point sources that move while the detector exposes.
+"""Layers `moving_point` and `moving_galaxy`: sources that move while the detector exposes.
 
-A track is given at times, on the sky or in pixels, and joined by straight lines in pixels. Between two reads a source
-is drawn at places at most `STEP` pixels apart, each with an equal share of the light, so that a fast source leaves a
-trail. Only + - * / sqrt and comparisons: the same bits on any processor.
+A track is given at times, on the sky or in pixels, and joined by cubics in pixels; how a trail is drawn:
+`mirage_dask.scene.trails.deposit`. Under a telescope that tracks a moving target the tables hold what is seen from it.
 
-NOT modelled: extended moving sources; light curves of moving sources.
+NOT modelled: moving images; light curves of moving sources.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.random.keys import SLOT_MOVING
+from mirage_dask.detector.random.keys import SLOT_MOVING, SLOT_MOVING_GALAXIES
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.galaxies.stamps import PlacedGalaxies
 from mirage_dask.scene.layers.view import Floats, View
-from mirage_dask.scene.placement import pixels_of
-from mirage_dask.scene.sources import SourceTable, load_once
-from mirage_dask.scene.stars import add_points, star_half_width
+from mirage_dask.scene.placement import pixels_of, place_galaxies
+from mirage_dask.scene.sources import Galaxies, SourceTable, load_once
+from mirage_dask.scene.stars import star_half_width
+from mirage_dask.scene.trails.deposit import add_image_trail, add_star_trails
+from mirage_dask.scene.trails.images import galaxy_image, image_half
 
-STEP = 0.25
-"""Pixels between the places at which a trail is drawn."""
-MOST_STEPS = 1024
-"""Places between two reads; a source so fast that this is not enough leaves a dotted trail."""
+EVERYWHERE = 1 << 20
+"""Pixels around the array within which galaxies are placed whose path may lead into it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,62 +44,168 @@ class MovingPoints(SourceTable):
 
 
 @dataclass(frozen=True, eq=False)
-class MovingLayer:
-    """Moving point sources on the detector of an exposure."""
+class MovingGalaxies(Galaxies):
+    """Moving galaxies, n of them, at T common times; positions and shapes are those in the middle of the exposure."""
+
+    kind: ClassVar[str] = "moving_galaxy"
+    track: NDArray[np.float64]
+    """(n, T, 3) ICRS unit vectors, or (n, T, 2) 0-based pixels of the aperture, as the positions are."""
+    times: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Paths:
+    """Paths of n sources on the detector."""
+
+    xy: NDArray[np.float64]
+    """(n, T, 2) full-frame science pixels, finite."""
+    times: NDArray[np.float64]
+    """(T,) seconds since the start of the first integration."""
+    half: NDArray[np.float64]
+    """(n,) how far each source reaches, pixels."""
+
+    def near(self, x: Span, y: Span) -> NDArray[np.intp]:
+        """Return the sources whose path may reach a box: by the rectangle around it."""
+        low, high = self.xy.min(axis=1), self.xy.max(axis=1)
+        # Between nodes a cubic may leave the rectangle around them, by less than an eighth of its sides.
+        reach = self.half[:, None] + 1.0 + 0.125 * (high - low)
+        low, high = low - reach, high + reach
+        in_x, in_y = (high[:, 0] >= x[0]) & (low[:, 0] < x[1]), (high[:, 1] >= y[0]) & (low[:, 1] < y[1])
+        return np.flatnonzero(in_x & in_y)
+
+
+@dataclass(frozen=True, eq=False)
+class PointTrails:
+    """Point sources that move on the detector of an exposure."""
 
     kind: ClassVar[str] = "moving_point"
     varying: ClassVar[bool] = True
     slot: ClassVar[int] = SLOT_MOVING
-    xy: NDArray[np.float64]
-    """(n, T, 2) full-frame science pixels."""
-    times: NDArray[np.float64]
+    paths: Paths
     flux: NDArray[np.float32]
-    half_width: NDArray[np.int32]
     psf: PsfLibrary
 
     @classmethod
-    def of(cls, table: MovingPoints, view: View) -> MovingLayer:
-        """Project a table."""
+    def along(
+        cls, xy: NDArray[np.float64], times: NDArray[np.float64], flux: NDArray[np.float64], view: View
+    ) -> Self:
+        """Return the trails of sources that reach the exposure at some time; `xy` (n, T, 2) may have NaN."""
         psf = view.psf("")
-        n, t, axes = table.track.shape
-        xy = pixels_of(table.track.reshape(n * t, axes), view.projection, view.bounds).reshape(n, t, 2)
-        half = star_half_width(table.flux, psf)
-        seen = (half > 0) & np.isfinite(xy).all(axis=(1, 2))
-        return cls(xy[seen], table.times, table.flux[seen].astype(np.float32), half[seen], psf)
-
-    @classmethod
-    def open(cls, key: str, view: View) -> MovingLayer:
-        """Read and project the layer's table."""
-        return cls.of(load_once(MovingPoints, view.tables, key), view)
+        half = star_half_width(flux, psf)
+        seen = np.flatnonzero((half > 0) & np.isfinite(xy).all(axis=(1, 2)))
+        paths = Paths(xy[seen], times, half[seen].astype(np.float64))
+        x0, x1, y0, y1 = view.bounds
+        near = paths.near((x0 - 1, x1 + 1), (y0 - 1, y1 + 1))
+        return cls(
+            Paths(np.ascontiguousarray(paths.xy[near]), times, paths.half[near]),
+            flux[seen[near]].astype(np.float32),
+            psf,
+        )
 
     def touches(self, x: Span, y: Span) -> bool:
-        """Return whether a track may reach a box: by the rectangle around it."""
-        low, high = self.xy.min(axis=1), self.xy.max(axis=1)
-        half = self.half_width
-        in_x = (high[:, 0] + half >= x[0]) & (low[:, 0] - half < x[1])
-        in_y = (high[:, 1] + half >= y[0]) & (low[:, 1] - half < y[1])
-        return bool((in_x & in_y).any())
+        """Return whether a path may reach a box."""
+        return bool(self.paths.near(x, y).size)
 
-    def add(self, out: Floats, *, x0: int, y0: int, start: float, stop: float) -> None:
-        """Add the mean rate between two times."""
-        for i in range(len(self.flux)):
-            first, last = self._at(i, np.array([start, stop]))
-            length = np.sqrt(((last - first) ** 2).sum())
-            count = int(min(max(np.ceil(length / STEP), 1), MOST_STEPS))
-            places = self._at(i, start + (stop - start) * ((np.arange(count) + 0.5) / count))
-            add_points(
+    def add(self, out: Floats, *, x0: int, y0: int, edges: NDArray[np.float64]) -> None:
+        """Add the mean rate of each read."""
+        near = self.paths.near((x0, x0 + out.shape[2]), (y0, y0 + out.shape[1]))
+        if near.size:
+            add_star_trails(
                 out,
                 self.psf,
-                x=np.ascontiguousarray(places[:, 0]),
-                y=np.ascontiguousarray(places[:, 1]),
-                flux=np.full(count, self.flux[i] / np.float32(count), np.float32),
-                half_width=np.full(count, self.half_width[i], np.int32),
+                edges=edges,
+                times=self.paths.times,
+                tracks=self.paths.xy[near],
+                flux=self.flux[near],
+                half_width=self.paths.half[near].astype(np.int32),
                 x0=x0,
                 y0=y0,
             )
 
-    def _at(self, i: int, times: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(times, 2) places of a source; beyond its track it goes on in a straight line."""
-        k = np.clip(np.searchsorted(self.times, times, side="right") - 1, 0, self.times.size - 2)
-        part = ((times - self.times[k]) / (self.times[k + 1] - self.times[k]))[:, None]
-        return self.xy[i, k] * (1.0 - part) + self.xy[i, k + 1] * part
+
+@dataclass(frozen=True, eq=False)
+class GalaxyTrails:
+    """Galaxies that move on the detector of an exposure."""
+
+    kind: ClassVar[str] = "moving_galaxy"
+    varying: ClassVar[bool] = True
+    slot: ClassVar[int] = SLOT_MOVING_GALAXIES
+    paths: Paths
+    galaxies: PlacedGalaxies
+    """Where they are in the middle of the exposure."""
+    psf: PsfLibrary
+
+    @classmethod
+    def along(
+        cls, galaxies: PlacedGalaxies, xy: NDArray[np.float64], times: NDArray[np.float64], view: View
+    ) -> Self:
+        """Return the trails of those that reach the exposure at some time; `xy` (n, T, 2) may have NaN."""
+        psf = view.psf("")
+        seen = np.flatnonzero(np.isfinite(xy).all(axis=(1, 2)))
+        paths = Paths(xy[seen], times, image_half(galaxies.take(seen), psf).astype(np.float64))
+        x0, x1, y0, y1 = view.bounds
+        near = paths.near((x0 - 1, x1 + 1), (y0 - 1, y1 + 1))
+        return cls(
+            Paths(np.ascontiguousarray(paths.xy[near]), times, paths.half[near]),
+            galaxies.take(seen[near]),
+            psf,
+        )
+
+    def touches(self, x: Span, y: Span) -> bool:
+        """Return whether a path may reach a box."""
+        return bool(self.paths.near(x, y).size)
+
+    def add(self, out: Floats, *, x0: int, y0: int, edges: NDArray[np.float64]) -> None:
+        """Add the mean rate of each read."""
+        for i in self.paths.near((x0, x0 + out.shape[2]), (y0, y0 + out.shape[1])):
+            half = int(self.paths.half[i])
+            image = galaxy_image(self.galaxies, int(i), self.psf, half)
+            add_image_trail(
+                out,
+                image.fine,
+                image.coarse,
+                edges=edges,
+                times=self.paths.times,
+                track=self.paths.xy[i],
+                half=float(half),
+                x0=x0,
+                y0=y0,
+            )
+
+
+def projected(track: NDArray[np.float64], view: View) -> NDArray[np.float64]:
+    """Return the pixels (n, T, 2) of tracks on the sky (n, T, 3) or in pixels of the aperture (n, T, 2)."""
+    n, t, axes = track.shape
+    return pixels_of(track.reshape(n * t, axes), view.projection, view.bounds).reshape(n, t, 2)
+
+
+class MovingLayer(PointTrails):
+    """Moving point sources."""
+
+    @classmethod
+    def of(cls, table: MovingPoints, view: View) -> Self:
+        """Project a table."""
+        return cls.along(projected(table.track, view), table.times, table.flux, view)
+
+    @classmethod
+    def open(cls, key: str, view: View) -> Self:
+        """Read and project the layer's table."""
+        return cls.of(load_once(MovingPoints, view.tables, key), view)
+
+
+class MovingGalaxyLayer(GalaxyTrails):
+    """Moving galaxies."""
+
+    @classmethod
+    def of(cls, table: MovingGalaxies, view: View) -> Self:
+        """Project a table."""
+        numbered = replace(table, index=np.arange(len(table)))
+        galaxies, rows = place_galaxies(
+            numbered, view.projection, bounds=view.bounds, psf=view.psf(""), around=EVERYWHERE
+        )
+        return cls.along(galaxies, projected(table.track[rows], view), table.times, view)
+
+    @classmethod
+    def open(cls, key: str, view: View) -> Self:
+        """Read and project the layer's table."""
+        return cls.of(load_once(MovingGalaxies, view.tables, key), view)

@@ -13,6 +13,7 @@ from mirage_dask.instruments.orientation import Span
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.placement import Bounds
+from mirage_dask.scene.tracking import PointingTrack
 
 Floats = NDArray[np.float32]
 
@@ -28,6 +29,8 @@ class View:
     """The exposure's array in full-frame science pixels."""
     psf: Callable[[str], PsfLibrary]
     """Returns a PSF library of the exposure: the usual one by the name '', others by theirs."""
+    motion: PointingTrack | None = None
+    """The target that the telescope follows; None where it follows the stars."""
 
 
 class StaticLayer(Protocol):
@@ -59,13 +62,13 @@ class VaryingLayer(Protocol):
     def touches(self, x: Span, y: Span) -> bool:
         """Return whether any light may fall into a box of full-frame science pixels at any time of the exposure."""
 
-    def add(self, out: Floats, *, x0: int, y0: int, start: float, stop: float) -> None:
-        """Add the mean electrons per second between two times to a window, in place.
+    def add(self, out: Floats, *, x0: int, y0: int, edges: NDArray[np.float64]) -> None:
+        """Add the mean electrons per second between successive times to a window, in place.
 
         Parameters
         ----------
-        out : float32, (ny, nx)
-            The window; out[0, 0] is the full-frame science pixel (x0, y0).
-        start, stop
-            Seconds since the start of the first integration.
+        out : float32, (reads, ny, nx)
+            The window, for each read; out[:, 0, 0] is the full-frame science pixel (x0, y0).
+        edges : (reads + 1,)
+            Seconds since the start of the first integration at which reads begin and end.
         """

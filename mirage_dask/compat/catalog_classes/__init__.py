@@ -1,0 +1,1 @@
+"""The classes of `mirage.catalogs.catalog_generator`."""

@@ -1,0 +1,137 @@
+"""What moves: the tracks of targets that the telescope follows, and what moving sources add to specifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pandas as pd
+
+from mirage_dask.apt.table import NON_SIDEREAL
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import resets_before
+from mirage_dask.pointing import SkyProjection
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.scene.catalogs import TRACKED, Catalog
+from mirage_dask.scene.layers import (
+    MovingGalaxyLayer,
+    MovingLayer,
+    TrackedGalaxyLayer,
+    TrackedStarLayer,
+    in_order,
+)
+from mirage_dask.scene.moving_sources import (
+    MOVING_TABLES,
+    Moment,
+    at_start,
+    ephemeris_track,
+    pointing_track,
+    target_track,
+)
+from mirage_dask.scene.placement import on_sky
+from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources
+from mirage_dask.settings import ExposureRow
+from mirage_dask.spec import ExposureSpec
+
+_LAYERS = {"moving_pointsource": MovingLayer.kind, "moving_sersic": MovingGalaxyLayer.kind}
+_STATIC: dict[str, type[PointSources] | type[Galaxies]] = {
+    PointSources.kind: PointSources,
+    Galaxies.kind: Galaxies,
+}
+
+
+def check_ephemerides(catalog: Catalog, rows: pd.DataFrame) -> None:
+    """Check that the ephemerides of a catalog are valid and cover the exposures that look at it.
+
+    Parameters
+    ----------
+    catalog
+        As read.
+    rows
+        Rows of the exposure table.
+
+    Raises
+    ------
+    InputError
+        If not, with one sentence for each ephemeris.
+    """
+    problems: list[str] = []
+    moments = rows[["start_time", "observation_start", "duration"]].drop_duplicates()
+    for path in dict.fromkeys(catalog.motion.ephemerides if catalog.motion is not None else ()):
+        if not path:
+            continue
+        try:
+            for start, began, seconds in moments.itertuples(index=False):
+                track = ephemeris_track(path, datetime.fromisoformat(began))
+                first = datetime.fromisoformat(start)
+                for when in (first, first + timedelta(seconds=seconds)):
+                    track.position(when)
+        except InputError as error:
+            problems += [p if p.startswith(path) else f"{path}: {p}" for p in error.problems]
+    if problems:
+        raise InputError(problems)
+
+
+def with_motion(
+    spec: ExposureSpec, row: ExposureRow, catalogs: Mapping[tuple[str, str], Catalog], url: str
+) -> ExposureSpec:
+    """Return a specification with the moving sources of its exposure, and the track of its target.
+
+    Parameters
+    ----------
+    spec
+        With the sources that do not move.
+    row
+        The exposure's row of the exposure table.
+    catalogs
+        Catalogs of moving sources by (type, path).
+    url
+        The plan, into whose folder `sources` tables are written.
+    """
+    tracked = row.tracking == NON_SIDEREAL
+    if not tracked and not any(kind in row.catalogs for kind in MOVING_TABLES):
+        return spec
+    pack, tables = ReferencePack.open(url, spec.pack), f"{url}/sources"
+    optics: dict[str, Any] = {"zeropoint": pack.zeropoint}
+    moment = _moment(spec, row, pack)
+    layers = list(spec.layers)
+    track = ""
+    if tracked:
+        catalog = catalogs[TRACKED, row.catalogs[TRACKED]]
+        moment = replace(moment, target=target_track(catalog, moment.began))
+        assert moment.target is not None
+        track = pointing_track(moment.target, moment).save(tables)
+        layers = [(kind, _on_sky(kind, key, moment, tables)) for kind, key in layers]
+        target: Any = SOURCE_TABLES["galaxy" if catalog.shapes else "point_source"](
+            at_start(catalog, moment), *row.optics, **optics
+        )
+        layer: Any = TrackedGalaxyLayer if catalog.shapes else TrackedStarLayer
+        own = layer.table(**{f.name: getattr(target, f.name) for f in fields(target)})
+        layers.append((layer.kind, own.save(tables)))
+    for kind, make in MOVING_TABLES.items():
+        if kind in row.catalogs:
+            table = make(catalogs[kind, row.catalogs[kind]], row.optics, moment, **optics)
+            layers.append((_LAYERS[kind], table.save(tables)))
+    return replace(spec, layers=in_order(layers), track=track)
+
+
+def _moment(spec: ExposureSpec, row: ExposureRow, pack: ReferencePack) -> Moment:
+    start = datetime.fromisoformat(row.start_time)
+    return Moment(
+        began=datetime.fromisoformat(row.observation_start or row.start_time),
+        start=start,
+        reset=resets_before(row.instrument, spec.nx, spec.ny) * spec.tframe,
+        seconds=spec.integration_start(spec.nints - 1) + spec.frames_per_integration * spec.tframe,
+        projection=SkyProjection.of(spec.attitude, pack.distortion),
+        bounds=(spec.x0, spec.x0 + spec.nx, spec.y0, spec.y0 + spec.ny),
+    )
+
+
+def _on_sky(kind: str, key: str, moment: Moment, tables: str) -> str:
+    """Return the key of a table whose sources can trail: on the sky; the same for light that is not of sources."""
+    if kind not in _STATIC:
+        return key
+    table = _STATIC[kind].load(tables, key)
+    return on_sky(table, moment.projection, moment.bounds).save(tables) if table.pixels else key
