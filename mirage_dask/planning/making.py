@@ -155,7 +155,7 @@ def _save_sources(
     zeropoints: Mapping[str, ZeroPoint],
     url: str,
 ) -> dict[Hashable, str]:
-    """Write the source tables; return their keys by (kind, path, detector, filter, pupil, zero point)."""
+    """Write the source tables; return their keys by (kind, path, detector, filter, pupil, light of images, zero point)."""
     found: dict[Hashable, str] = {}
     for kind, path, catalog, _ in catalogs:
         if kind in MOVING_KINDS:  # those of moving sources differ from exposure to exposure
@@ -166,8 +166,9 @@ def _save_sources(
         )
         stamps = save_stamps(catalog, url) if kind == Extended.kind else {}
         for *optics, light, zeropoint in uses:
+            given = read_extended(light)
             if kind == Extended.kind:
-                how = read_extended(light) or ExtendedLight()
+                how = given or ExtendedLight()
                 table: SourceTable = extended_table(
                     catalog,
                     *optics,
@@ -178,7 +179,7 @@ def _save_sources(
                 )
             else:
                 table = SOURCE_TABLES[kind](catalog, *optics, zeropoint=zeropoint)
-            found[kind, path, *optics, zeropoint] = table.save(url)
+            found[kind, path, *optics, given, zeropoint] = table.save(url)
     return found
 
 
@@ -221,7 +222,7 @@ def _spec(
     opened = ReferencePack.open(url, pack)
     layers = _background(row, opened, f"{url}/sources")
     for kind in CATALOG_KINDS:
-        key = sources.get((kind, row.catalogs.get(kind), *row.optics, opened.zeropoint))
+        key = sources.get((kind, row.catalogs.get(kind), *row.optics, row.extended, opened.zeropoint))
         layers += [(kind, key)] if key else []
     layers += images.layers(row, opened, attitude.ravel())
     return ExposureSpec(
