@@ -24,7 +24,7 @@ CACHES = {
         _plane_bytes()
     ),  # its size in MiB may be given in MIRAGE_DASK_PLANE_CACHE_MB
     "dark ramps": ByteCache(128 * MIB),  # blocks of 64 x 64 pixels: a window is computed in narrower strips
-    "galaxy stamps": ByteCache(64 * MIB),
+    "galaxy squares": ByteCache(64 * MIB),
     "PSF spectra": ByteCache(32 * MIB),
 }
 """By what they keep."""
