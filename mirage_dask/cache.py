@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from mirage_dask.fits.header_templates import is_current
 from mirage_dask.instruments import all_instruments
 from mirage_dask.io.atomic import PARTIAL, remove_abandoned
 from mirage_dask.io.caches.sources import KERNELS, source_digest
@@ -220,8 +219,11 @@ def _entries(directory: Path) -> Iterator[Entry]:
         yield Entry("plans", path, _below(path), _last_use(path))
     for path in _named(directory, "darks"):
         yield Entry("darks", path, _below(path), _last_use(path))
-    for path in _named(directory, "headers"):
-        yield Entry("headers", path, (path,), _last_use(path), is_current(path))
+    if headers := _named(directory, "headers"):
+        from mirage_dask.fits.header_templates import is_current
+
+        for path in headers:
+            yield Entry("headers", path, (path,), _last_use(path), is_current(path))
     tables = _named(directory, "siaf")
     current = {table_path(instrument.label) for instrument in all_instruments()} if tables else set()
     for path in tables:

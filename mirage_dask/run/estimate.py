@@ -2,7 +2,8 @@
 
 Memory per process is stated as
 
-    PROCESS_BYTES + limits of the caches + threads x max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels)
+    PROCESS_BYTES + limits of the caches
+        + threads x (max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels) + SQUARE_BYTES where galaxies are)
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
@@ -52,7 +53,7 @@ GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 
 CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
-    "galaxy stamps": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
+    "galaxy squares": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
     "PSF spectra": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
     **dict.fromkeys(
         ("image parts", "image light", "image PSFs"),
@@ -66,6 +67,9 @@ SAMPLE_BYTES = 14
 
 PIXEL_BYTES = 240
 """Per pixel of a part: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
+
+SQUARE_BYTES = 45_000_000
+"""While a square of galaxies is drawn: four planes of 864 x 864 points in double precision, one transform and its sum."""
 
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
@@ -318,8 +322,10 @@ def cache_bytes(plan: Plan, rows: Iterable[int]) -> int:
 
 def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
     """Return the bytes that a thread needs for the largest part of the tiles of some exposures."""
-    parts = {plan.grid(row).part for row in rows}
-    return max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
+    chosen = list(rows)
+    parts = {plan.grid(row).part for row in chosen}
+    part = max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
+    return part + SQUARE_BYTES * any(not GALAXIES.isdisjoint(dict(plan.spec(row).layers)) for row in chosen)
 
 
 def check_memory(

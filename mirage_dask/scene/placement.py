@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, place
+from mirage_dask.scene.galaxies.placed import LEAST_TOTAL, PlacedGalaxies
 from mirage_dask.scene.partition import Circle
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.scene.stars import THRESHOLD, star_half_width
@@ -100,10 +100,11 @@ def place_galaxies(
     *,
     bounds: Bounds,
     psf: PsfLibrary,
-    threshold: float = THRESHOLD,
+    threshold: float = LEAST_TOTAL,
     around: float = 0.0,
 ) -> tuple[PlacedGalaxies, NDArray[np.int64]]:
-    """Project galaxies onto a detector and keep those that reach an exposure; other arguments as for `place_stars`.
+    """Project galaxies onto a detector and keep those that reach an exposure; other arguments as for
+    `place_stars`, but galaxies with less than `threshold` e-/s in all are left out.
 
     Parameters
     ----------
@@ -116,22 +117,18 @@ def place_galaxies(
         Shapes on the detector, and catalog indices.
     """
     rows = nearby(table, projection, bounds, LARGEST_REACH + around)
-    rows = rows[table.flux[rows] > threshold]  # else no pixel could reach it
+    rows = rows[table.flux[rows] > threshold]
     xy = pixels_of(table.position[rows], projection, bounds)
-    form, root = _forms(table, rows, xy, projection)
-    seen = np.isfinite(root) & np.isfinite(xy).all(axis=1)
-    rows, xy, form, root = rows[seen], xy[seen], form[seen], root[seen]
-    placed = place(
-        table.flux[rows],
-        xy,
-        form,
-        root,
-        index=table.sersic_index[rows],
-        b=table.b[rows],
-        norm=table.norm[rows],
-        reach=table.reach[rows],
-        level=table.level[rows],
-        threshold=threshold,
+    form = _forms(table, rows, xy, projection)
+    seen = np.isfinite(form).all(axis=1) & np.isfinite(xy).all(axis=1)
+    rows, xy, form = rows[seen], xy[seen], form[seen]
+    placed = PlacedGalaxies(
+        x=np.ascontiguousarray(xy[:, 0]),
+        y=np.ascontiguousarray(xy[:, 1]),
+        flux=table.flux[rows],
+        form=form,
+        variances=table.variances[rows],
+        weights=table.weights[rows],
     )
     half = placed.largest_half(psf)
     keep = _touches(xy, half + around, half + around, bounds)
@@ -208,10 +205,8 @@ def _touches(xy: Floats, half_x: NDArray, half_y: NDArray, bounds: Bounds) -> ND
         )
 
 
-def _forms(
-    table: Galaxies, rows: NDArray[np.intp], xy: Floats, projection: SkyProjection
-) -> tuple[Floats, Floats]:
-    """(n, 3) quadratic forms a, b, c and (n,) roots of their determinants."""
+def _forms(table: Galaxies, rows: NDArray[np.intp], xy: Floats, projection: SkyProjection) -> Floats:
+    """(n, 3) xx, xy, yy of an ellipse whose half axes are the half-light radii, pixels: the squares of both, summed."""
     tangent, normal = table.tangent[rows], table.normal[rows]
     if table.pixels:
         unit = projection.units(xy)
@@ -229,11 +224,15 @@ def _forms(
         length = np.ones_like(length)
     major = np.maximum(table.radius[rows], SMALLEST / length)
     minor = major * np.maximum(1.0 - table.ellipticity[rows], THINNEST)
-    determinant = along[:, 0] * across[:, 1] - along[:, 1] * across[:, 0]
-    u_x, u_y = across[:, 1] / (determinant * major), -across[:, 0] / (determinant * major)
-    v_x, v_y = -along[:, 1] / (determinant * minor), along[:, 0] / (determinant * minor)
-    form = np.stack([u_x * u_x + v_x * v_x, u_x * u_y + v_x * v_y, u_y * u_y + v_y * v_y], axis=1)
-    return form, 1.0 / (np.abs(determinant) * major * minor)
+    u, v = major[:, None] * along, minor[:, None] * across
+    return np.stack(
+        [
+            u[:, 0] * u[:, 0] + v[:, 0] * v[:, 0],
+            u[:, 0] * u[:, 1] + v[:, 0] * v[:, 1],
+            u[:, 1] * u[:, 1] + v[:, 1] * v[:, 1],
+        ],
+        axis=1,
+    )
 
 
 def derivative(projection: SkyProjection, unit: Floats, direction: Floats) -> Floats:

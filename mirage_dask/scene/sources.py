@@ -148,7 +148,7 @@ class PointSources(SkyTable):
 
 @dataclass(frozen=True, eq=False)
 class Galaxies(SkyTable):
-    """Sersic galaxies (n of them, in catalog order); `b`, `norm`, `reach` and `level` as in `sersic.constants`."""
+    """Sersic galaxies (n of them, in catalog order); `variances` and `weights` as in `sersic.constants`."""
 
     kind: ClassVar[str] = "galaxy"
     index: NDArray[np.int64]
@@ -166,12 +166,10 @@ class Galaxies(SkyTable):
     """(n, 3) unit vector along the position angle; (cos, sin, 0) of it for positions in pixels."""
     normal: Floats
     """(n, 3) unit vector a quarter turn further east; (-sin, cos, 0) for positions in pixels."""
-    b: Floats
-    norm: Floats
-    reach: Floats
-    """(n, 4)"""
-    level: Floats
-    """(n, 4)"""
+    variances: NDArray[np.float32]
+    """(n, k)"""
+    weights: NDArray[np.float32]
+    """(n, k)"""
 
     @property
     def pixels(self) -> bool:
@@ -222,7 +220,7 @@ def galaxy_table(
         north, east = north_and_east(catalog.x, catalog.y)
         tangent = c[:, None] * north + s[:, None] * east
         normal = -s[:, None] * north + c[:, None] * east
-    index, b, norm, reach, level = sersic.constants(catalog.shapes["sersic_index"])
+    index, variances, weights = sersic.constants(catalog.shapes["sersic_index"])
     return Galaxies(
         index=catalog.index,
         position=positions(catalog),
@@ -233,10 +231,8 @@ def galaxy_table(
         sersic_index=index,
         tangent=tangent,
         normal=normal,
-        b=b,
-        norm=norm,
-        reach=reach,
-        level=level,
+        variances=variances,
+        weights=weights,
     )
 
 

@@ -90,25 +90,6 @@ def add_points(
     )  # fmt: skip
 
 
-def add_wings(
-    out: NDArray[np.float32],
-    psf: PsfLibrary,
-    *,
-    x: float,
-    y: float,
-    flux: float,
-    half_width: int,
-    x0: int,
-    y0: int,
-) -> None:
-    """Add the wings of one star to a window in place, without its core; arguments as for `add_points`."""
-    _add(
-        out, x0, y0, np.array([x]), np.array([y]), np.array([flux], np.float32), np.array([half_width], np.int32),
-        psf.core, psf.wings, np.array(psf.grid_x), np.array(psf.grid_y), psf.oversampling,
-        psf.core_centre, 0.0, psf.wings_centre, psf.wings_inner,
-    )  # fmt: skip
-
-
 @inline
 def bracket(grid, value):
     """Grid index below a value and the weight of the next one, clamped; one place stands for both."""

@@ -68,15 +68,16 @@ def test_tiles_are_computed_in_parts(series, tmp_path, scheduler):
 
 def test_a_failure_in_a_later_part_leaves_no_tile(series, tmp_path, monkeypatch):
     import mirage_dask.run.tasks as tasks
+    from mirage_dask import virtual
 
-    simulate = tasks.virtual.simulate
+    simulate = virtual.simulate
 
     def fail(plan, row, window, variable):
         if window.integrations == (12, 16):
             raise OSError(5, "Input/output error")
         return simulate(plan, row, window, variable)
 
-    monkeypatch.setattr(tasks.virtual, "simulate", fail)
+    monkeypatch.setattr(virtual, "simulate", fail)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
     report = run_plan(series, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     assert (report.tiles, [failure.tile for failure in report.failures]) == (2, [1])

@@ -150,9 +150,10 @@ def test_stop_at_the_first_failure(fake, tmp_path, scheduler):
 
 def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkeypatch):
     import mirage_dask.run.tasks as tasks
+    from mirage_dask import virtual
 
     left = {"times": 2}
-    right = tasks.virtual.simulate
+    right = virtual.simulate
 
     def hiccup(*arguments):
         if left["times"]:
@@ -160,7 +161,7 @@ def test_a_hiccup_of_the_file_system_is_tried_again(fake, plan, tmp_path, monkey
             raise OSError(5, "Input/output error")
         return right(*arguments)
 
-    monkeypatch.setattr(tasks.virtual, "simulate", hiccup)
+    monkeypatch.setattr(virtual, "simulate", hiccup)
     monkeypatch.setattr(tasks.time, "sleep", lambda seconds: None)
     assert run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"), retries=2).ok
     left["times"] = 2

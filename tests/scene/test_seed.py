@@ -44,7 +44,7 @@ def tables(projection):
     ra, dec = np.degrees(np.arctan2(position[:, 1], position[:, 0])), np.degrees(np.arcsin(position[:, 2]))
     north, east = north_and_east(ra, dec)
     angle = rng.uniform(0, np.pi, (count, 1))
-    n, b, norm, reach, level = sersic.constants(rng.uniform(0.4, 5, count))
+    n, variances, weights = sersic.constants(rng.uniform(0.4, 5, count))
     galaxies = Galaxies(
         index=np.arange(101, 101 + count),
         position=position,
@@ -55,10 +55,8 @@ def tables(projection):
         sersic_index=n,
         tangent=np.cos(angle) * north + np.sin(angle) * east,
         normal=-np.sin(angle) * north + np.cos(angle) * east,
-        b=b,
-        norm=norm,
-        reach=reach,
-        level=level,
+        variances=variances,
+        weights=weights,
     )
     return stars, galaxies
 

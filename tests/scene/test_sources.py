@@ -6,7 +6,6 @@ import pytest
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
 from mirage_dask.scene.catalogs import CATALOG_KINDS, read_catalog
-from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.photometry import count_rate
 from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources, galaxy_table, point_source_table
 
@@ -68,21 +67,6 @@ def test_tangents_point_along_the_position_angle(catalog):
     np.testing.assert_allclose(table.tangent[2], [0, 0.5, np.sqrt(0.75)], atol=1e-15)
     np.testing.assert_allclose((table.tangent * table.normal).sum(axis=1), 0, atol=1e-15)
     assert table.radius[0] == pytest.approx(np.radians(1 / 3600))
-
-
-def test_sersic_constants():
-    n, b, norm, reach, level = sersic.constants(np.array([0.01, 0.5, 1.0, 4.0, 10.0]))
-    assert n[0] == sersic.SMALLEST_INDEX
-    np.testing.assert_allclose(b[1:4], [np.log(2), 1.6783470, 7.6692494], rtol=1e-7)
-    # Integrate the profile outwards on a logarithmic grid: unit flux, half of it inside 1, the fractions inside reach.
-    s = np.exp(np.linspace(np.log(1e-12), np.log(1e6), 400001))
-    for i in range(1, 5):
-        density = 2 * np.pi * norm[i] * np.exp(-b[i] * s ** (1 / n[i])) * s * s
-        inside = np.concatenate([[0], np.cumsum((density[1:] + density[:-1]) / 2) * np.log(s[1] / s[0])])
-        assert inside[-1] == pytest.approx(1, abs=2e-4)
-        assert np.interp(1.0, s, inside) == pytest.approx(0.5, abs=2e-4)
-        np.testing.assert_allclose(np.interp(reach[i], s, inside), sersic.FRACTIONS, atol=2e-4)
-        np.testing.assert_allclose(level[i], np.exp(-b[i] * reach[i] ** (1 / n[i])), rtol=1e-6)
 
 
 def test_saved_by_content(catalog, tmp_path):

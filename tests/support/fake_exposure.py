@@ -102,7 +102,7 @@ def install(monkeypatch: Any = None) -> None:
         _put(monkeypatch, module, name, function)
     _put(
         monkeypatch,
-        importlib.import_module("mirage_dask.run.first_frames"),
+        importlib.import_module("mirage_dask.exposure.first_frame"),
         "sends_first_frame",
         lambda spec: False,
     )

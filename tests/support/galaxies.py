@@ -7,23 +7,21 @@ from functools import cache
 import numpy as np
 
 from mirage_dask.scene.galaxies import sersic
-from mirage_dask.scene.galaxies.stamps import add_galaxies, place
+from mirage_dask.scene.galaxies.placed import PlacedGalaxies
+from mirage_dask.scene.galaxies.planes import add_galaxies
 
 
-def make(x, y, flux, radius, ratio, angle, index, *, threshold=5e-4):
+def make(x, y, flux, radius, ratio, angle, index):
     """Galaxies on a square grid of pixels; angle in degrees from +x towards +y."""
     x, y, flux, radius, ratio, angle, index = (
         np.array(v, dtype=float)
         for v in np.broadcast_arrays(*np.atleast_1d(x, y, flux, radius, ratio, angle, index))
     )
     c, s = np.cos(np.radians(angle)), np.sin(np.radians(angle))
-    p, q = radius**-2, (ratio * radius) ** -2
+    p, q = radius**2, (ratio * radius) ** 2
     form = np.stack([c * c * p + s * s * q, c * s * (p - q), s * s * p + c * c * q], axis=1)
-    n, b, norm, reach, level = sersic.constants(index)
-    return place(
-        flux, np.stack([x, y], axis=1), form, 1 / (ratio * radius**2),
-        index=n, b=b, norm=norm, reach=reach, level=level, threshold=threshold,
-    )  # fmt: skip
+    _, variances, weights = sersic.constants(index)
+    return PlacedGalaxies(x, y, flux, form, variances, weights)
 
 
 def draw(galaxies, psf, box):

@@ -11,8 +11,8 @@ the meta of a table) set the units of columns that have none, one phrase per lin
 
 `x_or_RA` and `y_or_Dec` are decimal degrees, `hh:mm:ss` / `dd:mm:ss`, or `03h32m21s` / `-27d50m23s`. A column `index` of
 integers of 0 or more, up to 64 bits, is optional. A galaxy catalog also has `radius` (half light, along the major axis),
-`ellipticity` (1 - b/a), `pos_angle` (degrees east of north) and `sersic_index` (above 0, at most 10; values below 0.1 are
-rendered as 0.1, since all of these are uniform discs). A catalog of extended sources has `filename`, the FITS image of each,
+`ellipticity` (1 - b/a), `pos_angle` (degrees east of north) and `sersic_index` (above 0, at most 10; values below 0.25 are
+rendered as 0.25, nearly a uniform disc). A catalog of extended sources has `filename`, the FITS image of each,
 relative to the catalog, and `pos_angle`, of the image's y axis, or None; a magnitude that is None stands for the image's own
 counts (`mirage_dask.sky_images.stamps`).
 

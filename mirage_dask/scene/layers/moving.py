@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from mirage_dask.detector.random.keys import SLOT_MOVING, SLOT_MOVING_GALAXIES
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.galaxies.stamps import PlacedGalaxies
+from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.layers.view import Floats, View
 from mirage_dask.scene.placement import pixels_of, place_galaxies
 from mirage_dask.scene.sources import Galaxies, SourceTable, load_once

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, add_galaxies
+from mirage_dask.scene.galaxies.placed import PlacedGalaxies
+from mirage_dask.scene.galaxies.planes import add_galaxies
 from mirage_dask.scene.layers.view import Floats, View
 from mirage_dask.scene.placement import (
     LARGEST_REACH,

@@ -17,8 +17,11 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.convolution import token
-from mirage_dask.scene.galaxies.stamps import PlacedGalaxies, add_galaxies, stamps
+from mirage_dask.scene.galaxies.placed import PlacedGalaxies
+from mirage_dask.scene.galaxies.planes import image_of, squares
+from mirage_dask.scene.stars import LEAST_ENERGY, THRESHOLD
 
+LN2 = 0.6931471805599453
 SAMPLES = 3
 """Samples per pixel and axis near the centre."""
 FADE = (16.0, 24.0)
@@ -38,8 +41,19 @@ class GalaxyImage:
 
 
 def image_half(galaxies: PlacedGalaxies, psf: PsfLibrary) -> NDArray[np.int64]:
-    """Return half the side of the image of each galaxy, pixels."""
-    return np.ceil(galaxies.largest_half(psf)).astype(np.int64) + 1
+    """Return half the side of the image of each galaxy, pixels.
+
+    It ends where none of its Gaussians is as bright as `THRESHOLD`, and the wings of the PSF end as those of a star.
+    """
+    xx, xy, yy = galaxies.form.T
+    variances = galaxies.variances * np.maximum(xx, yy)[:, None]
+    brightest = galaxies.flux[:, None] * np.abs(galaxies.weights)
+    brightest = brightest / (2.0 * np.pi * galaxies.variances * np.sqrt(xx * yy - xy * xy)[:, None])
+    # The exponent of the ratio is its logarithm to base 2, rounded up: a library's logarithm differs between processors.
+    octaves = np.maximum(np.frexp(brightest / THRESHOLD)[1], 0)
+    body = np.sqrt(2.0 * LN2 * octaves * variances).max(axis=1)
+    wings = psf.half_width(galaxies.flux, THRESHOLD, energy=LEAST_ENERGY)
+    return np.ceil(body + wings).astype(np.int64) + 2
 
 
 def galaxy_image(galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, half: int) -> GalaxyImage:
@@ -63,7 +77,7 @@ def galaxy_image(galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, half: int) -
         made = _draw(one, psf, half)
         return made, made.fine.nbytes + made.coarse.nbytes
 
-    return stamps.get(("trail", token(psf), form, half), make)
+    return squares.get(("trail", token(psf), form, half), make)
 
 
 def _draw(one: PlacedGalaxies, psf: PsfLibrary, half: int) -> GalaxyImage:
@@ -85,9 +99,8 @@ def _draw(one: PlacedGalaxies, psf: PsfLibrary, half: int) -> GalaxyImage:
 def _sampled(one: PlacedGalaxies, psf: PsfLibrary, half: int, dx: float, dy: float) -> NDArray[np.float32]:
     """Values at pixels around the centre, each (dx, dy) to the right of and above it."""
     x, y = np.floor(one.x + 0.5), np.floor(one.y + 0.5)
-    window = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
-    add_galaxies(window, replace(one, x=x - dx, y=y - dy), psf, x0=int(x[0]) - half, y0=int(y[0]) - half)
-    return window
+    moved = replace(one, x=x - dx, y=y - dy)
+    return image_of(moved, psf, x0=int(x[0]) - half, y0=int(y[0]) - half, points=2 * half + 1)
 
 
 def _window(offsets: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ import mirage_dask
 from mirage_dask.io.caches.process_caches import CACHES, clear_caches
 from mirage_dask.reference.darks import ramp
 from mirage_dask.reference.packs import plane_store
-from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, estimate_run
-from mirage_dask.scene.galaxies import convolution, stamps
+from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, SQUARE_BYTES, estimate_run
+from mirage_dask.scene.galaxies import convolution, planes
 
 PACKAGE = Path(mirage_dask.__file__).parent
 
@@ -22,10 +22,10 @@ def test_all_caches_and_their_limits():
     assert {name: cache.limit // 2**20 for name, cache in CACHES.items()} == {
         "reference planes": 64,
         "dark ramps": 128,
-        "galaxy stamps": 64,
+        "galaxy squares": 64,
         "PSF spectra": 32,
     }
-    used = [plane_store.CACHE, ramp.CACHE, stamps.stamps, convolution.spectra]
+    used = [plane_store.CACHE, ramp.CACHE, planes.squares, convolution.spectra]
     assert CACHE_USERS.keys() <= CACHES.keys()
     assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=True))
 
@@ -53,7 +53,10 @@ def test_the_estimate_counts_those_that_the_exposures_fill(tmp_path, changes, me
     plan = small_plan(tmp_path / "plan", [make_spec(1), make_spec(2, **changes)])
     found = estimate_run(plan, threads=3)
     assert found.peak_bytes == PROCESS_BYTES + megabytes * 2**20 + 3 * found.thread_bytes
-    assert estimate_run(plan, [0]).peak_bytes == PROCESS_BYTES + 64 * 2**20 + found.thread_bytes
+    alone = estimate_run(plan, [0])
+    assert alone.peak_bytes == PROCESS_BYTES + 64 * 2**20 + alone.thread_bytes
+    galaxies = "galaxy" in dict(changes.get("layers", ()))
+    assert found.thread_bytes == alone.thread_bytes + SQUARE_BYTES * galaxies
 
 
 def test_caches_are_emptied_together():

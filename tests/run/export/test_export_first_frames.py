@@ -56,7 +56,7 @@ def test_raw_files_have_the_first_frame_of_each_integration(proposal, tmp_path):
 
 def test_without_it_the_file_is_written_and_says_why(proposal, tmp_path, caplog, monkeypatch):
     """Charge that the user gives group by group has no first frame."""
-    monkeypatch.setattr("mirage_dask.run.first_frames.can_compute", lambda *_: False)
+    monkeypatch.setattr("mirage_dask.exposure.first_frame.can_compute", lambda *_: False)
     proposal.simulate(tmp_path / "s.zarr", select=[NAME], progress=False)
     assert len(md.open_simulation(tmp_path / "s.zarr").export(tmp_path / "fits", select=[NAME])) == 1
     assert (

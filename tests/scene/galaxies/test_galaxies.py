@@ -12,9 +12,9 @@ from support.galaxies import draw, make, star_image, star_total
 from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.psf.files import CoreFile
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.galaxies import sersic
+from mirage_dask.scene.galaxies import planes
 from mirage_dask.scene.galaxies.convolution import transform_size
-from mirage_dask.scene.galaxies.stamps import add_galaxies, split
+from mirage_dask.scene.galaxies.planes import add_galaxies
 
 
 def astropys(x, y, flux, radius, ratio, angle, index, psf, half, fine=12):
@@ -62,16 +62,16 @@ def test_agrees_with_astropy(psf, radius, ratio, angle, index):
         assert abs(difference) < 0.02
 
 
-@pytest.mark.parametrize("index", [0.1, 0.3, 0.5, 1.0, 2.5, 4.0, 6.0])
+@pytest.mark.parametrize("index", [0.1, 0.3, 0.5, 1.0, 2.5, 4.0, 6.0, 8.0])
 @pytest.mark.parametrize(("radius", "ratio"), [(0.1, 1.0), (1.0, 0.2), (3.0, 0.6), (8.0, 0.05), (15.0, 0.3)])
 def test_the_flux_of_the_catalog(psf, radius, ratio, index):
-    galaxy = make(1023.4, 1024.3, 1e4, radius, ratio, 25.0, index)
-    if galaxy.half_x[0] > 900:
+    """All of it, but what lies beyond the detector: no light is cut."""
+    n = max(index, 0.25)
+    if radius * (special.gammaincinv(2 * n, 0.9995) / special.gammaincinv(2 * n, 0.5)) ** n > 900:
         pytest.skip("does not fit into the detector")
+    galaxy = make(1023.4, 1024.3, 1e4, radius, ratio, 25.0, index)
     total = draw(galaxy, psf, (0, 2048, 0, 2048)).sum(dtype=float) / 1e4 / star_total(psf, 1023.4, 1024.3)
-    fraction = special.gammainc(2 * max(index, 0.1), galaxy.b[0] * galaxy.last[0] ** (1 / max(index, 0.1)))
-    assert fraction >= 0.995 - 1e-9
-    assert total == pytest.approx(fraction, abs=1e-3)
+    assert total == pytest.approx(1, abs=1e-3)
 
 
 def test_subpixel_centre(psf):
@@ -87,43 +87,29 @@ def test_subpixel_centre(psf):
         np.testing.assert_allclose(centroid(1000 + dx, 1000 + dy) - start, [dx, dy], atol=0.003)
 
 
-@pytest.mark.parametrize(
-    ("radius", "index", "parts"), [(6.0, 1.0, "body"), (60.0, 4.0, "outskirts"), (200.0, 1.0, "outskirts")]
-)
-def test_no_seams_between_the_parts(psf, radius, index, parts):
-    """Far from its centre the image is the profile seen through the PSF, also where one part fades into the next."""
+@pytest.mark.parametrize(("radius", "index"), [(6.0, 1.0), (60.0, 4.0), (200.0, 1.0)])
+def test_no_seams_between_levels_and_squares(psf, radius, index):
+    """Far from its centre the image is the profile seen through the PSF, also where one square ends."""
     galaxy = make(1024.0, 1024.0, 1e7, radius, 1.0, 0.0, index)
-    p = split(
-        galaxy.form[0].astype(np.float32),
-        np.array([1, galaxy.b[0], galaxy.half_inverse_index[0], 1], np.float32),
-        galaxy.half_x[0],
-        galaxy.half_y[0],
-        spread=17,
-        blur=5.0,
-    )
-    assert p.body
-    assert p.outskirts == (parts == "outskirts")
     row = draw(galaxy, psf, (1024, 2048, 1024, 1025))[0].astype(float)
     r = np.arange(row.size)
     # One point per pixel is enough far from the centre, whose pixels are split.
+    b = special.gammaincinv(2 * index, 0.5)
     yy, xx = np.mgrid[-60:61, -1100:1101].astype(float)
-    light = np.exp(-galaxy.b[0] * (np.hypot(xx, yy) / radius) ** (1 / index))
+    light = np.exp(-b * (np.hypot(xx, yy) / radius) ** (1 / index))
     sub = (np.arange(200) + 0.5) / 200 - 0.5
     for j in range(-3, 4):
         for i in range(-3, 4):
             distance = np.hypot(i + sub, (j + sub)[:, None])
-            light[60 + j, 1100 + i] = np.exp(-galaxy.b[0] * (distance / radius) ** (1 / index)).mean()
+            light[60 + j, 1100 + i] = np.exp(-b * (distance / radius) ** (1 / index)).mean()
     star = star_image(psf, 1024.0, 1024.0, 1)
-    profile = galaxy.brightness[0] * fftconvolve(light, star, mode="same")[60, 1100 : 1100 + row.size]
-    far = (
-        (r > 14 if index == 1 and radius < 50 else r > 30)
-        & (r < min(0.9 * galaxy.half_x[0], 1000))
-        & (profile > 1e-3 * profile[1])
-    )
+    brightness = 1e7 * b ** (2 * index) / (2 * np.pi * index * special.gamma(2 * index) * radius**2)
+    profile = brightness * fftconvolve(light, star, mode="same")[60, 1100 : 1100 + row.size]
+    far = (r > (14 if radius < 50 else 30)) & (r < 1000) & (profile > 1e-3 * profile[1])
     assert far.sum() > 10
+    # Theirs has only 121 rows: a percent of the light of the widest ones is missing.
     np.testing.assert_allclose(row[far], profile[far], rtol=0.02)
-    ratio = row[far] / profile[far]
-    assert np.abs(np.diff(ratio)).max() < 0.02
+    assert np.abs(np.diff(row[far] / profile[far])).max() < 2e-3
 
 
 @pytest.mark.parametrize(("radius", "index"), [(2.0, 1.0), (8.0, 2.5), (25.0, 4.0)])
@@ -133,9 +119,9 @@ def test_a_psf_wider_than_the_parts(radius, index):
     dx, dy = np.meshgrid(offsets, offsets)
     ring = np.exp(-((np.hypot(dx, dy) - 45) ** 2) / 50)
     wide = PsfLibrary.from_samples(CoreFile(4 * ring[None] / ring.sum(), 2, (1023.5,), (1023.5,)))
-    galaxy = make(1000.3, 1023.6, 1e4, radius, 0.6, 30.0, index, threshold=0.05)
+    galaxy = make(1000.3, 1023.6, 1e4, radius, 0.6, 30.0, index)
     total = draw(galaxy, wide, (0, 2048, 0, 2048)).sum(dtype=float)
-    assert total == pytest.approx(galaxy.light[0] * wide.total_energy, rel=5e-3)
+    assert total == pytest.approx(1e4 * wide.total_energy, rel=1e-3)
 
 
 FIELD = (-40, 140, -30, 150)
@@ -165,30 +151,24 @@ def test_a_window_has_the_bits_of_the_whole(psf, whole, x, y, width, height, for
     assert draw(crowd(), psf, box).tobytes() == cut.tobytes()
 
 
-def test_galaxies_are_added_in_catalog_order(psf, whole):
+def test_light_adds_up(psf, whole):
     galaxies = crowd()
     one_by_one = np.zeros(whole.shape, np.float32)
     for i in range(len(galaxies)):
         add_galaxies(one_by_one, galaxies.take(np.array([i])), psf, x0=FIELD[0], y0=FIELD[2])
-    assert one_by_one.tobytes() == whole.tobytes()
+    np.testing.assert_allclose(one_by_one, whole, rtol=1e-5, atol=1e-7 * whole.max())
+
+
+def test_a_square_is_drawn_once(psf):
+    """A second window of a square finds it."""
+    clear_caches()
+    draw(crowd(), psf, (0, 60, 0, 60))
+    used = planes.squares.used
+    draw(crowd(), psf, (60, 140, 60, 150))
+    assert planes.squares.used == used > 0
 
 
 def test_transform_sizes():
     sizes = [transform_size(n) for n in range(1, 1200)]
     assert all(s >= n and s % 2 == 0 for n, s in enumerate(sizes, start=1))
     assert all(s <= 1.3 * n + 32 for n, s in enumerate(sizes, start=1))
-
-
-@pytest.mark.parametrize("index", [0.1, 0.5, 1.0, 4.0, 10.0])
-def test_own_logarithm_and_exponential(index):
-    """The profile without a library's pow: within 1e-5 of it wherever there is light."""
-    b = float(special.gammaincinv(2 * index, 0.5))
-    s = np.geomspace(1e-4, 30, 4000)
-    values = np.zeros((1, s.size), np.float32)
-    for i, radius in enumerate(s.astype(np.float32)):
-        shape = np.array([1, b, 0.5 / index, 1e9], np.float32)
-        form = np.array([radius * radius, 0, 1], np.float32)
-        sersic.add_brightness(values[:, i : i + 1], 1, 0, 1.0, 0.0, 0.0, form, shape, sersic.ring())
-    expected = np.exp(-np.float32(b) * s ** (1 / index))
-    seen = expected > 1e-8
-    np.testing.assert_allclose(values[0, seen], expected[seen], rtol=3e-5)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import special
 from scipy.signal import fftconvolve
 from support.galaxies import draw, make, star_image
 from support.small_psf import star_light
@@ -34,7 +35,7 @@ def star(psf, flux):
     fluxes = np.array([flux])
     add_points(
         out, psf, x=np.array([X]), y=np.array([Y]), flux=fluxes.astype(np.float32),
-        half_width=star_half_width(fluxes, psf), x0=BOX[0], y0=BOX[2],
+        half_width=star_half_width(fluxes, psf, threshold=0.0), x0=BOX[0], y0=BOX[2],
     )  # fmt: skip
     return out
 
@@ -53,14 +54,32 @@ def test_a_point_like_galaxy_is_a_star(wide, radius, flux):
     assert ratio[0] == pytest.approx(1.0, abs=2e-3 if radius < 0.02 else 0.03)
 
 
+def test_a_tiny_galaxy_is_as_many_stars(wide):
+    """0.004 arcsec in pixels of 0.0311: the light of 400 stars spread as its own, in squares around it."""
+    count, radius = 400, 0.004 / 0.0311
+    x = np.linspace(0, 30, 30001)
+    inside = 1 - (1 + x) * np.exp(-x)
+    r = np.interp((np.arange(count) + 0.5) / count, inside, x) * radius / 1.67835
+    angle = np.arange(count) * np.pi * (3 - np.sqrt(5))
+    stars = np.zeros((BOX[3] - BOX[2], BOX[1] - BOX[0]), np.float32)
+    add_points(
+        stars, wide, x=X + r * np.cos(angle), y=Y + r * np.sin(angle), flux=np.full(count, 100.0, np.float32),
+        half_width=np.full(count, wide.wings_half_width, np.int32), x0=BOX[0], y0=BOX[2],
+    )  # fmt: skip
+    image = draw(make(X, Y, 100.0 * count, radius, 1.0, 0.0, 1.0), wide, BOX)
+    for half in (1, 2, 3, 5, 10, 20, 50, 100):
+        square = np.s_[HALF - half : HALF + half + 1, HALF - half : HALF + half + 1]
+        assert image[square].sum(dtype=float) == pytest.approx(stars[square].sum(dtype=float), rel=5e-4)
+
+
 @pytest.mark.parametrize(
     ("radius", "ratio", "index"), [(0.13, 1.0, 1.0), (0.8, 0.7, 1.0), (4.0, 0.5, 1.0), (1.5, 1.0, 2.5)]
 )
 def test_a_galaxy_is_the_sum_over_its_points(wide, radius, ratio, index):
     """Growth curve within 0.3 %, and light beyond 45 pixels where it belongs."""
     flux, fine, half = 1e5, 6, 60
-    galaxy = make(X, Y, flux, radius, ratio, 30.0, index)
-    a, b, c = galaxy.form[0]
+    xx, xy, yy = make(X, Y, flux, radius, ratio, 30.0, index).form[0]
+    exponent = special.gammaincinv(2 * index, 0.5)
     offsets = np.arange(-half * fine, half * fine + 1) / fine
     # Each point is the mean of its cell, which is split where the profile is steep.
     light = np.zeros((offsets.size, offsets.size))
@@ -68,10 +87,10 @@ def test_a_galaxy_is_the_sum_over_its_points(wide, radius, ratio, index):
         near = np.flatnonzero(abs(offsets) <= reach)
         sub = ((np.arange(parts) + 0.5) / parts - 0.5) / fine
         u = (offsets[near, None] + sub).ravel()
-        s = np.sqrt(a * u**2 + 2 * b * u * u[:, None] + c * u[:, None] ** 2)
-        values = np.exp(-galaxy.b[0] * s ** (1 / index)) * (s <= galaxy.last[0])
+        s = np.sqrt((yy * u**2 - 2 * xy * u * u[:, None] + xx * u[:, None] ** 2) / (xx * yy - xy * xy))
+        values = np.exp(-exponent * s ** (1 / index))
         light[np.ix_(near, near)] = values.reshape(near.size, parts, near.size, parts).mean(axis=(1, 3))
-    light *= fine**2 * galaxy.light[0] / light.sum()
+    light *= fine**2 * flux / light.sum()
     # Pixels at whole offsets from the galaxy: an own sub-pixel place for each source would need its own grid.
     there = make(1000.0, 1000.0, flux, radius, ratio, 30.0, index)
     image = draw(there, wide, BOX).astype(float)
