@@ -9,15 +9,16 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError
-from mirage_dask.fits.provenance import Card
 from mirage_dask.fits.ramp_files import Hollow, Part
-from mirage_dask.untrusted.arrays import quiet
+
+if TYPE_CHECKING:
+    from mirage_dask.fits.provenance import Card
 
 NOT_INSTALLED = "Writing files for the pipeline needs the package stdatamodels; install it with: pip install stdatamodels."
 
@@ -78,6 +79,8 @@ def model_file(content: Content) -> ModelFile:
         from stdatamodels.jwst import datamodels
     except ImportError as error:
         raise InputError(NOT_INSTALLED) from error
+    from mirage_dask.untrusted.arrays import quiet
+
     data, *_ = content.arrays.values()
     others = {name: array for name, array in content.arrays.items() if array is not data}
     refused = {}

@@ -34,7 +34,6 @@ from mirage_dask.scene.catalogs.motions import STEEP
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
 from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
-from mirage_dask.scene.moving_sources import MOVING_TABLES, places_at
 from mirage_dask.settings.row import read_scene_image
 
 if TYPE_CHECKING:
@@ -99,7 +98,7 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
         for path, rows in ready[ready[kind] != ""].groupby(kind):
             try:
                 catalog = read_catalog(str(path), kind)
-                placed = places_at(catalog, *_times(rows)) if kind in MOVING_TABLES else catalog
+                placed = _placed(catalog, rows)
             except InputError:
                 continue
             if kind != TRACKED:  # the telescope points at it
@@ -118,6 +117,15 @@ def _images(ready: pd.DataFrame) -> Iterator[ImageCount]:
         with suppress(InputError):
             if file is not None:
                 yield count_image(file, rows)
+
+
+def _placed(catalog: Catalog, rows: pd.DataFrame) -> Catalog:
+    """Return a catalog whose sources are where they count: those that move, where they are at the first exposure."""
+    if catalog.motion is None or catalog.kind == TRACKED:
+        return catalog
+    from mirage_dask.scene.moving_sources import places_at  # with kernels, which others do without
+
+    return places_at(catalog, *_times(rows))
 
 
 def _times(rows: pd.DataFrame) -> tuple[datetime, datetime]:

@@ -112,7 +112,7 @@ def test_catalogs_are_combined():
         ),
         (
             lambda: catalog_generator.MovingExtendedCatalog(["a.fits"], [1.0], [2.0]),
-            "MovingExtendedCatalog: moving sources are not simulated yet",
+            "MovingExtendedCatalog: moving images are not simulated yet",
         ),
         (
             lambda: catalog_generator.NonSiderealCatalog(ra=[1.0], dec=[2.0]),

@@ -275,7 +275,7 @@ def test_galaxies_trail_with_all_their_light(tracked_whole):
     out = np.zeros((2, spec.ny + 400, spec.nx + 400), np.float32)
     end = spec.group_end_times[-1]
     comet.add(out, x0=spec.x0 - 200, y0=spec.y0 - 200, edges=np.array([0.0, end / 2, end]))
-    light = float(comet.galaxies.light[0]) * comet.psf.total_energy
+    light = float(comet.galaxies.flux[0]) * comet.psf.total_energy
     assert out[1].sum(dtype=float) == pytest.approx(light, rel=0.02)
     assert out[0].sum(dtype=float) == pytest.approx(out[1].sum(dtype=float), rel=5e-3)
     speed = (comet.paths.xy[0, -1] - comet.paths.xy[0, 0]) / comet.paths.times[-1]

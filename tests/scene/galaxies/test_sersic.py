@@ -63,11 +63,14 @@ def test_indices_beyond_the_ends_are_drawn_as_these():
 
 @pytest.mark.parametrize("row", [0, 17, 60, 119])
 def test_the_table_is_what_the_fit_gives(row):
-    """To the digits that a processor may change."""
+    """Weights of neighbours may differ by 1e-3 from processor to processor, where they cancel: light does not."""
     logs, widths, weights = sersic._table()
-    found_widths, found_weights = sersic.fit(float(np.exp(logs[row])))
-    np.testing.assert_allclose(widths[row], found_widths, atol=1e-8)
-    np.testing.assert_allclose(weights[row], found_weights, atol=1e-6)
+    s = np.geomspace(0.003, 100, 300)[:, None]
+    light = [
+        -np.expm1(-(s**2) / (2 * np.exp(2 * width))) @ weight
+        for width, weight in ((widths[row], weights[row]), sersic.fit(float(np.exp(logs[row]))))
+    ]
+    np.testing.assert_allclose(*light, atol=1e-5)
 
 
 def test_the_table_is_one_of_astropy():
