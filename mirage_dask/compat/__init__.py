@@ -23,18 +23,8 @@ same for a whole proposal at once. What differs from Mirage:
 - no segmentation map is made.
 """
 
-from mirage_dask.compat import (
-    catalog_generator,
-    catalog_seed_image,
-    create_catalog,
-    dark_prep,
-    downloader,
-    grism_tso_simulator,
-    imaging_simulator,
-    obs_generator,
-    wfss_simulator,
-    yaml_generator,
-)
+import importlib
+from typing import Any
 
 __all__ = [
     "catalog_generator",
@@ -48,3 +38,10 @@ __all__ = [
     "wfss_simulator",
     "yaml_generator",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a module when it is first asked for."""
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

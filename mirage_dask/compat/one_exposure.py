@@ -20,7 +20,6 @@ from mirage_dask.fits.linear import linear_file, linear_name
 from mirage_dask.fits.ramp_models import RampProduct
 from mirage_dask.fits.segments import segments_of
 from mirage_dask.fits.uncal import uncal_file, uncal_name
-from mirage_dask.lazy import replace_pieces
 from mirage_dask.opening import open_yaml
 from mirage_dask.proposal import Proposal
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -161,7 +160,11 @@ class OneExposure:
         plan = self.proposal.prepare()
         row = plan.row(name)
         spec = plan.spec(row)
-        replaced = replace_pieces(plan.url, spec, pieces).replaced
+        replaced = spec.replaced
+        if any(piece is not None for piece in pieces.values()):
+            from mirage_dask.lazy import replace_pieces  # with dask and xarray
+
+            replaced = replace_pieces(plan.url, spec, pieces).replaced
         pack = open_references(spec, plan.url).pack
         variables = [variable for variable, wanted in (("raw", raw), ("linear", linear)) if wanted]
 
