@@ -74,7 +74,7 @@ def save_partitioned(url: str | Path, arrays: Arrays, *, kind: str) -> str:
     return save_table(url, listed, kind=kind)
 
 
-def partitioned_key(arrays: Arrays, *, kind: str) -> str:
+def partitioned_key(kind: str, arrays: Arrays) -> str:
     """Return the key under which `save_partitioned` saves a table."""
     return table_key(kind, _in_parts(arrays, kind)[0] if _is_large(arrays) else arrays)
 

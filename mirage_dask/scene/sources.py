@@ -40,6 +40,9 @@ class SourceTable:
     """Saving and loading by content; a table is a frozen dataclass of arrays and flags."""
 
     kind: ClassVar[str]
+    _key = staticmethod(table_key)
+    _save = staticmethod(save_table)
+    _load = staticmethod(load_table)
 
     def __len__(self) -> int:
         return len(self.index)  # type: ignore[attr-defined]
@@ -47,40 +50,10 @@ class SourceTable:
     @property
     def key(self) -> str:
         """Hash of the contents, 32 hex digits: equal tables have equal keys."""
-        return table_key(self.kind, self._arrays())
+        return self._key(self.kind, self._arrays())
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {f.name: np.asarray(getattr(self, f.name)) for f in fields(self)}  # type: ignore[arg-type]
-
-    def save(self, url: str | Path) -> str:
-        """Write the table into a folder (a path or any fsspec URL) and return its content key.
-
-        Raises
-        ------
-        StoreError
-            If the folder cannot be written.
-        """
-        return save_table(url, self._arrays(), kind=self.kind)
-
-    @classmethod
-    def load(cls: type[T], url: str | Path, key: str) -> T:
-        """Read a table by its content key.
-
-        Raises
-        ------
-        StoreError
-            If there is no such table, or its contents do not fit the key.
-        """
-        return _of_arrays(cls, load_table(url, key, kind=cls.kind))
-
-
-class SkyTable(SourceTable):
-    """A table of sources with a `position`: a large one is saved in parts of the sky (`partition`)."""
-
-    @property
-    def key(self) -> str:
-        """Hash of the contents, 32 hex digits: equal tables have equal keys."""
-        return partitioned_key(self._arrays(), kind=self.kind)
 
     def save(self, url: str | Path) -> str:
         """Write the table, or its parts, into a folder (a path or any fsspec URL) and return its content key.
@@ -90,7 +63,7 @@ class SkyTable(SourceTable):
         StoreError
             If the folder cannot be written.
         """
-        return save_partitioned(url, self._arrays(), kind=self.kind)
+        return self._save(url, self._arrays(), kind=self.kind)
 
     @classmethod
     def load(cls: type[T], url: str | Path, key: str) -> T:
@@ -101,7 +74,15 @@ class SkyTable(SourceTable):
         StoreError
             If there is no such table, or its contents do not fit the key.
         """
-        return _of_arrays(cls, load_partitioned(url, key, kind=cls.kind))
+        return _of_arrays(cls, cls._load(url, key, kind=cls.kind))
+
+
+class SkyTable(SourceTable):
+    """A table of sources with a `position`: a large one is saved in parts of the sky (`partition`)."""
+
+    _key = staticmethod(partitioned_key)
+    _save = staticmethod(save_partitioned)
+    _load = staticmethod(load_partitioned)
 
 
 def load_once(cls: type[T], url: str, key: str) -> T:
