@@ -18,6 +18,9 @@ from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.scene.sources import SourceTable
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
+PARTS = CACHES["image parts"]
+"""Pixels of parts of images that stay in this process."""
+
 Floats = NDArray[np.float64]
 
 
@@ -127,4 +130,4 @@ def read_part(tables: str, key: str) -> NDArray[np.float32]:
     StoreError
         If there is no such table, or its contents do not fit the key.
     """
-    return CACHES["image parts"].array((tables, key), lambda: ImagePart.load(tables, key).pixels)
+    return PARTS.array((tables, key), lambda: ImagePart.load(tables, key).pixels)

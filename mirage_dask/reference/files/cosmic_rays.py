@@ -139,7 +139,7 @@ def read_cosmic_rays(
     Raises
     ------
     ReferenceFileError
-        If there are no files, or one is missing, damaged or not a valid library.
+        If there are no files, or one is missing or damaged, or has another format than a library.
     """
     if not files:
         raise ReferenceFileError("a cosmic-ray library needs at least one file; none was given")

@@ -2,7 +2,7 @@
 
 Blocks of `BLOCK` x `BLOCK` pixels lie at fixed places of the full frame, and nothing in one depends on the window that it is
 computed for; so a window has the bits of the whole. A block is one transform of light that all images have left around it,
-whatever their number; where there is no light, nothing is transformed. At most `CACHES["image light"]` bytes are kept.
+whatever their number; where there is no light, nothing is transformed. At most the bytes of `LIGHT` are kept.
 """
 
 from __future__ import annotations
@@ -20,6 +20,9 @@ from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, blur_core, blur_wings, reach
 from mirage_dask.scene.images.meshes import Raster
 from mirage_dask.scene.images.sharing import add_overlap, add_points
+
+LIGHT = CACHES["image light"]
+"""Light of blocks of the detector that stays in this process."""
 
 EDGE = 3
 """Pixels around a block in which light on points is not complete, and a little more."""
@@ -44,9 +47,7 @@ class ImageLight:
         height, width = out.shape
         for by in range(y0 // BLOCK, -(-(y0 + height) // BLOCK)):
             for bx in range(x0 // BLOCK, -(-(x0 + width) // BLOCK)):
-                block = CACHES["image light"].array(
-                    (self.number, "seen", bx, by), partial(self._seen, bx, by)
-                )
+                block = LIGHT.array((self.number, "seen", bx, by), partial(self._seen, bx, by))
                 if block.size == 0:
                     continue
                 left, low = max(bx * BLOCK, x0), max(by * BLOCK, y0)
@@ -87,9 +88,7 @@ class ImageLight:
         out = np.zeros((side, side))
         for ny in range(first_y // BLOCK, -(-(first_y + side) // BLOCK)):
             for nx in range(first_x // BLOCK, -(-(first_x + side) // BLOCK)):
-                light = CACHES["image light"].array(
-                    (self.number, "light", nx, ny), partial(self._light, nx, ny)
-                )
+                light = LIGHT.array((self.number, "light", nx, ny), partial(self._light, nx, ny))
                 if light.size == 0:
                     continue
                 left, low = nx * BLOCK - first_x, ny * BLOCK - first_y

@@ -37,6 +37,9 @@ from mirage_dask.compiled import kernel
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 
+PSFS = CACHES["image PSFs"]
+"""Transforms of the PSF that stay in this process."""
+
 Floats = NDArray[np.float64]
 BLOCK = 256
 """Side of a block, pixels."""
@@ -81,7 +84,7 @@ def blur_core(points: Floats, psf: PsfLibrary, *, x0: int, y0: int, sigma: float
     for iy, wy in _weights(psf.grid_y, y0):
         for ix, wx in _weights(psf.grid_x, x0):
             place = iy * len(psf.grid_x) + ix
-            core = CACHES["image PSFs"].array(
+            core = PSFS.array(
                 (token(psf), place, size, sigma), partial(_core_transform, psf, place, size, sigma)
             )
             product = np.empty_like(light)
@@ -113,7 +116,7 @@ def blur_wings(light: Floats, psf: PsfLibrary) -> Floats:
     width = psf.wings_half_width
     size = scipy.fft.next_fast_len(light.shape[0])
     spectrum = scipy.fft.fft(scipy.fft.rfft(light, n=size, axis=1, workers=1), n=size, axis=0, workers=1)
-    wings = CACHES["image PSFs"].array((token(psf), "wings", size), partial(_wings_transform, psf, size))
+    wings = PSFS.array((token(psf), "wings", size), partial(_wings_transform, psf, size))
     _multiply(spectrum.view(np.float64), wings.view(np.float64), spectrum.view(np.float64))
     rows = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True, workers=1)[width : width + BLOCK]
     return scipy.fft.irfft(rows, n=size, axis=1, workers=1)[:, width : width + BLOCK]

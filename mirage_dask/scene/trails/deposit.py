@@ -72,6 +72,13 @@ def _at(times, track, t):
 
 
 @inline
+def _cut(length):
+    """Into how many pieces a path is cut, and how many steps each has."""
+    pieces = int(np.ceil(length / PIECE)) if length > PIECE else 1
+    return pieces, int(np.ceil(length / pieces / STEP)) if length > STEP else 1
+
+
+@inline
 def _length(times, track, start, stop):
     """An upper bound of the pixels of a path between two times, as if its fastest part lasted all the time, and faster."""
     longest = f8(0)
@@ -207,8 +214,7 @@ def _add_stars(
         for read in range(edges.size - 1):
             start, stop = edges[read], edges[read + 1]
             length = _length(times, track, start, stop)
-            pieces = int(np.ceil(length / PIECE)) if length > PIECE else 1
-            steps = int(np.ceil(length / pieces / STEP)) if length > STEP else 1
+            pieces, steps = _cut(length)
             for piece in range(pieces):
                 begin = start + (stop - start) * piece / pieces
                 end = start + (stop - start) * (piece + 1) / pieces
@@ -245,8 +251,7 @@ def _add_image(out, edges, x0, y0, times, track, half, fine, coarse):
     for read in range(edges.size - 1):
         start, stop = edges[read], edges[read + 1]
         length = _length(times, track, start, stop)
-        pieces = int(np.ceil(length / PIECE)) if length > PIECE else 1
-        steps = int(np.ceil(length / pieces / STEP)) if length > STEP else 1
+        pieces, steps = _cut(length)
         for piece in range(pieces):
             begin = start + (stop - start) * piece / pieces
             end = start + (stop - start) * (piece + 1) / pieces

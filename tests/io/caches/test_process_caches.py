@@ -13,7 +13,9 @@ from mirage_dask.io.caches.process_caches import CACHES, clear_caches
 from mirage_dask.reference.darks import ramp
 from mirage_dask.reference.packs import plane_store
 from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, SQUARE_BYTES, estimate_run
+from mirage_dask.scene import image_tables
 from mirage_dask.scene.galaxies import convolution, planes
+from mirage_dask.scene.images import blocks, blurring
 
 PACKAGE = Path(mirage_dask.__file__).parent
 
@@ -28,9 +30,12 @@ def test_all_caches_and_their_limits():
         "image light": 32,
         "image PSFs": 48,
     }
-    used = [plane_store.CACHE, ramp.CACHE, planes.squares, convolution.spectra]
+    used = [
+        *(plane_store.CACHE, ramp.CACHE, planes.squares, convolution.spectra),
+        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS),
+    ]
     assert CACHE_USERS.keys() <= CACHES.keys()
-    assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=False))
+    assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=True))
 
 
 def test_no_cache_is_declared_elsewhere():

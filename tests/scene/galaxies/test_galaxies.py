@@ -62,13 +62,23 @@ def test_agrees_with_astropy(psf, radius, ratio, angle, index):
         assert abs(difference) < 0.02
 
 
-@pytest.mark.parametrize("index", [0.1, 0.3, 0.5, 1.0, 2.5, 4.0, 6.0, 8.0])
-@pytest.mark.parametrize(("radius", "ratio"), [(0.1, 1.0), (1.0, 0.2), (3.0, 0.6), (8.0, 0.05), (15.0, 0.3)])
+def extent(radius: float, index: float) -> float:
+    """Pixels along the major axis within which 99.95 % of the light is."""
+    n = max(index, 0.25)
+    return radius * (special.gammaincinv(2 * n, 0.9995) / special.gammaincinv(2 * n, 0.5)) ** n
+
+
+@pytest.mark.parametrize(
+    ("radius", "ratio", "index"),
+    [
+        (radius, ratio, index)
+        for radius, ratio in ((0.1, 1.0), (1.0, 0.2), (3.0, 0.6), (8.0, 0.05), (15.0, 0.3))
+        for index in (0.1, 0.3, 0.5, 1.0, 2.5, 4.0, 6.0, 8.0)
+        if extent(radius, index) <= 900  # fits into the detector
+    ],
+)
 def test_the_flux_of_the_catalog(psf, radius, ratio, index):
     """All of it, but what lies beyond the detector: no light is cut."""
-    n = max(index, 0.25)
-    if radius * (special.gammaincinv(2 * n, 0.9995) / special.gammaincinv(2 * n, 0.5)) ** n > 900:
-        pytest.skip("does not fit into the detector")
     galaxy = make(1023.4, 1024.3, 1e4, radius, ratio, 25.0, index)
     total = draw(galaxy, psf, (0, 2048, 0, 2048)).sum(dtype=float) / 1e4 / star_total(psf, 1023.4, 1024.3)
     assert total == pytest.approx(1, abs=1e-3)
