@@ -18,7 +18,7 @@ import mirage_dask as md
 from mirage_dask.exposure.references import open_references
 from mirage_dask.io.caches.process_caches import clear_caches
 from mirage_dask.io.locations import cache_directory
-from mirage_dask.planning import make_plan
+from mirage_dask.planning.making import make_plan
 from mirage_dask.scene.seed import seed_window
 
 NAME = "jw99001001001_01101_00001_nrcb1"

@@ -3,7 +3,7 @@
 Memory per process is stated as
 
     PROCESS_BYTES + limits of the caches
-        + threads x (max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels) + SQUARE_BYTES where galaxies are)
+        + threads x (max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels) + SQUARE_BYTES where galaxies or stars are)
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
@@ -27,6 +27,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,15 +50,22 @@ PROCESS_BYTES = 530_000_000
 275 MB when they are compiled in the process), without what caches keep."""
 
 GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
-"""Layers of light that are drawn by stamps."""
+STARS = {"point_source", "tracked_point"}
+"""Layers of light that are convolved in squares (stars where they are crowded)."""
+
+
+def _has(kinds: set[str], spec: ExposureSpec) -> bool:
+    return not kinds.isdisjoint(dict(spec.layers))
+
+
 
 CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
-    "galaxy squares": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
-    "PSF spectra": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
+    "galaxy squares": partial(_has, GALAXIES),
+    "star wings": partial(_has, STARS),
+    "PSF spectra": partial(_has, GALAXIES | STARS),
     **dict.fromkeys(
-        ("image parts", "image light", "image PSFs"),
-        lambda spec: bool({"extended", "scene_image"} & set(dict(spec.layers))),
+        ("image parts", "image light", "image PSFs"), partial(_has, {"extended", "scene_image"})
     ),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
@@ -69,7 +77,7 @@ PIXEL_BYTES = 240
 """Per pixel of a part: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
 
 SQUARE_BYTES = 45_000_000
-"""While a square of galaxies is drawn: four planes of 864 x 864 points in double precision, one transform and its sum."""
+"""While a square of galaxies is drawn (of stars: half of it): four planes of 864 x 864 points in double precision, one transform and its sum."""
 
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
@@ -325,7 +333,7 @@ def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
     chosen = list(rows)
     parts = {plan.grid(row).part for row in chosen}
     part = max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
-    return part + SQUARE_BYTES * any(not GALAXIES.isdisjoint(dict(plan.spec(row).layers)) for row in chosen)
+    return part + SQUARE_BYTES * any(_has(GALAXIES | STARS, plan.spec(row)) for row in chosen)
 
 
 def check_memory(

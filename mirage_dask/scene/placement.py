@@ -16,13 +16,14 @@ NOT modelled: the change of J across a galaxy.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.galaxies.placed import LEAST_TOTAL, PlacedGalaxies
+from mirage_dask.scene.galaxies.placed import LEAST_TOTAL, PlacedGalaxies, digest_of
 from mirage_dask.scene.partition import Circle
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.scene.stars import THRESHOLD, star_half_width
@@ -53,6 +54,11 @@ class PlacedStars:
     """(n,) how far a star reaches, pixels."""
     index: NDArray[np.int64]
     """(n,) catalog index."""
+
+    @cached_property
+    def digest(self) -> bytes:
+        """Hash of the contents, for cache keys."""
+        return digest_of(self)
 
 
 def place_stars(

@@ -25,6 +25,7 @@ CACHES = {
     ),  # its size in MiB may be given in MIRAGE_DASK_PLANE_CACHE_MB
     "dark ramps": ByteCache(128 * MIB),  # blocks of 64 x 512 pixels: a window is computed in narrower strips
     "galaxy squares": ByteCache(64 * MIB),
+    "star wings": ByteCache(20 * MIB),  # 512 x 512 pixels of crowded fields
     "PSF spectra": ByteCache(32 * MIB),
     "image parts": ByteCache(48 * MIB),  # 512 x 512 pixels of the user's images
     "image light": ByteCache(32 * MIB),  # 256 x 256 pixels of a detector

@@ -115,7 +115,7 @@ def plane_spectrum(
         if blur:
             kernel = _blurred(kernel, spacing, blur, spread(psf, spacing, blur))
         array = np.zeros((size, size), np.float32)
-        _put_around_corner(kernel, array)
+        put_around_corner(kernel, array)
         return scipy.fft.rfft2(array, overwrite_x=True, workers=1)
 
     return spectra.array((token(psf), place, size, spacing, blur), make)
@@ -146,7 +146,7 @@ def sharp_spectra(
         _fade(kernel, oversampling, inner, outer)
         # In double precision: taking the variance back multiplies the highest frequencies by a million.
         array = np.zeros((oversampling * size, oversampling * size))
-        _put_around_corner(kernel, array)
+        put_around_corner(kernel, array)
         spectrum = scipy.fft.rfft2(array, overwrite_x=True, workers=1)
         if oversampling > 1:
             _take_back(spectrum.view(np.float64), size, wider, 0.25)
@@ -191,7 +191,7 @@ def _core(psf: PsfLibrary, place: int, oversampling: int) -> NDArray[np.float32]
         if oversampling == 2:
             return fine
         array = np.zeros((2 * side, 2 * side))
-        _put_around_corner(fine, array)
+        put_around_corner(fine, array)
         spectrum = scipy.fft.rfft2(array, overwrite_x=True, workers=1)
         _filter(spectrum.view(np.float64), side)
         filtered = scipy.fft.irfft2(spectrum, s=array.shape, overwrite_x=True, workers=1)
@@ -288,7 +288,7 @@ def _blurred(image, spacing, variance, half):
 
 
 @kernel
-def _put_around_corner(kernel_values, out):
+def put_around_corner(kernel_values, out):
     """Add a kernel to a square array, its middle at (0, 0); what lies before it comes in at the other side."""
     half, size = kernel_values.shape[0] // 2, out.shape[0]
     for j in range(kernel_values.shape[0]):

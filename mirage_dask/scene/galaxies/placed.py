@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,14 @@ LEAST_TOTAL = 5e-4
 """e-/s: fainter galaxies are not drawn."""
 MARGIN = 1.0
 """Pixels by which boxes around light are larger than it."""
+
+
+def digest_of(columns: Any) -> bytes:
+    """Return a hash of a dataclass of arrays."""
+    digest = hashlib.blake2b(digest_size=16)
+    for field in fields(columns):
+        digest.update(np.ascontiguousarray(getattr(columns, field.name)).tobytes())
+    return digest.digest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,10 +51,7 @@ class PlacedGalaxies:
     @cached_property
     def digest(self) -> bytes:
         """Hash of the contents, for cache keys."""
-        digest = hashlib.blake2b(digest_size=16)
-        for field in fields(self):
-            digest.update(np.ascontiguousarray(getattr(self, field.name)).tobytes())
-        return digest.digest()
+        return digest_of(self)
 
     @cached_property
     def smallest(self) -> Floats:

@@ -26,7 +26,7 @@ from mirage_dask.scene.placement import (
     star_margin,
 )
 from mirage_dask.scene.sources import Galaxies, PointSources, load_near
-from mirage_dask.scene.stars import add_points
+from mirage_dask.scene.star_wings import add_stars
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +53,7 @@ class StarLayer:
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
-        s = self.stars
-        add_points(out, self.psf, x=s.x, y=s.y, flux=s.flux, half_width=s.half_width, x0=x0, y0=y0)
+        add_stars(out, self.stars, self.psf, x0=x0, y0=y0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from mirage_dask.io.caches.process_caches import CACHES, clear_caches
 from mirage_dask.reference.darks import ramp
 from mirage_dask.reference.packs import plane_store
 from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, SQUARE_BYTES, estimate_run
-from mirage_dask.scene import image_tables
+from mirage_dask.scene import image_tables, star_wings
 from mirage_dask.scene.galaxies import convolution, planes
 from mirage_dask.scene.images import blocks, blurring
 
@@ -25,13 +25,14 @@ def test_all_caches_and_their_limits():
         "reference planes": 64,
         "dark ramps": 128,
         "galaxy squares": 64,
+        "star wings": 20,
         "PSF spectra": 32,
         "image parts": 48,
         "image light": 32,
         "image PSFs": 48,
     }
     used = [
-        *(plane_store.CACHE, ramp.CACHE, planes.squares, convolution.spectra),
+        *(plane_store.CACHE, ramp.CACHE, planes.squares, star_wings.images, convolution.spectra),
         *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS),
     ]
     assert CACHE_USERS.keys() <= CACHES.keys()
@@ -53,6 +54,7 @@ def test_no_cache_is_declared_elsewhere():
     [
         ({}, 64),
         ({"layers": (("background", "0.2"), ("galaxy", "a"))}, 64 + 64 + 32),
+        ({"layers": (("point_source", "a"),)}, 64 + 20 + 32),
         ({"replaced": (("dark", "b"),)}, 64 + 128),
         ({"layers": (("galaxy", "a"),), "replaced": (("dark", "b"),)}, 288),
     ],
@@ -63,8 +65,8 @@ def test_the_estimate_counts_those_that_the_exposures_fill(tmp_path, changes, me
     assert found.peak_bytes == PROCESS_BYTES + megabytes * 2**20 + 3 * found.thread_bytes
     alone = estimate_run(plan, [0])
     assert alone.peak_bytes == PROCESS_BYTES + 64 * 2**20 + alone.thread_bytes
-    galaxies = "galaxy" in dict(changes.get("layers", ()))
-    assert found.thread_bytes == alone.thread_bytes + SQUARE_BYTES * galaxies
+    squares = bool({"galaxy", "point_source"} & set(dict(changes.get("layers", ()))))
+    assert found.thread_bytes == alone.thread_bytes + SQUARE_BYTES * squares
 
 
 def test_caches_are_emptied_together():
