@@ -18,12 +18,14 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
-VALUES = 4
+VALUES = 5
 """Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
 a resumed run never mixes two versions; it is part of the digest of a spec. `tests/detector/test_pinned.py` says when.
 
 2: specs list layers of light and switched effects; the numbers are those of version 1.
-3: flux scale, sky, noise, PSFs, saturation and galaxies follow the instruments in flight (`docs/physics.md`)."""
+3: flux scale, sky, noise, PSFs, saturation and galaxies follow the instruments in flight (`docs/physics.md`).
+4: galaxies are sums of Gaussians that are convolved together.
+5: stars in crowded squares have their wings by one convolution."""
 
 Pairs = tuple[tuple[str, str], ...]
 

@@ -3,7 +3,7 @@
 Memory per process is stated as
 
     PROCESS_BYTES + limits of the caches
-        + threads x (max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels) + SQUARE_BYTES where galaxies or stars are)
+        + threads x (max over parts of (SAMPLE_BYTES x samples + PIXEL_BYTES x pixels) + SQUARE_BYTES where sources are)
 
 where a sample is one pixel of one group, and a part is what of a tile is computed at once. It does not depend on the number
 of exposures, groups or integrations: parts are bounded. An object store gets a shard in one piece, so that each thread also
@@ -58,15 +58,12 @@ def _has(kinds: set[str], spec: ExposureSpec) -> bool:
     return not kinds.isdisjoint(dict(spec.layers))
 
 
-
 CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
     "galaxy squares": partial(_has, GALAXIES),
     "star wings": partial(_has, STARS),
     "PSF spectra": partial(_has, GALAXIES | STARS),
-    **dict.fromkeys(
-        ("image parts", "image light", "image PSFs"), partial(_has, {"extended", "scene_image"})
-    ),
+    **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, {"extended", "scene_image"})),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
 
@@ -77,7 +74,8 @@ PIXEL_BYTES = 240
 """Per pixel of a part: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
 
 SQUARE_BYTES = 45_000_000
-"""While a square of galaxies is drawn (of stars: half of it): four planes of 864 x 864 points in double precision, one transform and its sum."""
+"""While a square of galaxies is drawn: four planes of 864 x 864 points in double precision, one transform and its sum. One
+of stars takes half of it."""
 
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""

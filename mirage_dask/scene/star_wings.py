@@ -1,18 +1,18 @@
 r"""Stars in crowded fields: the wings of all of them by one convolution.
 
 A star's wings are a cubic spline (`mirage_dask.psf.library`), sums of coefficients times the sixteen weights of its place.
-So the wings of all stars are the convolution of those coefficients with the weights times the flux, put down at whole pixels,
+So the wings of all stars are the convolution of those coefficients with flux times weights, put down at whole pixels,
 
 .. math:: \sum_s F_s \sum_{kl} w_k(s)\, w_l(s)\, c_{kl} = F^{-1}(\hat c\, \hat S),
 
-which costs the same for one star and for a million. The detector is divided into squares of fixed places. Where the wings of
-`CROWD` stars or more reach a square, they are convolved; elsewhere each star is drawn alone (`stars`), which is then cheaper.
-Which of both a square has follows from the exposure alone, and its image stays in a bounded cache of the process, so any
-window has the bits of the whole.
+which costs the same for one star and for a million. The detector is divided into squares of fixed places. Where the wings
+of `CROWD` stars or more reach a square, they are convolved; elsewhere each star is drawn alone (`stars`), which is then
+cheaper. Which of both a square has follows from the exposure alone, and its image stays in a bounded cache of the process,
+so any window has the bits of the whole.
 
-Convolved wings reach to the end of the PSF file for faint stars, too: the 1 % at most that they lose where they are drawn one
-by one (`stars.LEAST_ENERGY`) is kept. Otherwise pixels agree within 1e-6 of the star's light; the largest differences lie at
-the edge of the file, where the spline fades out in two pixels (tests/scene/test_star_wings.py).
+Convolved wings reach to the end of the PSF file for faint stars, too: the 1 % at most that they lose where they are drawn
+one by one (`stars.LEAST_ENERGY`) is kept. Otherwise pixels agree within 1e-6 of the star's light; the largest differences
+lie at the edge of the file, where the spline fades out in two pixels (tests/scene/test_star_wings.py).
 
 NOT modelled: what `stars` names.
 """
@@ -151,9 +151,9 @@ def _put_down(light, x0, y0, star_x, star_y, star_flux, rows, centre):
         spline_weights(p - ip, wy)
         # The coefficient m of a pixel x is iq - 1 + k + x - rx: as if light lay at x - (m - middle).
         column, row = rx - (iq - 1) + middle - x0, ry - (ip - 1) + middle - y0
-        for l in range(4):
-            if 0 <= row - l < light.shape[0]:
-                weight = star_flux[star] * wy[l]
+        for m in range(4):
+            if 0 <= row - m < light.shape[0]:
+                weight = star_flux[star] * wy[m]
                 for k in range(4):
                     if 0 <= column - k < light.shape[1]:
-                        light[row - l, column - k] += weight * wx[k]
+                        light[row - m, column - k] += weight * wx[k]
