@@ -144,7 +144,9 @@ def overrides_as_given(entries: Iterable[OverrideEntry]) -> dict[str, Any]:
         values = dict(entry.keys)
         instrument = entry.instrument.lower()
         path = [instrument, entry.type]
-        levels = [level for level in NESTING[entry.type][instrument] if level in values or level == "exp_type"]
+        levels = [
+            level for level in NESTING[entry.type][instrument] if level in values or level == "exp_type"
+        ]
         path += [values.get(level, imaging_type(instrument)) for level in levels]
         place = nested
         for key in path[:-1]:

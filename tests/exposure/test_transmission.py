@@ -53,7 +53,9 @@ def lit():
     track = np.array([[[150.3, 120.7], [210.3, 140.2]]])
     moving = MovingPoints(np.array([1]), track, np.array([0.0, seconds]), np.array([3000.0]))
     times = np.linspace(0.0, seconds, 3)
-    curve = LightCurves(np.array([5]), np.array([[250.5, 199.75]]), np.array([2e3]), times, np.array([[0.3, 1.0, 0.2]]))
+    curve = LightCurves(
+        np.array([5]), np.array([[250.5, 199.75]]), np.array([2e3]), times, np.array([[0.3, 1.0, 0.2]])
+    )
     varying = (LightCurveLayer.of(curve, seen), MovingLayer.of(moving, seen))
     return spec, References(opened.pack, Light(opened.light.static, varying))
 
@@ -116,14 +118,18 @@ def test_all_light_is_dimmed_and_nothing_else():
     quiet = inner & (behind["cosmic_rays"][-1, -1] == 0)
     left = (behind["linear"] - behind["dark"])[-1, -1][quiet]
     assert abs(np.median(left - np.median(left))) < 1e-3
-    assert np.abs(left - np.median(left)).max() < np.abs((plain["linear"] - plain["dark"])[-1, -1][quiet]).max()
+    assert (
+        np.abs(left - np.median(left)).max() < np.abs((plain["linear"] - plain["dark"])[-1, -1][quiet]).max()
+    )
 
 
 @settings(max_examples=10)
 @given(st.integers(0, 350), st.integers(0, 350), st.integers(1, 90), st.integers(1, 90))
 def test_any_window_has_the_bits_of_the_whole(y, x, height, width):
     spec, references = dimmed(image_of("spots"))
-    window = Window((0, spec.nints), (0, spec.ngroups), (y, min(y + height, spec.ny)), (x, min(x + width, spec.nx)))
+    window = Window(
+        (0, spec.nints), (0, spec.ngroups), (y, min(y + height, spec.ny)), (x, min(x + width, spec.nx))
+    )
     for name, values in simulate_window(spec, references, window, want=LIT).items():
         box = VARIABLES[name].select(tuple(slice(*span) for span in window.spans))
         assert np.array_equal(values, whole("spots")[name][box]), name
@@ -136,7 +142,9 @@ def test_a_fraction_is_at_most_one(tmp_path):
     assert read_transmission(tmp_path / "a.fits", shape=(2048, 2048))[3, 5] == np.float32(1.00005)
     image[3, 5] = 1.1
     fits.PrimaryHDU(image).writeto(tmp_path / "b.fits")
-    with pytest.raises(ReferenceFileError, match=r"b.fits.*largest value is 1.1, and a transmission is a fraction"):
+    with pytest.raises(
+        ReferenceFileError, match=r"b.fits.*largest value is 1.1, and a transmission is a fraction"
+    ):
         read_transmission(tmp_path / "b.fits", shape=(2048, 2048))
 
 
