@@ -60,12 +60,13 @@ class ExposureSky:
         Raises
         ------
         InputError
-            If the dataset is none of one exposure of this package, or its coordinate `sky_projection` is damaged.
+            If the dataset is not that of one exposure of this package, or its coordinate `sky_projection` is damaged.
         """
         if SKY not in self._data.coords:
             raise InputError(
                 f"This dataset has no coordinate {SKY}, from which positions on the sky follow; take one exposure, with "
-                "proposal.exposure(NAME), simulation.exposure(NAME) or the xarray engine mirage_dask."
+                "proposal.exposure(NAME), simulation.exposure(NAME) or the xarray engine mirage_dask. One of a store whose "
+                "references are damaged has none; a run into that store mends it."
             )
         text = self._data.coords[SKY].attrs.get("projection", "")
         try:
