@@ -6,7 +6,6 @@ The map holds every HEALPix cell of the given order that a polygon touches, and 
 from __future__ import annotations
 
 import os
-from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def coverage(corners: NDArray[np.float64], order: int) -> Any:
     # Exposures of one dither see the same sky in several filters.
     different = np.unique(np.asarray(corners, float), axis=0)
     found = MOC.from_polygons([row for one in different for row in one.T], max_depth=int(order))
-    return reduce(lambda a, b: a.union(b), found)
+    return found[0].union(*found[1:]) if len(found) > 1 else found[0]
 
 
 def write_coverage(found: Any, path: str | os.PathLike[str]) -> None:
