@@ -25,7 +25,7 @@ from mirage_dask.io import files
 from mirage_dask.io.indexing import LazySelection
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import pieces
-from mirage_dask.store.plain.description import attributes, coordinates
+from mirage_dask.store.plain.description import attributes, coordinates, sky_coordinate
 from mirage_dask.store.plan import Plan, Stack
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.tiles import TileGrid
@@ -222,7 +222,8 @@ def _dataset(plan: Plan, spec: ExposureSpec, grid: TileGrid, arrays: Mapping[str
         )
         for name, array in arrays.items()
     }
-    return xr.Dataset(data, coords=coordinates(spec), attrs=attributes(plan, spec))
+    coords = coordinates(spec) | sky_coordinate(plan, spec)
+    return xr.Dataset(data, coords=coords, attrs=attributes(plan, spec))
 
 
 def exposure_dataset(plan: Plan, name: str, **replaced: Any) -> xr.Dataset:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
+    from mirage_dask.footprints import Footprints
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
@@ -288,7 +289,7 @@ class Proposal:
         return stacks(self.prepare())
 
     def exposure(self, which: Selection, **replaced: Any) -> xr.Dataset:
-        """Return one exposure as a lazy dataset: raw, linear, dark, cosmic_rays, seed.
+        """Return one exposure as a lazy dataset: raw, linear, dark, cosmic_rays, seed; `.md` says where it lies on the sky.
 
         Its catalogs and reference data are prepared now, those of other exposures are not; pixels are computed later.
         What is selected is what is computed, in one step (`raw[0, 3, 100:200]`) or in several (`raw[0].isel(y=...)`). The
@@ -309,10 +310,28 @@ class Proposal:
         InputError
             If there is no such exposure, a variable cannot be replaced or an array does not fit.
         """
+        import mirage_dask.accessor  # noqa: F401 - registers it
         from mirage_dask.lazy import exposure_dataset
 
         name = select_exposure(self.table, which, argument="which=")
         return exposure_dataset(self.prepare(name), name, **replaced)
+
+    def footprints(self, select: Selection = None) -> Footprints:
+        """Return the outlines of exposures on the sky, which can be written as regions of DS9 and as a coverage map.
+
+        Parameters
+        ----------
+        select
+            Exposures, as for `prepare`; default all that have an outline, whether they can be simulated or not.
+
+        Raises
+        ------
+        InputError
+            If the selection cannot be used, or none of the exposures has an outline.
+        """
+        from mirage_dask.footprints import footprints_of
+
+        return footprints_of(self.table.iloc[select_rows(self.table, select)])
 
     def simulate(
         self,

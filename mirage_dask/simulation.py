@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import html_pairs, size
-from mirage_dask.selection import Selection, is_condition, select_exposure
+from mirage_dask.selection import Selection, is_condition, select_exposure, select_rows
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
+    from mirage_dask.footprints import Footprints
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
 
@@ -73,6 +74,8 @@ class Simulation:
     def exposure(self, name: Selection) -> xr.Dataset:
         """Return one exposure as a lazy dataset: `raw` as stored, the other variables computed when they are asked for.
 
+        Its accessor `.md` says where it lies on the sky.
+
         Parameters
         ----------
         name
@@ -83,9 +86,23 @@ class Simulation:
         InputError
             If there is no such exposure, or it names more than one.
         """
+        import mirage_dask.accessor  # noqa: F401 - registers it
         from mirage_dask.lazy import stored_dataset
 
         return stored_dataset(self.store, select_exposure(self.store.plan.table, name))
+
+    def footprints(self, select: Selection = None) -> Footprints:
+        """Return the outlines of exposures on the sky, as `Proposal.footprints` does.
+
+        Raises
+        ------
+        InputError
+            If the selection cannot be used, or none of the exposures has an outline.
+        """
+        from mirage_dask.footprints import footprints_of
+
+        table = self.store.plan.table
+        return footprints_of(table.iloc[select_rows(table, select)])
 
     def verify(
         self,

@@ -100,6 +100,7 @@ VARIABLES = _registry(
             replaceable=True,
         ),
         Variable("seed", "electron / s", "expected light", dimensions=("y", "x"), replaceable=True),
+        Variable("pixel_area", "arcsec2", "solid angle of the pixel on the sky", dimensions=("y", "x")),
     )
 )
 """All variables by name, in the order in which datasets show them."""

@@ -15,10 +15,11 @@ import xarray as xr
 from xarray.backends import BackendArray, BackendEntrypoint
 from xarray.core import indexing
 
+import mirage_dask.accessor  # noqa: F401 - registers it
 from mirage_dask.errors import InputError
 from mirage_dask.io import files
 from mirage_dask.lazy import stored_arrays
-from mirage_dask.store.plain.description import attributes, coordinates
+from mirage_dask.store.plain.description import attributes, coordinates, sky_coordinate
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.variables import VARIABLES
 
@@ -191,5 +192,6 @@ def _open(store: SimulationStore, name: str, drop: str | Iterable[str] | None) -
             variable.attributes,
             encoding={"preferred_chunks": part, **variable.encoding},
         )
-    coords = {k: v for k, v in coordinates(spec).items() if k not in dropped}
+    coords = coordinates(spec) | sky_coordinate(plan, spec)
+    coords = {k: v for k, v in coords.items() if k not in dropped}
     return xr.Dataset(data, coords=coords, attrs={**attributes(plan, spec), "raw_from": raw_from})

@@ -30,6 +30,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"planning", "run"},
         {"inspection"},
         {"xarray_engine"},
+        {"accessor"},
         {"lazy"},
         {"fits"},
         {"virtual"},
@@ -44,6 +45,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"apt"},
         {"detector"},
         {"pointing"},
+        {"footprints"},
         {"instruments"},
         {"spec"},
         {"variables", "compiled"},
@@ -261,7 +263,7 @@ def test_what_workers_compute_with_needs_neither_dask_nor_xarray(module):
 
 
 def test_xarray_only_in_its_places():
-    others = [m for m in FILES if layer_of(m) not in {"lazy", "xarray_engine"}]
+    others = [m for m in FILES if layer_of(m) not in {"accessor", "lazy", "xarray_engine"}]
     assert found_in(others, {"xarray"}, typing=False) == []
 
 

@@ -177,6 +177,9 @@ class Chain:
         if self.needs_light:
             seed = static_light(spec, references, given, *self.frame.science_box(*self._neighbours()))
             self.seen = self._padded(self.frame.detector(seed)) * self.response
+        if self.light.varying and "transmission" in self.pack.names:
+            passed = self.pack.plane("transmission", *as_slices(self._neighbours()))
+            self.response = self.response * self._padded(passed)  # of varying light, which comes next
 
     def compute(self) -> dict[str, NDArray[Any]]:
         """Fill and return the results."""

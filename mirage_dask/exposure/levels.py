@@ -1,4 +1,4 @@
-"""What the calibration pipeline would say of pixels: data-quality flags, and the level of saturation."""
+"""What is true of pixels whatever light falls on them: quality flags, the level of saturation, the area on the sky."""
 
 from __future__ import annotations
 
@@ -15,6 +15,26 @@ def mask_plane(spec: ExposureSpec, pack: ReferencePack) -> NDArray[np.uint32]:
     """Return the standard data-quality flags of the pixels of an exposure, (y, x)."""
     frame = Frame(spec, pack.array)
     return np.array(frame.science(pack.plane("mask", *as_slices(frame.extent))))
+
+
+def pixel_area(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArray[np.float32]:
+    """Return the solid angle of pixels: the map by which surface brightness is multiplied, times the nominal pixel.
+
+    Parameters
+    ----------
+    spec, pack
+        The exposure and its references: their map of relative pixel areas (AREA) and its PIXAR_A2.
+    window
+        Only rows and columns count.
+
+    Returns
+    -------
+    ndarray
+        Square arcsec, (y, x).
+    """
+    frame = Frame(spec, pack.array)
+    relative = pack.plane("area", *as_slices(frame.box(window.rows, window.columns)))
+    return frame.science(relative * np.float32(pack.meta["pixar_a2"]))
 
 
 def saturation_level(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArray[np.float32]:

@@ -13,7 +13,7 @@ from mirage_dask.scene.catalogs import TRACKED
 from mirage_dask.settings import Settings
 from mirage_dask.settings.catalogs import CATALOG_TYPES, CatalogEntry, catalog_types
 from mirage_dask.settings.model import ROW_COLUMNS
-from mirage_dask.settings.sky import LEVELS, BackgroundEntry, ExtendedLight
+from mirage_dask.settings.sky import LEVELS, BackgroundEntry, ExtendedLight, components
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,7 +102,9 @@ def _overrides(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
 
 
 def _switches(settings: Settings) -> Iterator[str]:
-    if settings.use_dateobs_for_background and not any(e.value in LEVELS for e in settings.background):
+    if settings.use_dateobs_for_background and not any(
+        set(components(e.value)) & set(LEVELS) for e in settings.background
+    ):
         yield "use_dateobs_for_background: it changes levels only, and the background is given as numbers or images."
     if "cosmic_rays" in settings.given and "cosmic_rays" not in settings.effects and settings.cosmic_rays:
         yield "cosmic_rays: the effect cosmic_rays is off."

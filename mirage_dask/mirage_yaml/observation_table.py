@@ -20,7 +20,13 @@ import pandas as pd
 from mirage_dask.apt.records import Exposure, PointingRow
 from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import replacing
-from mirage_dask.mirage_yaml.writer import CATALOG_KEYS, can_be_written, exposure_yaml, mirages_cosmic_rays
+from mirage_dask.mirage_yaml.writer import (
+    CATALOG_KEYS,
+    can_be_written,
+    exposure_yaml,
+    mirages_background,
+    mirages_cosmic_rays,
+)
 from mirage_dask.settings import ExposureRow, rows_of
 
 CATALOG_COLUMNS = {
@@ -166,14 +172,14 @@ def _settings_columns(row: ExposureRow, channels: Mapping[str, ExposureRow]) -> 
     own = not row.channel
     found: dict[str, Any] = {"PAV3": row.pa_v3}
     found |= {name: catalogs[kind] if own else "None" for kind, (name, _) in CATALOG_COLUMNS.items()}
-    found["BackgroundRate"] = str(row.background) if own else "None"
+    found["BackgroundRate"] = str(mirages_background(row)[0]) if own else "None"
     for channel, (_, short) in _CHANNELS.items():
         found |= {
             f"{short}_{name}": "None" if own else catalogs[kind]
             for kind, (_, name) in CATALOG_COLUMNS.items()
         }
         other = channels.get(channel)
-        found[f"{short}_bkgd"] = str(other.background) if other else "None"
+        found[f"{short}_bkgd"] = str(mirages_background(other)[0]) if other else "None"
     return found | {
         "CosmicRayLibrary": rays.library if rays else "SUNMAX",
         "CosmicRayScale": rays.scale if rays else 0.0,

@@ -40,10 +40,11 @@ from mirage_dask.instruments import (
     subarray_of,
 )
 from mirage_dask.mirage_yaml.requests import not_simulated
-from mirage_dask.mirage_yaml.values import LEVELS, YamlValues
+from mirage_dask.mirage_yaml.values import YamlValues
 from mirage_dask.mirage_yaml.writer import (
     CATALOG_KEYS,
     DARK_KEYS,
+    IMAGE_KEYS,
     OWN_SECTION,
     REFERENCE_KEYS,
     mirages_cosmic_rays,
@@ -55,7 +56,15 @@ from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
-from mirage_dask.settings.sky import PSFS, ExtendedLight, SceneFile, SceneImageChoice
+from mirage_dask.settings.sky import (
+    PSFS,
+    Background,
+    ExtendedLight,
+    SceneFile,
+    SceneImageChoice,
+    components,
+    on_the_day,
+)
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -297,9 +306,12 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
     """Return catalogs, background, cosmic rays, references, effects and random seed: the columns of the settings."""
     signals, rays, files = (values.section(name) for name in ("simSignals", "cosmicRay", "Reffiles"))
     catalogs = {kind: path for kind, key in CATALOG_KEYS.items() if (path := signals.file(key))}
-    level = signals.level("bkgdrate", "low")
-    if signals.flag("use_dateobs_for_background", False) and level in LEVELS:
-        level = "date"
+    level: Background = signals.level("bkgdrate", "low")
+    if signals.flag("use_dateobs_for_background", False):
+        level = on_the_day(level)
+    added = [signals.file(key) for key, scale in IMAGE_KEYS.items() if signals.number(scale, 1.0) == 1.0]
+    if any(added):
+        level = (*components(level), *filter(None, added))
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
     darks, dark = _darks(files, own)
     overrides |= dark

@@ -48,8 +48,8 @@ REQUESTS: Mapping[str, Request] = {
     "simSignals:expand_catalog_for_segments": Request(
         "write false, and the folder of your PSFs as psfpath", (False,)
     ),
-    "simSignals:zodiacal": Request("write None, and the image as bkgdrate"),
-    "simSignals:scattered": Request("write None, and the image as bkgdrate"),
+    "simSignals:zodiacal": Request("multiply the image by zodiscale, and write zodiscale: 1"),
+    "simSignals:scattered": Request("multiply the image by scatteredscale, and write scatteredscale: 1"),
     "simSignals:add_ghosts": Request("write false", (False,), instrument="NIRISS", by_mirage=True),
 }
 """By 'section:key'."""

@@ -174,7 +174,7 @@ class YamlValues:
         """Return a background level: low, medium or high, a number, '0.2 MJy/sr' (not Mirage's), or the path of an image."""
         text = self.text(key, default)
         if is_brightness(text):
-            return Level().parse(text, f"{self.name}:{key}", self.problems)
+            return Level().component(text, f"{self.name}:{key}", self.problems)
         if is_image(text):
             return self.file(key)
         return text.lower() if text.lower() in LEVELS else self.number(key, default)

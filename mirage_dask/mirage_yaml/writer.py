@@ -32,7 +32,15 @@ from mirage_dask.instruments import FLIGHT, cosmic_ray_rate, get_instrument
 from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NOT_NEEDED
-from mirage_dask.settings.sky import LEVELS, PSFS, CosmicRays, ExtendedLight
+from mirage_dask.settings.sky import (
+    LEVELS,
+    PSFS,
+    Component,
+    CosmicRays,
+    ExtendedLight,
+    components,
+    is_image,
+)
 
 DATATYPES = ("linear", "raw", "linear, raw")
 CATALOG_KEYS = {
@@ -62,6 +70,8 @@ REFERENCE_KEYS = {
 """CRDS types by the key of Reffiles."""
 DARK_KEYS = {"linearized": "linearized_darkfile", "raw": "dark"}
 """Keys of Reffiles with the file of a dark, by the kind of darks."""
+IMAGE_KEYS = {"zodiacal": "zodiscale", "scattered": "scatteredscale"}
+"""Keys of simSignals with an image that is added to the background, and those of its factor."""
 OWN_SECTION = "mirage_dask"
 OWN_COLUMNS = (
     "template",
@@ -211,11 +221,29 @@ def _reference_section(row: ExposureRow) -> dict[str, Any]:
     }
 
 
+def mirages_background(row: ExposureRow) -> tuple[Component, tuple[str, str]]:
+    """Return the background of an exposure as Mirage has it: one level or image, and the two images that are added to it.
+
+    Raises
+    ------
+    InputError
+        If it is the sum of more than that.
+    """
+    first, *others = sorted(components(row.background), key=lambda part: is_image(str(part)))
+    if len(others) > len(IMAGE_KEYS) or not all(is_image(str(part)) for part in others):
+        raise InputError(
+            f"{row.name}: a YAML file of Mirage has one level of the background and two images to be added, not "
+            f"{', '.join(map(str, (first, *others)))}; add some of them up."
+        )
+    zodiacal, scattered = (*map(str, others), "None", "None")[:2]
+    return first, (zodiacal, scattered)
+
+
 def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
     catalogs = {key: row.catalogs.get(kind, "None") for kind, key in CATALOG_KEYS.items()}
-    by_date = row.background == "date"
+    level, images_of_sky = mirages_background(row)
+    by_date = level == "date"
     images = row.extended or ExtendedLight()
-    level = LEVELS[0] if by_date or row.background == "" else row.background
     return {
         "pointsource": catalogs["pointsource"],
         "gridded_psf_library_row_padding": 4,
@@ -230,11 +258,11 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
         "extendedCenter": "1024,1024",
         "PSFConvolveExtended": images.psf == PSFS[0],
         **{key: catalogs[key] for key in list(CATALOG_KEYS.values())[3:]},
-        "zodiacal": "None",
+        "zodiacal": images_of_sky[0],
         "zodiscale": 1.0,
-        "scattered": "None",
+        "scattered": images_of_sky[1],
         "scatteredscale": 1.0,
-        "bkgdrate": level,
+        "bkgdrate": LEVELS[0] if by_date or level == "" else level,
         "poissonseed": row.random_seed,
         "photonyield": True,
         "pymethod": True,

@@ -22,8 +22,14 @@ from mirage_dask.reference.sources import asks_observatory, context_in_use
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, read_catalog
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
-from mirage_dask.settings.row import read_overrides, read_references, read_scene_image, row_of
-from mirage_dask.settings.sky import is_image
+from mirage_dask.settings.row import (
+    read_background,
+    read_overrides,
+    read_references,
+    read_scene_image,
+    row_of,
+)
+from mirage_dask.settings.sky import components, is_image
 from mirage_dask.store.comparison import stored_plan
 from mirage_dask.store.plan_files import table_hashes
 from mirage_dask.store.root import StoreRoot
@@ -146,7 +152,9 @@ class _FileStates:
     def _given(self, places: Mapping[str, str]) -> set[str]:
         """Return the files that somebody may exchange: overrides, images of the background, PSFs, MIRAGE_DATA."""
         given = set(read_overrides(places["overrides"]).values())
-        given |= {places["background"]} if is_image(places["background"]) else set()
+        given |= {
+            part for part in map(str, components(read_background(places["background"]))) if is_image(part)
+        }
         folders = {places["psf_path"]}
         if MIRAGE_DATA in read_references(places["references"]) or places["darks"] != "model":
             folders.add(os.environ.get("MIRAGE_DATA", ""))

@@ -33,7 +33,6 @@ from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
-from mirage_dask.scene.background_image import background_image
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, Catalog
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import UniformBackground, in_order
@@ -42,7 +41,8 @@ from mirage_dask.scene.sources import SOURCE_TABLES, SourceTable
 from mirage_dask.settings import ExposureRow, Settings, rows_of
 from mirage_dask.settings.overrides import DARK_FILES
 from mirage_dask.settings.row import read_extended
-from mirage_dask.settings.sky import PSFS, ExtendedLight, is_image
+from mirage_dask.settings.sky import PSFS, ExtendedLight, components, is_image
+from mirage_dask.sky_images.backgrounds import background_image
 from mirage_dask.sky_images.tables import extended_table, save_stamps
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.integrity import remove_damaged_content
@@ -242,22 +242,34 @@ def _spec(
 
 
 def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> list[tuple[str, str]]:
-    """Return the layer of the background of an exposure, none where it is dark."""
-    level, gain = row.background, float(pack.meta["mean_gain"])
-    if isinstance(level, str) and is_image(level):
-        shape = row.ny, row.nx
-        image = background_image(
-            level, gain=gain, full_frame=pack.array.science_shape, x0=row.x0, y0=row.y0, shape=shape
+    """Return the layers of the background of an exposure: the sum of its levels, and its images; none where it is dark.
+
+    A level is that of the sky at the reference point of the exposure's own aperture, one value for the whole detector.
+    """
+    gain = float(pack.meta["mean_gain"])
+    when = datetime.fromisoformat(row.start_time) if row.start_time else None
+    about: dict[str, Any] = {"gain": gain, "photmjsr": pack.meta.get("photmjsr")}
+    rate, layers = 0.0, []
+    for part in components(row.background):
+        if isinstance(part, str) and is_image(part):
+            image = background_image(
+                part,
+                gain=gain,
+                electrons_per_brightness=background_rate("1 MJy/sr", *row.optics, **about),
+                full_frame=pack.array.science_shape,
+                x0=row.x0,
+                y0=row.y0,
+                shape=(row.ny, row.nx),
+            )
+            layers.append((image.kind, image.save(tables)))
+            continue
+        by_date = part == "date"
+        rate += background_rate(
+            LEVELS[0] if by_date else part,  # any level is the sky of that day
+            *row.optics,
+            ra=row.ra_ref,
+            dec=row.dec_ref,
+            when=when if by_date else None,
+            **about,
         )
-        return [(image.kind, image.save(tables))]
-    when = datetime.fromisoformat(row.start_time) if level == "date" else None
-    rate = background_rate(
-        LEVELS[0] if when else level,  # any level is the sky of that day
-        *row.optics,
-        ra=row.ra_ref,
-        dec=row.dec_ref,
-        gain=gain,
-        photmjsr=pack.meta.get("photmjsr"),
-        when=when,
-    )
-    return [(UniformBackground.kind, UniformBackground(rate).key)] if rate else []
+    return ([(UniformBackground.kind, UniformBackground(rate).key)] if rate else []) + layers

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.footprints import corners
 from mirage_dask.plot.sky_axes import Centre, Floats, compass, middle, sky_axes, tangent
 from mirage_dask.plot.style import (
     ACCENT,
@@ -40,26 +41,6 @@ MOST_LABELS = 30
 
 MOST_SOURCES = 30_000
 """Most points that are drawn; of a larger catalog every n-th is shown, which the legend states."""
-
-
-def corners(regions: pd.Series) -> Floats:
-    """Return (n, corner, 2) ra and dec in degrees of S_REGION strings of four corners.
-
-    Raises
-    ------
-    InputError
-        If a string is not a 'POLYGON ICRS ra dec …' with four corners; names the row.
-    """
-    values = np.empty((len(regions), 4, 2))
-    for i, (name, text) in enumerate(regions.items()):
-        words = str(text).split()
-        try:
-            values[i] = np.array([float(w) for w in words[2:]]).reshape(4, 2)
-        except ValueError:
-            raise InputError(
-                f"s_region of row {name!r} is not a POLYGON with four corners: {text!r}"
-            ) from None
-    return values
 
 
 def detector_names(detectors: pd.Series) -> str:

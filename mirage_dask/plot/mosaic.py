@@ -23,9 +23,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.footprints import corners
 from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
 from mirage_dask.plot.exposure import group_times
-from mirage_dask.plot.footprint import corners
 from mirage_dask.plot.sky_axes import Floats, middle, tangent
 from mirage_dask.plot.style import (
     INK,

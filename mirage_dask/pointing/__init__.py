@@ -1,6 +1,6 @@
 """Pointing: attitude, apertures, distortion; from the sky to pixels and back."""
 
-from mirage_dask.pointing.apertures import aperture, footprint, full_frame, reference_point
+from mirage_dask.pointing.apertures import aperture, footprint, full_frame, polygon, reference_point
 from mirage_dask.pointing.attitude import (
     attitude_matrix,
     local_roll,
@@ -54,6 +54,7 @@ __all__ = [
     "linear_wcs",
     "local_roll",
     "next_observable",
+    "polygon",
     "possible_pointing",
     "prd_version",
     "radec_to_unit",

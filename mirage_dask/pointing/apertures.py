@@ -71,6 +71,10 @@ def footprint(attitude: Floats, aperture: Aperture) -> str:
     """
     if not aperture.detector:
         raise InputError(f"Aperture {aperture.name} spans several detectors; it has no single footprint.")
-    ra, dec = unit_to_radec(_corners(aperture) @ attitude)
+    return polygon(*unit_to_radec(_corners(aperture) @ attitude))
+
+
+def polygon(ra: Floats, dec: Floats) -> str:
+    """Return an S_REGION string of corners in ICRS degrees, 'POLYGON ICRS ra dec …'."""
     corners = " ".join(f"{a:.9f} {d:.9f}" for a, d in zip(ra, dec, strict=True))
     return f"POLYGON ICRS  {corners}"

@@ -107,7 +107,8 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "background",
-        "`low`, `medium`, `high`, `date` (the sky of that day), DN/s per pixel or a FITS image of it, `0.2 MJy/sr`",
+        "`low`, `medium`, `high`, `date` (the sky of that day), DN/s per pixel, `0.2 MJy/sr`, or a FITS image; a list is a "
+        "sum",
         BACKGROUND,
         "`low`",
         background_entries,

@@ -16,13 +16,13 @@ from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
 from mirage_dask.settings.row import ExposureSettings
 from mirage_dask.settings.sky import (
-    LEVELS,
     Background,
     BackgroundEntry,
     CosmicRays,
     ExtendedLight,
     SceneImages,
     background_as_given,
+    on_the_day,
 )
 
 ROW_COLUMNS = (
@@ -103,8 +103,8 @@ class Settings:
             raise InputError(problems)
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
-        if self.use_dateobs_for_background and background in LEVELS:
-            background = "date"
+        if self.use_dateobs_for_background:
+            background = on_the_day(background)
         return ExposureSettings(
             catalogs=catalogs,
             background=background,

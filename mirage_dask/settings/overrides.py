@@ -1,6 +1,7 @@
 """The key `reffile_overrides`: reference files of the user's own, for the exposures they are meant for.
 
 Each type of each instrument nests as in Mirage's dictionaries, {instrument: {type: {key: … FILE}}}; `NESTING` is the table.
+A transmission may stand further out, for all filters or pupils of a detector.
 The exposure type in them is always the imaging one (NRC_IMAGE, NIS_IMAGE, FGS_IMAGE). What is missing, None or 'crds' comes
 from the references that are in use.
 """
@@ -45,6 +46,9 @@ NESTING: dict[str, Mapping[str, tuple[str, ...]]] = {
 """Keys between the instrument and the file, by CRDS type and instrument. An instrument that is not named has those that
 follow from its detectors and wheels."""
 
+SHORTENED = ("transmission",)
+"""Types whose file may stand where the detector is known, in place of the keys below."""
+
 
 def imaging_type(instrument: str) -> str:
     """Return the exposure type in the dictionaries of an instrument, 'nrc_image'."""
@@ -84,11 +88,13 @@ def _rule_of(instrument: str, kind: str) -> Node:
     levels = NESTING[kind][instrument]
     keys = f"the keys of {kind} are {', '.join(levels) or 'none: its file is given without them'}"
     fits_names = {d.fits_name.lower(): d.name.lower() for d in detectors_of(instrument)}
-    rule: Node = PathTo("file", crds=True, remedy=keys)
+    file: Node = PathTo("file", crds=True, remedy=keys)
+    rule = file
     for level in reversed(levels):
         rule = Table(
             words=dict.fromkeys(_allowed(instrument, level), rule),
             spellings={f: n for f, n in fits_names.items() if f != n} if level == "detector" else {},
+            value=file if kind in SHORTENED and level != "detector" else None,
             refusal=f"expected {{{level}: …}}; {keys}",
             nothing=("crds",),
         )
@@ -138,7 +144,10 @@ def overrides_as_given(entries: Iterable[OverrideEntry]) -> dict[str, Any]:
         values = dict(entry.keys)
         instrument = entry.instrument.lower()
         path = [instrument, entry.type]
-        path += [values.get(level, imaging_type(instrument)) for level in NESTING[entry.type][instrument]]
+        levels = [
+            level for level in NESTING[entry.type][instrument] if level in values or level == "exp_type"
+        ]
+        path += [values.get(level, imaging_type(instrument)) for level in levels]
         place = nested
         for key in path[:-1]:
             place = place.setdefault(key, {})

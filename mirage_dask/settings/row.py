@@ -78,7 +78,7 @@ class ExposureSettings:
         rays = self.cosmic_rays
         return {
             **{kind: self.catalogs.get(kind, "") for kind in CATALOG_TYPES},
-            "background": str(self.background),
+            "background": background_text(self.background),
             "extended_light": f"{self.extended.psf} {self.extended.scale!r}" if self.extended else "",
             "scene_image": json.dumps(asdict(self.scene_image), sort_keys=True) if self.scene_image else "",
             "cosmic_ray_library": rays.library if rays else "",
@@ -142,12 +142,20 @@ def read_scene_image(text: str) -> SceneFile | None:
     return SceneFile(**json.loads(text)) if text else None
 
 
-def _read_background(text: str) -> Background:
+def background_text(background: Background) -> str:
+    """Return what the column `background` holds: a word, number or path; several components as a list in JSON."""
+    return json.dumps(background) if isinstance(background, tuple) else str(background)
+
+
+def read_background(text: str) -> Background:
+    """Return the background from the column `background`; inverse of `background_text`."""
+    if text.startswith("["):
+        return tuple(json.loads(text))
     return text if not text or text in LEVELS or is_image(text) or is_brightness(text) else float(text)
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
-    "background": _read_background,
+    "background": read_background,
     "extended_light": read_extended,
     "scene_image": read_scene_image,
     "references": read_references,

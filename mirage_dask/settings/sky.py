@@ -1,6 +1,7 @@
 """The keys `background`, `extended`, `scene_image` and `cosmic_rays`: what falls on detectors besides catalogs.
 
-A background is one level, or nested by observation, then instrument, then the channels sw and lw of NIRCam. Cosmic rays
+A background is one level or a list of what is added, or nested by observation, then instrument, then the channels sw and lw
+of NIRCam. Cosmic rays
 are {library, scale}, the name of a library, or none; one, or one for each observation. `extended` says what is true of
 the images in catalogs of extended sources; `scene_image` is an image of the sky, or one for each filter, with its units
 and its PSF."""
@@ -24,8 +25,10 @@ CHANNELS = {"sw": "SHORT", "lw": "LONG"}
 OFF = ("none", "off", "no", "false")
 """Words for no cosmic rays; false means it, too."""
 
-Background = str | float
-"""'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), DN/s per pixel, a surface brightness as
+Component = str | float
+Background = Component | tuple[Component, ...]
+"""One component, or several that are added:
+'low', 'medium', 'high', 'date' (what the sky is on the day of the exposure), DN/s per pixel, a surface brightness as
 '0.2 MJy/sr', or the path of an image."""
 BRIGHTNESS = "MJy/sr"
 _BRIGHTNESS = re.compile(r"([+-]?[0-9.]+(?:e[+-]?\d+)?)\s*mjy\s*/\s*sr", re.IGNORECASE)
@@ -131,10 +134,34 @@ def is_brightness(text: str) -> bool:
     return text.endswith(BRIGHTNESS)
 
 
+def components(background: Background) -> tuple[Component, ...]:
+    """Return what a background is the sum of."""
+    return background if isinstance(background, tuple) else (background,)
+
+
+def on_the_day(background: Background) -> Background:
+    """Return a background whose level is that of the day of the exposure."""
+    of_day = tuple("date" if part in LEVELS else part for part in components(background))
+    return of_day if isinstance(background, tuple) else of_day[0]
+
+
 class Level:
-    """Rule of one level: a word, DN/s per pixel, a surface brightness, or a FITS image."""
+    """Rule of one level: a word, DN/s per pixel, a surface brightness, or a FITS image; or of a list of them to be added."""
 
     def parse(self, value: Any, key: str, problems: Problems) -> Background:
+        """Return the word in lower case, the number, '0.2 MJy/sr', the absolute path; of a list a tuple."""
+        if not isinstance(value, list | tuple):
+            return self.component(value, key, problems)
+        before = len(problems.found)
+        found = tuple(self.component(part, f"{key}[{n}]", problems) for n, part in enumerate(value))
+        if not found:
+            problems.add(key, "the list is empty; write 0 for no background")
+        words = [part for part in found if part in LEVELS]
+        if len(words) > 1 and len(problems.found) == before:
+            problems.add(key, f"{' and '.join(map(str, words))} are both all of the sky; write one of them")
+        return found if len(found) > 1 else next(iter(found), 0.0)
+
+    def component(self, value: Any, key: str, problems: Problems) -> Component:
         """Return the word in lower case, the number, '0.2 MJy/sr', or the absolute path."""
         if hasattr(value, "to_value"):
             value = _plain(value)
@@ -160,7 +187,8 @@ class Level:
         """Return the rule as JSON schema."""
         number = {"type": "number", "minimum": 0, "exclusiveMaximum": 1e6}
         text = {"type": "string", "pattern": r"\.fits(\.gz)?$|[Mm][Jj][Yy] */ *sr$"}
-        return {"anyOf": [{"enum": list(LEVELS)}, number, text]}
+        one = [{"enum": list(LEVELS)}, number, text]
+        return {"anyOf": [*one, {"type": "array", "items": {"anyOf": one}, "minItems": 1}]}
 
 
 def _plain(quantity: Any) -> Any:
@@ -213,14 +241,15 @@ def background_as_given(entries: Iterable[BackgroundEntry]) -> Any:
     nested: dict[Any, Any] = {}
     short_names = {channel: word for word, channel in CHANNELS.items()}
     for entry in entries:
+        value = list(entry.value) if isinstance(entry.value, tuple) else entry.value
         keys = (entry.observation, entry.instrument.lower(), short_names.get(entry.channel))
         path = [key for key in keys if key not in (None, "")]
         if not path:
-            return entry.value
+            return value
         place = nested
         for key in path[:-1]:
             place = place.setdefault(key, {})
-        place[path[-1]] = entry.value
+        place[path[-1]] = value
     return nested
 
 

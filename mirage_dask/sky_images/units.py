@@ -46,18 +46,27 @@ def known_units(path: Path, given: str, written: str) -> str:
     """
     if given:
         return given
+    if unit := unit_of(written):
+        return unit
+    said = (
+        f"its units are {written[:40]!r}, which are not known"
+        if written.split()
+        else "it does not say its units"
+    )
+    raise InputError(
+        f"{path}: {said}; give them, scene_image: {{path: …, units: …}}, one of {', '.join(IMAGE_UNITS)}."
+    )
+
+
+def unit_of(written: str) -> str:
+    """Return which of `IMAGE_UNITS` a text means; empty if none."""
     text = "".join(written.split()).casefold()
     for unit in IMAGE_UNITS:
         if text in (unit.casefold(), f"{unit.casefold()}/pix", f"{unit.casefold()}/pixel"):
             return unit
     if text in _COUNTS:
         return "DN/s"
-    if text in _ELECTRONS:
-        return "e-/s"
-    said = f"its units are {written[:40]!r}, which are not known" if text else "it does not say its units"
-    raise InputError(
-        f"{path}: {said}; give them, scene_image: {{path: …, units: …}}, one of {', '.join(IMAGE_UNITS)}."
-    )
+    return "e-/s" if text in _ELECTRONS else ""
 
 
 def electrons_per_value(unit: str, zeropoint: ZeroPoint) -> float:

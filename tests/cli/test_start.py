@@ -40,6 +40,11 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "simulate": (["simulate", *GIVEN, *SMALL, "--out", "{store}", "--quiet"], NEVER | REFERENCES | PICTURES),
     "status": (["status", "{store}"], REFERENCES | PICTURES | COMPUTING | OTHERS | {"dask", "xarray"}),
     "verify": (["verify", "{store}"], NEVER | REFERENCES | PICTURES),
+    "footprints": (["footprints", PROPOSAL, "--ds9", "{folder}/a.reg"], A_TABLE),
+    "footprints of a store": (
+        ["footprints", "{store}"],
+        REFERENCES | PICTURES | COMPUTING | OTHERS | {"dask", "xarray"},
+    ),
     "footprint": (["show", PROPOSAL, "--png", "{folder}/a.png"], NEVER | REFERENCES | ARRAYS | {"numba"}),
     "export": (["export", "{store}", "{folder}"], NEVER - {"crds"} | PICTURES),
 }

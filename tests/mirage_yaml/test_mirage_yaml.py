@@ -43,6 +43,19 @@ def test_a_background_image_comes_back(tmp_path):
     assert set(proposal.table.background) == {str(image), "date"}
 
 
+def test_the_parts_of_a_background_come_back(tmp_path):
+    """One level and two images; a YAML file has no place for more."""
+    images = [tmp_path / name for name in ("a.fits", "b.fits")]
+    for image in images:
+        image.write_bytes(b"")
+    given = {1: ["medium", *map(str, images)], 2: [str(images[1]), str(images[0])]}
+    proposal = example(background=given, use_dateobs_for_background=True)
+    proposal.write_yaml(tmp_path / "yaml")
+    assert_same(proposal.table, md.open_yaml(tmp_path / "yaml").table)
+    with pytest.raises(InputError, match=r"has one level of the background and two images.* not low, 0.25"):
+        example(background=["low", 0.25]).write_yaml(tmp_path / "other")
+
+
 def test_rows_come_back(tmp_path):
     proposal = example(background={1: 0.25, 2: "high"}, effects=["pink_noise"], random_seed=7)
     paths = proposal.write_yaml(tmp_path / "yaml", datatype="raw", simdata_directory="data")

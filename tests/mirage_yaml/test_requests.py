@@ -13,7 +13,7 @@ from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.mirage_yaml.requests import REQUESTS
 from mirage_dask.mirage_yaml.writer import OWN_SECTION, exposure_yaml
 from mirage_dask.settings import rows_of
-from mirage_dask.settings.row import read_overrides
+from mirage_dask.settings.row import read_background, read_overrides
 
 
 def one_file(tmp_path: Path, *, proposal: str = "mosaic_2x2", own: bool = False, **changes) -> Path:
@@ -35,11 +35,6 @@ def one_file(tmp_path: Path, *, proposal: str = "mosaic_2x2", own: bool = False,
 @pytest.mark.parametrize(
     ("key", "value", "reason"),
     [
-        (
-            "simSignals:zodiacal",
-            "zodi.fits",
-            "simSignals:zodiacal: zodi.fits is not simulated; write None, and the image as bkgdrate",
-        ),
         ("Readout:resets_bet_ints", 2, "Readout:resets_bet_ints: 2 is not simulated; write 1"),
         (
             "simSignals:psfwfe",
@@ -60,6 +55,21 @@ def test_a_request_refuses_its_exposure(tmp_path, key, value, reason, own):
     row = read_yaml(one_file(tmp_path, own=own, **{key: value})).table.iloc[0]
     assert row["status"] == "unsupported"
     assert row["reason"].startswith(reason)
+
+
+def test_images_of_the_background_are_added_as_they_are(tmp_path):
+    """Zodiacal and scattered light of Mirage's YAML come on top of bkgdrate; a factor of them is not simulated."""
+    images = [tmp_path / "zodi.fits", tmp_path / "stray.fits"]
+    for image in images:
+        image.write_bytes(b"")
+    keys = {
+        f"simSignals:{key}": str(image) for key, image in zip(("zodiacal", "scattered"), images, strict=True)
+    }
+    row = read_yaml(one_file(tmp_path, **keys, **{"simSignals:bkgdrate": "medium"})).table.iloc[0]
+    assert read_background(row["background"]) == ("medium", *map(str, images))
+    row = read_yaml(one_file(tmp_path, **keys, **{"simSignals:zodiscale": 2.0})).table.iloc[0]
+    said = f"simSignals:zodiacal: {images[0]} is not simulated; multiply the image by zodiscale, and write zodiscale: 1"
+    assert row["reason"].startswith(said)
 
 
 @pytest.mark.parametrize("key", REQUESTS)

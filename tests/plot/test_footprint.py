@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirage_dask.errors import InputError
+from mirage_dask.footprints import corners
 from mirage_dask.plot import draw_footprint
-from mirage_dask.plot.footprint import corners, detector_names, fields
+from mirage_dask.plot.footprint import detector_names, fields
 from mirage_dask.plot.sky_axes import from_tangent, middle, nice, tangent
 from mirage_dask.plot.style import band_colour, passband, save, wavelength
 

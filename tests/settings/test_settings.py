@@ -175,7 +175,7 @@ def test_background(value, short, long):
         (float("nan"), "nan is not a valid background"),
         ("inf", "'inf' is not a valid background"),
         (True, "True"),
-        ([1], "[1] is not allowed"),
+        ([[1]], "[1] is not allowed"),
         ({"one": "low"}, "background.one: 'one' is not allowed"),
         (
             {1: {"nircam": {"mw": 1}}},

@@ -16,13 +16,8 @@ from astropy.modeling import Model, models
 from astropy.table import Table
 
 from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
-from mirage_dask.pointing import (
-    Distortion,
-    aperture_polynomials,
-    distortion_from_model,
-    full_frame,
-    siaf_model,
-)
+from mirage_dask.pointing import aperture_polynomials, distortion_from_model, full_frame, siaf_model
+from mirage_dask.pointing.astropy_models import inverse_model
 from mirage_dask.reference.builtin.rules import Recipe, optics_of
 from mirage_dask.reference.files.fits_images import AUTHOR, USEAFTER
 
@@ -51,15 +46,6 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
     }
 
 
-def _two(x: Model, y: Model) -> Model:
-    """Return the model of both polynomials of the same two inputs."""
-    return models.Mapping((0, 1, 0, 1)) | x & y
-
-
-def _polynomial(coefficients: dict[str, float], degree: int) -> Model:
-    return models.Polynomial2D(degree, **coefficients)
-
-
 @cache
 def forward_model(detector: str) -> Model:
     """Return the SIAF's map of a detector, 0-based full-frame science pixels -> V2, V3 in arcsec, with its inverse."""
@@ -81,28 +67,15 @@ def forward_model(detector: str) -> Model:
     v2["c0_0"] += facts["v2_ref"]
     v3["c0_0"] += facts["v3_ref"]
     to_reference = models.Shift(1.0 - facts["x_sci_ref"]) & models.Shift(1.0 - facts["y_sci_ref"])
-    forward = to_reference | _two(_polynomial(v2, facts["degree"]), _polynomial(v3, facts["degree"]))
+    degree = facts["degree"]
+    both = models.Polynomial2D(degree, **v2) & models.Polynomial2D(degree, **v3)
+    forward = to_reference | models.Mapping((0, 1, 0, 1)) | both
     size = get_detector(detector).size
     exact = distortion_from_model(
         siaf_model(name)[0], size=size, margin=200, orders=(6, 7, 8, 9), label=detector
     )
-    forward.inverse = _inverse_model(exact)
+    forward.inverse = inverse_model(exact)
     return forward
-
-
-def _inverse_model(distortion: Distortion) -> Model:
-    """Return V2, V3 -> pixels as an astropy model with the coefficients of a `Distortion`."""
-    degree = len(distortion.x) - 1
-    x, y = (
-        _polynomial({f"c{i}_{j}": c for i, row in enumerate(rows) for j, c in enumerate(row)}, degree)
-        for rows in (distortion.x, distortion.y)
-    )
-    to_origin = models.Shift(-distortion.v_centre[0]) & models.Shift(-distortion.v_centre[1])
-    affine = models.AffineTransformation2D(
-        matrix=np.reshape(distortion.affine, (2, 2)), translation=[0.0, 0.0]
-    )
-    scale, shift = models.Scale(distortion.half), models.Shift(distortion.centre)
-    return to_origin | affine | _two(x, y) | scale & scale.copy() | shift & shift.copy()
 
 
 def write_distortion(path: Path, recipe: Recipe) -> None:

@@ -219,6 +219,10 @@ def read_solid_angle(path: Path) -> float | None:
     return found if 0.0 < found < np.inf else None
 
 
+ROUNDING = 1e-4
+"""By how much a transmission may exceed 1, as those of files that were interpolated do; it is taken as it is."""
+
+
 def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float32]:
     """Return the fraction of light that reaches each pixel of the full frame, from a file in Mirage's format.
 
@@ -237,7 +241,7 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
     Raises
     ------
     ReferenceFileError
-        If the file is damaged, has no image, does not cover the detector, or has negative or non-finite values.
+        If the file is damaged, has no image, does not cover the detector, or has values on it that are no fractions.
     """
     from astropy.io import fits
 
@@ -263,6 +267,9 @@ def read_transmission(path: Path, *, shape: tuple[int, int]) -> NDArray[np.float
         broken(Path(path), f"{what} detector from pixel ({x}, {y}) on (NOMXSTRT, NOMYSTRT)")
     if not (np.isfinite(found) & (found >= 0)).all():
         broken(Path(path), "some values are negative or not finite and not valid transmissions")
+    if (most := float(found.max())) > 1 + ROUNDING:
+        what = f"its largest value is {most:.6g}, and a transmission is a fraction of the light, at most 1"
+        broken(Path(path), f"{what}; a relative response belongs into a pixelflat")
     return np.ascontiguousarray(found)
 
 

@@ -11,6 +11,7 @@ integers are of 32 bits or text.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.errors import InputError
-from mirage_dask.pointing import aperture, linear_wcs
+from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.pointing import SkyProjection, aperture, linear_wcs
+from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan
 
@@ -31,6 +33,9 @@ RENAMED = {"mode": "observing_mode"}
 
 OTHER_COORDINATES = ("group_time",)
 """Coordinates of an exposure that are not the numbers of a dimension."""
+
+SKY = "sky_projection"
+"""The scalar coordinate of a dataset that says where its pixels lie on the sky: `sky_coordinate`."""
 
 
 def coordinates(spec: ExposureSpec) -> dict[str, Described]:
@@ -63,6 +68,26 @@ def coordinates(spec: ExposureSpec) -> dict[str, Described]:
             {"units": "pixel", "long_name": "full-frame science column"},
         ),
     }
+
+
+def sky_coordinate(plan: Plan, spec: ExposureSpec) -> dict[str, Described]:
+    """Return the coordinate from which positions on the sky follow, none where the pack of references cannot be read.
+
+    As the variable of a *grid mapping* in the CF conventions it is a scalar whose attributes count: `projection`, the
+    attitude at the start of the exposure and the distortion of the detector as JSON (`SkyProjection.to_dict`). It stays with
+    what is selected of a dataset and is written with it. Its value is the name of the exposure, so that it is no coordinate
+    of what is computed from two exposures.
+    """
+    try:
+        pack = ReferencePack.open(plan.url, spec.pack)
+        projection = SkyProjection.of(spec.attitude, pack.distortion)
+    except (ReferenceFileError, KeyError):  # stored pixels are read without
+        return {}
+    about = {
+        "long_name": "exposure whose pixels lie on the sky as `projection` says, at its start",
+        "projection": json.dumps(projection.to_dict(), separators=(",", ":")),
+    }
+    return {SKY: ((), np.array(spec.name), about)}
 
 
 def attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:

@@ -1,10 +1,19 @@
 """The background: DN/s with the gain, levels from the small sky model."""
 
+from datetime import datetime
+
+import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_detector, get_zeropoint
-from mirage_dask.scene.sky.background import background_rate, ecliptic_latitude, surface_brightness
+from mirage_dask.scene.sky.background import (
+    background_rate,
+    brightness_on,
+    ecliptic_latitude,
+    surface_brightness,
+)
 from mirage_dask.scene.sky.bands import band_of
 
 OPTICS = ("NRCB5", "F444W", "CLEAR")
@@ -62,3 +71,31 @@ def test_the_mask_stops_the_sky_too():
     assert background_rate("medium", "GUIDER1", "", "") > 5 * background_rate(
         "medium", "NIS", "CLEAR", "F200W"
     )
+
+
+def test_documentation_says_how_steep_it_is(root):
+    """Of the model by date, across a detector and over a degree: at the steepest places of a search over sky and year."""
+    steepest = {}
+    for filter, detector, day, longitude, latitude in (
+        ("F200W", "NRCB1", datetime(2026, 12, 21), 183.0, 12.0),
+        ("F444W", "NRCB5", datetime(2026, 12, 21), 354.0, -1.0),
+    ):
+        band = band_of(detector, filter, "CLEAR")
+
+        def sky(along, up, band=band, day=day, longitude=longitude, latitude=latitude):
+            place = SkyCoord(
+                longitude + along / np.cos(np.radians(latitude)), latitude + up, unit="deg", frame="barycentricmeanecliptic"
+            ).icrs  # fmt: skip
+            return brightness_on(band, place.ra.deg, place.dec.deg, day)
+
+        slopes = [(sky(0.02, 0) - sky(-0.02, 0)) / 0.04, (sky(0, 0.02) - sky(0, -0.02)) / 0.04]
+        steepest[filter] = 100 * np.hypot(*slopes) / sky(0, 0)
+    diagonal = {
+        "SW": 0.0182 * 2**0.5,
+        "LW": 0.0364 * 2**0.5,
+    }  # degrees, 2048 pixels of 0.032 and 0.064 arcsec
+    text = (root / "docs" / "settings.md").read_text()
+    assert f"at most {steepest['F444W']:.1f} % per degree" in text
+    assert f"{steepest['F200W']:.1f} % in\nF200W" in text
+    assert f"{steepest['F444W'] * diagonal['LW']:.2f} % from corner to corner" in text
+    assert f"({steepest['F444W'] * diagonal['SW']:.2f} % NIRCam SW)" in text

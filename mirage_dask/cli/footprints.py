@@ -1,0 +1,71 @@
+"""The command `footprints`: outlines of exposures as regions of DS9 and as a coverage map."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from mirage_dask.cli.arguments import add_command, add_select, local_place, place
+from mirage_dask.cli.console import print_line, print_note
+from mirage_dask.cli.proposals import selected
+from mirage_dask.cli.show import open_source
+from mirage_dask.errors import InputError
+
+ORDER = 16
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    parser = add_command(
+        commands,
+        "footprints",
+        "write the outlines of exposures for DS9, or as a coverage map",
+        "Write where exposures lie on the sky: with --ds9 a region file, a named polygon for each detector exposure, "
+        "coloured by instrument (NIRCam cyan, NIRISS magenta, FGS yellow); with --moc the area that they cover as a "
+        "multi-order coverage map in FITS. Without either, the regions go to stdout. Nothing is simulated.",
+        """
+        mirage-dask footprints my.aptx --ds9 my.reg
+        mirage-dask footprints my.aptx --moc my_moc.fits --order 18 --select "filter == 'F200W'"
+        mirage-dask footprints my.zarr --ds9 observation_2.reg --select "observation == 2"
+        """,
+        write_footprints,
+    )
+    parser.add_argument("source", metavar="PROPOSAL|STORE.zarr", type=place, help="whose exposures")
+    parser.add_argument("--ds9", metavar="FILE", type=local_place, help="the region file ('-' for stdout)")
+    parser.add_argument(
+        "--moc", metavar="FILE", type=local_place, help="the coverage map (needs the package mocpy)"
+    )
+    parser.add_argument(
+        "--order",
+        metavar="N",
+        type=int,
+        default=ORDER,
+        help=f"HEALPix order of the finest cells of the map, 0 to 29 (default {ORDER}: 3.2 arcsec)",
+    )
+    parser.add_argument("--pointing", metavar="FILE", type=local_place, help="pointing report of an .xml")
+    parser.add_argument(
+        "--settings", metavar="FILE", type=local_place, help="YAML file with the roll angle and dates"
+    )
+    add_select(parser)
+
+
+def write_footprints(arguments: argparse.Namespace) -> int:
+    """Write what is asked for."""
+    from mirage_dask.footprints import footprints_of
+
+    if arguments.order != ORDER and not arguments.moc:
+        raise InputError("--order is that of the coverage map; add --moc FILE, or leave it out.")
+    table = selected(open_source(arguments).table, arguments.select)
+    found = footprints_of(table)
+    if left := len(table) - len(found):
+        print_note(f"{left:,} rows have no outline: they are of other instruments, or have no pointing")
+    if arguments.ds9 in (None, "-"):
+        if arguments.ds9 or not arguments.moc:
+            print_line(found.to_ds9().rstrip("\n"))
+    else:
+        found.to_ds9(arguments.ds9)
+        print_note(f"wrote {len(found):,} regions to {arguments.ds9}")
+    if arguments.moc:
+        made = found.write_moc(arguments.moc, arguments.order)
+        print_note(f"wrote a map of {made.sky_fraction * 41252.961:.4g} square degrees to {arguments.moc}")
+    return 0
