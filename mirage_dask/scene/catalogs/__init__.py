@@ -33,6 +33,7 @@ NOT read here: light curves, ghosts.
 
 table         cells, units and comments, whatever they were read from
 text          plain text as cells
+regular       the same for large files, in one go
 formats       which format a file has; other formats as cells, by astropy
 phrases       comments that set units, and comments that seem to
 units         units of columns, applied or refused

@@ -151,7 +151,7 @@ def read_positions(check: ColumnChecker, *, pixels: bool) -> tuple[Floats, Float
     with np.errstate(invalid="ignore"):
         check.fail("x_or_ra", (ra < -180) | (ra > 360), f"right ascension must be in 0 to 360 degrees{hint}")
         check.fail("y_or_dec", np.abs(dec) > 90, f"declination must be in -90 to 90 degrees{hint}")
-    return ra % 360.0, dec
+        return ra % 360.0, dec
 
 
 def read_index(check: ColumnChecker) -> NDArray[np.int64]:

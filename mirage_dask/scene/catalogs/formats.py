@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.io.astropy_tables import from_pandas
+from mirage_dask.scene.catalogs.regular import parse_regular
 from mirage_dask.scene.catalogs.table import CatalogTable, Comment, repeated
 from mirage_dask.scene.catalogs.text import decode, split_text
 
@@ -37,13 +38,22 @@ _REFUSED = {
     b"#ASDF": "an ASDF file; write the table with astropy as table.write('stars.ecsv')",
 }
 """First bytes of files that are not read, what they are and what to do."""
+_DOCUMENTS = (b"<", b"{", b"[")
+"""First characters of HTML, XML and JSON."""
 _IPAC_TYPES = {"int", "long", "float", "double", "real", "char", "date"}
 _META = re.compile(r"mag|unit|sys|frame|equinox", re.IGNORECASE)
 """Keys of a table's meta that may say what its units are."""
 
 
-def read_table(path: Path) -> CatalogTable:
+def read_table(path: Path, *, careful: bool = False) -> CatalogTable:
     """Return the cells of a catalog.
+
+    Parameters
+    ----------
+    path
+        The file.
+    careful
+        Read text line by line, so that messages can show cells as they are written.
 
     Raises
     ------
@@ -61,12 +71,16 @@ def read_table(path: Path) -> CatalogTable:
         return _by_astropy(path, "Parquet", _parquet, data)
     if re.search(rb"<(?:\w+:)?VOTABLE\b", head):
         return _by_astropy(path, "VOTable", _votable, data)
+    if not careful and not head.startswith((b"# %ECSV", b"|", b"\\", *_DOCUMENTS)):
+        table = parse_regular(path, data)
+        if table is not None:
+            return table
     text = decode(path, data)
     if text.startswith("# %ECSV"):
         return _by_astropy(path, "ECSV", _ecsv, text)
     if _is_ipac(text):
         return _by_astropy(path, "IPAC", _ipac, text)
-    if head.startswith((b"<", b"{", b"[")):
+    if head.startswith(_DOCUMENTS):
         raise InputError(
             f"{path}: HTML, XML or JSON is not a format of catalogs; write the table with astropy as "
             "table.write('stars.ecsv')."
@@ -148,7 +162,8 @@ def _ecsv(text: str) -> Any:
 
 def _is_ipac(text: str) -> bool:
     """Return whether the first lines between bars are names and types, as in IPAC tables."""
-    lines = (line for line in text.splitlines() if line.strip() and not line.startswith("\\"))
+    every = (found[0] for found in re.finditer(r"[^\r\n]+", text))
+    lines = (line for line in every if line.strip() and not line.startswith("\\"))
     names, types = next(lines, ""), next(lines, "")
     words = {word.strip() for word in types.split("|")}
     return names.startswith("|") and types.startswith("|") and bool(words & _IPAC_TYPES)

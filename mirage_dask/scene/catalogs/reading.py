@@ -177,7 +177,18 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         raise InputError(
             f"{kind!r} is not a valid catalog kind; known: {', '.join(CATALOG_KINDS)}{nearest(kind, CATALOG_KINDS)}"
         )
+    wanted = sorted(set(optics))
     table = read_table(Path(path))
+    try:
+        return _interpret(str(path), table, kind, wanted)
+    except InputError:
+        if table.shows_texts:
+            raise
+    return _interpret(str(path), read_table(Path(path), careful=True), kind, wanted)
+
+
+def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) -> Catalog:
+    """Return the catalog that cells mean; all problems are one `InputError`."""
     phrases = read_phrases(table.path, table.comments, kind)
     table, units, problems = apply_units(table, phrases)
     problems = [*table.problems, *problems]
@@ -202,7 +213,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
     if not magnitudes and kind != EXTENDED:
         problems.append(f"{path}: no magnitude column; add one, such as 'nircam_f200w_magnitude'.")
     catalog = Catalog(
-        path=str(path),
+        path=path,
         kind=kind,
         system=units.system,
         pixels=units.pixels,
@@ -218,7 +229,7 @@ def read_catalog(path: str | Path, kind: str, *, optics: Iterable[Optics] = ()) 
         motion=motion,
     )
     if magnitudes:
-        for instrument, filter_, pupil in sorted(set(optics)):
+        for instrument, filter_, pupil in optics:
             problems += catalog._checked_magnitude(instrument, filter_, pupil)[1]
     if problems:
         raise InputError(dict.fromkeys(problems))

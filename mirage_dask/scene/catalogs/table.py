@@ -45,6 +45,8 @@ class CatalogTable:
     coordinates: tuple[str, ...] = ()
     """Names of columns of sky coordinates (astropy's SkyCoord), which were turned into `x_or_ra` and `y_or_dec`."""
     problems: list[str] = field(default_factory=list)
+    shows_texts: bool = True
+    """False if cells of a text file were read as numbers: messages about it need those of `text.split_text`."""
 
     def __len__(self) -> int:
         return self.lines.size

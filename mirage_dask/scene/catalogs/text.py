@@ -21,7 +21,7 @@ POSITIONS = {"x_or_ra", "y_or_dec"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _COMMENT = re.compile(r"(?:^|(?<=\s))#")
 """A comment begins at a # that stands first in the line or behind a blank."""
-_RULER = frozenset("-=|+ \t")
+RULER = frozenset("-=|+ \t")
 """Characters of a line of dashes below the names (fixed_width_two_line)."""
 
 Cutter = Callable[[str], list[str]]
@@ -59,8 +59,8 @@ def split_text(path: Path, text: str) -> CatalogTable:
     InputError
         If there are no column names or no rows, or if a column is named twice.
     """
-    lines = [_without_comment(line) for line in text.splitlines()]
-    names, cut, first = _names(path, lines)
+    lines = [without_comment(line) for line in text.splitlines()]
+    names, cut, first = find_names(path, lines)
     comments: list[Comment] = []
     numbers: list[int] = []
     rows: list[list[str]] = []
@@ -68,7 +68,7 @@ def split_text(path: Path, text: str) -> CatalogTable:
     for number, (body, comment) in enumerate(lines, start=1):
         if comment is not None and (number <= first or not body.strip()):
             comments.append(Comment(f"line {number}", comment.lstrip("#").strip(), above=not rows))
-        if number <= first or not body.strip() or (number == first + 1 and _RULER.issuperset(body.rstrip())):
+        if number <= first or not body.strip() or (number == first + 1 and RULER.issuperset(body.rstrip())):
             continue
         cells = cut(body)
         while len(cells) > len(names) and not cells[-1]:
@@ -102,14 +102,26 @@ def split_text(path: Path, text: str) -> CatalogTable:
     )
 
 
-def _without_comment(line: str) -> tuple[str, str | None]:
+def without_comment(line: str) -> tuple[str, str | None]:
     """Return (line without its comment, comment with its sign)."""
     found = _COMMENT.search(line) if "#" in line else None
     return (line, None) if found is None else (line[: found.start()], line[found.start() :])
 
 
-def _names(path: Path, lines: list[tuple[str, str | None]]) -> tuple[list[str], Cutter, int]:
+def find_names(path: Path, lines: list[tuple[str, str | None]]) -> tuple[list[str], Cutter, int]:
     """Return column names, how lines are cut, and the number of the line of names.
+
+    Parameters
+    ----------
+    path
+        For messages.
+    lines
+        (line without its comment, comment) each, up to the first row at least.
+
+    Raises
+    ------
+    InputError
+        If no line names the columns.
 
     A comment that names the positions does so where no other line does (numpy.savetxt, astropy's commented_header).
     """
@@ -155,6 +167,11 @@ def _cut_names(line: str) -> tuple[list[str], Cutter]:
     return line.split(), _at_blanks
 
 
+def separator_of(cut: Cutter) -> str | None:
+    """Return what separates cells, as a pattern; None for bars, which also stand at both ends of a line."""
+    return _SEPARATORS.get(cut)
+
+
 def _at_tabs(line: str) -> list[str]:
     return [_unquoted(cell) for cell in line.rstrip("\r\n").split("\t")]
 
@@ -177,3 +194,6 @@ def _at_blanks(line: str) -> list[str]:
 def _unquoted(cell: str) -> str:
     cell = cell.strip()
     return cell[1:-1].strip() if len(cell) > 1 and cell[0] == cell[-1] == '"' else cell
+
+
+_SEPARATORS: dict[Cutter, str] = {_at_tabs: "\t", _at_commas: ",", _at_blanks: r"\s+"}

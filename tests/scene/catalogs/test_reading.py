@@ -125,26 +125,6 @@ def test_every_problem_at_once(tmp_path):
         assert words in found, words
 
 
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("", "empty"),
-        ("# abmag\n", "empty"),
-        ("x_or_RA;y_or_Dec;magnitude\n1;2;3\n", "separated by semicolons"),
-        ("53.1 -27.8 20\n53.2 -27.8 21\n", "put a line with the column names"),
-        ("x_or_RA y_or_Dec magnitude\n", "no sources"),
-        ("x_or_RA x_or_RA y_or_Dec magnitude\n1 2 3 4\n", "is repeated; rename one"),
-        ("x_or_Ra y_or_DEC\n1 2\n", "no magnitude column; add one"),
-        ("ra y_or_Dec magnitude\n1 2 3\n", "column 'x_or_RA' is missing"),
-        ("# position_pixels\n# position_RA_Dec\nx_or_RA y_or_Dec magnitude\n1 2 3\n", "keep one"),
-        ("x_or_RA y_or_Dec magnitude\n1500.0 2 3\n", "'# position_pixels' at the top"),
-        ("x_or_RA y_or_Dec magnitude\n12:61:00 2 3\n", "(12:61:00): must be decimal degrees"),
-    ],
-)
-def test_bad_catalogs(tmp_path, text, words):
-    assert words in "\n".join(problems_of(tmp_path, text))
-
-
 def test_long_lists_are_cut(tmp_path):
     rows = "\n".join(f"{i} 1 -2 19" for i in range(1, 41))
     (problem,) = problems_of(tmp_path, "index x_or_RA y_or_Dec magnitude\n" + rows.replace("-2", "-92"))
@@ -164,19 +144,3 @@ def test_missing_and_binary_files(tmp_path):
         read_catalog(tmp_path, "point_source")
     with pytest.raises(InputError, match="'star' is not a valid catalog kind"):
         read_catalog(tmp_path / "stars.cat", "star")
-
-
-@pytest.mark.parametrize(
-    ("name", "kind", "count"),
-    [
-        ("imaging_example_data/ptsrc_catalog.cat", "point_source", 2002),
-        ("imaging_example_data/seed_im_from_catalog_test_ptsrc_catalog.list", "point_source", 2002),
-        ("imaging_example_data/seed_im_from_catalog_test_galaxies_catalog.list", "galaxy", 134),
-        ("imaging_example_data/seed_im_from_catalog_test_galaxies_catalog_filter2.list", "galaxy", 134),
-        ("movingtarget_example_data/sidereal_point_sources.cat", "point_source", None),
-    ],
-)
-def test_mirages_own_examples(shared, name, kind, count):
-    c = read_catalog(shared / "data/catalogs/examples" / name, kind)
-    assert c.system == "abmag"
-    assert count is None or len(c) == count
