@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.scene.ghosts import Ghosts
 from mirage_dask.scene.sources import SourceTable
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
@@ -111,6 +112,8 @@ def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[s
     StoreError
         If a name is not a key: paths are made of them.
     """
+    if kind == Ghosts.kind:
+        yield from Ghosts(**{name: array.item() for name, array in arrays.items()}).named()
     if kind not in (Extended.kind, SceneImage.kind):
         return
     found = [(ImagePart.kind, str(key)) for key in np.atleast_1d(arrays["parts"]).tolist()]

@@ -14,7 +14,7 @@ from typing import Any
 from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
 from mirage_dask.errors import InputError
 from mirage_dask.settings.catalogs import CATALOGS, catalog_entries
-from mirage_dask.settings.effects import EffectSwitches
+from mirage_dask.settings.effects import EffectSwitches, GhostChoice
 from mirage_dask.settings.grammar import Converted, Flag, ListOf, Measured, Node, Whole, Word, per_observation
 from mirage_dask.settings.overrides import OVERRIDES, override_entries
 from mirage_dask.settings.problems import Problems
@@ -126,6 +126,13 @@ KEYS: tuple[Key, ...] = (
         "`0.03 arcsec`",
         SceneImageChoice(),
         "none",
+    ),
+    Key(
+        "ghosts",
+        "ghosts of NIRISS: `true`, `false`, or `{stamp: FILE, psf: jwst or none}`, the image of a point's ghost; `jwst`: it "
+        "has the telescope's PSF already, `none`: it is convolved with it",
+        GhostChoice(),
+        "`true`",
     ),
     Key(
         "roll_angle",

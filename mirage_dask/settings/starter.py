@@ -37,6 +37,9 @@ extended: {{psf: none, scale: 1.0}}
 # or the full width of a Gaussian), {{path: {{F200W: mosaic.fits}}, units: MJy/sr, psf: 0.03 arcsec}}
 scene_image: null
 
+# Ghosts of NIRISS: true, false, or the image of a point's ghost, {{stamp: FILE, psf: jwst or none}}
+ghosts: true
+
 # Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
 # {pointing}
 roll_angle: {roll_angle}
