@@ -95,6 +95,10 @@ def check_scene_images(rows: pd.DataFrame) -> None:
         try:
             with open_scene(file.path) as image:
                 known_units(image.path, file.units, image.unit)
+            if file.psf_file:
+                from mirage_dask.sky_images.matching import read_psf  # most images have no file of their PSF
+
+                read_psf(file.psf_file, file.psf_pixelscale)
         except InputError as error:
             problems += error.problems
     if problems:

@@ -142,6 +142,8 @@ class _FileStates:
             digest.update(f"{path} {self._state(path, _content)}".encode())
         if (image := read_scene_image(places["scene_image"])) is not None:
             digest.update(f"{image.path} {self._tree(image.path)}".encode())
+            if image.psf_file:
+                digest.update(f"{image.psf_file} {self._state(image.psf_file, _changed)}".encode())
         for path in (*self._stamps(places["extended"]), *self._ghost_stamps(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()

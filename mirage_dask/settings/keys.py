@@ -122,8 +122,8 @@ KEYS: tuple[Key, ...] = (
     Key(
         "scene_image",
         "an image of the sky, FITS, Zarr or ASDF with a WCS: a file, or `{path: FILE or {FILTER: FILE}, units: MJy/sr, "
-        "psf: …}`; `psf`: what the image has been seen through, `none`, `jwst`, or a Gaussian by its full width, "
-        "`0.03 arcsec`",
+        "psf: …}`; `psf`: what the image has been seen through, `none`, `jwst`, a Gaussian by its full width, "
+        "`0.03 arcsec`, or a FITS file of the PSF (`psf_pixelscale`: its arcsec per pixel, default as in its header)",
         SceneImageChoice(),
         "none",
     ),

@@ -24,9 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
-from mirage_dask.scene.image_tables import Extended, SceneImage, SkyMesh, named_tables, read_part
+from mirage_dask.scene.image_tables import (
+    Extended,
+    MatchingKernel,
+    SceneImage,
+    SkyMesh,
+    named_tables,
+    read_part,
+)
 from mirage_dask.scene.images.blocks import ImageLight
-from mirage_dask.scene.images.blurring import reach
+from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, Matching, reach
 from mirage_dask.scene.images.meshes import STEP, Raster, box_of, mesh_size, project
 from mirage_dask.scene.layers.view import View
 from mirage_dask.scene.placement import Bounds, compass, derivative, pixels_of
@@ -54,7 +61,7 @@ class SceneImageLayer:
             units = _slice(mesh, origin, shape)
             nodes, step = project(units, view.projection)
             rasters += _rasters(view, key, nodes, step, table.scale)
-        return cls(_light(rasters, view, table.convolved, table.sigma))
+        return cls(_light(rasters, view, table.convolved, table.sigma, _matching(table, view)))
 
     @classmethod
     def open(cls, key: str, view: View) -> SceneImageLayer:
@@ -138,8 +145,23 @@ def _check(table: Tables) -> None:
         raise StoreError("The table of an image has parts that are not valid; plan the simulation again.")
 
 
-def _light(rasters: list[Raster], view: View, convolved: bool, sigma: float) -> ImageLight:
-    return ImageLight(tuple(rasters), view.psf("") if convolved else None, sigma)
+def _light(
+    rasters: list[Raster], view: View, convolved: bool, sigma: float, matching: Matching | None = None
+) -> ImageLight:
+    return ImageLight(tuple(rasters), view.psf("") if convolved else None, sigma, matching)
+
+
+def _matching(table: SceneImage, view: View) -> Matching | None:
+    """Read the kernel that takes out the PSF of an image, if it has one."""
+    if not table.matching:
+        return None
+    samples = load_once(MatchingKernel, view.tables, table.matching).samples
+    side = samples.shape[0]
+    if samples.shape != (side, side) or side % 2 == 0 or side > OVERSAMPLING * BLOCK:
+        raise StoreError(
+            "The kernel that takes out the PSF of an image is not valid; plan the simulation again."
+        )
+    return Matching(table.matching, samples)
 
 
 def _slice(nodes: Floats, origin: NDArray[np.int64], shape: NDArray[np.int64], step: int = STEP) -> Floats:
