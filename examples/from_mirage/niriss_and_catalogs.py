@@ -62,7 +62,7 @@ def main(folder: Path) -> dict[str, Any]:
         catalogs={"point_source": str(folder / "ptsrc.cat"), "galaxy": str(folder / "galaxies.cat")},
         background="medium",
         dates="2022-10-31",
-        add_ghosts=False,
+        add_ghosts=True,
         output_dir=str(folder),
         simdata_output_dir=str(folder),
         datatype="raw",

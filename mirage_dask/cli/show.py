@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
         "show",
         "draw the footprint, a scene, an exposure or a mosaic",
         "Draw a picture into a file and print its path: the footprint of all exposures on the sky; the scene on one "
-        "detector before noise; one raw exposure with a ramp; a quick mosaic of a store. Scenes and exposures of a proposal "
-        "are computed for the picture; no simulation is needed before.",
+        "detector before noise, its sources marked; one raw exposure with a ramp; a quick mosaic of a store. Scenes and "
+        "exposures of a proposal are computed for the picture; no simulation is needed before.",
         """
         mirage-dask show my.aptx
         mirage-dask show my.aptx --settings my.yaml --what scene jw42424001001_02101_00001_nrcb5
@@ -69,8 +69,13 @@ def draw(arguments: argparse.Namespace) -> int:
         name = arguments.exposure or first(table)
         if name not in set(table["name"]):
             raise InputError(f"There is no exposure {name!r}{nearest(name, list(table['name'])) or '.'}")
-        drawing = draw_scene if what == "scene" else draw_exposure
-        figure = drawing(source.exposure(name))
+        exposure = source.exposure(name)
+        if what == "scene":
+            from mirage_dask.plot.marks import scene_marks  # with kernels, which other pictures do without
+
+            figure = draw_scene(exposure, marks=scene_marks(source, name))
+        else:
+            figure = draw_exposure(exposure)
     base = Path(str(arguments.source).rstrip("/")).stem if what in ("footprint", "mosaic") else name
     print_line(str(save(figure, arguments.png or f"{base}_{what}.png")))
     return 0

@@ -16,8 +16,8 @@ same for a whole proposal at once. What differs from Mirage:
   reference files are used, with a note. 'crds_full_name' means CRDS everywhere;
 - darks are the noise model, independent in every exposure; `parameter_defaults={'darks': 'linearized'}` (or 'raw') draws
   them from MIRAGE_DATA, and a YAML file that names a dark uses it;
-- what changes pixels in Mirage and is not simulated (ghosts of NIRISS, other wavefront errors, …) is refused, with the
-  remedy;
+- what changes pixels in Mirage and is not simulated (other wavefront errors, …) is refused, with the remedy;
+- galaxies and images have ghosts in NIRISS, too, without a stamp of their own;
 - `create_catalog.for_proposal` draws stars and galaxies at random: no service on the network is asked;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
 - no segmentation map is made.

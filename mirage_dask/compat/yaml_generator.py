@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mirage_dask.apt import read_proposal
 from mirage_dask.compat.arguments import begins_with_instrument, catalogs_by_target, settings_from_defaults
@@ -23,9 +23,6 @@ from mirage_dask.proposal import Proposal
 from mirage_dask.reference.crds.observatory import crds_path
 from mirage_dask.reference.pinning import pin_files
 from mirage_dask.settings.sky import PSFS
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 REFERENCE_DEFAULTS = ("crds", "crds_full_name", "crds_full_names", "builtin")
 INSTEAD = {
@@ -61,8 +58,7 @@ class SimInput:
     verbose
         Print what is written.
     add_ghosts, convolve_ghosts_with_psf
-        Ghosts of NIRISS, which are not simulated: True is refused for a proposal with NIRISS exposures. None is Mirage's
-        default, True, with a note instead.
+        Ghosts of NIRISS, the setting `ghosts`: None is Mirage's default, True. Convolved is `ghosts: {psf: none}`.
     convolve_extended_with_psf
         False: images of extended sources have the telescope's PSF already, the setting `extended: {psf: jwst}`.
     offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units
@@ -149,11 +145,9 @@ class SimInput:
         self._check()
         proposal = self._open()
         table = pin_files(proposal.table) if proposal.settings.full_names else proposal.table
-        self._check_ghosts(table)
         folder, simdata = Path(_expanded(self.output_dir)), _expanded(self.simdata_output_dir)
         os.makedirs(simdata, exist_ok=True)
-        ghosts = self.add_ghosts is not False
-        written = write_yaml(table, folder, datatype=self.datatype, directory=simdata, add_ghosts=ghosts)
+        written = write_yaml(table, folder, datatype=self.datatype, directory=simdata)
         observations = observation_table(table, proposal.file.exposures)
         name = observation_table_name(proposal.file.path)
         write_observation_table(observations, folder / name)
@@ -170,6 +164,11 @@ class SimInput:
         defaults = settings_from_defaults(given["parameter_defaults"])
         if not self.convolve_extended_with_psf:
             defaults["extended"] = {**defaults.get("extended", {}), "psf": PSFS[1]}
+        if self.add_ghosts is False:
+            given["ghosts"] = False
+        elif self.convolve_ghosts_with_psf:
+            kept = defaults.get("ghosts")
+            defaults["ghosts"] = {**(kept if isinstance(kept, dict) else {}), "psf": PSFS[0]}
         targets: list[str] = []
         if any(begins_with_instrument(part.get("catalogs")) for part in (given, defaults)):
             targets = [found.target for found in read_proposal(xml, pointing=pointing).observations]
@@ -178,14 +177,6 @@ class SimInput:
             "catalogs": catalogs_by_target(defaults.get("catalogs"), targets)
         }
         return open_proposal(xml, pointing=pointing, **given)
-
-    def _check_ghosts(self, table: pd.DataFrame) -> None:
-        if not ((table["instrument"] == "NIRISS") & (table["status"] == "ready")).any():
-            return
-        if self.add_ghosts or (self.convolve_ghosts_with_psf and self.add_ghosts is not False):
-            raise InputError("add_ghosts: ghosts of NIRISS are not simulated yet; give add_ghosts=False.")
-        if self.add_ghosts is None:
-            print_note_once("ghosts of NIRISS are not simulated yet; add_ghosts=False says that you know.")
 
     def _tell(self, proposal: Proposal, folder: Path) -> None:
         listed = proposal.table[~can_be_written(proposal.table)]

@@ -29,6 +29,7 @@ from mirage_dask.scene.catalogs import (
     magnitude_owner,
     read_catalog,
 )
+from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.motions import STEEP
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
@@ -154,6 +155,8 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
         yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
     columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
+    if any(owner == "NIRISS" for owner, _, _ in owners):
+        columns.add(GHOST_STAMP)
     columns |= set(OWN_COLUMNS.get(catalog.kind, ())) | set(catalog.shapes)
     if catalog.motion is not None:
         columns |= {*VELOCITY_COLUMNS, "ephemeris_file", "object"}

@@ -51,7 +51,7 @@ from mirage_dask.mirage_yaml.writer import (
 )
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
-from mirage_dask.settings.effects import effect_names
+from mirage_dask.settings.effects import GhostLight, effect_names
 from mirage_dask.settings.grammar import existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
@@ -117,7 +117,7 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlProposal:
         ignored.update(list(unused))
         if not ours:
             asked["the observatory's CRDS (Reffiles: crds); the built-in reference files are used"] += 1
-        if reasons := not_simulated(unused, row["instrument"], own=ours):
+        if reasons := not_simulated(unused):
             row |= {"status": "unsupported", "reason": "; ".join(filter(None, [row["reason"], *reasons]))}
     names = Counter(row["name"] for _, row in rows)
     problems += [f"{place}: {name} is given {count} times." for name, count in names.items() if count > 1]
@@ -344,6 +344,7 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         background=level,
         extended=images if "extended" in catalogs else None,
         scene_image=_scene_image(own),
+        ghosts=_ghosts(signals, own, row["instrument"]),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
@@ -361,6 +362,15 @@ def _scene_image(own: YamlValues) -> SceneFile | None:
         return None
     images = SceneImageChoice().parse(found, f"{OWN_SECTION}:scene_image", own.problems)
     return None if images is None else images.for_optics("", "")
+
+
+def _ghosts(signals: YamlValues, own: YamlValues, instrument: str) -> GhostLight | None:
+    """Return what ghosts look like, Mirage's keys and the stamp that it has no key for; None for no ghosts."""
+    wanted, convolved = signals.flag("add_ghosts", True), signals.flag("PSFConvolveGhosts", False)
+    stamp = own.file("ghost_stamp")
+    if not wanted or instrument != "NIRISS":
+        return None
+    return GhostLight(stamp, PSFS[0] if convolved else PSFS[1])
 
 
 def _darks(files: YamlValues, own: YamlValues) -> tuple[str, dict[str, str]]:

@@ -22,12 +22,8 @@ class Request:
     """What to write instead."""
     neutral: tuple[Any, ...] = ()
     """Values, beside None, that request nothing."""
-    instrument: str = ""
-    """The only instrument that it is for; empty: all."""
     table: bool = False
     """Whether the value is a table of Mirage's own folder `config`, which is neutral."""
-    by_mirage: bool = False
-    """Whether it counts only in files that this package did not write: its own ones have Mirage's default."""
 
 
 _TABLE = "write config"
@@ -50,30 +46,22 @@ REQUESTS: Mapping[str, Request] = {
     ),
     "simSignals:zodiacal": Request("multiply the image by zodiscale, and write zodiscale: 1"),
     "simSignals:scattered": Request("multiply the image by scatteredscale, and write scatteredscale: 1"),
-    "simSignals:add_ghosts": Request("write false", (False,), instrument="NIRISS", by_mirage=True),
 }
 """By 'section:key'."""
 
 
-def not_simulated(unused: Mapping[str, Any], instrument: str, *, own: bool) -> list[str]:
+def not_simulated(unused: Mapping[str, Any]) -> list[str]:
     """Return what an exposure requests that is not simulated, one sentence each without a full stop.
 
     Parameters
     ----------
     unused
         Values by 'section:key' that were not read.
-    instrument
-        'NIRCAM', 'NIRISS' or 'FGS'.
-    own
-        Whether this package wrote the file.
     """
     return [
         f"{key}: {unused[key]} is not simulated; {request.remedy}"
         for key, request in REQUESTS.items()
-        if key in unused
-        and request.instrument in ("", instrument)
-        and not (own and request.by_mirage)
-        and not _is_neutral(unused[key], request)
+        if key in unused and not _is_neutral(unused[key], request)
     ]
 
 

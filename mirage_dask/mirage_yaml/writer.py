@@ -107,7 +107,6 @@ def exposure_yaml(
     order: int = 0,
     datatype: str = "linear, raw",
     directory: str = "./",
-    add_ghosts: bool = True,
 ) -> dict[str, Any]:
     """Return the YAML of one exposure as nested dictionaries.
 
@@ -121,8 +120,6 @@ def exposure_yaml(
         Output:datatype.
     directory
         Output:directory, the folder for simulated data.
-    add_ghosts
-        simSignals:add_ghosts, for Mirage.
     """
     instrument, settings = row.instrument, row.to_columns()
     rays = mirages_cosmic_rays(row.cosmic_rays, row.start_time)
@@ -151,7 +148,7 @@ def exposure_yaml(
             "suffix": f"IPC_{get_instrument(instrument).label}_{row.detector.removeprefix('NRC')}",
             "seed": row.random_seed,
         },
-        "simSignals": _signal_section(row, data) | {"add_ghosts": add_ghosts},
+        "simSignals": _signal_section(row, data),
         "Telescope": {
             "ra": row.ra_ref,
             "dec": row.dec_ref,
@@ -163,6 +160,7 @@ def exposure_yaml(
         | {name: getattr(row, name) for name in OWN_COLUMNS}
         | {name: settings[name] for name in OWN_SETTINGS}
         | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
+        | ({"ghost_stamp": row.ghosts.stamp} if row.ghosts and row.ghosts.stamp else {})
         | flight,
     }
 
@@ -270,8 +268,8 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
         "use_dateobs_for_background": by_date,
         "signal_low_limit_for_segmap": 0.031,
         "signal_low_limit_for_segmap_units": "ADU/sec",
-        "add_ghosts": True,
-        "PSFConvolveGhosts": False,
+        "add_ghosts": row.ghosts is not None or row.instrument != "NIRISS",
+        "PSFConvolveGhosts": row.ghosts is not None and row.ghosts.psf == PSFS[0],
     }
 
 
@@ -331,7 +329,6 @@ def write_yaml(
     *,
     datatype: str = "linear, raw",
     directory: str = "./",
-    add_ghosts: bool = True,
 ) -> list[Path]:
     """Write one YAML file for each row that Mirage's YAML can describe.
 
@@ -343,8 +340,6 @@ def write_yaml(
         Folder for the files; created if it does not exist.
     datatype, directory
         Output:datatype ('linear', 'raw' or 'linear, raw') and Output:directory of every file.
-    add_ghosts
-        simSignals:add_ghosts of every file, for Mirage.
 
     Returns
     -------
@@ -376,9 +371,7 @@ def write_yaml(
         place.mkdir(parents=True, exist_ok=True)
         for order, row in enumerate(rows):
             path = place / f"{row.name}.yaml"
-            values = exposure_yaml(
-                row, order=order, datatype=datatype, directory=directory, add_ghosts=add_ghosts
-            )
+            values = exposure_yaml(row, order=order, datatype=datatype, directory=directory)
             text = yaml_text(values)
             with replacing(path) as temporary:
                 temporary.write_text(text, encoding="utf-8")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mirage_dask.errors import InputError
 from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs import CATALOG_KINDS
-from mirage_dask.settings.row import read_scene_image
+from mirage_dask.settings.row import read_ghosts, read_scene_image
 from mirage_dask.settings.sky import SceneFile
 
 if TYPE_CHECKING:
@@ -59,6 +59,14 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
                     from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
 
                     check_stamps(catalog)
+                stamps = {
+                    *catalog.ghost_stamps,
+                    *(g.stamp for g in map(read_ghosts, set(rows["ghosts"])) if g),
+                }
+                if any(stamps) and (rows["ghosts"] != "").any():
+                    from mirage_dask.planning.ghosts import check_ghost_stamps
+
+                    check_ghost_stamps(stamps)
                 yield kind, str(path), catalog, uses
             except InputError as error:
                 problems += error.problems
@@ -87,6 +95,10 @@ def check_scene_images(rows: pd.DataFrame) -> None:
         try:
             with open_scene(file.path) as image:
                 known_units(image.path, file.units, image.unit)
+            if file.psf_file:
+                from mirage_dask.sky_images.matching import read_psf  # most images have no file of their PSF
+
+                read_psf(file.psf_file, file.psf_pixelscale)
         except InputError as error:
             problems += error.problems
     if problems:

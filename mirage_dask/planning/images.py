@@ -16,7 +16,8 @@ from mirage_dask.scene.image_tables import SceneImage
 from mirage_dask.scene.layers.images import margin
 from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.sky import PSFS, SceneFile
-from mirage_dask.sky_images.cutting import SceneCutter
+from mirage_dask.sky_images.cutting import Place, SceneCutter
+from mirage_dask.sky_images.matching import ImagePsf, matching_kernel, read_psf, rounded
 from mirage_dask.sky_images.scenes import open_scene
 from mirage_dask.sky_images.units import BRIGHTNESS, electrons_per_value, known_units
 
@@ -39,6 +40,8 @@ class SceneImages:
         self._url = url
         self._open = ExitStack()
         self._cutters: dict[tuple[str, str], tuple[SceneCutter, str]] = {}
+        self._psfs: dict[SceneFile, ImagePsf] = {}
+        self._kernels: dict[tuple[SceneFile, bytes], str] = {}
 
     def __enter__(self) -> SceneImages:
         return self
@@ -64,8 +67,9 @@ class SceneImages:
         cutter, unit = self._cutter(file)
         convolved = file.psf != PSFS[1]
         core = pack.meta["parts"]["psf"]
+        projection = SkyProjection.of(np.array(tuple(attitude)), pack.distortion)
         found = cutter.parts(
-            SkyProjection.of(np.array(tuple(attitude)), pack.distortion),
+            projection,
             (row.x0, row.x0 + row.nx, row.y0, row.y0 + row.ny),
             margin(convolved, float(core["core_half_width"]), int(core["wings_half_width"])),
         )
@@ -79,8 +83,33 @@ class SceneImages:
             scale=electrons_per_value(unit, pack.zeropoint),
             convolved=convolved,
             sigma=_sigma(file, row, pack),
+            matching=self._matching(file, row, pack, projection, cutter, found),
         )
         return [(table.kind, table.save(self._url))]
+
+    def _matching(
+        self,
+        file: SceneFile,
+        row: ExposureRow,
+        pack: ReferencePack,
+        projection: SkyProjection,
+        cutter: SceneCutter,
+        parts: list[tuple[str, Place, tuple[int, int]]],
+    ) -> str:
+        """Return the key of the kernel that takes out the PSF of an image; empty where it has no file of one."""
+        if not file.psf_file:
+            return ""
+        if file not in self._psfs:
+            self._psfs[file] = read_psf(file.psf_file, file.psf_pixelscale)
+        psf = self._psfs[file]
+        _check_width(file.psf_file, psf.fwhm, row, pack)
+        middle = row.x0 + (row.nx - 1) / 2.0, row.y0 + (row.ny - 1) / 2.0
+        axes = rounded(cutter.axes([origin for _, origin, _ in parts], projection, middle))
+        name = file, axes.tobytes()
+        if name not in self._kernels:
+            pixel = math.sqrt(abs(float(np.linalg.det(axes))) * float(pack.meta["pixar_a2"]))
+            self._kernels[name] = matching_kernel(psf, axes, pixel).save(self._url)
+        return self._kernels[name]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -105,10 +134,15 @@ class SceneImages:
 
 def _sigma(file: SceneFile, row: ExposureRow, pack: ReferencePack) -> float:
     """Return the standard deviation of the image's own PSF, detector pixels."""
+    _check_width(file.path, file.fwhm, row, pack)
+    return file.fwhm * SIGMA / math.sqrt(float(pack.meta["pixar_a2"]))
+
+
+def _check_width(path: str, fwhm: float, row: ExposureRow, pack: ReferencePack) -> None:
+    """Refuse a PSF that passes less than the telescope's: nothing brings back what it does not pass."""
     widest = pack.zeropoint.pivot * 1e-6 / APERTURE * 180.0 / math.pi * 3600.0
-    if file.fwhm > widest:
+    if fwhm > widest:
         raise InputError(
-            f"{file.path}: its PSF is {file.fwhm:g} arcsec wide, wider than the telescope's in {row.filter}/{row.pupil} "
+            f"{path}: its PSF is {fwhm:.4g} arcsec wide, wider than the telescope's in {row.filter}/{row.pupil} "
             f"({widest:.3f}); give a sharper image, or scene_image: {{psf: jwst}} to take it as it is."
         )
-    return file.fwhm * SIGMA / math.sqrt(float(pack.meta["pixar_a2"]))

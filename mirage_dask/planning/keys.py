@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -20,10 +20,13 @@ from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, read_catalog
+from mirage_dask.scene.catalogs.columns import GHOST_STAMP
+from mirage_dask.scene.ghosts import SOURCE_KINDS
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
 from mirage_dask.settings.row import (
     read_background,
+    read_ghosts,
     read_overrides,
     read_references,
     read_scene_image,
@@ -40,7 +43,16 @@ SOURCES = (
 )
 """Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""
 
-PLACES = ("references", "overrides", "darks", "psf_path", "background", "scene_image", *CATALOG_KINDS)
+PLACES = (
+    "references",
+    "overrides",
+    "darks",
+    "psf_path",
+    "background",
+    "scene_image",
+    "ghosts",
+    *CATALOG_KINDS,
+)
 """Columns of the table that say which files an exposure needs."""
 
 
@@ -131,7 +143,9 @@ class _FileStates:
             digest.update(f"{path} {self._state(path, _content)}".encode())
         if (image := read_scene_image(places["scene_image"])) is not None:
             digest.update(f"{image.path} {self._tree(image.path)}".encode())
-        for path in self._stamps(places["extended"]):
+            if image.psf_file:
+                digest.update(f"{image.psf_file} {self._state(image.psf_file, _changed)}".encode())
+        for path in (*self._stamps(places["extended"]), *self._ghost_stamps(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()
 
@@ -184,6 +198,18 @@ class _FileStates:
                 self._named[catalog] = ()
         return self._named.get(catalog, ())
 
+    def _ghost_stamps(self, places: Mapping[str, str]) -> Iterator[str]:
+        """Yield the images of ghosts that the settings and the catalogs of an exposure name."""
+        ghosts = read_ghosts(places["ghosts"])
+        if ghosts is None:
+            return
+        yield from filter(None, [ghosts.stamp])
+        for kind in (k for k in SOURCE_KINDS if places[k]):
+            name = f"ghosts of {kind} {places[kind]}"
+            if name not in self._named:
+                self._named[name] = _ghost_stamps(places[kind], kind)
+            yield from self._named[name]
+
     def _context(self, places: Mapping[str, str]) -> str:
         """Return where reference data lie that are not built in, and the context of CRDS; nothing where all are built in."""
         if places["references"] == BUILTIN and places["darks"] == "model":
@@ -212,3 +238,15 @@ def _ephemerides(path: str, kind: str) -> set[str]:
     except InputError:
         return set()
     return set(filter(None, motion.ephemerides)) if motion is not None else set()
+
+
+def _ghost_stamps(path: str, kind: str) -> tuple[str, ...]:
+    """Return the images of ghosts that a catalog names; most have no such column, and are not read for it."""
+    try:
+        content = Path(path).read_bytes()
+        packed = content.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ"))
+        if not packed and GHOST_STAMP.encode() not in content.lower():
+            return ()
+        return tuple(sorted({stamp for stamp in read_catalog(path, kind).ghost_stamps if stamp}))
+    except (InputError, OSError):  # an error elsewhere
+        return ()

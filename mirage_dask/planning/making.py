@@ -24,6 +24,7 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.ghosts import GhostTables
 from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.motion import with_motion
@@ -110,6 +111,7 @@ def make_plan(
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
+    ghosts = GhostTables(f"{url}/sources", [found[:3] for found in catalogs])
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -117,9 +119,9 @@ def make_plan(
                 progress(f"darks of {row.detector}", done, len(rows))
             if progress is not None and row.scene_image:
                 progress("image of the scene", done, len(rows))
-            spec = with_motion(_spec(row, references, sources, images, url), row, moving, url)
+            spec = with_motion(_spec(row, references, sources, images, ghosts, url), row, moving, url)
             specs.append(_with_dark(spec, row, url))
-        for note in images.notes:
+        for note in (*images.notes, *ghosts.notes):
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -210,6 +212,7 @@ def _spec(
     references: PreparedReferences,
     sources: dict[Hashable, str],
     images: SceneImages,
+    ghosts: GhostTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -224,6 +227,7 @@ def _spec(
     for kind in CATALOG_KINDS:
         key = sources.get((kind, row.catalogs.get(kind), *row.optics, row.extended, opened.zeropoint))
         layers += [(kind, key)] if key else []
+    layers += ghosts.layers(row, opened, layers)
     layers += images.layers(row, opened, attitude.ravel())
     return ExposureSpec(
         **same,

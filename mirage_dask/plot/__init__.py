@@ -2,6 +2,8 @@
 
 Each `draw_…` returns a matplotlib figure that is independent of pyplot's global state: use `figure.savefig("name.png")`, or
 make it the last line of a notebook cell. matplotlib is the extra `plot`; it is imported when the first picture is drawn.
+What a scene holds, and what of it moves or changes, comes from `mirage_dask.plot.marks.scene_marks`, which needs
+the layers of light: `draw_scene(proposal.exposure(name), marks=scene_marks(proposal, name))`, the same for a simulation.
 """
 
 from __future__ import annotations

@@ -1,22 +1,53 @@
-"""Picture of the light on one detector: the seed image of an exposure, without noise."""
+"""Picture of the light on one detector: the seed image of an exposure, without noise, its sources marked."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mirage_dask.plot.style import IMAGE_COLOURS, INK, blocks, colour_bar, new_figure, style
+from mirage_dask.plot.style import (
+    ACCENT,
+    FAINT,
+    IMAGE_COLOURS,
+    INK,
+    PANEL,
+    blocks,
+    colour_bar,
+    new_figure,
+    style,
+)
 
 if TYPE_CHECKING:
     import xarray as xr
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from mirage_dask.plot.marks import Curve, Path, SceneMarks
 
 SMOOTH = 0.01
 """Part of the sky by which neighbouring pixels differ at most where there is no source."""
+TARGET = "target that is followed"
+SYMBOLS = {
+    "stars": ("o", ACCENT),
+    "galaxies": ("D", "#43d9bd"),
+    "images of sources": ("s", "#4f9dff"),
+    "stars with light curves": ("^", "#8f7bff"),
+    "moving sources": (">", "#ff6b5e"),
+    TARGET: ("P", INK),
+}
+"""Symbol and colour of each type of sources; those of `plot.marks.TYPES`."""
+TRACK = "#ff6b5e"
+"""Colour of paths."""
+EVEN = 0.02
+"""Part of its mean by which light that has no light curve must change to have a scale of its own."""
+SHORT = 0.12
+"""Part of the picture below which a path has one label, for both its ends."""
 
 
-def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 160) -> Figure:
+def draw_scene(
+    exposure: xr.Dataset, *, marks: SceneMarks | None = None, title: str | None = None, zoom: int = 160
+) -> Figure:
     """Draw the scene on one detector, complete and around its brightest source.
 
     Parameters
@@ -24,6 +55,9 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
     exposure
         Dataset of one exposure, lazy or not, with `seed` in electrons/s over (y, x); for a time-dependent scene
         the first frame is drawn.
+    marks
+        From `scene_marks`: sources are marked by type, the brightest of each, those whose centre is on the detector; what
+        moves leaves its trail and has its path with times at the ends; light that changes has its curve below. Default none.
     title
         Default: the name of the exposure and its filter.
     zoom
@@ -32,6 +66,9 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
     seed = exposure["seed"]
     seed = seed.isel({d: 0 for d in seed.dims if d not in ("y", "x")})
     image = np.asarray(seed.values, np.float32)
+    if marks is not None and marks.varying is not None:
+        image = image + marks.varying
+    curves = marks.curves if marks is not None else ()
     with style():
         from matplotlib.colors import AsinhNorm, Normalize
 
@@ -45,8 +82,10 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
         empty = not has_sources(image, sky)
         if empty:  # a scale on which the few percent by which pixels differ in area do not look like a nebula
             scale = Normalize(-(abs(sky) or 1.0), abs(sky) or 1.0)
-        figure = new_figure(11.5, 5.4)
-        full, near = figure.subplots(1, 2)
+        below = 0.45 if marks is not None and (marks.marks or marks.paths) else 0.0
+        figure = new_figure(11.5, 5.4 + below + (2.1 if curves else 0.0))
+        rows = figure.add_gridspec(2, 2, height_ratios=(3.0, 1.0)) if curves else figure.add_gridspec(1, 2)
+        full, near = (figure.add_subplot(rows[0, column]) for column in (0, 1))
         x1, y1 = origin(exposure)
         extent = (x1 - 0.5, x1 + image.shape[1] - 0.5, y1 - 0.5, y1 + image.shape[0] - 0.5)
         full.imshow(blocks(image), norm=scale, cmap=IMAGE_COLOURS, extent=extent)
@@ -67,7 +106,99 @@ def draw_scene(exposure: xr.Dataset, *, title: str | None = None, zoom: int = 16
             ax.set_xlabel("x (pixel)")
             ax.set_ylabel("y (pixel)")
         colour_bar(figure, picture, near, f"light above the sky of {sky:.3g} (electrons/s per pixel)")
+        if marks is not None:
+            _draw_marks(figure, full, near, marks, (x1, y1))
+        if curves:
+            _draw_curves(figure.add_subplot(rows[1, :]), curves)
     return figure
+
+
+def _draw_marks(figure: Figure, full: Axes, near: Axes, marks: SceneMarks, corner: tuple[int, int]) -> None:
+    """Draw sources and paths into both pictures, and one legend below them."""
+    x1, y1 = corner
+    limits = [(ax, ax.get_xlim(), ax.get_ylim()) for ax in (full, near)]
+    handles: list[Any] = []
+    for found in marks.marks:
+        symbol, colour = SYMBOLS[found.type]
+        larger = 2.5 if found.type == TARGET else 1.0  # what it marks is bright
+        what = f"{found.type} at the start" if found.moves else found.type
+        label = f"{what}: {found.count:,}"
+        if found.count > found.x.size:
+            label = f"{what}: brightest {found.x.size} of {found.count:,}"
+        for ax, size in ((full, 42), (near, 110)):
+            drawn = ax.scatter(
+                found.x + x1, found.y + y1, s=larger * size, marker=symbol, facecolors="none", edgecolors=colour,
+                linewidths=1.1,
+            )  # fmt: skip
+            drawn.set_label(label)
+            handles += [drawn] if ax is full else []
+    for label, dashes, paths in (
+        ("paths during the exposure", "-", [path for path in marks.paths if not path.sky]),
+        ("way of the target on the sky", (0, (4, 2)), [path for path in marks.paths if path.sky]),
+    ):
+        for path in paths:
+            for ax in (near, full):
+                lines = ax.plot(path.x + x1, path.y + y1, color=TRACK, lw=1.3, ls=dashes, label=label)
+        handles += lines if paths else []
+    if (
+        marks.paths
+    ):  # all between the same times, but for those that leave: one is enough, the target's if it is followed
+        _name_ends(full, next((path for path in marks.paths if path.sky), marks.paths[0]), corner)
+    for ax, x, y in limits:
+        ax.set_xlim(x)
+        ax.set_ylim(y)
+    if handles:
+        figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 4), frameon=False)
+
+
+def _name_ends(ax: Axes, path: Path, corner: tuple[int, int]) -> None:
+    """Write the times at the ends of a path, away from it; one label for a path that is short."""
+    x, y = path.x + corner[0], path.y + corner[1]
+    width = abs(ax.get_xlim()[1] - ax.get_xlim()[0])
+    dx, dy = x[-1] - x[0], y[-1] - y[0]
+    times = [f"{when:%H:%M:%S}" for when in (path.start, path.stop)]
+    length = float(np.hypot(dx, dy))
+    if length < SHORT * width:
+        named = [(len(x) // 2, f"{times[0]} to {times[1]} UTC", 1.0)]
+    else:
+        named = [(0, f"{times[0]} UTC", -dy), (-1, f"{times[1]} UTC", dy)]
+    for at, text, up in named:
+        # Text runs away from the nearer side of the picture, so that none of it lies outside.
+        right = x[at] - ax.get_xlim()[0] < 0.5 * width
+        ax.plot(x[at], y[at], ".", color=TRACK, ms=5)
+        ax.annotate(
+            text, (x[at], y[at]), xytext=(8 if right else -8, 14 * float(np.sign(up or 1.0))),
+            textcoords="offset points", ha="left" if right else "right", va="center", fontsize=9, color=INK,
+            bbox={"facecolor": PANEL, "edgecolor": "none", "alpha": 0.7, "pad": 1.0},
+        )  # fmt: skip
+
+
+def _draw_curves(ax: Axes, curves: tuple[Curve, ...]) -> None:
+    """Draw light against time; several curves as parts of their means, for their light may differ by orders."""
+    last = max(float(curve.edges[-1]) for curve in curves)
+    unit, factor = ("s", 1.0) if last < 300 else ("min", 60.0) if last < 3 * 3600 else ("h", 3600.0)
+    several = len(curves) > 1
+    for curve in curves:
+        mean = float(curve.rate.mean())
+        shown = curve.rate / mean if several else curve.rate
+        label = f"{curve.label}, mean {mean:.3g} electrons/s" if several else curve.label
+        colour = SYMBOLS[curve.type][1]
+        ax.stairs(shown, curve.edges / factor, baseline=None, color=colour, lw=1.5, label=label)
+    ax.set_title("light that changes, on the detector", fontsize=11)
+    ax.set_xlabel(f"time since the start of the first integration ({unit})")
+    ax.set_ylabel("light over its mean" if several else "light (electrons/s)")
+    ax.set_xlim(0.0, last / factor)
+    low, high = ax.get_ylim()
+    middle = 0.5 * (low + high)
+    least = 1e-6 if all(curve.own for curve in curves) else EVEN
+    if high - low < least * abs(middle):  # what only moves has the same light: a line, not its last digits
+        low, high = sorted((middle * (1.0 - 2.0 * EVEN), middle * (1.0 + 2.0 * EVEN)))
+    ax.set_ylim(low, high + 0.3 * (high - low))  # room for the legend above the curves
+    ax.ticklabel_format(axis="y", useOffset=False)
+    ax.set_axisbelow(True)
+    ax.grid(True)
+    ax.tick_params(colors=FAINT)
+    ax.legend(loc="upper right", ncols=min(len(curves), 3), framealpha=0.8)
 
 
 def has_sources(image: np.ndarray, sky: float) -> bool:

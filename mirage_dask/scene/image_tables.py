@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.scene.ghosts import Ghosts
 from mirage_dask.scene.sources import SourceTable
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
@@ -61,6 +62,21 @@ class SceneImage(SourceTable):
     """Whether light is seen through the telescope's PSF."""
     sigma: float
     """Standard deviation of the Gaussian that the image has been convolved with, detector pixels."""
+    matching: str = ""
+    """Key of the `MatchingKernel` that takes out the PSF of the image; empty for none."""
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays = super()._arrays()
+        return arrays if self.matching else {n: a for n, a in arrays.items() if n != "matching"}
+
+
+@dataclass(frozen=True, eq=False)
+class MatchingKernel(SourceTable):
+    """What takes out the PSF that an image was seen through, before the telescope's is applied."""
+
+    kind: ClassVar[str] = "matching_kernel"
+    samples: Floats
+    """(2 m + 1, 2 m + 1), two points per detector pixel, sum 1."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +127,15 @@ def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[s
     StoreError
         If a name is not a key: paths are made of them.
     """
+    if kind == Ghosts.kind:
+        yield from Ghosts(**{name: array.item() for name, array in arrays.items()}).named()
     if kind not in (Extended.kind, SceneImage.kind):
         return
     found = [(ImagePart.kind, str(key)) for key in np.atleast_1d(arrays["parts"]).tolist()]
     if kind == SceneImage.kind:
         found.append((SkyMesh.kind, str(arrays["mesh"])))
+        if matching := str(arrays.get("matching", "")):
+            found.append((MatchingKernel.kind, matching))
     for name, key in found:
         if not is_valid("digest", key):
             raise StoreError(f"The table of an image names {key[:80]!r}, which is not a key; {REMEDY}.")

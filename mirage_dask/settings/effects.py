@@ -1,13 +1,18 @@
-"""The key `effects`: which effects of the detector are simulated; `mirage_dask.detector.effects` declares them."""
+"""The keys `effects` and `ghosts`: what detectors and filters do to the light.
+
+`mirage_dask.detector.effects` declares the effects of detectors; `mirage_dask.scene.ghosts` describes the ghosts of NIRISS.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mirage_dask.detector.effects import default_effects, effect_names, effects_on, switched_effects
-from mirage_dask.settings.problems import Problems
+from mirage_dask.settings.grammar import Word, existing_path
+from mirage_dask.settings.problems import Problems, is_nothing
 
 
 @dataclass(frozen=True)
@@ -92,3 +97,48 @@ class EffectSwitches:
                 {"type": "object", "properties": switches, "additionalProperties": False},
             ]
         }
+
+
+@dataclass(frozen=True)
+class GhostLight:
+    """How ghosts look."""
+
+    stamp: str = ""
+    """FITS image of the ghost of a point; empty: the built-in one."""
+    psf: str = "jwst"
+    """'jwst': the stamp has the telescope's PSF already; 'none': it is convolved with it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what differs from the defaults."""
+        usual = asdict(GhostLight())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+
+class GhostChoice:
+    """Rule of the key `ghosts`: true or false, or what ghosts look like."""
+
+    def parse(self, value: Any, key: str, problems: Problems) -> GhostLight | None:
+        """Return what they look like; None for no ghosts, and after a problem."""
+        if isinstance(value, bool) or is_nothing(value):
+            return GhostLight() if value is True else None
+        if isinstance(value, str | os.PathLike):
+            value = {"stamp": value}
+        if not isinstance(value, Mapping):
+            problems.add(key, f"{value!r} is not understood; write true, false or {{stamp: FILE, psf: jwst}}")
+            return None
+        given = {str(name).lower(): entry for name, entry in value.items()}
+        for name in set(given) - {"stamp", "psf"}:
+            problems.not_allowed(f"{key}.{name}", name, ("stamp", "psf"))
+        stamp, psf = given.get("stamp"), given.get("psf")
+        return GhostLight(
+            "" if is_nothing(stamp) else existing_path(stamp, f"{key}.stamp", problems),
+            GhostLight.psf
+            if psf is None
+            else Word(("none", "jwst")).parse(psf, f"{key}.psf", problems) or GhostLight.psf,
+        )
+
+    def schema(self) -> dict[str, Any]:
+        """Return the rule as JSON schema."""
+        parts = {"stamp": {"type": ["string", "null"]}, "psf": {"enum": ["none", "jwst", None]}}
+        whole = {"type": "object", "properties": parts, "additionalProperties": False}
+        return {"anyOf": [{"type": "boolean"}, {"type": "string"}, whole]}

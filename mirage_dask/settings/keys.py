@@ -14,7 +14,7 @@ from typing import Any
 from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
 from mirage_dask.errors import InputError
 from mirage_dask.settings.catalogs import CATALOGS, catalog_entries
-from mirage_dask.settings.effects import EffectSwitches
+from mirage_dask.settings.effects import EffectSwitches, GhostChoice
 from mirage_dask.settings.grammar import Converted, Flag, ListOf, Measured, Node, Whole, Word, per_observation
 from mirage_dask.settings.overrides import OVERRIDES, override_entries
 from mirage_dask.settings.problems import Problems
@@ -123,10 +123,17 @@ KEYS: tuple[Key, ...] = (
     Key(
         "scene_image",
         "an image of the sky, FITS, Zarr or ASDF with a WCS: a file, or `{path: FILE or {FILTER: FILE}, units: MJy/sr, "
-        "psf: …}`; `psf`: what the image has been seen through, `none`, `jwst`, or a Gaussian by its full width, "
-        "`0.03 arcsec`",
+        "psf: …}`; `psf`: what the image has been seen through, `none`, `jwst`, a Gaussian by its full width, "
+        "`0.03 arcsec`, or a FITS file of the PSF (`psf_pixelscale`: its arcsec per pixel, default as in its header)",
         SceneImageChoice(),
         "none",
+    ),
+    Key(
+        "ghosts",
+        "ghosts of NIRISS: `true`, `false`, or `{stamp: FILE, psf: jwst or none}`, the image of a point's ghost; `jwst`: it "
+        "has the telescope's PSF already, `none`: it is convolved with it",
+        GhostChoice(),
+        "`true`",
     ),
     Key(
         "roll_angle",

@@ -10,7 +10,7 @@ from typing import Any
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
 from mirage_dask.settings.catalogs import CatalogEntry, catalog_types, catalogs_as_given
-from mirage_dask.settings.effects import Effects
+from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REFERENCES
 from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
@@ -50,6 +50,8 @@ class Settings:
     extended: ExtendedLight = field(default_factory=ExtendedLight)
     """What is true of the images in catalogs of extended sources."""
     scene_image: SceneImages | None = None
+    ghosts: GhostLight | None = field(default_factory=GhostLight)
+    """What the ghosts of NIRISS look like; None for no ghosts."""
     roll_angle: float | dict[int, float] = 0.0
     """Position angle of V3, degrees: one, or one for each observation."""
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
@@ -112,6 +114,7 @@ class Settings:
             if self.scene_image is None
             else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
             extended=self.extended if "extended" in catalogs else None,
+            ghosts=self.ghosts if instrument == "NIRISS" else None,
             cosmic_rays=cosmic_rays,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
@@ -246,6 +249,7 @@ _AS_GIVEN: dict[str, Callable[[Any], Any]] = {
     "background": background_as_given,
     "extended": lambda value: value.to_dict(),
     "scene_image": lambda value: value.to_dict(),
+    "ghosts": lambda value: value.to_dict() if value else False,
     "dates": lambda value: _each(value, datetime.isoformat),
     "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
     "references": list,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt.columns import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
-from mirage_dask.settings.effects import Effects
+from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
 from mirage_dask.settings.sky import (
     LEVELS,
@@ -34,6 +34,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "background": str,
     "extended_light": str,
     "scene_image": str,
+    "ghosts": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
     "references": str,
@@ -45,8 +46,9 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
 }
 """Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; PSF and
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
-library of cosmic rays, empty for none; sources of reference data; {CRDS type: file} as JSON; folder of the user's own
-PSFs, empty for none; what darks are made of; names of the effects that are on; random seed."""
+{stamp, psf} of ghosts as JSON, empty for no ghosts; library of cosmic rays, empty for none; sources of reference data;
+{CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
+are on; random seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +62,8 @@ class ExposureSettings:
     extended: ExtendedLight | None = None
     """What is true of images of extended sources; None where the exposure has no such catalog."""
     scene_image: SceneFile | None = None
+    ghosts: GhostLight | None = None
+    """What ghosts look like; None for none, as of all instruments but NIRISS."""
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -81,6 +85,7 @@ class ExposureSettings:
             "background": background_text(self.background),
             "extended_light": f"{self.extended.psf} {self.extended.scale!r}" if self.extended else "",
             "scene_image": json.dumps(asdict(self.scene_image), sort_keys=True) if self.scene_image else "",
+            "ghosts": json.dumps(asdict(self.ghosts), sort_keys=True) if self.ghosts else "",
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
             "references": " ".join(self.references),
@@ -154,10 +159,16 @@ def read_background(text: str) -> Background:
     return text if not text or text in LEVELS or is_image(text) or is_brightness(text) else float(text)
 
 
+def read_ghosts(text: str) -> GhostLight | None:
+    """Return what ghosts look like from the column `ghosts`."""
+    return GhostLight(**json.loads(text)) if text else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": read_background,
     "extended_light": read_extended,
     "scene_image": read_scene_image,
+    "ghosts": read_ghosts,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,

@@ -79,12 +79,20 @@ class SceneFile:
     units: str = ""
     """One of `IMAGE_UNITS`; empty: as the image says."""
     psf: str = PSFS[0]
-    """One of `PSFS`, or the width of the Gaussian that the image has been seen through, '0.03 arcsec' (FWHM)."""
+    """One of `PSFS`, the width of the Gaussian that the image has been seen through, '0.03 arcsec' (FWHM), or the path of
+    a FITS file of its PSF."""
+    psf_pixelscale: float = 0.0
+    """Arcsec per pixel of that file; 0: as its header says."""
 
     @property
     def fwhm(self) -> float:
         """Of that Gaussian, arcsec; 0 for none."""
-        return 0.0 if self.psf in PSFS else float(self.psf.partition(" ")[0])
+        return float(self.psf.partition(" ")[0]) if FWHM.fullmatch(self.psf) else 0.0
+
+    @property
+    def psf_file(self) -> str:
+        """The path of the file of the PSF; empty for none."""
+        return "" if self.psf in PSFS or FWHM.fullmatch(self.psf) else self.psf
 
 
 @dataclass(frozen=True)
@@ -95,18 +103,20 @@ class SceneImages:
     """(filter, path); an empty filter stands for all."""
     units: str = ""
     psf: str = PSFS[0]
+    psf_pixelscale: float = 0.0
 
     def for_optics(self, filter: str, pupil: str) -> SceneFile | None:
         """Return the image for a filter, which may sit in the pupil wheel; None if there is none."""
         own = pupil if re.match(r"F\d", pupil) else filter
         found = dict(self.files)
         path = found.get(own, found.get(""))
-        return SceneFile(path, self.units, self.psf) if path else None
+        return SceneFile(path, self.units, self.psf, self.psf_pixelscale) if path else None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the value of the key `scene_image` that gives this."""
         path = self.files[0][1] if self.files[0][0] == "" else dict(self.files)
-        return {"path": path} | ({"units": self.units} if self.units else {}) | {"psf": self.psf}
+        scale = {"psf_pixelscale": self.psf_pixelscale} if self.psf_pixelscale else {}
+        return {"path": path} | ({"units": self.units} if self.units else {}) | {"psf": self.psf} | scale
 
 
 @dataclass(frozen=True)
@@ -316,14 +326,19 @@ class SceneImageChoice:
             problems.add(key, f"{value!r} is not understood; write {{path: FILE, units: MJy/sr, psf: none}}")
             return None
         given = {str(name).lower(): entry for name, entry in value.items()}
-        for name in set(given) - {"path", "units", "psf"}:
-            problems.not_allowed(f"{key}.{name}", name, ("path", "units", "psf"))
+        names = ("path", "units", "psf", "psf_pixelscale")
+        for name in set(given) - set(names):
+            problems.not_allowed(f"{key}.{name}", name, names)
         files = _scene_files(given["path"], f"{key}.path", problems)
         units = (
             "" if is_nothing(given.get("units")) else _image_units(given["units"], f"{key}.units", problems)
         )
         psf = "none" if given.get("psf") is None else _image_psf(given["psf"], f"{key}.psf", problems)
-        return SceneImages(files, units, psf) if files else None
+        scale = given.get("psf_pixelscale") or 0.0
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.0 <= scale < 10.0:
+            problems.add(f"{key}.psf_pixelscale", f"{scale!r} is not a number of arcsec per pixel, above 0")
+            scale = 0.0
+        return SceneImages(files, units, psf, float(scale)) if files else None
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
@@ -334,8 +349,12 @@ class SceneImageChoice:
             "path": {"anyOf": [{"type": "string"}, by_filter]},
             "units": {"enum": [*dict.fromkeys(units), None]},
             "psf": {
-                "anyOf": [{"enum": [*PSFS, None]}, {"type": "string", "pattern": r"^[0-9.]+\s*(mas|arcsec)$"}]
+                "anyOf": [
+                    {"enum": [*PSFS, None]},
+                    {"type": "string", "pattern": r"^[0-9.]+\s*(mas|arcsec)$|\.fits?(\.gz)?$"},
+                ]
             },
+            "psf_pixelscale": {"type": ["number", "null"], "minimum": 0, "exclusiveMaximum": 10},
         }
         whole = {"type": "object", "properties": parts, "required": ["path"], "additionalProperties": False}
         return {"anyOf": [{"type": "string"}, whole]}
@@ -389,13 +408,17 @@ def _image_psf(value: Any, key: str, problems: Problems) -> str:
     text = str(value).strip().lower()
     if text in PSFS:
         return text
+    if text.endswith((".fits", ".fit", ".fits.gz", ".fit.gz")):
+        return existing_path(value, key, problems)
     width = FWHM.fullmatch(text)
     try:
         arcsec = float(width[1]) * (1e-3 if width[2].lower() == "mas" else 1.0) if width else 0.0
     except ValueError:
         arcsec = 0.0
     if not 0.0 < arcsec < 10.0:
-        problems.not_allowed(key, value, (*PSFS, "its full width at half maximum, '0.03 arcsec'"))
+        problems.not_allowed(
+            key, value, (*PSFS, "its full width at half maximum, '0.03 arcsec'", "a FITS file")
+        )
         return PSFS[0]
     return f"{arcsec!r} arcsec"
 

@@ -34,8 +34,11 @@ use_dateobs_for_background: false
 extended: {{psf: none, scale: 1.0}}
 
 # An image of the sky, FITS, Zarr or ASDF with a WCS, or one for each filter; psf: what it has been seen through (none, jwst,
-# or the full width of a Gaussian), {{path: {{F200W: mosaic.fits}}, units: MJy/sr, psf: 0.03 arcsec}}
+# the full width of a Gaussian, or a FITS file of the PSF), {{path: {{F200W: mosaic.fits}}, units: MJy/sr, psf: 0.03 arcsec}}
 scene_image: null
+
+# Ghosts of NIRISS: true, false, or the image of a point's ghost, {{stamp: FILE, psf: jwst or none}}
+ghosts: true
 
 # Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
 # {pointing}

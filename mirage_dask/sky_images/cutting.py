@@ -81,6 +81,31 @@ class SceneCutter:
                 found.append((key, (rows.start, columns.start), shape))
         return found
 
+    def axes(self, origins: list[Place], projection: SkyProjection, middle: tuple[float, float]) -> Floats:
+        """Return (2, 2) detector pixels x, y along one pixel of the image in x, and in y, near a place of the detector.
+
+        Parameters
+        ----------
+        origins
+            First rows and columns of parts that reach the exposure.
+        projection
+            Of the exposure.
+        middle
+            The place, full-frame science pixels.
+        """
+        best, found = np.inf, np.full((2, 2), np.nan)
+        for row, column in origins:
+            nodes = projection.pixels(self._part_mesh((row // PART, column // PART)).reshape(-1, 3))
+            nodes = nodes.reshape(*self._part_mesh((row // PART, column // PART)).shape[:2], 2)
+            corner = nodes[:-1, :-1]
+            along = np.stack([nodes[:-1, 1:] - corner, nodes[1:, :-1] - corner], axis=2) / STEP
+            away = ((corner - np.array(middle)) ** 2).sum(axis=2)
+            away = np.where(np.isfinite(along).all(axis=(2, 3)), away, np.inf)
+            at = np.unravel_index(int(np.argmin(away)), away.shape)
+            if away[at] < best:
+                best, found = float(away[at]), along[at]
+        return found
+
     def _slices(self, place: Place) -> tuple[slice, slice]:
         ny, nx = self.image.shape
         y, x = place[0] * PART, place[1] * PART

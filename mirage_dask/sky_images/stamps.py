@@ -88,15 +88,33 @@ def _geometry(path: Path, header: Any) -> tuple[tuple[float, float] | None, NDAr
         if np.isfinite(matrix).all() and turned != 0 and _is_scale(path, sizes / ARCSEC):
             axes = matrix[::-1].T.copy() if wcs.wcs.lngtyp == "RA" else None
             return (float(sizes[0]), float(sizes[1])), axes, turned > 0
+    return scale_of(path, header, wcs=False), None, False
+
+
+def scale_of(path: Path, header: Any, *, wcs: bool = True) -> tuple[float, float] | None:
+    """Return radians per pixel along x and y by a header; None where it does not say them.
+
+    Parameters
+    ----------
+    wcs
+        Whether a celestial WCS counts.
+
+    Raises
+    ------
+    InputError
+        If the scale cannot be that of an image of a source.
+    """
+    if wcs and celestial_wcs(path, header) is not None:
+        return _geometry(path, header)[0]
     for key in SCALE_KEYS:
         if (value := _number(header.get(key))) and _is_scale(path, np.array([value])):
-            return (value * ARCSEC, value * ARCSEC), None, False
+            return value * ARCSEC, value * ARCSEC
     if (area := _number(header.get("PIXAR_A2"))) and area > 0 and _is_scale(path, np.sqrt([area])):
-        return (float(np.sqrt(area)) * ARCSEC,) * 2, None, False
+        return (float(np.sqrt(area)) * ARCSEC,) * 2
     found = [_steps(header, n) for n in (1, 2)]
     if all(found) and _is_scale(path, np.array(found)):
-        return (found[0] * ARCSEC, found[1] * ARCSEC), None, False
-    return None, None, False
+        return found[0] * ARCSEC, found[1] * ARCSEC
+    return None
 
 
 def _steps(header: Any, axis: int) -> float:

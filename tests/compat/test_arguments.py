@@ -154,14 +154,27 @@ def test_catalogs_by_instrument_reach_the_exposures(tmp_path):
     assert set(yam.info["lw_galcat"]) == {str(GALAXIES)}
 
 
-def test_ghosts_are_refused_where_they_would_be(tmp_path, capsys):
+def test_ghosts_are_a_setting(tmp_path):
     three = md.example_proposal("three_instruments")
-    with pytest.raises(InputError, match="ghosts of NIRISS are not simulated yet; give add_ghosts=False"):
-        generator(tmp_path, three, add_ghosts=True).create_inputs()
-    assert not list(tmp_path.rglob("*.yaml"))
-    generator(tmp_path, three).create_inputs()
-    assert "ghosts of NIRISS are not simulated yet" in capsys.readouterr().err
-    generator(tmp_path, add_ghosts=True).create_inputs()  # NIRCam has none
+
+    def written(**arguments):
+        yam = generator(tmp_path, three, **arguments)
+        yam.create_inputs()
+        (path,) = [p for p in yam.yaml_files if p.endswith("_nis.yaml")][:1]
+        signals = yaml.safe_load(Path(path).read_text())["simSignals"]
+        return signals["add_ghosts"], signals["PSFConvolveGhosts"]
+
+    assert written() == written(add_ghosts=True) == (True, False)
+    assert (
+        written(add_ghosts=False)
+        == written(add_ghosts=False, convolve_ghosts_with_psf=True)
+        == (False, False)
+    )
+    assert written(convolve_ghosts_with_psf=True) == (True, True)
+    stamp = tmp_path / "ghost.fits"
+    stamp.write_bytes(b"")
+    defaults = {"ghosts": {"stamp": str(stamp)}}
+    assert written(parameter_defaults=defaults, convolve_ghosts_with_psf=True) == (True, True)
 
 
 def test_raw_darks_are_refused_with_the_setting(tmp_path):

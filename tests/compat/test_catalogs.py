@@ -103,8 +103,8 @@ def test_catalogs_are_combined():
             "has no such magnitudes; it has nircam_f090w",
         ),
         (
-            lambda: catalog_generator.PointSourceCatalog(RA, DEC, niriss_ghost_stamp=["a.fits"] * 3),
-            "ghosts of NIRISS are not simulated yet",
+            lambda: catalog_generator.PointSourceCatalog(RA, DEC, niriss_ghost_stamp=["a.fits"] * 2),
+            "niriss_ghost_stamp: 2 images for 3 sources",
         ),
         (
             lambda: catalog_generator.ExtendedCatalog(["a.fits"], [1.0, 2.0], [2.0, 3.0]),
@@ -135,6 +135,14 @@ def test_catalogs_are_combined():
 def test_what_cannot_be_is_said(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+def test_stamps_of_ghosts_are_a_column(tmp_path):
+    catalog = catalog_generator.PointSourceCatalog(RA, DEC, niriss_ghost_stamp=["a.fits", None, "b.fits"])
+    catalog.add_magnitude_column(MAGS, "abmag", "niriss", "f200w")
+    catalog.save(tmp_path / "stars.cat")
+    stamps = read_catalog(tmp_path / "stars.cat", "point_source").ghost_stamps
+    assert stamps == (str(tmp_path / "a.fits"), "", str(tmp_path / "b.fits"))
 
 
 def test_moving_sources(tmp_path):

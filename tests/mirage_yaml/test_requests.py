@@ -13,7 +13,8 @@ from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.mirage_yaml.requests import REQUESTS
 from mirage_dask.mirage_yaml.writer import OWN_SECTION, exposure_yaml
 from mirage_dask.settings import rows_of
-from mirage_dask.settings.row import read_background, read_overrides
+from mirage_dask.settings.effects import GhostLight
+from mirage_dask.settings.row import read_background, read_ghosts, read_overrides
 
 
 def one_file(tmp_path: Path, *, proposal: str = "mosaic_2x2", own: bool = False, **changes) -> Path:
@@ -79,19 +80,23 @@ def test_what_mirage_writes_requests_nothing(tmp_path, key):
     assert read_yaml(one_file(tmp_path, **change)).table["status"].tolist() == ["ready"]
 
 
-def test_ghosts_are_for_niriss_and_for_files_of_mirage(tmp_path):
-    """Mirage's default asks for them; in this package's own files that default means nothing."""
-    asked = {"simSignals:add_ghosts": True}
-    (row,) = read_yaml(one_file(tmp_path, proposal="three_instruments", **asked)).table.to_dict("records")
-    assert row["reason"] == "simSignals:add_ghosts: True is not simulated; write false"
-    asked["simSignals:add_ghosts"] = False
-    assert read_yaml(one_file(tmp_path, proposal="three_instruments", **asked)).table.status[0] == "ready"
-    asked["simSignals:add_ghosts"] = True
+@pytest.mark.parametrize("own", [True, False])
+def test_ghosts_are_what_the_keys_of_mirage_say(tmp_path, own):
+    """Mirage's default asks for them, not convolved; NIRCam has none whatever is written."""
+
+    def ghosts(proposal="three_instruments", **keys):
+        changes = {f"simSignals:{key}": value for key, value in keys.items()}
+        return read_ghosts(
+            read_yaml(one_file(tmp_path, proposal=proposal, own=own, **changes)).table["ghosts"][0]
+        )
+
+    assert ghosts() == ghosts(add_ghosts=True) == GhostLight("", "jwst")
+    assert ghosts(add_ghosts=True, PSFConvolveGhosts=True) == GhostLight("", "none")
+    assert ghosts(add_ghosts=False) is None
     assert (
-        read_yaml(one_file(tmp_path, proposal="three_instruments", own=True, **asked)).table.status[0]
-        == "ready"
+        read_yaml(one_file(tmp_path / "..", own=own, **{"simSignals:add_ghosts": True})).table["ghosts"][0]
+        == ""
     )
-    assert read_yaml(one_file(tmp_path / "..", **asked)).table.status[0] == "ready"  # NIRCam
 
 
 @pytest.mark.parametrize(("key", "kind"), [("linearized_darkfile", "linearized"), ("dark", "raw")])

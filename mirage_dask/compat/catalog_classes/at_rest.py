@@ -28,7 +28,7 @@ class PointSourceCatalog:
     starting_index
         Number of the first source.
     niriss_ghost_stamp
-        Must be empty: ghosts are not simulated yet.
+        FITS image of the ghost of each source, None for the usual one; empty: the usual one for all.
 
     Attributes
     ----------
@@ -64,12 +64,16 @@ class PointSourceCatalog:
         shapes: Mapping[str, Any] | None = None,
         build: Callable[..., SourceCatalog] = galaxies,
     ) -> None:
-        if len(ghost_stamps):
-            raise InputError("niriss_ghost_stamp: ghosts of NIRISS are not simulated yet; leave it out.")
+        if len(ghost_stamps) not in (0, np.size(first)):
+            raise InputError(
+                f"niriss_ghost_stamp: {len(ghost_stamps)} images for {np.size(first)} sources; give one for each."
+            )
         build = point_sources if shapes is None else build
         self.table: SourceCatalog = build(
             first, second, pixels=pixels, index=starting_index, **(shapes or {})
         )
+        if len(ghost_stamps):
+            self.table["niriss_ghost_stamp"] = ["None" if s is None else str(s) for s in ghost_stamps]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -270,7 +274,7 @@ class ExtendedCatalog(PointSourceCatalog):
     position_angle
         Of the image's y axis, degrees east of north; empty, or None for single ones: their own orientation.
     corresponding_source_index_for_ghost
-        Must be None: ghosts are not simulated yet.
+        Must be None: ghosts follow from their sources, and no catalog of them is needed.
     """
 
     def __init__(
@@ -287,7 +291,7 @@ class ExtendedCatalog(PointSourceCatalog):
     ):
         if corresponding_source_index_for_ghost is not None:
             raise InputError(
-                "corresponding_source_index_for_ghost: ghosts of NIRISS are not simulated yet; leave it out."
+                "corresponding_source_index_for_ghost: ghosts follow from their sources; leave it out."
             )
         place = coordinates(ra, dec, x, y)
         if len(filenames) != np.size(place[0]):

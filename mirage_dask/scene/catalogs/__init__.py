@@ -29,7 +29,10 @@ from 1.
 
 Catalogs of moving sources have velocities or ephemerides besides: see `motions`.
 
-NOT read here: light curves, ghosts.
+A column `niriss_ghost_stamp` names the FITS image of the ghost of each source, relative to the catalog, or None for
+the usual one (`mirage_dask.scene.ghosts`).
+
+NOT read here: light curves.
 
 table         cells, units and comments, whatever they were read from
 text          plain text as cells

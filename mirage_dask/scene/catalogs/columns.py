@@ -18,6 +18,8 @@ Floats = NDArray[np.float64]
 
 SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
 IMAGE_COLUMNS = ("filename", "pos_angle")
+GHOST_STAMP = "niriss_ghost_stamp"
+"""Column with the image of the ghost of each source."""
 NOTHING = ("", "none", "null", "nan", "--")
 """What stands for no position angle or magnitude of an extended source."""
 PROPER = {
@@ -220,7 +222,7 @@ def read_images(check: ColumnChecker) -> tuple[tuple[str, ...], dict[str, Floats
         values = columns["filename"]
         nothing = np.array([str(value).strip().lower() in NOTHING for value in values])
         check.fail("filename", nothing, "name the FITS file of the source's image.")
-        paths = [os.path.abspath(folder / Path(os.path.expandvars(str(v))).expanduser()) for v in values]
+        paths = [_beside(folder, str(value)) for value in values]
     if "pos_angle" not in columns:
         return tuple(paths), {}
     angle, given = optional_numbers(columns["pos_angle"])
@@ -228,6 +230,20 @@ def read_images(check: ColumnChecker) -> tuple[tuple[str, ...], dict[str, Floats
         bad = given & ~(np.abs(angle) <= 3600)
     check.fail("pos_angle", bad, "must be degrees east of north, or None.")
     return tuple(paths), {"pos_angle": angle}
+
+
+def read_ghost_stamps(check: ColumnChecker) -> tuple[str, ...]:
+    """Return the image of the ghost of each source, empty for the usual one; nothing without such a column.
+
+    Paths are relative to the catalog.
+    """
+    folder = check.table.path.parent
+    given = [str(value).strip() for value in check.table.columns.get(GHOST_STAMP, ())]
+    return tuple("" if name.lower() in NOTHING else _beside(folder, name) for name in given)
+
+
+def _beside(folder: Path, name: str) -> str:
+    return os.path.abspath(folder / Path(os.path.expandvars(name)).expanduser())
 
 
 def optional_numbers(values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:

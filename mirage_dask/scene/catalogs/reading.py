@@ -18,6 +18,7 @@ from mirage_dask.scene.catalogs.columns import (
     empty_cells,
     is_empty,
     optional_numbers,
+    read_ghost_stamps,
     read_images,
     read_index,
     read_numbers,
@@ -74,6 +75,8 @@ class Catalog:
     """Phrases in comments that change nothing in a catalog of this kind."""
     files: tuple[str, ...] = ()
     """Absolute paths of the images of extended sources, one each."""
+    ghost_stamps: tuple[str, ...] = ()
+    """Absolute paths of the images of the sources' ghosts, one each, empty for the usual one; () where all have that."""
     motion: Motion | None = None
     """How the sources move; None where they do not."""
 
@@ -226,6 +229,7 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
         table=table,
         unused_phrases=phrases.unused,
         files=files,
+        ghost_stamps=() if moves else read_ghost_stamps(check),
         motion=motion,
     )
     if magnitudes:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
-from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, blur_core, blur_wings, reach
+from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, Matching, blur_core, blur_wings, reach
 from mirage_dask.scene.images.meshes import Raster
 from mirage_dask.scene.images.sharing import add_overlap, add_points
 
@@ -39,6 +39,8 @@ class ImageLight:
     """What they are convolved with; None: they have the telescope's PSF already."""
     sigma: float = 0.0
     """Standard deviation of the Gaussian that is the images' own PSF, pixels."""
+    matching: Matching | None = None
+    """Takes out the images' own PSF, where it is no Gaussian."""
     number: int = field(default_factory=lambda: next(_numbers))
     """Its own in this process: names its blocks in the cache."""
 
@@ -73,7 +75,7 @@ class ImageLight:
             )  # fmt: skip
         if points.any():
             lit = True
-            out += blur_core(points, psf, x0=x0, y0=y0, sigma=self.sigma)
+            out += blur_core(points, psf, x0=x0, y0=y0, sigma=self.sigma, matching=self.matching)
         width = psf.wings_half_width
         around = self._around(bx, by, width) if width > psf.wings_inner else np.zeros(0)
         if around.any():

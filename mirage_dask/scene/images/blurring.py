@@ -15,7 +15,9 @@ the core's transform is divided by G, bounded (Wiener's filter with a constant, 
 
 .. math:: \frac{G}{G^2 + e} (1 + e), \qquad e = BOUND = 2.5 \cdot 10^{-3}
 
-at most 10 times; where the telescope passes nothing, nothing comes of that. The wings stay as they are.
+at most 10 times; where the telescope passes nothing, nothing comes of that. The wings stay as they are. One that has any
+other PSF comes with a kernel of the same kind, made by the client (`mirage_dask.sky_images.matching`), whose transform
+multiplies the core's.
 
 Transforms are scipy's; everything else is our own + - * /, with e to a power by squaring and sine by its series.
 
@@ -26,6 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from dataclasses import dataclass
 from functools import partial
 from weakref import WeakKeyDictionary
 
@@ -54,12 +57,38 @@ MARGIN = 2
 _digests: WeakKeyDictionary[PsfLibrary, bytes] = WeakKeyDictionary()
 
 
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """A kernel that takes out the PSF of an image, convolved with its light."""
+
+    key: str
+    """Names it in caches."""
+    samples: Floats
+    """(2 m + 1, 2 m + 1), `OVERSAMPLING` points per pixel, sum 1."""
+
+    def transform(self, size: int) -> NDArray[np.complex128]:
+        """Return the half transform on a square of `size` points, centred at the corner."""
+        half = self.samples.shape[0] // 2
+        steps = np.arange(-half, half + 1) % size
+        array = np.zeros((size, size))
+        array[np.ix_(steps, steps)] = self.samples
+        return scipy.fft.fft(scipy.fft.rfft(array, axis=1, workers=1), axis=0, workers=1)
+
+
 def reach(psf: PsfLibrary) -> int:
     """Return how far around a block light on points is needed, pixels."""
     return math.ceil(psf.core_half_width) + MARGIN
 
 
-def blur_core(points: Floats, psf: PsfLibrary, *, x0: int, y0: int, sigma: float = 0.0) -> Floats:
+def blur_core(
+    points: Floats,
+    psf: PsfLibrary,
+    *,
+    x0: int,
+    y0: int,
+    sigma: float = 0.0,
+    matching: Matching | None = None,
+) -> Floats:
     """Apply the core of the PSF.
 
     Parameters
@@ -72,6 +101,8 @@ def blur_core(points: Floats, psf: PsfLibrary, *, x0: int, y0: int, sigma: float
         Full-frame science pixel of the block's first one.
     sigma
         Standard deviation of the Gaussian that the image has been convolved with, pixels.
+    matching
+        Kernel that takes out the PSF of the image.
 
     Returns
     -------
@@ -85,7 +116,8 @@ def blur_core(points: Floats, psf: PsfLibrary, *, x0: int, y0: int, sigma: float
         for ix, wx in _weights(psf.grid_x, x0):
             place = iy * len(psf.grid_x) + ix
             core = PSFS.array(
-                (token(psf), place, size, sigma), partial(_core_transform, psf, place, size, sigma)
+                (token(psf), place, size, sigma, matching.key if matching else ""),
+                partial(_core_transform, psf, place, size, sigma, matching),
             )
             product = np.empty_like(light)
             _multiply(light.view(np.float64), core.view(np.float64), product.view(np.float64))
@@ -150,7 +182,9 @@ def _weights(grid: tuple[float, ...], first: int) -> list[tuple[int, Floats]]:
     return found
 
 
-def _core_transform(psf: PsfLibrary, place: int, size: int, sigma: float) -> NDArray[np.complex128]:
+def _core_transform(
+    psf: PsfLibrary, place: int, size: int, sigma: float, matching: Matching | None
+) -> NDArray[np.complex128]:
     """Half transform of one place's core, centred at the corner, over those of the B-spline and of the image's own PSF."""
     _, phases, _, ny, nx = psf.core.shape
     whole = psf.core[place].transpose(2, 0, 3, 1).reshape(ny * phases, nx * phases).astype(np.float64)
@@ -166,6 +200,9 @@ def _core_transform(psf: PsfLibrary, place: int, size: int, sigma: float) -> NDA
     factor = _undone(around, size, sigma)[:, None] * _undone(along, size, sigma)
     transform.real *= factor
     transform.imag *= factor
+    if matching is not None:
+        own = matching.transform(size)
+        _multiply(transform.view(np.float64), own.view(np.float64), transform.view(np.float64))
     return transform
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
+from mirage_dask.scene.layers.ghosts import GhostLayer
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
@@ -28,6 +29,7 @@ __all__ = [
     "BackgroundImage",
     "ExtendedLayer",
     "GalaxyLayer",
+    "GhostLayer",
     "Light",
     "LightCurveLayer",
     "LightCurves",
@@ -63,6 +65,7 @@ LAYERS: dict[str, Any] = {
         MovingGalaxyLayer,
         TrackedStarLayer,
         TrackedGalaxyLayer,
+        GhostLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""

@@ -24,12 +24,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
-from mirage_dask.scene.image_tables import Extended, SceneImage, SkyMesh, named_tables, read_part
+from mirage_dask.scene.image_tables import (
+    Extended,
+    MatchingKernel,
+    SceneImage,
+    SkyMesh,
+    named_tables,
+    read_part,
+)
 from mirage_dask.scene.images.blocks import ImageLight
-from mirage_dask.scene.images.blurring import reach
+from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, Matching, reach
 from mirage_dask.scene.images.meshes import STEP, Raster, box_of, mesh_size, project
 from mirage_dask.scene.layers.view import View
-from mirage_dask.scene.placement import compass, derivative, pixels_of
+from mirage_dask.scene.placement import Bounds, compass, derivative, pixels_of
 from mirage_dask.scene.sources import load_once
 
 Floats = NDArray[np.float64]
@@ -54,7 +61,7 @@ class SceneImageLayer:
             units = _slice(mesh, origin, shape)
             nodes, step = project(units, view.projection)
             rasters += _rasters(view, key, nodes, step, table.scale)
-        return cls(_light(rasters, view, table.convolved, table.sigma))
+        return cls(_light(rasters, view, table.convolved, table.sigma, _matching(table, view)))
 
     @classmethod
     def open(cls, key: str, view: View) -> SceneImageLayer:
@@ -77,16 +84,11 @@ class ExtendedLayer:
     @classmethod
     def of(cls, table: Extended, view: View) -> ExtendedLayer:
         """Project the sources that reach an exposure."""
-        _check(table)
-        middle = pixels_of(table.position, view.projection, view.bounds)
-        rasters: list[Raster] = []
-        for n in np.flatnonzero(np.isfinite(middle).all(axis=1)).tolist():
-            nodes, step = _source_nodes(table, n, middle[n], view)
-            if not _reaches(box_of(nodes), view, table.convolved):
-                continue
-            for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
-                part = _slice(nodes, table.origin[m], table.shape[m], step)
-                rasters += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
+        around = 2.0
+        if table.convolved:
+            psf = view.psf("")
+            around = margin(True, float(reach(psf)), psf.wings_half_width)
+        rasters = source_rasters(table, view, np.arange(len(table)), view.bounds, around)
         return cls(_light(rasters, view, table.convolved, 0.0))
 
     @classmethod
@@ -97,6 +99,33 @@ class ExtendedLayer:
     def add(self, out: NDArray[np.float32], *, x0: int, y0: int, area: NDArray[np.float32] | None) -> None:
         """Add it to a window."""
         self.light.add(out, x0=x0, y0=y0)
+
+
+def source_rasters(
+    table: Extended, view: View, rows: NDArray[np.intp], bounds: Bounds, around: float
+) -> list[Raster]:
+    """Return the images of sources on the detector.
+
+    Parameters
+    ----------
+    table
+        Of the sources.
+    rows
+        Which of them.
+    bounds, around
+        What does not come within `around` pixels of this box is left out.
+    """
+    _check(table)
+    middle = pixels_of(table.position, view.projection, view.bounds)
+    rasters: list[Raster] = []
+    for n in rows[np.isfinite(middle[rows]).all(axis=1)].tolist():
+        nodes, step = _source_nodes(table, n, middle[n], view)
+        if not _reaches(box_of(nodes), bounds, around):
+            continue
+        for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
+            part = _slice(nodes, table.origin[m], table.shape[m], step)
+            rasters += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
+    return rasters
 
 
 def margin(convolved: bool, core_half: float, wings_half: int) -> float:
@@ -116,8 +145,23 @@ def _check(table: Tables) -> None:
         raise StoreError("The table of an image has parts that are not valid; plan the simulation again.")
 
 
-def _light(rasters: list[Raster], view: View, convolved: bool, sigma: float) -> ImageLight:
-    return ImageLight(tuple(rasters), view.psf("") if convolved else None, sigma)
+def _light(
+    rasters: list[Raster], view: View, convolved: bool, sigma: float, matching: Matching | None = None
+) -> ImageLight:
+    return ImageLight(tuple(rasters), view.psf("") if convolved else None, sigma, matching)
+
+
+def _matching(table: SceneImage, view: View) -> Matching | None:
+    """Read the kernel that takes out the PSF of an image, if it has one."""
+    if not table.matching:
+        return None
+    samples = load_once(MatchingKernel, view.tables, table.matching).samples
+    side = samples.shape[0]
+    if samples.shape != (side, side) or side % 2 == 0 or side > OVERSAMPLING * BLOCK:
+        raise StoreError(
+            "The kernel that takes out the PSF of an image is not valid; plan the simulation again."
+        )
+    return Matching(table.matching, samples)
 
 
 def _slice(nodes: Floats, origin: NDArray[np.int64], shape: NDArray[np.int64], step: int = STEP) -> Floats:
@@ -136,14 +180,10 @@ def _rasters(view: View, key: str, nodes: Floats, step: int, scale: float) -> It
         yield Raster(partial(read_part, view.tables, key), nodes, step, scale, box)
 
 
-def _reaches(box: tuple[float, float, float, float] | None, view: View, convolved: bool) -> bool:
+def _reaches(box: tuple[float, float, float, float] | None, bounds: Bounds, around: float) -> bool:
     if box is None:
         return False
-    around = 2.0
-    if convolved:
-        psf = view.psf("")
-        around = margin(True, float(reach(psf)), psf.wings_half_width)
-    x0, x1, y0, y1 = view.bounds
+    x0, x1, y0, y1 = bounds
     return box[1] > x0 - around and box[0] < x1 + around and box[3] > y0 - around and box[2] < y1 + around
 
 

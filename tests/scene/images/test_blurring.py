@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from support.sky_pictures import centre, gaussian
 
 from mirage_dask.scene.images.blocks import ImageLight
-from mirage_dask.scene.images.blurring import BLOCK, exp_minus
+from mirage_dask.scene.images.blurring import BLOCK, Matching, exp_minus
 from mirage_dask.scene.images.meshes import STEP, Raster, box_of, mesh_size
 from mirage_dask.scene.stars import add_points as add_stars
 
@@ -80,3 +82,29 @@ def test_no_light_costs_nothing(psf):
 def test_exponential_of_squares():
     z = np.concatenate([np.linspace(0, 60, 500), [700.0, 1e9]])
     np.testing.assert_allclose(exp_minus(z), np.exp(-np.minimum(z, 60)), rtol=1e-11)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(500, 900), st.integers(300, 650), st.integers(1, 200), st.integers(1, 200))
+def test_any_window_has_the_bits_of_the_whole_with_a_kernel(psf, x, y, width, height):
+    light = freed(psf)
+    whole, part = np.zeros((650, 700), np.float32), np.zeros((height, width), np.float32)
+    light.add(whole, x0=400, y0=250)
+    light.add(part, x0=x, y0=y)
+    both = whole[y - 250 : y - 250 + height, x - 400 : x - 400 + width]
+    assert np.array_equal(part[: both.shape[0], : both.shape[1]], both)
+
+
+_FREED: list[ImageLight] = []
+
+
+def freed(psf) -> ImageLight:
+    """Three points behind a kernel of mixed signs."""
+    if not _FREED:
+        data = np.zeros((300, 400), np.float32)
+        data[[30, 150, 270], [40, 200, 350]] = 1000.0
+        samples = -0.05 * np.ones((5, 5))
+        samples[2, 1:4] = 0.7
+        matching = Matching("a" * 32, samples / samples.sum())
+        _FREED.append(ImageLight((raster(data, 0.9, 600.0, 350.0),), psf, matching=matching))
+    return _FREED[0]
