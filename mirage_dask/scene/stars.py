@@ -83,7 +83,7 @@ def add_points(
     half_width
         (n,) from `star_half_width`.
     """
-    _add(
+    add_stars(
         out, x0, y0, x, y, flux, half_width, psf.core, psf.wings,
         np.array(psf.grid_x), np.array(psf.grid_y), psf.oversampling,
         psf.core_centre, psf.core_half_width, psf.wings_centre, psf.wings_inner,
@@ -178,10 +178,11 @@ def _add_wings(wings, width, first_row, shift, wx, wy, column, out, left, right,
 
 
 @kernel
-def _add(
+def add_stars(
     out, x0, y0, star_x, star_y, star_flux, half_width, core, wings,
     grid_x, grid_y, oversampling, core_centre, core_half, wings_centre, wings_inner,
 ):  # fmt: skip
+    """`add_points` for other kernels; the library as its arrays and numbers."""
     ny, nx = out.shape
     flat = out.reshape(ny * nx)
     cells = core.shape[3]

@@ -67,12 +67,29 @@ class SceneImageLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class SourceImage:
+    """One source that is an image, on the detector."""
+
+    row: int
+    """Its row in the table."""
+    index: int
+    """Catalog index."""
+    x: float
+    """Its middle, full-frame science pixels."""
+    y: float
+    light: ImageLight
+    """Its own light alone."""
+
+
+@dataclass(frozen=True, eq=False)
 class ExtendedLayer:
     """Sources that are images."""
 
     kind: ClassVar[str] = "extended"
     varying: ClassVar[bool] = False
     light: ImageLight
+    sources: tuple[SourceImage, ...] = ()
+    """Those that reach the exposure, in the order in which they are in the light."""
 
     @classmethod
     def of(cls, table: Extended, view: View) -> ExtendedLayer:
@@ -80,14 +97,20 @@ class ExtendedLayer:
         _check(table)
         middle = pixels_of(table.position, view.projection, view.bounds)
         rasters: list[Raster] = []
+        sources: list[SourceImage] = []
         for n in np.flatnonzero(np.isfinite(middle).all(axis=1)).tolist():
             nodes, step = _source_nodes(table, n, middle[n], view)
             if not _reaches(box_of(nodes), view, table.convolved):
                 continue
+            own: list[Raster] = []
             for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
                 part = _slice(nodes, table.origin[m], table.shape[m], step)
-                rasters += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
-        return cls(_light(rasters, view, table.convolved, 0.0))
+                own += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
+            rasters += own
+            alone = _light(own, view, table.convolved, 0.0)
+            x, y = middle[n].tolist()
+            sources.append(SourceImage(n, int(table.index[n]), x, y, alone))
+        return cls(_light(rasters, view, table.convolved, 0.0), tuple(sources))
 
     @classmethod
     def open(cls, key: str, view: View) -> ExtendedLayer:
