@@ -32,7 +32,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"xarray_engine"},
         {"lazy"},
         {"fits"},
-        {"virtual"},
+        {"virtual", "truth"},
         {"store"},
         {"exposure"},
         {"catalogs", "sky_images"},
@@ -63,6 +63,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "mirage_dask.run": [
         {"execute", "export", "summary", "verify"},
+        {"truth"},
         {"executors"},
         {"display", "tiling"},
         {"*"},

@@ -7,7 +7,7 @@ falls on the array of the exposure, by the PSF and the profile that are drawn (`
 `transmission` that of the optics where the source lies, if the user gives one (1 otherwise). `rate_on_array` is the sum of
 the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
 
-NOT modelled: `transmission` is taken at the pixel of the source, or of the array nearest to it, in the middle of the exposure.
+NOT modelled: `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest one of the array.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from mirage_dask.spec import ExposureSpec, Window
 
 Columns = dict[str, NDArray[Any]]
 
+STRIP = 256
+"""Rows of the planes that are in memory at a time."""
 SHAPES = (
     "half_light_radius",
     "half_light_radius_pixels",
@@ -131,21 +133,28 @@ def _transmission(
 
 
 def _wells(spec: ExposureSpec, references: References) -> Wells:
-    """Return the pixels of an exposure for `scene.truth.saturation`."""
+    """Return the pixels of an exposure for `scene.truth.saturation`; planes are read strip by strip."""
     pack = references.pack
     frame, on = Frame(spec, pack.array), effects_on(spec.switched)
-    seen = frame.science(read_planes(pack, on, ("light",), frame.extent, frame.array)["response"])
-    if "transmission" in pack.names:
-        seen = seen * frame.science(pack.plane("transmission", *as_slices(frame.extent)))
-    own, across, along, corner = coupling(pack, on).tolist()
     seconds = spec.group_end_times[-1] - 0.5 * (spec.nframes - 1) * spec.tframe
-    limit = saturation_level(spec, pack, Window.whole(spec)) * np.float32(pack.meta["mean_gain"] / seconds)
-    if "gain_map" in on:
-        limit /= frame.science(pack.plane("inverse_gain", *as_slices(frame.extent)) * pack.meta["mean_gain"])
-    limit = np.where(seen > 0, limit, np.inf)  # reference pixels see no light
+    seen, limit = (np.empty((spec.ny, spec.nx), np.float32) for _ in range(2))
+    for low in range(0, spec.ny, STRIP):
+        rows = low, min(low + STRIP, spec.ny)
+        detector_box = frame.box(rows, (0, spec.nx))
+        box, part = as_slices(detector_box), slice(*rows)
+        seen[part] = frame.science(read_planes(pack, on, ("light",), detector_box, frame.array)["response"])
+        if "transmission" in pack.names:
+            seen[part] *= frame.science(pack.plane("transmission", *box))
+        level = saturation_level(spec, pack, Window((0, 1), (0, 1), rows, (0, spec.nx)))
+        gain = np.float32(pack.meta["mean_gain"])
+        if "gain_map" in on:
+            inverse = frame.science(pack.plane("inverse_gain", *box))
+            gain = np.divide(1.0, inverse, out=np.full_like(inverse, np.inf), where=inverse > 0)
+        limit[part] = np.where(seen[part] > 0, level * gain / np.float32(seconds), np.inf)
+    own, across, along, corner = coupling(pack, on).tolist()
     return Wells(
-        seen=np.ascontiguousarray(seen, np.float32),
-        limit=np.ascontiguousarray(limit, np.float32),
+        seen=seen,
+        limit=limit,
         x0=spec.x0,
         y0=spec.y0,
         coupling=(own, 0.5 * (across + along), corner),

@@ -126,7 +126,11 @@ def make_plan(
         table,
         specs,
         settings=settings.to_dict(),
-        provenance={"references": references.provenance, "builtin": builtin_version()},
+        provenance={
+            "references": references.provenance,
+            "builtin": builtin_version(),
+            "catalogs": {path: catalog.system for _, path, catalog, _ in catalogs},
+        },
         inputs=keys,
     )
 

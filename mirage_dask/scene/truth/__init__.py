@@ -1,1 +1,1 @@
-"""What is known of the sources of an exposure before a pixel is computed: places, electrons, and how much of them is seen."""
+"""The sources of an exposure before a pixel is computed: places, electrons, and how much of them is seen."""

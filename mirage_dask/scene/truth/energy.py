@@ -3,7 +3,9 @@ r"""How much of a point's light falls on the array of an exposure: sums of the P
 The PSF is a cubic spline on a grid (`mirage_dask.psf.library`), and pixels are whole numbers apart, so the sum over a
 rectangle of them needs no pixel. With the running sums S of the coefficients c of one phase,
 
-.. math:: \sum_{X=l}^{r-1} \sum_{Y=b}^{t-1} P(X, Y) = \sum_{a, b'} w_a w_{b'} \left[ S_{r, t} - S_{l, t} - S_{r, b} + S_{l, b} \right]
+.. math::
+
+    \sum_{X=l}^{r-1} \sum_{Y=b}^{t-1} P(X, Y) = \sum_{i, j} w_i w_j \left[ S_{r, t} - S_{l, t} - S_{r, b} + S_{l, b} \right]
 
 over the 4 x 4 taps of the spline: 16 differences for each place of the library, whatever the rectangle. What a star's light
 ends at, `stars` says; the sums are those of the pixels that `stars.add_points` fills, in double precision.
@@ -84,7 +86,7 @@ def star_fractions(
     -------
     (n,) of the light in an infinite aperture.
     """
-    return _stars(x, y, half_width.astype(np.float64), *map(int, bounds), psf_sums(psf))
+    return _stars(x, y, half_width.astype(np.float64), *bounds, psf_sums(psf))
 
 
 def trail_fractions(
@@ -101,7 +103,7 @@ def trail_fractions(
     step
         Pixels of a path between two places at which the light is summed.
     """
-    return _trails(np.ascontiguousarray(tracks), half_width, *map(int, bounds), step, psf_sums(psf))
+    return _trails(np.ascontiguousarray(tracks), half_width, *bounds, step, psf_sums(psf))
 
 
 @inline

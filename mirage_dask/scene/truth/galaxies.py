@@ -7,8 +7,8 @@ falls on the array (`energy.visible`), a Gaussian of covariance C at m leaves
 
 V is nearly the product of what the edges of x and those of y let through, each a sum over the marginal of the PSF of normal
 distribution functions, U(x) W(y); so f = E[U W] + E[V - U W]. The first mean is exact along an axis whose edges are far,
-and otherwise a sum over strips of y with the conditional distribution of x, which follows the correlation of both. The second
-one, of a small and smooth function, is a sum over a few places.
+and otherwise a sum over strips of y with the conditional distribution of x, which follows the correlation of both. The
+second one, of a small and smooth function, is a sum over a few places.
 
 NOT modelled: the change of the PSF across a galaxy, as where it is drawn. The Gaussians' cut at 4.5 sigma is (4e-5).
 """
@@ -26,7 +26,7 @@ from mirage_dask.compiled import inline, kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.placement import Bounds
-from mirage_dask.scene.truth.energy import PsfSums, psf_sums, star_fractions, visible
+from mirage_dask.scene.truth.energy import psf_sums, star_fractions, visible
 
 Floats = NDArray[np.float64]
 
@@ -67,9 +67,7 @@ def galaxy_fractions(galaxies: PlacedGalaxies, psf: PsfLibrary, bounds: Bounds) 
     (n,) of the light that is integrated to infinity.
     """
     g, (along_x, along_y) = galaxies, marginals(psf)
-    return _fractions(
-        g.x, g.y, g.form, g.variances, g.weights, *map(int, bounds), along_x, along_y, psf_sums(psf)
-    )
+    return _fractions(g.x, g.y, g.form, g.variances, g.weights, *bounds, along_x, along_y, psf_sums(psf))
 
 
 def marginals(psf: PsfLibrary) -> tuple[Floats, Floats]:
@@ -89,14 +87,12 @@ def _marginal(psf: PsfLibrary, offsets: Floats, *, along: int) -> Floats:
     # The light up to an offset is what falls left of an edge that lies there.
     far, edge = 1 << 14, 1024
     middle = np.full(offsets.size, 1024.0)
-    places = (edge - 0.5 - offsets, middle) if along == 0 else (middle, edge - 0.5 - offsets)
-    bounds = (-far, edge, -far, far) if along == 0 else (-far, far, -far, edge)
+    x, y = (edge - 0.5 - offsets, middle) if along == 0 else (middle, edge - 0.5 - offsets)
+    bounds: Bounds = (-far, edge, -far, far) if along == 0 else (-far, far, -far, edge)
     half = np.full(offsets.size, psf.wings_half_width, np.int32)
-    parts = np.diff(star_fractions(psf, *places, half, bounds))
+    parts = np.diff(star_fractions(psf, x, y, half, bounds))
     width = np.diff(offsets)
-    return np.stack(
-        [(offsets[1:] + offsets[:-1]) / 2.0, width * width / 12.0, parts / parts.sum()], axis=1
-    )
+    return np.stack([(offsets[1:] + offsets[:-1]) / 2.0, width * width / 12.0, parts / parts.sum()], axis=1)
 
 
 @inline
@@ -202,9 +198,7 @@ def _fractions(x, y, form, variances, weights, x0, x1, y0, y1, along_x, along_y,
                 or y[i] - tail_y > y1 - 0.5
             ):
                 continue
-            part = energy * _product(
-                x[i], y[i], cxx, cxy, cyy, x0, x1, y0, y1, reach, along_x, along_y
-            )
+            part = energy * _product(x[i], y[i], cxx, cxy, cyy, x0, x1, y0, y1, reach, along_x, along_y)
             corner = not (in_x or in_y)
             if corner or min(cxx, cyy) <= WIDE * WIDE:
                 size = np.sqrt(max(cxx, cyy))

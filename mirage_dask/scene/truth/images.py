@@ -28,14 +28,13 @@ def image_rate(light: ImageLight, bounds: Bounds) -> float:
     bounds
         (x0, x1, y0, y1), half open, full-frame science pixels.
     """
-    box = [int(b) for b in bounds]
     total = 0.0
     for raster in light.rasters:
         pixels = raster.pixels()
         if light.psf is None:
-            total += raster.scale * _inside(pixels, raster.nodes, raster.step, *box)
+            total += raster.scale * _inside(pixels, raster.nodes, raster.step, *bounds)
         else:
-            total += raster.scale * _seen(pixels, raster.nodes, raster.step, *box, psf_sums(light.psf))
+            total += raster.scale * _seen(pixels, raster.nodes, raster.step, *bounds, psf_sums(light.psf))
     return total
 
 

@@ -176,7 +176,9 @@ def _count(light, seen, limit, x0, y0, own, side, corner):
     for j in range(1, ny + 1):
         for i in range(1, nx + 1):
             sides = charge[j - 1, i] + charge[j + 1, i] + charge[j, i - 1] + charge[j, i + 1]
-            corners = charge[j - 1, i - 1] + charge[j - 1, i + 1] + charge[j + 1, i - 1] + charge[j + 1, i + 1]
+            corners = (
+                charge[j - 1, i - 1] + charge[j - 1, i + 1] + charge[j + 1, i - 1] + charge[j + 1, i + 1]
+            )
             if own * charge[j, i] + side * sides + corner * corners >= limit[y0 + j - 1, x0 + i - 1]:
                 count += 1
     return count

@@ -156,9 +156,7 @@ def _point_trails(layer: PointTrails, key: str, view: View, _: Floats) -> Source
     rows, track = _rows(table.index, layer.index), layer.paths.xy
     fraction = trail_fractions(layer.psf, track, layer.paths.half, view.bounds)
     unit = table.position[rows] if trailing else _true_units(table, rows, layer, view)
-    return SourcesSeen(
-        layer.kind, layer.index, unit, _three(track), table.flux[rows], fraction, moves=True
-    )
+    return SourcesSeen(layer.kind, layer.index, unit, _three(track), table.flux[rows], fraction, moves=True)
 
 
 def _galaxy_trails(layer: GalaxyTrails, key: str, view: View, _: Floats) -> SourcesSeen:
