@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.exposure.chain import ArrayLike, Chain, static_light
 from mirage_dask.exposure.references import References
+from mirage_dask.exposure.segmentation import segmentation_window
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.variables import RAMP, VARIABLES, replaceable
 
@@ -56,6 +57,8 @@ def simulate_window(
     out: dict[str, NDArray[Any]] = {}
     if "seed" in names:
         out["seed"] = static_light(spec, references, given, window.rows, window.columns)
+    if "segmentation" in names:
+        out["segmentation"] = segmentation_window(spec, references, window.rows, window.columns)
     ramps = [name for name in names if VARIABLES[name].dimensions == RAMP]
     if ramps:
         out.update(Chain(spec, references, window, ramps, given).compute())
