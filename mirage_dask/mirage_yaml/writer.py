@@ -82,6 +82,14 @@ OWN_COLUMNS = (
 OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
 """Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
+MIRAGES_UNITS = {
+    "ADU/s": "ADU/sec",
+    "e-/s": "e/sec",
+    "erg/s/cm2/Hz": "erg/cm2/Hz",
+    "erg/s/cm2/A": "erg/cm2/A",
+}
+"""Units of the threshold of segmentation maps as Mirage writes them, by ours; it has no magnitudes."""
+
 _CONFIG = "config"
 _LOG = logging.getLogger(__name__)
 
@@ -214,6 +222,7 @@ def _reference_section(row: ExposureRow) -> dict[str, Any]:
 def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
     catalogs = {key: row.catalogs.get(kind, "None") for kind, key in CATALOG_KEYS.items()}
     by_date = row.background == "date"
+    limit, unit = row.segmentation_threshold.split()
     images = row.extended or ExtendedLight()
     level = LEVELS[0] if by_date or row.background == "" else row.background
     return {
@@ -240,8 +249,8 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
         "pymethod": True,
         "expand_catalog_for_segments": False,
         "use_dateobs_for_background": by_date,
-        "signal_low_limit_for_segmap": 0.031,
-        "signal_low_limit_for_segmap_units": "ADU/sec",
+        "signal_low_limit_for_segmap": float(limit),
+        "signal_low_limit_for_segmap_units": MIRAGES_UNITS.get(unit, unit),
         "add_ghosts": True,
         "PSFConvolveGhosts": False,
     }
