@@ -348,6 +348,7 @@ class Proposal:
         tile_bytes: str | int | None = None,
         progress: Any = True,
         performance_report: str | os.PathLike[str] | None = None,
+        truth: bool = True,
     ) -> RunReport:
         """Simulate into one Zarr store; tiles that it contains already are kept.
 
@@ -377,6 +378,8 @@ class Proposal:
             True for a display in the notebook or terminal, of preparing and of the run; or a subscriber of run events.
         performance_report
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
+        truth
+            Make the table of the sources on each exposure, too; `open_simulation(out).truth()` reads it.
         """
         from mirage_dask.run.execute import run_plan
         from mirage_dask.run.executors.resources import Resources
@@ -394,7 +397,31 @@ class Proposal:
             tile_bytes=tile_bytes,
             progress=progress,
             performance_report=performance_report,
+            truth=truth,
         )
+
+    def truth(self, select: Selection = None, *, progress: Progress | bool = True) -> pd.DataFrame:
+        """Return the sources whose light reaches exposures, computed now and without a run.
+
+        One row for each source and exposure: catalog and index, place, magnitude, electrons/s, what part of them falls on
+        the array, whether it saturates. The columns are in `mirage_dask.truth.columns`, with their units in `attrs`.
+
+        Parameters
+        ----------
+        select
+            Exposures, as for `prepare`; nothing else is prepared.
+        progress
+            As for `prepare`.
+
+        Raises
+        ------
+        InputError, ReferenceFileError, StoreError
+            As `prepare`.
+        """
+        from mirage_dask.truth.files import computed_truth
+
+        plan = self.prepare(select, progress=progress)
+        return computed_truth(plan, [plan.row(name) for name in self._selected(select)])
 
     def _repr_html_(self) -> str:
         rows = self.exposures.to_numpy().tolist()

@@ -11,6 +11,7 @@ simulation.export("uncal")                              # files for the calibrat
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from distributed.deploy import Cluster
 
     from mirage_dask.footprints import Footprints
+    from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
 
@@ -103,6 +105,100 @@ class Simulation:
 
         table = self.store.plan.table
         return footprints_of(table.iloc[select_rows(table, select)])
+
+    def truth(
+        self,
+        select: Selection = None,
+        *,
+        source: int | Sequence[int] | None = None,
+        kind: str | None = None,
+        columns: Sequence[str] | None = None,
+    ) -> pd.DataFrame:
+        """Return the sources on exposures: one row for each source and exposure that its light reaches.
+
+        Parameters
+        ----------
+        select
+            Condition on the columns of the table, names, positions, rows or a mask; default all exposures of the plan.
+        source
+            Only sources with this index in their catalog, or one of these; only what may hold them is read.
+        kind
+            Only those of this type of catalogs, 'point_source', 'galaxy', …
+        columns
+            Only these columns.
+
+        Returns
+        -------
+        DataFrame
+            Catalog and index, place, magnitude, electrons/s, what part of them falls on the array, whether it saturates:
+            the columns of `mirage_dask.truth.columns`; units and meanings are in its `attrs`.
+
+        Raises
+        ------
+        InputError
+            If an exposure has no table yet (`make_truth` makes it), nothing is selected, or there is no such column.
+        StoreError
+            If a table is damaged.
+        """
+        from mirage_dask.truth.files import read_truth
+
+        return read_truth(self.store, select, source=source, kind=kind, columns=columns)
+
+    def source(self, index: int, kind: str | None = None) -> pd.DataFrame:
+        """Return where a source is seen: all exposures that its light reaches, with its place and electrons/s on each.
+
+        Parameters
+        ----------
+        index
+            In its catalog.
+        kind
+            Type of that catalog, where several have such an index; without it sources of all of them are returned.
+
+        Raises
+        ------
+        InputError
+            If no exposure has it, or truth tables are missing.
+        """
+        found = self.truth(source=index, kind=kind)
+        if found.empty:
+            of = f" of the type {kind}" if kind else ""
+            raise InputError(f"No source{of} with the index {index} reaches an exposure of {self.url}.")
+        return found
+
+    def make_truth(
+        self,
+        select: Selection = None,
+        *,
+        overwrite: bool = False,
+        client: Client | Cluster | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
+    ) -> TruthReport:
+        """Make the truth tables that the store lacks, of exposures that are simulated or not.
+
+        Parameters
+        ----------
+        select
+            Exposures, as for `truth`.
+        overwrite
+            Make those again that are there.
+        client, workers, memory, scheduler, threads
+            Where they are computed, as for `Proposal.simulate`.
+
+        Raises
+        ------
+        InputError
+            If nothing is selected, or the arguments contradict each other.
+        StoreError
+            If the store cannot be written.
+        """
+        from mirage_dask.run.executors.resources import Resources
+        from mirage_dask.run.truth.making import make_store_truth
+
+        resources = Resources(client, workers, memory, scheduler, threads)
+        return make_store_truth(self.store, select, overwrite=overwrite, resources=resources)
 
     def verify(
         self,

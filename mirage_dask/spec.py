@@ -27,6 +27,9 @@ a resumed run never mixes two versions; it is part of the digest of a spec. `tes
 4: galaxies are sums of Gaussians that are convolved together.
 5: stars in crowded squares have their wings by one convolution."""
 
+SEGMENTATION_THRESHOLD = 0.031
+"""DN/s in a pixel: the default of `ExposureSpec.segmentation_threshold`. Source: Mirage's signal_low_limit_for_segmap."""
+
 Pairs = tuple[tuple[str, str], ...]
 
 
@@ -86,6 +89,9 @@ class ExposureSpec:
     track: str = ""
     """Content key of the track of the moving target that the telescope follows (`mirage_dask.scene.tracking`), which the
     attitude at the start of the exposure belongs to; empty where it follows the stars."""
+    segmentation_threshold: float = 0.0
+    """e-/s in a pixel from which a source is in the segmentation map; 0 for the default, `SEGMENTATION_THRESHOLD` times the
+    gain. No part of the digest: no stored value depends on it."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -119,7 +125,8 @@ class ExposureSpec:
     @cached_property
     def digest(self) -> str:
         """Hash of everything the pixel values depend on, 32 hex digits: of the fields that differ from their defaults."""
-        different = {k: v for k, v in self.to_dict().items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
+        values = {k: v for k, v in self.to_dict().items() if k != "segmentation_threshold"}
+        different = {k: v for k, v in values.items() if k not in _DEFAULTS or v != _DEFAULTS[k]}
         text = json.dumps([VALUES, different], sort_keys=True, separators=(",", ":"))
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -190,6 +197,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "random_seed": partial(_is_integer, low=-(2**63)),
     "layers": partial(_are_pairs, second="key of a layer"),
     "cosmic_ray_rate": _is_number,
+    "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
     "inputs": partial(_are_pairs, second="content key"),
     "replaced": partial(_are_pairs, second="content key"),

@@ -101,6 +101,13 @@ VARIABLES = _registry(
         ),
         Variable("seed", "electron / s", "expected light", dimensions=("y", "x"), replaceable=True),
         Variable("pixel_area", "arcsec2", "solid angle of the pixel on the sky", dimensions=("y", "x")),
+        Variable(
+            "segmentation",
+            "1",
+            "index of the source that gives most light, where it reaches the threshold; 0 for none",
+            dimensions=("y", "x"),
+            dtype=np.dtype(np.int32),
+        ),
     )
 )
 """All variables by name, in the order in which datasets show them."""

@@ -33,7 +33,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"accessor"},
         {"lazy"},
         {"fits"},
-        {"virtual"},
+        {"virtual", "truth"},
         {"store"},
         {"exposure"},
         {"catalogs", "sky_images"},
@@ -65,6 +65,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "mirage_dask.run": [
         {"execute", "export", "summary", "verify"},
+        {"truth"},
         {"executors"},
         {"display", "tiling"},
         {"*"},

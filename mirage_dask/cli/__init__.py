@@ -12,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mirage_dask.cli import cache, demo, footprints, proposals, reference, settings, show, stores
+from mirage_dask.cli import cache, demo, footprints, proposals, reference, settings, show, stores, truth
 from mirage_dask.cli.arguments import Parser, description
 from mirage_dask.cli.console import print_errors, print_line
 from mirage_dask.errors import InputError, MirageDaskError
@@ -32,6 +32,7 @@ simulate it here, or on a cluster that is already running
 look at the result, and export it as FITS for the JWST pipeline
   mirage-dask status my.zarr
   mirage-dask show my.zarr --what mosaic
+  mirage-dask truth my.zarr --source 386
   mirage-dask export my.zarr uncal/ --select "detector == 'NRCB5'"
 
 exit codes: 0 done, 1 some exposures failed, 2 bad input or usage, 130 interrupted
@@ -46,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="store_true", help="print the version and stop")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
-    for module in (proposals, settings, stores, show, footprints, reference, cache, demo):
+    for module in (proposals, settings, stores, truth, show, footprints, reference, cache, demo):
         module.add(commands)
     return top
 

@@ -132,6 +132,11 @@ def add(commands: Any) -> None:
         metavar="FILE.html",
         help="write dask's report of the run: task stream, profiles (with --scheduler or --workers; needs bokeh)",
     )
+    simulate.add_argument(
+        "--no-truth",
+        action="store_true",
+        help="without the tables of the sources on each exposure (mirage-dask truth)",
+    )
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_resources(simulate)
     add_json(simulate)
@@ -279,6 +284,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         tile_bytes=arguments.tile_bytes,
         progress=not (arguments.quiet or arguments.json),
         performance_report=arguments.performance_report,
+        truth=not arguments.no_truth,
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)
 

@@ -159,6 +159,7 @@ def simulate_again(store: Any, names: list[str], arguments: argparse.Namespace) 
         resources=resources_of(arguments),
         select=names,
         progress=not arguments.json,
+        truth=True,
     )
 
 

@@ -26,6 +26,8 @@ class References:
     light: Light = field(default_factory=Light)
     inputs: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     """Arrays by the name of the effect that needs them."""
+    view: View | None = None
+    """What the light was opened with."""
 
 
 @lru_cache(maxsize=8)
@@ -54,4 +56,4 @@ def open_references(spec: ExposureSpec, plan_url: str) -> References:
         motion=load_once(PointingTrack, tables, spec.track) if spec.track else None,
     )
     inputs = {effect: load_table(tables, key, kind=f"input/{effect}") for effect, key in spec.inputs}
-    return References(pack, open_layers(spec.layers, view), inputs)
+    return References(pack, open_layers(spec.layers, view), inputs, view)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mirage_dask.exposure.chain import ArrayLike, Chain, static_light
 from mirage_dask.exposure.levels import pixel_area
 from mirage_dask.exposure.references import References
+from mirage_dask.exposure.segmentation import segmentation_window
 from mirage_dask.spec import ExposureSpec, Window
 from mirage_dask.variables import RAMP, VARIABLES, replaceable
 
@@ -59,6 +60,8 @@ def simulate_window(
         out["seed"] = static_light(spec, references, given, window.rows, window.columns)
     if "pixel_area" in names:
         out["pixel_area"] = pixel_area(spec, references.pack, window)
+    if "segmentation" in names:
+        out["segmentation"] = segmentation_window(spec, references, window.rows, window.columns)
     ramps = [name for name in names if VARIABLES[name].dimensions == RAMP]
     if ramps:
         out.update(Chain(spec, references, window, ramps, given).compute())

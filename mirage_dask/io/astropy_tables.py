@@ -70,3 +70,23 @@ def save_catalog(value: Any, kind: str, *, folder: Path | None = None) -> Path:
     if not path.exists():
         write_atomically(path, lambda temporary: temporary.write_bytes(data), error=InputError)
     return path
+
+
+def write_ecsv(frame: Any, path: str | Path) -> None:
+    """Write a DataFrame as ECSV; its `attrs` may hold `units` and `descriptions` by column.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    from astropy.table import Table
+
+    about = frame.attrs
+    table = Table({name: frame[name].to_numpy() for name in frame})
+    for name in table.colnames:
+        if table[name].dtype.kind == "O":
+            table[name] = table[name].astype(str)
+        table[name].unit = about.get("units", {}).get(name)
+        table[name].description = about.get("descriptions", {}).get(name)
+    table.write(path, format="ascii.ecsv", overwrite=True)

@@ -52,8 +52,8 @@ from mirage_dask.mirage_yaml.writer import (
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
 from mirage_dask.settings.effects import GhostLight, effect_names
-from mirage_dask.settings.grammar import existing_path
-from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
+from mirage_dask.settings.grammar import Converted, existing_path
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES, parse_threshold
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.sky import (
@@ -351,8 +351,19 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
         darks=darks,
         effects=Effects(own.words("effects", effect_names(), effects.names)),
+        segmentation_threshold=_threshold(signals),
         random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
+
+
+def _threshold(signals: YamlValues) -> str:
+    """Return the threshold of segmentation maps; ADU/s where no unit is given, as in Mirage."""
+    limit = signals.number("signal_low_limit_for_segmap", 0.0)
+    unit = signals.text("signal_low_limit_for_segmap_units", "") or "ADU/s"
+    if not limit:
+        return DEFAULT_THRESHOLD
+    rule = Converted(parse_threshold, DEFAULT_THRESHOLD, {})
+    return str(rule.parse(f"{limit} {unit}", "simSignals:signal_low_limit_for_segmap", signals.problems))
 
 
 def _scene_image(own: YamlValues) -> SceneFile | None:

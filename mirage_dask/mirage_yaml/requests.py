@@ -1,6 +1,6 @@
 """What Mirage's YAML may request that changes pixels and is not simulated: an exposure that requests it is not simulated.
 
-Keys that change no pixel here or in Mirage (segmentation map, tolerances, photonyield, …) are not among them; those that
+Keys that change no pixel here or in Mirage (tolerances, photonyield, …) are not among them; those that
 have another name in this package, such as Reffiles:linearized_darkfile, are read by `mirage_dask.mirage_yaml.reader`.
 """
 

@@ -92,6 +92,14 @@ OWN_COLUMNS = (
 OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
 """Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
+MIRAGES_UNITS = {
+    "ADU/s": "ADU/sec",
+    "e-/s": "e/sec",
+    "erg/s/cm2/Hz": "erg/cm2/Hz",
+    "erg/s/cm2/A": "erg/cm2/A",
+}
+"""Units of the threshold of segmentation maps as Mirage writes them, by ours; it has no magnitudes."""
+
 _CONFIG = "config"
 _LOG = logging.getLogger(__name__)
 
@@ -241,6 +249,7 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
     catalogs = {key: row.catalogs.get(kind, "None") for kind, key in CATALOG_KEYS.items()}
     level, images_of_sky = mirages_background(row)
     by_date = level == "date"
+    limit, unit = row.segmentation_threshold.split()
     images = row.extended or ExtendedLight()
     return {
         "pointsource": catalogs["pointsource"],
@@ -266,8 +275,8 @@ def _signal_section(row: ExposureRow, data: str) -> dict[str, Any]:
         "pymethod": True,
         "expand_catalog_for_segments": False,
         "use_dateobs_for_background": by_date,
-        "signal_low_limit_for_segmap": 0.031,
-        "signal_low_limit_for_segmap_units": "ADU/sec",
+        "signal_low_limit_for_segmap": float(limit),
+        "signal_low_limit_for_segmap_units": MIRAGES_UNITS.get(unit, unit),
         "add_ghosts": row.ghosts is not None or row.instrument != "NIRISS",
         "PSFConvolveGhosts": row.ghosts is not None and row.ghosts.psf == PSFS[0],
     }

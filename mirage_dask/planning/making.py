@@ -28,6 +28,7 @@ from mirage_dask.planning.ghosts import GhostTables
 from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.motion import with_motion
+from mirage_dask.planning.segmentation import threshold_rate
 from mirage_dask.planning.settings_columns import launch_notes
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
@@ -128,7 +129,11 @@ def make_plan(
         table,
         specs,
         settings=settings.to_dict(),
-        provenance={"references": references.provenance, "builtin": builtin_version()},
+        provenance={
+            "references": references.provenance,
+            "builtin": builtin_version(),
+            "catalogs": {path: catalog.system for _, path, catalog, _ in catalogs},
+        },
         inputs=keys,
     )
 
@@ -242,6 +247,7 @@ def _spec(
         cosmic_ray_library=rays.library if rays else "",
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
+        segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )
 
 

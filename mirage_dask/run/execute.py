@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterable
@@ -40,6 +41,8 @@ from mirage_dask.store.root import StoreRoot
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 
+_LOG = logging.getLogger(__name__)
+
 
 def run_plan(
     plan: Plan | str | os.PathLike[str],
@@ -53,6 +56,7 @@ def run_plan(
     tile_bytes: str | int | None = None,
     progress: bool | Subscriber | Iterable[Subscriber] = False,
     performance_report: str | os.PathLike[str] | None = None,
+    truth: bool = False,
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
 
@@ -86,6 +90,8 @@ def run_plan(
     performance_report
         Write dask's report of the run (task stream, profiles) into this HTML file. Needs a client or workers, and bokeh
         where the scheduler runs.
+    truth
+        Make the truth table of each exposure, too (see `mirage_dask.truth`); one that fails is a warning.
 
     Returns
     -------
@@ -145,7 +151,7 @@ def run_plan(
                 raise StoreError(f"Another run has just made {root.url}; the same command continues it.")
         store = SimulationStore.create(root.url, loaded, rows=rows, update=True, root=root)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
-        return recorder.run(executor, estimate, comparison, retries)
+        return recorder.run(executor, estimate, comparison, retries, truth=truth)
 
 
 def _is_begun(store_url: str | os.PathLike[str]) -> bool:
@@ -181,7 +187,13 @@ class _RunRecorder:
         self.tiles = self.raw_bytes = self.stored_bytes = 0
 
     def run(
-        self, executor: Executor, estimate: RunEstimate, comparison: StoreComparison, retries: int
+        self,
+        executor: Executor,
+        estimate: RunEstimate,
+        comparison: StoreComparison,
+        retries: int,
+        *,
+        truth: bool = False,
     ) -> RunReport:
         """Execute the missing tiles and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
@@ -209,6 +221,8 @@ class _RunRecorder:
                 executor.tiles_begin = lambda: self.dispatch(StepStarted(""))
                 with memory_watched(executor.memory_used, self.dispatch):
                     executor.execute(ranges, per_block, handle, self.record)
+            if truth:
+                self._make_truth(executor)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full; the commit records have the status too
                 self.store.finish(self.done, self.failures)
@@ -228,6 +242,18 @@ class _RunRecorder:
         )
         self.dispatch(RunFinished(report))
         return report
+
+    def _make_truth(self, executor: Executor) -> None:
+        """Make the truth tables that are missing."""
+        from mirage_dask.run.truth.making import make_truth  # reads Parquet; most runs of a test have none
+
+        report = make_truth(self.store, self.rows, executor)
+        if report.failed:
+            (name, reason), *more = report.failed
+            _LOG.warning(
+                "The truth tables of %d exposures could not be made; %s: %s. mirage-dask truth %s --make tries again.",
+                len(more) + 1, name, reason, self.store.url,
+            )  # fmt: skip
 
     def _bytes(self, row: int, tile: int) -> int:
         i, g, y, x = self.store.plan.grid(row).window(tile).shape

@@ -51,3 +51,16 @@ def count_rate(magnitude: NDArray[np.float64], system: str, zeropoint: ZeroPoint
     raise InputError(
         f"There is no magnitude system {system!r}{nearest(system, known)} Known: {', '.join(known)}."
     )
+
+
+def magnitude_of(rate: NDArray[np.float64], system: str, zeropoint: ZeroPoint) -> NDArray[np.float64]:
+    """Inverse of `count_rate`; NaN for what gives no electrons.
+
+    Raises
+    ------
+    InputError
+        If the system is unknown.
+    """
+    one = count_rate(np.zeros(1), system, zeropoint)[0]
+    rate = np.asarray(rate, dtype=np.float64)
+    return -2.5 * np.log10(np.divide(rate, one, out=np.full(rate.shape, np.nan), where=rate > 0))

@@ -92,7 +92,7 @@ def add_points(
     inner = psf.wings_inner if wings else np.inf
     grid_x, grid_y = np.array(psf.grid_x), np.array(psf.grid_y)
     for row in range(0, len(out), STRIP):
-        _add(
+        draw_points(
             out[row : row + STRIP], x0, y0 + row, x, y, flux, half_width, psf.core, psf.wings,
             grid_x, grid_y, psf.oversampling,
             psf.core_centre, psf.core_half_width, psf.wings_centre, inner,
@@ -187,10 +187,11 @@ def _add_wings(wings, width, first_row, shift, wx, wy, column, out, left, right,
 
 
 @kernel
-def _add(
+def draw_points(
     out, x0, y0, star_x, star_y, star_flux, half_width, core, wings,
     grid_x, grid_y, oversampling, core_centre, core_half, wings_centre, wings_inner,
 ):  # fmt: skip
+    """`add_points` for other kernels; the library as its arrays and numbers."""
     ny, nx = out.shape
     flat = out.reshape(ny * nx)
     cells = core.shape[3]

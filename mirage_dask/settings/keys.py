@@ -6,6 +6,7 @@ is an entry here and a field of `Settings`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +38,21 @@ DEFAULT_SEED = 42
 _FULL_NAMES = {FULL_NAMES: FULL_NAMES, "crds_full_names": FULL_NAMES}
 NESTED = "parameter_defaults"
 """Key of a dictionary of settings, which the others override."""
+
+
+DEFAULT_THRESHOLD = "0.031 ADU/s"
+"""Of `segmentation_threshold`: that of Mirage."""
+THRESHOLD_UNITS: Mapping[str, tuple[str, ...]] = {
+    "ADU/s": ("adu/s", "adu/sec", "dn/s", "dn/sec"),
+    "e-/s": ("e-/s", "e/s", "e-/sec", "e/sec", "electron/s", "electrons/s"),
+    "MJy/sr": ("mjy/sr", "mjy/str"),
+    "erg/s/cm2/Hz": ("erg/s/cm2/hz", "erg/cm2/hz", "ergs/sec/cm2/hz", "erg/sec/cm2/hz", "ergs/cm2/hz"),
+    "erg/s/cm2/A": ("erg/s/cm2/a", "erg/cm2/a", "ergs/sec/cm2/a", "erg/sec/cm2/a", "ergs/cm2/a"),
+    "abmag": ("abmag",),
+    "stmag": ("stmag",),
+    "vegamag": ("vegamag",),
+}
+"""Units of `segmentation_threshold`, per pixel, and how they may be written; with Mirage's spellings."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +111,29 @@ def _date(value: Any) -> datetime:
             )
         value = value.utc.to_datetime()
     return parse_date(value)
+
+
+def parse_threshold(value: Any) -> str:
+    """Return a threshold as 'NUMBER UNIT' in one of `THRESHOLD_UNITS`.
+
+    Raises
+    ------
+    InputError
+        If it is not such a text, or the number is not finite, or not above 0 where it is no magnitude.
+    """
+    number, _, written = str(value).strip().partition(" ")
+    written = written.replace(" ", "").replace("^", "").casefold()
+    unit = next((name for name, spellings in THRESHOLD_UNITS.items() if written in spellings), "")
+    try:
+        threshold = float(number)
+    except ValueError:
+        threshold = math.nan
+    if not unit or not math.isfinite(threshold) or (threshold <= 0 and not unit.endswith("mag")):
+        raise InputError(
+            f"{value!r} is not understood; write a number above 0 (or a magnitude) and its unit per pixel, such as "
+            f"{DEFAULT_THRESHOLD}: {', '.join(THRESHOLD_UNITS)}"
+        )
+    return f"{threshold!r} {unit}"
 
 
 KEYS: tuple[Key, ...] = (
@@ -195,6 +234,13 @@ KEYS: tuple[Key, ...] = (
         "`{NAME: true or false}`, or a list of names that are off",
         EffectSwitches(),
         "see below",
+    ),
+    Key(
+        "segmentation_threshold",
+        "light in a pixel from which a source is in the variable `segmentation`, `NUMBER UNIT`, with the unit per pixel: "
+        + ", ".join(f"`{unit}`" for unit in THRESHOLD_UNITS),
+        Converted(parse_threshold, DEFAULT_THRESHOLD, {"type": "string", "pattern": "^\\s*\\S+\\s+\\S+"}),
+        f"`{DEFAULT_THRESHOLD}`",
     ),
     Key(
         "random_seed",

@@ -11,7 +11,7 @@ from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
 from mirage_dask.settings.catalogs import CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
-from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, FULL_NAMES, KEYS, REFERENCES
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, FULL_NAMES, KEYS, REFERENCES
 from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
 from mirage_dask.settings.psf_paths import PsfPaths, psf_folders
 from mirage_dask.settings.row import ExposureSettings
@@ -70,6 +70,8 @@ class Settings:
     """'model': noise of its own for every exposure; 'linearized' or 'raw': darks of MIRAGE_DATA; with '_varied' the noise
     of exposures that share a file differs."""
     effects: Effects = field(default_factory=Effects)
+    segmentation_threshold: str = DEFAULT_THRESHOLD
+    """Light in a pixel from which a source is in segmentation maps: number and unit."""
     random_seed: int = DEFAULT_SEED
     """Fixes all noise."""
     given: tuple[str, ...] = field(default=(), compare=False)
@@ -120,6 +122,7 @@ class Settings:
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
             darks=self.darks,
             effects=self.effects.switch(cosmic_rays=cosmic_rays is not None),
+            segmentation_threshold=self.segmentation_threshold,
             random_seed=self.random_seed,
         )
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mirage_dask.apt.columns import ProposalRow
 from mirage_dask.settings.catalogs import CATALOG_TYPES
 from mirage_dask.settings.effects import Effects, GhostLight
-from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, REFERENCES
+from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES
 from mirage_dask.settings.sky import (
     LEVELS,
     Background,
@@ -42,13 +42,14 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "psf_path": str,
     "darks": str,
     "effects": str,
+    "segmentation_threshold": str,
     "random_seed": int,
 }
 """Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; PSF and
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
 {stamp, psf} of ghosts as JSON, empty for no ghosts; library of cosmic rays, empty for none; sources of reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
-are on; random seed."""
+are on; number and unit of the threshold of segmentation maps; random seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +76,7 @@ class ExposureSettings:
     darks: str = DARKS[0]
     """One of `mirage_dask.settings.keys.DARKS`."""
     effects: Effects = field(default_factory=Effects)
+    segmentation_threshold: str = DEFAULT_THRESHOLD
     random_seed: int = DEFAULT_SEED
 
     def to_columns(self) -> dict[str, Any]:
@@ -93,6 +95,7 @@ class ExposureSettings:
             "psf_path": self.psf_path,
             "darks": self.darks,
             "effects": " ".join(self.effects.names),
+            "segmentation_threshold": self.segmentation_threshold,
             "random_seed": self.random_seed,
         }
 
@@ -174,6 +177,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "psf_path": str,
     "darks": str,
     "effects": read_effects,
+    "segmentation_threshold": str,
     "random_seed": int,
 }
 """Columns that are a field of their own, and how they are read."""

@@ -12,7 +12,7 @@ from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.instruments import detectors_of
 from mirage_dask.pointing import possible_pointing
-from mirage_dask.settings.keys import DEFAULT_SEED
+from mirage_dask.settings.keys import DEFAULT_SEED, DEFAULT_THRESHOLD, THRESHOLD_UNITS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,6 +64,9 @@ darks: model
 {effects}
 effects: []
 
+# Light in a pixel from which a source is in the variable segmentation: number and unit ({units}).
+segmentation_threshold: {threshold}
+
 # Another number is another realisation of all noise.
 random_seed: {random_seed}
 """
@@ -105,6 +108,8 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
         title=" ".join(str(table["title"].iloc[0]).split()),
         types=_comment("Types: " + ", ".join(catalog_types)),
         effects=_comment("Effects: " + ", ".join(f"{e.name} ({e.what})" for e in EFFECTS)),
+        units=", ".join(THRESHOLD_UNITS),
+        threshold=DEFAULT_THRESHOLD,
         random_seed=DEFAULT_SEED,
         catalogs="\n".join(entries) or "  {}",
         pointing=pointing,

@@ -209,6 +209,7 @@ class Plan:
         digest = plan_files.plan_digest(specs["digest"].to_pylist(), self.table)
         used = [plan.info.get("provenance", {}).get("references", []) for plan in (self, other)]
         references = list({json.dumps(use, sort_keys=True): use for uses in used for use in uses}.values())
+        systems = [plan.info.get("provenance", {}).get("catalogs", {}) for plan in (other, self)]
         info = {
             **self.info,
             "digest": digest,
@@ -216,7 +217,11 @@ class Plan:
             "tile_bytes": TILE_BYTES,
             "exposures": len(specs),
             "seeds": sorted({*self.info.get("seeds", []), *other.info.get("seeds", [])}),
-            "provenance": {**self.info.get("provenance", {}), "references": references},
+            "provenance": {
+                **self.info.get("provenance", {}),
+                "references": references,
+                "catalogs": {**systems[0], **systems[1]},
+            },
         }
         return Plan(self.url, info, specs, table=self.table).with_tile_bytes(self.tile_bytes)
 

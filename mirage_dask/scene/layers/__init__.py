@@ -92,6 +92,8 @@ class Light:
 
     static: tuple[StaticLayer, ...] = ()
     varying: tuple[VaryingLayer, ...] = ()
+    keyed: tuple[tuple[str, Any], ...] = ()
+    """(key, layer) of all of them, in order."""
 
 
 def in_order(layers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
@@ -116,6 +118,7 @@ def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
         If a kind is unknown to this version, or a table is missing or damaged.
     """
     opened: list[Any] = []
+    layers = tuple(layers)
     for kind, key in layers:
         if kind not in LAYERS:
             raise StoreError(
@@ -131,4 +134,5 @@ def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
     return Light(
         static=tuple(layer for layer in opened if not layer.varying),
         varying=tuple(layer for layer in opened if layer.varying),
+        keyed=tuple((key, layer) for (_, key), layer in zip(layers, opened, strict=True)),
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import ClassVar
 
 import numpy as np
@@ -126,7 +127,8 @@ def _images(table: Ghosts, shape: PsfLibrary, view: View) -> ExtendedLayer:
     seen = _in_field(middle[:, 0], middle[:, 1])
     turn = np.array([2.0 * table.axis_x, 2.0 * table.axis_y])
     rasters: list[Raster] = []
-    for raster in source_rasters(sources, view, np.flatnonzero(seen), bounds, float(around)):
+    images = source_rasters(sources, view, np.flatnonzero(seen), bounds, float(around))
+    for raster in chain.from_iterable(own for _, own in images):
         nodes = turn - raster.nodes
         box = box_of(nodes)
         assert box is not None  # it has been seen at the source's place

@@ -74,12 +74,29 @@ class SceneImageLayer:
 
 
 @dataclass(frozen=True, eq=False)
+class SourceImage:
+    """One source that is an image, on the detector."""
+
+    row: int
+    """Its row in the table."""
+    index: int
+    """Catalog index."""
+    x: float
+    """Its middle, full-frame science pixels."""
+    y: float
+    light: ImageLight
+    """Its own light alone."""
+
+
+@dataclass(frozen=True, eq=False)
 class ExtendedLayer:
     """Sources that are images."""
 
     kind: ClassVar[str] = "extended"
     varying: ClassVar[bool] = False
     light: ImageLight
+    sources: tuple[SourceImage, ...] = ()
+    """Those that reach the exposure, in the order in which they are in the light."""
 
     @classmethod
     def of(cls, table: Extended, view: View) -> ExtendedLayer:
@@ -88,8 +105,14 @@ class ExtendedLayer:
         if table.convolved:
             psf = view.psf("")
             around = margin(True, float(reach(psf)), psf.wings_half_width)
-        rasters = source_rasters(table, view, np.arange(len(table)), view.bounds, around)
-        return cls(_light(rasters, view, table.convolved, 0.0))
+        middle = pixels_of(table.position, view.projection, view.bounds)
+        rasters: list[Raster] = []
+        sources: list[SourceImage] = []
+        for n, own in source_rasters(table, view, np.arange(len(table)), view.bounds, around):
+            rasters += own
+            alone = _light(own, view, table.convolved, 0.0)
+            sources.append(SourceImage(n, int(table.index[n]), *middle[n].tolist(), alone))
+        return cls(_light(rasters, view, table.convolved, 0.0), tuple(sources))
 
     @classmethod
     def open(cls, key: str, view: View) -> ExtendedLayer:
@@ -103,8 +126,8 @@ class ExtendedLayer:
 
 def source_rasters(
     table: Extended, view: View, rows: NDArray[np.intp], bounds: Bounds, around: float
-) -> list[Raster]:
-    """Return the images of sources on the detector.
+) -> Iterator[tuple[int, list[Raster]]]:
+    """Yield the images of sources on the detector: the row of each and its parts.
 
     Parameters
     ----------
@@ -117,15 +140,15 @@ def source_rasters(
     """
     _check(table)
     middle = pixels_of(table.position, view.projection, view.bounds)
-    rasters: list[Raster] = []
     for n in rows[np.isfinite(middle[rows]).all(axis=1)].tolist():
         nodes, step = _source_nodes(table, n, middle[n], view)
         if not _reaches(box_of(nodes), bounds, around):
             continue
+        own: list[Raster] = []
         for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
             part = _slice(nodes, table.origin[m], table.shape[m], step)
-            rasters += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
-    return rasters
+            own += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
+        yield n, own
 
 
 def margin(convolved: bool, core_half: float, wings_half: int) -> float:

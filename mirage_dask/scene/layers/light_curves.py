@@ -52,6 +52,8 @@ class LightCurveLayer:
     times: NDArray[np.float64]
     factor: NDArray[np.float64]
     """(stars, T)."""
+    index: NDArray[np.int64]
+    """Catalog index of each."""
 
     @classmethod
     def of(cls, table: LightCurves, view: View) -> LightCurveLayer:
@@ -65,7 +67,8 @@ class LightCurveLayer:
             bounds=view.bounds,
             psf=psf,
         )
-        return cls(found, psf, table.times, table.factor[found.index] / brightest[found.index, None])
+        factor = table.factor[found.index] / brightest[found.index, None]
+        return cls(found, psf, table.times, factor, table.index[found.index])
 
     @classmethod
     def open(cls, key: str, view: View) -> LightCurveLayer:

@@ -84,10 +84,17 @@ class PointTrails:
     paths: Paths
     flux: NDArray[np.float32]
     psf: PsfLibrary
+    index: NDArray[np.int64]
+    """Catalog index of each."""
 
     @classmethod
     def along(
-        cls, xy: NDArray[np.float64], times: NDArray[np.float64], flux: NDArray[np.float64], view: View
+        cls,
+        xy: NDArray[np.float64],
+        times: NDArray[np.float64],
+        flux: NDArray[np.float64],
+        index: NDArray[np.int64],
+        view: View,
     ) -> Self:
         """Return the trails of sources that reach the exposure at some time; `xy` (n, T, 2) may have NaN."""
         psf = view.psf("")
@@ -100,7 +107,13 @@ class PointTrails:
             Paths(np.ascontiguousarray(paths.xy[near]), times, paths.half[near]),
             flux[seen[near]].astype(np.float32),
             psf,
+            index[seen[near]],
         )
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return some of the sources."""
+        paths = Paths(self.paths.xy[rows], self.paths.times, self.paths.half[rows])
+        return replace(self, paths=paths, flux=self.flux[rows], index=self.index[rows])
 
     def touches(self, x: Span, y: Span) -> bool:
         """Return whether a path may reach a box."""
@@ -134,10 +147,17 @@ class GalaxyTrails:
     galaxies: PlacedGalaxies
     """Where they are in the middle of the exposure."""
     psf: PsfLibrary
+    index: NDArray[np.int64]
+    """Catalog index of each."""
 
     @classmethod
     def along(
-        cls, galaxies: PlacedGalaxies, xy: NDArray[np.float64], times: NDArray[np.float64], view: View
+        cls,
+        galaxies: PlacedGalaxies,
+        xy: NDArray[np.float64],
+        times: NDArray[np.float64],
+        index: NDArray[np.int64],
+        view: View,
     ) -> Self:
         """Return the trails of those that reach the exposure at some time; `xy` (n, T, 2) may have NaN."""
         psf = view.psf("")
@@ -149,7 +169,13 @@ class GalaxyTrails:
             Paths(np.ascontiguousarray(paths.xy[near]), times, paths.half[near]),
             galaxies.take(seen[near]),
             psf,
+            index[seen[near]],
         )
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return some of the sources."""
+        paths = Paths(self.paths.xy[rows], self.paths.times, self.paths.half[rows])
+        return replace(self, paths=paths, galaxies=self.galaxies.take(rows), index=self.index[rows])
 
     def touches(self, x: Span, y: Span) -> bool:
         """Return whether a path may reach a box."""
@@ -185,7 +211,7 @@ class MovingLayer(PointTrails):
     @classmethod
     def of(cls, table: MovingPoints, view: View) -> Self:
         """Project a table."""
-        return cls.along(projected(table.track, view), table.times, table.flux, view)
+        return cls.along(projected(table.track, view), table.times, table.flux, table.index, view)
 
     @classmethod
     def open(cls, key: str, view: View) -> Self:
@@ -203,7 +229,7 @@ class MovingGalaxyLayer(GalaxyTrails):
         galaxies, rows = place_galaxies(
             numbered, view.projection, bounds=view.bounds, psf=view.psf(""), around=EVERYWHERE
         )
-        return cls.along(galaxies, projected(table.track[rows], view), table.times, view)
+        return cls.along(galaxies, projected(table.track[rows], view), table.times, table.index[rows], view)
 
     @classmethod
     def open(cls, key: str, view: View) -> Self:

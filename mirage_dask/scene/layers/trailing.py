@@ -37,7 +37,7 @@ class TrailingStarLayer(PointTrails):
         rows = nearby(table, view.projection, view.bounds, margin)
         rows = rows[table.flux[rows] > 0]
         paths = projected(motion.paths(table.position[rows]), view)
-        return cls.along(paths, motion.times, table.flux[rows], view)
+        return cls.along(paths, motion.times, table.flux[rows], table.index[rows], view)
 
     @classmethod
     def open(cls, key: str, view: View) -> Self:
@@ -66,7 +66,7 @@ class TrailingGalaxyLayer(GalaxyTrails):
             seen, view.projection, bounds=view.bounds, psf=view.psf(""), around=_pixels_moved(motion)
         )
         paths = projected(motion.paths(table.position[rows]), view)
-        return cls.along(galaxies, paths, motion.times, view)
+        return cls.along(galaxies, paths, motion.times, table.index[rows], view)
 
     @classmethod
     def open(cls, key: str, view: View) -> Self:

@@ -40,19 +40,22 @@ class GalaxyImage:
     """(1, 1, 2 n + 1, 2 n + 1), centre at coefficient n; empty where the fine image holds all."""
 
 
-def image_half(galaxies: PlacedGalaxies, psf: PsfLibrary) -> NDArray[np.int64]:
+def image_half(
+    galaxies: PlacedGalaxies, psf: PsfLibrary, *, threshold: float = THRESHOLD, energy: float = LEAST_ENERGY
+) -> NDArray[np.int64]:
     """Return half the side of the image of each galaxy, pixels.
 
-    It ends where none of its Gaussians is as bright as `THRESHOLD`, and the wings of the PSF end as those of a star.
+    It ends where none of its Gaussians is as bright as `threshold`, and the wings of the PSF end as those of a star; with
+    at least the part `energy` of their light.
     """
     xx, xy, yy = galaxies.form.T
     variances = galaxies.variances * np.maximum(xx, yy)[:, None]
     brightest = galaxies.flux[:, None] * np.abs(galaxies.weights)
     brightest = brightest / (2.0 * np.pi * galaxies.variances * np.sqrt(xx * yy - xy * xy)[:, None])
     # The exponent of the ratio is its logarithm to base 2, rounded up: a library's logarithm differs between processors.
-    octaves = np.maximum(np.frexp(brightest / THRESHOLD)[1], 0)
+    octaves = np.maximum(np.frexp(brightest / threshold)[1], 0)
     body = np.sqrt(2.0 * LN2 * octaves * variances).max(axis=1)
-    wings = psf.half_width(galaxies.flux, THRESHOLD, energy=LEAST_ENERGY)
+    wings = psf.half_width(galaxies.flux, threshold, energy=energy)
     return np.ceil(body + wings).astype(np.int64) + 2
 
 

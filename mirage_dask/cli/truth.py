@@ -1,0 +1,144 @@
+"""The command `truth`: the sources on the exposures of a store."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from mirage_dask.cli.arguments import (
+    add_command,
+    add_json,
+    add_resources,
+    add_select,
+    local_place,
+    place,
+    resources_of,
+)
+from mirage_dask.cli.console import print_failure, print_json, print_note, print_table, progress_bar
+from mirage_dask.cli.proposals import selected
+from mirage_dask.errors import InputError
+from mirage_dask.formatting import duration
+
+SHOWN = (
+    *("exposure", "kind", "id", "ra", "dec", "x", "y", "magnitude", "rate", "fraction", "rate_on_array"),
+    "saturated_pixels",
+)
+"""Columns that are printed; files have all."""
+FORMS = {
+    "ra": "{:.7f}", "dec": "{:.7f}", "x": "{:.2f}", "y": "{:.2f}", "magnitude": "{:.3f}", "rate": "{:.5g}",
+    "fraction": "{:.4f}", "rate_on_array": "{:.5g}",
+}  # fmt: skip
+MOST_ROWS = 40
+"""Rows that a terminal shows."""
+
+
+def add(commands: Any) -> None:
+    """Add this command to the command line."""
+    parser = add_command(
+        commands,
+        "truth",
+        "list the sources on exposures: places, electrons, what part falls on the array",
+        "List the sources whose light reaches the exposures of a store, from its truth tables: catalog and index, place "
+        "on the sky and on the array (x, y: 0-based pixels, as raw[..., y, x]), magnitude, electrons/s in an infinite "
+        "aperture (rate), the fraction of them that falls on the array, and in how many pixels the source alone saturates. "
+        "--source finds all exposures that see a source. Tables are made by a run; --make makes those that are missing, "
+        "also of exposures that are not simulated. Files hold all columns, ECSV with units; the tables themselves are "
+        "STORE/truth/*.parquet.",
+        """
+        mirage-dask truth my.zarr --select "detector == 'NRCB5'"
+        mirage-dask truth my.zarr --source 386
+        mirage-dask truth my.zarr --kind galaxy --csv galaxies.csv
+        mirage-dask truth my.zarr --ecsv truth.ecsv
+        mirage-dask truth my.zarr --make --workers 4
+        """,
+        show_truth,
+    )
+    parser.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
+    add_select(parser)
+    parser.add_argument(
+        "--source", metavar="N", type=int, nargs="+", help="only sources with these indices in their catalogs"
+    )
+    parser.add_argument("--kind", metavar="TYPE", help="only catalogs of this type: point_source, galaxy, …")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=local_place, help="write all columns as CSV ('-' for stdout)"
+    )
+    parser.add_argument("--parquet", metavar="FILE", type=local_place, help="write all columns as Parquet")
+    parser.add_argument(
+        "--ecsv", metavar="FILE", type=local_place, help="write all columns as ECSV, with units"
+    )
+    parser.add_argument("--make", action="store_true", help="make the tables that are missing, then go on")
+    parser.add_argument("--overwrite", action="store_true", help="with --make: make all of them again")
+    add_resources(parser)
+    add_json(parser)
+
+
+def show_truth(arguments: argparse.Namespace) -> int:
+    """Make what is missing if asked for; print the sources, or write them to files."""
+    from mirage_dask.store.simulation import SimulationStore
+    from mirage_dask.truth.files import read_truth
+
+    if arguments.json and arguments.csv == "-":
+        raise InputError("--json and --csv - both write to stdout; give one of them, or a file to --csv.")
+    if arguments.overwrite and not arguments.make:
+        raise InputError("--overwrite goes with --make; give both to make all tables again.")
+    store = SimulationStore.open(arguments.store)
+    selected(store.plan.table, arguments.select)
+    if arguments.make and not _make(store, arguments):
+        return 1
+    files = [name for name in ("csv", "parquet", "ecsv") if getattr(arguments, name)]
+    columns = None if files or arguments.json else SHOWN
+    table = read_truth(store, arguments.select, source=arguments.source, kind=arguments.kind, columns=columns)
+    for name in files:
+        _write(table, name, getattr(arguments, name))
+    if arguments.json:
+        print_json(table)
+    elif not files:
+        _print(table)
+    if table.empty:
+        print_note("no source of these exposures is what was asked for")
+    return 0
+
+
+def _make(store: Any, arguments: argparse.Namespace) -> bool:
+    """Make the missing tables; return whether all could be made."""
+    from mirage_dask.run.truth.making import make_store_truth
+
+    resources = resources_of(arguments)
+    with progress_bar() as progress:
+        report = make_store_truth(
+            store,
+            arguments.select,
+            overwrite=arguments.overwrite,
+            resources=resources,
+            progress=progress,
+        )
+    for name, reason in report.failed:
+        print_failure(name, reason)
+    there = f", {report.kept:,} were there" if report.kept else ""
+    print_note(f"made {len(report.made):,} truth tables in {duration(report.seconds)}{there}")
+    return report.ok
+
+
+def _write(table: Any, name: str, path: str) -> None:
+    if name == "csv":
+        table.to_csv(sys.stdout if path == "-" else path, index=False)
+    elif name == "parquet":
+        table.to_parquet(path, index=False)
+    else:
+        from mirage_dask.io.astropy_tables import write_ecsv
+
+        write_ecsv(table, path)
+    if path != "-":
+        print_note(f"wrote {len(table):,} rows to {path}")
+
+
+def _print(table: Any) -> None:
+    shown = table.head(MOST_ROWS) if sys.stdout.isatty() else table
+    rows = (
+        [FORMS.get(name, "{}").format(value) for name, value in zip(SHOWN, row, strict=True)]
+        for row in shown.itertuples(index=False, name=None)
+    )
+    print_table(SHOWN, rows, right=SHOWN[2:])
+    if len(shown) < len(table):
+        print_note(f"… and {len(table) - len(shown):,} more rows; --csv FILE writes all")

@@ -1,0 +1,163 @@
+"""The sources of an exposure with their light, as columns: a function of the specification, not of pixels.
+
+    rate_on_array = rate x fraction x transmission        [e-/s]
+
+`rate` is the light of the source in an infinite aperture, as its magnitude and the zero point give it; `fraction` what of it
+falls on the array of the exposure, by the PSF and the profile that are drawn (`mirage_dask.scene.truth`, to 1e-3);
+`transmission` that of the optics where the source lies, if the user gives one (1 otherwise). `rate_on_array` is the sum of
+the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
+
+NOT modelled: `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest one of the array.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mirage_dask.detector.effects import effects_on
+from mirage_dask.errors import StoreError
+from mirage_dask.exposure.frame import Frame, as_slices
+from mirage_dask.exposure.levels import saturation_level
+from mirage_dask.exposure.planes import coupling, read_planes
+from mirage_dask.exposure.references import References
+from mirage_dask.scene.photometry import magnitude_of
+from mirage_dask.scene.stars import THRESHOLD
+from mirage_dask.scene.truth.saturation import Wells, saturated_pixels
+from mirage_dask.scene.truth.sources import SourcesSeen, sources_seen
+from mirage_dask.spec import ExposureSpec, Window
+
+Columns = dict[str, NDArray[Any]]
+
+STRIP = 256
+"""Rows of the planes that are in memory at a time."""
+SHAPES = (
+    "half_light_radius",
+    "half_light_radius_pixels",
+    "ellipticity",
+    "position_angle",
+    "sersic_index",
+)
+
+
+def exposure_truth(
+    spec: ExposureSpec, references: References, systems: dict[str, str] | None = None
+) -> Columns:
+    """Return the sources whose light reaches an exposure, catalog by catalog, as columns of equal length.
+
+    Sources that are not drawn, and those that leave less than `stars.THRESHOLD` e-/s on the array in all, are left out.
+
+    Parameters
+    ----------
+    spec, references
+        The exposure, see `open_references`.
+    systems
+        Magnitude systems of the catalogs, 'abmag', 'stmag' or 'vegamag', by the kind of the layer; default abmag.
+
+    Returns
+    -------
+    dict
+        `kind`, `id`; `ra`, `dec` (degrees ICRS, in the middle of the exposure); `x`, `y` (0-based pixels of the exposure's
+        array, in the middle), `x_full`, `y_full` (0-based full-frame science pixels), `x_start`, `y_start`, `x_end`, `y_end`
+        (of the array); `moves`; `magnitude`, `system`; `rate`, `fraction`, `transmission`, `rate_on_array`; `saturated`,
+        `saturated_pixels`; `SHAPES` (NaN of what is no galaxy).
+    """
+    if references.view is None:
+        raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
+    wells = _wells(spec, references)
+    found: list[Columns] = []
+    edges = np.array(
+        [
+            spec.integration_start(k) + s
+            for k in range(spec.nints)
+            for s in (0.0, spec.frames_per_integration * spec.tframe)
+        ]
+    )
+    for key, layer in references.light.keyed:
+        seen = sources_seen(layer, key, references.view, edges)
+        if seen is not None and len(seen):
+            system = (systems or {}).get(seen.kind, "abmag")
+            columns = _columns(spec, references, seen, system)
+            columns["saturated_pixels"] = saturated_pixels(layer, wells)
+            columns["saturated"] = columns["saturated_pixels"] > 0
+            kept = columns["rate"] * columns["fraction"] >= THRESHOLD
+            found.append({name: values[kept] for name, values in columns.items()})
+    if not found:
+        return {}
+    return {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+
+
+def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, system: str) -> Columns:
+    ra, dec = seen.radec
+    columns: Columns = {
+        "kind": np.full(len(seen), seen.kind, object),
+        "id": seen.index,
+        "ra": ra,
+        "dec": dec,
+        "x": seen.xy[:, 1, 0] - spec.x0,
+        "y": seen.xy[:, 1, 1] - spec.y0,
+        "x_full": seen.xy[:, 1, 0],
+        "y_full": seen.xy[:, 1, 1],
+    }
+    for node, when in ((0, "start"), (2, "end")):
+        columns |= {
+            f"x_{when}": seen.xy[:, node, 0] - spec.x0,
+            f"y_{when}": seen.xy[:, node, 1] - spec.y0,
+        }
+    transmission = _transmission(spec, references, columns["x"], columns["y"])
+    columns |= {
+        "moves": np.full(len(seen), seen.moves),
+        "magnitude": magnitude_of(seen.rate, system, references.pack.zeropoint),
+        "system": np.full(len(seen), system, object),
+        "rate": seen.rate,
+        "fraction": seen.fraction,
+        "transmission": transmission,
+        "rate_on_array": seen.rate * seen.fraction * transmission,
+    }
+    return columns | {name: seen.shapes.get(name, np.full(len(seen), np.nan)) for name in SHAPES}
+
+
+def _transmission(
+    spec: ExposureSpec, references: References, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    pack = references.pack
+    if "transmission" not in pack.names:
+        return np.ones(x.size)
+    frame = Frame(spec, pack.array)
+    plane = frame.science(pack.plane("transmission", *as_slices(frame.extent)))
+    column = np.clip(np.floor(x + 0.5), 0, spec.nx - 1).astype(int)
+    row = np.clip(np.floor(y + 0.5), 0, spec.ny - 1).astype(int)
+    return plane[row, column].astype(np.float64)
+
+
+def _wells(spec: ExposureSpec, references: References) -> Wells:
+    """Return the pixels of an exposure for `scene.truth.saturation`; planes are read strip by strip."""
+    pack = references.pack
+    frame, on = Frame(spec, pack.array), effects_on(spec.switched)
+    seconds = spec.group_end_times[-1] - 0.5 * (spec.nframes - 1) * spec.tframe
+    seen, limit = (np.empty((spec.ny, spec.nx), np.float32) for _ in range(2))
+    for low in range(0, spec.ny, STRIP):
+        rows = low, min(low + STRIP, spec.ny)
+        detector_box = frame.box(rows, (0, spec.nx))
+        box, part = as_slices(detector_box), slice(*rows)
+        seen[part] = frame.science(read_planes(pack, on, ("light",), detector_box, frame.array)["response"])
+        if "transmission" in pack.names:
+            seen[part] *= frame.science(pack.plane("transmission", *box))
+        level = saturation_level(spec, pack, Window((0, 1), (0, 1), rows, (0, spec.nx)))
+        gain = np.float32(pack.meta["mean_gain"])
+        if "gain_map" in on:
+            inverse = frame.science(pack.plane("inverse_gain", *box))
+            gain = np.divide(1.0, inverse, out=np.full_like(inverse, np.inf), where=inverse > 0)
+        limit[part] = np.where(seen[part] > 0, level * gain / np.float32(seconds), np.inf)
+    own, across, along, corner = coupling(pack, on).tolist()
+    return Wells(
+        seen=seen,
+        limit=limit,
+        x0=spec.x0,
+        y0=spec.y0,
+        coupling=(own, 0.5 * (across + along), corner),
+        starts=tuple(spec.integration_start(k) for k in range(spec.nints)),
+        seconds=float(seconds),
+    )

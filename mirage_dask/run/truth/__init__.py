@@ -1,0 +1,1 @@
+"""Truth tables made on the executors of a run."""

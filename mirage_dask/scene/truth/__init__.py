@@ -1,0 +1,1 @@
+"""The sources of an exposure before a pixel is computed: places, electrons, and how much of them is seen."""

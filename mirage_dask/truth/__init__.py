@@ -1,0 +1,7 @@
+"""The truth of a simulation: a table of the sources of each exposure, kept beside the store as Parquet.
+
+columns       what the tables hold, with units
+catalogs      the catalogs of an exposure
+tables        the table of one exposure of a plan
+files         where they lie in a store, which of them hold, and how they are read
+"""

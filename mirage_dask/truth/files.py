@@ -1,0 +1,211 @@
+"""Truth tables in a store: `STORE/truth/<exposure>.<hash>.parquet`.
+
+The hash is that of all a table follows from: the specification of the exposure, its catalogs, the version of the table. So a
+listing says which tables hold; what a changed plan leaves behind has another name, is not read, and is removed when tables
+are made. A file appears whole or not at all. Nothing else in a store depends on them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mirage_dask.errors import InputError, StoreError
+from mirage_dask.io import files
+from mirage_dask.io.atomic import remove_abandoned
+from mirage_dask.io.filesystems import filesystem, is_local
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.truth.catalogs import catalogs_of
+from mirage_dask.truth.columns import schema
+from mirage_dask.untrusted.documents import MOST_TABLE_MEMORY
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mirage_dask.selection import Selection
+
+FOLDER = "truth"
+VERSION = 1
+"""Raised when the same plan gives another table."""
+GROUP_ROWS = 16_384
+"""Rows that are read together: by their range of `id` a query finds those that it needs."""
+
+_NAME = re.compile(r".+\.[0-9a-f]{16}\.parquet")
+
+
+def file_name(plan: Plan, row: int) -> str:
+    """Return the name of the file of an exposure's table."""
+    made_of = repr((VERSION, plan.digests[row], sorted(catalogs_of(plan, row).items())))
+    return f"{plan.names[row]}.{hashlib.blake2b(made_of.encode(), digest_size=8).hexdigest()}.parquet"
+
+
+def write_truth(store: SimulationStore, row: int) -> int:
+    """Compute the table of an exposure and write it into its store; return the number of sources.
+
+    Raises
+    ------
+    StoreError
+        If the store cannot be written.
+    """
+    from mirage_dask.truth.tables import truth_table  # reading needs no kernels
+
+    table = truth_table(store.plan, row)
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
+    files.write_bytes(files.join(store.url, FOLDER, file_name(store.plan, row)), buffer.getvalue())
+    return len(table)
+
+
+def missing_truth(store: SimulationStore, rows: Iterable[int]) -> list[int]:
+    """Return the exposures, by row, that have no table that holds."""
+    there = files.list_sizes(files.join(store.url, FOLDER))
+    return [row for row in rows if file_name(store.plan, row) not in there]
+
+
+def sweep_truth(store: SimulationStore) -> None:
+    """Remove tables that no exposure of the plan has any more, and what killed writers left."""
+    folder = files.join(store.url, FOLDER)
+    if is_local(folder):
+        remove_abandoned(folder)
+    kept = {file_name(store.plan, row) for row in range(len(store.plan))}
+    stale = [name for name in files.list_sizes(folder) if _NAME.fullmatch(name) and name not in kept]
+    files.remove_many(files.join(folder, name) for name in stale)
+
+
+def read_truth(
+    store: SimulationStore,
+    select: Selection = None,
+    *,
+    source: int | Sequence[int] | None = None,
+    kind: str | None = None,
+    columns: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Read the truth of exposures as one table.
+
+    Parameters
+    ----------
+    store
+        The store.
+    select
+        Exposures: a condition on the columns of the exposure table, names, positions, rows or a mask; default all of the
+        plan.
+    source
+        Only sources with this index, or one of these.
+    kind
+        Only those of this type of catalogs.
+    columns
+        Only these columns.
+
+    Returns
+    -------
+    DataFrame
+        `columns.COLUMNS`; its `attrs` hold their units and meanings. Only those parts of the files are read that may hold
+        what is asked for.
+
+    Raises
+    ------
+    InputError
+        If exposures have no table yet (says how they are made), nothing is selected, or there is no such column.
+    StoreError
+        If a table is damaged.
+    """
+    wanted = check_columns(columns)
+    rows = store.plan.select(select)
+    missing = missing_truth(store, rows)
+    if missing:
+        names = ", ".join(store.plan.names[row] for row in missing[:3])
+        raise InputError(
+            f"{len(missing):,} of {len(rows):,} exposures of {store.url} have no truth table ({names}"
+            f"{', …' if len(missing) > 3 else ''}); make them: mirage-dask truth {store.url} --make, or "
+            "open_simulation(STORE).make_truth()."
+        )
+    folder = files.join(store.url, FOLDER)
+    paths = [files.join(folder, file_name(store.plan, row)) for row in rows]
+    filters = _filters(source, kind)
+    try:
+        return as_frame(_query(paths, filters, wanted))
+    except (OSError, pa.ArrowException) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        raise StoreError(
+            f"{folder} cannot be read ({reason}); make its tables again: mirage-dask truth {store.url} --make --overwrite."
+        ) from error
+
+
+def computed_truth(plan: Plan, rows: Iterable[int]) -> pd.DataFrame:
+    """Return the truth of exposures of a plan, computed now, as `read_truth` does."""
+    from mirage_dask.truth.tables import truth_table
+
+    return as_frame(pa.concat_tables([schema().empty_table(), *(truth_table(plan, row) for row in rows)]))
+
+
+def check_columns(columns: Sequence[str] | None) -> list[str]:
+    """Return the names of the columns that are wanted.
+
+    Raises
+    ------
+    InputError
+        If there is no such column.
+    """
+    names = schema().names
+    if columns is None:
+        return names
+    wanted = [columns] if isinstance(columns, str) else list(columns)
+    if unknown := [name for name in wanted if name not in names]:
+        raise InputError(
+            f"Truth tables have no column {', '.join(map(repr, unknown))}; they have {', '.join(names)}."
+        )
+    return wanted
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Return a table for users: units and meanings of its columns in `attrs`."""
+    frame = table.to_pandas()
+    about = {field.name: field.metadata or {} for field in schema() if field.name in frame}
+    frame.attrs = {
+        "units": {name: m[b"unit"].decode() for name, m in about.items() if m.get(b"unit")},
+        "descriptions": {name: m[b"description"].decode() for name, m in about.items()},
+    }
+    return frame
+
+
+def _filters(source: int | Sequence[int] | None, kind: str | None) -> list[tuple[str, str, Any]]:
+    found: list[tuple[str, str, Any]] = []
+    if source is not None:
+        try:
+            wanted = [int(source)] if not hasattr(source, "__iter__") else [int(s) for s in source]
+        except (TypeError, ValueError):
+            raise InputError(f"source= must be an index of a catalog, or several, not {source!r}.") from None
+        found.append(("id", "in", wanted))
+    if kind is not None:
+        found.append(("kind", "==", kind))
+    return found
+
+
+def _query(paths: list[str], filters: list[tuple[str, str, Any]], columns: list[str]) -> pa.Table:
+    """Read rows of files in their order; groups of rows that cannot hold what is asked for are not read."""
+    import pyarrow.dataset as ds
+    from pyarrow.fs import FSSpecHandler, PyFileSystem
+
+    fs, _ = filesystem(paths[0])
+    dataset = ds.dataset(
+        [filesystem(path)[1] for path in paths],
+        schema=schema(),
+        format="parquet",
+        filesystem=None if is_local(paths[0]) else PyFileSystem(FSSpecHandler(fs)),
+    )
+    condition = pq.filters_to_expression(filters) if filters else None
+    fragments = list(dataset.get_fragments())
+    claimed = sum(group.total_byte_size for fragment in fragments for group in fragment.row_groups)
+    if claimed > MOST_TABLE_MEMORY:
+        raise InputError(
+            f"These tables hold {claimed:,} bytes in all; select fewer exposures, or read the files of "
+            f"{paths[0].rpartition('/')[0]} with pyarrow.dataset."
+        )
+    return dataset.to_table(columns=columns, filter=condition)

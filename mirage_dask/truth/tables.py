@@ -1,0 +1,44 @@
+"""The truth table of one exposure of a plan."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from mirage_dask.exposure.references import open_references
+from mirage_dask.exposure.truth import exposure_truth
+from mirage_dask.store.plan import Plan
+from mirage_dask.truth.catalogs import CATALOGS, catalogs_of
+from mirage_dask.truth.columns import COLUMNS, schema
+
+
+def truth_table(plan: Plan, row: int) -> pa.Table:
+    """Return the sources whose light reaches an exposure, with the columns of `columns.COLUMNS`, sorted by `id`.
+
+    Parameters
+    ----------
+    plan, row
+        The exposure.
+
+    Raises
+    ------
+    ReferenceFileError, StoreError
+        If something that the plan names is missing or damaged.
+    """
+    spec, catalogs = plan.spec(row), catalogs_of(plan, row)
+    values = exposure_truth(
+        spec, open_references(spec, plan.url), {kind: system for kind, (_, system) in catalogs.items()}
+    )
+    if not values:
+        return schema().empty_table()
+    kinds = values["kind"]
+    order = np.lexsort((kinds.astype(str), values["id"]))
+    count = kinds.size
+    values |= {
+        "exposure": np.full(count, spec.name, object),
+        **{name: np.full(count, getattr(spec, name), object) for name in ("detector", "filter", "pupil")},
+        "kind": np.array([CATALOGS.get(kind, kind) for kind in kinds], object),
+        "catalog": np.array([catalogs[kind][0] for kind in kinds], object),
+    }
+    arrays = [pa.array(values[c.name][order], c.dtype) for c in COLUMNS]
+    return pa.Table.from_arrays(arrays, schema=schema())
