@@ -111,7 +111,8 @@ class ExtendedLayer:
         for n, own in source_rasters(table, view, np.arange(len(table)), view.bounds, around):
             rasters += own
             alone = _light(own, view, table.convolved, 0.0)
-            sources.append(SourceImage(n, int(table.index[n]), *middle[n].tolist(), alone))
+            x, y = middle[n].tolist()
+            sources.append(SourceImage(n, int(table.index[n]), x, y, alone))
         return cls(_light(rasters, view, table.convolved, 0.0), tuple(sources))
 
     @classmethod

@@ -1,0 +1,53 @@
+"""What falls on detectors besides catalogs: the keys `background`, `extended`, `scene_image` and `cosmic_rays`."""
+
+from mirage_dask.settings.sky.background import (
+    BACKGROUND,
+    LEVELS,
+    Background,
+    BackgroundEntry,
+    Component,
+    Level,
+    background_as_given,
+    background_entries,
+    components,
+    is_brightness,
+    is_image,
+    on_the_day,
+)
+from mirage_dask.settings.sky.cosmic_rays import (
+    COSMIC_RAYS,
+    CosmicRays,
+)
+from mirage_dask.settings.sky.images import (
+    IMAGE_UNITS,
+    PSFS,
+    ExtendedChoice,
+    ExtendedLight,
+    SceneFile,
+    SceneImageChoice,
+    SceneImages,
+)
+
+__all__ = [
+    "BACKGROUND",
+    "COSMIC_RAYS",
+    "IMAGE_UNITS",
+    "LEVELS",
+    "PSFS",
+    "Background",
+    "BackgroundEntry",
+    "Component",
+    "CosmicRays",
+    "ExtendedChoice",
+    "ExtendedLight",
+    "Level",
+    "SceneFile",
+    "SceneImageChoice",
+    "SceneImages",
+    "background_as_given",
+    "background_entries",
+    "components",
+    "is_brightness",
+    "is_image",
+    "on_the_day",
+]
