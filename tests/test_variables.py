@@ -43,10 +43,10 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_the_variables_of_an_exposure():
-    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "transients", "seed"]
+    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "transients", "seed", "segmentation"]
     assert replaceable() == ("cosmic_rays", "dark", "seed", "transients")
     assert all(variable.name == name for name, variable in VARIABLES.items())
-    assert [name for name, v in VARIABLES.items() if v.dimensions != RAMP] == ["seed"]
+    assert [name for name, v in VARIABLES.items() if v.dimensions != RAMP] == ["seed", "segmentation"]
     assert [name for name, v in VARIABLES.items() if v.dtype != np.float32] == ["raw"]
 
 

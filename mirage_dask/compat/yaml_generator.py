@@ -65,7 +65,9 @@ class SimInput:
         default, True, with a note instead.
     convolve_extended_with_psf
         False: images of extended sources have the telescope's PSF already, the setting `extended: {psf: jwst}`.
-    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units
+    segmap_flux_limit, segmap_flux_limit_units
+        Threshold of segmentation maps, the setting `segmentation_threshold`; Mirage's 0.031 ADU/sec by default.
+    offline, use_JWST_pipeline, observation_list_file
         Accepted so that scripts run; nothing here depends on them.
 
     Attributes
@@ -170,6 +172,10 @@ class SimInput:
         defaults = settings_from_defaults(given["parameter_defaults"])
         if not self.convolve_extended_with_psf:
             defaults["extended"] = {**defaults.get("extended", {}), "psf": PSFS[1]}
+        if self.segmap_flux_limit is not None:
+            if self.segmap_flux_limit_units is None:
+                raise InputError("segmap_flux_limit: give segmap_flux_limit_units, too, such as 'ADU/sec'.")
+            defaults["segmentation_threshold"] = f"{self.segmap_flux_limit} {self.segmap_flux_limit_units}"
         targets: list[str] = []
         if any(begins_with_instrument(part.get("catalogs")) for part in (given, defaults)):
             targets = [found.target for found in read_proposal(xml, pointing=pointing).observations]
@@ -194,8 +200,6 @@ class SimInput:
             print_note(
                 f"{len(listed)} exposures ({names}) have no YAML file: without a detector that is simulated, or a position."
             )
-        if self.segmap_flux_limit is not None:
-            print_note_once("segmap_flux_limit has no effect: no segmentation map is made.")
         if self.observation_list_file is not None:
             print_note_once(
                 "observation_list_file has no effect: no observation list is written or read; give its values as settings."

@@ -82,6 +82,7 @@ def simulate_window(
     inside = slice(y0 - ylo, y0 - ylo + (y1 - y0))
     everything = {
         "seed": seed[inside],
+        "segmentation": (seed[inside] * 1000).astype(np.int32),
         "dark": dark[:, :, inside],
         "cosmic_rays": rays[:, :, inside],
         "transients": np.zeros_like(rays[:, :, inside]),
