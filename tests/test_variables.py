@@ -43,11 +43,12 @@ def plan(tmp_path, monkeypatch):
 
 
 def test_the_variables_of_an_exposure():
-    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "transients", "seed", "pixel_area"]
+    flat = ["seed", "pixel_area", "segmentation"]
+    assert list(VARIABLES) == ["raw", "linear", "dark", "cosmic_rays", "transients", *flat]
     assert replaceable() == ("cosmic_rays", "dark", "seed", "transients")
     assert all(variable.name == name for name, variable in VARIABLES.items())
-    assert [name for name, v in VARIABLES.items() if v.dimensions != RAMP] == ["seed", "pixel_area"]
-    assert [name for name, v in VARIABLES.items() if v.dtype != np.float32] == ["raw"]
+    assert [name for name, v in VARIABLES.items() if v.dimensions != RAMP] == flat
+    assert [name for name, v in VARIABLES.items() if v.dtype != np.float32] == ["raw", "segmentation"]
 
 
 def test_what_belongs_to_the_dimensions_of_a_variable():

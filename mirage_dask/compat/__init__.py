@@ -20,7 +20,8 @@ same for a whole proposal at once. What differs from Mirage:
 - galaxies and images have ghosts in NIRISS, too, without a stamp of their own;
 - `create_catalog.for_proposal` draws stars and galaxies at random: no service on the network is asked;
 - linear files (`_linear.fits`) have neither ERR nor ZEROFRAME;
-- no segmentation map is made.
+- in a segmentation map the brightest source of a pixel wins, not the last one of a catalog, and thresholds in any unit are
+  converted.
 """
 
 import importlib

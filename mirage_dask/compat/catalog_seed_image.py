@@ -20,8 +20,8 @@ class Catalog_seed:
         The YAML file.
     seedimage : (y, x) array
         DN/s, after `make_seed`.
-    seed_segmap : None
-        No segmentation map is made.
+    seed_segmap : (y, x) array
+        Catalog index of the source that gives most light, after `make_seed`; 0 for none.
     seedinfo : dict
         Units, and the gain that converts them, e-/DN.
     frametime : float
@@ -32,7 +32,7 @@ class Catalog_seed:
         self.paramfile: str | Path | None = None
         self.offline = offline
         self.seedimage: npt.NDArray[np.float64] | None = None
-        self.seed_segmap = None
+        self.seed_segmap: npt.NDArray[np.int64] | None = None
         self.seedinfo: dict[str, Any] = {}
         self.frametime = float("nan")
 
@@ -40,5 +40,6 @@ class Catalog_seed:
         """Compute the scene."""
         exposure = OneExposure(self.paramfile)
         self.seedimage = exposure.seed_image()
+        self.seed_segmap = exposure.segmentation()
         self.seedinfo = exposure.seed_information()
         self.frametime = float(exposure.row["tframe"])

@@ -30,13 +30,13 @@ class ImgSim:
     output_file : Path
         The raw file, after `create`; the linear one where only that is asked for.
     seedimage : (y, x) array
-        The scene, DN/s; computed when it is asked for, after `create`. The same holds for the next two.
+        The scene, DN/s; computed when it is asked for, after `create`. The same holds for the next three.
+    seed_segmap : (y, x) array
+        Catalog index of the source that gives most light; 0 for none.
     seedinfo : dict
         Its units and gain.
     linDark : Ramp
         The dark, `linDark.data`, linear DN.
-    seed_segmap : None
-        No segmentation map is made.
     """
 
     def __init__(
@@ -44,7 +44,6 @@ class ImgSim:
     ):
         self.paramfile, self.override_dark, self.offline = paramfile, override_dark, offline
         self.output_file: Path | None = None
-        self.seed_segmap = None
         self._exposure: OneExposure | None = None
 
     def create(self) -> None:
@@ -63,13 +62,18 @@ class ImgSim:
         exposure = OneExposure(self.paramfile)
         self.output_file = exposure.write().first
         self._exposure = exposure
-        for name in ("seedimage", "seedinfo", "linDark"):
+        for name in ("seedimage", "seed_segmap", "seedinfo", "linDark"):
             self.__dict__.pop(name, None)
 
     @cached_property
     def seedimage(self) -> npt.NDArray[np.float64]:
         """The scene, (y, x), DN/s."""
         return self._created.seed_image()
+
+    @cached_property
+    def seed_segmap(self) -> npt.NDArray[np.int64]:
+        """Catalog index of the source that gives most light, (y, x); 0 for none."""
+        return self._created.segmentation()
 
     @cached_property
     def seedinfo(self) -> dict[str, Any]:

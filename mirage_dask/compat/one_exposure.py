@@ -129,6 +129,10 @@ class OneExposure:
         """Compute the scene, (y, x), DN/s."""
         return np.asarray(self.dataset()["seed"].values, np.float64) / self.gain
 
+    def segmentation(self) -> npt.NDArray[np.int64]:
+        """Compute which source gives most light in each pixel, (y, x); 0 for none."""
+        return np.asarray(self.dataset()["segmentation"].values, np.int64)
+
     def seed_information(self) -> dict[str, Any]:
         """Return units and gain, e-/DN, of the scene."""
         return {"units": "ADU/sec", "gain": self.gain, "exposure": self.row["name"]}

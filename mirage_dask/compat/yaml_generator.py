@@ -61,7 +61,9 @@ class SimInput:
         Ghosts of NIRISS, the setting `ghosts`: None is Mirage's default, True. Convolved is `ghosts: {psf: none}`.
     convolve_extended_with_psf
         False: images of extended sources have the telescope's PSF already, the setting `extended: {psf: jwst}`.
-    offline, use_JWST_pipeline, observation_list_file, segmap_flux_limit, segmap_flux_limit_units
+    segmap_flux_limit, segmap_flux_limit_units
+        Threshold of segmentation maps, the setting `segmentation_threshold`; Mirage's 0.031 ADU/sec by default.
+    offline, use_JWST_pipeline, observation_list_file
         Accepted so that scripts run; nothing here depends on them.
 
     Attributes
@@ -169,6 +171,10 @@ class SimInput:
         elif self.convolve_ghosts_with_psf:
             kept = defaults.get("ghosts")
             defaults["ghosts"] = {**(kept if isinstance(kept, dict) else {}), "psf": PSFS[0]}
+        if self.segmap_flux_limit is not None:
+            if self.segmap_flux_limit_units is None:
+                raise InputError("segmap_flux_limit: give segmap_flux_limit_units, too, such as 'ADU/sec'.")
+            defaults["segmentation_threshold"] = f"{self.segmap_flux_limit} {self.segmap_flux_limit_units}"
         targets: list[str] = []
         if any(begins_with_instrument(part.get("catalogs")) for part in (given, defaults)):
             targets = [found.target for found in read_proposal(xml, pointing=pointing).observations]
@@ -185,8 +191,6 @@ class SimInput:
             print_note(
                 f"{len(listed)} exposures ({names}) have no YAML file: without a detector that is simulated, or a position."
             )
-        if self.segmap_flux_limit is not None:
-            print_note_once("segmap_flux_limit has no effect: no segmentation map is made.")
         if self.observation_list_file is not None:
             print_note_once(
                 "observation_list_file has no effect: no observation list is written or read; give its values as settings."

@@ -2,9 +2,9 @@
 
     segmentation = id of the brightest source where its light x transmission >= threshold; 0 elsewhere        (y, x)
 
-The light is that of the seed, e-/s in a pixel, of the source alone. The threshold is `ExposureSpec.segmentation_threshold`, by
-default Mirage's 0.031 DN/s. Overlapping sources: the brightest in the pixel wins, of equal ones the lower index. (In Mirage
-the last one of a catalog does, galaxies only where no star is, and the indices of moving sources are added.)
+The light is that of the seed, e-/s in a pixel, of the source alone. The threshold is `ExposureSpec.segmentation_threshold`,
+by default Mirage's 0.031 DN/s. Overlapping sources: the brightest in the pixel wins, of equal ones the lower index. (In
+Mirage the last one of a catalog does, galaxies only where no star is, and the indices of moving sources are added.)
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def _notes(references: References) -> tuple[str, ...]:
         wrong = own[(own < 1) | (own > LARGEST_ID)]
         if wrong.size:
             notes.append(
-                f"{wrong.size} sources of the catalog of type {kind} are not in the segmentation map, such as {wrong[0]}; number "
-                f"sources from 1 to {LARGEST_ID} (column index)."
+                f"{wrong.size} sources of the catalog of type {kind} are not in the segmentation map, such as {wrong[0]}; "
+                f"number sources from 1 to {LARGEST_ID} (column index)."
             )
     return tuple(notes)
 

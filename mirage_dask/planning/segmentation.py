@@ -4,8 +4,8 @@
     e-/s                value                              erg/s/cm2/Hz        value / PHOTFNU_e
     mag (AB, ST, Vega)  `scene.photometry`                 erg/s/cm2/A         value / PHOTFLAM_e
 
-all per pixel, with the zero point, the mean gain and the solid angle of a pixel of the reference files in use. Mirage accepts
-the first five kinds of units too, but takes e-/s and MJy/sr for ADU/s.
+all per pixel, with the zero point, the mean gain and the solid angle of a pixel of the reference files in use. Mirage
+accepts the first five kinds of units too, but takes e-/s and MJy/sr for ADU/s.
 """
 
 from __future__ import annotations

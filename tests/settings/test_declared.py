@@ -68,6 +68,7 @@ GOOD: list[dict[str, Any]] = [
     {"cosmic_rays": {"1": {"library": "FLARE", "scale": 44}}},
     *({"cosmic_rays": value} for value in ("flight", {"library": "flight"}, {"1": "FLIGHT"})),
     *({"psf_paths": value} for value in (".", None, {"1": "."}, [".", "."])),
+    *({"segmentation_threshold": value} for value in ("0.05 e-/s", "27 ABmag", "0.1 mjy/str", "1e-29 erg/cm2/Hz")),
     *({"effects": value} for value in ("ipc", ["ipc", "flat"], {"ipc": False, "flat": True}, [])),
     {"reffile_overrides": {"nircam": {"gain": {"nrcb5": "other.cat", "nrcalong": "crds"}, "badpixmask": None}}},
     {"reffile_overrides": {"niriss": {"linearity": "other.cat", "superbias": {"NISRAPID": "other.cat"}}}},

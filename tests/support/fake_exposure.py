@@ -83,6 +83,7 @@ def simulate_window(
     everything = {
         "seed": seed[inside],
         "pixel_area": np.full(seed[inside].shape, 0.001, np.float32),
+        "segmentation": (seed[inside] * 1000).astype(np.int32),
         "dark": dark[:, :, inside],
         "cosmic_rays": rays[:, :, inside],
         "transients": np.zeros_like(rays[:, :, inside]),
