@@ -21,8 +21,8 @@ def add(commands: Any) -> None:
         "show",
         "draw the footprint, a scene, an exposure or a mosaic",
         "Draw a picture into a file and print its path: the footprint of all exposures on the sky; the scene on one "
-        "detector before noise, its sources marked; one raw exposure with a ramp; a quick mosaic of a store. Scenes and exposures of a proposal "
-        "are computed for the picture; no simulation is needed before.",
+        "detector before noise, its sources marked; one raw exposure with a ramp; a quick mosaic of a store. Scenes and "
+        "exposures of a proposal are computed for the picture; no simulation is needed before.",
         """
         mirage-dask show my.aptx
         mirage-dask show my.aptx --settings my.yaml --what scene jw42424001001_02101_00001_nrcb5
