@@ -42,9 +42,9 @@ def open_proposal(
         Raise one error that lists everything that cannot be simulated and everything in which XML and pointing report
         disagree, instead of rows with a reason and `Proposal.mismatches`.
     **arguments
-        Settings given here instead: catalogs, background, extended, scene_image, roll_angle, dates, cosmic_rays, references,
-        reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file. Catalogs may be
-        tables of astropy and pandas, angles and backgrounds quantities, dates a Time.
+        Settings given here instead: catalogs, background, extended, scene_image, ghosts, roll_angle, dates, cosmic_rays,
+        references, reffile_overrides, psf_paths, darks, effects, random_seed (old name: seed). They win over the file.
+        Catalogs may be tables of astropy and pandas, angles and backgrounds quantities, dates a Time.
 
     Raises
     ------

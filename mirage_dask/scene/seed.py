@@ -6,7 +6,7 @@ in float32, layer by layer in the order of `mirage_dask.scene.layers.LAYERS`, so
 function of the pixel alone: a window has the bits of the whole frame. The maximum removes the ringing of transforms and
 splines, about 1e-8 of a source's flux.
 
-NOT modelled here: ghosts, dispersion, the reference pixels (which see no light; the detector's response plane is 0 there).
+NOT modelled here: dispersion, the reference pixels (which see no light; the detector's response plane is 0 there).
 """
 
 from __future__ import annotations

@@ -60,6 +60,8 @@ GOOD: list[dict[str, Any]] = [
     {"catalogs": {"A": {}}, "parameter_defaults": {"darks": "raw", "seed": 3}},
     *({"background": value} for value in ("date", 0.25, {"1": "low", "2": 3}, {"nircam": "low", "1": "high"})),
     {"background": {"1": {"nircam": {"sw": 0.1, "lw": "high"}, "niriss": 2.0, "fgs": "low"}, "2": "low"}},
+    *({"ghosts": value} for value in (True, False, None, "other.cat", {"stamp": "other.cat", "psf": "none"}, {})),
+    {"scene_image": {"path": "other.cat", "psf": "0.03 arcsec", "psf_pixelscale": 0.01}},
     {"roll_angle": 37.5, "dates": "2022-10-31"},
     {"roll_angle": {"1": 37.5}, "dates": {"001": "2022-10-31T12:00:00"}},
     {"use_dateobs_for_background": True, "references": "crds", "reffile_defaults": "crds_full_name"},

@@ -10,6 +10,7 @@ from astropy.table import Table
 
 from mirage_dask.errors import InputError
 from mirage_dask.settings import load_settings
+from mirage_dask.settings.effects import GhostLight
 from mirage_dask.settings.row import ExposureSettings, row_of
 from mirage_dask.settings.sky import ExtendedLight, SceneFile, SceneImages
 
@@ -96,3 +97,34 @@ def test_a_catalog_in_memory_names_its_images_from_here(here):
     [entry] = load_settings({"catalogs": {"extended": table}}).catalogs
     assert str(here / "a.fits") in Path(entry.path).read_text(encoding="utf-8")
     assert list(table["filename"]) == ["a.fits"]
+
+
+def test_ghosts(here):
+    assert load_settings(None).ghosts == load_settings({"ghosts": True}).ghosts == GhostLight("", "jwst")
+    assert load_settings({"ghosts": False}).ghosts is load_settings({"ghosts": "none"}).ghosts is None
+    found = load_settings({"ghosts": {"stamp": "a.fits", "psf": "NONE"}})
+    assert found.ghosts == GhostLight(str(here / "a.fits"), "none")
+    assert load_settings(found.to_dict()) == found
+    assert load_settings({"ghosts": "a.fits"}).ghosts == GhostLight(str(here / "a.fits"), "jwst")
+    row = ExposureSettings(ghosts=found.ghosts)
+    assert row_of(row.to_columns()).ghosts == found.ghosts
+    assert row_of(ExposureSettings().to_columns()).ghosts is None
+    with pytest.raises(InputError) as raised:
+        load_settings({"ghosts": {"stamp": "nowhere.fits", "psf": "hst", "flux": 1}})
+    assert sorted(p.partition(":")[0] for p in raised.value.problems) == [
+        "ghosts.flux",
+        "ghosts.psf",
+        "ghosts.stamp",
+    ]
+    with pytest.raises(InputError, match=r"ghosts: 3 is not understood; write true, false or \{stamp: FILE"):
+        load_settings({"ghosts": 3})
+
+
+def test_the_psf_of_an_image_may_be_a_file(here):
+    found = load_settings({"scene_image": {"path": "b.zarr", "psf": "a.fits", "psf_pixelscale": 0.02}})
+    file = found.scene_image.for_optics("F200W", "CLEAR")
+    assert (file.psf_file, file.psf_pixelscale, file.fwhm) == (str(here / "a.fits"), 0.02, 0.0)
+    assert load_settings(found.to_dict()) == found
+    row = ExposureSettings(scene_image=file)
+    assert row_of(row.to_columns()).scene_image == file
+    assert SceneFile("a", "", "0.03 arcsec").psf_file == SceneFile("a").psf_file == ""
