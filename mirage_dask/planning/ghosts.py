@@ -180,7 +180,7 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
 def _shared(pixels: Floats, across: float, along: float, path: Path) -> Floats:
     """Return an image whose pixels are (`across`, `along`) detector pixels, shared among those of the detector."""
     ny, nx = pixels.shape
-    size_y, size_x = (2 * int(np.ceil(n * s / 2.0)) + 1 for n, s in ((ny, along), (nx, across)))
+    size_y, size_x = (2 * int(np.ceil((n * s - 1.0) / 2.0)) + 1 for n, s in ((ny, along), (nx, across)))
     _check_size(path, (size_y, size_x))
     x = (np.arange(2) * nx - nx / 2.0) * across + (size_x - 1) / 2.0
     y = (np.arange(2) * ny - ny / 2.0) * along + (size_y - 1) / 2.0

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from support.other_instruments import SMALL, open_others, small
 from support.sky_pictures import centre, gaussian, write_fits
 
+import mirage_dask as md
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.planning.ghosts import read_ghost_stamp
 from mirage_dask.pointing import SkyProjection, unit_to_radec
 from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.ghosts import LARGEST, Ghosts, GhostShape, ghost_axis, usual_stamp
@@ -242,8 +244,6 @@ def test_stamps_of_settings_and_catalogs_are_used(tmp_path):
         ghosts={"stamp": str(tmp_path / "point.fits"), "psf": "none"},
     )
     own = proposal.file.path
-    import mirage_dask as md
-
     plan = md.open_proposal(
         own, catalogs={"point_source": str(tmp_path / "own.cat")}, cosmic_rays=False,
         ghosts={"stamp": str(tmp_path / "point.fits")},
@@ -254,6 +254,30 @@ def test_stamps_of_settings_and_catalogs_are_used(tmp_path):
     write_fits(tmp_path / "wide.fits", np.ones((LARGEST + 1, 3), np.float32))
     with pytest.raises(InputError, match=r"wide.fits: the image of a ghost is 3 x 513 pixels; cut it"):
         md.open_proposal(own, catalogs={"point_source": str(tmp_path / "own.cat")}).prepare()
+
+
+def test_a_stamp_may_be_seen_through_the_telescope(tmp_path):
+    """A point becomes the core of the PSF, of all its light."""
+    point = np.zeros((9, 9), np.float32)
+    point[4, 4] = 7.0
+    write_fits(tmp_path / "point.fits", point)
+    _, opened = planned(tmp_path, ghosts={"stamp": str(tmp_path / "point.fits"), "psf": "none"})
+    shape = opened.light.static[2].light.psf
+    psf = opened.pack.psf("")
+    assert shape.total_energy == pytest.approx(1.0, abs=1e-3)
+    assert shape.profile[0] == pytest.approx(float(psf.profile[0]), rel=0.1)
+
+
+def test_a_stamp_with_a_scale_is_shared_among_pixels_of_the_detector(tmp_path):
+    """Pixels of half a detector pixel: half as many, the same light and centre; its own north counts for nothing."""
+    light = gaussian((41, 61), 35.0, 18.0, 4.0)
+    path = str(write_fits(tmp_path / "a.fits", light, PIXELSCL=0.0328))
+    found = read_ghost_stamp(path, 0.0656)
+    assert found.shape == (21, 31)
+    assert found.sum() == pytest.approx(1.0, abs=1e-6)
+    x, y = centre(found)
+    assert (x - 15.0, y - 10.0) == (pytest.approx(2.5, abs=0.01), pytest.approx(-1.0, abs=0.01))
+    assert read_ghost_stamp(path).shape == (41, 61)
 
 
 def test_a_table_that_cannot_be_true_is_refused(tmp_path):
