@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.planning.ghosts import read_ghost_stamp
 from mirage_dask.pointing import SkyProjection, unit_to_radec
+from mirage_dask.scene import partition
 from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.ghosts import LARGEST, Ghosts, GhostShape, ghost_axis, usual_stamp
 from mirage_dask.scene.image_tables import named_tables
@@ -105,6 +107,37 @@ def test_a_subarray_has_the_ghosts_of_the_full_frame(tmp_path):
     np.testing.assert_allclose(
         drawn(own, 1280, 1060, 64, 64), whole[1060:1124, 1280:1344], atol=1e-4 * whole.max()
     )
+
+
+def test_sources_of_a_large_table_are_found_where_their_ghosts_come_from(tmp_path, monkeypatch):
+    """In parts of the sky, of which the exposure reads those around its image about the axis point."""
+    cut = view(tmp_path, (256, 768, 256, 768))
+    random = np.random.default_rng(4)
+    xy = random.uniform(-600, 2600, (400, 2))
+    sky = PointSources(np.arange(400), cut.projection.units(xy), np.full(400, 1e5))
+    whole = drawn(
+        layer(tmp_path / "whole", sky, replace(cut, tables=f"{tmp_path}/whole")), 256, 256, 512, 512
+    )
+    monkeypatch.setattr(partition, "ROWS", 20)
+    parts = drawn(
+        layer(tmp_path / "parts", sky, replace(cut, tables=f"{tmp_path}/parts")), 256, 256, 512, 512
+    )
+    assert whole.sum() > 3 * 1100
+    assert np.array_equal(parts, whole)
+
+
+def test_what_moves_has_no_ghosts_and_a_note_says_so(tmp_path, caplog):
+    path = tmp_path / "moving.cat"
+    path.write_text(
+        "# velocity_RA_Dec\nx_or_RA y_or_Dec x_or_RA_velocity y_or_Dec_velocity magnitude\n53.16 -27.8 10 10 18\n"
+    )
+    proposal, _ = open_others(tmp_path, [SMALL["NIS"]], cosmic_rays=False)
+    opened = md.open_proposal(
+        proposal.file.path, catalogs={"moving_pointsource": str(path)}, cosmic_rays=False
+    )
+    plan = opened.prepare()
+    assert "ghost" not in [kind for kind, _ in plan.spec(0).layers]
+    assert "ghosts: those of sources that move" in caplog.text
 
 
 def catalog(folder: Path, kind: str, columns: str, rows: list[tuple[float, float, str]]) -> object:
