@@ -15,6 +15,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Catalog
+from mirage_dask.scene.catalogs import MOVING_KINDS
 from mirage_dask.scene.ghosts import (
     INSTRUMENT,
     LARGEST,
@@ -53,7 +54,7 @@ class GhostTables:
         self._catalogs = {(kind, path): c for kind, path, c in catalogs if kind in SOURCE_KINDS}
         self._known: dict[Hashable, str] = {}
         self._unknown: dict[str, int] = {}
-        self._trailing = 0
+        self._moving = 0
 
     def layers(
         self, row: ExposureRow, pack: ReferencePack, sources: Iterable[tuple[str, str]]
@@ -71,15 +72,16 @@ class GhostTables:
             If a stamp cannot be used.
         """
         lit = [(kind, key) for kind, key in sources if kind in SOURCE_KINDS]
-        if row.ghosts is None or row.instrument != INSTRUMENT or not lit:
+        moves = any(kind in row.catalogs for kind in MOVING_KINDS)
+        if row.ghosts is None or row.instrument != INSTRUMENT or not (lit or moves):
             return []
         axis = ghost_axis(row.instrument, row.filter, row.pupil)
         if axis is None:
             optics = f"{row.filter}/{row.pupil}"
             self._unknown[optics] = self._unknown.get(optics, 0) + 1
             return []
+        self._moving += moves
         if row.tracking == NON_SIDEREAL:
-            self._trailing += 1
             return []
         layers = []
         for kind, key in lit:
@@ -98,9 +100,10 @@ class GhostTables:
             f"ghosts: none are known of {INSTRUMENT} {optics}, and none are simulated ({count} exposures)."
             for optics, count in self._unknown.items()
         ]
-        if self._trailing:
+        if self._moving:
             found.append(
-                f"ghosts: those of what trails behind a moving target are not simulated ({self._trailing} exposures)."
+                "ghosts: those of sources that move, and of the field behind a moving target, are not simulated "
+                f"({self._moving} exposures)."
             )
         return tuple(found)
 
@@ -180,7 +183,7 @@ def _check_size(path: Path, shape: tuple[int, ...]) -> None:
 def _shared(pixels: Floats, across: float, along: float, path: Path) -> Floats:
     """Return an image whose pixels are (`across`, `along`) detector pixels, shared among those of the detector."""
     ny, nx = pixels.shape
-    size_y, size_x = (2 * int(np.ceil(n * s / 2.0)) + 1 for n, s in ((ny, along), (nx, across)))
+    size_y, size_x = (2 * int(np.ceil((n * s - 1.0) / 2.0)) + 1 for n, s in ((ny, along), (nx, across)))
     _check_size(path, (size_y, size_x))
     x = (np.arange(2) * nx - nx / 2.0) * across + (size_x - 1) / 2.0
     y = (np.arange(2) * ny - ny / 2.0) * along + (size_y - 1) / 2.0

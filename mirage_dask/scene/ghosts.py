@@ -112,7 +112,7 @@ class GhostShape(SourceTable):
             raise StoreError(f"The shape of a ghost is not valid; {REMEDY}.")
         side = 2 * (half + WINGS_PADDING) + 1
         return PsfLibrary(
-            core=self.core,
+            core=np.ascontiguousarray(self.core, np.float32),
             wings=np.zeros((side, side), np.float32),
             profile=self.profile,
             enclosed=self.enclosed,

@@ -99,6 +99,17 @@ def test_ghosts_are_what_the_keys_of_mirage_say(tmp_path, own):
     )
 
 
+def test_a_stamp_of_ghosts_comes_back(tmp_path):
+    stamp = tmp_path / "ghost.fits"
+    stamp.write_bytes(b"")
+    source = md.example_proposal("three_instruments")
+    proposal = md.open_proposal(source, ghosts={"stamp": str(stamp), "psf": "none"})
+    write_yaml(proposal.table, tmp_path / "yaml")
+    written = read_yaml(tmp_path / "yaml").table
+    assert written["ghosts"].tolist() == proposal.table["ghosts"].tolist()
+    assert {read_ghosts(text) for text in set(written["ghosts"])} == {None, GhostLight(str(stamp), "none")}
+
+
 @pytest.mark.parametrize(("key", "kind"), [("linearized_darkfile", "linearized"), ("dark", "raw")])
 @pytest.mark.parametrize("own", [True, False])
 def test_a_dark_that_is_named_is_used(tmp_path, key, kind, own):

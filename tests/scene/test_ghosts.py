@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -12,10 +13,13 @@ from hypothesis import strategies as st
 from support.other_instruments import SMALL, open_others, small
 from support.sky_pictures import centre, gaussian, write_fits
 
+import mirage_dask as md
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.planning.ghosts import read_ghost_stamp
 from mirage_dask.pointing import SkyProjection, unit_to_radec
+from mirage_dask.scene import partition
 from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.ghosts import LARGEST, Ghosts, GhostShape, ghost_axis, usual_stamp
 from mirage_dask.scene.image_tables import named_tables
@@ -103,6 +107,37 @@ def test_a_subarray_has_the_ghosts_of_the_full_frame(tmp_path):
     np.testing.assert_allclose(
         drawn(own, 1280, 1060, 64, 64), whole[1060:1124, 1280:1344], atol=1e-4 * whole.max()
     )
+
+
+def test_sources_of_a_large_table_are_found_where_their_ghosts_come_from(tmp_path, monkeypatch):
+    """In parts of the sky, of which the exposure reads those around its image about the axis point."""
+    cut = view(tmp_path, (256, 768, 256, 768))
+    random = np.random.default_rng(4)
+    xy = random.uniform(-600, 2600, (400, 2))
+    sky = PointSources(np.arange(400), cut.projection.units(xy), np.full(400, 1e5))
+    whole = drawn(
+        layer(tmp_path / "whole", sky, replace(cut, tables=f"{tmp_path}/whole")), 256, 256, 512, 512
+    )
+    monkeypatch.setattr(partition, "ROWS", 20)
+    parts = drawn(
+        layer(tmp_path / "parts", sky, replace(cut, tables=f"{tmp_path}/parts")), 256, 256, 512, 512
+    )
+    assert whole.sum() > 3 * 1100
+    assert np.array_equal(parts, whole)
+
+
+def test_what_moves_has_no_ghosts_and_a_note_says_so(tmp_path, caplog):
+    path = tmp_path / "moving.cat"
+    path.write_text(
+        "# velocity_RA_Dec\nx_or_RA y_or_Dec x_or_RA_velocity y_or_Dec_velocity magnitude\n53.16 -27.8 10 10 18\n"
+    )
+    proposal, _ = open_others(tmp_path, [SMALL["NIS"]], cosmic_rays=False)
+    opened = md.open_proposal(
+        proposal.file.path, catalogs={"moving_pointsource": str(path)}, cosmic_rays=False
+    )
+    plan = opened.prepare()
+    assert "ghost" not in [kind for kind, _ in plan.spec(0).layers]
+    assert "ghosts: those of sources that move" in caplog.text
 
 
 def catalog(folder: Path, kind: str, columns: str, rows: list[tuple[float, float, str]]) -> object:
@@ -242,8 +277,6 @@ def test_stamps_of_settings_and_catalogs_are_used(tmp_path):
         ghosts={"stamp": str(tmp_path / "point.fits"), "psf": "none"},
     )
     own = proposal.file.path
-    import mirage_dask as md
-
     plan = md.open_proposal(
         own, catalogs={"point_source": str(tmp_path / "own.cat")}, cosmic_rays=False,
         ghosts={"stamp": str(tmp_path / "point.fits")},
@@ -254,6 +287,30 @@ def test_stamps_of_settings_and_catalogs_are_used(tmp_path):
     write_fits(tmp_path / "wide.fits", np.ones((LARGEST + 1, 3), np.float32))
     with pytest.raises(InputError, match=r"wide.fits: the image of a ghost is 3 x 513 pixels; cut it"):
         md.open_proposal(own, catalogs={"point_source": str(tmp_path / "own.cat")}).prepare()
+
+
+def test_a_stamp_may_be_seen_through_the_telescope(tmp_path):
+    """A point becomes the core of the PSF, of all its light."""
+    point = np.zeros((9, 9), np.float32)
+    point[4, 4] = 7.0
+    write_fits(tmp_path / "point.fits", point)
+    _, opened = planned(tmp_path, ghosts={"stamp": str(tmp_path / "point.fits"), "psf": "none"})
+    shape = opened.light.static[2].light.psf
+    psf = opened.pack.psf("")
+    assert shape.total_energy == pytest.approx(1.0, abs=1e-3)
+    assert shape.profile[0] == pytest.approx(float(psf.profile[0]), rel=0.1)
+
+
+def test_a_stamp_with_a_scale_is_shared_among_pixels_of_the_detector(tmp_path):
+    """Pixels of half a detector pixel: half as many, the same light and centre; its own north counts for nothing."""
+    light = gaussian((41, 61), 35.0, 18.0, 4.0)
+    path = str(write_fits(tmp_path / "a.fits", light, PIXELSCL=0.0328))
+    found = read_ghost_stamp(path, 0.0656)
+    assert found.shape == (21, 31)
+    assert found.sum() == pytest.approx(1.0, abs=1e-6)
+    x, y = centre(found)
+    assert (x - 15.0, y - 10.0) == (pytest.approx(2.5, abs=0.01), pytest.approx(-1.0, abs=0.01))
+    assert read_ghost_stamp(path).shape == (41, 61)
 
 
 def test_a_table_that_cannot_be_true_is_refused(tmp_path):
