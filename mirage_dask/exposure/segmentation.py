@@ -3,8 +3,8 @@
     segmentation = id of the brightest source where its light x transmission >= threshold; 0 elsewhere        (y, x)
 
 The light is that of the seed, e-/s in a pixel, of the source alone. The threshold is `ExposureSpec.segmentation_threshold`,
-by default Mirage's 0.031 DN/s. Overlapping sources: the brightest in the pixel wins, of equal ones the lower index. (In Mirage
-the last one of a catalog does, galaxies only where no star is, and the indices of moving sources are added.)
+by default Mirage's 0.031 DN/s. Overlapping sources: the brightest in the pixel wins, of equal ones the lower index. (In
+Mirage the last one of a catalog does, galaxies only where no star is, and the indices of moving sources are added.)
 """
 
 from __future__ import annotations

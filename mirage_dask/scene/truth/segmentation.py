@@ -3,8 +3,8 @@
     id(pixel) = index of the source whose own light there is greatest; of equal ones the lower index; 0 where there is none
 
 Each source is drawn alone, as far as it may exceed the level that counts, and compared pixel by pixel; sources that move
-count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and neither does the order
-of comparing matter: any window has the values of the whole. Sky and images of the scene are no sources.
+count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and the order of
+comparing does not matter: any window has the values of the whole. Sky and images of the scene are no sources.
 
 A galaxy costs a transform of its own, some milliseconds, where it may exceed the level; its image is kept.
 """

@@ -71,7 +71,9 @@ def test_a_galaxy_inside_has_all_light_of_the_psf(psf):
 
 def test_the_fraction_of_a_trail_is_that_of_its_pixels(psf):
     """A star that enters over an edge, and one that leaves at a corner."""
-    tracks = np.array([[[870.0, 1040.0], [905.0, 1050.0], [940.0, 1060.0]], [[1000, 1075], [1015, 1090], [1030, 1105.0]]])
+    tracks = np.array(
+        [[[870.0, 1040.0], [905.0, 1050.0], [940.0, 1060.0]], [[1000, 1075], [1015, 1090], [1030, 1105.0]]]
+    )
     half = np.full(2, 30, np.int32)
     found = trail_fractions(psf, tracks, half.astype(float), BOUNDS)
     for i in range(2):

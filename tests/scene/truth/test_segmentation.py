@@ -1,4 +1,4 @@
-"""The segmentation map against the brightest of all sources drawn one by one; windows; equal sources; units of thresholds."""
+"""The segmentation map against the brightest of all sources drawn one by one; windows; equal sources; units."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def window(spec, references, rows, columns):
     return simulate_window(spec, references, box, want=("segmentation",))["segmentation"]
 
 
-@pytest.mark.parametrize(("name", "box"), [(SUBARRAY_SW, (0, 400, 0, 400)), (FULL_LW, (100, 400, 1500, 1800))])
+@pytest.mark.parametrize(
+    ("name", "box"), [(SUBARRAY_SW, (0, 400, 0, 400)), (FULL_LW, (100, 400, 1500, 1800))]
+)
 def test_it_names_the_source_that_is_brightest_when_each_is_drawn_alone(name, box):
     spec, references = exposure(name)
     threshold = 0.02
@@ -72,7 +74,9 @@ def test_any_window_has_the_bits_of_the_whole(y, x, height, width):
     if not _WHOLE:
         _WHOLE["map"] = window(spec, references, (0, spec.ny), (0, spec.nx))
     rows, columns = (y, min(y + height, spec.ny)), (x, min(x + width, spec.nx))
-    assert np.array_equal(window(spec, references, rows, columns), _WHOLE["map"][slice(*rows), slice(*columns)])
+    assert np.array_equal(
+        window(spec, references, rows, columns), _WHOLE["map"][slice(*rows), slice(*columns)]
+    )
 
 
 def placed(*stars):
@@ -104,19 +108,26 @@ def test_a_moving_source_counts_with_its_mean():
     rows, columns = np.nonzero(trail == 5)
     assert 90 < np.ptp(columns) < 115
     assert np.ptp(rows) < 4
-    assert not segmentation_window(replace(spec, segmentation_threshold=100.0), opened, (0, 400), (0, 400)).any()
+    assert not segmentation_window(
+        replace(spec, segmentation_threshold=100.0), opened, (0, 400), (0, 400)
+    ).any()
 
 
 def test_catalogs_that_share_indices_are_a_warning_and_zero_is_no_source(caplog):
     spec, references = exposure(SUBARRAY_SW)
-    stars, galaxies = (next(la for la in references.light.static if isinstance(la, k)) for k in (StarLayer, GalaxyLayer))
+    stars, galaxies = (
+        next(la for la in references.light.static if isinstance(la, k)) for k in (StarLayer, GalaxyLayer)
+    )
     same = replace(galaxies, index=stars.stars.index[: galaxies.index.size])
     zero = replace(stars, stars=replace(stars.stars, index=stars.stars.index * 0))
     for layers, words in (((stars, same), "share"), ((zero,), "number sources from 1")):
         caplog.clear()
         with caplog.at_level(logging.WARNING):
             found = segmentation_window(
-                replace(spec, name=f"of {words}"), References(references.pack, Light(static=layers)), (0, 400), (0, 400)
+                replace(spec, name=f"of {words}"),
+                References(references.pack, Light(static=layers)),
+                (0, 400),
+                (0, 400),
             )
         assert words in caplog.text
     assert not found.any()
