@@ -20,6 +20,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.filesystems import filesystem, is_local
+from mirage_dask.store.integrity import check_links
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.truth.catalogs import catalogs_of
@@ -70,9 +71,16 @@ def missing_truth(store: SimulationStore, rows: Iterable[int]) -> list[int]:
 
 
 def sweep_truth(store: SimulationStore) -> None:
-    """Remove tables that no exposure of the plan has any more, and what killed writers left."""
+    """Remove tables that no exposure of the plan has any more, and what killed writers left.
+
+    Raises
+    ------
+    StoreError
+        If the folder is a link, which may lead out of the store, or cannot be written.
+    """
     folder = files.join(store.url, FOLDER)
     if is_local(folder):
+        check_links(store.url, ())
         remove_abandoned(folder)
     kept = {file_name(store.plan, row) for row in range(len(store.plan))}
     stale = [name for name in files.list_sizes(folder) if _NAME.fullmatch(name) and name not in kept]
@@ -131,7 +139,7 @@ def read_truth(
     filters = _filters(source, kind)
     try:
         return as_frame(_query(paths, filters, wanted))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise StoreError(
             f"{folder} cannot be read ({reason}); make its tables again: mirage-dask truth {store.url} --make --overwrite."

@@ -231,6 +231,15 @@ def test_nothing_half_written_or_outdated_is_taken_for_done(store, made):
     assert {path.name: path.read_bytes() for path in (store / "truth").iterdir()} == before
 
 
+def test_a_folder_that_leads_out_of_the_store_is_refused(store, tmp_path):
+    shutil.rmtree(store / "truth")
+    (tmp_path / "elsewhere").mkdir()
+    (store / "truth").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreError, match="symbolic link"):
+        md.open_simulation(store).make_truth()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_a_resumed_run_makes_what_is_missing_and_simulates_nothing_again(store, proposal):
     (lost, *_) = (store / "truth").iterdir()
     content = lost.read_bytes()
