@@ -40,8 +40,14 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "simulate": (["simulate", *GIVEN, *SMALL, "--out", "{store}", "--quiet"], NEVER | REFERENCES | PICTURES),
     "status": (["status", "{store}"], REFERENCES | PICTURES | COMPUTING | OTHERS | {"dask", "xarray"}),
     "verify": (["verify", "{store}"], NEVER | REFERENCES | PICTURES),
-    "truth": (["truth", "{store}"], NEVER | REFERENCES | PICTURES | COMPUTING | {"dask", "distributed", "xarray"}),
-    "truth as CSV": (["truth", "{store}", "--csv", "{folder}/t.csv"], NEVER | REFERENCES | PICTURES | COMPUTING),
+    "truth": (
+        ["truth", "{store}"],
+        NEVER | REFERENCES | PICTURES | COMPUTING | {"dask", "distributed", "xarray"},
+    ),
+    "truth as CSV": (
+        ["truth", "{store}", "--csv", "{folder}/t.csv"],
+        NEVER | REFERENCES | PICTURES | COMPUTING,
+    ),
     "footprint": (["show", PROPOSAL, "--png", "{folder}/a.png"], NEVER | REFERENCES | ARRAYS | {"numba"}),
     "export": (["export", "{store}", "{folder}"], NEVER - {"crds"} | PICTURES),
 }
