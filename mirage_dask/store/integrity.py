@@ -122,7 +122,7 @@ def check_links(url: str, names: Iterable[str]) -> None:
     StoreError
         Names the link.
     """
-    places = ["plan", *(f"{name}{part}" for name in names for part in ("", "/raw", "/commit"))]
+    places = ["plan", "truth", *(f"{name}{part}" for name in names for part in ("", "/raw", "/commit"))]
     for place in places:
         path = files.join(url, place)
         if os.path.islink(path):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
+from mirage_dask.settings import CATALOG_TYPES
 from mirage_dask.store.plan import Plan
 
 CATALOGS = {
@@ -17,16 +19,26 @@ CATALOGS = {
 SYSTEMS = ("abmag", "stmag", "vegamag")
 
 
-def catalogs_of(plan: Plan, row: int) -> dict[str, tuple[str, str]]:
-    """Return {kind of a layer: (file name, magnitude system)} of the catalogs of an exposure.
+def catalogs_of(plan: Plan, rows: Sequence[int]) -> list[dict[str, tuple[str, str]]]:
+    """Return {type: (file name, magnitude system)} of the catalogs of exposures.
 
     A plan that an earlier version made does not say the systems; its magnitudes are given as AB magnitudes.
+
+    Parameters
+    ----------
+    plan, rows
+        The exposures.
     """
     known: Any = plan.info.get("provenance", {}).get("catalogs", {})
-    columns = plan.table_row(plan.names[row])
-    found = {}
-    for kind, _ in plan.spec(row).layers:
-        path = str(columns.get(CATALOGS.get(kind, kind), "") or "")
-        system = known.get(path) if isinstance(known, dict) else None
-        found[kind] = os.path.basename(path), system if system in SYSTEMS else SYSTEMS[0]
-    return found
+    systems = known if isinstance(known, dict) else {}
+    types = [name for name in CATALOG_TYPES if name in plan.table]
+    named = {}
+    for name, *paths in plan.table[["name", *types]].itertuples(index=False, name=None):
+        named[name] = {kind: str(path) for kind, path in zip(types, paths, strict=True) if path}
+    return [
+        {
+            kind: (os.path.basename(path), systems[path] if systems.get(path) in SYSTEMS else SYSTEMS[0])
+            for kind, path in named[plan.names[row]].items()
+        }
+        for row in rows
+    ]

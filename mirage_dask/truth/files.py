@@ -20,6 +20,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.filesystems import filesystem, is_local
+from mirage_dask.store.integrity import check_links
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.truth.catalogs import catalogs_of
@@ -40,10 +41,14 @@ GROUP_ROWS = 16_384
 _NAME = re.compile(r".+\.[0-9a-f]{16}\.parquet")
 
 
-def file_name(plan: Plan, row: int) -> str:
-    """Return the name of the file of an exposure's table."""
-    made_of = repr((VERSION, plan.digests[row], sorted(catalogs_of(plan, row).items())))
-    return f"{plan.names[row]}.{hashlib.blake2b(made_of.encode(), digest_size=8).hexdigest()}.parquet"
+def file_names(plan: Plan, rows: Sequence[int]) -> list[str]:
+    """Return the names of the files of exposures' tables."""
+    found = []
+    for row, catalogs in zip(rows, catalogs_of(plan, rows), strict=True):
+        made_of = repr((VERSION, plan.digests[row], sorted(catalogs.items())))
+        digest = hashlib.blake2b(made_of.encode(), digest_size=8).hexdigest()
+        found.append(f"{plan.names[row]}.{digest}.parquet")
+    return found
 
 
 def write_truth(store: SimulationStore, row: int) -> int:
@@ -59,22 +64,30 @@ def write_truth(store: SimulationStore, row: int) -> int:
     table = truth_table(store.plan, row)
     buffer = io.BytesIO()
     pq.write_table(table, buffer, compression="zstd", row_group_size=GROUP_ROWS, write_page_checksum=True)
-    files.write_bytes(files.join(store.url, FOLDER, file_name(store.plan, row)), buffer.getvalue())
+    (name,) = file_names(store.plan, [row])
+    files.write_bytes(files.join(store.url, FOLDER, name), buffer.getvalue())
     return len(table)
 
 
-def missing_truth(store: SimulationStore, rows: Iterable[int]) -> list[int]:
+def missing_truth(store: SimulationStore, rows: Sequence[int]) -> list[int]:
     """Return the exposures, by row, that have no table that holds."""
     there = files.list_sizes(files.join(store.url, FOLDER))
-    return [row for row in rows if file_name(store.plan, row) not in there]
+    return [row for row, name in zip(rows, file_names(store.plan, rows), strict=True) if name not in there]
 
 
 def sweep_truth(store: SimulationStore) -> None:
-    """Remove tables that no exposure of the plan has any more, and what killed writers left."""
+    """Remove tables that no exposure of the plan has any more, and what killed writers left.
+
+    Raises
+    ------
+    StoreError
+        If the folder is a link, which may lead out of the store, or cannot be written.
+    """
     folder = files.join(store.url, FOLDER)
     if is_local(folder):
+        check_links(store.url, ())
         remove_abandoned(folder)
-    kept = {file_name(store.plan, row) for row in range(len(store.plan))}
+    kept = set(file_names(store.plan, range(len(store.plan))))
     stale = [name for name in files.list_sizes(folder) if _NAME.fullmatch(name) and name not in kept]
     files.remove_many(files.join(folder, name) for name in stale)
 
@@ -127,11 +140,11 @@ def read_truth(
             "open_simulation(STORE).make_truth()."
         )
     folder = files.join(store.url, FOLDER)
-    paths = [files.join(folder, file_name(store.plan, row)) for row in rows]
+    paths = [files.join(folder, name) for name in file_names(store.plan, rows)]
     filters = _filters(source, kind)
     try:
         return as_frame(_query(paths, filters, wanted))
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         raise StoreError(
             f"{folder} cannot be read ({reason}); make its tables again: mirage-dask truth {store.url} --make --overwrite."

@@ -8,7 +8,7 @@ import pyarrow as pa
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.truth import exposure_truth
 from mirage_dask.store.plan import Plan
-from mirage_dask.truth.catalogs import CATALOGS, catalogs_of
+from mirage_dask.truth.catalogs import CATALOGS, SYSTEMS, catalogs_of
 from mirage_dask.truth.columns import COLUMNS, schema
 
 
@@ -25,7 +25,8 @@ def truth_table(plan: Plan, row: int) -> pa.Table:
     ReferenceFileError, StoreError
         If something that the plan names is missing or damaged.
     """
-    spec, catalogs = plan.spec(row), catalogs_of(plan, row)
+    spec, (named,) = plan.spec(row), catalogs_of(plan, [row])
+    catalogs = {kind: named.get(CATALOGS.get(kind, kind), ("", SYSTEMS[0])) for kind, _ in spec.layers}
     values = exposure_truth(
         spec, open_references(spec, plan.url), {kind: system for kind, (_, system) in catalogs.items()}
     )

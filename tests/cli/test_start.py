@@ -45,6 +45,14 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
         ["footprints", "{store}"],
         REFERENCES | PICTURES | COMPUTING | OTHERS | {"dask", "xarray"},
     ),
+    "truth": (
+        ["truth", "{store}"],
+        NEVER | REFERENCES | PICTURES | COMPUTING | {"dask", "distributed", "xarray"},
+    ),
+    "truth as CSV": (
+        ["truth", "{store}", "--csv", "{folder}/t.csv"],
+        NEVER | REFERENCES | PICTURES | COMPUTING,
+    ),
     "footprint": (["show", PROPOSAL, "--png", "{folder}/a.png"], NEVER | REFERENCES | ARRAYS | {"numba"}),
     "export": (["export", "{store}", "{folder}"], NEVER - {"crds"} | PICTURES),
 }

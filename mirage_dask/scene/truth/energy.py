@@ -16,7 +16,6 @@ NOT modelled: what `stars` names.
 from __future__ import annotations
 
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numba import float64 as f8
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.galaxies.convolution import spectra, token
 from mirage_dask.scene.placement import Bounds
 from mirage_dask.scene.stars import bracket
 
@@ -47,18 +47,18 @@ class PsfSums(NamedTuple):
     wings_half: int
 
 
-_known: WeakKeyDictionary[PsfLibrary, PsfSums] = WeakKeyDictionary()
-
-
 def psf_sums(psf: PsfLibrary) -> PsfSums:
-    """Return the running sums of a library, made once."""
-    if psf not in _known:
-        _known[psf] = PsfSums(
+    """Return the running sums of a library; those of the last few stay in this process."""
+
+    def make() -> tuple[PsfSums, int]:
+        made = PsfSums(
             _running(psf.core), _running(psf.wings), np.array(psf.grid_x), np.array(psf.grid_y),
             psf.oversampling, psf.core_centre, psf.core_half_width,
             psf.wings_centre, psf.wings_inner, psf.wings_half_width,
         )  # fmt: skip
-    return _known[psf]
+        return made, made.core.nbytes + made.wings.nbytes
+
+    return spectra.get((token(psf), "sums"), make)
 
 
 def _running(coefficients: NDArray[np.float32]) -> Floats:

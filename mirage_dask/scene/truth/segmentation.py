@@ -3,8 +3,8 @@
     id(pixel) = index of the source whose own light there is greatest; of equal ones the lower index; 0 where there is none
 
 Each source is drawn alone, as far as it may exceed the level that counts, and compared pixel by pixel; sources that move
-count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and neither does the
-order of comparing matter: any window has the values of the whole. Sky and images of the scene are no sources.
+count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and the order of
+comparing does not matter: any window has the values of the whole. Sky and images of the scene are no sources.
 
 A galaxy costs a transform of its own, some milliseconds, where it may exceed the level; its image is kept.
 """
@@ -26,7 +26,7 @@ from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
 from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
-from mirage_dask.scene.stars import draw_points
+from mirage_dask.scene.stars import add_stars
 from mirage_dask.scene.trails.images import image_half
 from mirage_dask.scene.truth.saturation import brightest_pixel
 
@@ -224,7 +224,7 @@ def _compare_stars(
         if left >= right or low >= high:
             continue
         stamp = np.zeros((high - low, right - left), np.float32)
-        draw_points(
+        add_stars(
             stamp, left, low, x[i : i + 1], y[i : i + 1], flux[i : i + 1], half[i : i + 1], core, wings,
             grid_x, grid_y, oversampling, core_centre, core_half, wings_centre, wings_inner,
         )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The segmentation map against the brightest of all sources drawn alone; windows; equal sources; units of thresholds."""
+"""The segmentation map against the brightest of all sources drawn one by one; windows; equal sources; units."""
 
 from __future__ import annotations
 
