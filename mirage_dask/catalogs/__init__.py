@@ -15,6 +15,7 @@ A catalog is an astropy Table, `SourceCatalog`, so it can be cut, joined and dra
 sources       `SourceCatalog`, `point_sources`, `galaxies`, `extended_sources`
 filters       names of magnitude columns: those of a filter, those that a proposal needs
 field         `for_proposal`: random sources on the exposures of a proposal
+galaxy_field  counts, sizes and shapes of the random galaxies
 footprint     the area that exposures cover, and random positions in it
 queries       stars of Gaia, 2MASS and AllWISE, asked by astroquery
 besancon      stars of a result of the Besançon model

@@ -2,8 +2,8 @@
 
 Mirage's `for_proposal` queries Gaia, 2MASS and WISE, adds the stars of a Besançon file, and draws galaxies from those of a
 deep field. Here it draws both at random, which a note says, or takes the stars of the file. `get_all_catalogs` and the
-queries of 2MASS and WISE ask the surveys (`mirage_dask.catalogs.queries`). Magnitudes are AB; functions that run the Besançon model
-or need files of Mirage are refused.
+queries of 2MASS and WISE ask the surveys (`mirage_dask.catalogs.queries`). Magnitudes are AB. Functions that run the
+Besançon model or need files of Mirage are refused.
 """
 
 from __future__ import annotations

@@ -48,6 +48,7 @@ NOT_PHYSICS = {
     "TIMEOUT",
     "SLOT_CHANGES",
     "SLOT_FIRST",
+    "_SAMPLES",
 }
 """Versions, conversions of units, what follows from other constants, how STScI's tool is asked, random counters."""
 
