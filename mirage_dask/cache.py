@@ -43,6 +43,7 @@ KINDS = {
     "darks": "converted dark ramps",
     "headers": "headers of FITS files",
     "siaf": "tables of apertures",
+    "queries": "answers of surveys of stars",
 }
 """What each kind of entry is."""
 
@@ -53,6 +54,7 @@ _NAMES = {
     "darks": ".+-[0-9a-f]{16}",
     "headers": r"[0-9a-f]{16}-[0-9a-f]{16}\.json",
     "siaf": r"[A-Za-z]+-[0-9a-f]{16}\.json",
+    "queries": r"[0-9a-f]{16}\.ecsv",
 }
 """Names of the directories, or files, of each kind; another one in their folder is not ours."""
 
@@ -224,6 +226,8 @@ def _entries(directory: Path) -> Iterator[Entry]:
 
         for path in headers:
             yield Entry("headers", path, (path,), _last_use(path), is_current(path))
+    for path in _named(directory, "queries"):
+        yield Entry("queries", path, (path,), _last_use(path))
     tables = _named(directory, "siaf")
     current = {table_path(instrument.label) for instrument in all_instruments()} if tables else set()
     for path in tables:

@@ -89,6 +89,7 @@ def test_contents(home):
     assert found.directory == home
     assert {kind: count for kind, (count, _) in found.kinds.items()} == {
         "kernels": 2, "builtin": 2, "packs": 3, "plans": 1, "darks": 0, "headers": 0, "siaf": 0,
+        "queries": 0,
     }  # fmt: skip
     assert found.kinds["packs"][1] == pytest.approx(16 * MB, abs=2000)
     assert found.kinds["plans"][1] < 200  # its planes are those of the packs

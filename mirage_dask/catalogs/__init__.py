@@ -15,21 +15,38 @@ A catalog is an astropy Table, `SourceCatalog`, so it can be cut, joined and dra
 sources       `SourceCatalog`, `point_sources`, `galaxies`, `extended_sources`
 filters       names of magnitude columns: those of a filter, those that a proposal needs
 field         `for_proposal`: random sources on the exposures of a proposal
+galaxy_field  counts, sizes and shapes of the random galaxies
 footprint     the area that exposures cover, and random positions in it
+queries       stars of Gaia, 2MASS and AllWISE, asked by astroquery
+besancon      stars of a result of the Besançon model
+photometry    magnitudes in JWST filters: of spectra, and from other bands
+spectra       HDF5 files of spectra
 
-NOT here: queries of the catalogs of other observatories (Gaia, 2MASS, WISE); moving targets, light curves.
+NOT here: light curves.
 """
 
+from mirage_dask.catalogs.besancon import besancon
 from mirage_dask.catalogs.field import for_proposal
 from mirage_dask.catalogs.filters import column_of, columns_for
+from mirage_dask.catalogs.photometry import magnitudes_from_spectrum
+from mirage_dask.catalogs.queries import all_surveys, gaia, two_mass, wise
 from mirage_dask.catalogs.sources import SourceCatalog, extended_sources, galaxies, point_sources
+from mirage_dask.catalogs.spectra import read_spectra, write_spectra
 
 __all__ = [
     "SourceCatalog",
+    "all_surveys",
+    "besancon",
     "column_of",
     "columns_for",
     "extended_sources",
     "for_proposal",
+    "gaia",
     "galaxies",
+    "magnitudes_from_spectrum",
     "point_sources",
+    "read_spectra",
+    "two_mass",
+    "wise",
+    "write_spectra",
 ]

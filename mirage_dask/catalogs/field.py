@@ -1,8 +1,7 @@
 """Random sources on the exposures of a proposal: a sky to test with, not a model of the one that is there.
 
-Magnitudes follow number counts N(< m) proportional to 10^(slope m) between two limits. Galaxies have sizes that shrink with
-magnitude, radius = 0.6 arcsec x 10^(-0.08 (m - 20)) within a factor of 2 either way, and ellipticities, position angles and
-the logarithms of Sérsic indices (0.6 to 4) that are uniform. Every quantity has random numbers of its own, which follow
+Magnitudes of stars follow number counts N(< m) proportional to 10^(slope m) between two limits, those of galaxies the counts
+of a deep survey, as do their sizes and shapes: see `galaxy_field`. Every quantity has random numbers of its own. They follow
 from the seed alone: a number of galaxies changes no star.
 """
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 
+from mirage_dask.catalogs import galaxy_field
 from mirage_dask.catalogs.filters import column_of, columns_for, table_of, unknown_column
 from mirage_dask.catalogs.footprint import random_positions
 from mirage_dask.catalogs.sources import SourceCatalog, galaxies, point_sources
@@ -35,7 +35,7 @@ def for_proposal(
     stars: Any = 500,
     galaxies: Any = 200,
     magnitudes: tuple[float, float] = LIMITS,
-    slope: float = SLOPE,
+    slope: float | None = None,
     colours: Any = None,
     system: str = "abmag",
     random_seed: int = 1,
@@ -47,11 +47,13 @@ def for_proposal(
     proposal
         What `open_proposal` returns, or some rows of its table.
     stars, galaxies
-        How many; or a density, such as ``30 / u.arcmin**2``. 0: none, and no catalog of that kind.
+        How many; or a density, such as ``30 / u.arcmin**2``. 0: none, and no catalog of that kind. Galaxies 'counts': as
+        many as the survey has between the magnitudes, 195 on a square arcmin from 18 to 27.
     magnitudes
         Brightest and faintest magnitude.
     slope
-        Of the number counts, log10 N(< m) per magnitude; 0: all magnitudes are equally frequent.
+        Of the number counts, log10 N(< m) per magnitude; 0: all magnitudes are equally frequent. None: 0.3 for stars, the
+        counts of `galaxy_field` for galaxies.
     colours
         What is added to the magnitude in each filter. None: nothing, all filters have the same magnitude. {filter: value},
         or a table with a column for each filter: each source has the colours of one of the rows, drawn at random.
@@ -75,12 +77,14 @@ def for_proposal(
     columns = columns_for(table)
     problems: list[str] = []
     shifts = _colours(colours, columns, problems)
+    bright, faint = _limits(magnitudes, problems)
+    if isinstance(galaxies, str) and galaxies == "counts" and not problems:
+        galaxies = galaxy_field.density(bright, faint) * PER_ARCMIN2
     wanted = {
         "point_source": _amount("stars", stars, problems),
         "galaxy": _amount("galaxies", galaxies, problems),
     }
-    bright, faint = _limits(magnitudes, problems)
-    if not np.isfinite(slope):
+    if slope is not None and not np.isfinite(slope):
         problems.append(f"slope: {slope!r} is not a number.")
     if isinstance(random_seed, bool) or not isinstance(random_seed, int | np.integer) or random_seed < 0:
         problems.append(f"random_seed: {random_seed!r} is not a whole number of 0 or more.")
@@ -95,7 +99,11 @@ def for_proposal(
         ra, dec = random_positions(table["s_region"], streams["positions"], **amount)
         if not ra.size:
             continue
-        mags = _draw_magnitudes(bright, faint, float(slope), streams["magnitudes"].random(ra.size))
+        uniform = streams["magnitudes"].random(ra.size)
+        if slope is None and kind == "galaxy":
+            mags = galaxy_field.draw_magnitudes(bright, faint, uniform)
+        else:
+            mags = _draw_magnitudes(bright, faint, SLOPE if slope is None else float(slope), uniform)
         rows = (streams["colours"].random(ra.size) * len(next(iter(shifts.values())))).astype(int)
         by_column = {name: mags + values[rows] for name, values in shifts.items()}
         found[kind] = _build(kind, ra, dec, mags, by_column, system, first, streams)
@@ -119,10 +127,10 @@ def _build(
     return galaxies(
         ra,
         dec,
-        radius=0.6 * 10 ** (-0.08 * (mags - 20.0)) * 4.0 ** (draw["radius"] - 0.5),
-        ellipticity=0.8 * draw["ellipticity"],
+        radius=galaxy_field.radii(mags, draw["radius"]),
+        ellipticity=galaxy_field.ellipticities(draw["ellipticity"]),
         pos_angle=180.0 * draw["pos_angle"],
-        sersic_index=0.6 * (4.0 / 0.6) ** draw["sersic_index"],
+        sersic_index=galaxy_field.sersic_indices(draw["sersic_index"]),
         magnitudes=by_column,
         system=system,
         index=index,

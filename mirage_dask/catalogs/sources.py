@@ -422,4 +422,6 @@ def join(catalogs: list[SourceCatalog], *, fill: float = 99.0) -> SourceCatalog:
         if name.endswith(END) or name == "magnitude":
             column = joined[name]
             joined[name] = Column(np.ma.filled(np.ma.asarray(column), fill).astype(float), unit=column.unit)
+        elif joined[name].dtype.kind == "f":  # motions, which not every catalog has
+            joined[name] = Column(np.ma.filled(np.ma.asarray(joined[name]), np.nan), unit=joined[name].unit)
     return SourceCatalog(joined, masked=False)

@@ -1,22 +1,26 @@
 """`mirage.catalogs.create_catalog`: catalogs for a whole proposal.
 
-Mirage queries Gaia, 2MASS and WISE, asks the Besançon model for fainter stars, and draws galaxies from a deep field. Here
-`for_proposal` draws both at random, which a note says; whoever needs the stars that are there gives a catalog. Functions
-that query are refused.
+Mirage's `for_proposal` queries Gaia, 2MASS and WISE, adds the stars of a Besançon file, and draws galaxies from those of a
+deep field. Here it draws both at random, which a note says, or takes the stars of the file. `get_all_catalogs` and the
+queries of 2MASS and WISE ask the surveys (`mirage_dask.catalogs.queries`). Magnitudes are AB. Functions that run the
+Besançon model or need files of Mirage are refused.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from astropy import units as u
+from astropy.coordinates import SkyCoord
 
-from mirage_dask.catalogs import SourceCatalog
+from mirage_dask.catalogs import SourceCatalog, all_surveys
+from mirage_dask.catalogs import besancon as read_besancon
 from mirage_dask.catalogs import for_proposal as random_sources
 from mirage_dask.catalogs.footprint import linked
+from mirage_dask.catalogs.queries import TWO_MASS, WISE, Survey, answer
 from mirage_dask.catalogs.sources import join
 from mirage_dask.compat.catalog_generator import GalaxyCatalog, PointSourceCatalog
 from mirage_dask.compat.one_exposure import print_note_once
@@ -38,8 +42,8 @@ def for_proposal(
     extragalactic: bool = True,
     catalog_splitting_threshold: float = 0.12,
     besancon_catalog_file: str | None = None,
-    ra_column_name: str = "RAJ2000",  # noqa: ARG001
-    dec_column_name: str = "DECJ2000",  # noqa: ARG001
+    ra_column_name: str = "RAJ2000",
+    dec_column_name: str = "DECJ2000",
     out_dir: str | os.PathLike[str] | None = None,
     save_catalogs: bool = True,
     galaxy_seed: int | None = None,
@@ -56,15 +60,17 @@ def for_proposal(
     catalog_splitting_threshold
         Degrees: observations that are further apart have catalogs of their own.
     besancon_catalog_file
-        Must be None: give such a catalog to `open_proposal`.
+        A result of the Besançon model: its stars take the place of random ones.
+    ra_column_name, dec_column_name
+        Positions in that file.
     out_dir
         Where the catalogs go; default beside the XML file.
     save_catalogs
         Whether they are written.
     galaxy_seed
         Random seed, of stars and galaxies; default 1.
-    ra_column_name, dec_column_name, wise_catalog
-        Accepted; they belong to queries that are not made.
+    wise_catalog
+        Accepted; it belongs to queries that are not made.
 
     Returns
     -------
@@ -74,13 +80,8 @@ def for_proposal(
     Raises
     ------
     InputError
-        If the proposal cannot be read, a catalog cannot be written, or a Besançon catalog is given.
+        If the proposal or the Besançon catalog cannot be read, or a catalog cannot be written.
     """
-    if besancon_catalog_file is not None:
-        raise InputError(
-            "besancon_catalog_file: models of the Galaxy are not read; turn it into a catalog with "
-            "mirage_dask.catalogs.point_sources, and give that as point_source."
-        )
     print_note_once(
         "create_catalog: stars and galaxies are random, not those of Gaia, 2MASS and WISE; give catalogs of your own for "
         "sources that are there."
@@ -99,7 +100,18 @@ def for_proposal(
         observations = sorted(firsts["observation"].iloc[rows])
         part = table[table["observation"].isin(observations)]
         numbers = [f"{number:03d}" for number in observations]
-        found = random_sources(part, stars=stars, galaxies=distant, random_seed=seed)
+        model_file = besancon_catalog_file if point_source else None
+        drawn = stars if model_file is None else 0
+        found = random_sources(part, stars=drawn, galaxies=distant, random_seed=seed)
+        if model_file is not None:
+            model = read_besancon(
+                model_file,
+                proposal=part,
+                ra_column=ra_column_name,
+                dec_column=dec_column_name,
+                index=1 + sum(map(len, found.values())),
+            )
+            found = {"point_source": model} | found
         for kind, catalog in found.items():
             catalogs[kind].append(_wrapped(catalog))
             if not save_catalogs:
@@ -110,6 +122,86 @@ def for_proposal(
             maps[kind] |= dict.fromkeys(numbers, name)
     one, two = _PREFIX
     return catalogs[one], catalogs[two], files[one], files[two], maps[one], maps[two]
+
+
+def get_all_catalogs(
+    ra: Any,
+    dec: Any,
+    box_width: float,
+    besancon_catalog_file: str | None = None,
+    instrument: str = "NIRISS",
+    filters: Sequence[str] = (),
+    ra_column_name: str = "RAJ2000",
+    dec_column_name: str = "DECJ2000",
+    starting_index: int = 1,
+    wise_catalog: str = "allwise",
+) -> tuple[PointSourceCatalog, list[str]]:
+    """Return the stars of Gaia, 2MASS and AllWISE in a box, and of a Besançon file, with the names of their magnitudes.
+
+    Parameters
+    ----------
+    ra, dec
+        Middle of the box, degrees or texts.
+    box_width
+        Width, arcsec.
+    besancon_catalog_file, ra_column_name, dec_column_name
+        A result of the Besançon model, whose stars are added.
+    instrument, filters
+        Whose magnitudes are wanted.
+    starting_index
+        Number of the first source.
+    wise_catalog
+        'allwise'.
+
+    Raises
+    ------
+    InputError
+        If a survey cannot be asked, or there are no stars; see `mirage_dask.catalogs.gaia`.
+    """
+    _only_allwise(wise_catalog)
+    names = [f"{instrument} {name}" for name in filters]
+    middle, width = _middle(ra, dec), float(box_width) * u.arcsec
+    table = all_surveys(middle, radius=width / 2**0.5, filters=names, index=starting_index)
+    east, north = middle.spherical_offsets_to(SkyCoord(table["x_or_RA"], table["y_or_Dec"], unit="deg"))
+    table = table[(abs(east) <= width / 2) & (abs(north) <= width / 2)]
+    if besancon_catalog_file is not None:
+        model = read_besancon(
+            besancon_catalog_file, filters=names, ra_column=ra_column_name, dec_column=dec_column_name
+        )
+        table = join([table, model]) if len(table) else model
+    table["index"] = range(starting_index, starting_index + len(table))
+    return _wrapped(table), [name for name in table.colnames if name.endswith("magnitude")]
+
+
+def query_2MASS_ptsrc_catalog(ra: Any, dec: Any, box_width: float) -> tuple[Any, list[str]]:
+    """Return (astropy Table of 2MASS, names of its magnitudes) of a box, width in arcsec."""
+    return _table(TWO_MASS, ra, dec, box_width)
+
+
+def query_WISE_ptsrc_catalog(
+    ra: Any, dec: Any, box_width: float, wise_catalog: str = "allwise"
+) -> tuple[Any, list[str]]:
+    """Return (astropy Table of AllWISE, names of its magnitudes) of a box, as `query_2MASS_ptsrc_catalog`."""
+    _only_allwise(wise_catalog)
+    return _table(WISE, ra, dec, box_width)
+
+
+def _table(survey: Survey, ra: Any, dec: Any, box_width: float) -> tuple[Any, list[str]]:
+    middle, width = _middle(ra, dec), float(box_width) * u.arcsec
+    radius = float((width / 2**0.5).to_value(u.deg))
+    table = answer(survey, (float(middle.ra.deg), float(middle.dec.deg), radius))
+    east, north = middle.spherical_offsets_to(SkyCoord(table["ra"], table["dec"], unit="deg"))
+    return table[(abs(east) <= width / 2) & (abs(north) <= width / 2)], list(survey.magnitudes.values())
+
+
+def _middle(ra: Any, dec: Any) -> SkyCoord:
+    hours = isinstance(ra, str) and not ra.replace(".", "", 1).isdigit()
+    return SkyCoord(ra, dec, unit=(u.hourangle if hours else u.deg, u.deg))
+
+
+def _only_allwise(wise_catalog: str) -> None:
+    if wise_catalog.lower() != "allwise":
+        raise InputError(f"wise_catalog: {wise_catalog!r} is not asked; it is superseded by 'allwise'.")
 
 
 def combine_catalogs(
@@ -146,22 +238,20 @@ def _wrapped(table: SourceCatalog) -> PointSourceCatalog:
     return catalog
 
 
-def _queries(name: str) -> Callable[..., NoReturn]:
+def _refused(name: str, remedy: str) -> Callable[..., NoReturn]:
     def refused(*_: Any, **__: Any) -> NoReturn:
-        raise InputError(
-            f"{name} makes its catalog from services on the network, or from files of Mirage, which is not done here; "
-            "make one with mirage_dask.catalogs."
-        )
+        raise InputError(f"{name} is not done here; {remedy}.")
 
     refused.__name__, refused.__doc__ = name, f"Mirage's function {name}; raises `InputError`."
     return refused
 
 
-get_all_catalogs = _queries("get_all_catalogs")
-besancon = _queries("besancon")
-galaxy_background = _queries("galaxy_background")
-galactic_plane = _queries("galactic_plane")
-galactic_bulge = _queries("galactic_bulge")
-out_of_galactic_plane = _queries("out_of_galactic_plane")
-twoMASS_plus_background = _queries("twoMASS_plus_background")
-johnson_catalog_to_mirage_catalog = _queries("johnson_catalog_to_mirage_catalog")
+_FORM = "ask for a result on model.obs-besancon.fr and read it with mirage_dask.catalogs.besancon"
+besancon = _refused("besancon", _FORM)
+johnson_catalog_to_mirage_catalog = _refused("johnson_catalog_to_mirage_catalog", _FORM)
+galactic_plane = _refused("galactic_plane", _FORM)
+galactic_bulge = _refused("galactic_bulge", _FORM)
+out_of_galactic_plane = _refused("out_of_galactic_plane", _FORM)
+query_GAIA_ptsrc_catalog = _refused("query_GAIA_ptsrc_catalog", "use mirage_dask.catalogs.gaia")
+twoMASS_plus_background = _refused("twoMASS_plus_background", "use mirage_dask.catalogs.all_surveys")
+galaxy_background = _refused("galaxy_background", "use mirage_dask.catalogs.for_proposal")

@@ -10,7 +10,7 @@ import pytest
 from astropy.table import Table
 
 import mirage_dask as md
-from mirage_dask.catalogs import columns_for, for_proposal
+from mirage_dask.catalogs import columns_for, for_proposal, galaxy_field
 from mirage_dask.catalogs.footprint import fields_of, random_positions
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import radec_to_unit
@@ -162,3 +162,33 @@ def test_the_example_in_the_documentation_runs(tmp_path, monkeypatch):
     exec(compile(code.replace("my.aptx", "my.xml"), str(source), "exec"), names)
     assert {Path(path).name for path in names["proposal"].table["point_source"]} == {"point_source.cat"}
     assert len(names["stars"]) == 2
+
+
+def test_galaxies_follow_the_survey():
+    """Their light adds up to that of all galaxies; shapes and sizes have the medians that the module states."""
+    mags = np.linspace(5, 45, 20_000)
+    light = 10 ** (galaxy_field.log_counts(mags) - 0.4 * (mags + 48.6)) * (180 / np.pi) ** 2
+    assert np.trapezoid(light, mags) * 1e-3 * 1e9 * 2.998e14 / 2.15 == pytest.approx(9.5, abs=0.2)  # nW/m2/sr
+    table = md.open_proposal(md.example_proposal()).table
+    found = for_proposal(table, stars=0, galaxies=6000, magnitudes=(20, 26))["galaxy"]
+    drawn = found["nircam_f150w_magnitude"].value
+    for low, high in ((20, 22), (22, 24), (24, 26)):
+        share = galaxy_field.density(low, high) / galaxy_field.density(20, 26)
+        inside = ((drawn >= low) & (drawn < high)).mean()
+        assert abs(inside - share) < 4 * np.sqrt(share * (1 - share) / 6000)
+    scaled = found["radius"] / np.exp(-1.145 - 0.269 * (drawn + 1.0 - 23.0)) / 1.678
+    assert np.median(scaled) == pytest.approx(1.0, abs=0.02)
+    assert np.std(np.log10(scaled)) == pytest.approx(0.2, abs=0.01)
+    assert found["ellipticity"].max() <= 2 * 0.804 / 1.804
+    assert np.median(found["ellipticity"]) == pytest.approx(0.44, abs=0.02)
+    assert (found["sersic_index"] > 2).mean() == pytest.approx(0.12, abs=0.02)
+
+
+def test_as_many_galaxies_as_the_survey_has():
+    table = md.open_proposal(md.example_proposal()).table
+    counted = for_proposal(table, stars=0, galaxies="counts", magnitudes=(18, 24))["galaxy"]
+    dense = for_proposal(table, stars=0, galaxies=galaxy_field.density(18, 24) / u.arcmin**2)["galaxy"]
+    assert len(counted) == len(dense) > 100
+    assert counted["nircam_f150w_magnitude"].max() <= 24
+    with pytest.raises(InputError, match="galaxies: 'many' is not a number of sources"):
+        for_proposal(table, galaxies="many")

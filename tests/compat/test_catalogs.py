@@ -123,12 +123,12 @@ def test_catalogs_are_combined():
             "MovingExtendedCatalog: moving images are not simulated yet",
         ),
         (
-            lambda: create_catalog.get_all_catalogs(80.0, -69.8, 120),
-            "get_all_catalogs makes its catalog from services",
+            lambda: create_catalog.galaxy_background(80.0, -69.8, 0.0, 120),
+            "galaxy_background is not done here; use mirage_dask.catalogs.for_proposal",
         ),
         (
-            lambda: create_catalog.for_proposal("a.xml", "a.pointing", besancon_catalog_file="b.cat"),
-            "besancon_catalog_file: models of the Galaxy are not read",
+            lambda: create_catalog.besancon(80.0, -69.8, 120, username="me"),
+            "besancon is not done here; ask for a result on model.obs-besancon.fr",
         ),
     ],
 )
@@ -193,3 +193,16 @@ def test_for_proposal(tmp_path, capsys):
     far = create_catalog.for_proposal(*given, save_catalogs=False, extragalactic=False)
     assert (len(far[0]), far[1], far[2], far[4]) == (2, [], [], {})
     assert star_map.keys() == galaxy_map.keys()
+
+
+def test_for_proposal_with_a_model_of_the_galaxy(tmp_path):
+    model = tmp_path / "besancon.cat"
+    model.write_text("# K V-K J-K J-H RAJ2000 DECJ2000\n13 5 0.9 0.6 150.1 2.2\n14 2 0.4 0.3 150.2 2.3\n")
+    xml = md.example_proposal()
+    stars_, galaxies_, files, *_ = create_catalog.for_proposal(
+        xml, xml.with_suffix(".pointing"), besancon_catalog_file=str(model), out_dir=tmp_path,
+        catalog_splitting_threshold=1.0,
+    )  # fmt: skip
+    assert stars_[0].table["x_or_RA"].tolist() == [150.1, 150.2]
+    assert not set(stars_[0].table["index"]) & set(galaxies_[0].table["index"])
+    assert len(read_catalog(files[0], "point_source")) == 2

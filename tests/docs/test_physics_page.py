@@ -28,7 +28,13 @@ TABLES = {
 """Tables of numbers by name; names are unique."""
 PHYSICS = (
     *("reference.builtin.cosmic_rays", "reference.builtin.detector_maps", "reference.builtin.psf"),
-    *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink", "scene.photometry"),
+    *(
+        "reference.builtin.psf_optics",
+        "detector.pink",
+        "detector.pixel_pink",
+        "scene.photometry",
+        "catalogs.photometry",
+    ),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )
 """Modules whose constants must all be on the page."""
@@ -42,6 +48,7 @@ NOT_PHYSICS = {
     "TIMEOUT",
     "SLOT_CHANGES",
     "SLOT_FIRST",
+    "_SAMPLES",
 }
 """Versions, conversions of units, what follows from other constants, how STScI's tool is asked, random counters."""
 
@@ -156,7 +163,7 @@ def test_value_is_that_of_the_code(row):
         inside = literals(value)
         assert [n for n in numbers(row.value) if n not in inside] == []
     elif row.value != "–":
-        values = np.ravel(value)
+        values = np.ravel(list(value.values()) if isinstance(value, dict) else value)
         assert len(words) == len(values), values
         assert [v for w, v in zip(words, values, strict=True) if not agrees(w, v)] == []
 

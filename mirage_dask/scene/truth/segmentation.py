@@ -26,7 +26,7 @@ from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
 from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
-from mirage_dask.scene.stars import add_stars
+from mirage_dask.scene.stars import draw_points
 from mirage_dask.scene.trails.images import image_half
 from mirage_dask.scene.truth.saturation import brightest_pixel
 
@@ -224,7 +224,7 @@ def _compare_stars(
         if left >= right or low >= high:
             continue
         stamp = np.zeros((high - low, right - left), np.float32)
-        add_stars(
+        draw_points(
             stamp, left, low, x[i : i + 1], y[i : i + 1], flux[i : i + 1], half[i : i + 1], core, wings,
             grid_x, grid_y, oversampling, core_centre, core_half, wings_centre, wings_inner,
         )  # fmt: skip
