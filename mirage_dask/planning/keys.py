@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, read_catalog
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
 from mirage_dask.settings.row import read_overrides, read_references, read_scene_image, row_of
@@ -125,8 +125,9 @@ class _FileStates:
             digest.update(f"{path} {self._state(path, _content)}".encode())
         if (image := read_scene_image(places["scene_image"])) is not None:
             digest.update(f"{image.path} {self._tree(image.path)}".encode())
-        for path in self._stamps(places["extended"]):
-            digest.update(f"{path} {self._state(path, _changed)}".encode())
+        for kind in ("extended", "moving_extended", TRACKED):
+            for path in self._stamps(places[kind], kind):
+                digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()
 
     def _state(self, path: str, look: Callable[[Path], str]) -> str:
@@ -167,11 +168,11 @@ class _FileStates:
             self._states[path] = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
         return self._states[path]
 
-    def _stamps(self, catalog: str) -> tuple[str, ...]:
-        """Return the images of a catalog of extended sources; none of one that cannot be read: an error elsewhere."""
+    def _stamps(self, catalog: str, kind: str) -> tuple[str, ...]:
+        """Return the images of a catalog of a kind; none of one that cannot be read: an error elsewhere."""
         if catalog and catalog not in self._named:
             try:
-                self._named[catalog] = tuple(sorted(set(read_catalog(catalog, "extended").files)))
+                self._named[catalog] = tuple(sorted(set(read_catalog(catalog, kind).files)))
             except InputError:
                 self._named[catalog] = ()
         return self._named.get(catalog, ())

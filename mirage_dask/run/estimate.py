@@ -48,6 +48,9 @@ PROCESS_BYTES = 530_000_000
 """Interpreter and imported libraries (a dask worker: 251 MB), kernels (100 MB from their cache with opened PSFs and sources,
 275 MB when they are compiled in the process), without what caches keep."""
 
+IMAGES = {"extended", "scene_image", "moving_extended", "tracked_extended"}
+"""Layers of light that are images."""
+
 GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 """Layers of light that are drawn by stamps."""
 
@@ -57,7 +60,7 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "PSF spectra": lambda spec: not GALAXIES.isdisjoint(dict(spec.layers)),
     **dict.fromkeys(
         ("image parts", "image light", "image PSFs"),
-        lambda spec: bool({"extended", "scene_image"} & set(dict(spec.layers))),
+        lambda spec: not IMAGES.isdisjoint(dict(spec.layers)),
     ),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""

@@ -10,7 +10,9 @@ and a point of the image lie p steps along its x axis a, q along its y axis b: o
 c + p a + q b, the tangent plane. Only + - * / and sqrt, but for positions in pixels: their direction on the sky needs
 library trigonometry, as that of galaxies does (`mirage_dask.scene.placement`).
 
-NOT modelled: what `sharing` and `blurring` name; the image of a source does not move or change.
+Images that move: `mirage_dask.scene.layers.moving_images`.
+
+NOT modelled: what `sharing` and `blurring` name; the image of a source does not change.
 """
 
 from __future__ import annotations
@@ -18,13 +20,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import StoreError
-from mirage_dask.scene.image_tables import Extended, SceneImage, SkyMesh, named_tables, read_part
+from mirage_dask.scene.image_tables import (
+    Extended,
+    SceneImage,
+    SkyMesh,
+    TrackedExtended,
+    named_tables,
+    read_part,
+)
 from mirage_dask.scene.images.blocks import ImageLight
 from mirage_dask.scene.images.blurring import reach
 from mirage_dask.scene.images.meshes import STEP, Raster, box_of, mesh_size, project
@@ -71,32 +80,58 @@ class ExtendedLayer:
     """Sources that are images."""
 
     kind: ClassVar[str] = "extended"
+    table: ClassVar[type[Extended]] = Extended
     varying: ClassVar[bool] = False
     light: ImageLight
 
     @classmethod
-    def of(cls, table: Extended, view: View) -> ExtendedLayer:
+    def of(cls, table: Extended, view: View) -> Self:
         """Project the sources that reach an exposure."""
         _check(table)
         middle = pixels_of(table.position, view.projection, view.bounds)
         rasters: list[Raster] = []
         for n in np.flatnonzero(np.isfinite(middle).all(axis=1)).tolist():
             nodes, step = _source_nodes(table, n, middle[n], view)
-            if not _reaches(box_of(nodes), view, table.convolved):
-                continue
-            for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
-                part = _slice(nodes, table.origin[m], table.shape[m], step)
-                rasters += _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
+            if _reaches(box_of(nodes), view, table.convolved):
+                rasters += _source_rasters(table, n, nodes, step, view)
         return cls(_light(rasters, view, table.convolved, 0.0))
 
     @classmethod
-    def open(cls, key: str, view: View) -> ExtendedLayer:
+    def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
-        return cls.of(load_once(Extended, view.tables, key), view)
+        return cls.of(load_once(cls.table, view.tables, key), view)
 
     def add(self, out: NDArray[np.float32], *, x0: int, y0: int, area: NDArray[np.float32] | None) -> None:
         """Add it to a window."""
         self.light.add(out, x0=x0, y0=y0)
+
+
+class TrackedExtendedLayer(ExtendedLayer):
+    """An image that the telescope tracks."""
+
+    kind: ClassVar[str] = TrackedExtended.kind
+    table: ClassVar[type[Extended]] = TrackedExtended
+
+
+def source_rasters(table: Extended, middle: Floats, view: View) -> list[list[Raster]]:
+    """Return the parts of each source of a table, wherever it lies; none where it cannot be seen.
+
+    Parameters
+    ----------
+    table
+        n sources.
+    middle
+        (n, 2) full-frame science pixels of their positions.
+    view
+        The exposure.
+    """
+    _check(table)
+    found: list[list[Raster]] = [[] for _ in range(len(middle))]
+    for n in np.flatnonzero(np.isfinite(middle).all(axis=1)).tolist():
+        nodes, step = _source_nodes(table, n, middle[n], view)
+        if np.isfinite(nodes).all():
+            found[n] = list(_source_rasters(table, n, nodes, step, view))
+    return found
 
 
 def margin(convolved: bool, core_half: float, wings_half: int) -> float:
@@ -134,6 +169,13 @@ def _rasters(view: View, key: str, nodes: Floats, step: int, scale: float) -> It
     box = box_of(nodes)
     if box is not None:
         yield Raster(partial(read_part, view.tables, key), nodes, step, scale, box)
+
+
+def _source_rasters(table: Extended, n: int, nodes: Floats, step: int, view: View) -> Iterator[Raster]:
+    """Yield the parts of a source."""
+    for m in range(*np.searchsorted(table.source, [n, n + 1]).tolist()):
+        part = _slice(nodes, table.origin[m], table.shape[m], step)
+        yield from _rasters(view, str(table.parts[m]), part, step, float(table.scale[n]))
 
 
 def _reaches(box: tuple[float, float, float, float] | None, view: View, convolved: bool) -> bool:
