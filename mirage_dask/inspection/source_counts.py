@@ -33,6 +33,7 @@ NOUNS = {
     "galaxy": ("galaxy", "galaxies"),
     "extended": ("image", "images"),
     "moving_pointsource": ("moving point source", "moving point sources"),
+    "moving_extended": ("moving image", "moving images"),
     "moving_sersic": ("moving galaxy", "moving galaxies"),
 }
 NEAR = 0.5

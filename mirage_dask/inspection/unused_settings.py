@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from mirage_dask.scene.catalogs import TRACKED
 from mirage_dask.settings import Settings
-from mirage_dask.settings.catalogs import CATALOG_TYPES, CatalogEntry, catalog_types
+from mirage_dask.settings.catalogs import CATALOG_TYPES, IMAGE_TYPES, CatalogEntry, catalog_types
 from mirage_dask.settings.effects import GhostLight
 from mirage_dask.settings.model import ROW_COLUMNS
 from mirage_dask.settings.sky import LEVELS, BackgroundEntry, ExtendedLight, components
@@ -75,7 +75,7 @@ def _background_key(entry: BackgroundEntry) -> str:
 
 
 def _images(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
-    if settings.extended != ExtendedLight() and not (table["extended"] != "").any():
+    if settings.extended != ExtendedLight() and not (table[sorted(IMAGE_TYPES)] != "").any(axis=None):
         yield "extended: no exposure has a catalog of extended sources."
     if settings.ghosts != GhostLight() and settings.ghosts is not None and not (table["ghosts"] != "").any():
         yield "ghosts: no exposure is of NIRISS, the instrument whose ghosts are simulated."

@@ -51,6 +51,7 @@ from mirage_dask.mirage_yaml.writer import (
 )
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
+from mirage_dask.settings.catalogs import IMAGE_TYPES
 from mirage_dask.settings.effects import GhostLight, effect_names
 from mirage_dask.settings.grammar import Converted, existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES, parse_threshold
@@ -342,7 +343,7 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
     return ExposureSettings(
         catalogs=catalogs,
         background=level,
-        extended=images if "extended" in catalogs else None,
+        extended=images if not IMAGE_TYPES.isdisjoint(catalogs) else None,
         scene_image=_scene_image(own),
         ghosts=_ghosts(signals, own, row["instrument"]),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,

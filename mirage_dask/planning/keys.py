@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, read_catalog
 from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.ghosts import SOURCE_KINDS
 from mirage_dask.settings import Settings
@@ -145,7 +145,12 @@ class _FileStates:
             digest.update(f"{image.path} {self._tree(image.path)}".encode())
             if image.psf_file:
                 digest.update(f"{image.psf_file} {self._state(image.psf_file, _changed)}".encode())
-        for path in (*self._stamps(places["extended"]), *self._ghost_stamps(places)):
+        of_sources = [
+            path
+            for kind in ("extended", "moving_extended", TRACKED)
+            for path in self._stamps(places[kind], kind)
+        ]
+        for path in (*of_sources, *self._ghost_stamps(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()
 
@@ -189,11 +194,11 @@ class _FileStates:
             self._states[path] = hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
         return self._states[path]
 
-    def _stamps(self, catalog: str) -> tuple[str, ...]:
-        """Return the images of a catalog of extended sources; none of one that cannot be read: an error elsewhere."""
+    def _stamps(self, catalog: str, kind: str) -> tuple[str, ...]:
+        """Return the images of a catalog of a kind; none of one that cannot be read: an error elsewhere."""
         if catalog and catalog not in self._named:
             try:
-                self._named[catalog] = tuple(sorted(set(read_catalog(catalog, "extended").files)))
+                self._named[catalog] = tuple(sorted(set(read_catalog(catalog, kind).files)))
             except InputError:
                 self._named[catalog] = ()
         return self._named.get(catalog, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 
@@ -15,9 +15,11 @@ from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.catalogs import TRACKED, Catalog
+from mirage_dask.scene.image_tables import Extended, MovingExtended
 from mirage_dask.scene.layers import (
     MovingGalaxyLayer,
     MovingLayer,
+    TrackedExtendedLayer,
     TrackedGalaxyLayer,
     TrackedStarLayer,
     in_order,
@@ -27,16 +29,20 @@ from mirage_dask.scene.moving_sources import (
     Moment,
     at_start,
     ephemeris_track,
+    moving_images,
     pointing_track,
     target_track,
 )
 from mirage_dask.scene.placement import on_sky
 from mirage_dask.scene.sources import SOURCE_TABLES, Galaxies, PointSources
 from mirage_dask.settings import ExposureRow
+from mirage_dask.settings.sky import PSFS, ExtendedLight
+from mirage_dask.sky_images.tables import extended_table, save_stamps
 from mirage_dask.spec import ExposureSpec
 
 _LAYERS = {"moving_pointsource": MovingLayer.kind, "moving_sersic": MovingGalaxyLayer.kind}
-_STATIC: dict[str, type[PointSources] | type[Galaxies]] = {
+_STATIC: dict[str, type[PointSources] | type[Galaxies] | type[Extended]] = {
+    Extended.kind: Extended,
     PointSources.kind: PointSources,
     Galaxies.kind: Galaxies,
 }
@@ -91,29 +97,48 @@ def with_motion(
         The plan, into whose folder `sources` tables are written.
     """
     tracked = row.tracking == NON_SIDEREAL
-    if not tracked and not any(kind in row.catalogs for kind in MOVING_TABLES):
+    if not tracked and not any(kind in row.catalogs for kind in (*MOVING_TABLES, MovingExtended.kind)):
         return spec
     pack, tables = ReferencePack.open(url, spec.pack), f"{url}/sources"
     optics: dict[str, Any] = {"zeropoint": pack.zeropoint}
     moment = _moment(spec, row, pack)
     layers = list(spec.layers)
     track = ""
+
+    def images(catalog: Catalog) -> Extended:
+        how = row.extended or ExtendedLight()
+        return extended_table(
+            catalog,
+            *row.optics,
+            **optics,
+            stamps=save_stamps(catalog, tables),
+            scale=how.scale,
+            convolved=how.psf != PSFS[1],
+        )
+
     if tracked:
         catalog = catalogs[TRACKED, row.catalogs[TRACKED]]
         moment = replace(moment, target=target_track(catalog, moment.began))
         assert moment.target is not None
         track = pointing_track(moment.target, moment).save(tables)
         layers = [(kind, _on_sky(kind, key, moment, tables)) for kind, key in layers]
-        target: Any = SOURCE_TABLES["galaxy" if catalog.shapes else "point_source"](
-            at_start(catalog, moment), *row.optics, **optics
-        )
-        layer: Any = TrackedGalaxyLayer if catalog.shapes else TrackedStarLayer
+        placed = at_start(catalog, moment)
+        layer: Any = TrackedStarLayer
+        if catalog.images:
+            layer, target = TrackedExtendedLayer, cast(Any, images(placed))
+        elif catalog.shapes:
+            layer, target = TrackedGalaxyLayer, SOURCE_TABLES["galaxy"](placed, *row.optics, **optics)
+        else:
+            target = SOURCE_TABLES["point_source"](placed, *row.optics, **optics)
         own = layer.table(**{f.name: getattr(target, f.name) for f in fields(target)})
         layers.append((layer.kind, own.save(tables)))
     for kind, make in MOVING_TABLES.items():
         if kind in row.catalogs:
             table = make(catalogs[kind, row.catalogs[kind]], row.optics, moment, **optics)
             layers.append((_LAYERS[kind], table.save(tables)))
+    if MovingExtended.kind in row.catalogs:
+        catalog = catalogs[MovingExtended.kind, row.catalogs[MovingExtended.kind]]
+        layers.append((MovingExtended.kind, moving_images(catalog, images, moment).save(tables)))
     return replace(spec, layers=in_order(layers), track=track)
 
 

@@ -73,12 +73,13 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
             "unsupported",
             f"its catalog of type {kind} is not simulated yet",
         ]
-    for kind in ("extended", "scene_image"):
-        refused = (table[kind] != "") & (table["tracking"] == NON_SIDEREAL) & (table["status"] == "ready")
-        table.loc[refused, ["status", "reason"]] = [
-            "unsupported",
-            f"its target moves, behind which images ({kind}) do not trail yet",
-        ]
+    refused = (
+        (table["scene_image"] != "") & (table["tracking"] == NON_SIDEREAL) & (table["status"] == "ready")
+    )
+    table.loc[refused, ["status", "reason"]] = [
+        "unsupported",
+        "its target moves, behind which an image of the scene (scene_image) does not trail yet",
+    ]
     return table
 
 

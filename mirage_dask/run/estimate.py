@@ -49,6 +49,9 @@ PROCESS_BYTES = 530_000_000
 """Interpreter and imported libraries (a dask worker: 251 MB), kernels (100 MB from their cache with opened PSFs and sources,
 275 MB when they are compiled in the process), without what caches keep."""
 
+IMAGES = {"extended", "scene_image", "moving_extended", "tracked_extended"}
+"""Layers of light that are images."""
+
 GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 STARS = {"point_source", "tracked_point"}
 """Layers of light that are convolved in squares (stars where they are crowded)."""
@@ -63,7 +66,7 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "galaxy squares": partial(_has, GALAXIES),
     "star wings": partial(_has, STARS),
     "PSF spectra": partial(_has, GALAXIES | STARS),
-    **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, {"extended", "scene_image"})),
+    **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, IMAGES)),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
 

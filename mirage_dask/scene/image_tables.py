@@ -119,6 +119,28 @@ class Extended(SourceTable):
         return self.position.shape[1] == 2
 
 
+@dataclass(frozen=True, eq=False)
+class TrackedExtended(Extended):
+    """An image that the telescope tracks, at the start of the exposure."""
+
+    kind: ClassVar[str] = "tracked_extended"
+
+
+@dataclass(frozen=True, eq=False)
+class MovingExtended(Extended):
+    """Images that move, n of them, at T common times; positions and axes are those in the middle of the exposure."""
+
+    kind: ClassVar[str] = "moving_extended"
+    track: Floats
+    """(n, T, 3) ICRS unit vectors, or (n, T, 2) 0-based pixels of the aperture, as the positions are."""
+    times: Floats
+    """(T,) seconds since the start of the first integration, ascending."""
+
+
+IMAGE_KINDS = (Extended.kind, TrackedExtended.kind, MovingExtended.kind, SceneImage.kind)
+"""Layers of light that are images."""
+
+
 def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, str]]:
     """Yield (kind, key) of the tables that a table names.
 
@@ -129,7 +151,7 @@ def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[s
     """
     if kind == Ghosts.kind:
         yield from Ghosts(**{name: array.item() for name, array in arrays.items()}).named()
-    if kind not in (Extended.kind, SceneImage.kind):
+    if kind not in IMAGE_KINDS:
         return
     found = [(ImagePart.kind, str(key)) for key in np.atleast_1d(arrays["parts"]).tolist()]
     if kind == SceneImage.kind:

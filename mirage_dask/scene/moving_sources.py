@@ -35,6 +35,7 @@ from mirage_dask.pointing import (
     unit_to_radec,
 )
 from mirage_dask.scene.catalogs import Catalog
+from mirage_dask.scene.image_tables import Extended, MovingExtended
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingPoints
 from mirage_dask.scene.placement import Bounds
 from mirage_dask.scene.sources import galaxy_table, point_source_table
@@ -175,12 +176,7 @@ def moving_galaxies(
     """Return moving galaxies during an exposure; parameters and errors are those of `moving_points`."""
     track, times = _paths(catalog, replace(moment, target=None))
     middle = times.size // 2
-    if track.shape[2] == 2:
-        placed = replace(catalog, x=track[:, middle, 0], y=track[:, middle, 1], pixels=True)
-    else:
-        ra, dec = unit_to_radec(track[:, middle])
-        placed = replace(catalog, x=ra, y=dec, pixels=False)
-    table = galaxy_table(placed, *optics, zeropoint=zeropoint)
+    table = galaxy_table(_in_middle(catalog, track), *optics, zeropoint=zeropoint)
     if moment.target is not None and track.shape[2] == 3:
         motion = pointing_track(moment.target, moment, times)
         track = _seen(track, motion)
@@ -191,8 +187,41 @@ def moving_galaxies(
     return MovingGalaxies(**{f.name: getattr(table, f.name) for f in fields(table)}, track=track, times=times)
 
 
+def moving_images(catalog: Catalog, make: Callable[[Catalog], Extended], moment: Moment) -> MovingExtended:
+    """Return moving images during an exposure.
+
+    Parameters
+    ----------
+    catalog
+        Of type moving_extended.
+    make
+        Makes the table of images at rest.
+    moment
+        The exposure.
+
+    Raises
+    ------
+    InputError
+        If an ephemeris is not valid or does not cover the exposure, or `make` raises one.
+    """
+    track, times = _paths(catalog, replace(moment, target=None))
+    middle = times.size // 2
+    table = make(_in_middle(catalog, track))
+    if moment.target is not None and not table.pixels:
+        motion = pointing_track(moment.target, moment, times)
+        track = _seen(track, motion)
+        still = table.aligned[:, None]
+        table = replace(
+            table,
+            position=motion.seen(table.position, middle),
+            along_x=np.where(still, table.along_x, motion.seen(table.along_x, middle)),
+            along_y=np.where(still, table.along_y, motion.seen(table.along_y, middle)),
+        )
+    return MovingExtended(**{f.name: getattr(table, f.name) for f in fields(table)}, track=track, times=times)
+
+
 MOVING_TABLES = {"moving_pointsource": moving_points, "moving_sersic": moving_galaxies}
-"""Types of catalogs of moving sources that are simulated, with what makes their tables, one for each exposure."""
+"""Types of catalogs of moving points and galaxies, with what makes their tables, one for each exposure."""
 
 
 def places_at(catalog: Catalog, began: datetime, when: datetime) -> Catalog:
@@ -229,6 +258,15 @@ def at_start(catalog: Catalog, moment: Moment) -> Catalog:
     assert moment.target is not None
     ra, dec = moment.target.position(moment.start)
     return replace(catalog, x=np.array([ra]), y=np.array([dec]), pixels=False)
+
+
+def _in_middle(catalog: Catalog, track: Floats) -> Catalog:
+    """Return a catalog with the positions of tracks, (n, T, 3) or (n, T, 2), at their middle nodes."""
+    middle = track[:, track.shape[1] // 2]
+    if track.shape[2] == 2:
+        return replace(catalog, x=middle[:, 0], y=middle[:, 1], pixels=True)
+    ra, dec = unit_to_radec(middle)
+    return replace(catalog, x=ra, y=dec, pixels=False)
 
 
 def _paths(catalog: Catalog, moment: Moment) -> tuple[Floats, Floats]:

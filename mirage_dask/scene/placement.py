@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,13 @@ from numpy.typing import NDArray
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.placed import LEAST_TOTAL, PlacedGalaxies, digest_of
+from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.partition import Circle
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.scene.stars import THRESHOLD, star_half_width
 
 Floats = NDArray[np.float64]
+Sources = PointSources | Galaxies | Extended
 Bounds = tuple[int, int, int, int]
 """(x0, x1, y0, y1), half open, full-frame science pixels."""
 STEP = 1.0 * np.pi / 180.0 / 3600.0
@@ -172,9 +175,7 @@ def star_margin(psf: PsfLibrary) -> float:
     return psf.wings_half_width + 1.0
 
 
-def on_sky(
-    table: PointSources | Galaxies, projection: SkyProjection, bounds: Bounds
-) -> PointSources | Galaxies:
+def on_sky(table: Sources, projection: SkyProjection, bounds: Bounds) -> Sources:
     """Return a table whose positions are on the sky; for the client, as `SkyProjection.units` is.
 
     Parameters are those of `place_stars`.
@@ -182,15 +183,15 @@ def on_sky(
     if not table.pixels:
         return table
     unit = projection.units(pixels_of(table.position, projection, bounds))
-    if isinstance(table, PointSources):
-        return replace(table, position=unit)
+    moved: dict[str, Any] = {}
     north, east = compass(unit)
-    return replace(
-        table,
-        position=unit,
-        tangent=table.tangent[:, :1] * north + table.tangent[:, 1:2] * east,
-        normal=table.normal[:, :1] * north + table.normal[:, 1:2] * east,
-    )
+    for name in ("tangent", "normal", "along_x", "along_y"):
+        if hasattr(table, name):
+            axis = getattr(table, name)
+            moved[name] = axis[:, :1] * north + axis[:, 1:2] * east
+            if isinstance(table, Extended):
+                moved[name] = np.where(table.aligned[:, None], axis, moved[name])
+    return replace(table, position=unit, **moved)
 
 
 def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Floats:

@@ -30,6 +30,9 @@ CATALOG_TYPES = (
 )
 """In the order of their columns in the exposure table."""
 
+IMAGE_TYPES = frozenset({"extended", "moving_extended", "moving_target_to_track"})
+"""Types that may name images, which the setting `extended` is about."""
+
 _SPECTROSCOPY = ("point_source", "galaxy", "extended")
 _TYPES_OF_MODE = {
     "wfss": _SPECTROSCOPY,

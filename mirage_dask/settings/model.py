@@ -9,7 +9,7 @@ from typing import Any
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
-from mirage_dask.settings.catalogs import CatalogEntry, catalog_types, catalogs_as_given
+from mirage_dask.settings.catalogs import IMAGE_TYPES, CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, FULL_NAMES, KEYS, REFERENCES
 from mirage_dask.settings.overrides import OverrideEntry, overrides_as_given
@@ -115,7 +115,7 @@ class Settings:
             scene_image=None
             if self.scene_image is None
             else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
-            extended=self.extended if "extended" in catalogs else None,
+            extended=self.extended if not IMAGE_TYPES.isdisjoint(catalogs) else None,
             ghosts=self.ghosts if instrument == "NIRISS" else None,
             cosmic_rays=cosmic_rays,
             references=self.references,

@@ -111,9 +111,10 @@ def test_a_galaxy_at_rest_is_the_galaxy(psf):
         direct = draw(galaxies.take(np.array([i])), psf, (first, first + n, first, first + n))
         found = np.zeros((1, n, n), np.float32)
         image = galaxy_image(galaxies, i, psf, int(half))
-        add_image_trail(
-            found, image.fine, image.coarse, edges=np.array([0.0, 1.0]), times=np.array([0.0, 1.0]),
-            track=np.array([[1000.37, 1000.63]] * 2), half=float(half), x0=first, y0=first,
-        )  # fmt: skip
+        for part in filter(np.size, (image.fine, image.coarse)):
+            add_image_trail(
+                found, part, edges=np.array([0.0, 1.0]), times=np.array([0.0, 1.0]),
+                track=np.array([[1000.37, 1000.63]] * 2), half=float(part.shape[2] // 2), x0=first, y0=first,
+            )  # fmt: skip
         assert np.abs(found[0] - direct).max() < 1e-3 * direct.max()
         assert found.sum(dtype=float) / direct.sum(dtype=float) == pytest.approx(1, abs=1e-3)

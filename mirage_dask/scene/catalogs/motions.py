@@ -7,7 +7,7 @@
 The columns are Mirage's, `x_or_RA_velocity`, `y_or_Dec_velocity` and `ephemeris_file`; so is the default. A source with a
 file in `ephemeris_file` follows it, and its position and velocity may be left empty (or None). The path is relative to the
 catalog, else to the working directory. In a catalog of the target that is tracked, `object` says what it is: a word that
-contains 'point' or 'sersic'; it has one source.
+contains 'point', 'sersic' or 'extended'; it has one source.
 
 At which time a source is at the position of the catalog: `mirage_dask.scene.moving_sources`.
 """
@@ -29,6 +29,8 @@ FASTEST = {"arcsec": 36000.0, "pixels": 1.2e6}
 """Largest velocity per hour: 10 degrees an hour; what JWST tracks is 130 times slower."""
 STEEP = 10.0
 """Degrees of declination from which on the two meanings of a velocity in RA differ by more than 1.5 %."""
+OBJECTS = ("point", "sersic", "extended")
+"""What a tracked target may be: parts of the word in column `object`."""
 _FILE = "ephemeris_file"
 _NOTHING = ("", "none", "nan", "--", "null")
 """What stands for nothing in a cell, in lower case."""
@@ -97,22 +99,23 @@ def read_motion(check: ColumnChecker, meaning: str) -> Motion:
     return Motion(np.where(given[:, None], np.nan, velocity), meaning, tuple(paths))
 
 
-def tracks_a_galaxy(check: ColumnChecker) -> bool:
-    """Return whether the target of a catalog of one target is a galaxy; record it where it is neither that nor a point."""
+def tracked_object(check: ColumnChecker) -> str:
+    """Return what the target of a catalog of one target is, one of `OBJECTS`; record it where it is none of these."""
     table = check.table
     if len(table) != 1:
         check.problems.append(
             f"{table.path}: {len(table)} sources; the telescope tracks one: keep that, and put others into a catalog "
             "of type moving_pointsource."
         )
-        return False
+        return ""
     word = str(table.columns.get("object", ["point"])[0]).casefold()
-    if "point" not in word and "sersic" not in word:
+    found = next((kind for kind in OBJECTS if kind in word), "")
+    if not found:
         check.problems.append(
-            f"{table.path}: column 'object' in {table.place(0)} ({table.columns['object'][0]}): images are not simulated as "
-            "tracked targets yet; write 'pointSource', or 'sersic' with radius, ellipticity, pos_angle and sersic_index."
+            f"{table.path}: column 'object' in {table.place(0)} ({table.columns['object'][0]}): write 'pointSource', "
+            "'sersic' with radius, ellipticity, pos_angle and sersic_index, or 'extended' with filename and pos_angle."
         )
-    return "sersic" in word
+    return found
 
 
 def _is_given(table: CatalogTable) -> NDArray[np.bool_]:

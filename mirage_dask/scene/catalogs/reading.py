@@ -27,7 +27,7 @@ from mirage_dask.scene.catalogs.columns import (
 )
 from mirage_dask.scene.catalogs.formats import read_table
 from mirage_dask.scene.catalogs.magnitudes import ANY, magnitude_columns, misspelt
-from mirage_dask.scene.catalogs.motions import Motion, read_motion, tracks_a_galaxy, with_places
+from mirage_dask.scene.catalogs.motions import Motion, read_motion, tracked_object, with_places
 from mirage_dask.scene.catalogs.phrases import read_phrases
 from mirage_dask.scene.catalogs.table import CatalogTable, name_rows
 from mirage_dask.scene.catalogs.units import apply_units
@@ -36,12 +36,18 @@ Optics = tuple[str, str, str]
 """(instrument or detector, filter, pupil)."""
 
 EXTENDED = "extended"
+IMAGE_KINDS = (EXTENDED, "moving_extended")
+"""Types of catalogs whose sources are images; that of a tracked target may be one, too."""
 TRACKED = "moving_target_to_track"
 """Type of the catalog of the target that the telescope follows."""
-MOVING_KINDS = ("moving_pointsource", "moving_sersic", TRACKED)
+MOVING_KINDS = ("moving_pointsource", "moving_sersic", "moving_extended", TRACKED)
 CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS)
 """Types of catalogs that are read and simulated."""
-OWN_COLUMNS = {"galaxy": SHAPE_COLUMNS, "moving_sersic": SHAPE_COLUMNS, EXTENDED: IMAGE_COLUMNS}
+OWN_COLUMNS = {
+    "galaxy": SHAPE_COLUMNS,
+    "moving_sersic": SHAPE_COLUMNS,
+    **dict.fromkeys(IMAGE_KINDS, IMAGE_COLUMNS),
+}
 """Columns that a catalog of a kind needs besides positions."""
 BRIGHTEST = -30.0
 """The Sun from here is -27: brighter values are marks for "unknown", which would give 10^(0.4 x 99) electrons."""
@@ -88,6 +94,11 @@ class Catalog:
         """(n,) line of each source in the file, from 1; its row in a format without lines."""
         return self.table.lines
 
+    @property
+    def images(self) -> bool:
+        """Whether the sources are images."""
+        return self.kind in IMAGE_KINDS or bool(self.files)
+
     def magnitude_column(self, instrument: str, filter: str, pupil: str = "CLEAR") -> str | None:
         """Return the lower-case name of the column that has the magnitudes for a filter; None if there is none."""
         wanted = magnitude_columns(instrument, filter, pupil)
@@ -117,7 +128,7 @@ class Catalog:
         wanted = magnitude_columns(instrument, filter, pupil)
         name = self.magnitude_column(instrument, filter, pupil)
         optics = f" {filter}/{pupil}" if filter or pupil else ""
-        if self.kind == EXTENDED and not self.magnitudes:
+        if self.images and not self.magnitudes:
             return np.full(len(self), np.nan), []
         if name is None:
             hint = nearest(wanted[0], sorted(self.magnitudes))
@@ -134,7 +145,7 @@ class Catalog:
         values = self.magnitudes[name]
         cells = self.table.columns[name]
         said = ~is_empty(cells)
-        if self.kind == EXTENDED:
+        if self.images:
             said = optional_numbers(cells)[1]  # others have the counts of their images
         elif not said.all():
             remedy = "write 99 for a source that is not visible in this filter"
@@ -198,8 +209,10 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
     moves = kind in MOVING_KINDS
     table = with_places(table) if moves else table
     check = ColumnChecker(table, problems)
-    shaped = kind in ("galaxy", "moving_sersic") or (kind == TRACKED and tracks_a_galaxy(check))
-    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if shaped else OWN_COLUMNS.get(kind, ()))))
+    target = tracked_object(check) if kind == TRACKED else ""
+    shaped = kind in ("galaxy", "moving_sersic") or target == "sersic"
+    pictured = kind in IMAGE_KINDS or target == EXTENDED
+    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if shaped else IMAGE_COLUMNS if pictured else ())))
     x, y = read_positions(check, pixels=units.pixels)
     motion = read_motion(check, units.velocity) if moves else None
     if motion is not None:
@@ -208,12 +221,12 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
     index = read_index(check)
     shapes = read_shapes(check) if shaped else {}
     files: tuple[str, ...] = ()
-    if kind == EXTENDED:
+    if pictured:
         files, shapes = read_images(check)
     magnitudes = {
         name: read_numbers(values) for name, values in table.columns.items() if name.endswith("magnitude")
     }
-    if not magnitudes and kind != EXTENDED:
+    if not magnitudes and not pictured:
         problems.append(f"{path}: no magnitude column; add one, such as 'nircam_f200w_magnitude'.")
     catalog = Catalog(
         path=path,

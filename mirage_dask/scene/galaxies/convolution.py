@@ -121,6 +121,34 @@ def plane_spectrum(
     return spectra.array((token(psf), place, size, spacing, blur), make)
 
 
+def blended_spectrum(
+    psf: PsfLibrary, x: NDArray[np.float64], y: NDArray[np.float64], size: int
+) -> NDArray[np.complex64]:
+    """Return the half transform of the PSF of a place on the detector on a grid of pixels.
+
+    Parameters
+    ----------
+    x, y
+        (1,) full-frame science pixels.
+    size
+        Points of the side of the grid.
+
+    Returns
+    -------
+    (size, size // 2 + 1); the kernel's centre is at the point (0, 0).
+    """
+
+    def make() -> NDArray[np.complex64]:
+        places, share = blend(psf, x, y)
+        total = np.zeros((size, 2 * (size // 2 + 1)), np.float32)
+        for place, weight in zip(places[0].tolist(), share[0], strict=True):
+            if weight:  # real numbers: numpy's products of complex ones depend on the processor
+                total += np.float32(weight) * plane_spectrum(psf, place, size, 1, 0.0).view(np.float32)
+        return total.view(np.complex64)
+
+    return spectra.array((token(psf), "blended", float(x[0]), float(y[0]), size), make)
+
+
 def sharp_spectra(
     psf: PsfLibrary, place: int, size: int, inner: float, outer: float, wider: float
 ) -> tuple[NDArray[np.complex64], NDArray[np.complex64]]:

@@ -26,6 +26,7 @@ as 0.02, radii below 0.001 pixel as 0.001 pixel.
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 import scipy.fft
@@ -38,6 +39,7 @@ from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.convolution import (
     add_product,
     blend,
+    blended_spectrum,
     plane_spectrum,
     spread,
     token,
@@ -122,15 +124,16 @@ def _draw(galaxies: PlacedGalaxies, psf: PsfLibrary, level: int, i: int, j: int)
     return image
 
 
-def image_of(galaxies: PlacedGalaxies, psf: PsfLibrary, *, x0: int, y0: int, points: int) -> Image:
-    """Return the image of a few galaxies in a square of their own, all of it on pixels.
+def image_of(galaxy: PlacedGalaxies, psf: PsfLibrary, *, x0: int, y0: int, points: int) -> Image:
+    """Return the image of one galaxy in a square of its own, all of it on pixels.
 
     Parameters
     ----------
-    galaxies
-        On the detector.
+    galaxy
+        On the detector, one.
     psf
-        Library of the detector and filter.
+        Library of the detector and filter. It is blended for the pixel that holds the galaxy, where squares of many galaxies
+        blend light: one transform instead of four.
     x0, y0, points
         First full-frame science pixel of the square and its side.
 
@@ -138,30 +141,30 @@ def image_of(galaxies: PlacedGalaxies, psf: PsfLibrary, *, x0: int, y0: int, poi
     -------
     (points, points) e-/s.
     """
-    image = _convolved(galaxies, psf, 0, x0=x0, y0=y0, points=points, alone=True)
-    if not image.size:
-        return np.zeros((points, points), np.float32)
-    add_sharp(image, galaxies, psf, x0=x0, y0=y0)
+    reach = spread(psf, 1, 0.0)
+    size = transform_size(points + 2 * reach)
+    g, here, alone = galaxy, np.zeros((1, 4), np.int64), np.array([[1.0, 0.0, 0.0, 0.0]])
+    plane = np.zeros((1, size, size), np.float64 if g.flux[0] > BRIGHT else np.float32)
+    paint_planes(
+        plane, x0 - reach, y0 - reach, 1, g.x, g.y, g.flux, g.form, g.variances, g.weights, np.zeros(1, np.int64),
+        here, alone, 0.0, np.inf, 0.0, LEAST,
+    )  # fmt: skip
+    kernel_here = blended_spectrum(psf, np.ceil(g.x), np.ceil(g.y), size)
+    light = scipy.fft.rfft2(plane[0], overwrite_x=True, workers=1)
+    total = np.zeros_like(light)
+    add_product(light, kernel_here, total)
+    image = _cut(total, size, reach, points)
+    add_sharp(image, galaxy, psf, x0=x0, y0=y0)
     return image
 
 
 def _convolved(
-    galaxies: PlacedGalaxies,
-    psf: PsfLibrary,
-    level: int,
-    *,
-    x0: int,
-    y0: int,
-    points: int,
-    alone: bool = False,
+    galaxies: PlacedGalaxies, psf: PsfLibrary, level: int, *, x0: int, y0: int, points: int
 ) -> Image:
-    """Light of one level, convolved, at `points` x `points` points from (x0, y0) on; empty where there is none.
-
-    `alone`: of all levels, at the points of this one.
-    """
+    """Light of one level, convolved, at `points` x `points` points from (x0, y0) on; empty where there is none."""
     step = 1 << level
     low, high = (NARROWEST * step) ** 2, (2 * NARROWEST * step) ** 2
-    low, high = (low if level else 0.0), (np.inf if level == TOP or alone else high)
+    low, high = (low if level else 0.0), (np.inf if level == TOP else high)
     blur, least = ((BLUR * step) ** 2, 0.0) if level else (0.0, LEAST)
     reach = spread(psf, step, blur)
     half_x, half_y = galaxies.reach(low, high, least)
@@ -186,9 +189,14 @@ def _convolved(
     for plane, place in zip(planes, used, strict=True):
         light = scipy.fft.rfft2(plane, overwrite_x=True, workers=1)
         add_product(light, plane_spectrum(psf, int(place), size, step, blur), total)
+    return _cut(total, size, reach, points)
+
+
+def _cut(total: Any, size: int, reach: int, points: int) -> Image:
+    """Transform a half spectrum back, without `reach` points at each end."""
     box = slice(reach, reach + points)
-    rows_of = scipy.fft.ifft(total, axis=0, overwrite_x=True, workers=1)[box]
-    image = scipy.fft.irfft(rows_of, n=size, axis=1, workers=1)[:, box]
+    rows = scipy.fft.ifft(total, axis=0, overwrite_x=True, workers=1)[box]
+    image = scipy.fft.irfft(rows, n=size, axis=1, workers=1)[:, box]
     return np.ascontiguousarray(image, dtype=np.float32)
 
 

@@ -16,11 +16,12 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
 from mirage_dask.scene.layers.ghosts import GhostLayer
-from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer
+from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, TrackedExtendedLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
+from mirage_dask.scene.layers.moving_images import MovingImageLayer
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
-from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingStarLayer
+from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
 
 __all__ = [
@@ -35,14 +36,17 @@ __all__ = [
     "LightCurves",
     "MovingGalaxies",
     "MovingGalaxyLayer",
+    "MovingImageLayer",
     "MovingLayer",
     "MovingPoints",
     "SceneImageLayer",
     "StarLayer",
     "StaticLayer",
+    "TrackedExtendedLayer",
     "TrackedGalaxyLayer",
     "TrackedStarLayer",
     "TrailingGalaxyLayer",
+    "TrailingImageLayer",
     "TrailingStarLayer",
     "UniformBackground",
     "VaryingLayer",
@@ -63,8 +67,10 @@ LAYERS: dict[str, Any] = {
         LightCurveLayer,
         MovingLayer,
         MovingGalaxyLayer,
+        MovingImageLayer,
         TrackedStarLayer,
         TrackedGalaxyLayer,
+        TrackedExtendedLayer,
         GhostLayer,
     )
 }
@@ -77,13 +83,16 @@ TRACKING: dict[str, Any] = {
         BackgroundImage,
         TrailingStarLayer,
         TrailingGalaxyLayer,
+        TrailingImageLayer,
         MovingLayer,
         MovingGalaxyLayer,
+        MovingImageLayer,
         TrackedStarLayer,
         TrackedGalaxyLayer,
+        TrackedExtendedLayer,
     )
 }
-"""Class of each kind of layer while the telescope tracks a moving target: stars and galaxies trail."""
+"""Class of each kind of layer while the telescope tracks a moving target: stars, galaxies and images trail."""
 
 
 @dataclass(frozen=True, eq=False)

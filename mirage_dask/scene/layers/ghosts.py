@@ -127,7 +127,7 @@ def _images(table: Ghosts, shape: PsfLibrary, view: View) -> ExtendedLayer:
     seen = _in_field(middle[:, 0], middle[:, 1])
     turn = np.array([2.0 * table.axis_x, 2.0 * table.axis_y])
     rasters: list[Raster] = []
-    images = source_rasters(sources, view, np.flatnonzero(seen), bounds, float(around))
+    images = source_rasters(sources, middle, view, np.flatnonzero(seen), bounds=bounds, around=float(around))
     for raster in chain.from_iterable(own for _, own in images):
         nodes = turn - raster.nodes
         box = box_of(nodes)

@@ -10,7 +10,9 @@ and a point of the image lie p steps along its x axis a, q along its y axis b: o
 c + p a + q b, the tangent plane. Only + - * / and sqrt, but for positions in pixels: their direction on the sky needs
 library trigonometry, as that of galaxies does (`mirage_dask.scene.placement`).
 
-NOT modelled: what `sharing` and `blurring` name; the image of a source does not move or change.
+Images that move: `mirage_dask.scene.layers.moving_images`.
+
+NOT modelled: what `sharing` and `blurring` name; the image of a source does not change.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +31,7 @@ from mirage_dask.scene.image_tables import (
     MatchingKernel,
     SceneImage,
     SkyMesh,
+    TrackedExtended,
     named_tables,
     read_part,
 )
@@ -93,13 +96,14 @@ class ExtendedLayer:
     """Sources that are images."""
 
     kind: ClassVar[str] = "extended"
+    table: ClassVar[type[Extended]] = Extended
     varying: ClassVar[bool] = False
     light: ImageLight
     sources: tuple[SourceImage, ...] = ()
     """Those that reach the exposure, in the order in which they are in the light."""
 
     @classmethod
-    def of(cls, table: Extended, view: View) -> ExtendedLayer:
+    def of(cls, table: Extended, view: View) -> Self:
         """Project the sources that reach an exposure."""
         around = 2.0
         if table.convolved:
@@ -108,7 +112,8 @@ class ExtendedLayer:
         middle = pixels_of(table.position, view.projection, view.bounds)
         rasters: list[Raster] = []
         sources: list[SourceImage] = []
-        for n, own in source_rasters(table, view, np.arange(len(table)), view.bounds, around):
+        rows = np.arange(len(table))
+        for n, own in source_rasters(table, middle, view, rows, bounds=view.bounds, around=around):
             rasters += own
             alone = _light(own, view, table.convolved, 0.0)
             x, y = middle[n].tolist()
@@ -116,31 +121,47 @@ class ExtendedLayer:
         return cls(_light(rasters, view, table.convolved, 0.0), tuple(sources))
 
     @classmethod
-    def open(cls, key: str, view: View) -> ExtendedLayer:
+    def open(cls, key: str, view: View) -> Self:
         """Read and project the layer's table."""
-        return cls.of(load_once(Extended, view.tables, key), view)
+        return cls.of(load_once(cls.table, view.tables, key), view)
 
     def add(self, out: NDArray[np.float32], *, x0: int, y0: int, area: NDArray[np.float32] | None) -> None:
         """Add it to a window."""
         self.light.add(out, x0=x0, y0=y0)
 
 
+class TrackedExtendedLayer(ExtendedLayer):
+    """An image that the telescope tracks."""
+
+    kind: ClassVar[str] = TrackedExtended.kind
+    table: ClassVar[type[Extended]] = TrackedExtended
+
+
 def source_rasters(
-    table: Extended, view: View, rows: NDArray[np.intp], bounds: Bounds, around: float
+    table: Extended,
+    middle: Floats,
+    view: View,
+    rows: NDArray[np.intp],
+    *,
+    bounds: Bounds | None = None,
+    around: float = 0.0,
 ) -> Iterator[tuple[int, list[Raster]]]:
-    """Yield the images of sources on the detector: the row of each and its parts.
+    """Yield the row and the parts of each source that can be seen.
 
     Parameters
     ----------
     table
         Of the sources.
+    middle
+        (n, 2) full-frame science pixels of their positions.
+    view
+        The exposure.
     rows
         Which of them.
     bounds, around
-        What does not come within `around` pixels of this box is left out.
+        What does not come within `around` pixels of this box is left out; by default nothing is.
     """
     _check(table)
-    middle = pixels_of(table.position, view.projection, view.bounds)
     for n in rows[np.isfinite(middle[rows]).all(axis=1)].tolist():
         nodes, step = _source_nodes(table, n, middle[n], view)
         if not _reaches(box_of(nodes), bounds, around):
@@ -204,9 +225,9 @@ def _rasters(view: View, key: str, nodes: Floats, step: int, scale: float) -> It
         yield Raster(partial(read_part, view.tables, key), nodes, step, scale, box)
 
 
-def _reaches(box: tuple[float, float, float, float] | None, bounds: Bounds, around: float) -> bool:
-    if box is None:
-        return False
+def _reaches(box: tuple[float, float, float, float] | None, bounds: Bounds | None, around: float) -> bool:
+    if box is None or bounds is None:
+        return box is not None
     x0, x1, y0, y1 = bounds
     return box[1] > x0 - around and box[0] < x1 + around and box[3] > y0 - around and box[2] < y1 + around
 

@@ -3,7 +3,7 @@
 A track is given at times, on the sky or in pixels, and joined by cubics in pixels; how a trail is drawn:
 `mirage_dask.scene.trails.deposit`. Under a telescope that tracks a moving target the tables hold what is seen from it.
 
-NOT modelled: moving images; light curves of moving sources.
+NOT modelled: light curves of moving sources.
 """
 
 from __future__ import annotations
@@ -186,17 +186,17 @@ class GalaxyTrails:
         for i in self.paths.near((x0, x0 + out.shape[2]), (y0, y0 + out.shape[1])):
             half = int(self.paths.half[i])
             image = galaxy_image(self.galaxies, int(i), self.psf, half)
-            add_image_trail(
-                out,
-                image.fine,
-                image.coarse,
-                edges=edges,
-                times=self.paths.times,
-                track=self.paths.xy[i],
-                half=float(half),
-                x0=x0,
-                y0=y0,
-            )
+            for part in filter(np.size, (image.fine, image.coarse)):
+                add_image_trail(
+                    out,
+                    part,
+                    edges=edges,
+                    times=self.paths.times,
+                    track=self.paths.xy[i],
+                    half=float(part.shape[2] // 2),
+                    x0=x0,
+                    y0=y0,
+                )
 
 
 def projected(track: NDArray[np.float64], view: View) -> NDArray[np.float64]:

@@ -1,7 +1,9 @@
-"""Layers `point_source` and `galaxy` while the telescope tracks a moving target: the field trails through the detector.
+"""Layers `point_source`, `galaxy` and `extended` while the telescope tracks a moving target: the field trails.
 
 Each source has the path on which it is seen (`mirage_dask.scene.tracking`), and is drawn as moving sources are. The sky
 background is even enough to be the same all the time; the target itself is a layer of its own.
+
+NOT modelled: an image of the whole scene, which is refused when exposures are planned.
 """
 
 from __future__ import annotations
@@ -11,9 +13,15 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from mirage_dask.detector.random.keys import SLOT_TRAILING_GALAXIES, SLOT_TRAILING_STARS
+from mirage_dask.detector.random.keys import (
+    SLOT_TRAILING_GALAXIES,
+    SLOT_TRAILING_IMAGES,
+    SLOT_TRAILING_STARS,
+)
 from mirage_dask.errors import StoreError
+from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails, projected
+from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.layers.view import View
 from mirage_dask.scene.placement import nearby, place_galaxies
 from mirage_dask.scene.sources import Galaxies, PointSources, load_once
@@ -45,6 +53,34 @@ class TrailingStarLayer(PointTrails):
         return cls.of(load_once(PointSources, view.tables, key), view)
 
 
+class TrailingImageLayer(ImageTrails):
+    """Images behind a moving target."""
+
+    kind: ClassVar[str] = Extended.kind
+    slot: ClassVar[int] = SLOT_TRAILING_IMAGES
+
+    @classmethod
+    def of(cls, table: Extended, view: View) -> Self:
+        """Project a table."""
+        motion = _motion(table, view)
+        turned = [
+            np.where(table.aligned[:, None], axis, motion.seen(axis, motion.middle))
+            for axis in (table.along_x, table.along_y)
+        ]
+        seen = replace(
+            table,
+            position=motion.seen(table.position, motion.middle),
+            along_x=turned[0],
+            along_y=turned[1],
+        )
+        return cls.along(seen, projected(motion.paths(table.position), view), motion.times, view)
+
+    @classmethod
+    def open(cls, key: str, view: View) -> Self:
+        """Read and project the layer's table."""
+        return cls.of(load_once(Extended, view.tables, key), view)
+
+
 class TrailingGalaxyLayer(GalaxyTrails):
     """Galaxies behind a moving target."""
 
@@ -74,7 +110,7 @@ class TrailingGalaxyLayer(GalaxyTrails):
         return cls.of(load_once(Galaxies, view.tables, key), view)
 
 
-def _motion(table: PointSources | Galaxies, view: View) -> PointingTrack:
+def _motion(table: PointSources | Galaxies | Extended, view: View) -> PointingTrack:
     if view.motion is None or table.pixels:
         raise StoreError(
             "An exposure that tracks a moving target has sources in pixels, which cannot trail; plan it again."

@@ -241,13 +241,13 @@ def _add_stars(
 
 
 @kernel
-def _add_image(out, edges, x0, y0, times, track, half, fine, coarse):
+def _add_image(out, edges, x0, y0, times, track, half, coefficients):
     ny, nx = out.shape[1:]
-    scale = fine.shape[0]
+    scale = coefficients.shape[0]
+    centre = scale * (coefficients.shape[2] // 2)
     grid = np.empty((scale * PIECE + 12, scale * PIECE + 12), np.float64)
     first, last = np.empty(grid.shape[0], np.int64), np.empty(grid.shape[0], np.int64)
     box = np.empty(7, np.float64)
-    inner, outer = fine.shape[2] // 2, coarse.shape[2] // 2
     for read in range(edges.size - 1):
         start, stop = edges[read], edges[read + 1]
         length = _length(times, track, start, stop)
@@ -257,13 +257,8 @@ def _add_image(out, edges, x0, y0, times, track, half, fine, coarse):
             end = start + (stop - start) * (piece + 1) / pieces
             if _misses(times, track, begin, end, half, x0, y0, nx, ny):
                 continue
-            share = 1.0 / pieces
-            if not _misses(times, track, begin, end, inner, x0, y0, nx, ny):
-                _deposit(times, track, begin, end, steps, share, scale, scale * inner, grid, first, last, box)
-                _convolve(out[read], x0, y0, grid, first, last, box, inner, scale, fine)
-            if coarse.size > 0:
-                _deposit(times, track, begin, end, steps, share, 1, outer, grid, first, last, box)
-                _convolve(out[read], x0, y0, grid, first, last, box, half, 1, coarse)
+            _deposit(times, track, begin, end, steps, 1.0 / pieces, scale, centre, grid, first, last, box)
+            _convolve(out[read], x0, y0, grid, first, last, box, half, scale, coefficients)
 
 
 def add_star_trails(
@@ -305,8 +300,7 @@ def add_star_trails(
 
 def add_image_trail(
     out: NDArray[np.float32],
-    fine: NDArray[np.float32],
-    coarse: NDArray[np.float32],
+    coefficients: NDArray[np.float32],
     *,
     edges: NDArray[np.float64],
     times: NDArray[np.float64],
@@ -319,11 +313,11 @@ def add_image_trail(
 
     Parameters
     ----------
-    fine, coarse
-        Spline coefficients in phases, e-/s, as `trails.images.GalaxyImage` has them.
+    coefficients
+        (s, s, 2 m + 1, 2 m + 1) spline coefficients in phases, e-/s; the centre is coefficient s m.
     track
-        (T, 2)
+        (T, 2) of the centre.
     half
-        Pixels beyond which the image is not drawn.
+        Pixels from the centre beyond which the image is not drawn.
     """
-    _add_image(out, edges, x0, y0, times, track, half, fine, coarse)
+    _add_image(out, edges, x0, y0, times, track, half, coefficients)

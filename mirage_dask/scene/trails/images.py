@@ -92,11 +92,11 @@ def _draw(one: PlacedGalaxies, psf: PsfLibrary, half: int) -> GalaxyImage:
             samples[:, j, :, k] = _sampled(one, psf, inner, k / SAMPLES, j / SAMPLES)
     fine = samples.reshape((2 * inner + 1) * SAMPLES, -1)
     if whole:
-        return GalaxyImage(_phases(fine, SAMPLES), np.zeros((1, 1, 0, 0), np.float32))
+        return GalaxyImage(spline_phases(fine, SAMPLES), np.zeros((1, 1, 0, 0), np.float32))
     fine *= _window((np.arange(fine.shape[0]) - SAMPLES * inner) / SAMPLES)
     coarse = _sampled(one, psf, half, 0.0, 0.0)
     coarse *= np.float32(1) - _window(np.arange(-half, half + 1.0))
-    return GalaxyImage(_phases(fine, SAMPLES), _phases(coarse, 1))
+    return GalaxyImage(spline_phases(fine, SAMPLES), spline_phases(coarse, 1))
 
 
 def _sampled(one: PlacedGalaxies, psf: PsfLibrary, half: int, dx: float, dy: float) -> NDArray[np.float32]:
@@ -113,10 +113,24 @@ def _window(offsets: NDArray[np.float64]) -> NDArray[np.float32]:
     return np.asarray(one[:, None] * one[None], np.float32)
 
 
-def _phases(samples: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
+def spline_phases(samples: NDArray[np.float32], scale: int, margin: int = 0) -> NDArray[np.float32]:
+    """Return the coefficients of samples in phases, without `margin` pixels at each end.
+
+    Parameters
+    ----------
+    samples
+        (scale n, scale n), zero outside.
+    scale
+        Samples per pixel and axis.
+
+    Returns
+    -------
+    (scale, scale, n - 2 margin, n - 2 margin).
+    """
     side = samples.shape[0] // scale
-    coefficients = _coefficients(samples).reshape(side, scale, side, scale).transpose(1, 3, 0, 2)
-    return np.ascontiguousarray(coefficients, np.float32)
+    inner = slice(margin, side - margin)
+    coefficients = _coefficients(samples).reshape(side, scale, side, scale)[inner, :, inner]
+    return np.ascontiguousarray(coefficients.transpose(1, 3, 0, 2), np.float32)
 
 
 @kernel

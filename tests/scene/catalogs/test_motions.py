@@ -145,7 +145,7 @@ def test_what_is_wrong_is_said_once(tmp_path, text, words):
     ("text", "words"),
     [
         (f"object {COLUMNS}\np 1 2 3 4 5 6\np 2 2 3 4 5 6\n", "2 sources; the telescope tracks one"),
-        (f"object {COLUMNS}\nnebula.fits 1 2 3 4 5 6\n", "images are not simulated as tracked targets yet"),
+        (f"object {COLUMNS}\nnebula.fits 1 2 3 4 5 6\n", "or 'extended' with filename and pos_angle"),
     ],
 )
 def test_the_tracked_target(tmp_path, text, words):
