@@ -11,7 +11,9 @@ adds the same numbers in the same order as from the whole table.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,30 @@ ROW = "row"
 
 
 def split(position: NDArray[np.float64]) -> list[NDArray[np.intp]]:
-    """Return the rows of each part, ascending, of sources at unit vectors (n, 3)."""
+    """Return the rows of each part, ascending, of sources at unit vectors (n, 3).
+
+    The last answers are kept: the tables of a catalog for several detectors and filters have the same positions.
+    """
+    return _split(_Positions(position))
+
+
+class _Positions:
+    """Positions that are equal by their hash."""
+
+    def __init__(self, values: NDArray[np.float64]):
+        self.values = values
+        self.digest = hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Positions) and self.digest == other.digest
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+
+@lru_cache(maxsize=2)
+def _split(positions: _Positions) -> list[NDArray[np.intp]]:
+    position = positions.values
     waiting, parts = [np.arange(len(position))], []
     while waiting:
         rows = waiting.pop()
