@@ -96,7 +96,9 @@ def test_the_fit_is_the_curve_through_the_rows(mars):
     plan, spec, _, row, rows, _ = mars
     motion = PointingTrack.load(f"{plan.url}/sources", spec.track)
     reset = resets_before("NIRCAM", spec.nx, spec.ny) * spec.tframe
-    when = [datetime.fromisoformat(row.start_time) + timedelta(seconds=reset + float(t)) for t in motion.times]
+    when = [
+        datetime.fromisoformat(row.start_time) + timedelta(seconds=reset + float(t)) for t in motion.times
+    ]
     expected = curve(rows, when).cartesian.xyz.value.T
     away = (motion.track - motion.track[0]) - (expected - expected[0])
     assert np.abs(away).max() < 0.1 * PIXEL
