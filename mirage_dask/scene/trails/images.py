@@ -112,12 +112,12 @@ def _window(offsets: NDArray[np.float64]) -> NDArray[np.float32]:
 
 def _phases(samples: NDArray[np.float32], scale: int) -> NDArray[np.float32]:
     side = samples.shape[0] // scale
-    coefficients = _coefficients(samples).reshape(side, scale, side, scale).transpose(1, 3, 0, 2)
+    coefficients = spline_coefficients(samples).reshape(side, scale, side, scale).transpose(1, 3, 0, 2)
     return np.ascontiguousarray(coefficients, np.float32)
 
 
 @kernel
-def _coefficients(samples):
+def spline_coefficients(samples):
     """B-spline coefficients of samples that are zero outside, both axes."""
     pole = f8(-0.2679491924311227)
     n, m = samples.shape
