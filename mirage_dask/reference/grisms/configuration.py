@@ -10,8 +10,8 @@ where L, A, B are the tables `displ`, `dispx`, `dispy`; each row holds the coeff
 
     1;  x, y;  x^2, xy, y^2;  x^3, x^2 y, x y^2, y^3
 
-of (x0, y0), which is not clamped to the detector. t is a parameter only: it need not lie in 0 … 1. (w_x, w_y) is the shift of
-a direct image through another filter (`GrismConfiguration.wedges`). The counted rate of a source of flux F_lambda is
+of (x0, y0), which is not clamped to the detector. t is a parameter only: it need not lie in 0 … 1. (w_x, w_y) is the shift
+of a direct image through another filter (`GrismConfiguration.wedges`). The counted rate of a source of flux F_lambda is
 
 .. math:: \int S(\lambda)\, F_\lambda\, d\lambda \quad \mathrm{e^-/s}, \qquad d\lambda\ \mathrm{in\ Angstrom}
 

@@ -1,23 +1,22 @@
 r"""One dispersed source: its spectrum deposited along the trace, and that convolved with its image; compiled.
 
-The image of a source P, behind the telescope and integrated over pixels, is a cubic spline with s coefficients per pixel. Light
-w_k of the wavelengths lambda_k falls at the places x_k, so
+The image of a source P, behind the telescope and integrated over pixels, is a cubic spline with s coefficients per pixel.
+Light w_k of the wavelengths lambda_k falls at the places x_k, so
 
 .. math:: D(X) = \sum_k w_k P(X - x_k) = \sum_a C_a\, T_{s X - a + o}, \qquad T_m = \sum_k w_k\, B(m - s x_k)
 
 with the cubic B-spline B and the coefficient o of the source's centre: the spectrum is *deposited* on the grid of the
 coefficients, four cells by four for each wavelength, and the result convolved with them once. T is a few rows along the
-trace, so that a pixel costs the coefficients of the image, not the wavelengths. Dispersion along y is the same in a transposed
-strip. Places are exact, for sources outside the detector too (nothing is clamped).
+trace, so that a pixel costs the coefficients of the image, not the wavelengths. Dispersion along y is the same in a
+transposed strip. Places are exact, for sources outside the detector too (nothing is clamped).
 
-An image that changes with wavelength (the PSF grows with it, and the field's distortion differs along the trace) is given at a
-few wavelengths; between them, w_k is shared out by linear weights.
+An image that changes with wavelength (the PSF grows with it, and the field's distortion differs along the trace) is given
+at a few wavelengths; between them, w_k is shared out by linear weights.
 
 Every pixel is a fixed sequence of float32 + and * that depends on the source and the place alone: any window has the bits of
 the whole.
 
-NOT modelled: light between orders (scattering), ghosts of the grism, and that the image of one wavelength is smeared by
-dispersion within a pixel's response (it is: P is integrated over pixels, the trace is not rounded).
+NOT modelled: light scattered between orders, ghosts of the grism.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from mirage_dask.compiled import inline, kernel
 from mirage_dask.reference.grisms.configuration import NEWTON_STEPS, at_place
 from mirage_dask.scene.dispersed.stamps import Stamp
 from mirage_dask.scene.dispersed.traces import Segment
-from mirage_dask.scene.stars import flushed, spline_weights
+from mirage_dask.scene.stars import spline_weights
 
 TAPS = 8
 """Coefficients of a row that are taken together."""
@@ -51,7 +50,7 @@ def _power(p, t):
 
 
 @inline
-def _parameter(displ, wave):
+def _parameter(displ, wave, newton_steps):
     """The inverse of the wavelength, as `reference.grisms.configuration.inverse`."""
     c, b = displ[0] - wave, displ[1]
     if displ.size == 2:
@@ -59,7 +58,7 @@ def _parameter(displ, wave):
     root = np.sqrt(b * b - 4.0 * displ[2] * c)
     t = -2.0 * c / (b - root if b < 0 else b + root)
     if displ.size > 3:
-        for _ in range(NEWTON_STEPS):
+        for _ in range(newton_steps):
             slope = f8(0)
             for i in range(displ.size - 1, 0, -1):
                 slope = slope * t + i * displ[i]
@@ -68,11 +67,11 @@ def _parameter(displ, wave):
 
 
 @kernel
-def _places(start, step, displ, along, across, u0, v0, u, v):
+def _places(start, step, displ, along, across, u0, v0, newton_steps, u, v):
     """Fill the places of nodes, along the dispersion and across; where there is none, nan. Returns the box of all."""
     box = np.array([1e300, -1e300, 1e300, -1e300])
     for k in range(u.size):
-        t = _parameter(displ, start + step * k)
+        t = _parameter(displ, start + step * k, newton_steps)
         u[k], v[k] = u0 + _power(along, t), v0 + _power(across, t)
         if np.isfinite(u[k]) and np.isfinite(v[k]):
             box[0], box[1] = min(box[0], u[k]), max(box[1], u[k])
@@ -141,11 +140,19 @@ def _convolve(out, x0, y0, grid, row0, column0, first, last, scale, coefficients
                     # Cell scale X + origin - b of column b: pixel X + shift, its phase the same for all of the group.
                     shift = (origin - group) // scale
                     at = origin - group - shift * scale
-                    left, right = max(first[row] + column0 - shift, x0), last[row] + column0 - shift + TAPS - 1
+                    left, right = (
+                        max(first[row] + column0 - shift, x0),
+                        last[row] + column0 - shift + TAPS - 1,
+                    )
                     n = min(right, x0 + nx) - left
                     if n <= 0:
                         continue
-                    c0, c1, c2, c3 = line[group], line[group + scale], line[group + 2 * scale], line[group + 3 * scale]
+                    c0, c1, c2, c3 = (
+                        line[group],
+                        line[group + scale],
+                        line[group + 2 * scale],
+                        line[group + 3 * scale],
+                    )
                     c4, c5 = line[group + 4 * scale], line[group + 5 * scale]
                     c6, c7 = line[group + 6 * scale], line[group + 7 * scale]
                     o = uintp(y * nx + left - x0)
@@ -194,12 +201,10 @@ def add_spectrum(
     """
     view, vx, vy = (out.T, y0, x0) if segment.along_y else (out, x0, y0)
     trace = segment.trace
-    displ, ax, ay = (
-        np.array(at_place(p, x, y)) for p in (trace.displ, trace.dispx, trace.dispy)
-    )
+    displ, ax, ay = (np.array(at_place(p, x, y)) for p in (trace.displ, trace.dispx, trace.dispy))
     along, across, u0, v0 = (ay, ax, y, x) if segment.along_y else (ax, ay, x, y)
     u, v = np.empty(segment.count), np.empty(segment.count)
-    box = _places(segment.start, segment.step, displ, along, across, f8(u0), f8(v0), u, v)
+    box = _places(segment.start, segment.step, displ, along, across, f8(u0), f8(v0), NEWTON_STEPS, u, v)
     half = max(stamp.reach for stamps in images for stamp in stamps) + 2
     ny, nx = view.shape
     left, right = max(int(np.floor(box[0] - half)), vx), min(int(np.ceil(box[1] + half)) + 1, vx + nx)

@@ -1,28 +1,29 @@
 r"""Images of sources as cubic splines, so that they can be drawn along a trace.
 
-An image is a sum of stamps: near the centre, where it is sharp, one of `FINE` samples per pixel and axis, and further out one of
-a single sample; a smooth window of the distance shares the light out between the two. Samples are values of pixels, the light
-of a source of total 1 at offsets from its centre: the PSF is integrated over pixels, nothing is cut but what lies beyond the
-half width.
+An image is a sum of stamps: near the centre, where it is sharp, one of two or three samples per pixel and axis, and further
+out one of a single sample; a smooth window of the distance shares the light out between the two. Samples are values of
+pixels, the light of a source of total 1 at offsets from its centre: the PSF is integrated over pixels, nothing is cut but
+what lies beyond the half width.
 
 The image at a wavelength lambda of a PSF that is known at lambda_0 is
 
 .. math:: P_\lambda(d) = r^2\, P(r d), \qquad r = \lambda_0 / \lambda
 
-that of a galaxy G is the same of G with sizes multiplied by r. The local field of the grism turns and stretches the image
-by I + d(X, Y)/d(x0, y0), which is applied to a galaxy's form before it is drawn.
+and that of a galaxy is convolved with it. The field of the grism turns and stretches the image of a galaxy by the Jacobian
+d(X, Y)/d(x0, y0), which is applied to its form before it is drawn.
 
 NOT modelled: that a pixel's response and the charge diffusion do not grow with wavelength; that the wavefront error counts
-less at longer wavelengths; that the PSF behind a grism differs from the filter's.
+less at longer wavelengths; that the PSF behind a grism differs from the filter's; that the Jacobian changes along the trace.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import scipy.fft
 from numba import float32 as f4
 from numba import float64 as f8
 from numpy.typing import NDArray
@@ -30,19 +31,34 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.dispersed.traces import Segment
+from mirage_dask.scene.galaxies.convolution import (
+    put_around_corner,
+    spectra,
+    take_back,
+    token,
+    transform_size,
+)
+from mirage_dask.scene.galaxies.gaussians import paint_stamps
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
-from mirage_dask.scene.galaxies.planes import image_of
 from mirage_dask.scene.stars import spline_weights
 from mirage_dask.scene.trails.images import spline_coefficients
 
-FINE = 2
-"""Samples per pixel and axis near the centre."""
+SAMPLES = (2, 3)
+"""Samples per pixel and axis near the centre, the second of a sharp PSF."""
+SHARP = 0.2
+"""A PSF with more of a star's light in one pixel is sharp; with less, two samples are right to 2e-3 of the peak."""
 FADE = (8.0, 12.0)
 """Pixels from the centre between which the fine image gives way to the coarse one."""
 WHOLE = 15
 """Half width up to which an image is one fine stamp."""
 BLOCK = 8
 """Columns and rows of coefficients are a multiple of this many pixels (`deposit.TAPS`)."""
+SIZES = (36, 48, 60, 80, 108, 144, 200, 300, 432, 600)
+"""Sides, pixels, of the squares that galaxies are drawn in; larger ones grow as they must."""
+AROUND = 8
+"""Pixels around an image, so that light does not come in at the other side."""
+WIDER = 0.2
+"""Square pixels, added to the variance of Gaussians so that points count as well as pixels, and taken back."""
 NODES = 3
 """Wavelengths at which the image of a source is drawn: its two ends and the middle; two would cost the same."""
 NODE_RATIO = 1.1
@@ -92,22 +108,27 @@ Sampler = Callable[[int, int], NDArray[np.float32]]
 """(half width in pixels, samples per pixel) -> samples, as `Stamp.of` takes them."""
 
 
-def stamps_of(sample: Sampler, half: int) -> tuple[Stamp, ...]:
-    """Return the stamps of an image that ends `half` pixels from its centre."""
+def samples_per_pixel(psf: PsfLibrary) -> int:
+    """Return the samples per pixel and axis that images of a PSF need near their centre."""
+    return SAMPLES[int(psf.profile[0] > SHARP)]
+
+
+def stamps_of(sample: Sampler, half: int, scale: int) -> tuple[Stamp, ...]:
+    """Return the stamps of an image that ends `half` pixels from its centre, with `scale` samples per pixel near that."""
     if half <= WHOLE:
-        return (Stamp.of(sample(half, FINE), FINE),)
+        return (Stamp.of(sample(half, scale), scale),)
     inner = int(FADE[1])
-    fine = sample(inner, FINE)
-    fine *= _window(np.arange(-inner * FINE, inner * FINE + 1) / FINE)
+    fine = sample(inner, scale)
+    fine *= _window(np.arange(-inner * scale, inner * scale + 1) / scale)
     coarse = sample(half, 1)
     coarse *= np.float32(1) - _window(np.arange(-half, half + 1.0))
-    return Stamp.of(fine, FINE), Stamp.of(coarse, 1)
+    return Stamp.of(fine, scale), Stamp.of(coarse, 1)
 
 
 def star_stamps(
-    psf: PsfLibrary, *, x: float, y: float, half: int, ratio: float = 1.0
-) -> tuple[Stamp, ...]:
-    """Return the image of a star of 1 e-/s.
+    psf: PsfLibrary, *, x: float, y: float, half: int, ratios: Sequence[float] = (1.0,)
+) -> list[tuple[Stamp, ...]]:
+    """Return the images of a star of 1 e-/s, one for each of `ratios`.
 
     Parameters
     ----------
@@ -117,20 +138,24 @@ def star_stamps(
         Where the PSF is taken, full-frame science pixels; outside the grid of the library its nearest place.
     half
         Half width, pixels.
-    ratio
+    ratios
         lambda_0 / lambda of the module's docstring.
     """
     places, weights = psf.blend(x, y)
+    scale = samples_per_pixel(psf)
+    return [stamps_of(_star_sampler(psf, places, weights, ratio), half, scale) for ratio in ratios]
 
+
+def _star_sampler(psf: PsfLibrary, places: NDArray, weights: Floats, ratio: float) -> Sampler:
     def sample(reach: int, scale: int) -> NDArray[np.float32]:
         out = np.empty((2 * reach * scale + 1,) * 2, np.float32)
         _sample_star(
-            psf.core, places, weights, psf.core_centre, psf.core_half_width,
+            psf.core, places.astype(np.int64), weights, psf.core_centre, psf.core_half_width,
             psf.wings, psf.wings_centre, psf.wings_inner, float(psf.wings_half_width), scale, f8(ratio), out,
         )  # fmt: skip
         return out
 
-    return stamps_of(sample, half)
+    return sample
 
 
 def galaxy_stamps(
@@ -139,10 +164,13 @@ def galaxy_stamps(
     psf: PsfLibrary,
     *,
     half: int,
-    ratio: float = 1.0,
+    ratios: Sequence[float] = (1.0,),
     stretch: Floats | None = None,
-) -> tuple[Stamp, ...]:
-    """Return the image of a galaxy behind the telescope, for a flux of 1 e-/s.
+) -> list[tuple[Stamp, ...]]:
+    """Return the images of a galaxy behind the telescope, for a flux of 1 e-/s, one for each of `ratios`.
+
+    Its Gaussians are painted once, on a grid of two or three points per pixel, and multiplied with the transform of each
+    PSF.
 
     Parameters
     ----------
@@ -150,48 +178,83 @@ def galaxy_stamps(
         On the detector.
     i
         Which one.
-    psf, half, ratio
-        As for `star_stamps`; `half` from `mirage_dask.scene.trails.images.image_half`.
+    psf
+        Library of the detector and filter.
+    half
+        Half width, pixels; `mirage_dask.scene.trails.images.image_half`.
+    ratios
+        lambda_0 / lambda of the module's docstring.
     stretch
         (2, 2) Jacobian of the place of light by the place of the source, from `stretch_at`.
     """
-    one = galaxies.take(np.array([i]))
-    xx, xy, yy = one.form[0]
-    if stretch is not None:
-        (a, b), (c, d) = stretch
-        xx, xy, yy = (
+    form = galaxies.form[i] if stretch is None else stretched(galaxies.form[i], stretch)
+    least = 2 * half + 2 + AROUND
+    side = next((size for size in SIZES if size >= least), None) or transform_size(least)
+    middle, zero, one, points = side // 2, np.zeros(1), np.ones(1), samples_per_pixel(psf)
+    light = np.zeros((1, points * side, points * side), np.float32)
+    paint_stamps(
+        light, middle, 1.0 / points, zero, zero, one, form[None], galaxies.variances[i : i + 1],
+        galaxies.weights[i : i + 1], np.zeros(1, np.int64), -1.0, np.inf, WIDER, 0.0,
+    )  # fmt: skip
+    transform = scipy.fft.rfft2(light[0], overwrite_x=True, workers=1)
+    places, weights = psf.blend(float(galaxies.x[i]), float(galaxies.y[i]))
+    found = []
+    for ratio in ratios:
+        kernels = [_psf_spectrum(psf, int(place), side, ratio, points) for place in places]
+        product = np.empty_like(transform)
+        _blended_product(
+            transform, kernels[0], kernels[1], kernels[2], kernels[3], weights.astype(np.float32), product
+        )
+        image = scipy.fft.irfft2(product, s=light.shape[1:], overwrite_x=True, workers=1)
+
+        def sample(reach: int, scale: int, image: NDArray[np.float32] = image) -> NDArray[np.float32]:
+            box = slice(points * (middle - reach), points * (middle + reach) + 1, points // scale)
+            return np.array(image[box, box], np.float32)
+
+        found.append(stamps_of(sample, half, points))
+    return found
+
+
+def stretched(form: Floats, stretch: Floats) -> Floats:
+    """Return a covariance (xx, xy, yy) through a Jacobian (2, 2)."""
+    xx, xy, yy = form
+    (a, b), (c, d) = stretch
+    return np.array(
+        [
             a * a * xx + 2.0 * a * b * xy + b * b * yy,
             a * c * xx + (a * d + b * c) * xy + b * d * yy,
             c * c * xx + 2.0 * c * d * xy + d * d * yy,
-        )
-    form = np.array([[xx, xy, yy]]) * (ratio * ratio)
-    one = replace(one, form=form, flux=np.ones(1))
-    centre = np.floor(one.x + 0.5), np.floor(one.y + 0.5)
+        ]
+    )
 
-    def drawn(reach: int, scale: int) -> NDArray[np.float32]:
-        side = 2 * reach + 1
-        out = np.empty((side, scale, side, scale), np.float32)
-        for j in range(scale):
-            for k in range(scale):
-                moved = replace(one, x=centre[0] - k / scale, y=centre[1] - j / scale)
-                x0, y0 = int(centre[0][0]) - reach, int(centre[1][0]) - reach
-                out[:, j, :, k] = image_of(moved, psf, x0=x0, y0=y0, points=side)
-        return out.reshape(side * scale, side * scale)[: side * scale - scale + 1, : side * scale - scale + 1]
 
-    def sample(reach: int, scale: int) -> NDArray[np.float32]:
-        if ratio == 1.0:
-            return np.ascontiguousarray(drawn(reach, scale))
-        further = int(np.ceil(reach * ratio)) + 2
-        coefficients = spline_coefficients(np.ascontiguousarray(drawn(further, scale)))
-        out = np.empty((2 * reach * scale + 1,) * 2, np.float32)
-        _scale_samples(coefficients, further * scale, f8(ratio), out)
-        return out
+def _psf_spectrum(psf: PsfLibrary, place: int, side: int, ratio: float, points: int) -> NDArray[np.complex64]:
+    """Half transform of the PSF of a place at some points per pixel, without the variance that light was painted with."""
 
-    return stamps_of(sample, half)
+    def make() -> NDArray[np.complex64]:
+        reach = side // 2 - 1
+        samples = _star_sampler(psf, np.full(4, place), np.array([1.0, 0.0, 0.0, 0.0]), ratio)(reach, points)
+        array = np.zeros((points * side, points * side))
+        put_around_corner(samples, array)
+        spectrum = scipy.fft.rfft2(array, overwrite_x=True, workers=1)
+        take_back(spectrum.view(np.float64), side, WIDER, 1.0)
+        return spectrum.astype(np.complex64)
+
+    return spectra.array((token(psf), place, side, "dispersed", ratio, points), make)
+
+
+@kernel
+def _blended_product(light, a, b, c, d, weights, out):
+    """out = light (w0 a + w1 b + w2 c + w3 d), complex numbers."""
+    w0, w1, w2, w3 = weights[0], weights[1], weights[2], weights[3]
+    for j in range(out.shape[0]):
+        p, q, r, s = a[j], b[j], c[j], d[j]
+        for i in range(out.shape[1]):
+            out[j, i] = light[j, i] * (((w0 * p[i] + w1 * q[i]) + w2 * r[i]) + w3 * s[i])
 
 
 def stretch_at(segment: Segment, x: float, y: float, wavelength: float) -> Floats:
-    """Return the Jacobian (2, 2) of the place of light of a wavelength by the place of its source: [[X_x, X_y], [Y_x, Y_y]]."""
+    """Return the Jacobian [[X_x, X_y], [Y_x, Y_y]] of the place of light of a wavelength by that of its source."""
     px, py = np.array([x + 0.5, x - 0.5, x, x]), np.array([y, y, y + 0.5, y - 0.5])
     _, u, v = segment.trace.trace(px, py, segment.trace.parameter(px, py, np.full(4, wavelength)))
     return np.array([[u[0] - u[1], u[2] - u[3]], [v[0] - v[1], v[2] - v[3]]])
@@ -285,29 +348,3 @@ def _sample_star(
                     part = (taps[i, 0] * line[c] + taps[i, 1] * line[c + 1]) + taps[i, 2] * line[c + 2]
                     value += taps[j, b] * (part + taps[i, 3] * line[c + 3])
                 out[j, i] += norm * value
-
-
-@kernel
-def _scale_samples(coefficients, centre, ratio, out):
-    """Samples of an image shrunk by `ratio`, with its light, from the spline coefficients of the image."""
-    side, limit = out.shape[0], coefficients.shape[0]
-    half = side // 2
-    weights = np.empty(4, np.float32)
-    first, taps = np.empty(side, np.int64), np.empty((side, 4), np.float64)
-    for i in range(side):
-        first[i] = _taps(ratio * (i - half), f8(centre), weights)
-        for a in range(4):
-            taps[i, a] = weights[a]
-    norm = ratio * ratio
-    for j in range(side):
-        for i in range(side):
-            total = f8(0)
-            for b in range(4):
-                row = first[j] + b
-                if row < 0 or row >= limit:
-                    continue
-                for a in range(4):
-                    column = first[i] + a
-                    if 0 <= column < limit:
-                        total += taps[j, b] * taps[i, a] * coefficients[row, column]
-            out[j, i] = f4(norm * total)

@@ -1,8 +1,8 @@
 """The traces of one grism as workers use them: wavelengths at fixed nodes, and what a source may touch.
 
-The spectrum of a source is light at nodes that lie evenly in wavelength, at most `SPACING` pixels apart anywhere in the field
-(`mirage_dask.scene.dispersed.weights`). A *segment* is a range of wavelengths with light: an order has several where its
-sensitivity has gaps, red leaks far from the band, so that nothing is computed between them.
+The spectrum of a source is light at nodes that lie evenly in wavelength, at most `SPACING` pixels apart anywhere in the
+field (`mirage_dask.scene.dispersed.weights`). A *segment* is a range of wavelengths with light: an order has several where
+its sensitivity has gaps, red leaks far from the band, so that nothing is computed between them.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Segment:
     @cached_property
     def wavelength(self) -> Floats:
         """(count,) of the nodes, micron."""
-        return self.start + self.step * np.arange(self.count)
+        return self.start + self.step * np.arange(self.count, dtype=np.float64)
 
     def boxes(self, x: Floats, y: Floats) -> Floats:
         """Return (4, n) boxes around the traces of sources: least and greatest x, least and greatest y, pixels.
@@ -86,7 +86,10 @@ class Segment:
         left, right, low, high = self.boxes(x, y)
         margin = half + 2.0
         return (
-            (right + margin >= x0) & (left - margin <= x0 + nx) & (high + margin >= y0) & (low - margin <= y0 + ny)
+            (right + margin >= x0)
+            & (left - margin <= x0 + nx)
+            & (high + margin >= y0)
+            & (low - margin <= y0 + ny)
         )
 
 

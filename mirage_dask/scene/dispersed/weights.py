@@ -4,13 +4,14 @@ Light of wavelength lambda, S F d lambda, is given to the four nodes around it b
 
 .. math:: w_k = \int S(\lambda)\, F_\lambda(\lambda)\, \ell_k(\lambda)\, d\lambda
 
-so that the sum over nodes is the counted rate, and centroid, second and third moment of every piece of the spectrum are its own,
-however narrow it is: a line keeps its flux, its place and its width. For an image that is smooth over a node's distance h the
-error is h^4 / 43 times its fourth derivative at most: 1e-4 of the peak of an unresolved line for a sigma of 1.2 pixels. Weights
-may be slightly negative beside a line; light is not.
+so that the sum over nodes is the counted rate, and centroid, second and third moment of every piece of the spectrum are its
+own, however narrow it is: a line keeps its flux, its place and its width. For an image that is smooth over a node's
+distance h the error is h^4 / 43 times its fourth derivative at most: 1e-4 of the peak of an unresolved line for a sigma of
+1.2 pixels. Weights may be slightly negative beside a line; light is not.
 
-S and F are linear between their samples, so the integrand is a polynomial between samples and nodes, and Gauss' rule with three
-points is exact. Lines are Gaussians apart from the samples: their light in each of many pieces follows from the error function.
+S and F are linear between their samples, so the integrand is a polynomial between samples and nodes, and Gauss' rule with
+three points is exact. Lines are Gaussians apart from the samples: their light in each of many pieces follows from the error
+function.
 
 Weights are float32: sums of a few thousand of them are right to 1e-7. (Differences of a float32 cumulative would be right to
 1e-4 only.)
@@ -34,7 +35,7 @@ ANGSTROMS = 1e4
 """Per micron."""
 LINE_REACH = 6.0
 """Sigmas at which a line ends: 2e-9 of its light lies beyond."""
-LINE_PIECES = 48
+LINE_PIECES = 192
 """Least number of pieces of a line."""
 _NODES = (-0.7745966692414834, 0.0, 0.7745966692414834)
 _SHARES = (0.2777777777777778, 0.4444444444444444, 0.2777777777777778)
