@@ -120,6 +120,8 @@ class GrismOrder:
     def segments(self) -> tuple[tuple[float, float], ...]:
         """Ranges of wavelength with light, micron, ascending: several where the sensitivity has gaps (red leaks)."""
         lit = np.flatnonzero(self.response > LEAST_RESPONSE * self.response.max())
+        if not lit.size:
+            return ()
         wave = self.wavelength[lit]
         breaks = np.flatnonzero((np.diff(wave) > GAP * wave[:-1]) & (np.diff(lit) > 1))
         first, last = np.append(0, breaks + 1), np.append(breaks, wave.size - 1)

@@ -51,6 +51,7 @@ def add_stars(
     y: Floats,
     half_width: NDArray[np.int64],
     pivot: float,
+    nodes: Floats | None = None,
     x0: int,
     y0: int,
 ) -> None:
@@ -72,8 +73,10 @@ def add_stars(
         (n,) of their images, pixels; 0 for stars that are not drawn.
     pivot
         Wavelength of the library, micron: the PSF of others is scaled.
+    nodes
+        Wavelengths at which images are drawn, micron, ascending; default `default_nodes`.
     """
-    nodes = _nodes(segments)
+    nodes = default_nodes(segments) if nodes is None else nodes
     ratios = [pivot / float(node) for node in nodes]
 
     def draw(i: int) -> list[tuple[Stamp, ...]]:
@@ -91,6 +94,7 @@ def add_galaxies(
     galaxies: PlacedGalaxies,
     half_width: NDArray[np.int64],
     pivot: float,
+    nodes: Floats | None = None,
     x0: int,
     y0: int,
 ) -> None:
@@ -101,7 +105,7 @@ def add_galaxies(
     galaxies
         In the direct image; their flux is not used.
     """
-    nodes, main = _nodes(segments), brightest(segments)
+    nodes, main = default_nodes(segments) if nodes is None else nodes, brightest(segments)
     ratios = [pivot / float(node) for node in nodes]
     middle = float(nodes[len(nodes) // 2])
 
@@ -112,7 +116,8 @@ def add_galaxies(
     _add(out, segments, spectra, galaxies.x, galaxies.y, half_width, nodes, draw, x0, y0)
 
 
-def _nodes(segments: Sequence[Segment]) -> Floats:
+def default_nodes(segments: Sequence[Segment]) -> Floats:
+    """Return the wavelengths at which images are drawn: those of the brightest segment."""
     main = brightest(segments)
     return image_nodes(main.low, main.high)
 
