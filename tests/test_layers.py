@@ -59,7 +59,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"prepare"},
         {"sources"},
         {"crds", "darks"},
-        {"builtin", "packs"},
+        {"builtin", "packs", "grisms"},
         {"files"},
         {"__init__"},
     ],

@@ -5,6 +5,7 @@
     crds/            queries to CRDS, downloads, `calibrate.env` for the pipeline
     builtin/         the built-in CRDS cache and libraries
     darks/           darks of MIRAGE_DATA as the ramps of exposures
+    grisms/          traces and sensitivities of grisms
     files/           readers and writers of single files
     packs/           what workers read
 

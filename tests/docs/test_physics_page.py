@@ -23,18 +23,16 @@ PACKAGE = Path(mirage_dask.__file__).parent
 HEAD = ["what", "value", "unit", "where", "source", "grade"]
 SECTIONS = ["Flux", "Sky", "Optics", "Detector", "Cosmic rays"]
 TABLES = {
-    p.stem: p for name in ("instruments", "scene") for p in sorted((PACKAGE / name).rglob("data/*.ecsv"))
+    p.stem: p
+    for name in ("instruments", "scene", "reference")
+    for p in sorted((PACKAGE / name).rglob("data/*.ecsv"))
 }
 """Tables of numbers by name; names are unique."""
 PHYSICS = (
     *("reference.builtin.cosmic_rays", "reference.builtin.detector_maps", "reference.builtin.psf"),
-    *(
-        "reference.builtin.psf_optics",
-        "detector.pink",
-        "detector.pixel_pink",
-        "scene.photometry",
-        "catalogs.photometry",
-    ),
+    "reference.grisms.builtin",
+    *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink"),
+    *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )
 """Modules whose constants must all be on the page."""

@@ -177,7 +177,7 @@ def sharp_spectra(
         put_around_corner(kernel, array)
         spectrum = scipy.fft.rfft2(array, overwrite_x=True, workers=1)
         if oversampling > 1:
-            _take_back(spectrum.view(np.float64), size, wider, 0.25)
+            take_back(spectrum.view(np.float64), size, wider, 0.25)
         return spectrum.astype(np.complex64)
 
     return spectra.array((*key, 2), partial(make, 2)), spectra.array((*key, 1), partial(make, 1))
@@ -338,8 +338,11 @@ def _filter(spectrum, size):
 
 
 @kernel
-def _take_back(spectrum, size, variance, factor):
-    """Multiply a half spectrum (pairs) of two points per pixel with `factor` exp(2 pi^2 variance k^2)."""
+def take_back(spectrum, size, variance, factor):
+    """Multiply a half spectrum (pairs) of two or more points per pixel with `factor` exp(2 pi^2 variance k^2).
+
+    `size` is the number of pixels of its side, k in cycles per pixel.
+    """
     rows = spectrum.shape[0]
     for j in range(rows):
         ky = f8(min(j, rows - j)) / size

@@ -129,12 +129,12 @@ def spline_phases(samples: NDArray[np.float32], scale: int, margin: int = 0) -> 
     """
     side = samples.shape[0] // scale
     inner = slice(margin, side - margin)
-    coefficients = _coefficients(samples).reshape(side, scale, side, scale)[inner, :, inner]
+    coefficients = spline_coefficients(samples).reshape(side, scale, side, scale)[inner, :, inner]
     return np.ascontiguousarray(coefficients.transpose(1, 3, 0, 2), np.float32)
 
 
 @kernel
-def _coefficients(samples):
+def spline_coefficients(samples):
     """B-spline coefficients of samples that are zero outside, both axes."""
     pole = f8(-0.2679491924311227)
     n, m = samples.shape
