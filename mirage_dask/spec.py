@@ -25,7 +25,8 @@ a resumed run never mixes two versions; it is part of the digest of a spec. `tes
 2: specs list layers of light and switched effects; the numbers are those of version 1.
 3: flux scale, sky, noise, PSFs, saturation and galaxies follow the instruments in flight (`docs/physics.md`).
 4: galaxies are sums of Gaussians that are convolved together.
-5: stars in crowded squares have their wings by one convolution."""
+5: stars in crowded squares have their wings by one convolution; transmissions dim varying light; the PSF of galaxies that
+trail is blended for their pixel."""
 
 SEGMENTATION_THRESHOLD = 0.031
 """DN/s in a pixel: the default of `ExposureSpec.segmentation_threshold`. Source: Mirage's signal_low_limit_for_segmap."""

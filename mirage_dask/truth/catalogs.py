@@ -14,6 +14,7 @@ CATALOGS = {
     "moving_galaxy": "moving_sersic",
     "tracked_point": "moving_target_to_track",
     "tracked_galaxy": "moving_target_to_track",
+    "tracked_extended": "moving_target_to_track",
 }
 """Types of catalogs by the kind of their layer of light; others have the same name."""
 SYSTEMS = ("abmag", "stmag", "vegamag")

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from support.moving import NAME, QUIET, attitude_of, moving_proposal, write_catalog
 from support.simulated import SUBARRAY_SW
+from support.sky_pictures import gaussian, wcs, write_fits
 
 import mirage_dask as md
 from mirage_dask.exposure.references import open_references
@@ -76,3 +77,55 @@ def test_behind_a_tracked_target(tmp_path):
     assert (star["x_full"], star["y_full"]) == pytest.approx((x, y), abs=0.02)
     light = mean_light(spec, references, "point_source")
     assert star["rate_on_array"] == pytest.approx(light.sum(), rel=3e-3)
+
+
+@pytest.mark.parametrize("start", [(150.0, 200.0), (375.0, 200.0)])
+def test_a_moving_image(tmp_path, start):
+    """As a star that moves: its light on the array is what is drawn, its segment is where it was."""
+    write_fits(
+        tmp_path / "a.fits", gaussian((61, 61), 30, 30, 3.0), wcs(10.0, 10.0, scale=0.02, crpix=(1, 1))
+    )
+    catalog = write_catalog(
+        tmp_path / "moving.cat", f"{COLUMNS} filename pos_angle", f"3 {start[0]} {start[1]} 12000 -3000 a.fits 20",
+        comments=("position_pixels", "velocity_pixels"),
+    )  # fmt: skip
+    proposal = md.open_proposal(md.example_proposal(), catalogs={"moving_extended": catalog}, **QUIET)
+    plan = proposal.prepare(SUBARRAY_SW)
+    spec = plan.spec(plan.row(SUBARRAY_SW))
+    references = open_references(spec, plan.url)
+    (row,) = proposal.truth(SUBARRAY_SW).itertuples()
+    assert (row.kind, row.id, row.moves, row.catalog) == ("moving_extended", 3, True, "moving.cat")
+    light = mean_light(spec, references, "moving_extended")
+    assert row.rate_on_array == pytest.approx(light.sum(), rel=5e-3)
+    assert row.x_end - row.x_start > 20
+    segments = proposal.exposure(SUBARRAY_SW).segmentation.values
+    assert set(np.unique(segments)) == {0, 3}
+    x = np.nonzero(segments)[1]
+    if start[0] == 150.0:
+        assert row.x_start - 30 < x.min() < row.x_start < row.x_end < x.max() < row.x_end + 30
+    else:
+        assert 0.2 < row.fraction < 0.9
+
+
+def test_images_that_are_tracked_and_that_trail(tmp_path):
+    write_fits(
+        tmp_path / "a.fits", gaussian((61, 61), 30, 30, 3.0), wcs(10.0, 10.0, scale=0.02, crpix=(1, 1))
+    )
+    target = write_catalog(
+        tmp_path / "target.cat",
+        f"object {COLUMNS} filename pos_angle",
+        "extended 5 150.225 2.3 3000 0 a.fits 0",
+    )
+    images = write_catalog(
+        tmp_path / "images.cat", "index x_or_RA y_or_Dec filename pos_angle", "8 150.2262 2.3004 a.fits 0"
+    )
+    proposal = moving_proposal(tmp_path, {"moving_target_to_track": target, "extended": images})
+    truth = proposal.truth(NAME).set_index("id")
+    tracked, trailing = truth.loc[5], truth.loc[8]
+    assert (tracked["kind"], tracked["moves"]) == ("moving_target_to_track", False)
+    assert (trailing["kind"], trailing["moves"]) == ("extended", True)
+    assert (trailing["ra"], trailing["dec"]) == pytest.approx((150.2262, 2.3004), abs=1e-9)
+    plan = proposal.prepare(NAME)
+    spec = plan.spec(plan.row(NAME))
+    light = mean_light(spec, open_references(spec, plan.url), "extended")
+    assert trailing["rate_on_array"] == pytest.approx(light.sum(), rel=5e-3)

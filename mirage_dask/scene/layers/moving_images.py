@@ -8,7 +8,7 @@ NOT modelled: an image that turns, or changes, on its way.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import numpy as np
@@ -34,6 +34,8 @@ class ImageTrails:
     slot: ClassVar[int] = SLOT_MOVING_IMAGES
     paths: Paths
     pictures: tuple[Picture, ...]
+    index: NDArray[np.int64]
+    """(n,) catalog indices."""
 
     @classmethod
     def along(cls, table: Extended, xy: NDArray[np.float64], times: NDArray[np.float64], view: View) -> Self:
@@ -52,7 +54,14 @@ class ImageTrails:
         return cls(
             Paths(np.ascontiguousarray(paths.xy[near]), times, paths.half[near]),
             tuple(pictures[i] for i in near),
+            table.index[kept][near],
         )
+
+    def take(self, rows: NDArray[np.intp]) -> Self:
+        """Return some of the sources."""
+        paths = Paths(self.paths.xy[rows], self.paths.times, self.paths.half[rows])
+        pictures = tuple(self.pictures[i] for i in rows)
+        return replace(self, paths=paths, pictures=pictures, index=self.index[rows])
 
     def touches(self, x: Span, y: Span) -> bool:
         """Return whether a path may reach a box."""

@@ -2,9 +2,9 @@
 
 An image is shared among points and convolved as one at rest is (`mirage_dask.scene.images`), where it is in the middle of
 the exposure, at `SAMPLES` x `SAMPLES` places within each pixel: the core of the PSF. The wings, where nothing is sharp, take
-one place, and reach as far as those of a star of the same light. The samples become B-spline coefficients, cut into parts of
-2 `HALF` + 1 pixels a side: a sum of splines is a sum over parts, whatever the cut. So memory is bounded whatever the size of
-an image, and a window takes the parts that come near it. They stay in a bounded cache of the process.
+one place. The samples become B-spline coefficients, cut into parts of 2 `HALF` + 1 pixels a side: a sum of splines is a sum
+over parts, whatever the cut. So memory is bounded whatever the size of an image, and a window takes the parts that come near
+it. They stay in a bounded cache of the process. No light is cut, as none is of an image at rest.
 
 An image that has the PSF already is shared by overlap at the same places.
 
@@ -20,16 +20,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from numba import float64 as f8
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.images.blocks import LIGHT
 from mirage_dask.scene.images.blurring import BLOCK, OVERSAMPLING, blur_core, blur_wings, reach, token
 from mirage_dask.scene.images.meshes import Raster
 from mirage_dask.scene.images.sharing import add_overlap, add_points
-from mirage_dask.scene.stars import LEAST_ENERGY, THRESHOLD
 from mirage_dask.scene.trails.images import SAMPLES, spline_phases
 
 HALF = 120
@@ -60,19 +57,14 @@ class Picture:
 
     @classmethod
     def of(cls, rasters: Sequence[Raster], psf: PsfLibrary | None, x: float, y: float) -> Picture:
-        """Measure the light of an image: how far its wings are seen follows from it."""
+        """Return the picture of an image whose parts are `rasters`."""
         digest = hashlib.blake2b(b"" if psf is None else token(psf), digest_size=16)
-        light = 0.0
         for raster in rasters:
             pixels = raster.pixels()
-            light += raster.scale * _total(pixels)
             digest.update(pixels.tobytes())
             digest.update(raster.nodes.tobytes())
             digest.update(repr((raster.step, raster.scale, pixels.shape)).encode())
-        wings = 0
-        if psf is not None:
-            wings = int(psf.half_width(np.array([light]), THRESHOLD, energy=LEAST_ENERGY)[0])
-            wings = wings if wings > psf.wings_inner else 0
+        wings = 0 if psf is None or psf.wings_half_width <= psf.wings_inner else psf.wings_half_width
         return cls(rasters, psf, x, y, wings, digest.digest())
 
     @property
@@ -167,13 +159,3 @@ class Picture:
             max(abs(box[0] - self.x), abs(box[1] - self.x), abs(box[2] - self.y), abs(box[3] - self.y))
             for box in (raster.box for raster in self.rasters)
         )
-
-
-@kernel
-def _total(pixels):
-    """Sum in a fixed order, on any processor."""
-    total = f8(0)
-    for j in range(pixels.shape[0]):
-        for i in range(pixels.shape[1]):
-            total += pixels[j, i]
-    return total

@@ -24,6 +24,7 @@ from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of
 from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
+from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
 from mirage_dask.scene.trails.images import image_half
 
@@ -119,9 +120,11 @@ def _galaxies(layer: GalaxyLayer, wells: Wells) -> Counts:
     return out
 
 
-def _trails(layer: PointTrails | GalaxyTrails, wells: Wells) -> Counts:
+def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, wells: Wells) -> Counts:
     out, least = np.zeros(layer.index.size, np.int32), wells.least
-    if isinstance(layer, PointTrails):
+    if isinstance(layer, ImageTrails):
+        bright = np.full(layer.index.size, np.inf if np.isfinite(least) else 0.0)
+    elif isinstance(layer, PointTrails):
         bright = layer.flux * layer.psf.profile[0]
     else:
         bright = brightest_pixel(layer.galaxies, layer.psf)
@@ -161,6 +164,7 @@ _COUNTERS: dict[type, Callable[[Any, Wells], Counts]] = {
     LightCurveLayer: _light_curves,
     PointTrails: _trails,
     GalaxyTrails: _trails,
+    ImageTrails: _trails,
 }
 
 

@@ -26,6 +26,7 @@ from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
 from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
+from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
 from mirage_dask.scene.trails.images import image_half
 from mirage_dask.scene.truth.saturation import brightest_pixel
@@ -171,8 +172,10 @@ def _extended(layer: ExtendedLayer, found: Brightest) -> None:
         found.take(light, found.x0, found.y0, source.index)
 
 
-def _trails(layer: PointTrails | GalaxyTrails, found: Brightest) -> None:
-    if isinstance(layer, PointTrails):
+def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, found: Brightest) -> None:
+    if isinstance(layer, ImageTrails):
+        bright = np.full(layer.index.size, np.inf)
+    elif isinstance(layer, PointTrails):
         bright = layer.flux * layer.psf.profile[0]
     else:
         bright = brightest_pixel(layer.galaxies, layer.psf)
@@ -195,6 +198,7 @@ _COMPARE: dict[type, Callable[[Any, Brightest], None]] = {
     LightCurveLayer: _light_curves,
     PointTrails: _trails,
     GalaxyTrails: _trails,
+    ImageTrails: _trails,
 }
 """What compares the sources of a layer; others have no sources."""
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from mirage_dask.pointing import unit_to_radec
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
-from mirage_dask.scene.image_tables import Extended, read_part
+from mirage_dask.scene.image_tables import Extended, MovingExtended, read_part
+from mirage_dask.scene.images.blocks import ImageLight
 from mirage_dask.scene.layers import (
     ExtendedLayer,
     GalaxyLayer,
@@ -23,26 +24,33 @@ from mirage_dask.scene.layers import (
     LightCurves,
     MovingGalaxies,
     MovingGalaxyLayer,
+    MovingImageLayer,
     MovingLayer,
     MovingPoints,
     StarLayer,
+    TrackedExtendedLayer,
     TrailingGalaxyLayer,
+    TrailingImageLayer,
     TrailingStarLayer,
     View,
 )
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
+from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.layers.sources import TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.placement import LARGEST_REACH, circle, compass, star_margin
 from mirage_dask.scene.sources import ARCSEC, Galaxies, PointSources, load_near, load_once
 from mirage_dask.scene.tracking import PointingTrack
+from mirage_dask.scene.trails.pictures import Picture
 from mirage_dask.scene.truth.energy import star_fractions, trail_fractions
 from mirage_dask.scene.truth.galaxies import galaxy_fractions
 from mirage_dask.scene.truth.images import image_rate
 
 Floats = NDArray[np.float64]
 
-MOMENTS = 33
-"""Places of a moving galaxy at which its light is summed."""
+MOMENTS = (33, 400)
+"""Fewest and most places of a moving galaxy or image at which its light is summed."""
+APART = 4.0
+"""Pixels between them, where that gives no other number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +125,7 @@ def _galaxies(layer: GalaxyLayer, key: str, view: View, _: Floats) -> SourcesSee
 
 
 def _tracked(layer: Any, key: str, view: View, edges: Floats) -> SourcesSeen:
-    found = (_galaxies if isinstance(layer, GalaxyLayer) else _stars)(layer, key, view, edges)
+    found = _AT_REST[type(layer)](layer, key, view, edges)
     assert view.motion is not None
     times = view.motion.times
     unit = view.motion.direction(0.5 * float(times[0] + times[-1]))
@@ -125,7 +133,7 @@ def _tracked(layer: Any, key: str, view: View, edges: Floats) -> SourcesSeen:
 
 
 def _extended(layer: ExtendedLayer, key: str, view: View, _: Floats) -> SourcesSeen:
-    table = load_once(Extended, view.tables, key)
+    table = load_once(layer.table, view.tables, key)
     rows = np.array([s.row for s in layer.sources], np.intp)
     whole = np.array([_image_total(table, int(row), view) for row in rows])
     here = np.array([image_rate(s.light, view.bounds) for s in layer.sources])
@@ -164,19 +172,54 @@ def _galaxy_trails(layer: GalaxyTrails, key: str, view: View, _: Floats) -> Sour
     table: Any = load_once(Galaxies if trailing else MovingGalaxies, view.tables, key)
     rows, track = _rows(table.index, layer.index), layer.paths.xy
     unit = table.position[rows] if trailing else _true_units(table, rows, layer, view)
-    times = (np.arange(MOMENTS) + 0.5) * (track.shape[1] - 1) / MOMENTS
-    low = times.astype(int)
-    share = (times - low)[None, :, None]
-    places = (track[:, low] * (1.0 - share) + track[:, low + 1] * share).reshape(-1, 2)
-    many = layer.galaxies.take(np.repeat(np.arange(len(rows)), MOMENTS))
+    moments = _moments(track)
+    places = moments.reshape(-1, 2)
+    many = layer.galaxies.take(np.repeat(np.arange(len(rows)), moments.shape[1]))
     moved = replace(many, x=np.ascontiguousarray(places[:, 0]), y=np.ascontiguousarray(places[:, 1]))
-    fraction = galaxy_fractions(moved, layer.psf, view.bounds).reshape(-1, MOMENTS).mean(axis=1)
+    fraction = galaxy_fractions(moved, layer.psf, view.bounds).reshape(-1, moments.shape[1]).mean(axis=1)
     shapes = _shapes(table, rows, layer.galaxies, unit)
     return SourcesSeen(
         layer.kind, layer.index, unit, _three(track), table.flux[rows], fraction, shapes, moves=True
     )
 
 
+def _image_trails(layer: ImageTrails, key: str, view: View, _: Floats) -> SourcesSeen:
+    trailing = isinstance(layer, TrailingImageLayer)
+    table: Any = load_once(Extended if trailing else MovingExtended, view.tables, key)
+    rows, track = _rows(table.index, layer.index), layer.paths.xy
+    whole = np.array([_image_total(table, int(row), view) for row in rows])
+    here = np.array(
+        [
+            np.mean([_moved_rate(picture, place, view) for place in places])
+            for picture, places in zip(layer.pictures, _moments(track), strict=True)
+        ]
+    )
+    fraction = np.divide(here, whole, out=np.zeros_like(whole), where=whole != 0)
+    unit = table.position[rows] if trailing else _true_units(table, rows, layer, view)
+    return SourcesSeen(layer.kind, layer.index, unit, _three(track), whole, fraction, moves=True)
+
+
+def _moved_rate(picture: Picture, place: Floats, view: View) -> float:
+    moved = place - np.array([picture.x, picture.y])
+    rasters = tuple(replace(raster, nodes=raster.nodes + moved) for raster in picture.rasters)
+    return image_rate(ImageLight(rasters, picture.psf), view.bounds)
+
+
+def _moments(track: Floats) -> Floats:
+    """(n, m, 2) places at equal intervals of time on tracks (n, T, 2)."""
+    longest = float(np.ptp(track, axis=1).max(initial=0.0))
+    count = int(min(max(longest / APART, MOMENTS[0]), MOMENTS[1]))
+    times = (np.arange(count) + 0.5) * (track.shape[1] - 1) / count
+    low = times.astype(int)
+    share = (times - low)[None, :, None]
+    return np.asarray(track[:, low] * (1.0 - share) + track[:, low + 1] * share)
+
+
+_AT_REST: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
+    TrackedStarLayer: _stars,
+    TrackedGalaxyLayer: _galaxies,
+    TrackedExtendedLayer: _extended,
+}
 _MAKERS: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
     StarLayer: _stars,
     GalaxyLayer: _galaxies,
@@ -185,9 +228,12 @@ _MAKERS: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
     MovingLayer: _point_trails,
     MovingGalaxyLayer: _galaxy_trails,
     TrailingStarLayer: _point_trails,
+    MovingImageLayer: _image_trails,
     TrailingGalaxyLayer: _galaxy_trails,
+    TrailingImageLayer: _image_trails,
     TrackedStarLayer: _tracked,
     TrackedGalaxyLayer: _tracked,
+    TrackedExtendedLayer: _tracked,
 }
 
 
