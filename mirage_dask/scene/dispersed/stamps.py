@@ -31,14 +31,10 @@ from numba import float64 as f8
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
+from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.dispersed.traces import Segment
-from mirage_dask.scene.galaxies.convolution import (
-    put_around_corner,
-    spectra,
-    take_back,
-    token,
-)
+from mirage_dask.scene.galaxies.convolution import put_around_corner, take_back, token
 from mirage_dask.scene.galaxies.gaussians import paint_stamps
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of
@@ -55,7 +51,7 @@ WHOLE = 15
 """Half width up to which an image is one fine stamp."""
 BLOCK = 8
 """Columns and rows of coefficients are a multiple of this many pixels (`deposit.TAPS`)."""
-SIZES = (36, 48, 60, 80, 108, 144)
+SIZES = (48, 60, 80, 108, 144)
 """Sides, pixels, of the squares that galaxies are drawn in; of larger ones the middle, the last of them."""
 AROUND = 8
 """Pixels around an image, so that light does not come in at the other side."""
@@ -67,6 +63,8 @@ NODE_RATIO = 1.1
 """Light whose ends differ by less in wavelength has one image."""
 
 Floats = NDArray[np.float64]
+PSFS = CACHES["grism PSFs"]
+"""Transforms of PSFs of this process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -254,7 +252,7 @@ def _psf_spectrum(psf: PsfLibrary, place: int, side: int, ratio: float, points: 
         take_back(spectrum.view(np.float64), side, WIDER, 1.0)
         return spectrum.astype(np.complex64)
 
-    return spectra.array((token(psf), place, side, "dispersed", ratio, points), make)
+    return PSFS.array((token(psf), place, side, ratio, points), make)
 
 
 @kernel
