@@ -1,4 +1,4 @@
-"""Images of stars and galaxies as splines: against the PSF library, its own imaging, and GalSim."""
+"""Images of stars and galaxies as splines: against the PSF library, and images without a grism."""
 
 from __future__ import annotations
 
