@@ -57,6 +57,10 @@ STARS = {"point_source", "tracked_point"}
 """Layers of light that are convolved in squares (stars where they are crowded)."""
 
 
+GRISMS = {"dispersed_point_source", "dispersed_galaxy"}
+"""Layers of light that is dispersed."""
+
+
 def _has(kinds: set[str], spec: ExposureSpec) -> bool:
     return not kinds.isdisjoint(dict(spec.layers))
 
@@ -67,6 +71,7 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "star wings": partial(_has, STARS),
     "PSF spectra": partial(_has, GALAXIES | STARS),
     **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, IMAGES)),
+    "grism PSFs": partial(_has, GRISMS),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
 

@@ -30,6 +30,7 @@ CACHES = {
     "image parts": ByteCache(48 * MIB),  # 512 x 512 pixels of the user's images
     "image light": ByteCache(32 * MIB),  # 256 x 256 pixels of a detector
     "image PSFs": ByteCache(48 * MIB),
+    "grism PSFs": ByteCache(64 * MIB),  # transforms at three wavelengths and four or more places
 }
 """By what they keep."""
 

@@ -18,6 +18,7 @@ NOT modelled: the shape of a filter's throughput inside its band; absorption by 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -55,10 +56,10 @@ _FLUX_UNITS = {
     "w/m2/um": (0.1, 0),
     "erg/s/cm2/hz": (_C, 2),
     "fnu": (_C, 2),
-    "jy": (1e-23 * _C, 2),
-    "mjy": (1e-26 * _C, 2),
-    "ujy": (1e-29 * _C, 2),
-    "njy": (1e-32 * _C, 2),
+    "Jy": (1e-23 * _C, 2),
+    "mJy": (1e-26 * _C, 2),
+    "uJy": (1e-29 * _C, 2),
+    "nJy": (1e-32 * _C, 2),
 }
 """F_lambda (erg/s/cm2/Angstrom) of one unit: a factor, over a power of the wavelength in Angstrom."""
 
@@ -95,8 +96,8 @@ class Spectrum:
         wavelength_unit
             'micron', 'Angstrom', 'nm' or 'm'.
         flux_unit
-            'erg/s/cm2/A', 'W/m2/um', 'erg/s/cm2/Hz', 'Jy', 'mJy', 'uJy' or 'nJy'; 'flam' and 'fnu' are the first and the
-            third.
+            'erg/s/cm2/A' or 'flam', 'erg/s/cm2/Hz' or 'fnu', 'W/m2/um', 'Jy', 'mJy', 'uJy', 'nJy', or any other unit of a
+            flux density that astropy reads.
         lines
             Emission lines that are added: wavelength (micron), flux (erg/s/cm2), sigma (micron).
         name
@@ -109,13 +110,14 @@ class Spectrum:
         """
         wave, values = (np.atleast_1d(np.asarray(v, dtype=np.float64)) for v in (wavelength, flux))
         problems = []
-        wave_unit, unit = (_plain(u) for u in (wavelength_unit, flux_unit))
+        wave_unit, density = _WAVE_UNITS.get(_plain(wavelength_unit)), _density(flux_unit)
+        known: tuple[str, ...]
         for given, found, known in (
-            (wavelength_unit, wave_unit, _WAVE_UNITS),
-            (flux_unit, unit, _FLUX_UNITS),
+            (wavelength_unit, wave_unit, tuple(_WAVE_UNITS)),
+            (flux_unit, density, tuple(_FLUX_UNITS)),
         ):
-            if found not in known:
-                hint = nearest(found, tuple(known)) or f"; known: {', '.join(known)}."
+            if found is None:
+                hint = nearest(_plain(given), known) or f"; known: {', '.join(known)}."
                 problems.append(f"{name}: the unit {given!r} is not known{hint}")
         if wave.ndim != 1 or wave.shape != values.shape or not 2 <= wave.size <= MOST_SAMPLES:
             problems.append(
@@ -125,10 +127,10 @@ class Spectrum:
         else:
             problems += _wrong_samples(wave, values, name)
         problems += _wrong_lines(lines, name)
-        if problems:
+        if problems or wave_unit is None or density is None:
             raise InputError(problems)
-        wave = wave * _WAVE_UNITS[wave_unit]
-        factor, power = _FLUX_UNITS[unit]
+        wave = wave * wave_unit
+        factor, power = density
         values = values * factor / (wave * ANGSTROMS) ** power
         return cls(wave, values, tuple((float(a), float(b), float(c)) for a, b, c in lines), name)
 
@@ -317,9 +319,27 @@ def _grid() -> Floats:
 
 
 def _plain(unit: str) -> str:
-    """Return the name of a unit as the tables have it."""
-    text = str(unit).strip().casefold().replace(" ", "").replace("^", "").replace("**", "")
+    """Return the name of a unit as the tables have it: MJy and mJy stay what they are."""
+    text = str(unit).strip()
+    text = text if "jy" in text.casefold() else text.casefold()
+    text = text.replace(" ", "").replace("^", "").replace("**", "")
     return text.replace("angstrom", "a") if "/" in text else text.removesuffix("s")
+
+
+def _density(unit: str) -> tuple[float, int] | None:
+    """Return factor and power of a unit as in `_FLUX_UNITS`; None if it is none of a flux density."""
+    found = _FLUX_UNITS.get(_plain(unit))
+    if found is None:
+        from astropy import units
+
+        for wanted, factor, power in (("erg / (s cm2 AA)", 1.0, 0), ("erg / (s cm2 Hz)", _C, 2)):
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", units.UnitsWarning)  # several slashes
+                    return factor * float(units.Unit(unit).to(wanted)), power
+            except (ValueError, TypeError):
+                continue
+    return found
 
 
 def _wrong_samples(wave: Floats, values: Floats, name: str) -> list[str]:

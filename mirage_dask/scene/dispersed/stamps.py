@@ -13,13 +13,15 @@ and that of a galaxy is convolved with it. The field of the grism turns and stre
 d(X, Y)/d(x0, y0), which is applied to its form before it is drawn.
 
 NOT modelled: that a pixel's response and the charge diffusion do not grow with wavelength; that the wavefront error counts
-less at longer wavelengths; that the PSF behind a grism differs from the filter's; that the Jacobian changes along the trace.
+less at longer wavelengths; that the PSF behind a grism differs from the filter's; that the Jacobian changes along the
+trace; that the PSF changes with wavelength further than `FADE` from the centre of a galaxy that is larger than the last of
+`SIZES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -29,23 +31,19 @@ from numba import float64 as f8
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
+from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.dispersed.traces import Segment
-from mirage_dask.scene.galaxies.convolution import (
-    put_around_corner,
-    spectra,
-    take_back,
-    token,
-    transform_size,
-)
+from mirage_dask.scene.galaxies.convolution import put_around_corner, take_back, token
 from mirage_dask.scene.galaxies.gaussians import paint_stamps
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
+from mirage_dask.scene.galaxies.planes import image_of
 from mirage_dask.scene.stars import spline_weights
 from mirage_dask.scene.trails.images import spline_coefficients
 
 SAMPLES = (2, 3)
 """Samples per pixel and axis near the centre, the second of a sharp PSF."""
-SHARP = 0.2
+SHARP = 0.17
 """A PSF with more of a star's light in one pixel is sharp; with less, two samples are right to 2e-3 of the peak."""
 FADE = (8.0, 12.0)
 """Pixels from the centre between which the fine image gives way to the coarse one."""
@@ -53,8 +51,8 @@ WHOLE = 15
 """Half width up to which an image is one fine stamp."""
 BLOCK = 8
 """Columns and rows of coefficients are a multiple of this many pixels (`deposit.TAPS`)."""
-SIZES = (36, 48, 60, 80, 108, 144, 200, 300, 432, 600)
-"""Sides, pixels, of the squares that galaxies are drawn in; larger ones grow as they must."""
+SIZES = (48, 60, 80, 108, 144)
+"""Sides, pixels, of the squares that galaxies are drawn in; of larger ones the middle, the last of them."""
 AROUND = 8
 """Pixels around an image, so that light does not come in at the other side."""
 WIDER = 0.2
@@ -65,6 +63,8 @@ NODE_RATIO = 1.1
 """Light whose ends differ by less in wavelength has one image."""
 
 Floats = NDArray[np.float64]
+PSFS = CACHES["grism PSFs"]
+"""Transforms of PSFs of this process."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,7 +189,8 @@ def galaxy_stamps(
     """
     form = galaxies.form[i] if stretch is None else stretched(galaxies.form[i], stretch)
     least = 2 * half + 2 + AROUND
-    side = next((size for size in SIZES if size >= least), None) or transform_size(least)
+    side = next((size for size in SIZES if size >= least), SIZES[-1])
+    outside = _outside(galaxies, i, psf, half, form) if least > side else None
     middle, zero, one, points = side // 2, np.zeros(1), np.ones(1), samples_per_pixel(psf)
     light = np.zeros((1, points * side, points * side), np.float32)
     paint_stamps(
@@ -208,11 +209,22 @@ def galaxy_stamps(
         image = scipy.fft.irfft2(product, s=light.shape[1:], overwrite_x=True, workers=1)
 
         def sample(reach: int, scale: int, image: NDArray[np.float32] = image) -> NDArray[np.float32]:
+            if outside is not None and scale == 1:
+                return outside.copy()
             box = slice(points * (middle - reach), points * (middle + reach) + 1, points // scale)
             return np.array(image[box, box], np.float32)
 
         found.append(stamps_of(sample, half, points))
     return found
+
+
+def _outside(
+    galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, half: int, form: Floats
+) -> NDArray[np.float32]:
+    """Samples of a large galaxy, one a pixel, as images without a grism are made."""
+    x, y = np.floor(galaxies.x[i : i + 1] + 0.5), np.floor(galaxies.y[i : i + 1] + 0.5)
+    one = replace(galaxies.take(np.array([i])), x=x, y=y, flux=np.ones(1), form=form[None])
+    return image_of(one, psf, x0=int(x[0]) - half, y0=int(y[0]) - half, points=2 * half + 1)
 
 
 def stretched(form: Floats, stretch: Floats) -> Floats:
@@ -240,7 +252,7 @@ def _psf_spectrum(psf: PsfLibrary, place: int, side: int, ratio: float, points: 
         take_back(spectrum.view(np.float64), side, WIDER, 1.0)
         return spectrum.astype(np.complex64)
 
-    return spectra.array((token(psf), place, side, "dispersed", ratio, points), make)
+    return PSFS.array((token(psf), place, side, ratio, points), make)
 
 
 @kernel

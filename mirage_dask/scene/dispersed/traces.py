@@ -19,6 +19,8 @@ Floats = NDArray[np.float64]
 
 SPACING = 0.25
 """Largest distance of nodes along the trace, pixels."""
+FAR = 600.0
+"""Pixels that an image may reach at most from its trace."""
 LEAST_NODES = 8
 BEYOND = 2
 """Nodes beyond each end of the light: the projection onto nodes takes the four nearest."""
@@ -94,12 +96,30 @@ class Segment:
 
 
 def segments(configuration: GrismConfiguration) -> tuple[Segment, ...]:
-    """Return the segments of all orders of a grism, in the order of the configuration and of wavelength."""
-    return tuple(
+    """Return the segments of all orders of a grism, in the order of the configuration and of wavelength.
+
+    Those that come nowhere near the detector, whatever place within the margins the source has, are left out.
+    """
+    found = (
         segment(order, configuration.size, low, high)
         for order in configuration.orders
         for low, high in order.segments
     )
+    return tuple(one for one in found if _meets(one, configuration.size))
+
+
+def _meets(one: Segment, size: tuple[int, int]) -> bool:
+    x, y = (v.ravel() for v in np.meshgrid(*_field(one.trace, size)))
+    nx, ny = size
+    return bool(one.reaches(x, y, np.full(x.size, FAR), x0=0, y0=0, nx=nx, ny=ny).any())
+
+
+def _field(order: GrismOrder, size: tuple[int, int]) -> list[Floats]:
+    """Places in x and in y that span all that an order accepts."""
+    return [
+        np.linspace(margins[0], side + margins[1], _PLACES, dtype=np.float64)
+        for margins, side in ((order.xrange, size[0]), (order.yrange, size[1]))
+    ]
 
 
 def segment(order: GrismOrder, size: tuple[int, int], low: float, high: float) -> Segment:
@@ -114,10 +134,7 @@ def segment(order: GrismOrder, size: tuple[int, int], low: float, high: float) -
     low, high
         The range of wavelengths with light, micron.
     """
-    x, y = (
-        np.linspace(margins[0], side + margins[1], _PLACES)
-        for margins, side in ((order.xrange, size[0]), (order.yrange, size[1]))
-    )
+    x, y = _field(order, size)
     px, py, wave = (v.ravel() for v in np.meshgrid(x, y, np.linspace(low, high, _LOOKS)))
     near = wave + 1e-3 * (high - low)
     ends = [order.trace(px, py, order.parameter(px, py, w)) for w in (wave, near)]

@@ -14,6 +14,7 @@ from mirage_dask.reference.darks import ramp
 from mirage_dask.reference.packs import plane_store
 from mirage_dask.run.estimate import CACHE_USERS, PROCESS_BYTES, SQUARE_BYTES, estimate_run
 from mirage_dask.scene import image_tables, star_wings
+from mirage_dask.scene.dispersed import stamps
 from mirage_dask.scene.galaxies import convolution, planes
 from mirage_dask.scene.images import blocks, blurring
 
@@ -30,10 +31,11 @@ def test_all_caches_and_their_limits():
         "image parts": 48,
         "image light": 32,
         "image PSFs": 48,
+        "grism PSFs": 64,
     }
     used = [
         *(plane_store.CACHE, ramp.CACHE, planes.squares, star_wings.images, convolution.spectra),
-        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS),
+        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS, stamps.PSFS),
     ]
     assert CACHE_USERS.keys() <= CACHES.keys()
     assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=True))

@@ -18,7 +18,9 @@ def at(spectrum, wavelength):
     return np.interp(wavelength, spectrum.wavelength, spectrum.flux, left=0, right=0)
 
 
-@pytest.mark.parametrize("unit", ["erg/s/cm2/A", "W/m2/um", "erg/s/cm2/Hz", "Jy", "mJy", "uJy", "nJy"])
+@pytest.mark.parametrize(
+    "unit", ["erg/s/cm2/A", "W/m2/um", "erg/s/cm2/Hz", "Jy", "mJy", "uJy", "nJy", "MJy", "W / (m3)"]
+)
 @pytest.mark.parametrize("wave_unit", ["micron", "Angstrom", "nm", "m"])
 def test_units_are_astropy_s(unit, wave_unit):
     from astropy import units as u
@@ -93,17 +95,21 @@ def test_light_at_the_nodes(along_x, tmp_path):
 def test_mistakes_are_told_together(along_x):
     with pytest.raises(InputError) as error:
         Spectrum.of(
-            [1.0, 0.9, np.nan], [1.0, -1.0, 2.0], wavelength_unit="parsec", flux_unit="erg/s/cm2/Hertz",
+            [1.0, 0.9, np.nan], [1.0, -1.0, 2.0], wavelength_unit="parsec", flux_unit="erg/s/cm2/Hx",
             lines=[(4.0, -1.0, 0.0)], name="star 7",
         )  # fmt: skip
     text = "\n".join(error.value.problems)
     for words in (
-        "the unit 'parsec' is not known", "'erg/s/cm2/Hertz' is not known; did you mean 'erg/s/cm2/hz'",
+        "the unit 'parsec' is not known", "'erg/s/cm2/Hx' is not known; did you mean 'erg/s/cm2/hz'",
         "wavelength number 3 is not finite", "wavelength number 2 is not above the one before",
         "flux number 2 is negative", "line 1, (4.0, -1.0, 0.0)",
     ):  # fmt: skip
         assert words in text
     assert all(p.startswith("star 7: ") and p.endswith((".", "?")) for p in error.value.problems)
+    with pytest.raises(InputError, match=r"'mjy' is not known; did you mean 'mJy'"):
+        Spectrum.of([1, 2], [1, 2], flux_unit="mjy")
+    with pytest.raises(InputError, match=r"'kg' is not known"):
+        Spectrum.of([1, 2], [1, 2], flux_unit="kg")
     with pytest.raises(InputError, match="2 wavelengths and 3 fluxes"):
         Spectrum.of([1, 2], [1, 2, 3])
     with pytest.raises(InputError, match="galaxy 3: it has no light between 3"):
