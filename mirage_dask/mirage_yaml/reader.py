@@ -369,7 +369,7 @@ def _threshold(signals: YamlValues) -> str:
 
 def _scene_image(own: YamlValues) -> SceneFile | None:
     """Return the image of the scene, which is checked as the setting of that name is."""
-    found = own.mapping("scene_image")
+    found = own.mapping("scene_image", numbers=True)
     if not found:
         return None
     images = SceneImageChoice().parse(found, f"{OWN_SECTION}:scene_image", own.problems)

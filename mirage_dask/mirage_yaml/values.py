@@ -115,14 +115,15 @@ class YamlValues:
                 self.problems.not_allowed(f"{self.name}:{key}", word, allowed)
         return tuple(word for word in found if word in allowed)
 
-    def mapping(self, key: str) -> dict[str, str]:
-        """Return the texts of a JSON object; {} if there is none."""
+    def mapping(self, key: str, *, numbers: bool = False) -> dict[str, Any]:
+        """Return the texts of a JSON object, and its numbers where there may be some; {} if there is none."""
+        kinds = (str, int, float) if numbers else (str,)
         text = self.text(key, "")
         try:
             found = json.loads(text) if text else {}
         except (ValueError, RecursionError):
             found = None
-        if not isinstance(found, dict) or not all(isinstance(value, str) for value in found.values()):
+        if not isinstance(found, dict) or not all(isinstance(value, kinds) for value in found.values()):
             self.report(key, f"expected {{type: file}} as JSON, not {text[:60]!r}")
             return {}
         return found
