@@ -26,6 +26,7 @@ from mirage_dask.compat.catalog_classes.moving import (
 )
 from mirage_dask.errors import InputError
 from mirage_dask.scene.catalogs import MOVING_KINDS, read_catalog
+from mirage_dask.scene.catalogs.proper_motions import EPOCH_COLUMN, MOTION_COLUMNS
 
 __all__ = [
     "ExtendedCatalog",
@@ -75,6 +76,10 @@ def cat_from_file(
     else:
         catalog = PointSourceCatalog(**place)
     catalog.table["index"] = found.index
+    if found.proper is not None:
+        for name, values in zip(MOTION_COLUMNS, found.proper.velocity.T, strict=True):
+            catalog.table[name] = values
+        catalog.table[EPOCH_COLUMN] = found.proper.epoch
     for name, values in found.magnitudes.items():
         none = None if catalog_type == "extended" else 99.0
         given = [float(value) if np.isfinite(value) else none for value in values]

@@ -32,6 +32,7 @@ from mirage_dask.scene.catalogs import (
 from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.motions import STEEP
+from mirage_dask.scene.catalogs.proper_motions import EPOCH_COLUMN, GAIA_EPOCH, motion_columns
 from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
 from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
@@ -121,7 +122,9 @@ def _images(ready: pd.DataFrame) -> Iterator[ImageCount]:
 
 
 def _placed(catalog: Catalog, rows: pd.DataFrame) -> Catalog:
-    """Return a catalog whose sources are where they count: those that move, where they are at the first exposure."""
+    """Return a catalog whose sources are where they count: those that move in any way, at the first exposure."""
+    if catalog.proper is not None:
+        return catalog.at(catalog.proper.year(_times(rows)[1]))
     if catalog.motion is None or catalog.kind == TRACKED:
         return catalog
     from mirage_dask.scene.moving_sources import places_at  # with kernels, which others do without
@@ -158,6 +161,13 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
     if any(owner == "NIRISS" for owner, _, _ in owners):
         columns.add(GHOST_STAMP)
     columns |= set(OWN_COLUMNS.get(catalog.kind, ())) | set(catalog.shapes)
+    if catalog.proper is not None:
+        columns |= motion_columns(catalog.table)
+        if catalog.proper.assumed:
+            yield (
+                f"positions of sources with proper motions are taken to be of {GAIA_EPOCH:.1f}, as Gaia's are: there is no "
+                f"{EPOCH_COLUMN!r}, and no comment '# epoch: {GAIA_EPOCH:.1f}'."
+            )
     if catalog.motion is not None:
         columns |= {*VELOCITY_COLUMNS, "ephemeris_file", "object"}
         yield from _motion_notes(catalog, catalog.motion)

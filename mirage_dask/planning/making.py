@@ -8,7 +8,7 @@ of an exposure does not depend on which others are prepared.
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -161,32 +161,40 @@ def _save_sources(
     ready: pd.DataFrame,
     zeropoints: Mapping[str, ZeroPoint],
     url: str,
-) -> dict[Hashable, str]:
-    """Write the source tables; return their keys by (kind, path, detector, filter, pupil, light of images, zero point)."""
-    found: dict[Hashable, str] = {}
+) -> dict[tuple[str, str], str]:
+    """Write the source tables; return their keys by (kind, exposure).
+
+    Exposures share a table whose optics, light of images, zero point and, with proper motions, date are the same.
+    """
+    found: dict[tuple[str, str], str] = {}
     for kind, path, catalog, _ in catalogs:
         if kind in MOVING_KINDS:  # those of moving sources differ from exposure to exposure
             continue
-        rows = ready[ready[kind] == path][["name", "detector", "filter", "pupil", "extended_light"]]
-        uses = dict.fromkeys(
-            (*use, zeropoints[name]) for name, *use in rows.itertuples(index=False, name=None)
-        )
+        rows = ready[ready[kind] == path]
+        uses: dict[float | None, dict[tuple[tuple[str, str, str], str, ZeroPoint], list[str]]] = {}
+        columns = ["name", "start_time", "detector", "filter", "pupil", "extended_light"]
+        for name, start, *optics, light in rows[columns].itertuples(index=False, name=None):
+            year = None if catalog.proper is None else catalog.proper.year(datetime.fromisoformat(start))
+            same_date = uses.setdefault(year, {})
+            same_date.setdefault((tuple(optics), light, zeropoints[name]), []).append(name)
         stamps = save_stamps(catalog, url) if kind == Extended.kind else {}
-        for *optics, light, zeropoint in uses:
-            given = read_extended(light)
-            if kind == Extended.kind:
-                how = given or ExtendedLight()
-                table: SourceTable = extended_table(
-                    catalog,
-                    *optics,
-                    zeropoint=zeropoint,
-                    stamps=stamps,
-                    scale=how.scale,
-                    convolved=how.psf == PSFS[0],
-                )
-            else:
-                table = SOURCE_TABLES[kind](catalog, *optics, zeropoint=zeropoint)
-            found[kind, path, *optics, given, zeropoint] = table.save(url)
+        for year, same_date in uses.items():
+            placed = catalog.at(year)
+            for (optics, light, zeropoint), names in same_date.items():
+                if kind == Extended.kind:
+                    how = read_extended(light) or ExtendedLight()
+                    table: SourceTable = extended_table(
+                        placed,
+                        *optics,
+                        zeropoint=zeropoint,
+                        stamps=stamps,
+                        scale=how.scale,
+                        convolved=how.psf == PSFS[0],
+                    )
+                else:
+                    table = SOURCE_TABLES[kind](placed, *optics, zeropoint=zeropoint)
+                key = table.save(url)
+                found |= {(kind, name): key for name in names}
     return found
 
 
@@ -215,7 +223,7 @@ def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
 def _spec(
     row: ExposureRow,
     references: PreparedReferences,
-    sources: dict[Hashable, str],
+    sources: Mapping[tuple[str, str], str],
     images: SceneImages,
     ghosts: GhostTables,
     url: str,
@@ -230,7 +238,7 @@ def _spec(
     opened = ReferencePack.open(url, pack)
     layers = _background(row, opened, f"{url}/sources")
     for kind in CATALOG_KINDS:
-        key = sources.get((kind, row.catalogs.get(kind), *row.optics, row.extended, opened.zeropoint))
+        key = sources.get((kind, row.name))
         layers += [(kind, key)] if key else []
     layers += ghosts.layers(row, opened, layers)
     layers += images.layers(row, opened, attitude.ravel())

@@ -22,8 +22,8 @@ def catalog_sources(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict
-        'stars' and 'galaxies', if there are any: columns ra and dec, degrees. Catalogs in pixels have no sky positions
-        and are skipped.
+        'stars' and 'galaxies', if there are any: columns ra and dec, degrees, as in the catalogs (a proper motion does not
+        show in a picture of a field). Catalogs in pixels have no sky positions and are skipped.
 
     Raises
     ------

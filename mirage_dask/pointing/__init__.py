@@ -4,6 +4,7 @@ from mirage_dask.pointing.apertures import aperture, footprint, full_frame, poly
 from mirage_dask.pointing.attitude import (
     attitude_matrix,
     local_roll,
+    north_and_east,
     radec_to_unit,
     roll_at,
     unit_to_radec,
@@ -54,6 +55,7 @@ __all__ = [
     "linear_wcs",
     "local_roll",
     "next_observable",
+    "north_and_east",
     "polygon",
     "possible_pointing",
     "prd_version",

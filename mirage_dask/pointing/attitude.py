@@ -52,6 +52,14 @@ def unit_to_radec(unit: npt.ArrayLike) -> tuple[Floats, Floats]:
     return np.where(ra == 360.0, 0.0, ra), np.degrees(np.arctan2(z, np.hypot(x, y)))
 
 
+def north_and_east(ra: npt.ArrayLike, dec: npt.ArrayLike) -> tuple[Floats, Floats]:
+    """Return unit vectors (n, 3) towards north and east at positions (n,), ICRS degrees."""
+    a, d = np.radians(ra), np.radians(dec)
+    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=-1)
+    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
+    return north, east
+
+
 def v2v3_to_unit(v2: npt.ArrayLike, v3: npt.ArrayLike) -> Floats:
     """Convert telescope coordinates, arcsec, to unit vectors (n, 3) of the V frame."""
     return radec_to_unit(np.asarray(v2, float) / 3600.0, np.asarray(v3, float) / 3600.0)

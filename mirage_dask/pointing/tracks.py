@@ -24,7 +24,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.polynomial import chebyshev
 
-from mirage_dask.pointing.attitude import ARCSEC, Floats, radec_to_unit, unit_to_radec
+from mirage_dask.pointing.attitude import ARCSEC, Floats, north_and_east, radec_to_unit, unit_to_radec
 from mirage_dask.pointing.ephemeris import Ephemeris, utc
 
 HIGHEST_DEGREE = 12
@@ -73,9 +73,7 @@ def great_circles(ra: Floats, dec: Floats, velocity: Floats, hours: Floats) -> F
     -------
     (n, T, 3) ICRS unit vectors.
     """
-    a, d = np.radians(ra), np.radians(dec)
-    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=-1)
-    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=-1)
+    north, east = north_and_east(ra, dec)
     speed = np.hypot(velocity[:, 0], velocity[:, 1])
     still = np.where(speed > 0.0, speed, 1.0)[:, None]
     towards = (velocity[:, :1] * east + velocity[:, 1:] * north) / still

@@ -8,7 +8,10 @@ north) and a quarter turn further, so that projecting them gives its shape in pi
 Catalogs in pixels keep pixels: their tangents hold (north, east, 0) components instead, for north is known only when
 the exposure's pointing is.
 
-NOT modelled: proper motion, parallax, velocity aberration.
+Catalogs with proper motions are moved to the date of an exposure before (`Catalog.at`), so that exposures of different dates
+have different tables.
+
+NOT modelled: parallax, velocity aberration; what `catalogs.proper_motions` leaves out.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.instruments import ZeroPoint, get_zeropoint
 from mirage_dask.io.tables import load_table, save_table, table_key
-from mirage_dask.pointing import radec_to_unit
+from mirage_dask.pointing import north_and_east, radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.partition import Circle, load_partitioned, partitioned_key, save_partitioned
@@ -219,14 +222,6 @@ def galaxy_table(
 
 SOURCE_TABLES = {"point_source": point_source_table, "galaxy": galaxy_table}
 """What makes the tables of a type of catalogs; those of extended sources need images, `mirage_dask.sky_images.tables`."""
-
-
-def north_and_east(ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
-    """Return unit vectors (n, 3) towards north and east at positions in degrees."""
-    a, d = np.radians(ra), np.radians(dec)
-    north = np.stack([-np.sin(d) * np.cos(a), -np.sin(d) * np.sin(a), np.cos(d)], axis=1)
-    east = np.stack([-np.sin(a), np.cos(a), np.zeros_like(a)], axis=1)
-    return north, east
 
 
 def positions(catalog: Catalog) -> Floats:

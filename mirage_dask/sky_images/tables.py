@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import ZeroPoint
+from mirage_dask.pointing import north_and_east
 from mirage_dask.scene import Catalog
 from mirage_dask.scene.image_tables import Extended, ImagePart
 from mirage_dask.scene.images.meshes import PART
 from mirage_dask.scene.photometry import count_rate
-from mirage_dask.scene.sources import north_and_east, positions
+from mirage_dask.scene.sources import positions
 from mirage_dask.sky_images.stamps import Stamp, read_stamp
 
 Floats = NDArray[np.float64]

@@ -36,6 +36,12 @@ def test_points(tmp_path):
     assert Table.read(tmp_path / "ptsrc.cat", format="ascii")["index"].tolist() == [4, 5, 6]
     again = catalog_generator.cat_from_file(tmp_path / "ptsrc.cat")
     assert (again.table == catalog.table).all()
+    moving = tmp_path / "moving.cat"
+    moving.write_text("x_or_RA y_or_Dec pmra pmdec ref_epoch magnitude\n150 2 None 20 2015.5 20\n")
+    again = catalog_generator.cat_from_file(moving)
+    again.save(moving)
+    found = read_catalog(moving, "point_source").proper
+    assert (found.velocity.tolist(), found.epoch.tolist()) == ([[0, 20]], [2015.5])
 
 
 def test_galaxies(tmp_path):

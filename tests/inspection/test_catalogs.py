@@ -59,9 +59,9 @@ def test_other_filters_are_not_misspelt_ones(tmp_path):
 
 
 def test_motions_and_epochs(tmp_path):
-    text = "x_or_RA y_or_Dec magnitude pmra pm_dec ref_epoch parallax x_or_RA_velocity name\n150 2 25 1 2 3 4 5 a\n"
+    text = "x_or_RA y_or_Dec magnitude pm_ra pm_dec ref_epoch parallax x_or_RA_velocity name\n150 2 25 1 2 3 4 5 a\n"
     assert notes(tmp_path, text, uses=[LONG]) == [
-        "motions and epochs are not simulated: nothing uses pmra, pm_dec, ref_epoch, parallax, x_or_RA_velocity; positions "
+        "motions and epochs are not simulated: nothing uses pm_ra, pm_dec, ref_epoch, parallax, x_or_RA_velocity; positions "
         "hold for all dates.",
         "no exposure uses name.",
     ]

@@ -12,12 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirage_dask.io.caches.process_caches import clear_caches
-from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix, distortion_from_siaf
+from mirage_dask.pointing import (
+    SkyProjection,
+    aperture,
+    attitude_matrix,
+    distortion_from_siaf,
+    north_and_east,
+)
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies import sersic
 from mirage_dask.scene.layers import GalaxyLayer, StarLayer, UniformBackground, View
 from mirage_dask.scene.seed import seed_window
-from mirage_dask.scene.sources import Galaxies, PointSources, north_and_east
+from mirage_dask.scene.sources import Galaxies, PointSources
 
 BOUNDS = (700, 900, 300, 480)
 SKY = UniformBackground(0.7)

@@ -27,7 +27,8 @@ Unlike Mirage, phrases are read from any comment line above the first source (no
 speaks of units and is not a phrase is an error, angles in different formats may be mixed, and a missing `index` is counted
 from 1.
 
-Catalogs of moving sources have velocities or ephemerides besides: see `motions`.
+Catalogs of moving sources have velocities or ephemerides besides: see `motions`. Stars and galaxies may have proper motions,
+`pmra`, `pmdec` and `ref_epoch`: see `proper_motions`.
 
 A column `niriss_ghost_stamp` names the FITS image of the ghost of each source, relative to the catalog, or None for
 the usual one (`mirage_dask.scene.ghosts`).
@@ -42,6 +43,7 @@ phrases       comments that set units, and comments that seem to
 units         units of columns, applied or refused
 columns       numbers, angles and shapes from the cells, with checks
 motions       velocities and ephemerides of moving sources
+proper_motions  how stars and galaxies move over the years
 magnitudes    the columns with the magnitudes of a filter
 reading       `Catalog`, `read_catalog`
 """

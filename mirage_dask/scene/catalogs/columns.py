@@ -248,7 +248,10 @@ def _beside(folder: Path, name: str) -> str:
 
 def optional_numbers(values: NDArray[Any]) -> tuple[Floats, NDArray[np.bool_]]:
     """Return (numbers, NaN for others; which cells say something)."""
-    numbers = read_numbers(values)
     if values.dtype.kind != "O":
+        numbers = read_numbers(values)
         return numbers, np.isfinite(numbers)
-    return numbers, np.array([str(value).strip().lower() not in NOTHING for value in values], dtype=bool)
+    given = np.array([str(value).strip().lower() not in NOTHING for value in values], dtype=bool)
+    numbers = np.full(values.shape, np.nan)
+    numbers[given] = read_numbers(values[given])
+    return numbers, given

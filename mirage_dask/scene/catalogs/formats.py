@@ -263,5 +263,7 @@ def _comments(meta: Any) -> Any:
                 [value] if isinstance(value, str) else value if isinstance(value, list | tuple) else []
             ):
                 yield Comment("meta", str(text).strip().lstrip("#").strip())
+        elif str(key).casefold() in ("epoch", "ref_epoch") and isinstance(value, str | int | float):
+            yield Comment("meta", f"epoch: {value}")
         elif isinstance(value, str) and _META.search(str(key)) and len(value) <= 80:
             yield Comment("meta", f"{key}: {value}")

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mirage_dask.scene.catalogs.table import Comment
+from mirage_dask.scene.catalogs.table import Comment, shortened
 
 SYSTEMS = ("abmag", "stmag", "vegamag")
 LONGEST = 500
@@ -175,7 +175,7 @@ def _quantities_of(kind: str) -> tuple[Quantity, ...]:
 def _misleading(comment: Comment, found: dict[str, dict[str, str]], kind: str) -> tuple[str, str]:
     """Return (quantity, what is wrong) of a comment that is not a phrase; empty texts for an ordinary remark."""
     text = comment.text[:LONGEST].casefold()
-    shown = comment.text if len(comment.text) <= 60 else f"{comment.text[:57]}…"
+    shown = shortened(comment.text)
     if not comment.above:
         if text in _KNOWN and _KNOWN[text][1] not in found[_KNOWN[text][0].what]:
             return (

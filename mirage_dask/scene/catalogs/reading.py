@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +29,7 @@ from mirage_dask.scene.catalogs.formats import read_table
 from mirage_dask.scene.catalogs.magnitudes import ANY, magnitude_columns, misspelt
 from mirage_dask.scene.catalogs.motions import Motion, read_motion, tracked_object, with_places
 from mirage_dask.scene.catalogs.phrases import read_phrases
+from mirage_dask.scene.catalogs.proper_motions import ProperMotions, read_proper_motions
 from mirage_dask.scene.catalogs.table import CatalogTable, name_rows
 from mirage_dask.scene.catalogs.units import apply_units
 
@@ -43,6 +44,8 @@ TRACKED = "moving_target_to_track"
 MOVING_KINDS = ("moving_pointsource", "moving_sersic", "moving_extended", TRACKED)
 CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS)
 """Types of catalogs that are read and simulated."""
+PROPER_KINDS = ("point_source", "galaxy")
+"""Types of catalogs whose sources may have proper motions."""
 OWN_COLUMNS = {
     "galaxy": SHAPE_COLUMNS,
     "moving_sersic": SHAPE_COLUMNS,
@@ -85,6 +88,8 @@ class Catalog:
     """Absolute paths of the images of the sources' ghosts, one each, empty for the usual one; () where all have that."""
     motion: Motion | None = None
     """How the sources move; None where they do not."""
+    proper: ProperMotions | None = None
+    """Proper motions of stars and galaxies; None where the catalog has none."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -98,6 +103,13 @@ class Catalog:
     def images(self) -> bool:
         """Whether the sources are images."""
         return self.kind in IMAGE_KINDS or bool(self.files)
+
+    def at(self, year: float | None) -> Catalog:
+        """Return the catalog with the positions of a Julian year, as `ProperMotions.year` gives it; itself for None."""
+        if year is None or self.proper is None:
+            return self
+        x, y = self.proper.places(self.x, self.y, year)
+        return replace(self, x=x, y=y)
 
     def magnitude_column(self, instrument: str, filter: str, pupil: str = "CLEAR") -> str | None:
         """Return the lower-case name of the column that has the magnitudes for a filter; None if there is none."""
@@ -244,6 +256,7 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
         files=files,
         ghost_stamps=() if moves else read_ghost_stamps(check),
         motion=motion,
+        proper=read_proper_motions(check, pixels=units.pixels) if kind in PROPER_KINDS else None,
     )
     if magnitudes:
         for instrument, filter_, pupil in optics:

@@ -76,6 +76,11 @@ def more(count: int) -> str:
     return f" and {count - SHOWN} more" if count > SHOWN else ""
 
 
+def shortened(text: str) -> str:
+    """Return a text of at most 60 characters, which ends with an ellipsis if it was longer."""
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
 def name_rows(
     counted: str,
     lines: NDArray[np.int64],

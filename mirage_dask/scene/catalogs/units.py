@@ -18,6 +18,8 @@ from mirage_dask.scene.catalogs.table import CatalogTable, is_number
 SEXAGESIMAL = {"x_or_ra": ('"h:m:s"', "h:m:s", "hourangle"), "y_or_dec": ('"d:m:s"', "d:m:s", "deg")}
 """Units of texts such as 3:32:24; the first two are VizieR's."""
 VELOCITY_COLUMNS = ("x_or_ra_velocity", "y_or_dec_velocity")
+_YEARLY = {"pmra": "mas / yr", "pmdec": "mas / yr", "ref_epoch": "yr"}
+"""Units of proper motions and of their epoch."""
 _RATIOS = ("ellipticity", "sersic_index", "index")
 
 
@@ -72,6 +74,14 @@ def apply_units(table: CatalogTable, phrases: Phrases) -> tuple[CatalogTable, Un
                 columns[name] = _multiply(columns[name], factor)
             elif factor is None and not velocity[name]:
                 refuse(name, "an angle per time is needed, or pix / h")
+        elif name in _YEARLY:
+            factor = _factor(unit, _YEARLY[name])
+            if factor is None:
+                refuse(name, f"{_YEARLY[name]} is needed")
+            elif factor != 1.0 and not _decimal(columns[name]):
+                refuse(name, f"write its texts without a unit, in {_YEARLY[name]}, or as numbers")
+            elif factor != 1.0:
+                columns[name] = _multiply(columns[name], factor)
         elif name in _RATIOS:
             if unit.to_string() not in ("", "1"):
                 refuse(name, "a number without a unit is needed")
