@@ -30,6 +30,9 @@ CACHES = {
     "image parts": ByteCache(48 * MIB),  # 512 x 512 pixels of the user's images
     "image light": ByteCache(32 * MIB),  # 256 x 256 pixels of a detector
     "image PSFs": ByteCache(48 * MIB),
+    "dispersed light": ByteCache(
+        34 * MIB
+    ),  # blocks of 512 x 2048 pixels: those of stars and galaxies of one exposure
 }
 """By what they keep."""
 
