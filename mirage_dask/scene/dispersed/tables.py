@@ -1,4 +1,4 @@
-"""What an exposure behind a grism is made of, as tables of the plan: sources with their spectra, and the sky.
+"""What an exposure behind a grism is made of, as tables of the plan: sources with their spectra.
 
 A table of sources names that of the direct image of the same filter, the configuration of the grism and the light of spectra
 at its nodes (`spectra.save_weights`). The spectrum of a source is a sum of rows of the latter:
@@ -105,19 +105,6 @@ TABLES: dict[str, type[DispersedSources]] = {
     table.source_kind: table for table in (DispersedStars, DispersedGalaxies)
 }
 """By the kind of the sources."""
-
-
-@dataclass(frozen=True, eq=False)
-class DispersedSky(SourceTable):
-    """The sky behind a grism: a rate for each column of the full frame, or for each row."""
-
-    kind: ClassVar[str] = "dispersed_background"
-    rate: NDArray[np.float32]
-    """(n,) e-/s in a pixel of mean area, along the dispersion."""
-    along_y: bool
-
-    def __len__(self) -> int:
-        return self.rate.size
 
 
 def names_of(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[str, str]]:

@@ -25,19 +25,21 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.io.caches.process_caches import CACHES
+from mirage_dask.io.tables import load_table, save_table
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
+from mirage_dask.reference.grisms.sky import DispersedSky
 from mirage_dask.scene.dispersed.sources import SourceSpectra, add_galaxies, add_stars
 from mirage_dask.scene.dispersed.spectra import load_weights
 from mirage_dask.scene.dispersed.tables import (
     DispersedGalaxies,
-    DispersedSky,
     DispersedSources,
     DispersedStars,
     open_configuration,
@@ -309,18 +311,22 @@ class DispersedGalaxyLayer(DispersedLayer):
 class DispersedSkyLayer:
     """The sky behind a grism."""
 
-    kind: ClassVar[str] = DispersedSky.kind
+    kind: ClassVar[str] = "dispersed_background"
     varying: ClassVar[bool] = False
     sky: DispersedSky
 
     @classmethod
+    def save(cls, url: str | Path, sky: DispersedSky) -> str:
+        """Write the table of a layer into a folder and return its content key."""
+        return save_table(url, sky.to_arrays(), kind=cls.kind)
+
+    @classmethod
     def open(cls, key: str, view: View) -> Self:
         """Read the layer from its table."""
-        return cls(load_once(DispersedSky, view.tables, key))
+        return cls(DispersedSky.from_arrays(load_table(view.tables, key, kind=cls.kind)))
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
         ny, nx = out.shape
-        sky = self.sky
-        part = sky.rate[y0 : y0 + ny, None] if sky.along_y else sky.rate[None, x0 : x0 + nx]
+        part = self.sky.window(x0=x0, y0=y0, nx=nx, ny=ny)
         out += part if area is None else part * area

@@ -15,11 +15,11 @@ from mirage_dask.errors import StoreError
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.grisms import configuration
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
+from mirage_dask.reference.grisms.sky import DispersedSky
 from mirage_dask.scene.dispersed import spectra as of_spectra
 from mirage_dask.scene.dispersed.spectra import Spectrum, save_weights, spectrum_weights
 from mirage_dask.scene.dispersed.tables import (
     DispersedGalaxies,
-    DispersedSky,
     DispersedStars,
 )
 from mirage_dask.scene.dispersed.traces import segments
@@ -185,10 +185,11 @@ def test_how_far_images_reach(psf):
     assert half[3] == psf.wings_half_width
 
 
-def test_the_sky_is_a_number_for_each_column_or_row(psf, tmp_path):
-    rate = np.arange(SIDE, dtype=np.float32)
+def test_the_sky_falls_on_pixels_by_their_area(psf, tmp_path):
+    rate = np.tile(np.arange(SIDE, dtype=np.float32), (3, 1))
     for along_y in (False, True):
-        layer = DispersedSkyLayer.open(DispersedSky(rate, along_y).save(tmp_path), view(tmp_path, psf))
+        key = DispersedSkyLayer.save(tmp_path, DispersedSky(along_y, rate, SIDE))
+        layer = DispersedSkyLayer.open(key, view(tmp_path, psf))
         found, area = np.zeros((3, 4), np.float32), np.full((3, 4), 2, np.float32)
         layer.add(found, x0=100, y0=50, area=area)
         expected = 2 * (50 + np.arange(3))[:, None] if along_y else 2 * (100 + np.arange(4))[None]
