@@ -7,11 +7,12 @@ each source falls along its trace (`mirage_dask.scene.dispersed`).
 How far the image of a source reaches across its trace depends on its brightest pixel L along that, in electrons/s: a line
 of light through a PSF is about 3 r times as bright at a distance r as the PSF is, and ends where
 
-    L 3 r P(r) <= THRESHOLD
+    L 3 r P(r) <= FAINTEST
 
 but not before `LEAST_LIGHT` of a point's light, and not before the end of the PSF for the brightest. What lies beyond is
-lost: at most 5 % of the light of a faint source, each pixel less than 1 / 2000 of an electron/s, and less than 1 % of a
-bright one.
+lost: at most 5 % of the light of a faint source, each pixel less than 1 / 500 of an electron/s (the sky there is some 100
+times as bright), and less than 1 % of a bright one. A galaxy ends there too, but not before its own body, and with at most
+`GALAXY_WINGS` pixels of the PSF's wings.
 
 A run takes tiles that are whole along one axis one after the other: their light is cut from blocks of `BLOCK` rows (or
 columns) at fixed places that stay in this process, so that a trace that crosses many tiles is drawn a few times only. Any
@@ -58,12 +59,17 @@ from mirage_dask.scene.placement import (
     place_galaxies,
 )
 from mirage_dask.scene.sources import Galaxies, PointSources, load_near, load_once
-from mirage_dask.scene.stars import THRESHOLD
-from mirage_dask.scene.trails.images import image_half
+from mirage_dask.scene.trails.images import body_half
 
+FAINTEST = 2e-3
+"""e-/s in a pixel below which the image of a source ends."""
 LEAST_LIGHT = 0.95
 """Fraction of a point's light that every image holds."""
-LARGEST_HALF = 300
+SOFTER = 10
+"""Pixels beyond the body of a galaxy that it is blurred over."""
+GALAXY_WINGS = 40
+"""Pixels of the PSF's wings that a galaxy has at most: 1 to 2.5 % of its light lies beyond."""
+LARGEST_HALF = 200
 """Half width of the largest image of a galaxy, pixels."""
 BLOCK = 512
 """Rows or columns of a block."""
@@ -153,11 +159,11 @@ def star_halves(brightest: NDArray[np.float64], psf: PsfLibrary) -> NDArray[np.i
     line = np.minimum(3.0 * distance * psf.profile, 1.0)
     line[0] = 1.0
     falling = np.maximum.accumulate(line[::-1])[::-1]
-    limit = np.divide(THRESHOLD, brightest, out=np.full(brightest.shape, np.inf), where=brightest > 0)
+    limit = np.divide(FAINTEST, brightest, out=np.full(brightest.shape, np.inf), where=brightest > 0)
     reach = np.searchsorted(-falling, -limit, side="left")
     least = int(np.searchsorted(psf.enclosed, np.float32(LEAST_LIGHT * psf.total_energy), side="left"))
     half = np.clip(np.maximum(reach, least), 0, psf.wings_half_width)
-    return np.where(brightest > THRESHOLD, half, 0).astype(np.int64)
+    return np.where(brightest > FAINTEST / 10, half, 0).astype(np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,9 +296,10 @@ class DispersedGalaxyLayer(DispersedLayer):
         def half(brightest: NDArray[np.float64]) -> NDArray[np.int64]:
             # Summed along the trace, a body of some width is brighter than its image, by that in pixels.
             wide = 1.0 + 2.5 * np.sqrt(np.maximum(galaxies.form[:, 0], galaxies.form[:, 2]))
-            body = image_half(replace(galaxies, flux=brightest * wide), psf, energy=LEAST_LIGHT)
-            reach = np.minimum(np.maximum(body, star_halves(brightest, psf)), LARGEST_HALF)
-            return np.where(brightest > THRESHOLD, reach, 0)
+            body = np.ceil(body_half(replace(galaxies, flux=brightest * wide), FAINTEST)) + SOFTER
+            wings = star_halves(brightest, psf)
+            reach = np.minimum(np.maximum(body, np.minimum(wings, GALAXY_WINGS)), LARGEST_HALF)
+            return np.where(wings > 0, reach, 0).astype(np.int64)
 
         found = disperse(table, view, galaxies.x, galaxies.y, index, galaxies.flux, half)
         keep = found.reaching(view.bounds)
