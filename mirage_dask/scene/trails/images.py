@@ -53,7 +53,7 @@ def image_half(
 
 
 def body_half(galaxies: PlacedGalaxies, threshold: float) -> NDArray[np.float64]:
-    """Return how far galaxies reach before the telescope blurs them, pixels: to where none of their Gaussians is as bright."""
+    """Return how far galaxies reach before the telescope blurs them, pixels: while one of their Gaussians is as bright."""
     xx, xy, yy = galaxies.form.T
     variances = galaxies.variances * np.maximum(xx, yy)[:, None]
     brightest = galaxies.flux[:, None] * np.abs(galaxies.weights)
