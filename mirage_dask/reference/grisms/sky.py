@@ -123,9 +123,9 @@ def dispersed_sky(configuration: GrismConfiguration, wavelength: ArrayLike, flux
 def is_along_y(configuration: GrismConfiguration) -> bool:
     """Return whether most light is dispersed along y: along x otherwise."""
     best = max(configuration.orders, key=lambda o: float(np.trapezoid(o.response, o.wavelength)))
-    middle = [0.5 * (side - 1) for side in configuration.size]
+    x0, y0 = (0.5 * (side - 1) for side in configuration.size)
     ends = np.array([best.segments[0][0], best.segments[-1][1]])
-    _, x, y = best.trace(*middle, best.parameter(*middle, ends))
+    _, x, y = best.trace(x0, y0, best.parameter(x0, y0, ends))
     return bool(abs(y[1] - y[0]) > abs(x[1] - x[0]))
 
 
@@ -147,7 +147,7 @@ def _profiles(
     ends = trace.land(np.array([middle]), np.array([0.5 * (low + high)]), np.array(limits))[0]
     count = max(int(abs(ends[1] - ends[0]) / STEP), 64)
     width = (limits[1] - limits[0]) / count
-    wave = limits[0] + width * (np.arange(count) + 0.5)
+    wave: Floats = limits[0] + width * (np.arange(count, dtype=np.float64) + 0.5)
     counted = order.respond(wave) * np.interp(wave, *sky, left=0.0, right=0.0) * width * ANGSTROMS
     pixels = np.arange(along, dtype=np.float64)
     found = np.zeros((strips.size, along))
