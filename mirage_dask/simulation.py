@@ -241,6 +241,7 @@ class Simulation:
         datatype: str = "raw",
         overwrite: bool = False,
         with_references: bool = False,
+        with_spec2_inputs: bool = False,
         client: Client | Cluster | str | None = None,
         workers: int | None = None,
         memory: str | int | None = None,
@@ -263,14 +264,17 @@ class Simulation:
         with_references
             Put the reference files beside them, in `crds_cache`, so that the directory can be calibrated on any machine;
             linked where possible.
+        with_spec2_inputs
+            Put beside exposures with grisms what Stage 2 of the pipeline reads with them: source catalog, segmentation map
+            and image of their direct exposure, and the association (see `truth.spec2_inputs`).
         client, workers, memory, scheduler, threads
             Where the files are written, as for `Proposal.simulate`.
 
         Raises
         ------
         InputError
-            If an exposure that is named is not simulated yet, one cannot be written, there is none to write, or the
-            arguments contradict each other.
+            If an exposure that is named is not simulated yet, one cannot be written, there is none to write, the
+            arguments contradict each other, or an exposure with a grism has no direct image in the store.
         """
         from mirage_dask.run.calibration import calibration_environment
         from mirage_dask.run.executors.resources import Resources
@@ -301,7 +305,13 @@ class Simulation:
             ]
         if problems:
             raise InputError(dict.fromkeys(problems))
-        return sorted(Path(report.directory) / name for name in (*report.written, *report.skipped))
+        exported = (*report.written, *report.skipped)
+        paths = [Path(report.directory) / name for name in exported]
+        if with_spec2_inputs:
+            from mirage_dask.truth.spec2_inputs import write_spec2_inputs
+
+            paths += write_spec2_inputs(plan, exported, report.directory)
+        return sorted(paths)
 
     def _repr_html_(self) -> str:
         table = self.table

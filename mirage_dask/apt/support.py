@@ -9,10 +9,9 @@ from __future__ import annotations
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.records import Target
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_zeropoint
+from mirage_dask.instruments import get_zeropoint, grism_of
 
 _MODES = {
-    "wfss": "dispersion by grisms",
     "ts_grism": "dispersion by grisms",
     "ts_imaging": "a time series",
     "soss": "single-object slitless spectroscopy",
@@ -53,6 +52,8 @@ def unsupported_reason(reading: Reading, target: Target | None, target_name: str
         return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
     if reading.pupil in _PUPILS:
         return f"{_PUPILS[reading.pupil]} not simulated yet"
+    if grism_of(reading.filter, reading.pupil) and target.moving:
+        return "dispersion by grisms is not simulated yet while the telescope follows a target that moves"
     try:
         get_zeropoint(reading.detector.name, reading.filter, reading.pupil)
     except InputError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from dataclasses import replace
 from typing import Any
 
 from mirage_dask.cli.arguments import (
@@ -111,6 +112,12 @@ def add(commands: Any) -> None:
         "--with-references",
         action="store_true",
         help="put the reference files beside the exposures: the folder can then be calibrated on any machine",
+    )
+    export.add_argument(
+        "--with-spec2-inputs",
+        action="store_true",
+        help="put beside exposures with grisms what Stage 2 of the pipeline reads with them: source catalog, segmentation "
+        "map and image of their direct exposure, and the association",
     )
     export.add_argument("--overwrite", action="store_true", help="write files again that exist and are valid")
     add_resources(export)
@@ -240,19 +247,26 @@ def export_files(arguments: argparse.Namespace) -> int:
             resources=resources,
             progress=progress,
         )
+    names = sorted({*report.written, *report.skipped})
+    if arguments.with_spec2_inputs:
+        from mirage_dask.truth.spec2_inputs import write_spec2_inputs
+
+        made = write_spec2_inputs(store.plan, names, report.directory)
+        report = replace(report, written=(*report.written, *(path.name for path in made)))
+        names += [path.name for path in made]
     if arguments.json:
         print_json(report)
     else:
-        for name in sorted({*report.written, *report.skipped}):
+        for name in names:
             print_line(os.path.join(report.directory, name))
     if report.not_simulated:
-        names = ", ".join(report.not_simulated[:MOST_NAMES])
+        listed = ", ".join(report.not_simulated[:MOST_NAMES])
         more = (
             f" and {len(report.not_simulated) - MOST_NAMES:,} more"
             if len(report.not_simulated) > MOST_NAMES
             else ""
         )
-        print_note(f"[yellow]skipped[/], not simulated yet: {names}{more}")
+        print_note(f"[yellow]skipped[/], not simulated yet: {listed}{more}")
     for name, reason in report.failed:
         print_failure(name, reason)
     there = f", {len(report.skipped):,} existed already" if report.skipped else ""

@@ -25,6 +25,9 @@ _NAME = re.compile(
 )
 _SMALL_GRID = re.compile(r"\d-POINT-(BAR|BOX|CIRCLE|DIAMOND)")
 _TIME_SERIES = ("NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS")
+_DISPERSED = ("NRC_WFSS", "NRC_TSGRISM", "NIS_WFSS")
+_DISPERSION = {"GRISMR": 1, "GRISMC": 2, "GR150C": 1, "GR150R": 2}
+"""Axis of the science frame along which a grism disperses: 1 for x, 2 for y."""
 SAMPLE_MICROSECONDS = 10.0
 
 
@@ -82,12 +85,23 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
         **_timing(row, spec),
         **dither_keywords(row),
         **_pointing(row, spec),
+        "meta.wcsinfo.dispersion_direction": dispersion_axis(str(row["exp_type"]), spec.filter, spec.pupil),
     }
     return {path: value for path, value in values.items() if not _absent(value)}
 
 
 def _absent(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and not np.isfinite(value))
+
+
+def dispersion_axis(exp_type: str, filter: str, pupil: str) -> int | None:
+    """Return DISPAXIS of an exposure: 1 where the grism disperses along x, 2 along y, None without one.
+
+    There is no VELOSYS: wavelengths of the simulation are those at the telescope.
+    """
+    if exp_type not in _DISPERSED:
+        return None
+    return _DISPERSION.get(filter, _DISPERSION.get(pupil))
 
 
 def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:

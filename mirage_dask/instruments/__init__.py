@@ -16,7 +16,14 @@ from mirage_dask.instruments.modes import (
     cosmic_ray_rate,
     exp_type,
 )
-from mirage_dask.instruments.optics import OpticalElement, channel_of, optical_elements, split_optics
+from mirage_dask.instruments.optics import (
+    OpticalElement,
+    blocking_filter,
+    channel_of,
+    grism_of,
+    optical_elements,
+    split_optics,
+)
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.instruments.readouts import (
     ReadoutPattern,
@@ -51,6 +58,7 @@ __all__ = [
     "Subarray",
     "ZeroPoint",
     "all_instruments",
+    "blocking_filter",
     "channel_of",
     "cosmic_ray_flux",
     "cosmic_ray_libraries",
@@ -63,6 +71,7 @@ __all__ = [
     "get_instrument",
     "get_readout",
     "get_zeropoint",
+    "grism_of",
     "has_optics",
     "instrument_of_aperture",
     "instruments",

@@ -100,6 +100,20 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
     return filter_, pupil
 
 
+GRISMS = ("GRISMR", "GRISMC", "GR150R", "GR150C")
+"""Elements that disperse the light of a whole field."""
+
+
+def grism_of(filter: str, pupil: str) -> str:
+    """Return which of `GRISMS` is in one of the wheels; empty if none is."""
+    return next((name for name in (pupil, filter) if name in GRISMS), "")
+
+
+def blocking_filter(filter: str, pupil: str) -> str:
+    """Return the element beside a grism: 'F444W' of F444W/GRISMR, 'F150W' of GR150R/F150W."""
+    return pupil if filter in GRISMS else filter
+
+
 def channel_of(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -> str:
     """Return the channel of a filter, 'SHORT' or 'LONG'; '' for an instrument with one channel, such as NIRISS.
 

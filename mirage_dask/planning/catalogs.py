@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.instruments import grism_of
 from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
 from mirage_dask.scene.catalogs import CATALOG_KINDS
 from mirage_dask.settings.row import read_ghosts, read_scene_image
@@ -25,7 +26,18 @@ def check_catalogs(table: pd.DataFrame) -> None:
     """
     ready = table[table["status"] == "ready"]
     problems: list[str] = []
-    for check in (lambda: list(read_catalogs(ready)), lambda: check_scene_images(ready)):
+    found: list[tuple[str, str, Catalog]] = []
+
+    def spectra() -> None:
+        if any(map(grism_of, ready["filter"], ready["pupil"])):
+            from mirage_dask.planning.grisms import check_grisms  # most proposals have no grism
+
+            check_grisms(ready, found)
+
+    def catalogs() -> None:
+        found.extend(one[:3] for one in read_catalogs(ready))
+
+    for check in (catalogs, lambda: check_scene_images(ready), spectra):
         try:
             check()
         except InputError as error:

@@ -30,6 +30,7 @@ from mirage_dask.settings.row import (
     read_overrides,
     read_references,
     read_scene_image,
+    read_spectra_choice,
     row_of,
 )
 from mirage_dask.settings.sky import components, is_image
@@ -51,6 +52,8 @@ PLACES = (
     "background",
     "scene_image",
     "ghosts",
+    "spectra",
+    "grism_configurations",
     *CATALOG_KINDS,
 )
 """Columns of the table that say which files an exposure needs."""
@@ -174,6 +177,13 @@ class _FileStates:
         given |= {
             part for part in map(str, components(read_background(places["background"]))) if is_image(part)
         }
+        if (choice := read_spectra_choice(places["spectra"])) is not None and choice.file:
+            given.add(choice.file)
+        if folder := places["grism_configurations"]:
+            if f"grisms {folder}" not in self._listed:
+                found = Path(folder).iterdir() if Path(folder).is_dir() else ()
+                self._listed[f"grisms {folder}"] = [str(p) for p in found if p.suffix in (".conf", ".fits")]
+            given.update(self._listed[f"grisms {folder}"])
         folders = {places["psf_path"]}
         if MIRAGE_DATA in read_references(places["references"]) or places["darks"] != "model":
             folders.add(os.environ.get("MIRAGE_DATA", ""))

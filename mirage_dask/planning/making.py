@@ -18,13 +18,14 @@ import pandas as pd
 
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import ZeroPoint, cosmic_ray_rate
+from mirage_dask.instruments import ZeroPoint, cosmic_ray_rate, grism_of
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
 from mirage_dask.planning.ghosts import GhostTables
+from mirage_dask.planning.grisms import GrismTables, check_grisms
 from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.motion import with_motion
@@ -107,12 +108,14 @@ def make_plan(
         )
     catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
     check_scene_images(chosen)
+    check_grisms(chosen, [found[:3] for found in catalogs])
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
     ghosts = GhostTables(f"{url}/sources", [found[:3] for found in catalogs])
+    grisms = GrismTables(f"{url}/sources", [found[:3] for found in catalogs])
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -120,9 +123,9 @@ def make_plan(
                 progress(f"darks of {row.detector}", done, len(rows))
             if progress is not None and row.scene_image:
                 progress("image of the scene", done, len(rows))
-            spec = with_motion(_spec(row, references, sources, images, ghosts, url), row, moving, url)
+            spec = with_motion(_spec(row, references, sources, images, ghosts, grisms, url), row, moving, url)
             specs.append(_with_dark(spec, row, url))
-        for note in (*images.notes, *ghosts.notes):
+        for note in (*images.notes, *ghosts.notes, *grisms.notes):
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -226,6 +229,7 @@ def _spec(
     sources: Mapping[tuple[str, str], str],
     images: SceneImages,
     ghosts: GhostTables,
+    grisms: GrismTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -236,12 +240,15 @@ def _spec(
     attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
     opened = ReferencePack.open(url, pack)
-    layers = _background(row, opened, f"{url}/sources")
-    for kind in CATALOG_KINDS:
-        key = sources.get((kind, row.name))
-        layers += [(kind, key)] if key else []
-    layers += ghosts.layers(row, opened, layers)
-    layers += images.layers(row, opened, attitude.ravel())
+    level, layers = _background(row, opened, f"{url}/sources")
+    found = [(kind, key) for kind in CATALOG_KINDS if (key := sources.get((kind, row.name)))]
+    if grism_of(row.filter, row.pupil):
+        layers += grisms.layers(row, opened, found, level)
+    else:
+        layers += [(UniformBackground.kind, UniformBackground(level).key)] if level else []
+        layers += found
+        layers += ghosts.layers(row, opened, found)
+        layers += images.layers(row, opened, attitude.ravel())
     return ExposureSpec(
         **same,
         nints=row.nint,
@@ -259,8 +266,8 @@ def _spec(
     )
 
 
-def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> list[tuple[str, str]]:
-    """Return the layers of the background of an exposure: the sum of its levels, and its images; none where it is dark.
+def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> tuple[float, list[tuple[str, str]]]:
+    """Return the background of an exposure: the sum of its levels, e-/s in a pixel of mean area, and layers of its images.
 
     A level is that of the sky at the reference point of the exposure's own aperture, one value for the whole detector.
     """
@@ -290,4 +297,4 @@ def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> list[tupl
             when=when if by_date else None,
             **about,
         )
-    return ([(UniformBackground.kind, UniformBackground(rate).key)] if rate else []) + layers
+    return rate, layers

@@ -12,7 +12,7 @@ import pandas as pd
 from mirage_dask.apt.table import NON_SIDEREAL, as_table
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import numbers
-from mirage_dask.instruments import instruments
+from mirage_dask.instruments import blocking_filter, grism_of, instruments
 from mirage_dask.pointing import roll_warning
 from mirage_dask.scene.catalogs import CATALOG_KINDS, TRACKED
 from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
@@ -73,6 +73,16 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
             "unsupported",
             f"its catalog of type {kind} is not simulated yet",
         ]
+    optics = zip(table["filter"], table["pupil"], table["detector"], strict=True)
+    for filter_, pupil, detector in sorted(set(optics)):
+        if grism_of(filter_, pupil) and not _has_grism(detector, filter_, pupil):
+            here = (table["filter"] == filter_) & (table["pupil"] == pupil) & (table["detector"] == detector)
+            refused = here & (table["grism_configurations"] == "") & (table["status"] == "ready")
+            table.loc[refused, ["status", "reason"]] = [
+                "unsupported",
+                f"there is no built-in grism configuration of {filter_}/{pupil}; give those of the instrument teams "
+                "(grism_configurations)",
+            ]
     refused = (
         (table["scene_image"] != "") & (table["tracking"] == NON_SIDEREAL) & (table["status"] == "ready")
     )
@@ -81,6 +91,17 @@ def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
         "its target moves, behind which an image of the scene (scene_image) does not trail yet",
     ]
     return table
+
+
+def _has_grism(detector: str, filter: str, pupil: str) -> bool:
+    """Return whether there is a built-in configuration of a grism."""
+    from mirage_dask.reference.grisms.builtin import builtin_configuration  # most proposals have no grism
+
+    try:
+        builtin_configuration(detector, blocking_filter(filter, pupil), grism_of(filter, pupil))
+    except InputError:
+        return False
+    return True
 
 
 def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:

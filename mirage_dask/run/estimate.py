@@ -56,9 +56,8 @@ GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 STARS = {"point_source", "tracked_point"}
 """Layers of light that are convolved in squares (stars where they are crowded)."""
 
-
-GRISMS = {"dispersed_point_source", "dispersed_galaxy"}
-"""Layers of light that is dispersed."""
+DISPERSED = {"dispersed_star", "dispersed_galaxy"}
+"""Layers of light behind a grism; a thread draws them in blocks of less than `SQUARE_BYTES`."""
 
 
 def _has(kinds: set[str], spec: ExposureSpec) -> bool:
@@ -69,9 +68,10 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "dark ramps": lambda spec: "dark" in dict(spec.replaced),
     "galaxy squares": partial(_has, GALAXIES),
     "star wings": partial(_has, STARS),
-    "PSF spectra": partial(_has, GALAXIES | STARS),
+    "PSF spectra": partial(_has, GALAXIES | STARS | {"dispersed_galaxy"}),
+    "dispersed light": partial(_has, DISPERSED),
     **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, IMAGES)),
-    "grism PSFs": partial(_has, GRISMS),
+    "grism PSFs": partial(_has, DISPERSED),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
 
@@ -339,7 +339,7 @@ def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
     chosen = list(rows)
     parts = {plan.grid(row).part for row in chosen}
     part = max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
-    return part + SQUARE_BYTES * any(_has(GALAXIES | STARS, plan.spec(row)) for row in chosen)
+    return part + SQUARE_BYTES * any(_has(GALAXIES | STARS | DISPERSED, plan.spec(row)) for row in chosen)
 
 
 def check_memory(

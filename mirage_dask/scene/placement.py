@@ -201,6 +201,13 @@ def pixels_of(position: Floats, projection: SkyProjection, bounds: Bounds) -> Fl
     return projection.pixels(position)
 
 
+def counted_from(position: Floats, bounds: Bounds, others: Bounds) -> Floats:
+    """Return positions as they count from the corner of other bounds: those in pixels do."""
+    if position.shape[1] == 3:
+        return position
+    return position + np.array([bounds[0] - others[0], bounds[2] - others[2]], dtype=np.float64)
+
+
 def _touches(xy: Floats, half_x: NDArray, half_y: NDArray, bounds: Bounds) -> NDArray[np.bool_]:
     x0, x1, y0, y1 = bounds
     with np.errstate(invalid="ignore"):

@@ -16,7 +16,17 @@ from mirage_dask.apt.schedule import DEFAULT_DATE, parse_angle, parse_date
 from mirage_dask.errors import InputError
 from mirage_dask.settings.catalogs import CATALOGS, catalog_entries
 from mirage_dask.settings.effects import EffectSwitches, GhostChoice
-from mirage_dask.settings.grammar import Converted, Flag, ListOf, Measured, Node, Whole, Word, per_observation
+from mirage_dask.settings.grammar import (
+    Converted,
+    Flag,
+    ListOf,
+    Measured,
+    Node,
+    PathTo,
+    Whole,
+    Word,
+    per_observation,
+)
 from mirage_dask.settings.overrides import OVERRIDES, override_entries
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.psf_paths import PSF_PATHS
@@ -27,6 +37,7 @@ from mirage_dask.settings.sky import (
     SceneImageChoice,
     background_entries,
 )
+from mirage_dask.settings.spectra import SPECTRA, spectra_choice
 
 BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
 """Sources of reference data."""
@@ -173,6 +184,21 @@ KEYS: tuple[Key, ...] = (
         "has the telescope's PSF already, `none`: it is convolved with it",
         GhostChoice(),
         "`true`",
+    ),
+    Key(
+        "spectra",
+        "light of sources behind a grism: an HDF5 file of spectra, or `{file: FILE, continuum: magnitudes or flat}`; "
+        "sources that it does not have shine as their magnitudes in all filters of the instrument say (`magnitudes`), or "
+        "evenly in F_nu with that of the filter (`flat`)",
+        SPECTRA,
+        "`{continuum: magnitudes}`",
+        spectra_choice,
+    ),
+    Key(
+        "grism_configurations",
+        "folder of the instrument teams' configurations of grisms, such as NIRCAM_F444W_modA_R.conf",
+        PathTo("folder"),
+        "built in",
     ),
     Key(
         "roll_angle",

@@ -9,6 +9,7 @@ from typing import Any
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
+from mirage_dask.instruments import grism_of
 from mirage_dask.settings.catalogs import IMAGE_TYPES, CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, FULL_NAMES, KEYS, REFERENCES
@@ -24,6 +25,7 @@ from mirage_dask.settings.sky import (
     background_as_given,
     on_the_day,
 )
+from mirage_dask.settings.spectra import SpectraChoice
 
 ROW_COLUMNS = (
     "observation",
@@ -52,6 +54,10 @@ class Settings:
     scene_image: SceneImages | None = None
     ghosts: GhostLight | None = field(default_factory=GhostLight)
     """What the ghosts of NIRISS look like; None for no ghosts."""
+    spectra: SpectraChoice = field(default_factory=SpectraChoice)
+    """What the light of sources is behind a grism."""
+    grism_configurations: str = ""
+    """Folder of configurations of grisms; empty for the built-in ones."""
     roll_angle: float | dict[int, float] = 0.0
     """Position angle of V3, degrees: one, or one for each observation."""
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
@@ -107,6 +113,7 @@ class Settings:
             raise InputError(problems)
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
+        grism = grism_of(str(values["filter"]), str(values["pupil"]))
         if self.use_dateobs_for_background:
             background = on_the_day(background)
         return ExposureSettings(
@@ -117,6 +124,8 @@ class Settings:
             else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
             extended=self.extended if not IMAGE_TYPES.isdisjoint(catalogs) else None,
             ghosts=self.ghosts if instrument == "NIRISS" else None,
+            spectra=self.spectra if grism else None,
+            grism_configurations=self.grism_configurations if grism else "",
             cosmic_rays=cosmic_rays,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
@@ -253,6 +262,7 @@ _AS_GIVEN: dict[str, Callable[[Any], Any]] = {
     "extended": lambda value: value.to_dict(),
     "scene_image": lambda value: value.to_dict(),
     "ghosts": lambda value: value.to_dict() if value else False,
+    "spectra": lambda value: value.to_dict(),
     "dates": lambda value: _each(value, datetime.isoformat),
     "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
     "references": list,

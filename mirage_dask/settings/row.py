@@ -26,6 +26,7 @@ from mirage_dask.settings.sky import (
     is_brightness,
     is_image,
 )
+from mirage_dask.settings.spectra import SpectraChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,8 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "extended_light": str,
     "scene_image": str,
     "ghosts": str,
+    "spectra": str,
+    "grism_configurations": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
     "references": str,
@@ -47,7 +50,8 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
 }
 """Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; PSF and
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
-{stamp, psf} of ghosts as JSON, empty for no ghosts; library of cosmic rays, empty for none; sources of reference data;
+{stamp, psf} of ghosts as JSON, empty for no ghosts; continuum and file of spectra, and folder of configurations, behind a
+grism, empty for others and for the built-in ones; library of cosmic rays, empty for none; sources of reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
 are on; number and unit of the threshold of segmentation maps; random seed."""
 
@@ -65,6 +69,10 @@ class ExposureSettings:
     scene_image: SceneFile | None = None
     ghosts: GhostLight | None = None
     """What ghosts look like; None for none, as of all instruments but NIRISS."""
+    spectra: SpectraChoice | None = None
+    """What the light of sources is behind a grism; None without one."""
+    grism_configurations: str = ""
+    """Folder of configurations of grisms; empty for the built-in ones, and without a grism."""
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -88,6 +96,8 @@ class ExposureSettings:
             "extended_light": f"{self.extended.psf} {self.extended.scale!r}" if self.extended else "",
             "scene_image": json.dumps(asdict(self.scene_image), sort_keys=True) if self.scene_image else "",
             "ghosts": json.dumps(asdict(self.ghosts), sort_keys=True) if self.ghosts else "",
+            "spectra": f"{self.spectra.continuum} {self.spectra.file}".strip() if self.spectra else "",
+            "grism_configurations": self.grism_configurations,
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
             "references": " ".join(self.references),
@@ -167,11 +177,19 @@ def read_ghosts(text: str) -> GhostLight | None:
     return GhostLight(**json.loads(text)) if text else None
 
 
+def read_spectra_choice(text: str) -> SpectraChoice | None:
+    """Return what the light behind a grism is from the column `spectra`."""
+    continuum, _, file = text.partition(" ")
+    return SpectraChoice(continuum, file) if text else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": read_background,
     "extended_light": read_extended,
     "scene_image": read_scene_image,
     "ghosts": read_ghosts,
+    "spectra": read_spectra_choice,
+    "grism_configurations": str,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,

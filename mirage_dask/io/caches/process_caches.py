@@ -31,6 +31,7 @@ CACHES = {
     "image light": ByteCache(32 * MIB),  # 256 x 256 pixels of a detector
     "image PSFs": ByteCache(48 * MIB),
     "grism PSFs": ByteCache(64 * MIB),  # transforms at three wavelengths and four or more places
+    "dispersed light": ByteCache(34 * MIB),  # 512 x 2048 pixels of stars and galaxies of one exposure
 }
 """By what they keep."""
 

@@ -1,4 +1,4 @@
-"""The built-in reference files that are ASDF: distortion, filter offsets, offsets between magnitude systems.
+"""The built-in reference files that are ASDF: distortion, filter and magnitude offsets, traces of grisms.
 
 The distortion is the polynomial of the observatory's SIAF, detector pixel -> V2, V3. The inverse in the file inverts
 exactly this polynomial (the SIAF's own inverse is a separate fit, which differs by up to 0.1 pixel in corners).
@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import asdf
 import numpy as np
 from astropy.modeling import Model, models
 from astropy.table import Table
@@ -18,8 +17,12 @@ from astropy.table import Table
 from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
 from mirage_dask.pointing import aperture_polynomials, distortion_from_model, full_frame, siaf_model
 from mirage_dask.pointing.astropy_models import inverse_model
-from mirage_dask.reference.builtin.rules import Recipe, optics_of
+from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
+from mirage_dask.reference.files.asdf_trees import asdf_meta, write_asdf
 from mirage_dask.reference.files.fits_images import AUTHOR, USEAFTER
+from mirage_dask.reference.grisms.builtin import builtin_configuration
+from mirage_dask.reference.grisms.configuration import GrismConfiguration
+from mirage_dask.reference.grisms.reference_files import write_specwcs, write_wavelength_range
 
 
 def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
@@ -33,17 +36,13 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
             **({"channel": detector.channel} if detector.channel else {}),
             **({"p_pupil": "ANY|"} if optical_elements(recipe.instrument) else {}),
         }
-    return {
-        "telescope": "JWST",
-        "instrument": instrument,
-        "exposure": {"type": exp_type(recipe.instrument, "imaging")},
-        "reftype": recipe.kind,
-        "author": AUTHOR,
-        "pedigree": "DUMMY",
-        "description": description,
-        "useafter": USEAFTER,
-        "model_type": model,
-    }
+    return asdf_meta(
+        kind=recipe.kind,
+        model=model,
+        instrument=instrument,
+        exp_type=exp_type(recipe.instrument, "imaging"),
+        description=description,
+    )
 
 
 @cache
@@ -82,7 +81,7 @@ def write_distortion(path: Path, recipe: Recipe) -> None:
     """Write the distortion of one detector."""
     meta = _meta(recipe, model="DistortionModel", description="Distortion of the SIAF, pixel to V2, V3")
     meta |= {"input_units": "pixel", "output_units": "arcsec"}
-    _write(path, {"meta": meta, "model": forward_model(recipe.detector)})
+    write_asdf(path, {"meta": meta, "model": forward_model(recipe.detector)})
 
 
 def write_filter_offsets(path: Path, recipe: Recipe) -> None:
@@ -91,7 +90,7 @@ def write_filter_offsets(path: Path, recipe: Recipe) -> None:
     meta["input_units"] = "pixel"
     pairs = sorted({(f, p) for _, f, p in optics_of(recipe.detector)})
     offsets = [{"filter": f, "pupil": p, "column_offset": 0.0, "row_offset": 0.0} for f, p in pairs]
-    _write(path, {"meta": meta, "filters": offsets})
+    write_asdf(path, {"meta": meta, "filters": offsets})
 
 
 def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
@@ -108,7 +107,7 @@ def write_magnitude_offsets(path: Path, recipe: Recipe) -> None:
     columns["abvega_offset"] = "f4"
     table = Table(rows=rows, names=list(columns), dtype=list(columns.values()))
     meta = _meta(recipe, model="ABVegaOffsetModel", description="AB minus Vega magnitude of the zero points")
-    _write(path, {"meta": meta, "abvega_offset": table})
+    write_asdf(path, {"meta": meta, "abvega_offset": table})
 
 
 def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
@@ -121,8 +120,30 @@ def write_detector1_parameters(path: Path, recipe: Recipe) -> None:
     meta |= {"date": USEAFTER, "origin": AUTHOR}
     ipc = {"class": "jwst.ipc.IPCStep", "name": "ipc", "parameters": {"skip": True}}
     pipeline = {"class": "jwst.pipeline.Detector1Pipeline", "name": "Detector1Pipeline", "parameters": {}}
-    _write(path, {"meta": meta, **pipeline, "steps": [ipc]})
+    write_asdf(path, {"meta": meta, **pipeline, "steps": [ipc]})
 
 
-def _write(path: Path, tree: dict[str, Any]) -> None:
-    asdf.AsdfFile(tree).write_to(path)
+@cache
+def grism_configuration(detector: str, filter: str, pupil: str) -> GrismConfiguration:
+    """Return the built-in configuration of a detector and the elements of its wheels."""
+    return builtin_configuration(detector, *grism_optics()[detector, filter, pupil])
+
+
+def write_traces(path: Path, recipe: Recipe) -> None:
+    """Write the traces of one filter and grism."""
+    optics = (recipe.filter, recipe.pupil)
+    angles = {e.name: e.position for e in optical_elements(recipe.instrument) if e.wheel == "filter"}
+    configuration = grism_configuration(recipe.detector, *optics)
+    write_specwcs(
+        path, configuration, detector=recipe.detector, optics=optics, fwcpos=angles.get(recipe.filter)
+    )
+
+
+def write_extracted(path: Path, recipe: Recipe) -> None:
+    """Write the wavelengths that are extracted, of all grisms of an instrument."""
+    configurations = {
+        (*names, optics[0]): grism_configuration(*optics)
+        for optics, names in grism_optics().items()
+        if get_detector(optics[0]).instrument == recipe.instrument
+    }
+    write_wavelength_range(path, configurations, instrument=recipe.instrument)

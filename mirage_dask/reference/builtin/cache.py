@@ -19,7 +19,7 @@ from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
 from mirage_dask.reference.builtin.locations import crds_directory, reference_path
 from mirage_dask.reference.builtin.records import is_usable, write_recorded
-from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, recipes, write_rules
+from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, grism_optics, recipes, write_rules
 
 
 def build_cache(
@@ -60,8 +60,11 @@ def build_cache(
     for pair in pairs:
         _check_optics(pair, chosen)
     wanted_darks = list(readouts) if readouts is not None else [("FULL", name) for name in _fastest()]
+    grisms = {(get_detector(detector).instrument, *wheels) for detector, *wheels in grism_optics()}
     names = []
     for recipe in recipes().values():
+        if recipe.exp_type and not any((recipe.instrument, *pair) in grisms for pair in pairs):
+            continue
         if not recipe.detector:
             if any(d.instrument == recipe.instrument for d in chosen):
                 names.append(recipe.name)
@@ -69,7 +72,7 @@ def build_cache(
         detector = next((d for d in chosen if d.name == recipe.detector), None)
         if detector is None:
             continue
-        if recipe.kind == "flat":
+        if recipe.filter:
             pair = (recipe.filter, recipe.pupil)
             if pair not in pairs or not has_optics(detector.name, *pair):
                 continue

@@ -9,6 +9,9 @@ relative quantum efficiency QE, and n QE / gain DN/s. The pipeline computes cal 
 and photfnu_e = photfnu / mean gain, cal = n photfnu_e / (1e-17 * area * PIXAR_SR): the flux divided by the true solid
 angle of the pixel, independent of its gain and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and
 a uniform sky is uniform in cal.
+
+Exposures with grisms are divided by flats of the same convention, which the light of a source is not made for: spectra are
+low by the relative area of their pixels (within 1 %), as with the observatory's flats, which are those of imaging.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
 from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
-from mirage_dask.reference.builtin.rules import Recipe, optics_of
+from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
 from mirage_dask.reference.files.fits_images import (
     image_hdu,
     primary_hdu,
@@ -47,6 +50,7 @@ from mirage_dask.reference.files.fits_images import (
 )
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
+from mirage_dask.reference.grisms.reference_files import write_background, write_photom
 
 STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
 """Steradians per square arcsecond."""
@@ -209,11 +213,19 @@ def _area(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     )
 
 
+def _solid_angle(detector: str) -> float:
+    """Nominal solid angle of a pixel, steradian."""
+    facts = full_frame(detector)
+    return facts.x_scale * facts.y_scale * STERADIAN
+
+
 def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     detector = maps.detector
-    facts = full_frame(detector.name)
-    nominal = facts.x_scale * facts.y_scale
-    solid_angle = nominal * STERADIAN
+    solid_angle = _solid_angle(detector.name)
+    if recipe.exp_type:
+        found = {p[1:]: asdf_files.grism_configuration(*p) for p in grism_optics() if p[0] == detector.name}
+        write_photom(path, found, detector=detector.name, solid_angle=solid_angle)
+        return
     rows = []
     for _, filter_, pupil in optics_of(detector.name):
         zero = get_zeropoint(detector.name, filter_, pupil)
@@ -221,7 +233,7 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
         rows.append((filter_, pupil, photfnu / MEGAJANSKY / solid_angle, 0.0))
     kind = [("filter", "S12"), ("pupil", "S12"), ("photmjsr", "f4"), ("uncertainty", "f4")]
     table = fits.BinTableHDU(_of_wheels(np.array(rows, dtype=kind), recipe.instrument), name="PHOTOM")
-    cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": nominal}
+    cards = {"PIXAR_SR": solid_angle, "PIXAR_A2": solid_angle / STERADIAN}
     model = f"{get_instrument(recipe.instrument).image_model}PhotomModel"
     write_fits(path, [_primary(recipe, maps, model, "MJy/sr per DN/s", **cards), table])
 
@@ -253,6 +265,22 @@ def _flat(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     write_fits(path, [primary, image_hdu("SCI", values, step=2.0**-12, zero=1.0), *quality_hdus(flags)])
 
 
+def _bkg(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
+    optics = (recipe.filter, recipe.pupil)
+    write_background(
+        path,
+        asdf_files.grism_configuration(recipe.detector, *optics),
+        detector=recipe.detector,
+        optics=optics,
+        response=maps.efficiency(*optics) / maps.gain,
+        solid_angle=_solid_angle(recipe.detector),
+    )
+
+
+def _specwcs(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
+    asdf_files.write_traces(path, recipe)
+
+
 def _distortion(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
     asdf_files.write_distortion(path, recipe)
 
@@ -277,6 +305,7 @@ _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
     "apcorr": _apcorr,
     "abvegaoffset": asdf_files.write_magnitude_offsets,
     "pars-detector1pipeline": asdf_files.write_detector1_parameters,
+    "wavelengthrange": asdf_files.write_extracted,
 }
 _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "mask": _mask,
@@ -292,4 +321,6 @@ _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "flat": _flat,
     "distortion": _distortion,
     "filteroffset": _filteroffset,
+    "specwcs": _specwcs,
+    "bkg": _bkg,
 }

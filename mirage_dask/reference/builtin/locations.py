@@ -35,7 +35,10 @@ def builtin_version() -> str:
         siaf = version("pysiaf")  # source of the distortion
     except PackageNotFoundError:
         siaf = "none"
-    text = json.dumps([siaf, [read_table(name) for name in TABLES]], sort_keys=True)
+    tables = [read_table(name) for name in TABLES] + [
+        read_table("grism_traces", "mirage_dask.reference.grisms")
+    ]
+    text = json.dumps([siaf, tables], sort_keys=True)
     return f"{BUILTIN_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -21,10 +21,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import detectors_of, get_detector, instruments, optical_elements
+from mirage_dask.instruments import detectors_of, exp_type, get_detector, instruments, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.reference.grisms.builtin import builtin_grisms, wheels
 from mirage_dask.untrusted.documents import read_json
 
 CONTEXT = "jwst_0001.pmap"
@@ -33,6 +34,8 @@ _DATE = ("META.OBSERVATION.DATE", "META.OBSERVATION.TIME")
 _DETECTOR = "META.INSTRUMENT.DETECTOR"
 _INSTRUMENT = "META.INSTRUMENT.NAME"
 _WHEELS = ("META.INSTRUMENT.FILTER", "META.INSTRUMENT.PUPIL")
+_MODULE = "META.INSTRUMENT.MODULE"
+_EXP_TYPE = "META.EXPOSURE.TYPE"
 
 KEYS: dict[str, tuple[str, ...]] = {
     "mask": (_DETECTOR,),
@@ -43,24 +46,37 @@ KEYS: dict[str, tuple[str, ...]] = {
     "readnoise": (_DETECTOR,),
     "ipc": (_DETECTOR,),
     "area": (_DETECTOR,),
-    "photom": (_DETECTOR,),
+    "photom": (_DETECTOR, _EXP_TYPE),
     "distortion": (_DETECTOR,),
     "filteroffset": (_DETECTOR,),
     "flat": (_DETECTOR, *_WHEELS),
     "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
     # A product of several detectors has the detector MULTIPLE: these must not depend on it.
-    "apcorr": (_INSTRUMENT,),
+    "apcorr": (_INSTRUMENT, _EXP_TYPE),
     "abvegaoffset": (_INSTRUMENT,),
     "pars-detector1pipeline": (_INSTRUMENT,),
+    "specwcs": (_EXP_TYPE, _MODULE, *_WHEELS),
+    "wavelengthrange": (_INSTRUMENT, _EXP_TYPE),
+    "bkg": (_DETECTOR, *_WHEELS, _EXP_TYPE),
 }
-"""Keywords by which each type is selected (see `keys_of`); all other types are N/A."""
+"""Keywords by which each type is selected (see `keys_of`); all other types are N/A.
 
-ASDF = ("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline")
+The observatory's are these too, but that it has files of more filters in one `specwcs` of NIRCam."""
+
+ASDF = (
+    *("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline"),
+    *("specwcs", "wavelengthrange"),
+)
+DISPERSED = ("specwcs", "wavelengthrange", "bkg")
+"""Types of exposures with grisms only."""
 
 
 def keys_of(kind: str, instrument: str) -> tuple[str, ...]:
-    """Return the keywords by which a type of an instrument is selected: FGS has no wheels, hence no filter."""
-    return tuple(key for key in KEYS[kind] if key not in _WHEELS or optical_elements(instrument))
+    """Return the keywords by which a type of an instrument is selected: FGS has no wheels, NIRISS no modules."""
+    lacking = set() if optical_elements(instrument) else set(_WHEELS)
+    if not any(d.module for d in detectors_of(instrument)):
+        lacking.add(_MODULE)
+    return tuple(key for key in KEYS[kind] if key not in lacking)
 
 
 @dataclass(frozen=True)
@@ -76,11 +92,14 @@ class Recipe:
     readpatt: str = ""
     amplifiers: int = 0
     """Outputs, only if an exposure may choose them."""
+    exp_type: str = ""
+    """Of exposures with grisms, where others have another file or none."""
 
     @property
     def name(self) -> str:
         """File name: jwst_<instrument>_<type>_<selection>.<suffix>; CRDS reads the first two from it."""
-        words = (self.detector, self.filter, self.pupil, self.subarray, self.readpatt)
+        grism = self.exp_type.replace("_", "-")
+        words = (grism, self.detector, self.filter, self.pupil, self.subarray, self.readpatt)
         serial = "-".join(
             [w.lower() for w in words if w] + ([f"{self.amplifiers}amp"] if self.amplifiers else [])
         )
@@ -95,6 +114,8 @@ class Recipe:
             _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
             _WHEELS[0]: self.filter,
             _WHEELS[1]: self.pupil,
+            _MODULE: get_detector(self.detector).module if self.detector else "",
+            _EXP_TYPE: self.exp_type or "N/A",
             "META.SUBARRAY.NAME": self.subarray,
             "META.EXPOSURE.READPATT": self.readpatt,
             # CRDS converts numbers to text like Python floats.
@@ -108,13 +129,18 @@ def recipes() -> Mapping[str, Recipe]:
     """Return every file of the built-in set by its name."""
     made: list[Recipe] = []
     for instrument in instruments():
-        made += [Recipe(kind, instrument) for kind, keys in KEYS.items() if keys == (_INSTRUMENT,)]
+        made += [
+            Recipe(kind, instrument)
+            for kind, keys in KEYS.items()
+            if keys[0] == _INSTRUMENT and kind not in DISPERSED
+        ]
         detectors = [d.name for d in detectors_of(instrument)]
-        single = [kind for kind, keys in KEYS.items() if keys == (_DETECTOR,)]
+        single = [kind for kind, keys in KEYS.items() if keys in ((_DETECTOR,), (_DETECTOR, _EXP_TYPE))]
         if not optical_elements(instrument):
             single.remove("filteroffset")
         made += [Recipe(kind, instrument, detector) for kind in single for detector in detectors]
         made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
+        made += _dispersed(instrument)
         patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
         for detector, subarray, amplifiers in _readouts(instrument):
             made += [
@@ -122,6 +148,37 @@ def recipes() -> Mapping[str, Recipe]:
                 for pattern in patterns
             ]
     return {recipe.name: recipe for recipe in made}
+
+
+def _dispersed(instrument: str) -> list[Recipe]:
+    """Return the files of the grisms of an instrument."""
+    grisms = [place for place in grism_optics() if get_detector(place[0]).instrument == instrument]
+    if not grisms:
+        return []
+    mode = exp_type(instrument, "wfss")
+    made = [Recipe("flat", instrument, *optics) for optics in grisms]
+    made += [
+        Recipe(kind, instrument, *optics, exp_type=mode) for kind in ("specwcs", "bkg") for optics in grisms
+    ]
+    made += [
+        Recipe("photom", instrument, name, exp_type=mode) for name in sorted({place[0] for place in grisms})
+    ]
+    return [*made, Recipe("wavelengthrange", instrument, exp_type=mode)]
+
+
+@cache
+def grism_optics() -> Mapping[tuple[str, str, str], tuple[str, str]]:
+    """Return the blocking filter and grism of every (detector, filter wheel, pupil wheel) with a built-in configuration."""
+    owners = {
+        (d.instrument, d.module): d.name
+        for name in instruments()
+        for d in detectors_of(name)
+        if d.channel != "SHORT"
+    }
+    return {
+        (owners[instrument, module], *wheels(instrument, filter_, grism)): (filter_, grism)
+        for instrument, filter_, grism, module in builtin_grisms()
+    }
 
 
 @cache
@@ -159,7 +216,7 @@ def write_rules(root: Path) -> None:
     ReferenceFileError
         If the directory cannot be written.
     """
-    made_by = source_digest("reference/builtin/rules.py", "instruments")
+    made_by = source_digest("reference/builtin/rules.py", "reference/grisms", "instruments")
     listed = root / f"rules-{made_by}-{version('crds')}.json"
     if _are_as_listed(root, listed):
         return
@@ -246,6 +303,7 @@ def _reference_mappings(instrument: str) -> dict[str, str]:
                 f"        {_USEAFTER!r} : {recipe.name!r},",
                 "    }),",
             ]
+        lines += [f"    {key!r} : 'N/A'," for key in _without(kind, instrument)]
         name = f"jwst_{instrument.lower()}_{kind}_0001.rmap"
         texts[name] = _mapping(
             "\n".join([*lines, "})"]),
@@ -258,6 +316,16 @@ def _reference_mappings(instrument: str) -> dict[str, str]:
             parkey=(keys_of(kind, instrument), _DATE),
         )
     return texts
+
+
+def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
+    """Return keys of exposures that need no file of a type."""
+    keys = keys_of(kind, instrument)
+    if kind in DISPERSED:
+        return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
+    if kind == "apcorr" and _dispersed(instrument):
+        return [(instrument, exp_type(instrument, "wfss"))]
+    return []
 
 
 def _selector(answers: Mapping[str, str]) -> str:

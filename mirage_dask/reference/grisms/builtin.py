@@ -26,6 +26,8 @@ from mirage_dask.instruments.tables import read_table
 from mirage_dask.reference.grisms.configuration import GrismConfiguration, GrismOrder
 
 Floats = NDArray[np.float64]
+Wheels = tuple[str, str]
+"""Elements of the filter and of the pupil wheel, as headers have them."""
 
 MARGINS = {
     "NIRCAM": (-129.74, 123.56, -194.61, 657.95),
@@ -40,6 +42,14 @@ _FIELD = ("", "x", "y", "xx", "xy", "yy")
 def builtin_grisms() -> tuple[tuple[str, str, str, str], ...]:
     """Return what there are configurations for: instrument, filter, grism and module ('' for NIRISS)."""
     return tuple(_rows())
+
+
+def wheels(instrument: str, filter: str, grism: str) -> Wheels:
+    """Return the elements of the filter and pupil wheel for a blocking filter and a grism.
+
+    NIRCam has grisms in its pupil wheel; NIRISS has them in its filter wheel, and blocking filters in the pupil wheel.
+    """
+    return (filter, grism) if instrument == "NIRCAM" else (grism, filter)
 
 
 @cache

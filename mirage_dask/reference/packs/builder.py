@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import MEGAJANSKY, Detector, get_detector, transmission
+from mirage_dask.instruments import MEGAJANSKY, Detector, get_detector, grism_of, transmission
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.psf.coupling import symmetric
@@ -221,9 +221,12 @@ class PackBuilder:
         return nominal * _SQUARE_ARCSECOND, nominal
 
     def _photmjsr(self) -> float | None:
-        """MJy/sr per DN/s; None without a file, or if its row holds no calibration (0, as for filters not calibrated)."""
+        """MJy/sr per DN/s; None without a file, or if its row holds no calibration (0, as for filters not calibrated).
+
+        None of a grism, too: its file is about dispersed light, and the zero points in use are those of the direct image.
+        """
         path = self.files.paths.get("photom")
-        if path is None:
+        if path is None or grism_of(self.files.filter, self.files.pupil):
             return None
         found = read_photom(
             path, filter=self.files.filter, pupil=self.files.pupil, subarray=self.files.subarray

@@ -6,4 +6,5 @@ weights    a spectrum as electrons per second at the nodes of a trace
 stamps     images of sources as splines
 deposit    spectrum and image on the detector
 sources    all sources that reach a window
+tables     what of an exposure plans keep
 """

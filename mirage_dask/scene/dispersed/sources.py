@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +18,13 @@ from numpy.typing import NDArray
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.dispersed.deposit import add_spectrum
 from mirage_dask.scene.dispersed.stamps import Stamp, galaxy_stamps, image_nodes, star_stamps, stretch_at
-from mirage_dask.scene.dispersed.traces import Segment
+from mirage_dask.scene.dispersed.traces import Segment, reaches
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 
 Floats = NDArray[np.float64]
+
+PIXEL_NODES = 5
+"""Nodes that lie in one pixel (`traces.SPACING`), and one more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +34,38 @@ class SourceSpectra:
     weights: tuple[NDArray[np.float32], ...]
     """For each segment (spectra, nodes), e-/s: `mirage_dask.scene.dispersed.weights.node_weights`."""
     index: NDArray[np.int64]
-    """(n,) row of `weights`."""
+    """(n,) row of `weights`; or (n, k): the spectrum is a sum of k rows."""
     amount: Floats
-    """(n,) by which that row is multiplied."""
+    """(n,) or (n, k) by which each row is multiplied; 0 where there is none."""
+
+    def of(self, segment: int, source: int) -> tuple[NDArray[np.float32], float]:
+        """Return the light of a source at the nodes of a segment, and by what it is multiplied."""
+        rows, index, amount = self.weights[segment], self.index[source], self.amount[source]
+        if index.ndim == 0:
+            return rows[index], float(amount)
+        used = np.flatnonzero(amount)
+        if used.size == 1:
+            return rows[index[used[0]]], float(amount[used[0]])
+        total = np.zeros(rows.shape[1])
+        for k in used:  # in their order: a fixed sequence of + and *
+            total += amount[k] * rows[index[k]]
+        return total.astype(np.float32), 1.0
+
+    def take(self, keep: NDArray[Any]) -> SourceSpectra:
+        """Return those of some sources, without the spectra that these do not need."""
+        index, amount = self.index[keep], self.amount[keep]
+        used, index_of = np.unique(index, return_inverse=True)
+        return SourceSpectra(tuple(w[used] for w in self.weights), index_of.reshape(index.shape), amount)
+
+    def brightest(self) -> Floats:
+        """Return (n,) the most light of a pixel along the trace of a point, e-/s, or a bit more."""
+        most = np.zeros(len(self.weights[0]))
+        for rows in self.weights:
+            for i, row in enumerate(np.abs(rows)):
+                sums = np.cumsum(np.pad(row, (1, PIXEL_NODES)), dtype=np.float64)
+                most[i] = max(most[i], float((sums[PIXEL_NODES:] - sums[:-PIXEL_NODES]).max()))
+        found = np.abs(self.amount) * most[self.index]
+        return found if found.ndim == 1 else found.sum(axis=1)
 
 
 def brightest(segments: Sequence[Segment]) -> Segment:
@@ -52,6 +85,7 @@ def add_stars(
     half_width: NDArray[np.int64],
     pivot: float,
     nodes: Floats | None = None,
+    boxes: Floats | None = None,
     x0: int,
     y0: int,
 ) -> None:
@@ -75,6 +109,8 @@ def add_stars(
         Wavelength of the library, micron: the PSF of others is scaled.
     nodes
         Wavelengths at which images are drawn, micron, ascending; default `default_nodes`.
+    boxes
+        (segments, 4, n) boxes around traces as `Segment.boxes` makes them, nan where a segment is not drawn; default all.
     """
     nodes = default_nodes(segments) if nodes is None else nodes
     ratios = [pivot / float(node) for node in nodes]
@@ -82,7 +118,7 @@ def add_stars(
     def draw(i: int) -> list[tuple[Stamp, ...]]:
         return star_stamps(psf, x=float(x[i]), y=float(y[i]), half=int(half_width[i]), ratios=ratios)
 
-    _add(out, segments, spectra, x, y, half_width, nodes, draw, x0, y0)
+    _add(out, segments, spectra, x, y, half_width, nodes, boxes, draw, x0, y0)
 
 
 def add_galaxies(
@@ -95,6 +131,7 @@ def add_galaxies(
     half_width: NDArray[np.int64],
     pivot: float,
     nodes: Floats | None = None,
+    boxes: Floats | None = None,
     x0: int,
     y0: int,
 ) -> None:
@@ -113,7 +150,7 @@ def add_galaxies(
         stretch = stretch_at(main, float(galaxies.x[i]), float(galaxies.y[i]), middle)
         return galaxy_stamps(galaxies, i, psf, half=int(half_width[i]), ratios=ratios, stretch=stretch)
 
-    _add(out, segments, spectra, galaxies.x, galaxies.y, half_width, nodes, draw, x0, y0)
+    _add(out, segments, spectra, galaxies.x, galaxies.y, half_width, nodes, boxes, draw, x0, y0)
 
 
 def default_nodes(segments: Sequence[Segment]) -> Floats:
@@ -130,19 +167,20 @@ def _add(
     y: Floats,
     half_width: NDArray[np.int64],
     nodes: Floats,
+    boxes: Floats | None,
     draw: Callable[[int], list[tuple[Stamp, ...]]],
     x0: int,
     y0: int,
 ) -> None:
     ny, nx = out.shape
-    near = np.stack(
-        [s.reaches(x, y, half_width.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny) for s in segments]
-    )
+    around = np.stack([s.boxes(x, y) for s in segments]) if boxes is None else boxes
+    near = reaches(around, half_width.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny)
     near &= half_width > 0
     for i in np.flatnonzero(near.any(axis=0)):
         images = draw(int(i))
         for k in map(int, np.flatnonzero(near[:, i])):
+            weights, amount = spectra.of(k, int(i))
             add_spectrum(
-                out, segments[k], images, x=float(x[i]), y=float(y[i]), weights=spectra.weights[k][spectra.index[i]],
-                amount=float(spectra.amount[i]), nodes=nodes if len(nodes) > 1 else None, x0=x0, y0=y0,
+                out, segments[k], images, x=float(x[i]), y=float(y[i]), weights=weights, amount=amount,
+                nodes=nodes if len(nodes) > 1 else None, x0=x0, y0=y0,
             )  # fmt: skip

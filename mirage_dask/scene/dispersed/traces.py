@@ -71,22 +71,22 @@ class Segment:
             limits += [places.min(axis=0) - bent, places.max(axis=0) + bent]
         return np.stack(limits)
 
-    def reaches(
-        self, x: Floats, y: Floats, half: Floats, *, x0: int, y0: int, nx: int, ny: int
-    ) -> NDArray[np.bool_]:
-        """Return which sources may send light into a window.
 
-        Parameters
-        ----------
-        x, y
-            (n,) places in the direct image.
-        half
-            (n,) half widths of their images, pixels.
-        x0, y0, nx, ny
-            The window.
-        """
-        left, right, low, high = self.boxes(x, y)
-        margin = half + 2.0
+def reaches(boxes: Floats, half: Floats, *, x0: int, y0: int, nx: int, ny: int) -> NDArray[np.bool_]:
+    """Return which sources may send light into a window.
+
+    Parameters
+    ----------
+    boxes
+        (..., 4, n) around their traces, `Segment.boxes`; where they are nan, nothing is sent.
+    half
+        (n,) half widths of their images, pixels.
+    x0, y0, nx, ny
+        The window.
+    """
+    left, right, low, high = np.moveaxis(boxes, -2, 0)
+    margin = half + 2.0
+    with np.errstate(invalid="ignore"):
         return (
             (right + margin >= x0)
             & (left - margin <= x0 + nx)
@@ -111,7 +111,7 @@ def segments(configuration: GrismConfiguration) -> tuple[Segment, ...]:
 def _meets(one: Segment, size: tuple[int, int]) -> bool:
     x, y = (v.ravel() for v in np.meshgrid(*_field(one.trace, size)))
     nx, ny = size
-    return bool(one.reaches(x, y, np.full(x.size, FAR), x0=0, y0=0, nx=nx, ny=ny).any())
+    return bool(reaches(one.boxes(x, y), np.full(x.size, FAR), x0=0, y0=0, nx=nx, ny=ny).any())
 
 
 def _field(order: GrismOrder, size: tuple[int, int]) -> list[Floats]:

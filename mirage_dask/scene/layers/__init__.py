@@ -15,6 +15,7 @@ from typing import Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
+from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedSkyLayer, DispersedStarLayer
 from mirage_dask.scene.layers.ghosts import GhostLayer
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, TrackedExtendedLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
@@ -28,6 +29,9 @@ __all__ = [
     "LAYERS",
     "TRACKING",
     "BackgroundImage",
+    "DispersedGalaxyLayer",
+    "DispersedSkyLayer",
+    "DispersedStarLayer",
     "ExtendedLayer",
     "GalaxyLayer",
     "GhostLayer",
@@ -72,6 +76,9 @@ LAYERS: dict[str, Any] = {
         TrackedGalaxyLayer,
         TrackedExtendedLayer,
         GhostLayer,
+        DispersedSkyLayer,
+        DispersedStarLayer,
+        DispersedGalaxyLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""

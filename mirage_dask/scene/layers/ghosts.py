@@ -29,6 +29,7 @@ from mirage_dask.scene.placement import (
     LARGEST_REACH,
     Bounds,
     circle,
+    counted_from,
     pixels_of,
     place_galaxies,
     place_stars,
@@ -75,18 +76,13 @@ def _in_field(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool
         return (x > low) & (x < high) & (y > low) & (y < high)
 
 
-def _shift(position: NDArray[np.float64], bounds: Bounds, view: View) -> NDArray[np.float64]:
-    """Return positions as they count from the corner of other bounds: those in pixels do."""
-    if position.shape[1] == 3:
-        return position
-    return position + np.array([view.bounds[0] - bounds[0], view.bounds[2] - bounds[2]], dtype=np.float64)
-
-
 def _stars(table: Ghosts, shape: PsfLibrary, view: View) -> StarLayer:
     bounds = _origin(table, view, shape.wings_half_width)
     sources = load_near(PointSources, view.tables, table.source, circle(view.projection, bounds, 1.0))
     own = replace(
-        sources, position=_shift(sources.position, bounds, view), flux=sources.flux * table.fraction
+        sources,
+        position=counted_from(sources.position, view.bounds, bounds),
+        flux=sources.flux * table.fraction,
     )
     found = place_stars(own, view.projection, bounds=bounds, psf=shape)
     keep = _in_field(found.x, found.y)
@@ -109,7 +105,9 @@ def _galaxies(table: Ghosts, shape: PsfLibrary, view: View) -> GalaxyLayer:
     around = circle(view.projection, bounds, LARGEST_REACH)
     sources = load_near(Galaxies, view.tables, table.source, around)
     own = replace(
-        sources, position=_shift(sources.position, bounds, view), flux=sources.flux * table.fraction
+        sources,
+        position=counted_from(sources.position, view.bounds, bounds),
+        flux=sources.flux * table.fraction,
     )
     least = THRESHOLD / float(shape.profile[0])
     found, index = place_galaxies(own, view.projection, bounds=bounds, psf=shape, threshold=least)

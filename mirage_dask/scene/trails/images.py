@@ -48,15 +48,19 @@ def image_half(
     It ends where none of its Gaussians is as bright as `threshold`, and the wings of the PSF end as those of a star; with
     at least the part `energy` of their light.
     """
+    wings = psf.half_width(galaxies.flux, threshold, energy=energy)
+    return np.ceil(body_half(galaxies, threshold) + wings).astype(np.int64) + 2
+
+
+def body_half(galaxies: PlacedGalaxies, threshold: float) -> NDArray[np.float64]:
+    """Return how far galaxies reach before the telescope blurs them, pixels: while one of their Gaussians is as bright."""
     xx, xy, yy = galaxies.form.T
     variances = galaxies.variances * np.maximum(xx, yy)[:, None]
     brightest = galaxies.flux[:, None] * np.abs(galaxies.weights)
     brightest = brightest / (2.0 * np.pi * galaxies.variances * np.sqrt(xx * yy - xy * xy)[:, None])
     # The exponent of the ratio is its logarithm to base 2, rounded up: a library's logarithm differs between processors.
     octaves = np.maximum(np.frexp(brightest / threshold)[1], 0)
-    body = np.sqrt(2.0 * LN2 * octaves * variances).max(axis=1)
-    wings = psf.half_width(galaxies.flux, threshold, energy=energy)
-    return np.ceil(body + wings).astype(np.int64) + 2
+    return np.asarray(np.sqrt(2.0 * LN2 * octaves * variances).max(axis=1))
 
 
 def galaxy_image(galaxies: PlacedGalaxies, i: int, psf: PsfLibrary, half: int) -> GalaxyImage:

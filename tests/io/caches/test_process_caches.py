@@ -17,6 +17,7 @@ from mirage_dask.scene import image_tables, star_wings
 from mirage_dask.scene.dispersed import stamps
 from mirage_dask.scene.galaxies import convolution, planes
 from mirage_dask.scene.images import blocks, blurring
+from mirage_dask.scene.layers import dispersed
 
 PACKAGE = Path(mirage_dask.__file__).parent
 
@@ -32,10 +33,11 @@ def test_all_caches_and_their_limits():
         "image light": 32,
         "image PSFs": 48,
         "grism PSFs": 64,
+        "dispersed light": 34,
     }
     used = [
         *(plane_store.CACHE, ramp.CACHE, planes.squares, star_wings.images, convolution.spectra),
-        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS, stamps.PSFS),
+        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS, stamps.PSFS, dispersed.BLOCKS),
     ]
     assert CACHE_USERS.keys() <= CACHES.keys()
     assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=True))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mirage_dask.reference.grisms.builtin import builtin_configuration
-from mirage_dask.scene.dispersed.traces import SPACING, segments
+from mirage_dask.scene.dispersed.traces import SPACING, reaches, segments
 
 GRISMS = (
     ("NRCALONG", "F444W", "GRISMR"),
@@ -56,7 +56,7 @@ def test_sources_that_reach_a_window(along_x):
     x, y = places(along_x.trace, 3000)
     _, px, py = along_x.trace.trace(x, y, along_x.trace.parameter(x, y, along_x.wavelength[:, None]))
     half = np.full(x.size, 9.0)
-    found = along_x.reaches(x, y, half, x0=600, y0=900, nx=50, ny=40)
+    found = reaches(along_x.boxes(x, y), half, x0=600, y0=900, nx=50, ny=40)
     inside = (px > 600 - 9) & (px < 650 + 9) & (py > 900 - 9) & (py < 940 + 9)
     needed = inside.any(axis=0)
     assert found[needed].all()

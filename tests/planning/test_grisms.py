@@ -1,0 +1,196 @@
+"""Exposures behind grisms: what plans hold of them, settings, notes, refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.grisms import write_configuration
+
+from mirage_dask.errors import InputError
+from mirage_dask.instruments import get_zeropoint
+from mirage_dask.planning.grisms import GrismTables, check_grisms, configuration_file, read_grism
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.scene.catalogs import Catalog, read_catalog
+from mirage_dask.scene.dispersed.magnitudes import filled, hats
+from mirage_dask.scene.dispersed.spectra import load_weights
+from mirage_dask.scene.dispersed.tables import DispersedStars
+from mirage_dask.scene.sources import point_source_table
+from mirage_dask.settings import rows_of
+from mirage_dask.settings.spectra import SpectraChoice, spectra_choice
+
+NIRISS = ("NIS", "GR150R", "F150W")
+h5py = pytest.importorskip("h5py")
+
+
+def catalog(folder: Path, columns: str = "niriss_f150w_magnitude") -> Catalog:
+    """Three stars of magnitude 20, 21, 22, in each filter."""
+    path, names = folder / "stars.cat", columns.split()
+    lines = [f"{i} {53.16 + i / 1e4} -27.8 " + " ".join([str(19 + i)] * len(names)) for i in (1, 2, 3)]
+    path.write_text("\n".join([f"index x_or_RA y_or_Dec {columns}", *lines]) + "\n")
+    return read_catalog(path, "point_source")
+
+
+def spectra_file(folder: Path, flux: dict[int, float], units: str = "flam", low: float = 0.8) -> str:
+    with h5py.File(folder / "spectra.hdf5", "w") as file:
+        for index, value in flux.items():
+            made = file.create_dataset(str(index), data=np.array([[low, low + 4.0], [value, value]]))
+            made.attrs["wavelength_units"], made.attrs["flux_units"] = "micron", units
+    return str(folder / "spectra.hdf5")
+
+
+def row(stars: Catalog, **given: object):
+    """A row of the table behind a grism of NIRISS."""
+    values = {"name": "a", "instrument": "NIRISS", "detector": "NIS", "filter": "GR150R", "pupil": "F150W"}
+    (found,) = rows_of([{**values, "status": "ready", "point_source": stars.path, **given}])
+    return found
+
+
+class Pack:
+    """What of a pack is asked for."""
+
+    meta = {"mean_gain": 1.61}  # noqa: RUF012
+    zeropoint = get_zeropoint(*NIRISS).adjusted(gain=1.61)
+
+
+def tables(folder: Path, stars: Catalog, level: float = 0.0, **given: object):
+    """The layers of an exposure, and what has noted."""
+    found = GrismTables(str(folder), [("point_source", stars.path, stars)])
+    key = point_source_table(stars, *NIRISS, zeropoint=Pack.zeropoint).save(folder)
+    pack: ReferencePack = Pack()  # type: ignore[assignment]
+    layers = found.layers(row(stars, **given), pack, [("point_source", key)], level)
+    return dict(layers), found.notes
+
+
+def rates(folder: Path, key: str) -> np.ndarray:
+    """Electrons per second of each star in the first segment."""
+    table = DispersedStars.load(folder, key)
+    light = load_weights(folder, table.weights)[0].sum(axis=1, dtype=float)
+    flux = 10 ** (-0.4 * np.array([20, 21, 22]) - 0.4 * 48.599934378) / Pack.zeropoint.photfnu_e
+    rows, amounts = table.of(np.array([1, 2, 3]), flux)
+    return (light[rows] * amounts).sum(axis=1)
+
+
+def test_a_flat_spectrum_needs_one_row(tmp_path):
+    layers, _ = tables(tmp_path, catalog(tmp_path), spectra="flat")
+    found = rates(tmp_path, layers["dispersed_star"])
+    np.testing.assert_allclose(found[0] / found[1:], [10**0.4, 10**0.8], rtol=1e-6)
+    grism = read_grism("", *NIRISS)
+    order = grism.orders[0]
+    wave = np.linspace(1.2, 1.8, 100_001)
+    light = 10 ** (-0.4 * (20 + 48.6)) * 2.99792458e18 / (wave * 1e4) ** 2
+    assert found[0] == pytest.approx(np.trapezoid(order.respond(wave) * light * 1e4, wave), rel=0.01)
+    assert len(DispersedStars.load(tmp_path, layers["dispersed_star"])) == 0
+
+
+def test_magnitudes_of_several_filters_make_a_spectrum(tmp_path):
+    """Flat ones give the flat spectrum; the sum of hats is the line through the magnitudes."""
+    stars = catalog(tmp_path, "niriss_f090w_magnitude niriss_f150w_magnitude niriss_f200w_magnitude")
+    flat = rates(tmp_path, tables(tmp_path, stars, spectra="flat")[0]["dispersed_star"])
+    layers, _ = tables(tmp_path, stars, spectra="magnitudes")
+    np.testing.assert_allclose(rates(tmp_path, layers["dispersed_star"]), flat, rtol=5e-3)
+
+
+def test_hats():
+    pivots = [0.9, 1.5, 2.0]
+    parts = hats(pivots)
+    wave = parts[0].wavelength
+    total = sum(f * part.flux for f, part in zip([3.0, 1.0, 2.0], parts, strict=True))
+    inside = (wave >= 0.9) & (wave <= 2.0)
+    nu = np.interp(wave[inside], pivots, [3.0 * 0.9**2, 1.5**2, 2.0 * 2.0**2])
+    np.testing.assert_allclose(total[inside] * wave[inside] ** 2, nu)
+    np.testing.assert_allclose(total[wave > 2] * wave[wave > 2] ** 2, 2.0 * 4.0)
+    assert (total > 0).all()
+    middle = (3.0 * 0.9**2 + (2.0 * 2.0**2 - 3.0 * 0.9**2) * 0.6 / 1.1) / 1.5**2
+    np.testing.assert_allclose(
+        filled(np.array([[3.0, np.nan, 2.0]]), pivots), [[3.0, middle, 2.0]], rtol=2e-3
+    )
+
+
+@pytest.mark.parametrize("units", ["flam", "normalized"])
+def test_spectra_of_a_file(tmp_path, units):
+    """Those of the file count as they are, or have the scale of the magnitude; others as before."""
+    stars = catalog(tmp_path)
+    usual = rates(tmp_path, tables(tmp_path, stars, spectra="flat")[0]["dispersed_star"])
+    file = spectra_file(tmp_path, {2: 1e-16 if units == "flam" else 7.0}, units)
+    key = tables(tmp_path, stars, spectra=f"flat {file}")[0]["dispersed_star"]
+    found = rates(tmp_path, key)
+    np.testing.assert_allclose(found[[0, 2]], usual[[0, 2]])
+    order = read_grism("", *NIRISS).orders[0]
+    wave = np.linspace(1.2, 1.8, 100_001)
+    if units == "flam":
+        assert found[1] == pytest.approx(np.trapezoid(order.respond(wave) * 1e-16 * 1e4, wave), rel=2e-3)
+    else:
+        assert found[1] == pytest.approx(usual[1], rel=0.05)
+
+
+def test_sky_and_notes(tmp_path):
+    stars = catalog(tmp_path)
+    ghosts = '{"stamp": "", "psf": "none"}'
+    layers, notes = tables(tmp_path, stars, 0.5, spectra="flat", ghosts=ghosts)
+    assert list(layers) == ["dispersed_background", "dispersed_star"]
+    assert "ghosts of dispersed sources are not simulated (1 exposures)" in notes[0]
+    assert "dispersed_background" not in tables(tmp_path, stars, 0.0, spectra="flat")[0]
+
+
+def checked(folder: Path, stars: Catalog, spectra: str = "flat", configurations: str = "") -> list[str]:
+    import pandas as pd
+
+    table = pd.DataFrame(
+        [
+            {
+                **{"filter": "GR150R", "pupil": "F150W", "detector": "NIS", "galaxy": ""},
+                **{"spectra": spectra, "grism_configurations": configurations, "point_source": stars.path},
+            }
+        ]
+    )
+    try:
+        check_grisms(table, [("point_source", stars.path, stars)])
+    except InputError as error:
+        return list(error.problems)
+    return []
+
+
+def test_refusals(tmp_path):
+    """All of them together, each with what helps."""
+    stars = catalog(tmp_path)
+    assert checked(tmp_path, stars) == []
+    file = spectra_file(tmp_path, {2: 1e-17, 8: 1e-17})
+    found = checked(tmp_path, stars, f"flat {file}", str(tmp_path))
+    assert len(found) == 2
+    assert "no file NIRISS_F150W_GR150R.conf" in found[0]
+    assert "1 spectra are of sources that no catalog has, such as index 8" in found[1]
+    content = Path(file).read_bytes()
+    Path(file).write_bytes(content[: len(content) // 2])
+    assert "not a valid HDF5 file" in checked(tmp_path, stars, f"flat {file}")[0]
+    broken = write_configuration(tmp_path, "NIRISS_F150W_GR150R")
+    broken.write_text(broken.read_text().replace("NAXIS", "NOAXIS"))
+    assert "there is no NAXIS" in checked(tmp_path, stars, "flat", str(tmp_path))[0]
+
+
+def test_a_spectrum_without_light_in_the_grism(tmp_path):
+    stars = catalog(tmp_path)
+    for units in ("flam", "normalized"):
+        file = spectra_file(tmp_path, {2: 1e-17}, units, low=4.0)
+        with pytest.raises(InputError, match=r"the spectrum of source 2: it .*has no light"):
+            tables(tmp_path, stars, spectra=f"flat {file}")
+
+
+def test_configurations_of_the_instrument_teams(tmp_path):
+    write_configuration(tmp_path, "NIRISS_F150W_GR150R")
+    found = read_grism(str(tmp_path), *NIRISS, gain=1.61)
+    assert found.name == "NIRISS_F150W_GR150R"
+    names = [
+        configuration_file("", "NRCBLONG", "F444W", "GRISMC").name,
+        configuration_file("", "NRCALONG", "F322W2", "GRISMR").name,
+    ]
+    assert names == ["NIRCAM_F444W_modB_C.conf", "NIRCAM_F322W2_modA_R.conf"]
+    # The second order of F444W is thousands of pixels away.
+    assert [o.order for o in read_grism("", "NRCALONG", "F444W", "GRISMR").orders] == [1]
+
+
+def test_the_choice_reads_itself():
+    assert SpectraChoice().to_dict() == {"continuum": "magnitudes"}
+    assert spectra_choice("a.hdf5") == SpectraChoice(file="a.hdf5")
+    assert spectra_choice({"continuum": "flat"}) == SpectraChoice("flat")
