@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -41,21 +42,16 @@ def split(position: NDArray[np.float64]) -> list[NDArray[np.intp]]:
 
     The last answers are kept: the tables of a catalog for several detectors and filters have the same positions.
     """
-    return _split(_Positions(position))
+    digest = hashlib.blake2b(np.ascontiguousarray(position).tobytes(), digest_size=16).digest()
+    return _split(_Positions(digest, position))
 
 
+@dataclass(frozen=True)
 class _Positions:
-    """Positions that are equal by their hash."""
+    """Positions that are equal where their digests are."""
 
-    def __init__(self, values: NDArray[np.float64]):
-        self.values = values
-        self.digest = hashlib.blake2b(np.ascontiguousarray(values).tobytes(), digest_size=16).digest()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Positions) and self.digest == other.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
+    digest: bytes
+    values: NDArray[np.float64] = field(compare=False)
 
 
 @lru_cache(maxsize=2)
