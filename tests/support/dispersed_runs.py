@@ -14,14 +14,17 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import MEGAJANSKY, exp_type, get_detector, optical_elements
+from mirage_dask.instruments import MEGAJANSKY, exp_type, get_detector, get_zeropoint, optical_elements
+from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.builtin.cache import build_cache
 from mirage_dask.reference.builtin.locations import reference_path
 from mirage_dask.reference.crds.lookup import CrdsCache, calibrate_env
 from mirage_dask.reference.grisms.builtin import builtin_configuration, wheels
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import dispersed_sky
+from mirage_dask.reference.sources import psf_library
 from mirage_dask.scene.dispersed.deposit import add_spectrum
+from mirage_dask.scene.dispersed.sources import SourceSpectra, add_stars
 from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.dispersed.weights import node_weights
 from mirage_dask.truth.source_catalog import source_catalog
@@ -31,10 +34,16 @@ SCRIPT = Path(__file__).with_name("calibrate_spectra.py")
 LIGHT = 2.99792458e18
 """Angstrom per second."""
 SIGMA = 1.1
-"""Pixels, of a star: the 11 rows that the pipeline adds hold all of it."""
+"""Pixels, of a narrow star: the 11 rows that the pipeline adds hold all of it."""
 WAVE = np.linspace(0.5, 5.8, 2000)
 STARS = ((700.30, 1012.60, 1.0), (1300.7, 400.2, 2.0), (300.2, 1500.6, 1.5))
-"""x, y (0-based pixels of the direct image) and flux, 1e-4 Jy at all wavelengths."""
+"""x, y (0-based pixels of the direct image) and flux, 1e-4 Jy at all wavelengths, of narrow stars.
+
+The pipeline is told that they are extended, so that it makes no aperture correction."""
+REAL_STAR = (1000.4, 700.7, 1.8)
+"""The same of a star with the telescope's PSF, with the label after those."""
+HALF_WIDTH = 100
+"""Pixels, of its image."""
 POINTING = {"ra": 53.16, "dec": -27.79, "roll": 30.0}
 
 
@@ -88,6 +97,17 @@ def calibrated(
             add_spectrum(
                 light, segment, [(gaussian_star(SIGMA),)], x=x, y=y, weights=weights, amount=amount, x0=0, y0=0
             )  # fmt: skip
+    optics_without = (filter, "CLEAR") if spec.instrument == "NIRCAM" else ("CLEAR", filter)
+    files, _ = psf_library(
+        ("builtin",), detector=spec.name, filter=optics_without[0], pupil=optics_without[1]
+    )
+    weights = tuple(node_weights(s, WAVE, flux)[None] for s in segments(configuration))
+    x, y, amount = (np.array([value]) for value in REAL_STAR)
+    add_stars(
+        light, PsfLibrary.from_fits(*files), segments(configuration),
+        SourceSpectra(weights, np.zeros(1, np.int64), amount), x=x, y=y, half_width=np.array([HALF_WIDTH]),
+        pivot=get_zeropoint(spec.name, *optics_without).pivot, x0=0, y0=0,
+    )  # fmt: skip
     ground = MEGAJANSKY * solid_angle * LIGHT / (WAVE * 1e4) ** 2
     plane = sky * dispersed_sky(configuration, WAVE, ground).window(nx=2048, ny=2048) * response
     name = f"jw00001001001_02101_00001_{spec.fits_name.lower()}"
@@ -146,10 +166,10 @@ def _write(
     meta.velocity_aberration.scale_factor = 1.0
     model.save(directory / f"{made.name}_rate.fits")
     where.set_attitude_matrix(attitude(where.V2Ref, where.V3Ref, *POINTING.values()))
-    x, y, amount = np.array(STARS).T
+    x, y, amount = np.array([*STARS, REAL_STAR]).T
     catalog = source_catalog(
         label=np.arange(1, len(x) + 1), x=x, y=y, half_width=np.full(len(x), 5.0),
-        abmag=-2.5 * np.log10(1e-4 * amount / 3631.0), extended=np.zeros(len(x), bool),
+        abmag=-2.5 * np.log10(1e-4 * amount / 3631.0), extended=np.arange(len(x)) < len(STARS),
         to_sky=lambda px, py: where.sci_to_sky(px + 1.0, py + 1.0),
     )  # fmt: skip
     catalog.write(directory / "direct_cat.ecsv", overwrite=True)

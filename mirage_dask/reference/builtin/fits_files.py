@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from mirage_dask.instruments import (
     MEGAJANSKY,
     frame_time,
+    get_detector,
     get_instrument,
     get_readout,
     get_zeropoint,
@@ -38,7 +39,7 @@ from mirage_dask.instruments import (
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
-from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections
+from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections, grism_corrections
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
 from mirage_dask.reference.files.fits_images import (
@@ -289,7 +290,32 @@ def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
     asdf_files.write_filter_offsets(path, recipe)
 
 
+def _grism_apcorr(path: Path, recipe: Recipe) -> None:
+    optics = {}
+    for place, (filter_, _) in grism_optics().items():
+        if get_detector(place[0]).instrument == recipe.instrument:
+            pair = (filter_, "CLEAR") if recipe.instrument == "NIRCAM" else ("CLEAR", filter_)
+            order = asdf_files.grism_configuration(*place).order(1)
+            pivot = get_zeropoint(place[0], *pair).pivot
+            optics[place] = (*pair, pivot, float(order.wavelength[0]), float(order.wavelength[-1]))
+    short = {"NIRCAM": "Nrc", "NIRISS": "Nis"}[recipe.instrument]
+    primary = primary_hdu(
+        kind=recipe.kind,
+        model=f"{short}WfssApcorrModel",
+        instrument=recipe.instrument,
+        detector=None,
+        description="Light of the built-in PSF in rows across the dispersion",
+        cards={"EXP_TYPE": recipe.exp_type},
+    )
+    table = fits.BinTableHDU(grism_corrections(optics), name="APCORR")
+    table.header["SIZEUNIT"] = "pixels"
+    write_fits(path, [primary, table])
+
+
 def _apcorr(path: Path, recipe: Recipe) -> None:
+    if recipe.exp_type:
+        _grism_apcorr(path, recipe)
+        return
     primary = primary_hdu(
         kind=recipe.kind,
         model=f"{get_instrument(recipe.instrument).image_model}ApcorrModel",

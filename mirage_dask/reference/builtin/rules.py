@@ -163,7 +163,7 @@ def _dispersed(instrument: str) -> list[Recipe]:
     made += [
         Recipe("photom", instrument, name, exp_type=mode) for name in sorted({place[0] for place in grisms})
     ]
-    return [*made, Recipe("wavelengthrange", instrument, exp_type=mode)]
+    return [*made, *(Recipe(kind, instrument, exp_type=mode) for kind in ("wavelengthrange", "apcorr"))]
 
 
 @cache
@@ -323,8 +323,6 @@ def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
     keys = keys_of(kind, instrument)
     if kind in DISPERSED:
         return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
-    if kind == "apcorr" and _dispersed(instrument):
-        return [(instrument, exp_type(instrument, "wfss"))]
     return []
 
 

@@ -19,7 +19,9 @@ solid angle
 below 1/1000 of its peak there is no row.
 
 The plane bkg is in DN/s for a sky of 1 MJy/sr at all wavelengths, times the detector's response; so the factor by which the
-pipeline scales it is the sky in MJy/sr. NOT modelled: the colour of the sky, which changes the ramps at the field's edges.
+pipeline scales it is the sky in MJy/sr.
+
+NOT modelled: the colour of the sky, which changes the ramps at the field's edges.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from mirage_dask.reference.builtin.cache import build_cache
@@ -42,7 +43,7 @@ def test_an_exposure_with_a_grism_of_nircam(cache):
     assert found["photom"] == "jwst_nircam_photom_nrc-wfss-nrca5.fits"
     assert found["wavelengthrange"] == "jwst_nircam_wavelengthrange_nrc-wfss.asdf"
     assert found["flat"] == "jwst_nircam_flat_nrca5-f444w-grismr.fits"
-    assert found["apcorr"] == "N/A"
+    assert found["apcorr"] == "jwst_nircam_apcorr_nrc-wfss.fits"
     assert found["area"] == "jwst_nircam_area_nrca5.fits"
 
 
@@ -51,7 +52,7 @@ def test_an_exposure_with_a_grism_of_niriss(cache):
     assert found["specwcs"] == "jwst_niriss_specwcs_nis-wfss-nis-gr150c-f115w.asdf"
     assert found["bkg"] == "jwst_niriss_bkg_nis-wfss-nis-gr150c-f115w.fits"
     assert found["photom"] == "jwst_niriss_photom_nis-wfss-nis.fits"
-    assert found["apcorr"] == "N/A"
+    assert found["apcorr"] == "jwst_niriss_apcorr_nis-wfss.fits"
 
 
 @pytest.mark.parametrize(
@@ -82,8 +83,24 @@ def test_a_cache_for_images_has_no_file_of_grisms(monkeypatch):
     images = len(asked)
     build_cache(detectors=["NRCALONG"], optics=[("F444W", "GRISMR")])
     assert sorted(name.split("_")[2] for name in asked[images:] if "wfss" in name) == [
+        "apcorr",
         "bkg",
         "photom",
         "specwcs",
         "wavelengthrange",
     ]
+
+
+def test_rows_hold_what_circles_say():
+    """Light that lies as a round Gaussian: its part within rows is known."""
+    from math import erf, sqrt
+
+    from mirage_dask.reference.builtin.aperture_corrections import _GRID, slit_fraction
+
+    sigma = 2.0
+    energy = 1.0 - np.exp(-0.5 * (_GRID / sigma) ** 2)
+    rows = np.array([3.0, 5.0, 11.0])
+    for scale in (0.8, 1.0, 1.3):
+        spread = np.hypot(sigma * scale, 0.28)  # the star is anywhere in its row
+        wanted = [erf(n / 2 / spread / sqrt(2)) for n in rows]
+        np.testing.assert_allclose(slit_fraction(rows, energy, scale), wanted, atol=0.006)
