@@ -46,8 +46,6 @@ MOST_BYTES = 2**29
 """Of the light of spectra at the nodes of a grism."""
 _NO_FILTERS = ("WL", "MASK", "GRISM", "GDHS", "GR700")
 """Beginnings of the names of pupil elements whose magnitudes are not those of a filter."""
-LOOKS = 9
-"""Places along each axis at which is looked whether an order reaches the detector."""
 
 
 def configuration_file(folder: str, detector: str, filter: str, pupil: str) -> Path:
@@ -95,24 +93,10 @@ def read_grism(
     else:
         found = builtin_configuration(detector, blocking, grism_of(filter, pupil))
     found = found.shifted(blocking)
-    found = replace(found, orders=tuple(o for o in found.orders if _reaches(replace(found, orders=(o,)))))
+    found = replace(found, orders=tuple(o for o in found.orders if segments(replace(found, orders=(o,)))))
     if not found.orders:
         raise InputError(f"{found.name}: none of its orders has light on the detector.")
     return found
-
-
-def _reaches(grism: GrismConfiguration) -> bool:
-    """Return whether light of an order may fall on the detector."""
-    (order,), (nx, ny) = grism.orders, grism.size
-    x, y = np.meshgrid(
-        np.linspace(order.xrange[0], nx + order.xrange[1], LOOKS),
-        np.linspace(order.yrange[0], ny + order.yrange[1], LOOKS),
-    )
-    for one in segments(grism):
-        left, right, low, high = one.boxes(x.ravel(), y.ravel())
-        if ((right > -1) & (left < nx) & (high > -1) & (low < ny)).any():
-            return True
-    return False
 
 
 def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
