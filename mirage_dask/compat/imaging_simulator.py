@@ -60,10 +60,14 @@ class ImgSim:
                 "Reffiles:linearized_darkfile."
             )
         exposure = OneExposure(self.paramfile)
+        self._check(exposure)
         self.output_file = exposure.write().first
         self._exposure = exposure
         for name in ("seedimage", "seed_segmap", "seedinfo", "linDark"):
             self.__dict__.pop(name, None)
+
+    def _check(self, exposure: OneExposure) -> None:
+        """Refuse an exposure that the class does not simulate."""
 
     @cached_property
     def seedimage(self) -> npt.NDArray[np.float64]:

@@ -1,38 +1,98 @@
-"""`mirage.wfss_simulator`: wide-field slitless spectroscopy, which is not simulated yet.
-
-Simulators of dispersed modes accept their arguments and report what is missing.
-"""
+"""`mirage.wfss_simulator`: one exposure of wide-field slitless spectroscopy, from its YAML file to its FITS files."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from mirage_dask.compat.imaging_simulator import ImgSim
+from mirage_dask.compat.one_exposure import OneExposure
 from mirage_dask.errors import InputError
+from mirage_dask.instruments import grism_of
+
+_REMEDIES = {
+    "SED_file": "write the file of spectra into the YAML file, mirage_dask: {spectra_file: FILE}",
+    "SED_dict": "write the spectra into a file with mirage_dask.catalogs.write_spectra, and name it in the YAML file, "
+    "mirage_dask: {spectra_file: FILE}",
+    "SED_normalizing_catalog_column": "spectra without units are scaled to the magnitude in the filter of the exposure",
+    "final_SED_file": "no file of spectra is written",
+    "source_stamps_file": "images of sources are not dispersed",
+    "disp_seed_filename": "the dispersed scene is the attribute seedimage",
+}
+"""What to do instead of arguments that change what is simulated or written."""
 
 
-class DispersedSimulator:
-    """Accepts the arguments of Mirage's class; `create` reports what is missing."""
+class WFSSSim(ImgSim):
+    """Simulate the exposure behind a grism of a YAML file.
 
-    what: ClassVar[str] = "a dispersed mode"
+    Parameters
+    ----------
+    paramfiles
+        The YAML file of the exposure, or a list with that one.
+    SED_file, SED_dict, SED_normalizing_catalog_column, final_SED_file, source_stamps_file, disp_seed_filename
+        Must be None; an error says what to do instead.
+    save_dispersed_seed, extrapolate_SED, create_continuum_seds, offline
+        Accepted: the scene is computed when it is asked for; without spectra light follows the magnitudes in all filters.
+    override_dark
+        As for `ImgSim`.
 
-    def __init__(self, paramfiles: Any = None, **options: Any):
-        self.paramfiles, self.options = paramfiles, options
+    Attributes
+    ----------
+    output_file, seedimage, seedinfo, linDark
+        As for `ImgSim`.
+    """
+
+    def __init__(
+        self,
+        paramfiles: str | Path | Sequence[str | Path] | None = None,
+        SED_file: object = None,
+        SED_normalizing_catalog_column: object = None,
+        final_SED_file: object = None,
+        SED_dict: object = None,
+        save_dispersed_seed: bool = True,  # noqa: ARG002
+        source_stamps_file: object = None,
+        extrapolate_SED: bool = True,  # noqa: ARG002
+        override_dark: object = None,
+        disp_seed_filename: object = None,
+        offline: bool = False,
+        create_continuum_seds: bool = True,  # noqa: ARG002
+    ):
+        given = [paramfiles] if paramfiles is None or isinstance(paramfiles, str | Path) else list(paramfiles)
+        if len(given) != 1:
+            raise InputError(
+                f"paramfiles has {len(given)} files; give that of the exposure behind the grism alone: colours come from "
+                "the magnitudes of the catalogs."
+            )
+        super().__init__(given[0], override_dark=override_dark, offline=offline)
+        self._given: Mapping[str, Any] = {
+            "SED_file": SED_file,
+            "SED_dict": SED_dict,
+            "SED_normalizing_catalog_column": SED_normalizing_catalog_column,
+            "final_SED_file": final_SED_file,
+            "source_stamps_file": source_stamps_file,
+            "disp_seed_filename": disp_seed_filename,
+        }
 
     def create(self) -> None:
-        """Raise an error: light cannot be dispersed yet.
+        """Simulate and write what the YAML file asks for: raw, linear or both.
 
         Raises
         ------
         InputError
-            Always.
+            If an argument is not understood, the file has problems, or its exposure cannot be simulated.
         """
-        raise InputError(
-            f"{self.paramfiles}: {self.what} needs the dispersion of light by grisms, which is not simulated yet; its "
-            "direct images can be made with ImgSim."
-        )
+        problems = [
+            f"{name} is not supported; {_REMEDIES[name]}."
+            for name, value in self._given.items()
+            if value is not None
+        ]
+        if problems:
+            raise InputError(problems)
+        super().create()
 
-
-class WFSSSim(DispersedSimulator):
-    """Mirage's class of that name."""
-
-    what = "wide-field slitless spectroscopy"
+    def _check(self, exposure: OneExposure) -> None:
+        if not grism_of(exposure.row["filter"], exposure.row["pupil"]):
+            raise InputError(
+                f"{exposure.path}: this exposure is not behind a grism; simulate it with ImgSim."
+            )

@@ -36,6 +36,7 @@ from mirage_dask.instruments import (
     cosmic_ray_library,
     get_detector,
     get_readout,
+    grism_of,
     split_optics,
     subarray_of,
 )
@@ -66,6 +67,7 @@ from mirage_dask.settings.sky import (
     components,
     on_the_day,
 )
+from mirage_dask.settings.spectra import CONTINUA, SpectraChoice
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -346,6 +348,7 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         extended=images if not IMAGE_TYPES.isdisjoint(catalogs) else None,
         scene_image=_scene_image(own),
         ghosts=_ghosts(signals, own, row["instrument"]),
+        **_behind_a_grism(own, row),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
@@ -365,6 +368,17 @@ def _threshold(signals: YamlValues) -> str:
         return DEFAULT_THRESHOLD
     rule = Converted(parse_threshold, DEFAULT_THRESHOLD, {})
     return str(rule.parse(f"{limit} {unit}", "simSignals:signal_low_limit_for_segmap", signals.problems))
+
+
+def _behind_a_grism(own: YamlValues, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the spectra and the folder of configurations of an exposure behind a grism; {} for others."""
+    if not grism_of(str(row["filter"]), str(row["pupil"])):
+        return {}
+    continuum = (own.words("spectra_continuum", CONTINUA, CONTINUA[:1]) or CONTINUA)[0]
+    return {
+        "spectra": SpectraChoice(continuum, own.file("spectra_file")),
+        "grism_configurations": own.folder("grism_configurations"),
+    }
 
 
 def _scene_image(own: YamlValues) -> SceneFile | None:

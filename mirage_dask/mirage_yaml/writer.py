@@ -169,8 +169,17 @@ def exposure_yaml(
         | {name: settings[name] for name in OWN_SETTINGS}
         | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
         | ({"ghost_stamp": row.ghosts.stamp} if row.ghosts and row.ghosts.stamp else {})
+        | _grism_keys(row)
         | flight,
     }
+
+
+def _grism_keys(row: ExposureRow) -> dict[str, Any]:
+    """What Mirage gives to its class of slitless spectroscopy, not to the file."""
+    if row.spectra is None:
+        return {}
+    found = {"spectra_continuum": row.spectra.continuum, "spectra_file": row.spectra.file}
+    return {k: v for k, v in {**found, "grism_configurations": row.grism_configurations}.items() if v}
 
 
 def mirages_cosmic_rays(rays: CosmicRays | None, start_time: str) -> CosmicRays | None:

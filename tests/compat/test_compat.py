@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from astropy.io import fits
 
+import mirage_dask as md
 from mirage_dask.compat import (
     catalog_seed_image,
     dark_prep,
@@ -145,9 +147,14 @@ def test_simulators_without_a_file_or_a_way():
         imaging_simulator.ImgSim().create()
     with pytest.raises(InputError, match="override_dark is not supported yet"):
         imaging_simulator.ImgSim("a.yaml", override_dark="dark.fits").create()
-    for simulator in (wfss_simulator.WFSSSim, grism_tso_simulator.GrismTSO):
-        with pytest.raises(InputError, match="dispersion of light by grisms, which is not simulated yet"):
-            simulator("a.yaml", SED_file=None).create()
+    with pytest.raises(InputError, match="time series are not simulated yet"):
+        grism_tso_simulator.GrismTSO("a.yaml", SED_file=None).create()
+    with pytest.raises(
+        InputError, match="SED_file is not supported; write the file of spectra into the YAML"
+    ):
+        wfss_simulator.WFSSSim("a.yaml", SED_file="spectra.hdf5").create()
+    with pytest.raises(InputError, match="paramfiles has 2 files"):
+        wfss_simulator.WFSSSim(["a.yaml", "b.yaml"])
 
 
 def test_the_documented_snippet_on_a_real_proposal(shared, tmp_path):
@@ -168,3 +175,29 @@ def test_the_documented_snippet_on_a_real_proposal(shared, tmp_path):
         sim.create()
         with fits.open(sim.output_file) as hdus:
             assert hdus["SCI"].data.shape == (1, 4, 2048, 2048)
+
+
+def test_an_exposure_behind_a_grism(shared, tmp_path):
+    """Its scene has the trace of a star, which an imaging exposure is refused to have."""
+    folder = shared / "apt" / "niriss_wfss"
+    (xml,), (pointing,) = folder.glob("*.xml"), folder.glob("*.pointing")
+    table = md.open_proposal(xml).table
+    row = table[table.exp_type == "NIS_WFSS"].iloc[0]
+    catalog = tmp_path / "stars.cat"
+    catalog.write_text(f"index x_or_RA y_or_Dec magnitude\n1 {row.ra_ref} {row.dec_ref} 19.0\n")
+    yam = yaml_generator.SimInput(
+        xml, pointing, catalogs={"point_source": str(catalog)}, background="low", datatype="raw",
+        output_dir=tmp_path / "yamls", simdata_output_dir=tmp_path / "data",
+    )  # fmt: skip
+    yam.create_inputs()
+    modes = {name: yaml.safe_load(Path(name).read_text())["Inst"]["mode"] for name in yam.yaml_files}
+    behind, image = (next(name for name, mode in modes.items() if mode == m) for m in ("wfss", "imaging"))
+    with pytest.raises(InputError, match="is not behind a grism; simulate it with ImgSim"):
+        wfss_simulator.WFSSSim(image).create()
+    simulated = wfss_simulator.WFSSSim([behind])
+    simulated.create()
+    with fits.open(simulated.output_file) as hdus:
+        assert hdus[0].header["EXP_TYPE"] == "NIS_WFSS"
+        assert hdus[0].header["FILTER"].startswith("GR150")
+    bright = simulated.seedimage > 2 * np.median(simulated.seedimage)
+    assert 50 < max(np.count_nonzero(bright.any(axis=axis)) for axis in (0, 1)) < 1500

@@ -48,4 +48,3 @@ def test_niriss_and_catalogs(tmp_path, monkeypatch):
     assert found["raw"].ndim == 4
     assert found["seed"].shape == found["raw"].shape[2:]
     assert found["seed"].max() > 10 * np.median(found["seed"])
-    assert "dispersion of light by grisms, which is not simulated yet" in found["refused"]

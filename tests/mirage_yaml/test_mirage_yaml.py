@@ -94,6 +94,26 @@ def test_specs_come_back(tmp_path):
     ]
 
 
+def test_spectra_and_configurations_of_grisms_come_back(shared, tmp_path):
+    """Keys of this package's own section: Mirage gives spectra to its class, and has its configurations in MIRAGE_DATA."""
+    (path,) = (shared / "apt" / "niriss_wfss").glob("*.xml")
+    spectra, folder = tmp_path / "spectra.hdf5", tmp_path / "configurations"
+    spectra.touch()
+    folder.mkdir()
+    table = md.open_proposal(
+        path,
+        **GOLDEN_SETTINGS,
+        spectra={"continuum": "flat", "file": str(spectra)},
+        grism_configurations=str(folder),
+    ).table
+    (tmp_path / "yaml").mkdir()
+    write_yaml(table[table.status == "ready"].groupby("exp_type").head(1), tmp_path / "yaml")
+    found = md.open_yaml(tmp_path / "yaml").table.set_index("name")
+    columns = ["spectra", "grism_configurations"]
+    assert found[columns].equals(table.set_index("name").loc[found.index, columns])
+    assert set(found["spectra"]) == {"", f"flat {spectra}"}
+
+
 @pytest.mark.parametrize(
     "case",
     ["42424_imaging", "1069_family", "niriss_wfss", "12345_nrc_niswfss", "1141_ga", "88888_wasp79_tso"],
