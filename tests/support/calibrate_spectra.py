@@ -1,4 +1,7 @@
-"""Run stock Spec2: `python calibrate_spectra.py DIRECTORY ASSOCIATION …`; no parameter is changed, and no network."""
+"""Run the stock pipeline: `python calibrate_spectra.py DIRECTORY FILE …`; no parameter is changed, and no network.
+
+A ramp (`_uncal.fits`) goes through Detector1, an association through Spec2.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,17 @@ def _no_network(*arguments: object, **_keywords: object) -> None:
     raise OSError(f"the pipeline asked for the network: {arguments[1:]}")
 
 
-def main(directory: str, *associations: str) -> None:
+def main(directory: str, *names: str) -> None:
     socket.socket.connect = _no_network  # type: ignore[method-assign,assignment]
     socket.getaddrinfo = _no_network  # type: ignore[assignment]
-    from jwst.pipeline import Spec2Pipeline
+    from jwst.pipeline import Detector1Pipeline, Spec2Pipeline
 
-    for association in associations:
+    for name in names:
+        if name.endswith("_uncal.fits"):
+            Detector1Pipeline.call(name, output_dir=directory, save_results=True)
+            continue
         # Saved besides: what is left when the background is subtracted.
-        Spec2Pipeline.call(association, output_dir=directory, save_results=True, save_bsub=True)
+        Spec2Pipeline.call(name, output_dir=directory, save_results=True, save_bsub=True)
 
 
 if __name__ == "__main__":
