@@ -340,7 +340,7 @@ def _through(
 ) -> tuple[list[float], Floats]:
     """Return the pivot wavelengths of the filters of an instrument that a catalog has magnitudes of, and flux densities.
 
-    The filter of the exposure is always one of them. A magnitude that is no number is left out.
+    The filter of the exposure is always one of them. A magnitude that is not a number is left out.
 
     Returns
     -------

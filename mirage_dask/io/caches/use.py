@@ -17,6 +17,8 @@ from mirage_dask.io.atomic import partial_name, remove_abandoned
 from mirage_dask.io.locations import cache_directory
 
 MARKS = "locks/users"
+TICK = 0.05
+"""Seconds by which the times of files may be behind the clock: Linux takes those of its last tick, up to 10 ms ago."""
 
 
 def mark_used(path: str | os.PathLike[str]) -> None:
@@ -39,7 +41,7 @@ def _own_mark(directory: Path, process: int) -> Path:
     del process
     mark = directory / MARKS / partial_name("process")
     mark.parent.mkdir(parents=True, exist_ok=True)
-    mark.write_text(repr(time.time()))
+    mark.write_text(repr(time.time() - TICK))
     return mark
 
 
