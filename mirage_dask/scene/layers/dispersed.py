@@ -24,6 +24,7 @@ NOT modelled: light of sources whose centre is outside of the pick-off mirror; t
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -167,7 +168,7 @@ def star_halves(brightest: NDArray[np.float64], psf: PsfLibrary) -> NDArray[np.i
 
 
 @dataclass(frozen=True, eq=False)
-class DispersedLayer:
+class DispersedLayer(ABC):
     """Sources behind a grism."""
 
     table: ClassVar[type[DispersedSources]]
@@ -193,9 +194,9 @@ class DispersedLayer:
         """Hash of the shapes of the sources."""
         return b""
 
+    @abstractmethod
     def draw(self, out: Floats, x0: int, y0: int) -> None:
         """Add the light of all sources to a window."""
-        raise NotImplementedError
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""

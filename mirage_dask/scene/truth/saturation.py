@@ -120,14 +120,20 @@ def _galaxies(layer: GalaxyLayer, wells: Wells) -> Counts:
     return out
 
 
+def brightest_of_trails(layer: PointTrails | GalaxyTrails | ImageTrails) -> NDArray[np.float64]:
+    """Return an upper bound, (n,) e-/s, of the light in any pixel of sources that move; infinite for images."""
+    if isinstance(layer, ImageTrails):
+        return np.full(layer.index.size, np.inf)
+    if isinstance(layer, PointTrails):
+        return np.asarray(layer.flux * layer.psf.profile[0], np.float64)
+    return brightest_pixel(layer.galaxies, layer.psf)
+
+
 def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, wells: Wells) -> Counts:
     out, least = np.zeros(layer.index.size, np.int32), wells.least
-    if isinstance(layer, ImageTrails):
-        bright = np.full(layer.index.size, np.inf if np.isfinite(least) else 0.0)
-    elif isinstance(layer, PointTrails):
-        bright = layer.flux * layer.psf.profile[0]
-    else:
-        bright = brightest_pixel(layer.galaxies, layer.psf)
+    if not np.isfinite(least):
+        return out
+    bright = brightest_of_trails(layer)
     chosen = np.unique(np.linspace(0, len(wells.starts) - 1, MOST_INTEGRATIONS).astype(int))
     ny, nx = wells.limit.shape
     for i in np.flatnonzero(bright >= least).tolist():

@@ -29,7 +29,7 @@ from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
 from mirage_dask.scene.trails.images import image_half
-from mirage_dask.scene.truth.saturation import brightest_pixel
+from mirage_dask.scene.truth.saturation import brightest_of_trails, brightest_pixel
 
 Floats = NDArray[np.float32]
 
@@ -173,12 +173,7 @@ def _extended(layer: ExtendedLayer, found: Brightest) -> None:
 
 
 def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, found: Brightest) -> None:
-    if isinstance(layer, ImageTrails):
-        bright = np.full(layer.index.size, np.inf)
-    elif isinstance(layer, PointTrails):
-        bright = layer.flux * layer.psf.profile[0]
-    else:
-        bright = brightest_pixel(layer.galaxies, layer.psf)
+    bright = brightest_of_trails(layer)
     edges = np.array([0.0, found.seconds])
     for i in np.flatnonzero(bright >= found.level).tolist():
         one = layer.take(np.array([i]))
