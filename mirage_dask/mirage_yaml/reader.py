@@ -48,6 +48,7 @@ from mirage_dask.mirage_yaml.writer import (
     IMAGE_KEYS,
     OWN_SECTION,
     REFERENCE_KEYS,
+    SPECTRA_PREFIX,
     mirages_cosmic_rays,
 )
 from mirage_dask.pointing import aperture, attitude_matrix
@@ -67,7 +68,7 @@ from mirage_dask.settings.sky import (
     components,
     on_the_day,
 )
-from mirage_dask.settings.spectra import CONTINUA, SpectraChoice
+from mirage_dask.settings.spectra import WORDS, SpectraChoice
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -374,9 +375,13 @@ def _behind_a_grism(own: YamlValues, row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the spectra and the folder of configurations of an exposure behind a grism; {} for others."""
     if not grism_of(str(row["filter"]), str(row["pupil"])):
         return {}
-    continuum = (own.words("spectra_continuum", CONTINUA, CONTINUA[:1]) or CONTINUA)[0]
+    given = {name: text for name in WORDS if (text := own.text(f"{SPECTRA_PREFIX}{name}", ""))}
+    choice = {
+        name: WORDS[name].parse(text, f"{OWN_SECTION}:{SPECTRA_PREFIX}{name}", own.problems)
+        for name, text in given.items()
+    }
     return {
-        "spectra": SpectraChoice(continuum, own.file("spectra_file")),
+        "spectra": SpectraChoice(**choice),
         "grism_configurations": own.folder("grism_configurations"),
     }
 

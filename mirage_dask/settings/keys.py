@@ -187,9 +187,10 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "spectra",
-        "light of sources behind a grism: an HDF5 file of spectra, or `{file: FILE, continuum: magnitudes or flat}`; "
-        "sources that it does not have shine as their magnitudes in all filters of the instrument say (`magnitudes`), or "
-        "evenly in F_nu with that of the filter (`flat`)",
+        "light of sources behind a grism: a file or folder of spectra, or `{continuum: WORD, extrapolation: WORD, "
+        "file: FILE, frame: WORD, normalise: COLUMN, lines: FILE, lines_frame: WORD}`; sources without a spectrum in the "
+        "file shine as their magnitudes in all filters of the instrument say (`magnitudes`), or evenly in F_nu (`flat`) or "
+        "F_lambda (`flat_flambda`) with that of the filter; see [Grisms](#grisms)",
         SPECTRA,
         "`{continuum: magnitudes}`",
         spectra_choice,
