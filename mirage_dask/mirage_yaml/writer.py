@@ -181,6 +181,8 @@ def _grism_keys(row: ExposureRow) -> dict[str, Any]:
     if row.spectra is None:
         return {}
     found = {f"{SPECTRA_PREFIX}{name}": value for name, value in row.spectra.to_dict().items()}
+    if row.filter_wheel_angle is not None:
+        found["filter_wheel_angle"] = row.filter_wheel_angle
     return found | ({"grism_configurations": row.grism_configurations} if row.grism_configurations else {})
 
 

@@ -28,7 +28,7 @@ from mirage_dask.scene.dispersed.traces import Segment, segments
 from mirage_dask.scene.layers import DispersedSkyLayer
 from mirage_dask.scene.photometry import count_rate
 from mirage_dask.settings import ExposureRow
-from mirage_dask.settings.spectra import SpectraChoice
+from mirage_dask.settings.spectra import WHEEL_GRISMS, SpectraChoice, nominal_angle
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -142,6 +142,17 @@ class _Grism:
     """Flat in F_nu: one electron per second in the direct image."""
 
 
+def _turned(grism: GrismConfiguration, row: ExposureRow) -> GrismConfiguration:
+    """Return a configuration for the angle of the filter wheel of an exposure, which `fwcpos_ref` says then."""
+    name = grism_of(row.filter, row.pupil)
+    if name not in WHEEL_GRISMS:
+        return grism
+    reference = nominal_angle(name) if grism.fwcpos_ref is None else grism.fwcpos_ref
+    if row.filter_wheel_angle is None or row.filter_wheel_angle == reference:
+        return grism if reference == nominal_angle(name) else replace(grism, fwcpos_ref=reference)
+    return replace(grism.turned(reference - row.filter_wheel_angle), fwcpos_ref=row.filter_wheel_angle)
+
+
 class GrismTables:
     """Writes what exposures of a plan that are behind a grism need.
 
@@ -192,6 +203,14 @@ class GrismTables:
             self._note("ghosts of dispersed sources are not simulated")
         return layers
 
+    def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:
+        """Return the angle of the filter wheel of an exposure, degrees; None for the nominal one, and without a grism."""
+        grism = grism_of(row.filter, row.pupil)
+        if grism not in WHEEL_GRISMS:
+            return None
+        angle = self._grism(row, pack).grism.fwcpos_ref
+        return None if angle is None or angle == nominal_angle(grism) else angle
+
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
@@ -211,13 +230,16 @@ class GrismTables:
     def _grism(self, row: ExposureRow, pack: ReferencePack) -> _Grism:
         def make() -> _Grism:
             grism = read_grism(row.grism_configurations, *row.optics, gain=float(pack.meta["mean_gain"]))
+            grism = _turned(grism, row)
             for note in grism.notes:
                 self._notes.setdefault(note.rstrip("."), 0)
             flat = flat_spectrum(FLAT, row.optics, pack.zeropoint)
             grism = replace(grism, notes=())
             return _Grism(grism.save(self._url), grism, segments(grism), flat)
 
-        found: _Grism = self._once(("grism", row.grism_configurations, *row.optics, pack.zeropoint), make)
+        found: _Grism = self._once(
+            ("grism", row.grism_configurations, *row.optics, row.filter_wheel_angle, pack.zeropoint), make
+        )
         return found
 
     def _sky(self, found: _Grism, level: float) -> str:

@@ -37,7 +37,7 @@ from mirage_dask.settings.sky import (
     SceneImageChoice,
     background_entries,
 )
-from mirage_dask.settings.spectra import SPECTRA, spectra_choice
+from mirage_dask.settings.spectra import SPECTRA, WHEEL_ANGLES, spectra_choice
 
 BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
 """Sources of reference data."""
@@ -200,6 +200,13 @@ KEYS: tuple[Key, ...] = (
         "folder of the instrument teams' configurations of grisms, such as NIRCAM_F444W_modA_R.conf",
         PathTo("folder"),
         "built in",
+    ),
+    Key(
+        "filter_wheel_angle",
+        "angle of the filter wheel of NIRISS with a grism in it, degrees (FWCPOS): a number, or "
+        "`{GR150R: NUMBER, GR150C: NUMBER}`; traces turn with it",
+        WHEEL_ANGLES,
+        "that of the configuration",
     ),
     Key(
         "roll_angle",

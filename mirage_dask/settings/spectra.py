@@ -1,15 +1,17 @@
-"""The key `spectra`: what the light of sources behind a grism is, besides their magnitudes."""
+"""Exposures behind grisms: the keys `spectra`, the light of sources besides their magnitudes, and `filter_wheel_angle`."""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.grammar import Converted, Node, PathTo, Table, Word
+from mirage_dask.instruments import optical_elements
+from mirage_dask.settings.grammar import Converted, Measured, Node, PathTo, Table, Word, per_observation
 
 CONTINUA = ("magnitudes", "flat", "flat_flambda")
 """Through the magnitudes of a source in all filters of the instrument; or constant in F_nu, or in F_lambda, with that of
@@ -98,3 +100,70 @@ SPECTRA = Table(words=WORDS, value=PathTo("file or folder"))
 def spectra_choice(found: Any) -> SpectraChoice:
     """Return the choice from what the rule has read."""
     return SpectraChoice(**found) if isinstance(found, dict) else SpectraChoice(file=found or "")
+
+
+WheelAngle = float | dict[str, float]
+"""Degrees; by grism, in lower case, where those of an observation differ."""
+LARGEST_TURN = 5.0
+"""Degrees that a grism may be from its nominal position: others are mistakes."""
+
+
+def _degrees(value: Any) -> float:
+    """Return an angle, degrees."""
+    try:
+        found = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        found = math.nan
+    if not math.isfinite(found):
+        raise InputError(f"{value!r} is not an angle; write degrees, such as 33.6")
+    return found
+
+
+_DEGREES = Measured(Converted(_degrees, 0.0, {"type": "number"}), "deg")
+WHEEL_GRISMS = ("GR150R", "GR150C")
+"""Grisms whose wheel has an angle: those of NIRISS."""
+WHEEL_ANGLES = per_observation(
+    Table(words=dict.fromkeys((name.lower() for name in WHEEL_GRISMS), _DEGREES), value=_DEGREES),
+    of_mappings=True,
+)
+"""Rule of the key: an angle, {GR150R: ANGLE, GR150C: ANGLE}, or either for each observation."""
+
+
+def wheel_angle(
+    given: WheelAngle | Mapping[int, WheelAngle] | None, observation: int, grism: str, problems: list[str]
+) -> float | None:
+    """Return the angle of the filter wheel of an exposure, degrees; None where none is given.
+
+    Parameters
+    ----------
+    given
+        What the rule has read.
+    observation, grism
+        Of the exposure; empty for no grism.
+    problems
+        Gets a sentence if the angle is missing or not near the nominal position of the grism.
+    """
+    if given is None or grism not in WHEEL_GRISMS:
+        return None
+    values: Any = given
+    if isinstance(values, dict) and all(isinstance(key, int) for key in values):
+        if observation not in values:
+            problems.append(f"filter_wheel_angle: no entry for observation {observation}; add one.")
+        values = values.get(observation)
+    found = values.get(grism.lower()) if isinstance(values, dict) else values
+    if found is None:
+        if isinstance(values, dict):
+            problems.append(f"filter_wheel_angle: no angle of {grism} for observation {observation}; add it.")
+        return None
+    usual = nominal_angle(grism)
+    if abs((found - usual + 180.0) % 360.0 - 180.0) > LARGEST_TURN:
+        problems.append(
+            f"filter_wheel_angle: {found:g} degrees in observation {observation} is more than {LARGEST_TURN:g} from the "
+            f"position of {grism}, {usual:g}; give the angle of each grism, {{GR150R: 33.6, GR150C: 354.2}}."
+        )
+    return float(found)
+
+
+def nominal_angle(grism: str) -> float:
+    """Return the nominal position of the filter wheel with a grism of NIRISS, degrees."""
+    return float(next(e.position for e in optical_elements("NIRISS") if e.name == grism))  # type: ignore[arg-type]
