@@ -95,9 +95,9 @@ def test_specs_come_back(tmp_path):
     ]
 
 
-def test_spectra_and_configurations_of_grisms_come_back(shared, tmp_path):
+def test_spectra_and_configurations_of_grisms_come_back(tmp_path):
     """Keys of this package's own section: Mirage gives spectra to its class, and has its configurations in MIRAGE_DATA."""
-    (path,) = (shared / "apt" / "niriss_wfss").glob("*.xml")
+    path = md.example_proposal("slitless")
     spectra, folder = tmp_path / "spectra.hdf5", tmp_path / "configurations"
     spectra.touch()
     folder.mkdir()
@@ -107,12 +107,13 @@ def test_spectra_and_configurations_of_grisms_come_back(shared, tmp_path):
         path,
         **GOLDEN_SETTINGS,
         spectra=choice,
+        filter_wheel_angle={"GR150R": 33.5, "GR150C": 354.25},
         grism_configurations=str(folder),
     ).table
     (tmp_path / "yaml").mkdir()
     write_yaml(table[table.status == "ready"].groupby("exp_type").head(1), tmp_path / "yaml")
     found = md.open_yaml(tmp_path / "yaml").table.set_index("name")
-    columns = ["spectra", "grism_configurations"]
+    columns = ["spectra", "grism_configurations", "filter_wheel_angle"]
     assert found[columns].equals(table.set_index("name").loc[found.index, columns])
     assert {SpectraChoice.from_text(text).to_dict()["lines"] for text in set(found["spectra"]) - {""}} == {
         str(spectra)

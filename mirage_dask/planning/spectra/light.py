@@ -20,6 +20,7 @@ from mirage_dask.instruments import (
     detectors_of,
     get_detector,
     get_zeropoint,
+    grism_of,
 )
 from mirage_dask.planning.spectra.given import (
     CatalogSpectra,
@@ -234,8 +235,10 @@ def _scaled(
 def _mean(spectrum: Spectrum, optics: Optics) -> float:
     found = spectrum.mean(*optics)
     if not found > 0:
+        _, filter_, pupil = optics
+        name = blocking_filter(filter_, pupil) if grism_of(filter_, pupil) else f"{filter_}/{pupil}"
         raise InputError(
-            f"{spectrum.name}: it is a shape without a scale and has no light in {blocking_filter(*optics[1:])}, "
+            f"{spectrum.name}: it is a shape without a scale and has no light in {name}, "
             "whose magnitude gives the scale; give it in erg/s/cm2/Angstrom."
         )
     return found
