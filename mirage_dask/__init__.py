@@ -42,7 +42,8 @@ def example_proposal(name: str = "mosaic_2x2") -> Path:
     Parameters
     ----------
     name
-        'mosaic_2x2': a mosaic and a subarray with NIRCam; 'three_instruments': NIRCam with NIRISS in parallel, and FGS.
+        'mosaic_2x2': a mosaic and a subarray with NIRCam; 'three_instruments': NIRCam with NIRISS in parallel, and FGS;
+        'slitless': NIRISS and NIRCam with grisms, and their direct images.
     """
     folder = Path(__file__).parent / "examples"
     return next(path for path in (folder / f"{name}.xml", folder / name / f"{name}.xml") if path.exists())

@@ -14,7 +14,7 @@ import os
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import html_pairs, size
@@ -288,6 +288,11 @@ class Simulation:
             if not chosen:
                 raise InputError(f"{self.url} contains no complete exposure; run mirage-dask simulate first.")
         plan = self.store.plan
+        check: Any = None
+        if with_spec2_inputs:
+            from mirage_dask.truth.spec2_inputs import direct_exposures
+
+            check = direct_exposures
         report = export_store(
             self.store,
             directory,
@@ -295,6 +300,7 @@ class Simulation:
             datatype=datatype,
             overwrite=overwrite,
             calibrate_env=lambda: calibration_environment(plan, directory, with_references=with_references),
+            check=check,
             resources=resources,
         )
         problems = [problem for _, problem in report.failed]

@@ -90,6 +90,8 @@ class ExposureSpec:
     track: str = ""
     """Content key of the track of the moving target that the telescope follows (`mirage_dask.scene.tracking`), which the
     attitude at the start of the exposure belongs to; empty where it follows the stars."""
+    filter_wheel_angle: float | None = None
+    """Degrees, of NIRISS with a grism where they are not the nominal ones; the traces in the plan are turned already."""
     segmentation_threshold: float = 0.0
     """e-/s in a pixel from which a source is in the segmentation map; 0 for the default, `SEGMENTATION_THRESHOLD` times the
     gain. No part of the digest: no stored value depends on it."""
@@ -198,6 +200,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "random_seed": partial(_is_integer, low=-(2**63)),
     "layers": partial(_are_pairs, second="key of a layer"),
     "cosmic_ray_rate": _is_number,
+    "filter_wheel_angle": lambda value: value is None or _is_number(value),
     "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
     "inputs": partial(_are_pairs, second="content key"),

@@ -21,6 +21,7 @@ queries       stars of Gaia, 2MASS and AllWISE, asked by astroquery
 besancon      stars of a result of the Besançon model
 photometry    magnitudes in JWST filters: of spectra, and from other bands
 spectra       HDF5 files of spectra
+spectra_files spectra in files of other formats, and emission lines
 
 NOT here: light curves.
 """
@@ -31,7 +32,8 @@ from mirage_dask.catalogs.filters import column_of, columns_for
 from mirage_dask.catalogs.photometry import magnitudes_from_spectrum
 from mirage_dask.catalogs.queries import all_surveys, gaia, two_mass, wise
 from mirage_dask.catalogs.sources import SourceCatalog, extended_sources, galaxies, point_sources
-from mirage_dask.catalogs.spectra import read_spectra, write_spectra
+from mirage_dask.catalogs.spectra import write_spectra
+from mirage_dask.catalogs.spectra_files import read_lines, read_spectra
 
 __all__ = [
     "SourceCatalog",
@@ -45,6 +47,7 @@ __all__ = [
     "galaxies",
     "magnitudes_from_spectrum",
     "point_sources",
+    "read_lines",
     "read_spectra",
     "two_mass",
     "wise",

@@ -7,16 +7,19 @@ One dataset for each source, named by its index, of shape (2, n): wavelengths, r
     fnu, fnu_cgs      erg / (s cm2 Hz)              fnu_mks     W / (m2 Hz)
     normalized        a shape without a scale: the catalog's magnitude gives it
 
+An attribute `redshift`, which Mirage does not have, is that of the source. Other files of spectra: `spectra_files`.
+
 h5py is the extra `spectra`; it is imported by the functions that need it.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -29,12 +32,25 @@ Floats = npt.NDArray[np.float64]
 Spectrum = tuple[u.Quantity, u.Quantity]
 """(wavelengths, flux densities); dimensionless fluxes are a shape without a scale."""
 
+
+class SourceSpectrum(NamedTuple):
+    """The spectrum of a source in a file."""
+
+    wavelength: u.Quantity
+    """(n,) micron, rising."""
+    flux: u.Quantity
+    """(n,) erg / (s cm2 Angstrom), or dimensionless for a shape without a scale."""
+    redshift: float | None = None
+    """That the file says."""
+
+
 MOST_POINTS = 10_000_000
 """Of a spectrum: 80 MB for each of its rows."""
 MOST_SPECTRA = 1_000_000
 FLAM = u.erg / (u.s * u.cm**2 * u.AA)
 FNU = u.erg / (u.s * u.cm**2 * u.Hz)
-_FLUXES = {
+
+FLUXES = {
     "flam": FLAM,
     "flam_cgs": FLAM,
     "flam_mks": u.W / (u.m**2 * u.um),
@@ -43,18 +59,18 @@ _FLUXES = {
     "fnu_mks": u.W / (u.m**2 * u.Hz),
     "normalized": u.dimensionless_unscaled,
 }
-_LENGTHS = {"microns": u.um, "angstroms": u.AA, "nanometers": u.nm}
-_INDEX = re.compile(r"[0-9]{1,19}")
+LENGTHS = {"microns": u.um, "angstroms": u.AA, "nanometers": u.nm}
+INDEX = re.compile(r"[0-9]{1,19}")
+"""The index of a source as the name of its spectrum."""
 
 
-def read_spectra(path: str | os.PathLike[str]) -> dict[int, Spectrum]:
+def read_hdf5(path: str | os.PathLike[str]) -> dict[int, SourceSpectrum]:
     """Read the spectra of an HDF5 file.
 
     Returns
     -------
     dict
-        {index of the source: (wavelengths in micron, flux densities in erg / (s cm2 Angstrom), or dimensionless for a shape
-        without a scale)}, in the order of the indices.
+        {index of the source: its spectrum}, in the order of the indices.
 
     Raises
     ------
@@ -63,7 +79,7 @@ def read_spectra(path: str | os.PathLike[str]) -> dict[int, Spectrum]:
         wavelengths that do not rise, fluxes that are negative or not finite.
     """
     h5py, place = _h5py(), Path(path)
-    found: dict[int, Spectrum] = {}
+    found: dict[int, SourceSpectrum] = {}
     problems: list[str] = []
     if not place.is_file():
         raise InputError(f"{place}: the file does not exist; check the path.")
@@ -90,7 +106,12 @@ def read_spectra(path: str | os.PathLike[str]) -> dict[int, Spectrum]:
     return dict(sorted(found.items()))
 
 
-def write_spectra(path: str | os.PathLike[str], spectra: Mapping[int, tuple[Any, Any]]) -> Path:
+def write_spectra(
+    path: str | os.PathLike[str],
+    spectra: Mapping[int, tuple[Any, Any]],
+    *,
+    redshifts: Mapping[int, float] | None = None,
+) -> Path:
     """Write spectra into an HDF5 file in Mirage's format; return its path.
 
     Parameters
@@ -100,6 +121,8 @@ def write_spectra(path: str | os.PathLike[str], spectra: Mapping[int, tuple[Any,
     spectra
         {index of the source: (wavelengths, flux densities)}, (n,) Quantities each, per wavelength or frequency;
         dimensionless fluxes are a shape without a scale. They are written as micron and erg / (s cm2 Angstrom), float64.
+    redshifts
+        {index of the source: redshift}, written as the attribute `redshift` of its spectrum.
 
     Raises
     ------
@@ -118,6 +141,12 @@ def write_spectra(path: str | os.PathLike[str], spectra: Mapping[int, tuple[Any,
             rows[int(index)] = np.stack(checked(what, wavelength, flux, shape=True)), _kind(flux)
         except InputError as error:
             problems += error.problems
+    shifts = dict(redshifts or {})
+    for index, z in shifts.items():
+        if index not in rows:
+            problems.append(f"redshift of {index}: there is no spectrum of that index; give one, too.")
+        elif _redshift(z) is None:
+            problems.append(f"redshift of {index}: {z!r} is not a number above -1; give one, or none.")
     if not spectra:
         problems.append(f"{place}: there are no spectra; give one at least.")
     if problems:
@@ -127,6 +156,8 @@ def write_spectra(path: str | os.PathLike[str], spectra: Mapping[int, tuple[Any,
             for index, (values, kind) in sorted(rows.items()):
                 data = file.create_dataset(str(index), data=values, compression="gzip", compression_opts=9)
                 data.attrs["wavelength_units"], data.attrs["flux_units"] = "micron", kind
+                if index in shifts:
+                    data.attrs["redshift"] = float(shifts[index])
     except OSError as error:
         raise InputError(f"{place}: the file cannot be written: {error.strerror or error}.") from None
     return place
@@ -188,7 +219,7 @@ def checked(what: str, wavelength: Any, flux: Any, *, shape: bool = False) -> tu
     return x, y
 
 
-def _read(file: Any, name: str, h5py: Any) -> Spectrum:
+def _read(file: Any, name: str, h5py: Any) -> SourceSpectrum:
     # A link may lead into another file, and a dataset may have its values in one.
     if not isinstance(file.get(name, getlink=True), h5py.HardLink):
         raise InputError("is a link; copy the values into the file.")
@@ -204,17 +235,34 @@ def _read(file: Any, name: str, h5py: Any) -> Spectrum:
         raise InputError("has its values in another file; copy them into this one.")
     if data.shape[1] > MOST_POINTS:
         raise InputError(f"has {data.shape[1]:,} points; {MOST_POINTS:,} are the most that are read.")
-    length = _named(data.attrs.get("wavelength_units", "micron"), _LENGTHS, "wavelength_units")
-    density = _named(data.attrs.get("flux_units", "flam"), _FLUXES, "flux_units")
+    length = named_unit(data.attrs.get("wavelength_units", "micron"), LENGTHS, "wavelength_units")
+    density = named_unit(data.attrs.get("flux_units", "flam"), FLUXES, "flux_units")
+    shift = None
+    if "redshift" in data.attrs:
+        shift = _redshift(data.attrs["redshift"])
+        if shift is None:
+            raise InputError(
+                f"redshift {str(data.attrs['redshift'])[:40]} is not a number above -1; correct it or remove it."
+            )
     values = np.asarray(data[...], dtype=np.float64)
     try:
         x, y = checked("", values[0] * length, values[1] * density, shape=True)
     except InputError as error:
         raise InputError([problem.removeprefix(": ") for problem in error.problems]) from None
-    return x * u.um, y * (u.dimensionless_unscaled if density == u.dimensionless_unscaled else FLAM)
+    unit = u.dimensionless_unscaled if density == u.dimensionless_unscaled else FLAM
+    return SourceSpectrum(x * u.um, y * unit, shift)
 
 
-def _named(text: Any, known: Mapping[str, Any], attribute: str) -> Any:
+def _redshift(value: Any) -> float | None:
+    """Return a redshift; None for what is none."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError):
+        return None
+    return found if math.isfinite(found) and found > -1.0 else None
+
+
+def named_unit(text: Any, known: Mapping[str, Any], attribute: str) -> Any:
     """Return the unit of an attribute: a name of Mirage, or what astropy understands."""
     word = text.decode("utf-8", "replace") if isinstance(text, bytes) else str(text)
     if word.strip().lower() in known:
@@ -228,7 +276,7 @@ def _named(text: Any, known: Mapping[str, Any], attribute: str) -> Any:
 
 
 def _index(name: str, found: Mapping[int, Any]) -> int:
-    if not _INDEX.fullmatch(name) or not int(name) < 2**63:
+    if not INDEX.fullmatch(name) or not int(name) < 2**63:
         raise InputError("is not the index of a source; name it by a whole number of 0 or more.")
     if int(name) in found:
         raise InputError("is the index of another dataset, too; keep one.")

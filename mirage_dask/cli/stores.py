@@ -234,6 +234,11 @@ def export_files(arguments: argparse.Namespace) -> int:
     store = SimulationStore.open(arguments.store)
     selected(store.plan.table, arguments.select)
     chosen: str | list[str] = arguments.select or _done(store)
+    check: Any = None
+    if arguments.with_spec2_inputs:
+        from mirage_dask.truth.spec2_inputs import direct_exposures
+
+        check = direct_exposures
     with progress_bytes() as progress:
         report = export_store(
             store,
@@ -244,6 +249,7 @@ def export_files(arguments: argparse.Namespace) -> int:
             calibrate_env=lambda: calibration_environment(
                 store.plan, arguments.directory, with_references=arguments.with_references
             ),
+            check=check,
             resources=resources,
             progress=progress,
         )

@@ -67,7 +67,7 @@ class ImgSim:
             self.__dict__.pop(name, None)
 
     def _check(self, exposure: OneExposure) -> None:
-        """Refuse an exposure that the class does not simulate."""
+        """Refuse an exposure that the class does not simulate; give it the arguments that change it."""
 
     @cached_property
     def seedimage(self) -> npt.NDArray[np.float64]:

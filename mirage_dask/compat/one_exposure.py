@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +25,7 @@ from mirage_dask.proposal import Proposal
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import computed_pixels
+from mirage_dask.settings.spectra import SpectraChoice
 from mirage_dask.spec import Window
 from mirage_dask.virtual import simulate_together
 
@@ -112,6 +113,12 @@ class OneExposure:
             raise InputError(f"{self.path}: {self.row['name']} cannot be simulated: {self.row['reason']}.")
         for note in self.proposal.notes:
             print_note_once(note)
+
+    def choose_spectra(self, **changes: str) -> None:
+        """Change what the light of sources behind the grism is: fields of `settings.spectra.SpectraChoice`."""
+        choice = replace(SpectraChoice.from_text(self.row["spectra"]), **changes)
+        self.row["spectra"] = choice.to_text()
+        self.proposal.table.loc[self.proposal.table.index[0], "spectra"] = choice.to_text()
 
     @cached_property
     def output(self) -> dict[str, Any]:

@@ -167,7 +167,9 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.instrument.channel": detector.channel,
         "meta.instrument.filter": spec.filter,
         "meta.instrument.pupil": spec.pupil,
-        "meta.instrument.filter_position": angles.get(("filter", spec.filter)),
+        "meta.instrument.filter_position": angles.get(("filter", spec.filter))
+        if spec.filter_wheel_angle is None
+        else spec.filter_wheel_angle,
         "meta.instrument.pupil_position": angles.get(("pupil", spec.pupil)),
         "meta.exposure.type": row["exp_type"],
         "meta.exposure.readpatt": row["readpatt"],

@@ -37,6 +37,7 @@ from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
 from mirage_dask.scene.catalogs.table import name_rows
 from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
 from mirage_dask.settings.row import read_scene_image
+from mirage_dask.settings.spectra import CONTINUA, FRAMES, SpectraChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,7 +107,7 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
             if kind != TRACKED:  # the telescope points at it
                 counts.append(count_sources(placed, rows))
             uses = rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
-            for note in catalog_notes(catalog, uses):
+            for note in catalog_notes(catalog, uses, _spectra_columns(catalog, rows)):
                 said.setdefault(note, []).append(Path(str(path)).name)
     notes = tuple(f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in said.items())
     return CatalogReport(tuple(counts), notes, tuple(_images(ready)))
@@ -139,7 +140,23 @@ def _times(rows: pd.DataFrame) -> tuple[datetime, datetime]:
     return datetime.fromisoformat(began or start), datetime.fromisoformat(start)
 
 
-def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
+def _spectra_columns(catalog: Catalog, rows: pd.DataFrame) -> set[str]:
+    """Return the columns that the light of sources behind grisms follows from."""
+    found: set[str] = set()
+    for text, instrument in (
+        rows[rows["spectra"] != ""][["spectra", "instrument"]].drop_duplicates().to_numpy()
+    ):
+        choice = SpectraChoice.from_text(str(text))
+        if choice.continuum == CONTINUA[0]:
+            start = f"{str(instrument).lower()}_"
+            found |= {name for name in catalog.magnitudes if name.startswith(start)}
+        if FRAMES[1] in (choice.frame, choice.lines_frame):
+            found.add("redshift")
+        found.add(choice.normalise)
+    return found
+
+
+def catalog_notes(catalog: Catalog, uses: Iterable[Optics], also: Iterable[str] = ()) -> Iterator[str]:
     """Yield what of a catalog changes nothing, or may be meant otherwise.
 
     Parameters
@@ -148,6 +165,8 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         As read.
     uses
         (detector, filter, pupil) that look at it.
+    also
+        Columns that are used besides.
     """
     owners = sorted({(magnitude_owner(detector), f, p) for detector, f, p in uses})
     used = {use: column for use in owners if (column := catalog.magnitude_column(*use))}
@@ -157,7 +176,7 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics]) -> Iterator[str]:
         own = _own_column(*without[0])
         verb, whose = ("use", "their own, such as") if len(without) > 1 else ("uses", "its own,")
         yield f"{names} {verb} the column 'magnitude': there is no column of {whose} {own!r}."
-    columns = {"x_or_ra", "y_or_dec", "index", *used.values()}
+    columns = {"x_or_ra", "y_or_dec", "index", *used.values(), *also}
     if any(owner == "NIRISS" for owner, _, _ in owners):
         columns.add(GHOST_STAMP)
     columns |= set(OWN_COLUMNS.get(catalog.kind, ())) | set(catalog.shapes)

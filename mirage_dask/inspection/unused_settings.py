@@ -15,6 +15,7 @@ from mirage_dask.settings.catalogs import CATALOG_TYPES, IMAGE_TYPES, CatalogEnt
 from mirage_dask.settings.effects import GhostLight
 from mirage_dask.settings.model import ROW_COLUMNS
 from mirage_dask.settings.sky import LEVELS, BackgroundEntry, ExtendedLight, components
+from mirage_dask.settings.spectra import CONTINUA, SpectraChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,6 +35,7 @@ def unused_settings(settings: Settings, table: pd.DataFrame) -> tuple[str, ...]:
         *_catalogs(settings, table),
         *_backgrounds(settings, table),
         *_images(settings, table),
+        *_spectra(settings, table),
         *_overrides(settings, table),
         *_switches(settings),
     ]
@@ -91,6 +93,21 @@ def _images(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
     dark = sorted({"/".join(filter(None, pair)) for pair in optics if scene.for_optics(*pair) is None})
     if used and dark:
         yield f"scene_image: there is no image for {', '.join(dark)}; exposures with it have none."
+
+
+def _spectra(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
+    choice = settings.spectra
+    if choice != SpectraChoice() and not (table["spectra"] != "").any():
+        yield "spectra: no exposure is behind a grism."
+    for name, changed in (
+        ("extrapolation", choice.continuum == CONTINUA[0]),
+        ("frame", bool(choice.file)),
+        ("normalise", bool(choice.file)),
+        ("lines_frame", bool(choice.lines)),
+    ):
+        if getattr(choice, name) != getattr(SpectraChoice(), name) and not changed:
+            needed = {"extrapolation": "continuum: magnitudes", "lines_frame": "lines"}.get(name, "file")
+            yield f"spectra.{name}: it changes nothing without {needed}."
 
 
 def _overrides(settings: Settings, table: pd.DataFrame) -> Iterator[str]:

@@ -13,6 +13,7 @@ is a row with that reason.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections import Counter
@@ -48,6 +49,7 @@ from mirage_dask.mirage_yaml.writer import (
     IMAGE_KEYS,
     OWN_SECTION,
     REFERENCE_KEYS,
+    SPECTRA_PREFIX,
     mirages_cosmic_rays,
 )
 from mirage_dask.pointing import aperture, attitude_matrix
@@ -67,7 +69,7 @@ from mirage_dask.settings.sky import (
     components,
     on_the_day,
 )
-from mirage_dask.settings.spectra import CONTINUA, SpectraChoice
+from mirage_dask.settings.spectra import WORDS, SpectraChoice, wheel_angle
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
 MAX_BYTES = 2**20
@@ -371,12 +373,23 @@ def _threshold(signals: YamlValues) -> str:
 
 
 def _behind_a_grism(own: YamlValues, row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the spectra and the folder of configurations of an exposure behind a grism; {} for others."""
+    """Return spectra, folder of configurations and angle of the wheel of an exposure behind a grism; {} for others."""
     if not grism_of(str(row["filter"]), str(row["pupil"])):
         return {}
-    continuum = (own.words("spectra_continuum", CONTINUA, CONTINUA[:1]) or CONTINUA)[0]
+    given = {name: text for name in WORDS if (text := own.text(f"{SPECTRA_PREFIX}{name}", ""))}
+    choice = {
+        name: WORDS[name].parse(text, f"{OWN_SECTION}:{SPECTRA_PREFIX}{name}", own.problems)
+        for name, text in given.items()
+    }
+    problems: list[str] = []
+    angle = own.number("filter_wheel_angle", math.nan)
+    grism = grism_of(str(row["filter"]), str(row["pupil"]))
+    found = wheel_angle(None if math.isnan(angle) else angle, int(row["observation"]), grism, problems)
+    for problem in problems:
+        own.report("filter_wheel_angle", problem.partition(": ")[2])
     return {
-        "spectra": SpectraChoice(continuum, own.file("spectra_file")),
+        "filter_wheel_angle": found,
+        "spectra": SpectraChoice(**choice),
         "grism_configurations": own.folder("grism_configurations"),
     }
 

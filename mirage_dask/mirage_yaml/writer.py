@@ -89,6 +89,8 @@ OWN_COLUMNS = (
     "v2",
     "v3",
 )
+SPECTRA_PREFIX = "spectra_"
+"""Of the keys of that section that are fields of `settings.spectra.SpectraChoice`."""
 OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
 """Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
@@ -178,8 +180,10 @@ def _grism_keys(row: ExposureRow) -> dict[str, Any]:
     """What Mirage gives to its class of slitless spectroscopy, not to the file."""
     if row.spectra is None:
         return {}
-    found = {"spectra_continuum": row.spectra.continuum, "spectra_file": row.spectra.file}
-    return {k: v for k, v in {**found, "grism_configurations": row.grism_configurations}.items() if v}
+    found = {f"{SPECTRA_PREFIX}{name}": value for name, value in row.spectra.to_dict().items()}
+    if row.filter_wheel_angle is not None:
+        found["filter_wheel_angle"] = row.filter_wheel_angle
+    return found | ({"grism_configurations": row.grism_configurations} if row.grism_configurations else {})
 
 
 def mirages_cosmic_rays(rays: CosmicRays | None, start_time: str) -> CosmicRays | None:

@@ -177,8 +177,8 @@ class _FileStates:
         given |= {
             part for part in map(str, components(read_background(places["background"]))) if is_image(part)
         }
-        if (choice := read_spectra_choice(places["spectra"])) is not None and choice.file:
-            given.add(choice.file)
+        if (choice := read_spectra_choice(places["spectra"])) is not None:
+            given.update(choice.paths)
         if folder := places["grism_configurations"]:
             if f"grisms {folder}" not in self._listed:
                 found = Path(folder).iterdir() if Path(folder).is_dir() else ()

@@ -262,6 +262,7 @@ def _spec(
         cosmic_ray_library=rays.library if rays else "",
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
+        filter_wheel_angle=grisms.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )
 

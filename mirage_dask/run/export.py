@@ -217,6 +217,7 @@ def export_store(
     overwrite: bool = False,
     segment_bytes: int = SEGMENT_BYTES,
     calibrate_env: Callable[[], str] | None = None,
+    check: Callable[[Plan, list[str]], object] | None = None,
     resources: Resources = DEFAULT,
     progress: Progress | None = None,
 ) -> ExportReport:
@@ -244,6 +245,9 @@ def export_store(
     calibrate_env
         Gives the text of `calibrate.env`, with which the pipeline finds the references of the simulation; written beside
         the files.
+    check
+        Called with the plan and the names of the exposures whose files are asked for and can be made, before anything is
+        written; raises an error if something else that is wanted with them cannot be.
     resources
         Where it is done; the unit of work is a file. A process needs 430 MB and 100 MB per thread for raw files of any size,
         and for linear files what a run needs.
@@ -282,12 +286,15 @@ def export_store(
             f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
         )
     rows, unprepared = _selected(store.plan, select)
+    datatypes = DATATYPES[datatype]
+    unsimulated = _not_simulated(store, rows) if "raw" in datatypes else set()
+    if check is not None:
+        check(store.plan, [store.plan.names[row] for row in rows if row not in unsimulated])
     with files.store_errors(target):
         os.makedirs(target, exist_ok=True)
     remove_abandoned(target)
     if calibrate_env is not None:
         files.write_bytes(files.join(target, CALIBRATE_FILE), calibrate_env().encode())
-    datatypes = DATATYPES[datatype]
     handle = ExportHandle(
         store.url,
         store.plan.digest,
@@ -297,7 +304,6 @@ def export_store(
         datatypes=datatypes,
         segment_bytes=segment_bytes,
     )
-    unsimulated = _not_simulated(store, rows) if "raw" in datatypes else set()
     numbered = {row: list(enumerate(handle.files(store.plan, row))) for row in rows}
     ranges = np.array(
         [

@@ -141,7 +141,7 @@ class PathTo:
     """A file or folder that exists; variables of the environment and ~ are expanded."""
 
     kind: str
-    """'file' or 'folder'."""
+    """'file', 'folder' or 'file or folder'."""
     crds: bool = False
     """Whether 'crds' means none, too."""
     remedy: str = ""
@@ -167,13 +167,13 @@ def existing_path(value: Any, key: str, problems: Problems, *, kind: str = "file
     Parameters
     ----------
     kind
-        'file' or 'folder'.
+        'file', 'folder' or 'file or folder'.
     """
     if not isinstance(value, str | os.PathLike):
         problems.add(key, f"{value!r} is not a valid {kind} name")
         return ""
     path = problems.folder / Path(os.path.expandvars(os.fspath(value))).expanduser()
-    there = Path.is_file if kind == "file" else Path.is_dir
+    there = {"file": Path.is_file, "folder": Path.is_dir}.get(kind, Path.exists)
     if "\0" in str(path) or not there(path):
         problems.add(key, f"there is no {kind} {path}; paths are relative to {problems.folder}")
     return os.path.abspath(path)

@@ -37,7 +37,7 @@ from mirage_dask.settings.sky import (
     SceneImageChoice,
     background_entries,
 )
-from mirage_dask.settings.spectra import SPECTRA, spectra_choice
+from mirage_dask.settings.spectra import SPECTRA, WHEEL_ANGLES, spectra_choice
 
 BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
 """Sources of reference data."""
@@ -187,9 +187,10 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "spectra",
-        "light of sources behind a grism: an HDF5 file of spectra, or `{file: FILE, continuum: magnitudes or flat}`; "
-        "sources that it does not have shine as their magnitudes in all filters of the instrument say (`magnitudes`), or "
-        "evenly in F_nu with that of the filter (`flat`)",
+        "light of sources behind a grism: a file or folder of spectra, or `{continuum: WORD, extrapolation: WORD, "
+        "file: FILE, frame: WORD, normalise: COLUMN, lines: FILE, lines_frame: WORD}`; sources without a spectrum in the "
+        "file shine as their magnitudes in all filters of the instrument say (`magnitudes`), or evenly in F_nu (`flat`) or "
+        "F_lambda (`flat_flambda`) with that of the filter; see [Grisms](#grisms)",
         SPECTRA,
         "`{continuum: magnitudes}`",
         spectra_choice,
@@ -199,6 +200,13 @@ KEYS: tuple[Key, ...] = (
         "folder of the instrument teams' configurations of grisms, such as NIRCAM_F444W_modA_R.conf",
         PathTo("folder"),
         "built in",
+    ),
+    Key(
+        "filter_wheel_angle",
+        "angle of the filter wheel of NIRISS with a grism in it, degrees (FWCPOS): a number, or "
+        "`{GR150R: NUMBER, GR150C: NUMBER}`; traces turn with it",
+        WHEEL_ANGLES,
+        "that of the configuration",
     ),
     Key(
         "roll_angle",

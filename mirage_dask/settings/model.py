@@ -25,7 +25,7 @@ from mirage_dask.settings.sky import (
     background_as_given,
     on_the_day,
 )
-from mirage_dask.settings.spectra import SpectraChoice
+from mirage_dask.settings.spectra import SpectraChoice, WheelAngle, wheel_angle
 
 ROW_COLUMNS = (
     "observation",
@@ -58,6 +58,8 @@ class Settings:
     """What the light of sources is behind a grism."""
     grism_configurations: str = ""
     """Folder of configurations of grisms; empty for the built-in ones."""
+    filter_wheel_angle: WheelAngle | dict[int, WheelAngle] | None = None
+    """Degrees of NIRISS's filter wheel with a grism in it: one, one for each grism, or either for each observation."""
     roll_angle: float | dict[int, float] = 0.0
     """Position angle of V3, degrees: one, or one for each observation."""
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
@@ -109,11 +111,14 @@ class Settings:
             if observation not in cosmic_rays:
                 problems.append(f"{self._place}cosmic_rays: no entry for observation {observation}; add one.")
             cosmic_rays = cosmic_rays.get(observation)
+        grism = grism_of(str(values["filter"]), str(values["pupil"]))
+        angles: list[str] = []
+        angle = wheel_angle(self.filter_wheel_angle, observation, grism, angles)
+        problems += [f"{self._place}{problem}" for problem in angles]
         if problems:
             raise InputError(problems)
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
-        grism = grism_of(str(values["filter"]), str(values["pupil"]))
         if self.use_dateobs_for_background:
             background = on_the_day(background)
         return ExposureSettings(
@@ -126,6 +131,7 @@ class Settings:
             ghosts=self.ghosts if instrument == "NIRISS" else None,
             spectra=self.spectra if grism else None,
             grism_configurations=self.grism_configurations if grism else "",
+            filter_wheel_angle=angle,
             cosmic_rays=cosmic_rays,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
@@ -194,8 +200,8 @@ class Settings:
         groups = [("background", named)]
         groups += [
             (name, set(value))
-            for name in ("roll_angle", "dates", "cosmic_rays", "psf_paths")
-            if isinstance(value := getattr(self, name), dict)
+            for name in ("filter_wheel_angle", "roll_angle", "dates", "cosmic_rays", "psf_paths")
+            if isinstance(value := getattr(self, name), dict) and all(isinstance(key, int) for key in value)
         ]
         for name, given in groups:
             if unknown := sorted(given - set(numbers)):

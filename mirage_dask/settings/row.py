@@ -38,6 +38,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "ghosts": str,
     "spectra": str,
     "grism_configurations": str,
+    "filter_wheel_angle": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
     "references": str,
@@ -50,8 +51,10 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
 }
 """Columns that settings add: the path of each type of catalog, empty for none; level or DN/s of the background; PSF and
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
-{stamp, psf} of ghosts as JSON, empty for no ghosts; continuum and file of spectra, and folder of configurations, behind a
-grism, empty for others and for the built-in ones; library of cosmic rays, empty for none; sources of reference data;
+{stamp, psf} of ghosts as JSON, empty for no ghosts; choice of spectra (`SpectraChoice.to_text`), and folder of
+configurations, behind a grism, empty for others and for the built-in ones; degrees of the filter wheel, empty for those of
+the configuration; library of cosmic rays, empty for none; sources
+of reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
 are on; number and unit of the threshold of segmentation maps; random seed."""
 
@@ -73,6 +76,8 @@ class ExposureSettings:
     """What the light of sources is behind a grism; None without one."""
     grism_configurations: str = ""
     """Folder of configurations of grisms; empty for the built-in ones, and without a grism."""
+    filter_wheel_angle: float | None = None
+    """Degrees, with a grism of NIRISS; None: that of the configuration."""
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -96,8 +101,9 @@ class ExposureSettings:
             "extended_light": f"{self.extended.psf} {self.extended.scale!r}" if self.extended else "",
             "scene_image": json.dumps(asdict(self.scene_image), sort_keys=True) if self.scene_image else "",
             "ghosts": json.dumps(asdict(self.ghosts), sort_keys=True) if self.ghosts else "",
-            "spectra": f"{self.spectra.continuum} {self.spectra.file}".strip() if self.spectra else "",
+            "spectra": self.spectra.to_text() if self.spectra else "",
             "grism_configurations": self.grism_configurations,
+            "filter_wheel_angle": "" if self.filter_wheel_angle is None else repr(self.filter_wheel_angle),
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
             "references": " ".join(self.references),
@@ -179,8 +185,7 @@ def read_ghosts(text: str) -> GhostLight | None:
 
 def read_spectra_choice(text: str) -> SpectraChoice | None:
     """Return what the light behind a grism is from the column `spectra`."""
-    continuum, _, file = text.partition(" ")
-    return SpectraChoice(continuum, file) if text else None
+    return SpectraChoice.from_text(text) if text else None
 
 
 _READERS: dict[str, Callable[[str], Any]] = {
@@ -190,6 +195,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "ghosts": read_ghosts,
     "spectra": read_spectra_choice,
     "grism_configurations": str,
+    "filter_wheel_angle": lambda text: float(text) if text else None,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,

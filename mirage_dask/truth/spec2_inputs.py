@@ -66,6 +66,33 @@ def write_spec2_inputs(plan: Plan, files: Iterable[str], directory: str | Path) 
         Names exposures with grisms that have no direct image in the plan, and direct images two of whose sources have one
         index.
     """
+    found = direct_exposures(plan, files)
+    written = []
+    for direct in dict.fromkeys(found.values()):
+        written += write_direct(plan, direct, directory)
+    for name, direct in found.items():
+        path = Path(directory) / f"{name}_spec2.json"
+        text = json.dumps(association(name, direct), indent=1)
+        write_atomically(path, partial(Path.write_text, data=text))
+        written.append(path)
+    return written
+
+
+def direct_exposures(plan: Plan, files: Iterable[str]) -> dict[str, str]:
+    """Return {exposure with a grism: its direct exposure}.
+
+    Parameters
+    ----------
+    plan
+        Of the store.
+    files
+        Names of exposures, or of their files; those without grisms are passed over.
+
+    Raises
+    ------
+    InputError
+        Names exposures with grisms that have no direct image in the plan.
+    """
     found: dict[str, str] = {}
     problems = []
     listed = tuple(files)
@@ -82,15 +109,7 @@ def write_spec2_inputs(plan: Plan, files: Iterable[str], directory: str | Path) 
                 )
     if problems:
         raise InputError(problems)
-    written = []
-    for direct in dict.fromkeys(found.values()):
-        written += write_direct(plan, direct, directory)
-    for name, direct in found.items():
-        path = Path(directory) / f"{name}_spec2.json"
-        text = json.dumps(association(name, direct), indent=1)
-        write_atomically(path, partial(Path.write_text, data=text))
-        written.append(path)
-    return written
+    return found
 
 
 def is_dispersed(row: Any) -> bool:

@@ -119,7 +119,7 @@ def test_catalogs_cover_the_proposal(table):
             assert np.sort(apart, axis=1)[:, 1].min() > 2.9
 
 
-@pytest.mark.parametrize("name", ["mosaic_2x2", "three_instruments"])
+@pytest.mark.parametrize("name", ["mosaic_2x2", "three_instruments", "slitless"])
 def test_files_are_what_the_script_writes(root, tmp_path, monkeypatch, name):
     script = root / "examples" / f"make_{name}.py"
     if not script.is_file():
@@ -128,7 +128,7 @@ def test_files_are_what_the_script_writes(root, tmp_path, monkeypatch, name):
     runpy.run_path(str(script))["write"](tmp_path)
     number = re.compile(r"[+-]?\d+\.\d+")
     for shipped in sorted(example_proposal(name).parent.glob("*.*")):
-        if shipped.suffix not in (".xml", ".pointing", ".cat", ".yaml"):
+        if shipped.suffix not in (".xml", ".pointing", ".cat", ".yaml", ".ecsv"):
             continue
         ours, theirs = (p.read_text() for p in (tmp_path / shipped.name, shipped))
         if prd_version() == "PRDOPSSOC-075":
@@ -155,6 +155,28 @@ def test_three_instruments():
         view = SkyProjection.of(matrix, distortion_from_siaf(row.aperture))
         xy = view.pixels(radec_to_unit(stars[:, 1], stars[:, 2])) - [row.x0, row.y0]
         assert ((xy >= 0) & (xy < [row.nx, row.ny])).all(axis=1).sum() >= 5
+
+
+def test_slitless():
+    """Each exposure with a grism has a direct image of its own filter; there are sources and lines on all detectors."""
+    source = example_proposal("slitless")
+    proposal = open_proposal(source, settings=source.with_name("settings.yaml"))
+    table = proposal.table
+    assert set(table["status"]) == {"ready"}
+    assert proposal.notes == ()
+    assert len(proposal.mismatches) == 0
+    assert table.groupby("exp_type").size().to_dict() == {
+        "NIS_IMAGE": 4,
+        "NIS_WFSS": 4,
+        "NRC_IMAGE": 23,
+        "NRC_WFSS": 2,
+    }
+    behind = table[table["mode"] == "wfss"]
+    assert set(zip(behind["detector"], behind["filter"], behind["pupil"], strict=True)) == {
+        ("NIS", "GR150R", "F150W"), ("NIS", "GR150C", "F150W"), ("NRCA5", "F444W", "GRISMR"),
+    }  # fmt: skip
+    counts = {str(count.path): count.on_detectors for count in proposal.catalog_report.counts}
+    assert min(counts.values()) > 30
 
 
 def test_settings_for_each_observation():

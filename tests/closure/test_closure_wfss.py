@@ -25,11 +25,11 @@ JANSKY = 3631.0
 
 
 @pytest.fixture(scope="module")
-def spectra(shared, tmp_path_factory) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+def spectra(tmp_path_factory) -> dict[int, tuple[np.ndarray, np.ndarray]]:
     """Wavelength (micron) and flux (Jy) of order +1 by source, of an exposure of NIRISS with F150W and GR150R."""
     pytest.importorskip("jwst")
     folder = tmp_path_factory.mktemp("wfss")
-    (xml,) = (shared / "apt" / "niriss_wfss").glob("*.xml")
+    xml = md.example_proposal("slitless")
     table = md.open_proposal(xml).table
     seen = table[(table.status == "ready") & (table.pupil == "F150W")]
     behind = seen[(seen["filter"] == "GR150R")].iloc[0]

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from astropy import units as u
 from astropy.io import fits
 
 import mirage_dask as md
+from mirage_dask.catalogs import write_spectra
 from mirage_dask.compat import (
     catalog_seed_image,
     dark_prep,
@@ -149,10 +151,16 @@ def test_simulators_without_a_file_or_a_way():
         imaging_simulator.ImgSim("a.yaml", override_dark="dark.fits").create()
     with pytest.raises(InputError, match="time series are not simulated yet"):
         grism_tso_simulator.GrismTSO("a.yaml", SED_file=None).create()
-    with pytest.raises(
-        InputError, match="SED_file is not supported; write the file of spectra into the YAML"
-    ):
-        wfss_simulator.WFSSSim("a.yaml", SED_file="spectra.hdf5").create()
+    with pytest.raises(InputError) as caught:
+        wfss_simulator.WFSSSim(
+            "a.yaml", SED_file="no.hdf5", SED_normalizing_catalog_column="F200W", SED_dict={}
+        ).create()
+    expected = (
+        "SED_dict is not supported; write",
+        "SED_file: there is no file",
+        "SED_normalizing_catalog_column: 'F200W'",
+    )
+    assert all(part in problem for part, problem in zip(expected, caught.value.problems, strict=True))
     with pytest.raises(InputError, match="paramfiles has 2 files"):
         wfss_simulator.WFSSSim(["a.yaml", "b.yaml"])
 
@@ -177,14 +185,17 @@ def test_the_documented_snippet_on_a_real_proposal(shared, tmp_path):
             assert hdus["SCI"].data.shape == (1, 4, 2048, 2048)
 
 
-def test_an_exposure_behind_a_grism(shared, tmp_path):
-    """Its scene has the trace of a star, which an imaging exposure is refused to have."""
-    folder = shared / "apt" / "niriss_wfss"
-    (xml,), (pointing,) = folder.glob("*.xml"), folder.glob("*.pointing")
+def test_an_exposure_behind_a_grism(tmp_path):
+    """Its scene has the trace of a star, which an imaging exposure is refused to have; spectra are those it is given."""
+    xml = md.example_proposal("slitless")
+    pointing = xml.with_suffix(".pointing")
     table = md.open_proposal(xml).table
     row = table[table.exp_type == "NIS_WFSS"].iloc[0]
     catalog = tmp_path / "stars.cat"
-    catalog.write_text(f"index x_or_RA y_or_Dec magnitude\n1 {row.ra_ref} {row.dec_ref} 19.0\n")
+    catalog.write_text(
+        "index x_or_RA y_or_Dec niriss_f150w_magnitude niriss_f200w_magnitude nircam_f150w_magnitude\n"
+        f"1 {row.ra_ref} {row.dec_ref} 19.0 19.0 18.0\n"
+    )
     yam = yaml_generator.SimInput(
         xml, pointing, catalogs={"point_source": str(catalog)}, background="low", datatype="raw",
         output_dir=tmp_path / "yamls", simdata_output_dir=tmp_path / "data",
@@ -201,3 +212,22 @@ def test_an_exposure_behind_a_grism(shared, tmp_path):
         assert hdus[0].header["FILTER"].startswith("GR150")
     bright = simulated.seedimage > 2 * np.median(simulated.seedimage)
     assert 50 < max(np.count_nonzero(bright.any(axis=axis)) for axis in (0, 1)) < 1500
+    # A shape of light at 1.5 to 1.55 micron alone: as much of it as the other column says, and a shorter trace.
+    pytest.importorskip("h5py")
+    wave = [1.2, 1.4999, 1.5, 1.55, 1.5501, 1.8] * u.um
+    file = write_spectra(tmp_path / "s.hdf5", {1: (wave, [0, 0, 1, 1, 0, 0] * u.dimensionless_unscaled)})
+    given = wfss_simulator.WFSSSim(
+        behind, SED_file=file, SED_normalizing_catalog_column="niriss_f200w_magnitude", extrapolate_SED=False
+    )
+    with pytest.raises(
+        InputError, match="source 1: it is a shape without a scale and has no light in CLEAR/F200W"
+    ):
+        given.create()
+    given = wfss_simulator.WFSSSim(
+        behind, SED_file=file, SED_normalizing_catalog_column="nircam_f150w_magnitude", extrapolate_SED=False
+    )
+    given.create()
+    light = [sim.seedimage - np.median(sim.seedimage, axis=1, keepdims=True) for sim in (simulated, given)]
+    lengths = [np.count_nonzero((one > 0.2 * one.max()).any(axis=1)) for one in light]
+    assert lengths[1] < 0.4 * lengths[0]
+    assert light[1].sum() == pytest.approx(10**0.4 * light[0].sum(), rel=0.4)  # near the peak of the band

@@ -10,6 +10,8 @@ from support.real_stores import real_exposure, real_store
 from mirage_dask.fits.headers import dispersion_axis, keyword_values
 from mirage_dask.reference.grisms.builtin import builtin_configuration, builtin_grisms, wheels
 from mirage_dask.reference.grisms.sky import is_along_y
+from mirage_dask.settings.spectra import nominal_angle
+from mirage_dask.spec import ExposureSpec
 
 NEEDED = {
     "meta.exposure.type",
@@ -69,3 +71,15 @@ def test_the_axis_is_that_of_the_traces(place):
 def test_images_have_no_axis():
     assert dispersion_axis("NRC_IMAGE", "F444W", "CLEAR") is None
     assert dispersion_axis("NIS_IMAGE", "CLEAR", "F150W") is None
+
+
+def test_the_angle_of_the_wheel(tmp_path):
+    """FWCPOS is the nominal one, or what the specification says; it is part of what an exposure is."""
+    of_spec, of_row, _, _ = CASES["NIRISS"]
+    plan = real_store(tmp_path / "s.zarr", [real_exposure()]).plan
+    row, spec = plan.table_row(plan.names[0]) | of_row, replace(plan.spec(0), **of_spec)
+    turned = replace(spec, filter_wheel_angle=34.1)
+    found = [keyword_values(row, one)["meta.instrument.filter_position"] for one in (spec, turned)]
+    assert found == [nominal_angle("GR150R"), 34.1]
+    assert turned.digest != spec.digest == replace(spec, filter_wheel_angle=None).digest
+    assert ExposureSpec.from_dict(turned.to_dict()) == turned

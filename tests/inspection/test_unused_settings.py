@@ -90,3 +90,22 @@ def test_images_that_nothing_uses(tmp_path):
     other.touch()
     found = notes(scene_image={"path": {"F150W": str(path), "F444W": str(path), "F090W": str(other)}})
     assert found == ("scene_image.path.F090W: no exposure uses other.fits.",)
+
+
+def test_spectra_without_grisms():
+    """Of a proposal without grisms, and words that need another one."""
+    given = {
+        "continuum": "flat",
+        "extrapolation": "zero",
+        "frame": "rest",
+        "normalise": "niriss_f200w_magnitude",
+    }
+    assert notes(spectra=given) == (
+        "spectra: no exposure is behind a grism.",
+        "spectra.extrapolation: it changes nothing without continuum: magnitudes.",
+        "spectra.frame: it changes nothing without file.",
+        "spectra.normalise: it changes nothing without file.",
+    )
+    assert (
+        notes(spectra={"lines_frame": "rest"})[1] == "spectra.lines_frame: it changes nothing without lines."
+    )

@@ -16,6 +16,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.mirage_yaml import read_yaml, write_yaml
 from mirage_dask.mirage_yaml.writer import OWN_SECTION, can_be_written, exposure_yaml
 from mirage_dask.settings import rows_of
+from mirage_dask.settings.spectra import SpectraChoice
 
 GOLDEN_SETTINGS = {
     "roll_angle": 37.5,
@@ -94,24 +95,29 @@ def test_specs_come_back(tmp_path):
     ]
 
 
-def test_spectra_and_configurations_of_grisms_come_back(shared, tmp_path):
+def test_spectra_and_configurations_of_grisms_come_back(tmp_path):
     """Keys of this package's own section: Mirage gives spectra to its class, and has its configurations in MIRAGE_DATA."""
-    (path,) = (shared / "apt" / "niriss_wfss").glob("*.xml")
+    path = md.example_proposal("slitless")
     spectra, folder = tmp_path / "spectra.hdf5", tmp_path / "configurations"
     spectra.touch()
     folder.mkdir()
+    choice = {"continuum": "flat_flambda", "file": str(spectra), "frame": "rest", "extrapolation": "zero"}
+    choice |= {"lines": str(spectra), "lines_frame": "rest", "normalise": "niriss_f200w_magnitude"}
     table = md.open_proposal(
         path,
         **GOLDEN_SETTINGS,
-        spectra={"continuum": "flat", "file": str(spectra)},
+        spectra=choice,
+        filter_wheel_angle={"GR150R": 33.5, "GR150C": 354.25},
         grism_configurations=str(folder),
     ).table
     (tmp_path / "yaml").mkdir()
     write_yaml(table[table.status == "ready"].groupby("exp_type").head(1), tmp_path / "yaml")
     found = md.open_yaml(tmp_path / "yaml").table.set_index("name")
-    columns = ["spectra", "grism_configurations"]
+    columns = ["spectra", "grism_configurations", "filter_wheel_angle"]
     assert found[columns].equals(table.set_index("name").loc[found.index, columns])
-    assert set(found["spectra"]) == {"", f"flat {spectra}"}
+    assert {SpectraChoice.from_text(text).to_dict()["lines"] for text in set(found["spectra"]) - {""}} == {
+        str(spectra)
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,70 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.grism_plans import NIRISS, catalog, checked, rates, spectra_file, tables
 from support.grisms import write_configuration
 
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_zeropoint
-from mirage_dask.planning.grisms import GrismTables, check_grisms, configuration_file, read_grism
-from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.scene.catalogs import Catalog, read_catalog
+from mirage_dask.planning.grisms import configuration_file, read_grism
 from mirage_dask.scene.dispersed.magnitudes import filled, hats
-from mirage_dask.scene.dispersed.spectra import load_weights
 from mirage_dask.scene.dispersed.tables import DispersedStars
-from mirage_dask.scene.sources import point_source_table
-from mirage_dask.settings import rows_of
 from mirage_dask.settings.spectra import SpectraChoice, spectra_choice
 
-NIRISS = ("NIS", "GR150R", "F150W")
-h5py = pytest.importorskip("h5py")
-
-
-def catalog(folder: Path, columns: str = "niriss_f150w_magnitude") -> Catalog:
-    """Three stars of magnitude 20, 21, 22, in each filter."""
-    path, names = folder / "stars.cat", columns.split()
-    lines = [f"{i} {53.16 + i / 1e4} -27.8 " + " ".join([str(19 + i)] * len(names)) for i in (1, 2, 3)]
-    path.write_text("\n".join([f"index x_or_RA y_or_Dec {columns}", *lines]) + "\n")
-    return read_catalog(path, "point_source")
-
-
-def spectra_file(folder: Path, flux: dict[int, float], units: str = "flam", low: float = 0.8) -> str:
-    with h5py.File(folder / "spectra.hdf5", "w") as file:
-        for index, value in flux.items():
-            made = file.create_dataset(str(index), data=np.array([[low, low + 4.0], [value, value]]))
-            made.attrs["wavelength_units"], made.attrs["flux_units"] = "micron", units
-    return str(folder / "spectra.hdf5")
-
-
-def row(stars: Catalog, **given: object):
-    """A row of the table behind a grism of NIRISS."""
-    values = {"name": "a", "instrument": "NIRISS", "detector": "NIS", "filter": "GR150R", "pupil": "F150W"}
-    (found,) = rows_of([{**values, "status": "ready", "point_source": stars.path, **given}])
-    return found
-
-
-class Pack:
-    """What of a pack is asked for."""
-
-    meta = {"mean_gain": 1.61}  # noqa: RUF012
-    zeropoint = get_zeropoint(*NIRISS).adjusted(gain=1.61)
-
-
-def tables(folder: Path, stars: Catalog, level: float = 0.0, **given: object):
-    """The layers of an exposure, and what has noted."""
-    found = GrismTables(str(folder), [("point_source", stars.path, stars)])
-    key = point_source_table(stars, *NIRISS, zeropoint=Pack.zeropoint).save(folder)
-    pack: ReferencePack = Pack()  # type: ignore[assignment]
-    layers = found.layers(row(stars, **given), pack, [("point_source", key)], level)
-    return dict(layers), found.notes
-
-
-def rates(folder: Path, key: str) -> np.ndarray:
-    """Electrons per second of each star in the first segment."""
-    table = DispersedStars.load(folder, key)
-    light = load_weights(folder, table.weights)[0].sum(axis=1, dtype=float)
-    flux = 10 ** (-0.4 * np.array([20, 21, 22]) - 0.4 * 48.599934378) / Pack.zeropoint.photfnu_e
-    rows, amounts = table.of(np.array([1, 2, 3]), flux)
-    return (light[rows] * amounts).sum(axis=1)
+pytest.importorskip("h5py")
 
 
 def test_a_flat_spectrum_needs_one_row(tmp_path):
@@ -132,24 +78,6 @@ def test_sky_and_notes(tmp_path):
     assert list(layers) == ["dispersed_background", "dispersed_star"]
     assert "ghosts of dispersed sources are not simulated (1 exposures)" in notes[0]
     assert "dispersed_background" not in tables(tmp_path, stars, 0.0, spectra="flat")[0]
-
-
-def checked(folder: Path, stars: Catalog, spectra: str = "flat", configurations: str = "") -> list[str]:
-    import pandas as pd
-
-    table = pd.DataFrame(
-        [
-            {
-                **{"filter": "GR150R", "pupil": "F150W", "detector": "NIS", "galaxy": ""},
-                **{"spectra": spectra, "grism_configurations": configurations, "point_source": stars.path},
-            }
-        ]
-    )
-    try:
-        check_grisms(table, [("point_source", stars.path, stars)])
-    except InputError as error:
-        return list(error.problems)
-    return []
 
 
 def test_refusals(tmp_path):

@@ -45,7 +45,7 @@ RANGE = (0.5, 5.8)
 SAMPLES = 2500
 """Of such a spectrum, evenly in the logarithm: powers of wavelength are right to 1e-6 between them."""
 MOST_SAMPLES = 1_000_000
-EXTRAPOLATIONS = ("constant", "power_law", "none")
+EXTRAPOLATIONS = ("constant", "power_law", "zero")
 """Beyond the outermost filters: F_nu stays, or the last power law goes on, or there is no light."""
 _WAVE_UNITS = {"micron": 1.0, "um": 1.0, "angstrom": 1e-4, "aa": 1e-4, "nm": 1e-3, "m": 1e6}
 _C = 2.99792458e18
@@ -188,10 +188,12 @@ class Spectrum:
         wave = np.unique(np.concatenate([_grid(), pivots]))
         logs = np.interp(np.log(wave), np.log(pivots), np.log(flux))
         below, above = wave < pivots[0], wave > pivots[-1]
-        if extrapolation == "none":
+        if extrapolation == "zero":
             kept = ~below & ~above
             if len(points) < 2:
-                raise InputError(f"{name}: without extrapolation a spectrum needs magnitudes in two filters.")
+                raise InputError(
+                    f"{name}: with the extrapolation zero a spectrum needs magnitudes in two filters."
+                )
             return cls.of(wave[kept], np.exp(logs[kept]), name=name)
         slopes = np.diff(np.log(flux)) / np.diff(np.log(pivots))
         ends = (-2.0, -2.0)  # constant F_nu
