@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +26,14 @@ def gaussian_star(sigma: float, half: int = 8, oversampling: int = 2) -> Stamp:
     return Stamp.of(np.outer(values, values).astype(np.float32), oversampling)
 
 
-def gaussian_galaxy(covariance: NDArray, half: int = 22, oversampling: int = 1) -> Stamp:
+def together(stamps: Sequence[Stamp]) -> Stamp:
+    """Return the images at several wavelengths as one stamp."""
+    return replace(stamps[0], coefficients=np.concatenate([s.coefficients for s in stamps]))
+
+
+def gaussian_galaxy(
+    covariance: NDArray, half: int = 22, oversampling: int = 1, along_y: bool = False
+) -> Stamp:
     """Return an elliptical Gaussian, integrated over pixels by Gauss' rule."""
     offsets = np.arange(-half * oversampling, half * oversampling + 1) / oversampling
     points, shares = np.polynomial.legendre.leggauss(5)
@@ -35,7 +44,7 @@ def gaussian_galaxy(covariance: NDArray, half: int = 22, oversampling: int = 1) 
             dx, dy = offsets[None] + px, offsets[:, None] + py
             form = inverse[0, 0] * dx**2 + 2 * inverse[0, 1] * dx * dy + inverse[1, 1] * dy**2
             total += wx * wy / 4 * np.exp(-0.5 * form) / norm
-    return Stamp.of(total.astype(np.float32), oversampling)
+    return Stamp.of((total.T if along_y else total).astype(np.float32), oversampling)
 
 
 def brute_force(

@@ -95,7 +95,7 @@ def calibrated(
         weights = node_weights(segment, WAVE, flux)
         for x, y, amount in STARS:
             add_spectrum(
-                light, segment, [(gaussian_star(SIGMA),)], x=x, y=y, weights=weights, amount=amount, x0=0, y0=0
+                light, segment, [gaussian_star(SIGMA)], x=x, y=y, weights=weights, amount=amount, x0=0, y0=0
             )  # fmt: skip
     optics_without = (filter, "CLEAR") if spec.instrument == "NIRCAM" else ("CLEAR", filter)
     files, _ = psf_library(

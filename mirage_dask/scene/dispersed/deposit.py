@@ -13,6 +13,9 @@ transposed strip. Places are exact, for sources outside the detector too (nothin
 An image that changes with wavelength (the PSF grows with it, and the field's distortion differs along the trace) is given
 at a few wavelengths; between them, w_k is shared out by linear weights.
 
+Where a trace is straight over the extent of an image, as those of NIRCam and NIRISS are, `straight` does the same at a
+fraction of the cost.
+
 Every pixel is a fixed sequence of float32 + and * that depends on the source and the place alone: any window has the bits of
 the whole.
 
@@ -32,13 +35,17 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.reference.grisms.configuration import NEWTON_STEPS, at_place
 from mirage_dask.scene.dispersed.stamps import Stamp
+from mirage_dask.scene.dispersed.straight import TAPS, add_images, add_transposed, course, is_straight
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.stars import spline_weights
 
-TAPS = 8
-"""Coefficients of a row that are taken together."""
 _EDGE = TAPS + 4
 """Empty columns at both ends of T, pixels."""
+FARTHEST = 1 << 20
+
+Floats = NDArray[np.float64]
+Light = tuple[NDArray[np.float32], float, float, float, Floats]
+"""Weights of nodes and their factor, wavelength of the first node and step, wavelengths of the images."""
 
 
 @inline
@@ -120,10 +127,10 @@ def _deposit(grid, row0, column0, first, last, box, scale, u, v, weights, amount
 
 
 @kernel
-def _convolve(out, x0, y0, grid, row0, column0, first, last, scale, coefficients, origin):
+def _convolve(out, x0, y0, grid, row0, column0, first, last, scale, coefficients, row_of, origin):
     """Add the convolution of T with coefficients to a strip whose [0, 0] is the pixel (x0, y0), dispersion along x.
 
-    Columns of coefficients: a multiple of TAPS * scale.
+    `row_of`, `origin`: row and column of the centre. Columns of coefficients: a multiple of TAPS * scale.
     """
     ny, nx = out.shape
     rows, columns = grid.shape[1], grid.shape[2]
@@ -131,7 +138,7 @@ def _convolve(out, x0, y0, grid, row0, column0, first, last, scale, coefficients
     height, width = coefficients.shape
     for y in range(ny):
         for row in range(rows):
-            a = scale * (y0 + y) + origin - (row0 + row)
+            a = scale * (y0 + y) + row_of - (row0 + row)
             if first[row] >= last[row] or a < 0 or a >= height:
                 continue
             line = coefficients[a]
@@ -170,13 +177,14 @@ def _convolve(out, x0, y0, grid, row0, column0, first, last, scale, coefficients
 def add_spectrum(
     out: NDArray[np.float32],
     segment: Segment,
-    images: Sequence[Sequence[Stamp]],
+    image: Sequence[Stamp],
     *,
     x: float,
     y: float,
     weights: NDArray[np.float32],
     amount: float = 1.0,
     nodes: NDArray[np.float64] | None = None,
+    reach: int = FARTHEST,
     x0: int,
     y0: int,
 ) -> None:
@@ -188,8 +196,9 @@ def add_spectrum(
         (ny, nx) window, e-/s; out[0, 0] is the full-frame science pixel (x0, y0).
     segment
         Traces and nodes.
-    images
-        For each of `nodes` the image of the source, as the sum of stamps of total 1.
+    image
+        The image of the source, as the sum of stamps of total 1, at each of `nodes`; their columns lie along y where the
+        segment does.
     x, y
         Place of the source in the direct image, full-frame science pixels, 0-based; it may lie off the detector.
     weights
@@ -198,6 +207,8 @@ def add_spectrum(
         By which the weights are multiplied.
     nodes
         Wavelengths of the images, micron, ascending; None for one image.
+    reach
+        Half width to which the image is used, pixels.
     """
     view, vx, vy = (out.T, y0, x0) if segment.along_y else (out, x0, y0)
     trace = segment.trace
@@ -205,34 +216,77 @@ def add_spectrum(
     along, across, u0, v0 = (ay, ax, y, x) if segment.along_y else (ax, ay, x, y)
     u, v = np.empty(segment.count), np.empty(segment.count)
     box = _places(segment.start, segment.step, displ, along, across, f8(u0), f8(v0), NEWTON_STEPS, u, v)
-    half = max(stamp.reach for stamps in images for stamp in stamps) + 2
+    # What `traces.reaches` leaves out is not drawn either.
+    half = min(max(stamp.reach for stamp in image) + 2, reach + 1)
     ny, nx = view.shape
     left, right = max(int(np.floor(box[0] - half)), vx), min(int(np.ceil(box[1] + half)) + 1, vx + nx)
     low, high = max(int(np.floor(box[2] - half)), vy), min(int(np.ceil(box[3] + half)) + 1, vy + ny)
     if left >= right or low >= high:
         return
+    strip = np.zeros((high - low, right - left), np.float32)
+    where = np.zeros(1) if nodes is None else np.asarray(nodes, np.float64)
+    light = (weights, f8(amount), segment.start, segment.step, where)
+    if is_straight(u, v):
+        _add_straight(strip, left, low, u, v, box, light, image, reach)
+    else:
+        _add_bent(strip, left, low, u, v, box, light, image, half)
+    if segment.along_y:
+        add_transposed(out[left - y0 : right - y0, low - x0 : high - x0], strip)
+    else:
+        out[low - y0 : high - y0, left - x0 : right - x0] += strip
+
+
+def _add_straight(
+    strip: NDArray[np.float32], left: int, low: int, u: Floats, v: Floats, box: Floats, light: Light,
+    image: Sequence[Stamp], reach: int,
+) -> None:  # fmt: skip
+    """Add an image along a trace that is straight over its extent; `strip[0, 0]` is the pixel (left, low)."""
+    weights, amount, start, step, nodes = light
+    # The slope at the wavelength of each image, or where the trace ends.
+    at = 0.5 * (u.size - 1) if nodes.size == 1 else (nodes - start) / step
+    k = np.clip(np.int64(at), 0, u.size - 2).reshape(nodes.shape)
+    slopes = (v[k + 1] - v[k]) / (u[k + 1] - u[k])
+    for stamp in image:
+        far = min(reach, stamp.reach) + 2 * stamp.coarse
+        first = max(left, int(np.floor(box[0])) - far)
+        last = min(left + strip.shape[1], int(np.ceil(box[1])) + far + 1)
+        if first >= last:
+            continue
+        if stamp.coarse == 1:
+            places = np.empty(last - first)
+            course(u, v, first, 1, places)
+        else:
+            begin, end = first // stamp.coarse - 1, (last - 1) // stamp.coarse + 2
+            places = np.empty(end + 1 - begin)
+            course(u, v, begin * stamp.coarse, stamp.coarse, places)
+        add_images(
+            strip, left, low, first, last, places, u, weights, amount, start, step, nodes, slopes,
+            stamp.coefficients, stamp.row, stamp.column, reach, stamp.scale, stamp.coarse,
+        )  # fmt: skip
+
+
+def _add_bent(
+    strip: NDArray[np.float32], left: int, low: int, u: Floats, v: Floats, box: Floats, light: Light,
+    image: Sequence[Stamp], half: int,
+) -> None:  # fmt: skip
+    """Add an image along any trace."""
+    weights, amount, start, step, nodes = light
+    high, right = low + strip.shape[0], left + strip.shape[1]
     # What does not come near the window is not needed, and the trace of a strange configuration may be of any length.
     box[0], box[1] = max(box[0], left - half - 3), min(box[1], right + half + 3)
     box[2], box[3] = max(box[2], low - half - 3), min(box[3], high + half + 3)
-    strip = np.zeros((high - low, right - left), np.float32)
-    where = np.empty(0) if nodes is None else np.asarray(nodes, np.float64)
-    scales = sorted({stamp.oversampling for stamps in images for stamp in stamps})
-    for scale in scales:
+    for stamp in image:
+        scale, fine = stamp.scale, stamp.fine()
         row0, column0 = int(np.floor(scale * box[2])) - 1, int(np.floor(box[0])) - _EDGE
         rows = int(np.floor(scale * box[3])) + 3 - row0
         grid = np.empty((scale, rows, int(np.ceil(box[1])) + _EDGE + 1 - column0), np.float32)
         first, last = np.empty(rows, np.int64), np.empty(rows, np.int64)
-        for node, stamps in enumerate(images):
-            mine = [stamp for stamp in stamps if stamp.oversampling == scale]
-            if not mine:
-                continue
+        whole = -(-fine.coefficients.shape[2] // (TAPS * scale)) * TAPS * scale
+        for node, found in enumerate(fine.coefficients):
+            coefficients = np.pad(found, ((0, 0), (0, whole - found.shape[1])))
             _deposit(
-                grid, row0, column0, first, last, box, scale, u, v, weights, f8(amount),
-                segment.start, segment.step, where, node,
-            )  # fmt: skip
-            for stamp in mine:
-                coefficients = stamp.transposed if segment.along_y else stamp.coefficients
-                _convolve(
-                    strip, left, low, grid, row0, column0, first, last, scale, coefficients, stamp.origin
-                )
-    view[low - vy : high - vy, left - vx : right - vx] += strip
+                grid, row0, column0, first, last, box, scale, u, v, weights, amount, start, step, nodes, node
+            )
+            _convolve(
+                strip, left, low, grid, row0, column0, first, last, scale, coefficients, fine.row, fine.column
+            )

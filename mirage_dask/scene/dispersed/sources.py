@@ -1,7 +1,8 @@
 """Stars and galaxies behind a grism: all orders of all sources that reach a window.
 
 Sources are added in catalog order, each with its segments in their order, so that any window has the bits of the whole. The
-image of a source is drawn at the wavelengths of the brightest segment (`stamps.image_nodes`) and serves all of them.
+image of a source is drawn at the wavelengths of the brightest segment (`stamps.image_nodes`) and serves all of them, each
+to its own half width.
 
 NOT modelled: that the PSF is that of where the light lands; it is that of the source's place in the direct image.
 """
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numba import float64 as f8
 from numpy.typing import NDArray
 
+from mirage_dask.compiled import kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.dispersed.deposit import add_spectrum
 from mirage_dask.scene.dispersed.stamps import Stamp, galaxy_stamps, image_nodes, star_stamps, stretch_at
@@ -58,14 +61,24 @@ class SourceSpectra:
         return SourceSpectra(tuple(w[used] for w in self.weights), index_of.reshape(index.shape), amount)
 
     def brightest(self) -> Floats:
-        """Return (n,) the most light of a pixel along the trace of a point, e-/s, or a bit more."""
-        most = np.zeros(len(self.weights[0]))
-        for rows in self.weights:
-            for i, row in enumerate(np.abs(rows)):
-                sums = np.cumsum(np.pad(row, (1, PIXEL_NODES)), dtype=np.float64)
-                most[i] = max(most[i], float((sums[PIXEL_NODES:] - sums[:-PIXEL_NODES]).max()))
-        found = np.abs(self.amount) * most[self.index]
-        return found if found.ndim == 1 else found.sum(axis=1)
+        """Return (segments, n) the most light of a pixel along the trace of a point, e-/s, or a bit more."""
+        most = np.stack([_brightest(rows) for rows in self.weights])
+        found = np.abs(self.amount) * most[:, self.index]
+        return found if found.ndim == 2 else found.sum(axis=2)
+
+
+@kernel
+def _brightest(rows):
+    """The largest sum of `PIXEL_NODES` absolute values that follow each other, of each row."""
+    found = np.zeros(rows.shape[0])
+    for i in range(rows.shape[0]):
+        row, total = rows[i], f8(0)
+        for k in range(row.size):
+            total += abs(row[k])
+            if k >= PIXEL_NODES:
+                total -= abs(row[k - PIXEL_NODES])
+            found[i] = max(found[i], total)
+    return found
 
 
 def brightest(segments: Sequence[Segment]) -> Segment:
@@ -104,7 +117,7 @@ def add_stars(
     x, y
         (n,) places in the direct image, full-frame science pixels, 0-based.
     half_width
-        (n,) of their images, pixels; 0 for stars that are not drawn.
+        (n,) of their images, pixels, or (segments, n); 0 for stars that are not drawn.
     pivot
         Wavelength of the library, micron: the PSF of others is scaled.
     nodes
@@ -115,8 +128,8 @@ def add_stars(
     nodes = default_nodes(segments) if nodes is None else nodes
     ratios = [pivot / float(node) for node in nodes]
 
-    def draw(i: int) -> list[tuple[Stamp, ...]]:
-        return star_stamps(psf, x=float(x[i]), y=float(y[i]), half=int(half_width[i]), ratios=ratios)
+    def draw(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
+        return star_stamps(psf, x=float(x[i]), y=float(y[i]), half=half, ratios=ratios, along_y=along_y)
 
     _add(out, segments, spectra, x, y, half_width, nodes, boxes, draw, x0, y0)
 
@@ -146,9 +159,9 @@ def add_galaxies(
     ratios = [pivot / float(node) for node in nodes]
     middle = float(nodes[len(nodes) // 2])
 
-    def draw(i: int) -> list[tuple[Stamp, ...]]:
+    def draw(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
         stretch = stretch_at(main, float(galaxies.x[i]), float(galaxies.y[i]), middle)
-        return galaxy_stamps(galaxies, i, psf, half=int(half_width[i]), ratios=ratios, stretch=stretch)
+        return galaxy_stamps(galaxies, i, psf, half=half, ratios=ratios, stretch=stretch, along_y=along_y)
 
     _add(out, segments, spectra, galaxies.x, galaxies.y, half_width, nodes, boxes, draw, x0, y0)
 
@@ -168,19 +181,23 @@ def _add(
     half_width: NDArray[np.int64],
     nodes: Floats,
     boxes: Floats | None,
-    draw: Callable[[int], list[tuple[Stamp, ...]]],
+    draw: Callable[[int, int, bool], tuple[Stamp, ...]],
     x0: int,
     y0: int,
 ) -> None:
     ny, nx = out.shape
     around = np.stack([s.boxes(x, y) for s in segments]) if boxes is None else boxes
-    near = reaches(around, half_width.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny)
-    near &= half_width > 0
-    for i in np.flatnonzero(near.any(axis=0)):
-        images = draw(int(i))
+    half = np.broadcast_to(half_width, (len(segments), x.size))
+    near = reaches(around, half.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny) & (half > 0)
+    widest = np.where(np.isfinite(around[:, 0]), half, 0).max(axis=0, initial=0)
+    for i in map(int, np.flatnonzero(near.any(axis=0))):
+        images: dict[bool, tuple[Stamp, ...]] = {}
         for k in map(int, np.flatnonzero(near[:, i])):
-            weights, amount = spectra.of(k, int(i))
+            segment = segments[k]
+            if segment.along_y not in images:
+                images[segment.along_y] = draw(i, int(widest[i]), segment.along_y)
+            weights, amount = spectra.of(k, i)
             add_spectrum(
-                out, segments[k], images, x=float(x[i]), y=float(y[i]), weights=weights, amount=amount,
-                nodes=nodes if len(nodes) > 1 else None, x0=x0, y0=y0,
+                out, segment, images[segment.along_y], x=float(x[i]), y=float(y[i]), weights=weights, amount=amount,
+                nodes=nodes if len(nodes) > 1 else None, reach=int(half[k, i]), x0=x0, y0=y0,
             )  # fmt: skip

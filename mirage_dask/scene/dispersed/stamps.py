@@ -1,9 +1,10 @@
 r"""Images of sources as cubic splines, so that they can be drawn along a trace.
 
-An image is a sum of stamps: near the centre, where it is sharp, one of two or three samples per pixel and axis, and further
-out one of a single sample; a smooth window of the distance shares the light out between the two. Samples are values of
-pixels, the light of a source of total 1 at offsets from its centre: the PSF is integrated over pixels, nothing is cut but
-what lies beyond the half width.
+An image is a sum of stamps: near the centre, where it is sharp, one of two or three samples per pixel and axis; further out
+one of a single sample; and beyond `OUTER` pixels, where a star is faint and smooth behind a grism, one that has a sample a
+pixel across the trace and one in four along it. Smooth windows of the distance share the light out between them. Samples
+are values of pixels, the light of a source of total 1 at offsets from its centre: the PSF is integrated over pixels, nothing
+is cut but what lies beyond the half width. Rows of stamps lie along the trace, columns across.
 
 The image at a wavelength lambda of a PSF that is known at lambda_0 is
 
@@ -15,14 +16,15 @@ d(X, Y)/d(x0, y0), which is applied to its form before it is drawn.
 NOT modelled: that a pixel's response and the charge diffusion do not grow with wavelength; that the wavefront error counts
 less at longer wavelengths; that the PSF behind a grism differs from the filter's; that the Jacobian changes along the
 trace; that the PSF changes with wavelength further than `FADE` from the centre of a galaxy that is larger than the last of
-`SIZES`.
+`SIZES`; structure along the trace below four pixels further than `OUTER` from a star, where it has less than 1e-3 of its
+peak.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import lru_cache
 
 import numpy as np
 import scipy.fft
@@ -33,6 +35,7 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.dispersed.straight import COARSE
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.galaxies.convolution import put_around_corner, take_back, token
 from mirage_dask.scene.galaxies.gaussians import paint_stamps
@@ -45,12 +48,12 @@ SAMPLES = (2, 3)
 """Samples per pixel and axis near the centre, the second of a sharp PSF."""
 SHARP = 0.17
 """A PSF with more of a star's light in one pixel is sharp; with less, two samples are right to 2e-3 of the peak."""
-FADE = (8.0, 12.0)
-"""Pixels from the centre between which the fine image gives way to the coarse one."""
+FADE = (7.5, 11.5)
+"""Pixels from the centre between which the fine image gives way to that of one sample."""
+OUTER = (11.5, 15.5)
+"""Pixels from the centre between which the latter, of a star, gives way to the coarse one."""
 WHOLE = 15
-"""Half width up to which an image is one fine stamp."""
-BLOCK = 8
-"""Columns and rows of coefficients are a multiple of this many pixels (`deposit.TAPS`)."""
+"""Half width up to which the image of a galaxy is one fine stamp."""
 SIZES = (48, 60, 80, 108, 144)
 """Sides, pixels, of the squares that galaxies are drawn in; of larger ones the middle, the last of them."""
 AROUND = 8
@@ -64,48 +67,61 @@ NODE_RATIO = 1.1
 
 Floats = NDArray[np.float64]
 PSFS = CACHES["grism PSFs"]
-"""Transforms of PSFs of this process."""
+"""Transforms of PSFs of this process, and the outer parts of PSFs."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stamp:
-    """Spline coefficients of an image on a grid of `oversampling` per pixel."""
+    """Spline coefficients of a part of an image at one or more wavelengths, on a grid of `scale` per pixel."""
 
     coefficients: NDArray[np.float32]
-    """(rows, columns), both a multiple of BLOCK * oversampling."""
-    oversampling: int
-    origin: int
-    """Row and column of the source's centre."""
-
-    @cached_property
-    def transposed(self) -> NDArray[np.float32]:
-        """The same with x and y exchanged."""
-        return np.ascontiguousarray(self.coefficients.T)
+    """(wavelengths, rows, columns); columns lie along the trace."""
+    scale: int
+    """Coefficients per pixel."""
+    row: int
+    """Of the source's centre."""
+    column: int
+    coarse: int = 1
+    """Pixels along the trace per column, 1 or `COARSE`; then `scale` is 1."""
 
     @property
     def reach(self) -> int:
         """How far it reaches from its centre, pixels."""
-        beyond = max(self.coefficients.shape) - self.origin
-        return -(-max(self.origin, beyond) // self.oversampling)
+        _, rows, columns = self.coefficients.shape
+        down, along = max(self.row, rows - self.row), max(self.column, columns - self.column)
+        return -(-max(down, along * self.coarse) // self.scale)
 
     @classmethod
-    def of(cls, samples: NDArray[np.float32], oversampling: int) -> Stamp:
+    def of(cls, samples: NDArray[np.float32], scale: int) -> Stamp:
         """Return the spline through samples that are zero outside.
 
         Parameters
         ----------
         samples
-            (2 m + 1, 2 m + 1): item [m + j, m + i] is the light in a pixel at (i, j) / oversampling from the source.
+            (wavelengths, 2 m + 1, 2 m + 1) or a single one of them: item [m + j, m + i] is the light in a pixel at
+            (i, j) / scale from the source, i along the trace.
         """
-        side, block = samples.shape[0], BLOCK * oversampling
-        whole = -(-side // block) * block
-        coefficients = np.zeros((whole, whole), np.float32)
-        coefficients[:side, :side] = spline_coefficients(np.ascontiguousarray(samples, np.float32))
-        return cls(coefficients, oversampling, side // 2)
+        several = samples if samples.ndim == 3 else samples[None]
+        found = np.empty(several.shape, np.float32)
+        for one, out in zip(several, found, strict=True):
+            out[:] = spline_coefficients(np.ascontiguousarray(one, np.float32))
+        return cls(found, scale, samples.shape[-2] // 2, samples.shape[-1] // 2)
+
+    def fine(self) -> Stamp:
+        """Return the same spline with a column for each pixel."""
+        found, step = self, self.coarse
+        while step > 1:  # a cubic B-spline is a sum of five of half its width
+            wide = np.zeros((*found.coefficients.shape[:2], 2 * found.coefficients.shape[2] + 4), np.float32)
+            for k, share in enumerate((1, 4, 6, 4, 1)):
+                end = wide.shape[2] - 4 + k
+                wide[:, :, k:end:2] += np.float32(share / 8) * found.coefficients
+            step //= 2
+            found = Stamp(wide, 1, found.row, 2 * found.column + 2, step)
+        return found
 
 
 Sampler = Callable[[int, int], NDArray[np.float32]]
-"""(half width in pixels, samples per pixel) -> samples, as `Stamp.of` takes them."""
+"""(half side in samples, samples per pixel) -> samples of all wavelengths, as `Stamp.of` takes them."""
 
 
 def samples_per_pixel(psf: PsfLibrary) -> int:
@@ -113,22 +129,21 @@ def samples_per_pixel(psf: PsfLibrary) -> int:
     return SAMPLES[int(psf.profile[0] > SHARP)]
 
 
-def stamps_of(sample: Sampler, half: int, scale: int) -> tuple[Stamp, ...]:
-    """Return the stamps of an image that ends `half` pixels from its centre, with `scale` samples per pixel near that."""
-    if half <= WHOLE:
-        return (Stamp.of(sample(half, scale), scale),)
-    inner = int(FADE[1])
-    fine = sample(inner, scale)
-    fine *= _window(np.arange(-inner * scale, inner * scale + 1) / scale)
-    coarse = sample(half, 1)
-    coarse *= np.float32(1) - _window(np.arange(-half, half + 1.0))
-    return Stamp.of(fine, scale), Stamp.of(coarse, 1)
+def _near(sample: Sampler, half: int, scale: int, outer: int | None) -> tuple[Stamp, ...]:
+    """Stamps of `scale` samples per pixel and of one, to `half` pixels; what lies beyond `outer` is left to another."""
+    inner = min(int(FADE[1] * scale), half * scale)
+    fine = sample(inner, scale) * _window(FADE, inner, scale)
+    reach = half if outer is None else min(half, outer)
+    middle = sample(reach, 1) * _beyond(FADE, reach)
+    if outer is not None:
+        middle *= _window(OUTER, reach, 1)
+    return Stamp.of(fine, scale), Stamp.of(middle, 1)
 
 
 def star_stamps(
-    psf: PsfLibrary, *, x: float, y: float, half: int, ratios: Sequence[float] = (1.0,)
-) -> list[tuple[Stamp, ...]]:
-    """Return the images of a star of 1 e-/s, one for each of `ratios`.
+    psf: PsfLibrary, *, x: float, y: float, half: int, ratios: Sequence[float] = (1.0,), along_y: bool = False
+) -> tuple[Stamp, ...]:
+    """Return the image of a star of 1 e-/s, as the sum of stamps, at the wavelengths of `ratios`.
 
     Parameters
     ----------
@@ -140,22 +155,57 @@ def star_stamps(
         Half width, pixels.
     ratios
         lambda_0 / lambda of the module's docstring.
+    along_y
+        Whether the trace, columns of stamps, is along y.
     """
     places, weights = psf.blend(x, y)
-    scale = samples_per_pixel(psf)
-    return [stamps_of(_star_sampler(psf, places, weights, ratio), half, scale) for ratio in ratios]
 
-
-def _star_sampler(psf: PsfLibrary, places: NDArray, weights: Floats, ratio: float) -> Sampler:
     def sample(reach: int, scale: int) -> NDArray[np.float32]:
-        out = np.empty((2 * reach * scale + 1,) * 2, np.float32)
+        return _star_samples(psf, places, weights, ratios, reach, scale, along_y)
+
+    stamps = _near(sample, half, samples_per_pixel(psf), int(OUTER[1]))
+    if half <= OUTER[0]:
+        return stamps
+    used = weights > 0
+    parts = [_outer(psf, int(place), ratio, along_y) for ratio in ratios for place in places[used]]
+    aside = min(parts[0].shape[1] // 2, -(-half // COARSE) + 1)
+    row, column = parts[0].shape[0] // 2, parts[0].shape[1] // 2
+    box = (slice(row - half, row + half + 1), slice(column - aside, column + aside + 1))
+    far = np.zeros((len(ratios), 2 * half + 1, 2 * aside + 1), np.float32)
+    for i, part in enumerate(parts):
+        far[i // used.sum()] += np.float32(weights[used][i % used.sum()]) * part[box]
+    return *stamps, Stamp(far, 1, half, aside, COARSE)
+
+
+def _star_samples(
+    psf: PsfLibrary, places: NDArray, weights: Floats, ratios: Sequence[float], reach: int, scale: int, along_y: bool
+) -> NDArray[np.float32]:  # fmt: skip
+    """Values of a star, (ratios, 2 reach + 1, 2 reach + 1), `scale` per pixel."""
+    out = np.empty((len(ratios), 2 * reach + 1, 2 * reach + 1), np.float32)
+    for ratio, one in zip(ratios, out, strict=True):
         _sample_star(
             psf.core, places.astype(np.int64), weights, psf.core_centre, psf.core_half_width,
-            psf.wings, psf.wings_centre, psf.wings_inner, float(psf.wings_half_width), scale, f8(ratio), out,
+            psf.wings, psf.wings_centre, psf.wings_inner, float(psf.wings_half_width), scale, f8(ratio), one,
         )  # fmt: skip
-        return out
+    return np.ascontiguousarray(out.transpose(0, 2, 1)) if along_y else out
 
-    return sample
+
+def _outer(psf: PsfLibrary, place: int, ratio: float, along_y: bool) -> NDArray[np.float32]:
+    """Coefficients of the PSF of a place beyond `OUTER`: rows of one pixel, columns of COARSE pixels."""
+
+    def make() -> NDArray[np.float32]:
+        half = COARSE * -(-psf.wings_half_width // COARSE) + COARSE // 2
+        one = np.array([1.0, 0.0, 0.0, 0.0])
+        (samples,) = _star_samples(psf, np.full(4, place), one, [ratio], half, 1, along_y)
+        samples *= _beyond(OUTER, half)
+        # Means over pixels -2 to 2 around every fourth one, the outermost by half: none is left out or counted twice.
+        means = 0.5 * (samples[:, :-COARSE:COARSE] + samples[:, COARSE::COARSE])
+        for k in range(1, COARSE):
+            means += samples[:, k::COARSE]
+        means *= np.float32(1 / COARSE)
+        return spline_coefficients(np.ascontiguousarray(means)).astype(np.float32)
+
+    return PSFS.array((token(psf), place, "outer", ratio, along_y), make)
 
 
 def galaxy_stamps(
@@ -166,8 +216,9 @@ def galaxy_stamps(
     half: int,
     ratios: Sequence[float] = (1.0,),
     stretch: Floats | None = None,
-) -> list[tuple[Stamp, ...]]:
-    """Return the images of a galaxy behind the telescope, for a flux of 1 e-/s, one for each of `ratios`.
+    along_y: bool = False,
+) -> tuple[Stamp, ...]:
+    """Return the image of a galaxy behind the telescope, for a flux of 1 e-/s, at the wavelengths of `ratios`.
 
     Its Gaussians are painted once, on a grid of two or three points per pixel, and multiplied with the transform of each
     PSF.
@@ -186,6 +237,8 @@ def galaxy_stamps(
         lambda_0 / lambda of the module's docstring.
     stretch
         (2, 2) Jacobian of the place of light by the place of the source, from `stretch_at`.
+    along_y
+        Whether the trace, columns of stamps, is along y.
     """
     form = galaxies.form[i] if stretch is None else stretched(galaxies.form[i], stretch)
     least = 2 * half + 2 + AROUND
@@ -199,23 +252,27 @@ def galaxy_stamps(
     )  # fmt: skip
     transform = scipy.fft.rfft2(light[0], overwrite_x=True, workers=1)
     places, weights = psf.blend(float(galaxies.x[i]), float(galaxies.y[i]))
-    found = []
-    for ratio in ratios:
+    images = np.empty((len(ratios), points * side, points * side), np.float32)
+    product = np.empty_like(transform)
+    for ratio, image in zip(ratios, images, strict=True):
         kernels = [_psf_spectrum(psf, int(place), side, ratio, points) for place in places]
-        product = np.empty_like(transform)
         _blended_product(
             transform, kernels[0], kernels[1], kernels[2], kernels[3], weights.astype(np.float32), product
         )
-        image = scipy.fft.irfft2(product, s=light.shape[1:], overwrite_x=True, workers=1)
+        image[:] = scipy.fft.irfft2(product, s=light.shape[1:], overwrite_x=True, workers=1)
 
-        def sample(reach: int, scale: int, image: NDArray[np.float32] = image) -> NDArray[np.float32]:
-            if outside is not None and scale == 1:
-                return outside.copy()
-            box = slice(points * (middle - reach), points * (middle + reach) + 1, points // scale)
-            return np.array(image[box, box], np.float32)
+    def sample(reach: int, scale: int) -> NDArray[np.float32]:
+        if outside is not None and scale == 1:
+            found = np.tile(outside, (len(ratios), 1, 1))
+        else:
+            step = points // scale
+            box = slice(points * middle - step * reach, points * middle + step * reach + 1, step)
+            found = images[:, box, box]
+        return np.ascontiguousarray(found.transpose(0, 2, 1) if along_y else found)
 
-        found.append(stamps_of(sample, half, points))
-    return found
+    if half <= WHOLE:
+        return (Stamp.of(sample(half * points, points), points),)
+    return _near(sample, half, points, None)
 
 
 def _outside(
@@ -244,8 +301,8 @@ def _psf_spectrum(psf: PsfLibrary, place: int, side: int, ratio: float, points: 
     """Half transform of the PSF of a place at some points per pixel, without the variance that light was painted with."""
 
     def make() -> NDArray[np.complex64]:
-        reach = side // 2 - 1
-        samples = _star_sampler(psf, np.full(4, place), np.array([1.0, 0.0, 0.0, 0.0]), ratio)(reach, points)
+        reach, one = points * (side // 2 - 1), np.array([1.0, 0.0, 0.0, 0.0])
+        (samples,) = _star_samples(psf, np.full(4, place), one, [ratio], reach, points, False)
         array = np.zeros((points * side, points * side))
         put_around_corner(samples, array)
         spectrum = scipy.fft.rfft2(array, overwrite_x=True, workers=1)
@@ -279,11 +336,22 @@ def image_nodes(low: float, high: float) -> Floats:
     return low + (high - low) * np.arange(NODES) / (NODES - 1)
 
 
-def _window(offsets: Floats) -> NDArray[np.float32]:
-    """1 near the centre, 0 far from it, two continuous derivatives between; over the square of the offsets."""
-    t = np.clip((np.abs(offsets) - FADE[0]) / (FADE[1] - FADE[0]), 0.0, 1.0)
-    one = 1.0 - t * t * t * (10.0 + t * (-15.0 + 6.0 * t))
-    return np.asarray(one[:, None] * one[None], np.float32)
+@lru_cache(maxsize=64)
+def _profile(fade: tuple[float, float], reach: int, scale: int) -> NDArray[np.float32]:
+    """1 near the centre, 0 far from it, two continuous derivatives between; `scale` per pixel."""
+    t = np.clip((np.abs(np.arange(-reach, reach + 1) / scale) - fade[0]) / (fade[1] - fade[0]), 0.0, 1.0)
+    return np.asarray(1.0 - t * t * t * (10.0 + t * (-15.0 + 6.0 * t)), np.float32)
+
+
+def _window(fade: tuple[float, float], reach: int, scale: int) -> NDArray[np.float32]:
+    """That in both axes."""
+    one = _profile(fade, reach, scale)
+    return one[:, None] * one[None]
+
+
+def _beyond(fade: tuple[float, float], reach: int) -> NDArray[np.float32]:
+    """What the window of one sample per pixel leaves."""
+    return np.float32(1) - _window(fade, reach, 1)
 
 
 @inline

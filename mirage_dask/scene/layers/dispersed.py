@@ -89,6 +89,7 @@ class Dispersed:
     index: NDArray[np.int64]
     """(n,) catalog index."""
     half_width: NDArray[np.int64]
+    """(segments, n) of images, pixels; 0 where nothing is drawn."""
     boxes: NDArray[np.float64]
     """(segments, 4, n) around traces; nan where a source is outside the margins of the order."""
     pivot: float
@@ -101,7 +102,7 @@ class Dispersed:
             x=self.x[keep],
             y=self.y[keep],
             index=self.index[keep],
-            half_width=self.half_width[keep],
+            half_width=self.half_width[:, keep],
             boxes=self.boxes[:, :, keep],
         )
 
@@ -110,7 +111,7 @@ class Dispersed:
         x0, x1, y0, y1 = bounds
         half = self.half_width.astype(np.float64)
         near = reaches(self.boxes, half, x0=x0, y0=y0, nx=x1 - x0, ny=y1 - y0)
-        return np.asarray(near.any(axis=0) & (self.half_width > 0))
+        return np.asarray((near & (self.half_width > 0)).any(axis=0))
 
 
 def _opened(cls: type[DispersedSources], key: str, view: View) -> tuple[DispersedSources, Bounds]:
@@ -144,7 +145,7 @@ def disperse(
     for k, one in enumerate(found):
         boxes[k] = np.where(one.trace.accepts(x, y, grism.size), one.boxes(x, y), np.nan)
     brightest = spectra.brightest()
-    width = star_halves(brightest, view.psf("")) if half is None else half(brightest)
+    width = star_halves(brightest, view.psf("")) if half is None else np.stack([half(b) for b in brightest])
     return Dispersed(found, spectra, x, y, index, np.asarray(width, np.int64), boxes, table.pivot)
 
 
@@ -154,7 +155,7 @@ def star_halves(brightest: NDArray[np.float64], psf: PsfLibrary) -> NDArray[np.i
     Parameters
     ----------
     brightest
-        (n,) most light of a pixel along the trace, e-/s.
+        (...) most light of a pixel along the trace, e-/s.
     """
     distance = np.arange(psf.profile.size, dtype=np.float64)
     line = np.minimum(3.0 * distance * psf.profile, 1.0)

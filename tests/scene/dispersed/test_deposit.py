@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.dispersed import brute_force, gaussian_galaxy, gaussian_star
+from support.dispersed import brute_force, gaussian_galaxy, gaussian_star, together
 
 from mirage_dask.reference.grisms.text_files import read_configuration
 from mirage_dask.scene.dispersed.deposit import add_spectrum
@@ -42,7 +42,7 @@ def test_continuum_along_x(along_x):
     wanted = brute_force((40, 500), along_x, wave, light, 1.1, x=-61.75, y=520.2, x0=0, y0=475)
     found = np.zeros(wanted.shape, np.float32)
     weights = node_weights(along_x, *FLAT)
-    add_spectrum(found, along_x, [[gaussian_star(1.1)]], x=-61.75, y=520.2, weights=weights, x0=0, y0=475)
+    add_spectrum(found, along_x, [gaussian_star(1.1)], x=-61.75, y=520.2, weights=weights, x0=0, y0=475)
     judge(found, wanted, peak=5e-4, total=2e-5, centre=1e-3)
 
 
@@ -61,7 +61,7 @@ def test_unresolved_line(name, fraction, request):
     )
     found = np.zeros((31, 31), np.float32)
     weights = node_weights(segment, *NOTHING, [(centre, 1e-16, 0.0)])
-    add_spectrum(found, segment, [[gaussian_star(sigma)]], x=x, y=y, weights=weights, x0=x0, y0=y0)
+    add_spectrum(found, segment, [gaussian_star(sigma)], x=x, y=y, weights=weights, x0=x0, y0=y0)
     judge(found, wanted, peak=1.5e-3, total=1e-5, centre=1e-4)
 
 
@@ -75,9 +75,9 @@ def test_image_that_grows_with_wavelength(along_x):
     nodes = image_nodes(along_x.low, along_x.high)
     weights = node_weights(along_x, *FLAT)
     found, one = np.zeros(wanted.shape, np.float32), np.zeros(wanted.shape, np.float32)
-    images = [[gaussian_star(1.1 * node / 4.4)] for node in nodes]
+    images = [together([gaussian_star(1.1 * node / 4.4) for node in nodes])]
     add_spectrum(found, along_x, images, weights=weights, nodes=nodes, **place)
-    add_spectrum(one, along_x, [[gaussian_star(1.1)]], weights=weights, **place)
+    add_spectrum(one, along_x, [gaussian_star(1.1)], weights=weights, **place)
     judge(found, wanted, peak=6e-3)
     assert np.abs(one - wanted).max() > 5e-2 * wanted.max()
 
@@ -88,8 +88,8 @@ def test_any_window_has_the_bits_of_the_whole(name, request):
     weights = node_weights(segment, *FLAT, [(0.5 * (segment.low + segment.high), 1e-15, 0.0)])
     nodes = image_nodes(segment.low, segment.high)
     images = [
-        [gaussian_star(1.0 + 0.1 * k), gaussian_star(3.0 + 0.1 * k, half=14, oversampling=1)]
-        for k in range(3)
+        together([gaussian_star(1.0 + 0.1 * k) for k in range(3)]),
+        together([gaussian_star(3.0 + 0.1 * k, half=14, oversampling=1) for k in range(3)]),
     ]
     sources = [(700.3, 512.6, 1.0), (690.1, 530.9, 0.3), (-30.4, 510.0, 2.0)]
 
@@ -122,7 +122,7 @@ def test_trace_of_any_length_needs_no_memory(along_x):
     segment = replace(along_x, trace=long)
     out = np.zeros((64, 64), np.float32)
     weights = np.ones(segment.count, np.float32)
-    add_spectrum(out, segment, [[gaussian_star(1.1)]], x=700.0, y=30.0, weights=weights, x0=0, y0=0)
+    add_spectrum(out, segment, [gaussian_star(1.1)], x=700.0, y=30.0, weights=weights, x0=0, y0=0)
 
 
 def published(shared, name):
@@ -160,16 +160,18 @@ def test_reference_images(shared, name):
         lines = [(spectrum["line"], 1e-16, 4e-4)] if "line" in spectrum else []
         weights = node_weights(segment, *(FLAT if "flat" in spectrum else NOTHING), lines)
         counted[label] = weights.sum(dtype=float)
-        nodes, images = None, [[gaussian_star(case.get("sigma", 1.0))]]
+        nodes, image = None, gaussian_star(case.get("sigma", 1.0))
         if case["source"] == "gauss":
-            angle, nodes, images = math.radians(case["angle"]), np.linspace(low, high, 3), []
+            angle, nodes, parts = math.radians(case["angle"]), np.linspace(low, high, 3), []
             turn = np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
             covariance = turn @ np.diag([case["sigma_a"] ** 2, case["sigma_b"] ** 2]) @ turn.T
             for node in nodes:
                 stretch = stretch_at(segment, case["x"], case["y"], node)
-                images.append([gaussian_galaxy(stretch @ covariance @ stretch.T)])
+                form = stretch @ covariance @ stretch.T
+                parts.append(gaussian_galaxy(form, along_y=segment.along_y))
+            image = together(parts)
         add_spectrum(
-            found, segment, images, x=case["x"], y=case["y"], weights=weights, nodes=nodes, x0=x0, y0=y0
+            found, segment, [image], x=case["x"], y=case["y"], weights=weights, nodes=nodes, x0=x0, y0=y0
         )
     judge(found, wanted, peak=1e-3, total=1e-5, centre=1e-4)
     for label, info in case["orders_info"].items():

@@ -128,7 +128,7 @@ def test_all_of_the_light_of_a_star_arrives(nircam, psf, tmp_path):
     wave = np.linspace(3.5, 5.3, 400_001)
     flux = 1e3 * np.interp(wave, FLAT.wavelength, FLAT.flux)
     rate = sum(np.trapezoid(o.respond(wave) * flux * 1e4, wave) for o in grism.orders)
-    half = int(layer.found.half_width[0])
+    half = int(layer.found.half_width[0, 0])
     dx, dy = np.meshgrid(np.arange(-half, half + 1.0), np.arange(-half, half + 1.0))
     inside = float(psf.evaluate(dx + 640, dy + 1000, 640.0, 1000.0).sum())
     assert drawn(layer, 0, 0, SIDE, SIDE).sum(dtype=float) == pytest.approx(rate * inside, rel=2e-3)
