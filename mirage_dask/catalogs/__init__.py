@@ -21,19 +21,21 @@ queries       stars of Gaia, 2MASS and AllWISE, asked by astroquery
 besancon      stars of a result of the Besançon model
 photometry    magnitudes in JWST filters: of spectra, and from other bands
 spectra       HDF5 files of spectra
-
-NOT here: light curves.
+light_curves  files of light curves
+hdf5          what both kinds of HDF5 files have in common
 """
 
 from mirage_dask.catalogs.besancon import besancon
 from mirage_dask.catalogs.field import for_proposal
 from mirage_dask.catalogs.filters import column_of, columns_for
+from mirage_dask.catalogs.light_curves import LightCurve, read_light_curves, write_light_curves
 from mirage_dask.catalogs.photometry import magnitudes_from_spectrum
 from mirage_dask.catalogs.queries import all_surveys, gaia, two_mass, wise
 from mirage_dask.catalogs.sources import SourceCatalog, extended_sources, galaxies, point_sources
 from mirage_dask.catalogs.spectra import read_spectra, write_spectra
 
 __all__ = [
+    "LightCurve",
     "SourceCatalog",
     "all_surveys",
     "besancon",
@@ -45,8 +47,10 @@ __all__ = [
     "galaxies",
     "magnitudes_from_spectrum",
     "point_sources",
+    "read_light_curves",
     "read_spectra",
     "two_mass",
     "wise",
+    "write_light_curves",
     "write_spectra",
 ]
