@@ -68,8 +68,11 @@ def read_light_curves(path: str | os.PathLike[str]) -> dict[int, LightCurve]:
         that do not rise, fluxes that are negative or not finite.
     """
     place = Path(path)
-    if place.is_file() and place.open("rb").read(7) == b"# %ECSV":
-        return {ANY_SOURCE: _of_table(place)}
+    if place.is_file():
+        with place.open("rb") as file:
+            text = file.read(7) == b"# %ECSV"
+        if text:
+            return {ANY_SOURCE: _of_table(place)}
     return read_datasets(place, _light_curve, what="light curves", rows="times and fluxes")
 
 

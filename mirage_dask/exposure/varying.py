@@ -69,7 +69,8 @@ def add_varying_light(
 
 def _lit(light: Floats) -> Inside | None:
     """Return the first and last rows and columns of (reads, rows, columns) that have light; None without any."""
-    ever = light.any(axis=0)
+    # Any bit of any read: many times as fast as `any` of floats.
+    ever = np.bitwise_or.reduce(light.view(np.uint32), axis=0) != 0
     rows, columns = np.flatnonzero(ever.any(axis=1)), np.flatnonzero(ever.any(axis=0))
     if not rows.size:
         return None
