@@ -13,7 +13,6 @@ from mirage_dask.instruments import get_zeropoint, grism_of
 
 _MODES = {
     "ts_grism": "dispersion by grisms",
-    "ts_imaging": "a time series",
     "soss": "single-object slitless spectroscopy",
     "dark": "a dark exposure",
 }

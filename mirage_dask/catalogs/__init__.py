@@ -17,25 +17,26 @@ filters       names of magnitude columns: those of a filter, those that a propos
 field         `for_proposal`: random sources on the exposures of a proposal
 galaxy_field  counts, sizes and shapes of the random galaxies
 footprint     the area that exposures cover, and random positions in it
-queries       stars of Gaia, 2MASS and AllWISE, asked by astroquery
-besancon      stars of a result of the Besançon model
+surveys       stars of Gaia, 2MASS and AllWISE, asked by astroquery; those of a result of the Besançon model
 photometry    magnitudes in JWST filters: of spectra, and from other bands
 spectra       HDF5 files of spectra
 spectra_files spectra in files of other formats, and emission lines
-
-NOT here: light curves.
+light_curves  files of light curves
+hdf5          what both kinds of HDF5 files have in common
 """
 
-from mirage_dask.catalogs.besancon import besancon
 from mirage_dask.catalogs.field import for_proposal
 from mirage_dask.catalogs.filters import column_of, columns_for
+from mirage_dask.catalogs.light_curves import LightCurve, read_light_curves, write_light_curves
 from mirage_dask.catalogs.photometry import magnitudes_from_spectrum
-from mirage_dask.catalogs.queries import all_surveys, gaia, two_mass, wise
 from mirage_dask.catalogs.sources import SourceCatalog, extended_sources, galaxies, point_sources
 from mirage_dask.catalogs.spectra import write_spectra
 from mirage_dask.catalogs.spectra_files import read_lines, read_spectra
+from mirage_dask.catalogs.surveys.besancon import besancon
+from mirage_dask.catalogs.surveys.queries import all_surveys, gaia, two_mass, wise
 
 __all__ = [
+    "LightCurve",
     "SourceCatalog",
     "all_surveys",
     "besancon",
@@ -47,9 +48,11 @@ __all__ = [
     "galaxies",
     "magnitudes_from_spectrum",
     "point_sources",
+    "read_light_curves",
     "read_lines",
     "read_spectra",
     "two_mass",
     "wise",
+    "write_light_curves",
     "write_spectra",
 ]

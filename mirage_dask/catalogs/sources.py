@@ -27,6 +27,7 @@ LARGEST_SERSIC_INDEX = 10.0
 
 _SHAPES = ("radius", "ellipticity", "pos_angle", "sersic_index")
 _FORMATS = {
+    "lightcurve_file": "%s",
     "niriss_ghost_stamp": "%s",
     "index": "%d",
     "filename": "%s",

@@ -24,12 +24,11 @@ import numpy as np
 import numpy.typing as npt
 from astropy import units as u
 
+from mirage_dask.catalogs.hdf5 import INDEX, MOST_DATASETS
 from mirage_dask.catalogs.spectra import (
     FLAM,
     FLUXES,
-    INDEX,
     LENGTHS,
-    MOST_SPECTRA,
     SourceSpectrum,
     Spectrum,
     checked,
@@ -139,8 +138,8 @@ def _folder(folder: Path) -> Iterator[tuple[int, SourceSpectrum]]:
     files = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     problems: list[str] = []
     found: dict[int, SourceSpectrum] = {}
-    if len(files) > MOST_SPECTRA:
-        raise InputError(f"{folder}: {len(files):,} files; {MOST_SPECTRA:,} are the most that are read.")
+    if len(files) > MOST_DATASETS:
+        raise InputError(f"{folder}: {len(files):,} files; {MOST_DATASETS:,} are the most that are read.")
     for path in files:
         if not path.is_file() or not INDEX.fullmatch(path.stem) or not int(path.stem) < 2**63:
             problems.append(

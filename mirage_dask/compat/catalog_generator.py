@@ -1,9 +1,9 @@
 """`mirage.catalogs.catalog_generator`: catalogs of sources, built column by column.
 
 `PointSourceCatalog`, `GalaxyCatalog` and `ExtendedCatalog` are `mirage_dask.catalogs` with Mirage's names; those of moving
-sources add columns. The other classes are of sources that are not simulated yet: making one raises an error that says so.
-Columns are named as in the files that this package and Mirage read; the guiders' are `fgs1_magnitude` and `fgs2_magnitude`,
-for which Mirage's class and reader have two names.
+sources and of stars with light curves add columns. The other classes are of sources that are not simulated yet: making one
+raises an error that says so. Columns are named as in the files that this package and Mirage read; the guiders' are
+`fgs1_magnitude` and `fgs2_magnitude`, for which Mirage's class and reader have two names.
 """
 
 from __future__ import annotations
@@ -15,10 +15,14 @@ from typing import Any
 import numpy as np
 
 from mirage_dask.catalogs import column_of
-from mirage_dask.compat.catalog_classes.at_rest import ExtendedCatalog, GalaxyCatalog, PointSourceCatalog
+from mirage_dask.compat.catalog_classes.at_rest import (
+    ExtendedCatalog,
+    GalaxyCatalog,
+    ImagingTSOCatalog,
+    PointSourceCatalog,
+)
 from mirage_dask.compat.catalog_classes.moving import (
     GrismTSOCatalog,
-    ImagingTSOCatalog,
     MovingExtendedCatalog,
     MovingPointSourceCatalog,
     MovingSersicCatalog,
@@ -52,7 +56,7 @@ def cat_from_file(
     filename
         In a format that the setting `catalogs` takes.
     catalog_type
-        'point_source', 'galaxy' or 'extended'.
+        'point_source', 'galaxy', 'extended' or 'tso_imaging_catalog'.
 
     Raises
     ------
@@ -73,6 +77,8 @@ def cat_from_file(
         shapes: dict[str, Any] = dict(found.shapes)
         shapes["position_angle"] = shapes.pop("pos_angle")
         catalog = GalaxyCatalog(**place, **shapes, radius_units="pixels" if found.radius_pixels else "arcsec")
+    elif found.light_curves:
+        catalog = ImagingTSOCatalog(**place, lightcurve_file=found.light_curves)
     else:
         catalog = PointSourceCatalog(**place)
     catalog.table["index"] = found.index

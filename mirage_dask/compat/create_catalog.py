@@ -2,7 +2,7 @@
 
 Mirage's `for_proposal` queries Gaia, 2MASS and WISE, adds the stars of a Besançon file, and draws galaxies from those of a
 deep field. Here it draws both at random, which a note says, or takes the stars of the file. `get_all_catalogs` and the
-queries of 2MASS and WISE ask the surveys (`mirage_dask.catalogs.queries`). Magnitudes are AB. Functions that run the
+queries of 2MASS and WISE ask the surveys (`mirage_dask.catalogs.surveys.queries`). Magnitudes are AB. Functions that run the
 Besançon model or need files of Mirage are refused.
 """
 
@@ -20,8 +20,8 @@ from mirage_dask.catalogs import SourceCatalog, all_surveys
 from mirage_dask.catalogs import besancon as read_besancon
 from mirage_dask.catalogs import for_proposal as random_sources
 from mirage_dask.catalogs.footprint import linked
-from mirage_dask.catalogs.queries import TWO_MASS, WISE, Survey, answer
 from mirage_dask.catalogs.sources import join
+from mirage_dask.catalogs.surveys.queries import TWO_MASS, WISE, Survey, answer
 from mirage_dask.compat.catalog_generator import GalaxyCatalog, PointSourceCatalog
 from mirage_dask.compat.one_exposure import print_note_once
 from mirage_dask.errors import InputError

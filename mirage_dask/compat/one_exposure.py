@@ -184,7 +184,7 @@ class OneExposure:
             return values | ({"level": saturation_level(spec, pack, window)} if linear else {})
 
         raw_files, linear_files = [], []
-        for segment in segments_of(spec.shape):
+        for segment in segments_of(spec.shape, exp_type=self.row["exp_type"]):
             product = RampProduct.of(plan, spec, segment)
             with ExitStack() as files:
                 if raw:

@@ -106,7 +106,7 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
 
 
 @kernel
-def collect_varying(key, slot, readout, box, poisson, mean, charge):
+def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
     """Add the electrons of light that varies, one integration at a time.
 
     Parameters
@@ -120,12 +120,16 @@ def collect_varying(key, slot, readout, box, poisson, mean, charge):
         What `charge` covers; its integration is the one that is added to.
     poisson : bool
         Whether light has shot noise.
+    lit : Inside
+        The rows and columns of `charge` that the light may reach; the others are left as they are.
     mean : float32, (reads, rows, columns)
-        Mean electrons between each read and the one before it, all reads of the integration; zero or more.
+        Mean electrons in these between each read and the one before it, all reads of the integration; zero or more.
     charge : float32, (groups, rows, columns)
         Electrons of each group.
     """
-    groups, rows, n = charge.shape
+    groups = charge.shape[0]
+    n = lit.last_column - lit.first_column
+    column = box.column + lit.first_column
     w0 = np.empty(n, np.uint32)
     w1 = np.empty(n, np.uint32)
     w2 = np.empty(n, np.uint32)
@@ -138,7 +142,7 @@ def collect_varying(key, slot, readout, box, poisson, mean, charge):
     work = np.empty(n + 2, np.float32)
     tails = np.empty(n + 1, np.int32)
     weight = f4(1) / f4(readout.nframes)
-    for r in range(rows):
+    for r in range(lit.last_row - lit.first_row):
         for i in range(n):
             collected[i] = f4(0)
         for g in range(groups):
@@ -153,8 +157,8 @@ def collect_varying(key, slot, readout, box, poisson, mean, charge):
                             key.k0,
                             key.k1,
                             slot,
-                            box.column,
-                            box.row + r,
+                            column,
+                            box.row + lit.first_row + r,
                             read >> 1,
                             box.integration,
                             n,
@@ -172,7 +176,7 @@ def collect_varying(key, slot, readout, box, poisson, mean, charge):
                         collected[i] += own[i]
                 for i in range(n):
                     averaged[i] += collected[i]
-            target = charge[g, r]
+            target = charge[g, lit.first_row + r, lit.first_column : lit.last_column]
             for i in range(n):
                 target[i] += averaged[i] * weight
 

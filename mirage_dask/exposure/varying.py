@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats, Place
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place
 from mirage_dask.detector.effects import effects_on
 from mirage_dask.detector.light import collect_varying
 from mirage_dask.exposure.frame import Frame
@@ -52,20 +52,33 @@ def add_varying_light(
         edges = _edges(spec, box.integration + t, groups)
         light = np.zeros((edges.size - 1, y[1] - y[0], x[1] - x[0]), np.float32)
         layer.add(light, x0=x[0], y0=y[0], edges=edges)
-        mean = frame.detector(light) * part
+        mean = frame.detector(light)
+        lit = _lit(mean)
+        if lit is None:
+            continue
+        within = np.s_[:, lit.first_row : lit.last_row, lit.first_column : lit.last_column]
+        mean = mean[within] * part[within[1:]]
         mean *= np.diff(edges).astype(np.float32)[:, None, None]
         np.maximum(mean, np.float32(0), out=mean)
         own = box._replace(integration=box.integration + t)
         collect_varying(
-            exposure.keys.stream("pixel"), layer.slot, exposure.readout, own, poisson, mean, charge[t]
+            exposure.keys.stream("pixel"), layer.slot, exposure.readout, own, poisson, lit, mean, charge[t]
         )  # fmt: skip
     return True
+
+
+def _lit(light: Floats) -> Inside | None:
+    """Return the first and last rows and columns of (reads, rows, columns) that have light; None without any."""
+    # Any bit of any read: many times as fast as `any` of floats.
+    ever = np.bitwise_or.reduce(light.view(np.uint32), axis=0) != 0
+    rows, columns = np.flatnonzero(ever.any(axis=1)), np.flatnonzero(ever.any(axis=0))
+    if not rows.size:
+        return None
+    return Inside(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
 
 
 def _edges(spec: ExposureSpec, integration: int, groups: int) -> NDArray[np.float64]:
     """Return when the reads of an integration begin and end, seconds: what each has collected lies between two of these."""
     first = spec.integration_start(integration)
-    frames = [
-        group * spec.frames_per_group + frame + 1 for group in range(groups) for frame in range(spec.nframes)
-    ]
-    return np.array([first, *(first + frame * spec.tframe for frame in frames)])
+    frames = np.arange(groups)[:, None] * spec.frames_per_group + np.arange(1, spec.nframes + 1)
+    return np.concatenate([[first], first + frames.ravel() * spec.tframe])

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.fits.segments import TIME_SERIES
 from mirage_dask.fits.times import exposure_times, start_time
 from mirage_dask.instruments import get_detector, optical_elements
 from mirage_dask.pointing import aperture, linear_wcs, roll_at, unit_to_radec
@@ -24,9 +25,8 @@ _NAME = re.compile(
     r"(?P<visit_group>\w{2})(?P<sequence>\w)(?P<activity>\w{2})_(?P<exposure>\d{5})"
 )
 _SMALL_GRID = re.compile(r"\d-POINT-(BAR|BOX|CIRCLE|DIAMOND)")
-_TIME_SERIES = ("NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS")
-_DISPERSED = ("NRC_WFSS", "NRC_TSGRISM", "NIS_WFSS")
-_DISPERSION = {"GRISMR": 1, "GRISMC": 2, "GR150C": 1, "GR150R": 2}
+_DISPERSED = ("NRC_WFSS", "NRC_TSGRISM", "NIS_WFSS", "NIS_SOSS")
+_DISPERSION = {"GRISMR": 1, "GRISMC": 2, "GR150C": 1, "GR150R": 2, "GR700XD": 1}
 """Axis of the science frame along which a grism disperses: 1 for x, 2 for y."""
 SAMPLE_MICROSECONDS = 10.0
 
@@ -90,6 +90,17 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
     return {path: value for path, value in values.items() if not _absent(value)}
 
 
+def direction(row: Mapping[str, Any]) -> tuple[float, float]:
+    """Return where the light of an exposure comes from, degrees: the target of the header, else the reference point.
+
+    Barycentric times are those of this direction, as at the archive; they differ by 0.14 s for each arcmin.
+    """
+    for names in (("ra_pointing", "dec_pointing"), ("target_ra", "target_dec")):
+        if not any(_absent(row.get(name)) for name in names):
+            return float(row[names[0]]), float(row[names[1]])
+    return float(row["ra_ref"]), float(row["dec_ref"])
+
+
 def _absent(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and not np.isfinite(value))
 
@@ -128,7 +139,7 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.observation.template": _ascii(row.get("template")),
         "meta.observation.observation_label": _ascii(row.get("label")),
         "meta.visit.type": "PRIME_TARGETED_FIXED",
-        "meta.visit.tsovisit": row["exp_type"] in _TIME_SERIES,
+        "meta.visit.tsovisit": row["exp_type"] in TIME_SERIES,
         "meta.visit.engdb_pointing_quality": "PLANNED",
         **_target(row),
         "meta.exposure.prime_parallel": "PRIME" if prime else "PARALLEL_COORDINATED",

@@ -12,7 +12,7 @@ from typing import Any
 import numpy.typing as npt
 
 from mirage_dask.fits.header_templates import file_parts
-from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.headers import direction, keyword_values
 from mirage_dask.fits.model_files import Content
 from mirage_dask.fits.moving_target import at_middle, moving_keywords, moving_target_table
 from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
@@ -127,7 +127,7 @@ def ramp_file(
     values = product.keywords() | dict(keywords or {})
     span, row = product.integrations, product.row
     start = start_time(row["start_time"], product.spec.name)
-    towards = float(row["ra_ref"]), float(row["dec_ref"])
+    towards = direction(row)
     tables = {
         "group": group_table(product.spec, start, *towards, span),
         "int_times": integration_table(product.spec, start, *towards, span),

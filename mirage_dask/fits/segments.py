@@ -6,9 +6,10 @@ along integration boundaries, never within an integration. A name gets `-segNNN`
 which segment a file is (EXSEGNUM of EXSEGTOT) and which integrations it holds (INTSTART to INTEND, from 1); NINTS stays that
 of the exposure.
 
-The exact boundaries are not published. Here there are as few segments as the limit allows, of equal length but for the last
-one, and no raw file exceeds the limit either. All files of an exposure have the same boundaries. The archive also numbers
-time series that have one segment only; here those are not numbered.
+Time series are numbered also where they have one segment only. The exact boundaries are not published. Here there are as few
+segments as the limit allows, of equal length but for the last one, and no raw file exceeds the limit either: so the 280
+integrations of 14 groups of 256 x 2048 pixels of jw02734002001_04101_00001 are three segments, as in the archive. All files
+of an exposure have the same boundaries.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ STAGE_2_BYTES = 6 * 4
 
 RAW_BYTES = 2
 """Bytes of a raw file per pixel, group and integration."""
+
+TIME_SERIES = frozenset({"NRC_TSIMAGE", "NRC_TSGRISM", "NIS_SOSS"})
+"""Types of exposures (EXP_TYPE) of which all are time series."""
 
 PATHS = {
     "INTSTART": "meta.exposure.integration_start",
@@ -43,12 +47,19 @@ class Segment:
     """Number of segments of the exposure; 1 when it is not segmented."""
     integrations: tuple[int, int]
     """Half-open range, from 0."""
+    always: bool = False
+    """Whether its number stands in names and headers also where it is the only one."""
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its number stands in names and headers."""
+        return self.always or self.total > 1
 
     @property
     def cards(self) -> dict[str, int | None]:
         """FITS keywords of the primary header; None for one that is absent."""
         first, stop = self.integrations
-        number, total = (self.number, self.total) if self.total > 1 else (None, None)
+        number, total = (self.number, self.total) if self.numbered else (None, None)
         return {"INTSTART": first + 1, "INTEND": stop, "EXSEGNUM": number, "EXSEGTOT": total}
 
     @property
@@ -57,7 +68,9 @@ class Segment:
         return {PATHS[keyword]: value for keyword, value in self.cards.items() if value is not None}
 
 
-def segments_of(shape: tuple[int, int, int, int], limit: int = SEGMENT_BYTES) -> tuple[Segment, ...]:
+def segments_of(
+    shape: tuple[int, int, int, int], limit: int = SEGMENT_BYTES, *, exp_type: str = ""
+) -> tuple[Segment, ...]:
     """Return the segments of an exposure.
 
     Parameters
@@ -66,6 +79,8 @@ def segments_of(shape: tuple[int, int, int, int], limit: int = SEGMENT_BYTES) ->
         (integration, group, y, x) of the exposure.
     limit
         Largest product of a segment, bytes; a segment has one integration at least.
+    exp_type
+        EXP_TYPE of the exposure: the segments of time series are always numbered.
     """
     integrations, groups, ny, nx = shape
     each = ny * nx * max(RAW_BYTES * groups, STAGE_2_BYTES)
@@ -73,7 +88,7 @@ def segments_of(shape: tuple[int, int, int, int], limit: int = SEGMENT_BYTES) ->
     step = -(-integrations // total)
     starts = range(0, integrations, step)
     return tuple(
-        Segment(number, len(starts), (start, min(start + step, integrations)))
+        Segment(number, len(starts), (start, min(start + step, integrations)), exp_type in TIME_SERIES)
         for number, start in enumerate(starts, 1)
     )
 
@@ -90,7 +105,7 @@ def file_name(exposure: str, product: str, segment: Segment | None = None) -> st
     segment
         Which part of the exposure it holds; default all of it.
     """
-    if segment is not None and segment.total > 1:
+    if segment is not None and segment.numbered:
         activity, _, detector = exposure.rpartition("_")
         exposure = f"{activity}-seg{segment.number:03d}_{detector}"
     return f"{exposure}_{product}.fits"

@@ -10,7 +10,8 @@ Group g ends ``tf (nframes + g (nframes + groupgap))`` after that.
 
 Barycentric times are TDB plus the light travel time of JWST's place along the line of sight. That place is taken as the
 Lagrange point L2, 1.01 times as far from the Sun as the Earth; the halo orbit around it, up to 8e5 km or 3 s of light,
-is NOT modelled. Heliocentric times are UTC with the light travel time to the Sun.
+is NOT modelled. Heliocentric times are UTC with the light travel time to the Sun. Both differ from UTC by what changes so
+smoothly that a polynomial over the exposure has it to a nanosecond; a leap second inside of an exposure is NOT modelled.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ INT_TIMES_DTYPE = np.dtype(
     [("integration_number", "i4")]
     + [(f"int_{part}_{scale}", "f8") for scale in ("MJD_UTC", "BJD_TDB") for part in ("start", "mid", "end")]
 )
+
+
+NODES = 16
+"""Times of an exposure at which the places of Earth and Sun are looked up, for a polynomial of one degree less."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +120,34 @@ def barycentric(times: Any, ra: float, dec: float) -> tuple[npt.NDArray[np.float
     return bary, helio
 
 
+@dataclass(frozen=True, eq=False)
+class TimeScales:
+    """What barycentric and heliocentric times are later than UTC during an exposure."""
+
+    middle: float
+    """Seconds after the start of the exposure."""
+    half: float
+    """Half of the duration, seconds."""
+    series: npt.NDArray[np.float64]
+    """(NODES, 2) Chebyshev coefficients: days of both."""
+
+    @classmethod
+    def of(cls, spec: ExposureSpec, start: Any, ra: float, dec: float) -> TimeScales:
+        """Look at the places of Earth and Sun; parameters are those of `group_table`."""
+        from astropy.time import TimeDelta
+
+        half = exposure_times(spec).duration / 2
+        nodes = np.cos(np.pi * (np.arange(NODES) + 0.5) / NODES)
+        times = start + TimeDelta(half * (1.0 + nodes), format="sec")
+        later = np.stack(barycentric(times, ra, dec), axis=1) - times.utc.mjd[:, None]
+        return cls(half, half, np.polynomial.chebyshev.chebfit(nodes, later, NODES - 1))
+
+    def later(self, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Return (2, n) days at (n,) seconds after the start of the exposure."""
+        found = np.polynomial.chebyshev.chebval((seconds - self.middle) / self.half, self.series)
+        return np.asarray(found, dtype=np.float64)
+
+
 def group_table(
     spec: ExposureSpec, start: Any, ra: float, dec: float, integrations: tuple[int, int] | None = None
 ) -> npt.NDArray[np.void]:
@@ -150,7 +183,9 @@ def group_table(
     table["number_of_columns"] = spec.nx
     table["number_of_rows"] = spec.ny
     table["completion_code_text"] = "Normal Completion"
-    table["bary_end_time"], table["helio_end_time"] = barycentric(times, ra, dec)
+    table["bary_end_time"], table["helio_end_time"] = times.mjd + TimeScales.of(spec, start, ra, dec).later(
+        seconds
+    )
     return table
 
 
@@ -165,11 +200,11 @@ def integration_table(
 
     first, stop = integrations or (0, spec.nints)
     about = exposure_times(spec)
-    table = np.zeros(stop - first, INT_TIMES_DTYPE)
+    table, scales = np.zeros(stop - first, INT_TIMES_DTYPE), TimeScales.of(spec, start, ra, dec)
     table["integration_number"] = np.arange(first + 1, stop + 1)
     for part, fraction in (("start", 0.0), ("mid", 0.5), ("end", 1.0)):
         seconds = np.array(about.starts[first:stop]) + fraction * about.integration_time
         times = start + TimeDelta(seconds, format="sec")
         table[f"int_{part}_MJD_UTC"] = times.mjd
-        table[f"int_{part}_BJD_TDB"] = barycentric(times, ra, dec)[0]
+        table[f"int_{part}_BJD_TDB"] = times.mjd + scales.later(seconds)[0]
     return table

@@ -107,7 +107,8 @@ def report_catalogs(table: pd.DataFrame) -> CatalogReport:
             if kind != TRACKED:  # the telescope points at it
                 counts.append(count_sources(placed, rows))
             uses = rows[["detector", "filter", "pupil"]].drop_duplicates().itertuples(index=False, name=None)
-            for note in catalog_notes(catalog, uses, _spectra_columns(catalog, rows)):
+            own = catalog_notes(catalog, uses, _spectra_columns(catalog, rows))
+            for note in (*own, *_light_curve_notes(catalog, rows)):
                 said.setdefault(note, []).append(Path(str(path)).name)
     notes = tuple(f"{', '.join(dict.fromkeys(names))}: {note}" for note, names in said.items())
     return CatalogReport(tuple(counts), notes, tuple(_images(ready)))
@@ -201,6 +202,15 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics], also: Iterable[str] 
         yield from _stamp_notes(catalog)
     for column in sorted(set(used.values())):
         yield from _odd_magnitudes(catalog, column)
+
+
+def _light_curve_notes(catalog: Catalog, rows: pd.DataFrame) -> list[str]:
+    """Return what is to be said of the light curves of a catalog."""
+    if not catalog.light_curves:
+        return []
+    from mirage_dask.catalogs.variable_stars import light_curve_notes  # with astropy, which others do without
+
+    return light_curve_notes(catalog, rows)
 
 
 def _stamp_notes(catalog: Catalog) -> Iterator[str]:

@@ -35,6 +35,7 @@ NOUNS = {
     "moving_pointsource": ("moving point source", "moving point sources"),
     "moving_extended": ("moving image", "moving images"),
     "moving_sersic": ("moving galaxy", "moving galaxies"),
+    "tso_imaging_catalog": ("star with a light curve", "stars with light curves"),
 }
 NEAR = 0.5
 """Degrees from the middle of an exposure within which sources are taken to be meant for it."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import grism_of
 from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
-from mirage_dask.scene.catalogs import CATALOG_KINDS
+from mirage_dask.scene.catalogs import CATALOG_KINDS, VARIABLE
 from mirage_dask.settings.row import read_ghosts, read_scene_image
 from mirage_dask.settings.sky import SceneFile
 
@@ -34,10 +34,18 @@ def check_catalogs(table: pd.DataFrame) -> None:
 
             check_grisms(ready, found)
 
+    def light_curves() -> None:
+        if (ready[VARIABLE] != "").any():
+            from mirage_dask.planning.time_series.light_curves import (
+                check_light_curves,
+            )  # with kernels and astropy
+
+            check_light_curves(ready, found)
+
     def catalogs() -> None:
         found.extend(one[:3] for one in read_catalogs(ready))
 
-    for check in (catalogs, lambda: check_scene_images(ready), spectra):
+    for check in (catalogs, lambda: check_scene_images(ready), spectra, light_curves):
         try:
             check()
         except InputError as error:

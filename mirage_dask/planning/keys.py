@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
-from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, VARIABLE, read_catalog
 from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.ghosts import SOURCE_KINDS
 from mirage_dask.settings import Settings
@@ -129,7 +129,7 @@ class _FileStates:
         self._states: dict[str, str] = {}
         self._listed: dict[str, list[str]] = {}
         self._named: dict[str, tuple[str, ...]] = {}
-        self._ephemerides: dict[tuple[str, str], set[str]] = {}
+        self._of_catalogs: dict[tuple[str, str], set[str]] = {}
 
     def state(self, places: Mapping[str, str]) -> str:
         """Return a hash of the files that an exposure needs: of the content of catalogs, else of when they were changed.
@@ -163,12 +163,12 @@ class _FileStates:
         return self._states[path]
 
     def _catalogs(self, places: Mapping[str, str]) -> set[str]:
-        """Return the catalogs, and the ephemerides that those of moving sources name."""
+        """Return the catalogs, and the ephemerides and light curves that they name."""
         found = {places[kind] for kind in CATALOG_KINDS if places[kind]}
-        for kind in (k for k in MOVING_KINDS if places[k]):
-            if (kind, places[kind]) not in self._ephemerides:
-                self._ephemerides[kind, places[kind]] = _ephemerides(places[kind], kind)
-            found |= self._ephemerides[kind, places[kind]]
+        for kind in (k for k in (*MOVING_KINDS, VARIABLE) if places[k]):
+            if (kind, places[kind]) not in self._of_catalogs:
+                self._of_catalogs[kind, places[kind]] = _files_of(places[kind], kind)
+            found |= self._of_catalogs[kind, places[kind]]
         return found
 
     def _given(self, places: Mapping[str, str]) -> set[str]:
@@ -246,13 +246,14 @@ def _content(path: Path) -> str:
     return hashlib.blake2b(path.read_bytes(), digest_size=16).hexdigest()
 
 
-def _ephemerides(path: str, kind: str) -> set[str]:
-    """Return the files that a catalog of moving sources names; none where it cannot be read, which others report."""
+def _files_of(path: str, kind: str) -> set[str]:
+    """Return the ephemerides and light curves that a catalog names; none where it cannot be read, which others report."""
     try:
-        motion = read_catalog(path, kind).motion
+        catalog = read_catalog(path, kind)
     except InputError:
         return set()
-    return set(filter(None, motion.ephemerides)) if motion is not None else set()
+    ephemerides = catalog.motion.ephemerides if catalog.motion is not None else ()
+    return set(filter(None, (*ephemerides, *catalog.light_curves)))
 
 
 def _ghost_stamps(path: str, kind: str) -> tuple[str, ...]:

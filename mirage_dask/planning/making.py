@@ -36,9 +36,9 @@ from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
-from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, Catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, VARIABLE, Catalog
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.layers import UniformBackground, in_order
+from mirage_dask.scene.layers import LightCurveLayer, UniformBackground, in_order
 from mirage_dask.scene.sky.background import LEVELS, background_rate
 from mirage_dask.scene.sources import SOURCE_TABLES, SourceTable
 from mirage_dask.settings import ExposureRow, Settings, rows_of
@@ -60,6 +60,8 @@ SAME_NUMBERS = (
     *("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap"),
 )
 """Columns of the table that a spec has under the same name."""
+_LAYERS = {VARIABLE: LightCurveLayer.kind}
+"""Kind of the layer of light of a type of catalogs, where it has another name."""
 
 
 def make_plan(
@@ -109,6 +111,12 @@ def make_plan(
     catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
     check_scene_images(chosen)
     check_grisms(chosen, [found[:3] for found in catalogs])
+    if (chosen[VARIABLE] != "").any():
+        from mirage_dask.planning.time_series.light_curves import (
+            check_light_curves,
+        )  # astropy: most have none
+
+        check_light_curves(chosen, [found[:3] for found in catalogs])
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
@@ -194,6 +202,10 @@ def _save_sources(
                         scale=how.scale,
                         convolved=how.psf == PSFS[0],
                     )
+                elif kind == VARIABLE:
+                    from mirage_dask.planning.time_series.light_curves import light_curve_table
+
+                    table = light_curve_table(placed, optics, zeropoint=zeropoint)
                 else:
                     table = SOURCE_TABLES[kind](placed, *optics, zeropoint=zeropoint)
                 key = table.save(url)
@@ -241,7 +253,9 @@ def _spec(
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
     opened = ReferencePack.open(url, pack)
     level, layers = _background(row, opened, f"{url}/sources")
-    found = [(kind, key) for kind in CATALOG_KINDS if (key := sources.get((kind, row.name)))]
+    found = [
+        (_LAYERS.get(kind, kind), key) for kind in CATALOG_KINDS if (key := sources.get((kind, row.name)))
+    ]
     if grism_of(row.filter, row.pupil):
         layers += grisms.layers(row, opened, found, level)
     else:

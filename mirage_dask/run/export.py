@@ -99,7 +99,8 @@ class ExportHandle(RunHandle):
 
     def files(self, plan: Plan, row: int) -> list[tuple[str, Segment]]:
         """Return (datatype, segment) of each file of an exposure; the place in this list is its number."""
-        segments = segments_of(plan.shape(row), self.segment_bytes)
+        kind = str(plan.table_value(plan.names[row], "exp_type"))
+        segments = segments_of(plan.shape(row), self.segment_bytes, exp_type=kind)
         return [(datatype, segment) for datatype in self.datatypes for segment in segments]
 
     def path(self, plan: Plan, row: int, number: int) -> Path:

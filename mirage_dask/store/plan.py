@@ -258,6 +258,10 @@ class Plan:
         row = self.table.iloc[self._table_rows[name]]
         return {str(k): v.item() if isinstance(v, np.generic) else v for k, v in row.items()}
 
+    def table_value(self, name: str, column: str) -> Any:
+        """Return what the table says of an exposure in one column; None if it has no such column."""
+        return self.table[column].iat[self._table_rows[name]] if column in self.table else None
+
     @property
     def raw_bytes(self) -> int:
         """Bytes of raw data of all exposures."""

@@ -15,6 +15,7 @@ CATALOGS = {
     "tracked_point": "moving_target_to_track",
     "tracked_galaxy": "moving_target_to_track",
     "tracked_extended": "moving_target_to_track",
+    "light_curve": "tso_imaging_catalog",
 }
 """Types of catalogs by the kind of their layer of light; others have the same name."""
 SYSTEMS = ("abmag", "stmag", "vegamag")

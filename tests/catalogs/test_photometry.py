@@ -92,7 +92,7 @@ def test_the_model_of_the_galaxy(shared):
 
 
 def catalogs_rows(path):
-    from mirage_dask.catalogs.besancon import _read
+    from mirage_dask.catalogs.surveys.besancon import _read
 
     return _read(path)
 

@@ -11,7 +11,7 @@ from support.real_stores import real_exposure
 from mirage_dask.errors import InputError
 from mirage_dask.fits import header_templates
 from mirage_dask.fits.header_templates import FOLDER, file_parts
-from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.headers import direction, keyword_values
 from mirage_dask.fits.linear import DONE
 from mirage_dask.fits.model_files import Content, model_file
 from mirage_dask.fits.provenance import carried_keywords, carried_log
@@ -52,7 +52,7 @@ def content(kind, *, model="Level1bModel", number=1, nints=2, ngroups=3, seed=42
         }
         values |= {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
     start = start_time(row["start_time"], spec.name)
-    towards = float(row["ra_ref"]), float(row["dec_ref"])
+    towards = direction(row)
     tables = {
         "group": group_table(spec, start, *towards, span),
         "int_times": integration_table(spec, start, *towards, span),

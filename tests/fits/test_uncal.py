@@ -15,7 +15,7 @@ from support.real_stores import pixels_of, real_exposure, real_store, windows_of
 from support.small_plans import make_spec
 
 from mirage_dask.errors import InputError
-from mirage_dask.fits.headers import keyword_values, name_parts
+from mirage_dask.fits.headers import direction, keyword_values, name_parts
 from mirage_dask.fits.provenance import carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.ramp_models import RampProduct
 from mirage_dask.fits.times import barycentric, exposure_times, group_table, integration_table, start_time
@@ -75,7 +75,7 @@ def saved_by_the_model(path, spec, row, cards):
     from stdatamodels.jwst.datamodels import Level1bModel
 
     start = start_time(row["start_time"], spec.name)
-    towards = float(row["ra_ref"]), float(row["dec_ref"])
+    towards = direction(row)
     path.parent.mkdir()
     with Level1bModel(pixels_of(spec)) as model:
         for key, value in (keyword_values(row, spec) | carried_keywords(cards)).items():

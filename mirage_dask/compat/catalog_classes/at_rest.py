@@ -324,3 +324,32 @@ def coordinates(ra: Any, dec: Any, x: Any, y: Any, *, what: str = "positions") -
             f"{np.size(first)} and {np.size(second)} coordinates are given; give both for every source."
         )
     return np.atleast_1d(first), np.atleast_1d(second), bool(in_pixels)
+
+
+class ImagingTSOCatalog(PointSourceCatalog):
+    """A catalog of stars with light curves.
+
+    Parameters
+    ----------
+    ra, dec, x, y, starting_index
+        As for `PointSourceCatalog`.
+    lightcurve_file
+        A file of light curves for each source (`mirage_dask.catalogs.write_light_curves`), relative to the catalog.
+    """
+
+    def __init__(
+        self,
+        ra: Any = (),
+        dec: Any = (),
+        x: Any = (),
+        y: Any = (),
+        lightcurve_file: Any = (),
+        starting_index: int = 1,
+    ):
+        super().__init__(ra, dec, x, y, starting_index)
+        files = np.atleast_1d(np.asarray(lightcurve_file, dtype=str))
+        if len(files) != len(self):
+            raise InputError(
+                f"lightcurve_file: {len(files)} values for {len(self)} sources; give one for each."
+            )
+        self.table["lightcurve_file"] = files

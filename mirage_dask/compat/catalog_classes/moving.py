@@ -110,13 +110,7 @@ class MovingExtendedCatalog(NotSimulated):
     what = "moving images"
 
 
-class ImagingTSOCatalog(NotSimulated):
-    """Mirage's class of that name."""
-
-    what = "light curves"
-
-
 class GrismTSOCatalog(NotSimulated):
     """Mirage's class of that name."""
 
-    what = "light curves and spectra of time series"
+    what = "spectra of time series"

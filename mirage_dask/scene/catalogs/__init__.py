@@ -33,7 +33,8 @@ Catalogs of moving sources have velocities or ephemerides besides: see `motions`
 A column `niriss_ghost_stamp` names the FITS image of the ghost of each source, relative to the catalog, or None for
 the usual one (`mirage_dask.scene.ghosts`).
 
-NOT read here: light curves.
+A catalog of stars that vary has `lightcurve_file`, the file of the light curve of each source, relative to the catalog
+(`mirage_dask.catalogs.light_curves`).
 
 table         cells, units and comments, whatever they were read from
 text          plain text as cells
@@ -50,12 +51,20 @@ reading       `Catalog`, `read_catalog`
 
 from mirage_dask.scene.catalogs.magnitudes import magnitude_columns, magnitude_owner
 from mirage_dask.scene.catalogs.motions import Motion
-from mirage_dask.scene.catalogs.reading import CATALOG_KINDS, MOVING_KINDS, TRACKED, Catalog, read_catalog
+from mirage_dask.scene.catalogs.reading import (
+    CATALOG_KINDS,
+    MOVING_KINDS,
+    TRACKED,
+    VARIABLE,
+    Catalog,
+    read_catalog,
+)
 
 __all__ = [
     "CATALOG_KINDS",
     "MOVING_KINDS",
     "TRACKED",
+    "VARIABLE",
     "Catalog",
     "Motion",
     "magnitude_columns",

@@ -20,6 +20,8 @@ SHAPE_COLUMNS = ("radius", "ellipticity", "pos_angle", "sersic_index")
 IMAGE_COLUMNS = ("filename", "pos_angle")
 GHOST_STAMP = "niriss_ghost_stamp"
 """Column with the image of the ghost of each source."""
+LIGHT_CURVE = "lightcurve_file"
+"""Column with the file of the light curve of each source."""
 NOTHING = ("", "none", "null", "nan", "--")
 """What stands for no position angle or magnitude of an extended source."""
 PROPER = {
@@ -240,6 +242,24 @@ def read_ghost_stamps(check: ColumnChecker) -> tuple[str, ...]:
     folder = check.table.path.parent
     given = [str(value).strip() for value in check.table.columns.get(GHOST_STAMP, ())]
     return tuple("" if name.lower() in NOTHING else _beside(folder, name) for name in given)
+
+
+def read_light_curve_files(check: ColumnChecker) -> tuple[str, ...]:
+    """Return the file of the light curve of each source, as `filename` of images; paths are relative to the catalog."""
+    if LIGHT_CURVE not in check.table.columns:
+        return ()
+    values = [str(value).strip() for value in check.table.columns[LIGHT_CURVE]]
+    paths = ["" if name.lower() in NOTHING else _beside(check.table.path.parent, name) for name in values]
+    check.fail(
+        LIGHT_CURVE,
+        np.array([not path for path in paths], dtype=bool),
+        "name the file of the source's light curve.",
+    )
+    missing = np.array([bool(path) and not Path(path).is_file() for path in paths], dtype=bool)
+    check.fail(
+        LIGHT_CURVE, missing, "there is no such file; check the path, which is relative to the catalog."
+    )
+    return tuple(paths)
 
 
 def _beside(folder: Path, name: str) -> str:

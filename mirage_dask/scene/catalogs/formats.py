@@ -88,6 +88,22 @@ def read_table(path: Path, *, careful: bool = False) -> CatalogTable:
     return split_text(path, text)
 
 
+def read_ecsv(path: Path) -> Any:
+    """Return an ECSV file that is no catalog as an astropy QTable or Table.
+
+    Raises
+    ------
+    InputError
+        If it does not exist, cannot be read or is not valid.
+    """
+    try:
+        return _quietly(_ecsv, decode(path, _read_bytes(path)), "ECSV")
+    except InputError as error:
+        raise InputError(
+            [text if text.startswith(str(path)) else f"{path}: {text}" for text in error.problems]
+        ) from None
+
+
 def _read_bytes(path: Path) -> bytes:
     if not path.exists():
         beside = sorted(p.name for p in path.parent.iterdir()) if path.parent.is_dir() else []
@@ -106,16 +122,25 @@ def _read_bytes(path: Path) -> bytes:
 
 def _by_astropy(path: Path, name: str, read: Callable[[Any], Any], data: Any) -> CatalogTable:
     """Return a table that astropy reads; whatever it raises becomes one sentence."""
+    try:
+        table = _quietly(read, data, name)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of units and of the standard; what matters is checked below
+        return from_astropy(path, table)
+
+
+def _quietly(read: Callable[[Any], Any], data: Any, name: str) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         try:
-            table = read(data)
-        except InputError as error:
-            raise InputError(f"{path}: {error}") from None
+            return read(data)
+        except InputError:
+            raise
         except Exception as error:  # readers raise errors of many types
             why = " ".join(str(error).split()) or type(error).__name__
-            raise InputError(f"{path}: not a valid {name} file: {why[:200]}.") from None
-        return from_astropy(path, table)
+            raise InputError(f"not a valid {name} file: {why[:200]}.") from None
 
 
 def _fits(data: bytes) -> Any:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.scene.catalogs.columns import (
     IMAGE_COLUMNS,
+    LIGHT_CURVE,
     SHAPE_COLUMNS,
     ColumnChecker,
     Floats,
@@ -21,6 +22,7 @@ from mirage_dask.scene.catalogs.columns import (
     read_ghost_stamps,
     read_images,
     read_index,
+    read_light_curve_files,
     read_numbers,
     read_positions,
     read_shapes,
@@ -42,14 +44,17 @@ IMAGE_KINDS = (EXTENDED, "moving_extended")
 TRACKED = "moving_target_to_track"
 """Type of the catalog of the target that the telescope follows."""
 MOVING_KINDS = ("moving_pointsource", "moving_sersic", "moving_extended", TRACKED)
-CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS)
+VARIABLE = "tso_imaging_catalog"
+"""Type of the catalog of stars with light curves."""
+CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS, VARIABLE)
 """Types of catalogs that are read and simulated."""
-PROPER_KINDS = ("point_source", "galaxy")
+PROPER_KINDS = ("point_source", "galaxy", VARIABLE)
 """Types of catalogs whose sources may have proper motions."""
 OWN_COLUMNS = {
     "galaxy": SHAPE_COLUMNS,
     "moving_sersic": SHAPE_COLUMNS,
     **dict.fromkeys(IMAGE_KINDS, IMAGE_COLUMNS),
+    VARIABLE: (LIGHT_CURVE,),
 }
 """Columns that a catalog of a kind needs besides positions."""
 BRIGHTEST = -30.0
@@ -90,6 +95,8 @@ class Catalog:
     """How the sources move; None where they do not."""
     proper: ProperMotions | None = None
     """Proper motions of stars and galaxies; None where the catalog has none."""
+    light_curves: tuple[str, ...] = ()
+    """Absolute paths of the files of light curves, one for each source; () where the sources do not vary."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -224,7 +231,8 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
     target = tracked_object(check) if kind == TRACKED else ""
     shaped = kind in ("galaxy", "moving_sersic") or target == "sersic"
     pictured = kind in IMAGE_KINDS or target == EXTENDED
-    check.columns(("x_or_ra", "y_or_dec", *(SHAPE_COLUMNS if shaped else IMAGE_COLUMNS if pictured else ())))
+    own = SHAPE_COLUMNS if shaped else IMAGE_COLUMNS if pictured else OWN_COLUMNS.get(kind, ())
+    check.columns(("x_or_ra", "y_or_dec", *own))
     x, y = read_positions(check, pixels=units.pixels)
     motion = read_motion(check, units.velocity) if moves else None
     if motion is not None:
@@ -256,6 +264,7 @@ def _interpret(path: str, table: CatalogTable, kind: str, optics: list[Optics]) 
         files=files,
         ghost_stamps=() if moves else read_ghost_stamps(check),
         motion=motion,
+        light_curves=read_light_curve_files(check) if kind == VARIABLE else (),
         proper=read_proper_motions(check, pixels=units.pixels) if kind in PROPER_KINDS else None,
     )
     if magnitudes:

@@ -19,7 +19,7 @@ from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.levels import mask_plane, saturation_level
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
-from mirage_dask.fits.headers import keyword_values
+from mirage_dask.fits.headers import direction, keyword_values
 from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
 from mirage_dask.fits.provenance import carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.times import group_table, integration_table, start_time
@@ -72,7 +72,7 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
     pack = open_references(spec, plan.url).pack
     level = saturation_level(spec, pack, Window.whole(spec))
     start = start_time(about["start_time"], name)
-    towards = float(about["ra_ref"]), float(about["dec_ref"])
+    towards = direction(about)
     with RampModel(linear, pixeldq=mask_plane(spec, pack), groupdq=saturation_flags(linear, level)) as model:
         cards = provenance_cards(plan, spec)
         for key, value in (keyword_values(about, spec) | carried_keywords(cards)).items():

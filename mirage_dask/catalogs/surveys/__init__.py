@@ -1,0 +1,1 @@
+"""Stars that others have measured or modelled: answers of surveys, and of the Besançon model of the Galaxy."""
