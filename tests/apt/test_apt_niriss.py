@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from mirage_dask.apt import exposure_table, read_proposal
+from mirage_dask.errors import InputError
 from mirage_dask.fits.headers import dither_keywords
 
 READOUT = (
@@ -66,6 +68,34 @@ def test_the_last_acquisition_of_masking_confirms_the_others(tmp_path):
     names = ("primary_type", "position_number", "total_points", "pattern_size")
     assert keywords(table[4:], *names) == [("AMI", 1, 2, "NONE"), ("AMI", 2, 2, "NONE")]
     assert set(keywords(table[:4], "position_number", "total_points")) == {(1, 1)}
+
+
+MASKED = (
+    f"{ACQUISITION.format(mode='AMIBRIGHT')}<t:Subarray>SUB80</t:Subarray><t:PrimaryDithers>1</t:PrimaryDithers>"
+    "<t:SubpixelPositions>NONE</t:SubpixelPositions><t:ExposureList><t:Exposure><t:Filter>F430M</t:Filter>"
+    f"{READOUT}</t:Exposure></t:ExposureList>"
+)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "message"),
+    [
+        ("Filter>F430M", "Filter>F150W", "F150W is in the pupil wheel, and so is the mask"),
+        ("Filter>F430M", "Filter>F999M", "NIRISS has no filter 'F999M'"),
+        ("Filter>F430M", "Filter>", "Filter: is missing"),
+        ("AcqMode>AMIBRIGHT", "AcqMode>SUN", "expected a mode for bright or for faint stars, not 'SUN'"),
+        ("AcqGroups>5", "AcqGroups>0", "AcqGroups: expected a whole number above zero, not '0'"),
+        ("t:Groups>5", "t:Groups>five", "Groups: expected a whole number above zero, not 'five'"),
+        ("Integrations>2", "Integrations>-1", "Integrations: expected a whole number above zero, not '-1'"),
+        ("t:ReadoutPattern>NISRAPID", "t:ReadoutPattern>RAPID", "no readout pattern 'RAPID'; did you mean 'NISRAPID'"),
+    ],
+)  # fmt: skip
+def test_masking_that_cannot_be(tmp_path, right, wrong, message):
+    assert right in MASKED
+    rows = acquired("NIS_AMITA") + row(1, 1, "NIS_AMI1", "DITHER", "SCIENCE")
+    with pytest.raises(InputError, match=re.escape(message)) as caught:
+        table_of(tmp_path, "NirissAmi", MASKED.replace(right, wrong), rows)
+    assert "niriss.xml, observation 1, line" in str(caught.value)
 
 
 def test_both_parts_of_soss(tmp_path):

@@ -31,9 +31,14 @@ def _steps(overrides: dict[str, str], *kinds: str) -> dict[str, Any]:
     }
 
 
-def main(directory: str, stage: str, overrides: str, *paths: str) -> None:
+def cut_network() -> None:
+    """Make any use of the network an error."""
     socket.socket.connect = _no_network  # type: ignore[method-assign,assignment]
     socket.getaddrinfo = _no_network  # type: ignore[assignment]
+
+
+def main(directory: str, stage: str, overrides: str, *paths: str) -> None:
+    cut_network()
     from jwst.pipeline import Detector1Pipeline, Image2Pipeline
 
     own = json.loads(overrides)

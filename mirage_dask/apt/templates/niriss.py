@@ -11,6 +11,7 @@ from dataclasses import replace
 from mirage_dask.apt.elements import Reader, leading_number
 from mirage_dask.apt.records import ACQUISITION, DIRECT, Dithers, ExposureSpecification, Sequence
 from mirage_dask.apt.templates.context import Context, dither_size, read_readout, with_pupil
+from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_instrument, get_readout, split_optics
 
 
@@ -30,7 +31,10 @@ def _count(template: Reader, *names: str) -> int:
 def _acquisition(template: Reader, subarray: str) -> ExposureSpecification | None:
     if template.text("AcqTarget", "NONE").upper() == "NONE":
         return None
-    bright = "BRIGHT" in template.text("AcqMode").upper()
+    mode = template.text("AcqMode").upper()
+    bright = mode.endswith("BRIGHT")
+    if mode and not bright and not mode.endswith("FAINT"):
+        template.report("AcqMode", f"expected a mode for bright or for faint stars, not {mode!r}")
     return ExposureSpecification(
         instrument="NIRISS",
         type=ACQUISITION,
@@ -103,13 +107,23 @@ def _masked_dithers(template: Reader) -> Dithers:
     return Dithers("AMI", primary, "", subpixel, primary * subpixel, dither_size(template))
 
 
+def _behind_mask(text: str) -> tuple[str, str]:
+    """Return (filter, pupil) of the direct image for a filter that can be combined with the mask."""
+    filter, pupil = wheels(text)
+    if filter == "CLEAR":
+        raise InputError(
+            f"{text} is in the pupil wheel, and so is the mask; give a filter of the filter wheel."
+        )
+    return filter, pupil
+
+
 def read_ami(template: Reader, context: Context) -> Sequence:
     """Read NirissAmi: acquisition, all exposures behind the mask, then the requested direct images."""
     dithers = _masked_dithers(template)
     images = _count(template, "ImageDithers")
     science, direct = [], []
     for exposure in _exposures(template):
-        filter, pupil = exposure.check("Filter", wheels, ("", ""))
+        filter, pupil = exposure.check("Filter", _behind_mask, ("", ""))
         masked = ExposureSpecification(
             instrument="NIRISS",
             mode="ami",

@@ -19,7 +19,7 @@ from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.fits_files import write_file
 from mirage_dask.reference.builtin.locations import crds_directory, reference_path
 from mirage_dask.reference.builtin.records import is_usable, write_recorded
-from mirage_dask.reference.builtin.rules import CONTEXT, Recipe, grism_optics, recipes, write_rules
+from mirage_dask.reference.builtin.rules import CONTEXT, MASKED, Recipe, grism_optics, recipes, write_rules
 
 
 def build_cache(
@@ -63,7 +63,10 @@ def build_cache(
     grisms = {(get_detector(detector).instrument, *wheels) for detector, *wheels in grism_optics()}
     names = []
     for recipe in recipes().values():
-        if recipe.exp_type and not any((recipe.instrument, *pair) in grisms for pair in pairs):
+        if recipe.kind in MASKED:
+            if not any(pupil == "NRM" and recipe.filter in ("", name) for name, pupil in pairs):
+                continue
+        elif recipe.exp_type and not any((recipe.instrument, *pair) in grisms for pair in pairs):
             continue
         if not recipe.detector:
             if any(d.instrument == recipe.instrument for d in chosen):

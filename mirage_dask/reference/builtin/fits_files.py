@@ -41,6 +41,7 @@ from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
 from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections, grism_corrections
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+from mirage_dask.reference.builtin.masking.files import write_mask, write_throughput
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
 from mirage_dask.reference.files.fits_images import (
     image_hdu,
@@ -332,6 +333,8 @@ _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
     "abvegaoffset": asdf_files.write_magnitude_offsets,
     "pars-detector1pipeline": asdf_files.write_detector1_parameters,
     "wavelengthrange": asdf_files.write_extracted,
+    "nrm": write_mask,
+    "throughput": write_throughput,
 }
 _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "mask": _mask,

@@ -18,7 +18,7 @@ from pathlib import Path
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locations import cache_directory
 
-BUILTIN_VERSION = 3
+BUILTIN_VERSION = 4
 """Incremented whenever the code for the built-in reference files makes other files than before."""
 
 TABLES = (

@@ -7,8 +7,9 @@ at each edge, which readers trim), in the middle of the detector. Weak lenses sp
 have a wider field.
 
 A plane sums to the energy in its field, not to 1: the light beyond is in the wings, and beyond 150 pixels it is
-lost. About 1 s of one core per position of a wide filter. Equal calls write equal files; an existing valid file is
-kept, regardless of its origin.
+lost. Behind the mask NRM, whose fringes are analysed over a whole subarray, the core reaches from the star to the farthest
+edge of that, and the band has more wavelengths. About 1 s of one core per position of a wide filter. Equal calls write equal
+files; an existing valid file is kept, regardless of its origin.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ VERSION = 2
 OVERSAMPLING = 4
 FIELD_PIXELS = 65
 WEAK_LENS_FIELD_PIXELS = 201
+MASK_FIELD_PIXELS = 113
+"""Behind NRM: core and wings blend beyond 49 pixels, and SUB80 reaches 47 from the place of the star."""
+MASK_WAVELENGTHS = 12
+"""Least number behind NRM, twice as many in a wide filter: between the ends of the band F480M the path between holes that
+are 5.28 m apart differs by 1.1 wavelengths at 49 pixels from the star, of F277W by 8."""
 WINGS_PIXELS = 303
 """Side of the wings as written; readers trim one pixel at each edge."""
 
@@ -80,7 +86,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     wavelength, width = passband(filter, pupil, instrument=spec.instrument)
     stop = _stop(pupil)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
-    field = WEAK_LENS_FIELD_PIXELS if waves else FIELD_PIXELS
+    field = WEAK_LENS_FIELD_PIXELS if waves else MASK_FIELD_PIXELS if stop == "NRM" else FIELD_PIXELS
     paths = _paths(directory, spec, filter, pupil, field)
     kept = _existing(paths, spec, filter, pupil)
     if kept is not None:
@@ -93,7 +99,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     step = pixel / OVERSAMPLING
     places = [(x, y) for y in (0.0, edge) for x in (0.0, edge)]
     samples = np.empty((len(places), n, n), dtype=np.float32)
-    waveset = wavelengths(wavelength, width)
+    waveset = wavelengths(wavelength, width, stop=stop)
     for index, (x, y) in enumerate(places):
         error = _wavefront(
             spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, stop=stop, pixel=pixel, blur=blur
@@ -102,7 +108,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
         samples[index] = optics.images(error, waveset, count=n, step=step, pixel=pixel, blur=blur, stop=stop)
 
     # Twice as many wavelengths for the wings: with fewer, distant speckles would appear as separate chains.
-    many = wavelengths(wavelength, width, density=2)
+    many = wavelengths(wavelength, width, stop=stop, density=2)
     error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     wings = optics.images(
         error, many, count=WINGS_PIXELS, step=pixel, pixel=pixel, blur=blur, stop=stop
@@ -148,8 +154,8 @@ def encircled_energy(
     """
     spec = get_detector(detector)
     filter, pupil = filter.strip().upper(), pupil.strip().upper()
-    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument))
     stop = _stop(pupil)
+    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument), stop=stop)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
     pixel, blur = spec.pixel_scale, _blur(spec)
     error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
@@ -194,13 +200,16 @@ def passband(filter: str, pupil: str = "CLEAR", *, instrument: str = "NIRCAM") -
     return min(known, key=lambda band: band[1])
 
 
-def wavelengths(pivot: float, width: float, *, density: int = 1) -> NDArray[np.float64]:
+def wavelengths(pivot: float, width: float, *, stop: str = "", density: int = 1) -> NDArray[np.float64]:
     """Return wavelengths (metres) that sample a box of this pivot and width (micron), with equal photons each.
 
-    One for a narrow band (below 3 %), 3 for a medium, 7 for a wide, 11 for a very wide one, times `density`.
+    One for a narrow band (below 3 %), 3 for a medium, 7 for a wide, 11 for a very wide one, times `density`; behind the stop
+    NRM see `MASK_WAVELENGTHS`.
     """
     relative = width / pivot
     count = 1 if relative < 0.03 else density * (3 if relative < 0.15 else 7 if relative < 0.35 else 11)
+    if stop == "NRM":
+        count = density * MASK_WAVELENGTHS * (1 if relative < 0.15 else 2)
     return (pivot + width * ((np.arange(count) + 0.5) / count - 0.5)) * 1e-6
 
 

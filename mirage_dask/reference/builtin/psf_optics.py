@@ -9,8 +9,7 @@ What is modelled
   other struts coincide with the hexagons'.
 - Stops of the pupil wheel of NIRISS. CLEARP: inside of 7.11 m, a disk of 1.016 m radius and three vanes 0.339 m
   wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
-  are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes, 0.8 m between flats (Sivaramakrishnan et al. 2023, PASP
-  135, 015003; stpsf).
+  are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes (`mirage_dask.reference.builtin.stops.nrm`).
 - The wavefront error, deterministic by names: residual piston, tip and tilt of each segment (48 nm rms) and polishing
   errors of middle spatial frequency (52 nm rms, power falling as frequency^-3 from 5 cycles over the pupil on), one
   telescope for all detectors; low-order Zernike terms of the instrument (one set for each detector), which make up
@@ -56,6 +55,7 @@ from numpy.typing import NDArray
 from scipy import fft, special
 
 from mirage_dask.instruments import transmission
+from mirage_dask.reference.builtin.stops import nrm
 from mirage_dask.reference.builtin.streams import stream
 
 PUPIL_PIXELS = 512
@@ -67,11 +67,6 @@ STRUT_ANGLES = (0.0, 150.0, 210.0)
 STRUT_WIDTHS = (0.1189, 0.1224, 0.1224)
 CLEARP_RADIUS, CLEARP_DISK, CLEARP_VANE = (mm * 6.603464 / 39.0 for mm in (21.0, 6.0, 2.0))
 """Metres on the primary mirror."""
-NRM_FLAT_TO_FLAT = 0.8
-NRM_HOLES = (
-    (0.0, -2.64), (-2.28631, 0.0), (2.28631, -1.32), (-2.28631, 1.32), (-1.14315, 1.98), (2.28631, 1.32), (1.14315, 1.98),
-)  # fmt: skip
-"""(x, y) of the holes' centres, metres on the primary mirror."""
 JITTER = 0.0008
 """arcsec, 1 sigma in each axis; typical in flight (stpsf, constants.py)."""
 ARCSEC = np.pi / 180 / 3600
@@ -144,19 +139,9 @@ def _clearp(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]
     return open_
 
 
-def _nrm(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
-    open_ = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
-    for cx, cy in NRM_HOLES:
-        u, v = x - cx, y - cy
-        # Flats above and below, as for the segments.
-        sides = (np.abs(v), np.abs(np.sqrt(0.75) * u + 0.5 * v), np.abs(np.sqrt(0.75) * u - 0.5 * v))
-        open_ |= np.max(np.broadcast_arrays(*sides), axis=0) < NRM_FLAT_TO_FLAT / 2
-    return open_
-
-
 STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np.bool_]]] = {
     "CLEARP": _clearp,
-    "NRM": _nrm,
+    "NRM": nrm.transmitted,
 }
 """Open area of each stop in the pupil wheel of NIRISS, as a function of (x, y) in metres on the primary mirror."""
 

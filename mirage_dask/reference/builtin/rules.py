@@ -58,6 +58,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "specwcs": (_EXP_TYPE, _MODULE, *_WHEELS),
     "wavelengthrange": (_INSTRUMENT, _EXP_TYPE),
     "bkg": (_DETECTOR, *_WHEELS, _EXP_TYPE),
+    "nrm": (_EXP_TYPE,),
+    "throughput": (_WHEELS[0],),
 }
 """Keywords by which each type is selected (see `keys_of`); all other types are N/A.
 
@@ -69,6 +71,8 @@ ASDF = (
 )
 DISPERSED = ("specwcs", "wavelengthrange", "bkg")
 """Types of exposures with grisms only."""
+MASKED = ("nrm", "throughput")
+"""Types of exposures through the mask of NIRISS only."""
 
 
 def keys_of(kind: str, instrument: str) -> tuple[str, ...]:
@@ -141,6 +145,7 @@ def recipes() -> Mapping[str, Recipe]:
         made += [Recipe(kind, instrument, detector) for kind in single for detector in detectors]
         made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
         made += _dispersed(instrument)
+        made += _masked(instrument)
         patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
         for detector, subarray, amplifiers in _readouts(instrument):
             made += [
@@ -164,6 +169,15 @@ def _dispersed(instrument: str) -> list[Recipe]:
         Recipe("photom", instrument, name, exp_type=mode) for name in sorted({place[0] for place in grisms})
     ]
     return [*made, *(Recipe(kind, instrument, exp_type=mode) for kind in ("wavelengthrange", "apcorr"))]
+
+
+def _masked(instrument: str) -> list[Recipe]:
+    """Return the files of the aperture mask of an instrument."""
+    filters = sorted({f for _, f, pupil in optics_of(instrument=instrument) if pupil == "NRM"})
+    if not filters:
+        return []
+    mask = Recipe("nrm", instrument, exp_type=exp_type(instrument, "ami"))
+    return [mask, *(Recipe("throughput", instrument, filter=name) for name in filters)]
 
 
 @cache
@@ -321,6 +335,8 @@ def _reference_mappings(instrument: str) -> dict[str, str]:
 def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
     """Return keys of exposures that need no file of a type."""
     keys = keys_of(kind, instrument)
+    if kind in MASKED:
+        return [("N/A",)]
     if kind in DISPERSED:
         return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
     return []

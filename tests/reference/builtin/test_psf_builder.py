@@ -184,6 +184,7 @@ def test_names_and_places_are_those_of_mirage_data(root, short, long):
 )
 def test_libraries_of_other_instruments(tmp_path, monkeypatch, detector, filter, pupil, stem, header):
     monkeypatch.setattr(psf, "FIELD_PIXELS", 33)  # quicker
+    monkeypatch.setattr(psf, "MASK_FIELD_PIXELS", 33)
     monkeypatch.setattr(psf, "WINGS_PIXELS", 103)
     monkeypatch.setattr(psf, "wavelengths", lambda *_, **__: np.array([4.3e-6]))
     paths = build_psf_library(tmp_path, detector=detector, filter=filter, pupil=pupil)
