@@ -13,7 +13,7 @@ from astropy.table import MaskedColumn, Table
 
 import mirage_dask as md
 from mirage_dask import catalogs
-from mirage_dask.catalogs import queries
+from mirage_dask.catalogs.surveys import queries
 from mirage_dask.compat import create_catalog
 from mirage_dask.errors import InputError
 from mirage_dask.scene.catalogs import read_catalog
