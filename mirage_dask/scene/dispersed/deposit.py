@@ -33,7 +33,7 @@ from numba import uintp
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.reference.grisms.configuration import NEWTON_STEPS, at_place
+from mirage_dask.reference.grisms.configuration import NEWTON_STEPS
 from mirage_dask.scene.dispersed.stamps import Stamp
 from mirage_dask.scene.dispersed.straight import TAPS, add_images, add_transposed, course, is_straight
 from mirage_dask.scene.dispersed.traces import Segment
@@ -71,6 +71,19 @@ def _parameter(displ, wave, newton_steps):
                 slope = slope * t + i * displ[i]
             t -= (_power(displ, t) - wave) / slope
     return t
+
+
+@kernel
+def _at_place(table, x, y):
+    """The coefficients of the powers of t at a place, as `reference.grisms.configuration.at_place`."""
+    terms = (1.0, x, y, x * x, x * y, y * y, x * x * x, x * x * y, x * y * y, y * y * y)
+    found = np.empty(table.shape[0], np.float64)
+    for p in range(found.size):
+        total = table[p, 0]
+        for k in range(1, min(table.shape[1], len(terms))):
+            total += table[p, k] * terms[k]
+        found[p] = total
+    return found
 
 
 @kernel
@@ -212,7 +225,7 @@ def add_spectrum(
     """
     view, vx, vy = (out.T, y0, x0) if segment.along_y else (out, x0, y0)
     trace = segment.trace
-    displ, ax, ay = (np.array(at_place(p, x, y)) for p in (trace.displ, trace.dispx, trace.dispy))
+    displ, ax, ay = (_at_place(table, f8(x), f8(y)) for table in (trace.displ, trace.dispx, trace.dispy))
     along, across, u0, v0 = (ay, ax, y, x) if segment.along_y else (ax, ay, x, y)
     u, v = np.empty(segment.count), np.empty(segment.count)
     box = _places(segment.start, segment.step, displ, along, across, f8(u0), f8(v0), NEWTON_STEPS, u, v)

@@ -81,11 +81,15 @@ def _lagrange_weights(t, w):
 
 @kernel
 def _spectrum(light, column0, scale, coarse, u, weights, amount, start, step, nodes):
-    """Fill light[image, phase, column]: the spectrum along the trace, for each image its part. Returns which have any."""
+    """Fill light[image, phase, column]: the spectrum along the trace, for each image its part.
+
+    Returns (images, 2) the half-open range of columns of each with light.
+    """
     w = np.empty(4, np.float32)
     light[:] = f4(0)
-    some = np.zeros(light.shape[0], np.bool_)
     columns = light.shape[2]
+    lit = np.empty((light.shape[0], 2), np.int64)
+    lit[:, 0], lit[:, 1] = columns, 0
     for k in range(u.size):
         p = u[k] / coarse if coarse > 1 else u[k] * scale
         weight = f8(weights[k]) * amount
@@ -97,22 +101,29 @@ def _spectrum(light, column0, scale, coarse, u, weights, amount, start, step, no
             while image < nodes.size - 2 and wave >= nodes[image + 1]:
                 image += 1
             share = min(max((wave - nodes[image]) / (nodes[image + 1] - nodes[image]), 0.0), 1.0)
-        first = int(np.floor(p))
+        cell = int(np.floor(p))
         if coarse > 1:
-            _lagrange_weights(p - first, w)
+            _lagrange_weights(p - cell, w)
         else:
-            spline_weights(p - first, w)
-        for one in range(image, min(image + 2, nodes.size) if nodes.size > 1 else 1):
+            spline_weights(p - cell, w)
+        begin = (cell - 1) // scale
+        phase = cell - 1 - begin * scale
+        end = (cell + 2) // scale + 1
+        if begin < column0 or end > column0 + columns:
+            continue
+        begin, end = begin - column0, end - column0
+        for one in range(image, min(image + 2, nodes.size)):
             part = f4(weight * (share if one > image else 1.0 - share))
             if part == f4(0):
                 continue
-            some[one] = True
+            lit[one, 0], lit[one, 1] = min(lit[one, 0], begin), max(lit[one, 1], end)
+            column, at = begin, phase
             for a in range(4):
-                cell = first - 1 + a
-                column = cell // scale
-                if 0 <= column - column0 < columns:
-                    light[one, cell - column * scale, column - column0] += part * w[a]
-    return some
+                light[one, at, column] += part * w[a]
+                at += 1
+                if at == scale:
+                    at, column = 0, column + 1
+    return lit
 
 
 @kernel
@@ -145,9 +156,9 @@ def _sheared(coefficients, row, column, shear, out, out_row, out_column):
 
 
 @kernel
-def _convolved_row(row, left, light, column0, scale, line, origin):
+def _convolved_row(row, left, light, lit, column0, scale, line, origin):
     """Add to row[i], of the pixel left + i, the convolution of a row of coefficients with light along the trace."""
-    n, columns = row.size, light.shape[1]
+    columns = light.shape[1]
     t = light.reshape(light.size)
     for phase in range(scale):
         for group in range(phase, line.size, TAPS * scale):
@@ -162,12 +173,14 @@ def _convolved_row(row, left, light, column0, scale, line, origin):
             )
             c4, c5 = line[group + 4 * scale], line[group + 5 * scale]
             c6, c7 = line[group + 6 * scale], line[group + 7 * scale]
-            s0 = uintp(at * columns + left + shift - column0)
+            begin = max(lit[0] + column0 - shift - left, 0)
+            end = min(lit[1] + column0 - shift + TAPS - 1 - left, row.size)
+            part, s0 = row[begin:end], uintp(at * columns + left + begin + shift - column0)
             s1, s2, s3, s4 = s0 - uintp(1), s0 - uintp(2), s0 - uintp(3), s0 - uintp(4)
             s5, s6, s7 = s0 - uintp(5), s0 - uintp(6), s0 - uintp(7)
-            for i in range(n):
+            for i in range(part.size):
                 k = uintp(i)
-                row[k] += (
+                part[k] += (
                     ((c0 * t[s0 + k] + c1 * t[s1 + k]) + (c2 * t[s2 + k] + c3 * t[s3 + k]))
                     + ((c4 * t[s4 + k] + c5 * t[s5 + k]) + (c6 * t[s6 + k] + c7 * t[s7 + k]))
                 )  # fmt: skip
@@ -197,7 +210,7 @@ def add_images(
     scale
         Coefficients per pixel.
     coarse
-        Pixels per column of coefficients, 1 or COARSE.
+        Pixels along the trace per column of coefficients, 1 or COARSE.
     """
     ny = strip.shape[0]
     first, n = left, right - left
@@ -226,12 +239,12 @@ def add_images(
     y1 = min(ny, (height - 1 - lowest) // scale + 1 - low)
     if y0 >= y1 or n <= 0:
         return
-    column0 = first - width // scale - 2
-    light = np.empty((coefficients.shape[0], scale, n + 2 * (width // scale) + 4), np.float32)
-    some = _spectrum(light, column0, scale, coarse, u, weights, amount, start, step, nodes)
+    column0 = first - width // scale - 6
+    light = np.empty((coefficients.shape[0], scale, n + 2 * (width // scale) + 12), np.float32)
+    lit = _spectrum(light, column0, scale, coarse, u, weights, amount, start, step, nodes)
     images = np.empty((coefficients.shape[0], height, width), np.float32)
     for m in range(coefficients.shape[0]):
-        if some[m]:
+        if lit[m, 0] < lit[m, 1]:
             _sheared(coefficients[m], row, column, slopes[m] * coarse, images[m], up, aside)
     a0 = scale * (low + y0) + lowest
     rows = np.zeros((scale * (y1 - y0 - 1) + highest - lowest + 4, n), np.float32)
@@ -239,14 +252,16 @@ def add_images(
     for a in range(max(a0, 0), min(a0 + rows.shape[0], height)):
         line[:] = f4(0)
         for m in range(coefficients.shape[0]):
-            if some[m]:
-                _convolved_row(line, first, light[m], column0, scale, images[m, a], aside)
+            if lit[m, 0] < lit[m, 1]:
+                _convolved_row(line, first, light[m], lit[m], column0, scale, images[m, a], aside)
         rows[a - a0] = line
     flat, out = rows.reshape(rows.size), strip.reshape(strip.size)
     w0, w1, w2, w3 = w[0], w[1], w[2], w[3]
-    phases = np.empty((coarse, 4), np.float32)
-    for p in range(coarse):
-        spline_weights(p / coarse, phases[p])
+    wide, fine = np.empty(COARSE * n if coarse > 1 else 0, np.float32), np.empty((4, COARSE), np.float32)
+    for x in range(COARSE):
+        spline_weights(x / COARSE, four)
+        for b in range(4):
+            fine[b, x] = four[b]
     for y in range(y0, y1):
         start_of_run = 0
         while start_of_run < n:  # columns whose cells lie in the same rows
@@ -267,13 +282,15 @@ def add_images(
             for i in range(n):
                 out[to + uintp(i)] += line[uintp(i)]
             continue
-        for x in range(left, right):
-            cell = x // coarse
-            k = cell - first
-            f = phases[x - cell * coarse]
-            strip[y, x - strip_left] += ((f[0] * line[k - 1] + f[1] * line[k]) + f[2] * line[k + 1]) + f[
-                3
-            ] * line[k + 2]
+        for k in range(1, n - 2):
+            p0, p1, p2, p3 = line[k - 1], line[k], line[k + 1], line[k + 2]
+            for x in range(COARSE):
+                wide[COARSE * k + x] = ((fine[0, x] * p0 + fine[1, x] * p1) + fine[2, x] * p2) + fine[
+                    3, x
+                ] * p3
+        to, begin = uintp(y * strip.shape[1] + left - strip_left), uintp(left - COARSE * first)
+        for i in range(right - left):
+            out[to + uintp(i)] += wide[begin + uintp(i)]
 
 
 @kernel

@@ -4,15 +4,15 @@ Sources are placed as in the direct image through the same filter, and looked fo
 configuration's XRANGE and YRANGE say, which is where the pick-off mirror ends: by their centres. The light of each order of
 each source falls along its trace (`mirage_dask.scene.dispersed`).
 
-How far the image of a source reaches across its trace depends on its brightest pixel L along that, in electrons/s: a line
-of light through a PSF is about 3 r times as bright at a distance r as the PSF is, and ends where
+How far the image of a source reaches across its trace in an order depends on its brightest pixel L along that order, in
+electrons/s: a line of light through a PSF is about 3 r times as bright at a distance r as the PSF is, and ends where
 
     L 3 r P(r) <= FAINTEST
 
 but not before `LEAST_LIGHT` of a point's light, and not before the end of the PSF for the brightest. What lies beyond is
-lost: at most 5 % of the light of a faint source, each pixel less than 1 / 500 of an electron/s (the sky there is some 100
-times as bright), and less than 1 % of a bright one. A galaxy ends there too, but not before its own body, and with at most
-`GALAXY_WINGS` pixels of the PSF's wings.
+lost: at most 5 % of the light of a faint order, each pixel less than 1 / 500 of an electron/s (the sky there is some 100
+times as bright), and less than 1 % of a bright one; and orders whose pixels are all below a tenth of that. A galaxy ends
+there too, but not before its own body, and with at most `GALAXY_WINGS` pixels of the PSF's wings.
 
 A run takes tiles that are whole along one axis one after the other: their light is cut from blocks of `BLOCK` rows (or
 columns) at fixed places that stay in this process, so that a trace that crosses many tiles is drawn a few times only. Any
