@@ -24,7 +24,7 @@ import numpy as np
 import scipy.fft
 from numpy.typing import NDArray
 
-from mirage_dask.scene.dispersed.stamps import BLOCK, Stamp
+from mirage_dask.scene.dispersed.stamps import Stamp
 from mirage_dask.scene.images.blurring import multiply, undone
 from mirage_dask.scene.images.meshes import Raster
 from mirage_dask.scene.images.sharing import add_overlap, add_points
@@ -96,52 +96,62 @@ class PlacedImage:
         return out
 
 
-def image_stamps(
-    image: PlacedImage, stars: Sequence[Sequence[Stamp]], *, half: int
-) -> list[tuple[Stamp, ...]]:
-    """Return the images of a source behind the telescope.
+def image_stamps(image: PlacedImage, star: Sequence[Stamp], *, along_y: bool) -> tuple[Stamp, ...]:
+    """Return the image of a source behind the telescope, as the sum of stamps.
 
     Parameters
     ----------
     image
         Of the source.
-    stars
-        Stamps of a star at the source's place, for each wavelength.
-    half
-        Half width of the results, pixels; the image's and the star's.
+    star
+        The image of a star at its place, at one or more wavelengths; its columns lie along y where `along_y` says so.
+    along_y
+        Whether columns lie along y.
     """
-    scales = {stamp.oversampling for stamps in stars for stamp in stamps}
-    light = {scale: image.points(scale) for scale in sorted(scales)}
-    return [tuple(_convolved(light[s.oversampling], s, half) for s in stamps) for stamps in stars]
+    found = []
+    for scale in sorted({stamp.scale for stamp in star}):
+        light = image.points(scale)
+        parts = _summed([stamp.fine() for stamp in star if stamp.scale == scale])
+        found.append(_convolved(np.ascontiguousarray(light.T) if along_y else light, parts))
+    return tuple(found)
 
 
-def seen_stamps(image: PlacedImage) -> list[tuple[Stamp, ...]]:
-    """Return the one image of a source that has the telescope's PSF already."""
+def seen_stamps(image: PlacedImage, *, along_y: bool) -> tuple[Stamp, ...]:
+    """Return the image of a source that has the telescope's PSF already: one stamp for all wavelengths."""
     scale = 2 if image.half <= SMALL else 1
-    return [(Stamp.of(image.pixels(scale), scale),)]
+    light = image.pixels(scale)
+    return (Stamp.of(np.ascontiguousarray(light.T) if along_y else light, scale),)
 
 
-def _convolved(light: NDArray[np.float32], star: Stamp, half: int) -> Stamp:
-    """Return the stamp of light on points through a star's, cut to `half` pixels around its middle."""
-    least = light.shape[0] + star.coefficients.shape[0] - 1 + AROUND
-    size = scipy.fft.next_fast_len(least + least % 2, real=True)
-    spectrum = scipy.fft.rfft2(light, s=(size, size), workers=1)
-    own = scipy.fft.rfft2(star.coefficients, s=(size, size), workers=1)
-    multiply(spectrum.view(np.float32), own.view(np.float32), spectrum.view(np.float32))
-    steps = np.arange(size, dtype=np.float64)
-    factors = (undone(np.minimum(steps, size - steps), size, 0.0), undone(steps[: size // 2 + 1], size, 0.0))
-    factor = (factors[0][:, None] * factors[1]).astype(np.float32)
+def _summed(stamps: Sequence[Stamp]) -> Stamp:
+    """Return stamps of one scale as one."""
+    row, column = max(s.row for s in stamps), max(s.column for s in stamps)
+    below = max(s.coefficients.shape[1] - s.row for s in stamps)
+    beside = max(s.coefficients.shape[2] - s.column for s in stamps)
+    total = np.zeros((len(stamps[0].coefficients), row + below, column + beside), np.float32)
+    for s in stamps:
+        _, ny, nx = s.coefficients.shape
+        total[:, row - s.row : row - s.row + ny, column - s.column : column - s.column + nx] += s.coefficients
+    return Stamp(total, stamps[0].scale, row, column)
+
+
+def _convolved(light: NDArray[np.float32], star: Stamp) -> Stamp:
+    """Return the stamp of light on points through a star's."""
+    count, ny, nx = star.coefficients.shape
+    rows, columns = light.shape[0] + ny - 1, light.shape[1] + nx - 1
+    shape = tuple(scipy.fft.next_fast_len(n + AROUND, real=True) for n in (rows, columns))
+    spectrum = scipy.fft.rfft2(light, s=shape, workers=1)
+    steps = [np.arange(n, dtype=np.float64) for n in shape]
+    down = undone(np.minimum(steps[0], shape[0] - steps[0]), shape[0], 0.0)
+    factor = (down[:, None] * undone(steps[1][: shape[1] // 2 + 1], shape[1], 0.0)).astype(np.float32)
     spectrum.real *= factor
     spectrum.imag *= factor
-    image = scipy.fft.irfft2(spectrum, s=(size, size), workers=1)
-    scale, origin = star.oversampling, light.shape[0] // 2 + star.origin
-    reach = min(half * scale, origin)
-    first, last = origin - reach, min(origin + reach + 1, least - AROUND)
-    block = BLOCK * scale
-    whole = -(-(last - first) // block) * block
-    coefficients = np.zeros((whole, whole), np.float32)
-    coefficients[: last - first, : last - first] = image[first:last, first:last]
-    return Stamp(coefficients, scale, reach)
+    out = np.empty((count, rows, columns), np.float32)
+    for coefficients, image in zip(star.coefficients, out, strict=True):
+        own = scipy.fft.rfft2(coefficients, s=shape, workers=1)
+        multiply(spectrum.view(np.float32), own.view(np.float32), own.view(np.float32))
+        image[:] = scipy.fft.irfft2(own, s=shape, overwrite_x=True, workers=1)[:rows, :columns]
+    return Stamp(out, star.scale, light.shape[0] // 2 + star.row, light.shape[1] // 2 + star.column)
 
 
 def _through(nodes: Floats, stretch: Floats) -> Floats:

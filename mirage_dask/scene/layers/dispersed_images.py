@@ -82,8 +82,9 @@ class DispersedImageLayer(DispersedLayer):
 
         def half(light: NDArray[np.float64]) -> NDArray[np.int64]:
             reach = np.minimum(star_halves(light, psf), GALAXY_WINGS)
-            wings[:] = reach if sources.convolved else 0
-            return np.where(reach > 0, extent + wings, 0).astype(np.int64)
+            if sources.convolved:
+                np.maximum(wings, reach, out=wings)
+            return np.where(reach > 0, extent + (reach if sources.convolved else 0), 0).astype(np.int64)
 
         xy = np.ascontiguousarray(middle[kept].reshape(-1, 2).T)
         spread = disperse(table, view, xy[0], xy[1], sources.index[kept], np.zeros(len(kept)), half)
@@ -93,25 +94,28 @@ class DispersedImageLayer(DispersedLayer):
     def draw(self, out: Floats, x0: int, y0: int) -> None:
         """Add the light of all sources to a window."""
         found, (ny, nx) = self.found, out.shape
-        near = reaches(found.boxes, found.half_width.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny)
-        near &= found.half_width > 0
-        nodes = default_nodes(found.segments)
+        half, nodes = found.half_width, default_nodes(found.segments)
+        near = reaches(found.boxes, half.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny) & (half > 0)
         for i in map(int, np.flatnonzero(near.any(axis=0))):
-            stamps = self._stamps(i, nodes)
+            stamps: dict[bool, tuple[Stamp, ...]] = {}
             for k in map(int, np.flatnonzero(near[:, i])):
+                segment = found.segments[k]
+                if segment.along_y not in stamps:
+                    stamps[segment.along_y] = self._stamps(i, nodes, segment.along_y)
+                image = stamps[segment.along_y]
                 weights, amount = found.spectra.of(k, i)
                 add_spectrum(
-                    out, found.segments[k], stamps, x=float(found.x[i]), y=float(found.y[i]), weights=weights,
-                    amount=amount, nodes=nodes if len(stamps) > 1 else None, x0=x0, y0=y0,
+                    out, segment, image, x=float(found.x[i]), y=float(found.y[i]), weights=weights, amount=amount,
+                    nodes=nodes if len(image[0].coefficients) > 1 else None, reach=int(half[k, i]), x0=x0, y0=y0,
                 )  # fmt: skip
 
-    def _stamps(self, i: int, nodes: NDArray[np.float64]) -> list[tuple[Stamp, ...]]:
-        """Return the images of a source, for each of the wavelengths or for all."""
-        found = self.found
-        x, y = float(found.x[i]), float(found.y[i])
-        image = self.images[i]
+    def _stamps(self, i: int, nodes: NDArray[np.float64], along_y: bool) -> tuple[Stamp, ...]:
+        """Return the image of a source, at each of the wavelengths or one for all."""
         if not self.wings[i]:
-            return seen_stamps(image)
-        ratios = [found.pivot / float(node) for node in nodes]
-        stars = star_stamps(self.psf, x=x, y=y, half=int(self.wings[i]), ratios=ratios)
-        return image_stamps(image, stars, half=int(found.half_width[i]))
+            return seen_stamps(self.images[i], along_y=along_y)
+        found = self.found
+        star = star_stamps(
+            self.psf, x=float(found.x[i]), y=float(found.y[i]), half=int(self.wings[i]),
+            ratios=[found.pivot / float(node) for node in nodes], along_y=along_y,
+        )  # fmt: skip
+        return image_stamps(self.images[i], star, along_y=along_y)
