@@ -22,9 +22,11 @@ from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import dispersed_sky
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Catalog
+from mirage_dask.scene.dispersed.image_stamps import LARGEST
 from mirage_dask.scene.dispersed.spectra import Spectrum, save_weights
 from mirage_dask.scene.dispersed.tables import TABLES
 from mirage_dask.scene.dispersed.traces import Segment, segments
+from mirage_dask.scene.image_tables import Extended, read_part
 from mirage_dask.scene.layers import DispersedSkyLayer
 from mirage_dask.scene.photometry import count_rate
 from mirage_dask.settings import ExposureRow
@@ -142,6 +144,21 @@ class _Grism:
     """Flat in F_nu: one electron per second in the direct image."""
 
 
+def image_light(table: Extended, url: str) -> Floats:
+    """Return (n,) all light of sources that are images, e-/s in the direct image; 0 where pixels have no positive sum.
+
+    Parameters
+    ----------
+    table
+        Of the sources.
+    url
+        Folder of the source tables.
+    """
+    sums = [float(read_part(url, str(key)).sum(dtype=np.float64)) for key in table.parts]
+    total = np.bincount(table.source, weights=sums, minlength=len(table)) * table.scale
+    return np.maximum(total, 0.0)
+
+
 def _turned(grism: GrismConfiguration, row: ExposureRow) -> GrismConfiguration:
     """Return a configuration for the angle of the filter wheel of an exposure, which `fwcpos_ref` says then."""
     name = grism_of(row.filter, row.pupil)
@@ -193,6 +210,8 @@ class GrismTables:
             key = self._once(("sky", grism.key, level), lambda: self._sky(grism, level))
             layers.append((DispersedSkyLayer.kind, key))
         for kind, key in sources:
+            if kind == Extended.kind:
+                self._note_images(Extended.load(self._url, key), pack)
             if kind in TABLES:
                 layers.append((TABLES[kind].kind, self._sources(row, pack, grism, kind, key)))
             else:
@@ -202,6 +221,26 @@ class GrismTables:
         if row.ghosts is not None and sources:
             self._note("ghosts of dispersed sources are not simulated")
         return layers
+
+    def _note_images(self, table: Extended, pack: ReferencePack) -> None:
+        """Say which images of sources are cut, or have no light."""
+        unit = np.where(table.in_pixels, 1.0, np.radians(np.sqrt(float(pack.meta["pixar_a2"])) / 3600.0))[
+            :, None
+        ]
+        half = (
+            0.5
+            * table.size[:, ::-1]
+            * np.stack(
+                [np.sqrt((axis * axis).sum(axis=1)) for axis in (table.along_x, table.along_y)], axis=1
+            )
+        )
+        large = int(((half / unit) > LARGEST).any(axis=1).sum())
+        if large:
+            self._note(
+                f"{large} images of sources reach farther than {LARGEST} pixels from their middle, and lose what lies beyond"
+            )
+        if dark := int((image_light(table, self._url) <= 0).sum()):
+            self._note(f"{dark} images of sources have no light, and are left out")
 
     def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:
         """Return the angle of the filter wheel of an exposure, degrees; None for the nominal one, and without a grism."""
@@ -253,8 +292,15 @@ class GrismTables:
         def make() -> str:
             catalog = self._catalogs[kind, row.catalogs[kind]]
             given = self._once(("given", choice.file, choice.lines), lambda: read_given(choice))
-            flux = count_rate(catalog.magnitude(*row.optics), catalog.system, pack.zeropoint)
-            light = source_light(row.optics, pack.zeropoint, found.segments, catalog, choice, given, flux)
+            images = kind == Extended.kind
+            flux = (
+                image_light(Extended.load(self._url, key), self._url)
+                if images
+                else count_rate(catalog.magnitude(*row.optics), catalog.system, pack.zeropoint)
+            )
+            light = source_light(
+                row.optics, pack.zeropoint, found.segments, catalog, choice, given, flux, list_all=images
+            )
             table = TABLES[kind](
                 key, found.key, save_weights(self._url, light.light), pack.zeropoint.pivot, light.index, light.rows,
                 light.amounts,

@@ -56,7 +56,7 @@ GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 STARS = {"point_source", "tracked_point"}
 """Layers of light that are convolved in squares (stars where they are crowded)."""
 
-DISPERSED = {"dispersed_star", "dispersed_galaxy"}
+DISPERSED = {"dispersed_star", "dispersed_galaxy", "dispersed_image"}
 """Layers of light behind a grism; a thread draws them in blocks of less than `SQUARE_BYTES`."""
 
 
@@ -70,7 +70,8 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "star wings": partial(_has, STARS),
     "PSF spectra": partial(_has, GALAXIES | STARS | {"dispersed_galaxy"}),
     "dispersed light": partial(_has, DISPERSED),
-    **dict.fromkeys(("image parts", "image light", "image PSFs"), partial(_has, IMAGES)),
+    "image parts": partial(_has, IMAGES | {"dispersed_image"}),
+    **dict.fromkeys(("image light", "image PSFs"), partial(_has, IMAGES)),
     "grism PSFs": partial(_has, DISPERSED),
 }
 """Which exposures fill a cache; one that is not listed is filled by all."""
@@ -84,6 +85,10 @@ PIXEL_BYTES = 240
 SQUARE_BYTES = 45_000_000
 """While a square of galaxies is drawn: four planes of 864 x 864 points in double precision, one transform and its sum. One
 of stars takes half of it."""
+
+IMAGE_BYTES = 110_000_000
+"""While the largest image of a source is drawn for a grism, 2,305 x 2,305 points: its light in double precision, then three
+transforms and their sum in single precision."""
 
 SAMPLE_SECONDS = 40e-9
 """CPU time per sample, computing and writing: 1.6 to 1.7 s for 2048 x 2048 and 10 groups without sources."""
@@ -339,6 +344,8 @@ def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
     chosen = list(rows)
     parts = {plan.grid(row).part for row in chosen}
     part = max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
+    if any(_has({"dispersed_image"}, plan.spec(row)) for row in chosen):
+        return part + IMAGE_BYTES
     return part + SQUARE_BYTES * any(_has(GALAXIES | STARS | DISPERSED, plan.spec(row)) for row in chosen)
 
 

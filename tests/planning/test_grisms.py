@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from support.grism_plans import NIRISS, catalog, checked, rates, spectra_file, tables
+from support.grism_plans import NIRISS, Pack, catalog, checked, rates, row, spectra_file, tables
 from support.grisms import write_configuration
+from support.sky_pictures import gaussian, write_fits
 
 from mirage_dask.errors import InputError
-from mirage_dask.planning.grisms import configuration_file, read_grism
+from mirage_dask.planning.grisms import GrismTables, configuration_file, read_grism
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.dispersed.magnitudes import filled, hats
-from mirage_dask.scene.dispersed.tables import DispersedStars
+from mirage_dask.scene.dispersed.tables import DispersedImages, DispersedStars
 from mirage_dask.settings.spectra import SpectraChoice, spectra_choice
+from mirage_dask.sky_images.tables import extended_table, save_stamps
 
 pytest.importorskip("h5py")
 
@@ -95,6 +100,43 @@ def test_refusals(tmp_path):
     broken = write_configuration(tmp_path, "NIRISS_F150W_GR150R")
     broken.write_text(broken.read_text().replace("NAXIS", "NOAXIS"))
     assert "there is no NAXIS" in checked(tmp_path, stars, "flat", str(tmp_path))[0]
+
+
+def test_images_of_sources(tmp_path):
+    """Their light is that of their pixels, by magnitude or as they are; colours and lines as of other sources."""
+    picture = gaussian((31, 31), 15.0, 15.0, 3.0)
+    write_fits(tmp_path / "a.fits", picture)
+    write_fits(tmp_path / "dark.fits", picture - 0.9 * picture.max())
+    path = tmp_path / "images.cat"
+    rows = [
+        "1 53.16 -27.8 a.fits 0 20 21",
+        "2 53.1601 -27.8 a.fits None None 22",
+        "3 53.16 -27.8 dark.fits 0 None None",
+    ]
+    names = "index x_or_RA y_or_Dec filename pos_angle niriss_f150w_magnitude niriss_f200w_magnitude"
+    path.write_text("\n".join([names, *rows]) + "\n")
+    images = read_catalog(path, "extended")
+    found = GrismTables(str(tmp_path), [("extended", str(path), images)])
+    table = extended_table(
+        images, *NIRISS, zeropoint=Pack.zeropoint, stamps=save_stamps(images, str(tmp_path))
+    )
+    key = table.save(tmp_path)
+    pack: ReferencePack = Pack()  # type: ignore[assignment]
+    one = row(catalog(tmp_path), "flat", point_source="", extended=str(path))
+    ((kind, name),) = found.layers(one, pack, [("extended", key)], 0.0)
+    assert kind == "dispersed_image"
+    made = DispersedImages.load(tmp_path, name)
+    assert made.index.tolist() == [1, 2, 3]
+    star = 10 ** (-0.4 * 20 - 0.4 * 48.599934378) / Pack.zeropoint.photfnu_e
+    np.testing.assert_allclose(
+        made.amounts[:, 0], [star, picture.sum() * Pack.zeropoint.gain, 0.0], rtol=1e-5
+    )
+    assert made.rows.tolist() == [[0], [0], [0]]
+    assert "1 images of sources have no light, and are left out" in found.notes[0]
+    colours = found.layers(replace(one, spectra=SpectraChoice()), pack, [("extended", key)], 0.0)
+    amounts = DispersedImages.load(tmp_path, dict(colours)["dispersed_image"]).amounts
+    assert amounts.shape == (3, 2)
+    assert (amounts[:2] > 0).all()
 
 
 def test_a_spectrum_without_light_in_the_grism(tmp_path):

@@ -53,7 +53,7 @@ def row(stars: Catalog, spectra: str | SpectraChoice = "", **given: object):
 class Pack:
     """What of a pack is asked for."""
 
-    meta = {"mean_gain": 1.61}  # noqa: RUF012
+    meta = {"mean_gain": 1.61, "pixar_a2": 0.0043}  # noqa: RUF012
     zeropoint = get_zeropoint(*NIRISS).adjusted(gain=1.61)
 
 
@@ -88,7 +88,7 @@ def checked(
     table = pd.DataFrame(
         [
             {
-                **{"filter": "GR150R", "pupil": "F150W", "detector": "NIS", "galaxy": ""},
+                **{"filter": "GR150R", "pupil": "F150W", "detector": "NIS", "galaxy": "", "extended": ""},
                 **{
                     "spectra": _text(spectra),
                     "grism_configurations": configurations,

@@ -101,8 +101,16 @@ class DispersedGalaxies(DispersedSources):
     source_kind: ClassVar[str] = Galaxies.kind
 
 
+@dataclass(frozen=True, eq=False)
+class DispersedImages(DispersedSources):
+    """Sources that are images; all of them are listed."""
+
+    kind: ClassVar[str] = "dispersed_image"
+    source_kind: ClassVar[str] = "extended"  # `image_tables.Extended`, a module that reads this one
+
+
 TABLES: dict[str, type[DispersedSources]] = {
-    table.source_kind: table for table in (DispersedStars, DispersedGalaxies)
+    table.source_kind: table for table in (DispersedStars, DispersedGalaxies, DispersedImages)
 }
 """By the kind of the sources."""
 

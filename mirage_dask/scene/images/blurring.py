@@ -120,7 +120,7 @@ def blur_core(
                 partial(_core_transform, psf, place, size, sigma, matching),
             )
             product = np.empty_like(light)
-            _multiply(light.view(np.float64), core.view(np.float64), product.view(np.float64))
+            multiply(light.view(np.float64), core.view(np.float64), product.view(np.float64))
             # Only every second row is wanted: the spectrum is folded.
             folded = product[: size // 2] + product[size // 2 :]
             rows = (
@@ -149,7 +149,7 @@ def blur_wings(light: Floats, psf: PsfLibrary) -> Floats:
     size = scipy.fft.next_fast_len(light.shape[0])
     spectrum = scipy.fft.fft(scipy.fft.rfft(light, n=size, axis=1, workers=1), n=size, axis=0, workers=1)
     wings = PSFS.array((token(psf), "wings", size), partial(_wings_transform, psf, size))
-    _multiply(spectrum.view(np.float64), wings.view(np.float64), spectrum.view(np.float64))
+    multiply(spectrum.view(np.float64), wings.view(np.float64), spectrum.view(np.float64))
     rows = scipy.fft.ifft(spectrum, axis=0, overwrite_x=True, workers=1)[width : width + BLOCK]
     return scipy.fft.irfft(rows, n=size, axis=1, workers=1)[:, width : width + BLOCK]
 
@@ -197,16 +197,16 @@ def _core_transform(
     transform = scipy.fft.fft(scipy.fft.rfft(array, axis=1, workers=1), axis=0, workers=1)
     along = np.arange(size // 2 + 1, dtype=np.float64)
     around = np.minimum(np.arange(size, dtype=np.float64), size - np.arange(size, dtype=np.float64))
-    factor = _undone(around, size, sigma)[:, None] * _undone(along, size, sigma)
+    factor = undone(around, size, sigma)[:, None] * undone(along, size, sigma)
     transform.real *= factor
     transform.imag *= factor
     if matching is not None:
         own = matching.transform(size)
-        _multiply(transform.view(np.float64), own.view(np.float64), transform.view(np.float64))
+        multiply(transform.view(np.float64), own.view(np.float64), transform.view(np.float64))
     return transform
 
 
-def _undone(frequency: Floats, size: int, sigma: float) -> Floats:
+def undone(frequency: Floats, size: int, sigma: float) -> Floats:
     """What the transform of the core is multiplied by along one axis.
 
     The Gaussian is a product of both axes, and so is its bounded inverse: each axis is bounded by itself.
@@ -268,7 +268,7 @@ def _wings_transform(psf: PsfLibrary, size: int) -> NDArray[np.complex128]:
 
 
 @kernel
-def _multiply(a, b, out):
+def multiply(a, b, out):
     """Out = a * b for complex numbers stored as pairs: numpy's product depends on the processor."""
     for j in range(a.shape[0]):
         for i in range(0, a.shape[1], 2):

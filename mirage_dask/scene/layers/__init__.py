@@ -16,6 +16,7 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
 from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedSkyLayer, DispersedStarLayer
+from mirage_dask.scene.layers.dispersed_images import DispersedImageLayer
 from mirage_dask.scene.layers.ghosts import GhostLayer
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, TrackedExtendedLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
@@ -30,6 +31,7 @@ __all__ = [
     "TRACKING",
     "BackgroundImage",
     "DispersedGalaxyLayer",
+    "DispersedImageLayer",
     "DispersedSkyLayer",
     "DispersedStarLayer",
     "ExtendedLayer",
@@ -79,6 +81,7 @@ LAYERS: dict[str, Any] = {
         DispersedSkyLayer,
         DispersedStarLayer,
         DispersedGalaxyLayer,
+        DispersedImageLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""

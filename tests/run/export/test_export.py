@@ -324,3 +324,17 @@ def cheap_windows(spec):
 
     for window in grid_of(spec).windows():
         yield window, np.broadcast_to(np.arange(window.shape[3], dtype="u2"), window.shape)
+
+
+def test_what_is_wanted_besides_is_checked_before_anything_is_written(store, tmp_path):
+    """As the direct images of exposures with grisms are; it hears of the exposures whose files will be written."""
+    heard: list[str] = []
+
+    def refuse(_plan, names):
+        heard.extend(names)
+        raise InputError("there is no direct image.")
+
+    with pytest.raises(InputError, match="no direct image"):
+        export_store(store, tmp_path / "files", select="instrument == 'NIRISS'", check=refuse)
+    assert heard == [name for name in store.plan.names if name.endswith("nis")]
+    assert not (tmp_path / "files").exists()
