@@ -59,8 +59,8 @@ def save_catalog(value: Any, kind: str, *, folder: Path | None = None) -> Path:
             table = value.copy() if isinstance(value, Table) else from_pandas(value)
             simple = (str, int, float, list)
             table.meta = {key: entry for key, entry in table.meta.items() if isinstance(entry, simple)}
-            for column in FILE_COLUMNS if folder is not None else ():
-                if column in table.colnames:
+            for column in FILE_COLUMNS:
+                if folder is not None and column in table.colnames:
                     table[column] = [str(folder / str(name)) for name in table[column]]
             table.write(buffer, format="ascii.ecsv")
     except Exception as error:  # columns of objects: errors of many types
