@@ -13,6 +13,8 @@ from mirage_dask.errors import InputError
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.locations import cache_directory
 
+FILE_COLUMNS = ("filename", "lightcurve_file")
+"""Columns of catalogs that name files."""
 _CLASSES = (("astropy.table", "Table"), ("pandas", "DataFrame"))
 
 
@@ -41,7 +43,7 @@ def save_catalog(value: Any, kind: str, *, folder: Path | None = None) -> Path:
     kind
         Type of the catalog; part of the name.
     folder
-        Where relative names of files in it begin: those in a column `filename`, which are written as whole paths.
+        Where relative names of files in it begin: those in `FILE_COLUMNS`, which are written as whole paths.
 
     Raises
     ------
@@ -57,8 +59,9 @@ def save_catalog(value: Any, kind: str, *, folder: Path | None = None) -> Path:
             table = value.copy() if isinstance(value, Table) else from_pandas(value)
             simple = (str, int, float, list)
             table.meta = {key: entry for key, entry in table.meta.items() if isinstance(entry, simple)}
-            if folder is not None and "filename" in table.colnames:
-                table["filename"] = [str(folder / str(name)) for name in table["filename"]]
+            for column in FILE_COLUMNS:
+                if folder is not None and column in table.colnames:
+                    table[column] = [str(folder / str(name)) for name in table[column]]
             table.write(buffer, format="ascii.ecsv")
     except Exception as error:  # columns of objects: errors of many types
         raise InputError(

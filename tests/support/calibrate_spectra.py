@@ -1,6 +1,7 @@
 """Run the stock pipeline: `python calibrate_spectra.py DIRECTORY FILE …`; no parameter is changed, and no network.
 
-A ramp (`_uncal.fits`) goes through Detector1, an association through Spec2.
+A ramp (`_uncal.fits`) goes through Detector1, slopes of integrations (`_rateints.fits`) through Image2, an association of
+exposures of time series (`_tso3.json`) through Tso3, another one through Spec2.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ def _no_network(*arguments: object, **_keywords: object) -> None:
 def main(directory: str, *names: str) -> None:
     socket.socket.connect = _no_network  # type: ignore[method-assign,assignment]
     socket.getaddrinfo = _no_network  # type: ignore[assignment]
-    from jwst.pipeline import Detector1Pipeline, Spec2Pipeline
+    from jwst.pipeline import Detector1Pipeline, Image2Pipeline, Spec2Pipeline, Tso3Pipeline
 
     for name in names:
-        if name.endswith("_uncal.fits"):
-            Detector1Pipeline.call(name, output_dir=directory, save_results=True)
+        stages = {
+            "_uncal.fits": Detector1Pipeline,
+            "_rateints.fits": Image2Pipeline,
+            "_tso3.json": Tso3Pipeline,
+        }
+        if stage := next((stages[ending] for ending in stages if name.endswith(ending)), None):
+            stage.call(name, output_dir=directory, save_results=True)
             continue
         # Saved besides: what is left when the background is subtracted.
         Spec2Pipeline.call(name, output_dir=directory, save_results=True, save_bsub=True)
