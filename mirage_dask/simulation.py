@@ -144,6 +144,21 @@ class Simulation:
 
         return read_truth(self.store, select, source=source, kind=kind, columns=columns)
 
+    def light_curves(self, name: Selection) -> xr.Dataset:
+        """Return the light of the target of a grism time series as it was simulated, by wavelength and integration.
+
+        Its variables and coordinates are those of `mirage_dask.truth.spectral_light_curves`.
+
+        Raises
+        ------
+        InputError
+            If there is no such exposure, or it has no target whose spectrum changes with time.
+        """
+        from mirage_dask.truth.spectral_light_curves import spectral_light_curves
+
+        plan = self.store.plan
+        return spectral_light_curves(plan, plan.row(select_exposure(plan.table, name)))
+
     def source(self, index: int, kind: str | None = None) -> pd.DataFrame:
         """Return where a source is seen: all exposures that its light reaches, with its place and electrons/s on each.
 

@@ -131,7 +131,7 @@ def test_third_party_imports_are_declared():
             found.add(node.module.split(".")[0])
     groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
     declared = {re.split(r"[>=\[; ]", d)[0].lower().replace("-", "_") for group in groups for d in group}
-    modules = {"yaml": "pyyaml", "PIL": "pillow"}
+    modules = {"yaml": "pyyaml", "PIL": "pillow", "batman": "batman_package"}
     outside = {m for m in found if m not in sys.stdlib_module_names}
     assert {m for m in outside if modules.get(m, m).lower() not in declared} == set()
 

@@ -12,7 +12,6 @@ from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_zeropoint, grism_of
 
 _MODES = {
-    "ts_grism": "dispersion by grisms",
     "soss": "single-object slitless spectroscopy",
     "dark": "a dark exposure",
 }

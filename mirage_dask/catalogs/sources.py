@@ -105,7 +105,8 @@ class SourceCatalog(Table):
         lines += ["#"] * (COMMENT_LINES - len(lines))
         columns = []
         for name in self.colnames:
-            pattern = _FORMATS.get(name, "%.6f")
+            texts = self[name].dtype.kind == "U" and name not in _FORMATS
+            pattern = '"%s"' if texts else _FORMATS.get(name, "%.6f")
             columns.append(["None" if value != value else pattern % value for value in self[name].tolist()])
         lines += [" ".join(self.colnames), *(" ".join(row) for row in zip(*columns, strict=True))]
         try:

@@ -22,12 +22,12 @@ from mirage_dask.compat.catalog_classes.at_rest import (
     PointSourceCatalog,
 )
 from mirage_dask.compat.catalog_classes.moving import (
-    GrismTSOCatalog,
     MovingExtendedCatalog,
     MovingPointSourceCatalog,
     MovingSersicCatalog,
     NonSiderealCatalog,
 )
+from mirage_dask.compat.catalog_classes.time_series import GrismTSOCatalog
 from mirage_dask.errors import InputError
 from mirage_dask.scene.catalogs import MOVING_KINDS, read_catalog
 from mirage_dask.scene.catalogs.proper_motions import EPOCH_COLUMN, MOTION_COLUMNS

@@ -34,6 +34,7 @@ NOUNS = {
     "extended": ("image", "images"),
     "moving_pointsource": ("moving point source", "moving point sources"),
     "moving_extended": ("moving image", "moving images"),
+    "tso_grism_catalog": ("target of a time series", "targets of time series"),
     "moving_sersic": ("moving galaxy", "moving galaxies"),
     "tso_imaging_catalog": ("star with a light curve", "stars with light curves"),
 }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import grism_of
 from mirage_dask.scene import Catalog, magnitude_owner, read_catalog
-from mirage_dask.scene.catalogs import CATALOG_KINDS, VARIABLE
+from mirage_dask.scene.catalogs import CATALOG_KINDS, SERIES_KINDS, VARIABLE
 from mirage_dask.settings.row import read_ghosts, read_scene_image
 from mirage_dask.settings.sky import SceneFile
 
@@ -75,6 +75,10 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
                     from mirage_dask.planning.motion import check_ephemerides
 
                     check_ephemerides(catalog, rows)
+                if kind in SERIES_KINDS:
+                    from mirage_dask.planning.time_series.grism_targets import check_target  # most have none
+
+                    check_target(catalog)
                 if catalog.files:
                     from mirage_dask.sky_images.tables import check_stamps  # most catalogs name no images
 

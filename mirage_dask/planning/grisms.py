@@ -29,6 +29,7 @@ from mirage_dask.scene.dispersed.traces import Segment, segments
 from mirage_dask.scene.image_tables import Extended, read_part
 from mirage_dask.scene.layers import DispersedSkyLayer
 from mirage_dask.scene.photometry import count_rate
+from mirage_dask.scene.time_series.targets import KIND as TARGET_KIND
 from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.spectra import WHEEL_GRISMS, SpectraChoice, nominal_angle
 
@@ -116,14 +117,15 @@ def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
             read_grism(folder, *optics)
         except (InputError, ReferenceFileError) as error:
             problems += str(error).splitlines()
-    known = {(kind, path): catalog for kind, path, catalog in catalogs if kind in TABLES}
+    kinds = (*TABLES, TARGET_KIND)
+    known = {(kind, path): catalog for kind, path, catalog in catalogs if kind in kinds}
     for text, members in behind.groupby("spectra"):
         choice = read_spectra_choice(str(text))
         if choice is None or not (choice.file or choice.lines or choice.normalise):
             continue
         found = [
             known[kind, path]
-            for kind in TABLES
+            for kind in kinds
             for path in sorted(set(members[kind]))
             if (kind, path) in known
         ]
@@ -134,7 +136,7 @@ def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Grism:
+class PlannedGrism:
     """A configuration of the plan."""
 
     key: str
@@ -204,7 +206,7 @@ class GrismTables:
         InputError, ReferenceFileError
             If a configuration or a spectrum cannot be used.
         """
-        grism = self._grism(row, pack)
+        grism = self.grism(row, pack)
         layers = []
         if level:
             key = self._once(("sky", grism.key, level), lambda: self._sky(grism, level))
@@ -266,26 +268,36 @@ class GrismTables:
             self._known[name] = make()
         return self._known[name]
 
-    def _grism(self, row: ExposureRow, pack: ReferencePack) -> _Grism:
-        def make() -> _Grism:
+    def grism(self, row: ExposureRow, pack: ReferencePack) -> PlannedGrism:
+        """Return the configuration of an exposure behind a grism, written into the plan once.
+
+        Raises
+        ------
+        InputError, ReferenceFileError
+            If there is none that can be used.
+        """
+
+        def make() -> PlannedGrism:
             grism = read_grism(row.grism_configurations, *row.optics, gain=float(pack.meta["mean_gain"]))
             grism = _turned(grism, row)
             for note in grism.notes:
                 self._notes.setdefault(note.rstrip("."), 0)
             flat = flat_spectrum(FLAT, row.optics, pack.zeropoint)
             grism = replace(grism, notes=())
-            return _Grism(grism.save(self._url), grism, segments(grism), flat)
+            return PlannedGrism(grism.save(self._url), grism, segments(grism), flat)
 
-        found: _Grism = self._once(
+        found: PlannedGrism = self._once(
             ("grism", row.grism_configurations, *row.optics, row.filter_wheel_angle, pack.zeropoint), make
         )
         return found
 
-    def _sky(self, found: _Grism, level: float) -> str:
+    def _sky(self, found: PlannedGrism, level: float) -> str:
         sky = dispersed_sky(found.grism, found.flat.wavelength, level * found.flat.flux)
         return DispersedSkyLayer.save(self._url, sky)
 
-    def _sources(self, row: ExposureRow, pack: ReferencePack, found: _Grism, kind: str, key: str) -> str:
+    def _sources(
+        self, row: ExposureRow, pack: ReferencePack, found: PlannedGrism, kind: str, key: str
+    ) -> str:
         """Return the key of the table of dispersed sources."""
         choice = row.spectra or SpectraChoice()
 

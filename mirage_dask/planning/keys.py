@@ -22,6 +22,8 @@ from mirage_dask.reference.sources import asks_observatory, context_in_use
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, VARIABLE, read_catalog
 from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.ghosts import SOURCE_KINDS
+from mirage_dask.scene.time_series.targets import KIND as TARGET_KIND
+from mirage_dask.scene.time_series.targets import files_of
 from mirage_dask.settings import Settings
 from mirage_dask.settings.keys import BUILTIN, MIRAGE_DATA
 from mirage_dask.settings.row import (
@@ -153,6 +155,7 @@ class _FileStates:
             for kind in ("extended", "moving_extended", TRACKED)
             for path in self._stamps(places[kind], kind)
         ]
+        of_sources += self._series(places["tso_grism_catalog"])
         for path in (*of_sources, *self._ghost_stamps(places)):
             digest.update(f"{path} {self._state(path, _changed)}".encode())
         return digest.hexdigest()
@@ -212,6 +215,16 @@ class _FileStates:
             except InputError:
                 self._named[catalog] = ()
         return self._named.get(catalog, ())
+
+    def _series(self, catalog: str) -> tuple[str, ...]:
+        """Return the files that the catalog of the target of a time series names; none where it cannot be read."""
+        name = f"series of {catalog}"
+        if catalog and name not in self._named:
+            try:
+                self._named[name] = files_of(read_catalog(catalog, TARGET_KIND))
+            except InputError:  # an error elsewhere
+                self._named[name] = ()
+        return self._named.get(name, ())
 
     def _ghost_stamps(self, places: Mapping[str, str]) -> Iterator[str]:
         """Yield the images of ghosts that the settings and the catalogs of an exposure name."""

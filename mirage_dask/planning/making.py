@@ -31,12 +31,13 @@ from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
 from mirage_dask.planning.settings_columns import launch_notes
+from mirage_dask.planning.time_series.grism_targets import TimeSeriesTables
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
-from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, VARIABLE, Catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, SERIES_KINDS, VARIABLE, Catalog
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import LightCurveLayer, UniformBackground, in_order
 from mirage_dask.scene.sky.background import LEVELS, background_rate
@@ -124,6 +125,7 @@ def make_plan(
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
     ghosts = GhostTables(f"{url}/sources", [found[:3] for found in catalogs])
     grisms = GrismTables(f"{url}/sources", [found[:3] for found in catalogs])
+    series = TimeSeriesTables(f"{url}/sources", [found[:3] for found in catalogs])
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -131,9 +133,11 @@ def make_plan(
                 progress(f"darks of {row.detector}", done, len(rows))
             if progress is not None and row.scene_image:
                 progress("image of the scene", done, len(rows))
-            spec = with_motion(_spec(row, references, sources, images, ghosts, grisms, url), row, moving, url)
+            spec = with_motion(
+                _spec(row, references, sources, images, ghosts, grisms, series, url), row, moving, url
+            )
             specs.append(_with_dark(spec, row, url))
-        for note in (*images.notes, *ghosts.notes, *grisms.notes):
+        for note in (*images.notes, *ghosts.notes, *grisms.notes, *series.notes):
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -179,7 +183,7 @@ def _save_sources(
     """
     found: dict[tuple[str, str], str] = {}
     for kind, path, catalog, _ in catalogs:
-        if kind in MOVING_KINDS:  # those of moving sources differ from exposure to exposure
+        if kind in (*MOVING_KINDS, *SERIES_KINDS):  # those of what changes differ from exposure to exposure
             continue
         rows = ready[ready[kind] == path]
         uses: dict[float | None, dict[tuple[tuple[str, str, str], str, ZeroPoint], list[str]]] = {}
@@ -242,6 +246,7 @@ def _spec(
     images: SceneImages,
     ghosts: GhostTables,
     grisms: GrismTables,
+    series: TimeSeriesTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -263,6 +268,7 @@ def _spec(
         layers += found
         layers += ghosts.layers(row, opened, found)
         layers += images.layers(row, opened, attitude.ravel())
+    layers += series.layers(row, opened, grisms, _seconds(row))
     return ExposureSpec(
         **same,
         nints=row.nint,
@@ -279,6 +285,12 @@ def _spec(
         filter_wheel_angle=grisms.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )
+
+
+def _seconds(row: ExposureRow) -> float:
+    """Return the time from the start of the first integration to the end of the last."""
+    frames = (row.ngroup - 1) * (row.nframes + row.groupgap) + row.nframes
+    return (row.nint * (frames + 1) - 1) * row.tframe
 
 
 def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> tuple[float, list[tuple[str, str]]]:

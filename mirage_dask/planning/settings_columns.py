@@ -23,6 +23,9 @@ from mirage_dask.settings.row import read_references
 LAUNCH, SCIENCE = "2021-12-25", "2022-07-12"
 """Days of JWST's launch, and of the end of its commissioning: files that were measured in flight hold from then on."""
 
+GRISM_APERTURE = "GRISM"
+"""Part of the names of the apertures of all detectors of a grism time series."""
+
 
 def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     """Return the exposure table with what the settings say of each exposure, `SETTINGS_COLUMNS`.
@@ -43,10 +46,30 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
             found[values] = _settings_of(row, settings).to_columns()
         rows.append(found[values])
     added = as_table(rows, SETTINGS_COLUMNS)
+    targets = _targets(table, added)
+    added["tso_grism_catalog"] = targets
     ours = table["instrument"].isin(instruments()).to_numpy()
     added.loc[(table["tracking"] != NON_SIDEREAL).to_numpy(), TRACKED] = ""  # one file for all targets
     added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
     return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
+
+
+def _targets(table: pd.DataFrame, added: pd.DataFrame) -> list[str]:
+    """Return the catalog of the target of a grism time series of each row.
+
+    Detectors that image the target meanwhile look at it too, unless they have a catalog of the type tso_imaging_catalog.
+    """
+    rows = zip(
+        table["mode"],
+        table["aperture"],
+        added["tso_grism_catalog"],
+        added["tso_imaging_catalog"],
+        strict=True,
+    )
+    return [
+        own if mode == "ts_grism" or (GRISM_APERTURE in aperture and not other) else ""
+        for mode, aperture, own, other in rows
+    ]
 
 
 def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:

@@ -10,7 +10,16 @@ from __future__ import annotations
 
 from mirage_dask.plot.exposure import draw_exposure
 from mirage_dask.plot.footprint import draw_footprint
+from mirage_dask.plot.light_curve import draw_light_curve
 from mirage_dask.plot.mosaic import Coadd, coadd, draw_mosaic
 from mirage_dask.plot.scene import draw_scene
 
-__all__ = ["Coadd", "coadd", "draw_exposure", "draw_footprint", "draw_mosaic", "draw_scene"]
+__all__ = [
+    "Coadd",
+    "coadd",
+    "draw_exposure",
+    "draw_footprint",
+    "draw_light_curve",
+    "draw_mosaic",
+    "draw_scene",
+]

@@ -15,7 +15,7 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.layers import ExtendedLayer, LightCurveLayer
+from mirage_dask.scene.layers import DispersedCurveLayer, ExtendedLayer, LightCurveLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.placement import Bounds, pixels_of
@@ -161,6 +161,8 @@ def _placed(layer: Any) -> tuple[str, Floats, Floats, Floats]:
     if isinstance(layer, LightCurveLayer):
         s = layer.stars
         return CURVES, s.x, s.y, s.flux.astype(np.float64)
+    if isinstance(layer, DispersedCurveLayer):  # its light lies along a trace, not at a place
+        return CURVES, np.zeros(0), np.zeros(0), np.zeros(0)
     if isinstance(layer, PointTrails | GalaxyTrails):
         points = isinstance(layer, PointTrails)
         kind = MOVING if _moves(layer) else STARS if points else GALAXIES
@@ -226,7 +228,9 @@ def _curve(layer: Any, spec: ExposureSpec) -> Curve:
         rates.append(float(image.sum(dtype=np.float64)))
     kind = _placed(layer)[0]
     label = {STARS: "stars that trail", GALAXIES: "galaxies that trail"}.get(kind, kind)
-    return Curve(kind, label, edges, np.array(rates), isinstance(layer, LightCurveLayer))
+    return Curve(
+        kind, label, edges, np.array(rates), isinstance(layer, LightCurveLayer | DispersedCurveLayer)
+    )
 
 
 def _mean_light(layers: tuple[Any, ...], spec: ExposureSpec) -> NDArray[np.float32] | None:

@@ -56,7 +56,7 @@ GALAXIES = {"galaxy", "moving_galaxy", "tracked_galaxy"}
 STARS = {"point_source", "tracked_point"}
 """Layers of light that are convolved in squares (stars where they are crowded)."""
 
-DISPERSED = {"dispersed_star", "dispersed_galaxy", "dispersed_image"}
+DISPERSED = {"dispersed_star", "dispersed_galaxy", "dispersed_image", "dispersed_light_curve"}
 """Layers of light behind a grism; a thread draws them in blocks of less than `SQUARE_BYTES`."""
 
 
@@ -69,7 +69,8 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
     "galaxy squares": partial(_has, GALAXIES),
     "star wings": partial(_has, STARS),
     "PSF spectra": partial(_has, GALAXIES | STARS | {"dispersed_galaxy"}),
-    "dispersed light": partial(_has, DISPERSED),
+    "dispersed light": partial(_has, DISPERSED - {"dispersed_light_curve"}),
+    "dispersed light curves": partial(_has, {"dispersed_light_curve"}),
     "image parts": partial(_has, IMAGES | {"dispersed_image"}),
     **dict.fromkeys(("image light", "image PSFs"), partial(_has, IMAGES)),
     "grism PSFs": partial(_has, DISPERSED),

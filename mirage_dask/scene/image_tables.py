@@ -18,6 +18,7 @@ from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.scene.dispersed.tables import names_of
 from mirage_dask.scene.ghosts import Ghosts
 from mirage_dask.scene.sources import SourceTable
+from mirage_dask.scene.time_series.tables import DispersedCurves
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
 PARTS = CACHES["image parts"]
@@ -153,6 +154,9 @@ def named_tables(kind: str, arrays: dict[str, NDArray[Any]]) -> Iterator[tuple[s
     if kind == Ghosts.kind:
         yield from Ghosts(**{name: array.item() for name, array in arrays.items()}).named()
     yield from names_of(kind, arrays)
+    if kind == DispersedCurves.kind:
+        columns: dict[str, Any] = {name: v if v.ndim else v.item() for name, v in arrays.items()}
+        yield from DispersedCurves(**columns).named()
     if kind not in IMAGE_KINDS:
         return
     found = [(ImagePart.kind, str(key)) for key in np.atleast_1d(arrays["parts"]).tolist()]

@@ -36,7 +36,7 @@ IMAGE_TYPES = frozenset({"extended", "moving_extended", "moving_target_to_track"
 _SPECTROSCOPY = ("point_source", "galaxy", "extended")
 _TYPES_OF_MODE = {
     "wfss": _SPECTROSCOPY,
-    "ts_imaging": (*_SPECTROSCOPY, "tso_imaging_catalog"),
+    "ts_imaging": (*_SPECTROSCOPY, "tso_imaging_catalog", "tso_grism_catalog"),
     "ts_grism": (*_SPECTROSCOPY, "tso_grism_catalog"),
 }
 

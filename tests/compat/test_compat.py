@@ -149,8 +149,9 @@ def test_simulators_without_a_file_or_a_way():
         imaging_simulator.ImgSim().create()
     with pytest.raises(InputError, match="override_dark is not supported yet"):
         imaging_simulator.ImgSim("a.yaml", override_dark="dark.fits").create()
-    with pytest.raises(InputError, match="time series are not simulated yet"):
-        grism_tso_simulator.GrismTSO("a.yaml", SED_file=None).create()
+    with pytest.raises(InputError, match="final_SED_file is not supported") as caught:
+        grism_tso_simulator.GrismTSO("a.yaml", final_SED_file="a", lightcurves=1, orders=["+1"]).create()
+    assert len(caught.value.problems) == 3
     with pytest.raises(InputError) as caught:
         wfss_simulator.WFSSSim(
             "a.yaml", SED_file="no.hdf5", SED_normalizing_catalog_column="F200W", SED_dict={}

@@ -108,9 +108,3 @@ class MovingExtendedCatalog(NotSimulated):
     """Mirage's class of that name."""
 
     what = "moving images"
-
-
-class GrismTSOCatalog(NotSimulated):
-    """Mirage's class of that name."""
-
-    what = "spectra of time series"

@@ -23,6 +23,7 @@ slot frame            words
 5    pair of reads    photons of moving galaxies, as slot 0
 6    pair of reads    photons of stars that trail because the telescope tracks, as slot 0
 7    pair of reads    photons of galaxies that trail, as slot 0
+10   pair of reads    photons of the target of a grism time series, as slot 0
 ==== ================ ===========================================================
 
 "Frame" counts pairs of the frames that are read (NFRAMES in each group): a frame that is dropped is drawn together with
@@ -56,6 +57,7 @@ SLOT_TRAILING_STARS = 6
 SLOT_TRAILING_GALAXIES = 7
 SLOT_MOVING_IMAGES = 8
 SLOT_TRAILING_IMAGES = 9
+SLOT_DISPERSED_CURVES = 10
 
 
 class Key(NamedTuple):

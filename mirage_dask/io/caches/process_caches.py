@@ -32,6 +32,7 @@ CACHES = {
     "image PSFs": ByteCache(48 * MIB),
     "grism PSFs": ByteCache(64 * MIB),  # transforms at three wavelengths and four or more places
     "dispersed light": ByteCache(34 * MIB),  # 512 x 2048 pixels of stars and galaxies of one exposure
+    "dispersed light curves": ByteCache(72 * MIB),  # 64 x 2048 pixels, up to 25 images each
 }
 """By what they keep."""
 

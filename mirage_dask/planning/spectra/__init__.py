@@ -5,6 +5,14 @@ light   their light at the nodes of a grism
 """
 
 from mirage_dask.planning.spectra.given import check_spectra, filter_columns, read_given
-from mirage_dask.planning.spectra.light import FLAT, flat_spectrum, source_light
+from mirage_dask.planning.spectra.light import FLAT, flat_spectrum, source_light, target_spectrum
 
-__all__ = ["FLAT", "check_spectra", "filter_columns", "flat_spectrum", "read_given", "source_light"]
+__all__ = [
+    "FLAT",
+    "check_spectra",
+    "filter_columns",
+    "flat_spectrum",
+    "read_given",
+    "source_light",
+    "target_spectrum",
+]

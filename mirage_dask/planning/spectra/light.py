@@ -40,7 +40,7 @@ from mirage_dask.scene.dispersed.magnitudes import (
     power_laws,
     powers,
 )
-from mirage_dask.scene.dispersed.spectra import Spectrum, spectrum_weights
+from mirage_dask.scene.dispersed.spectra import RANGE, Spectrum, spectrum_weights
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.dispersed.weights import node_weights
 from mirage_dask.scene.photometry import count_rate
@@ -133,6 +133,42 @@ def flat_spectrum(continuum: str, optics: Optics, zeropoint: ZeroPoint) -> Spect
     """Return the flat spectrum that makes one electron per second in the direct image: of F_nu, or of F_lambda."""
     flat = Spectrum.flat_flambda(20.0) if continuum == FLAT_FLAMBDA else Spectrum.flat_fnu(20.0)
     return flat.scaled(zeropoint.photflam_e / flat.mean(*optics))
+
+
+def target_spectrum(
+    optics: Optics, zeropoint: ZeroPoint, catalog: Catalog, choice: SpectraChoice, given: GivenSpectra
+) -> Spectrum:
+    """Return the spectrum of the one source of a catalog, as `source_light` takes it; of an exposure with a grism or not.
+
+    Raises
+    ------
+    InputError
+        If a spectrum or a magnitude cannot be used.
+    """
+    flux = count_rate(catalog.magnitude(*optics), catalog.system, zeropoint)
+    index, order = int(catalog.index[0]), np.zeros(1, np.intp)
+    own = arriving(given, choice, catalog)
+    found = flat_spectrum(choice.continuum, optics, zeropoint).scaled(float(flux[0]))
+    if index in own.spectra:
+        spectra, factors = _scaled(own, choice, catalog, optics, zeropoint, catalog.index[:1], flux, order)
+        found = spectra[0].scaled(float(factors[0]))
+    elif choice.continuum == MAGNITUDES:
+        pivots, values = _through(catalog, optics, zeropoint, choice.extrapolation, flux, order)
+        if len(pivots) > 1:
+            found = _joined(pivots, values, choice.extrapolation)
+    return found.with_lines(own.lines[index].lines) if index in own.lines else found
+
+
+def _joined(pivots: list[float], values: Floats, extrapolation: str) -> Spectrum:
+    """Return the spectrum of one source through its magnitudes."""
+    parts = hats(pivots, extrapolation)
+    wave, flux = parts[0].wavelength, sum(v * one.flux for v, one in zip(values[0], parts, strict=True))
+    if extrapolation == POWER_LAW:
+        low, high = np.geomspace(RANGE[0], pivots[0], 200)[:-1], np.geomspace(pivots[-1], RANGE[1], 200)[1:]
+        slopes = powers(values, pivots)[0]
+        ends = [values[0, end] * (part / pivots[end]) ** slopes[end] for end, part in ((0, low), (-1, high))]
+        wave, flux = np.concatenate([low, wave, high]), np.concatenate([ends[0], flux, ends[1]])
+    return Spectrum(wave, np.asarray(flux))
 
 
 def _continuum(

@@ -17,9 +17,10 @@ from astropy.table import Table
 from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
 from mirage_dask.pointing import aperture_polynomials, distortion_from_model, full_frame, siaf_model
 from mirage_dask.pointing.astropy_models import inverse_model
-from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
+from mirage_dask.reference.builtin.rules import Recipe, grism_optics, is_time_series, optics_of
 from mirage_dask.reference.files.asdf_trees import asdf_meta, write_asdf
 from mirage_dask.reference.files.fits_images import AUTHOR, USEAFTER
+from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.builtin import builtin_configuration
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.reference_files import write_specwcs, write_wavelength_range
@@ -134,6 +135,9 @@ def write_traces(path: Path, recipe: Recipe) -> None:
     optics = (recipe.filter, recipe.pupil)
     angles = {e.name: e.position for e in optical_elements(recipe.instrument) if e.wheel == "filter"}
     configuration = grism_configuration(recipe.detector, *optics)
+    if recipe.exp_type == time_series.EXP_TYPE:
+        time_series.write_specwcs(path, configuration, detector=recipe.detector, optics=optics)
+        return
     write_specwcs(
         path, configuration, detector=recipe.detector, optics=optics, fwcpos=angles.get(recipe.filter)
     )
@@ -141,6 +145,10 @@ def write_traces(path: Path, recipe: Recipe) -> None:
 
 def write_extracted(path: Path, recipe: Recipe) -> None:
     """Write the wavelengths that are extracted, of all grisms of an instrument."""
+    if recipe.exp_type == time_series.EXP_TYPE:
+        places = {names[0]: optics for optics, names in grism_optics().items() if is_time_series(optics)}
+        time_series.write_wavelength_range(path, {f: grism_configuration(*p) for f, p in places.items()})
+        return
     configurations = {
         (*names, optics[0]): grism_configuration(*optics)
         for optics, names in grism_optics().items()

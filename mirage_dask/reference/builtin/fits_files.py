@@ -52,6 +52,7 @@ from mirage_dask.reference.files.fits_images import (
 )
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
+from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.reference_files import write_background, write_photom
 
 STERADIAN = (np.pi / 180.0 / 3600.0) ** 2
@@ -226,7 +227,9 @@ def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     solid_angle = _solid_angle(detector.name)
     if recipe.exp_type:
         found = {p[1:]: asdf_files.grism_configuration(*p) for p in grism_optics() if p[0] == detector.name}
-        write_photom(path, found, detector=detector.name, solid_angle=solid_angle)
+        series = recipe.exp_type == time_series.EXP_TYPE
+        about: dict[str, Any] = {"mode": time_series.MODE, "least": time_series.LEAST} if series else {}
+        write_photom(path, found, detector=detector.name, solid_angle=solid_angle, **about)
         return
     rows = []
     for _, filter_, pupil in optics_of(detector.name):

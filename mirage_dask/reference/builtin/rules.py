@@ -25,6 +25,7 @@ from mirage_dask.instruments import detectors_of, exp_type, get_detector, instru
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.builtin import builtin_grisms, wheels
 from mirage_dask.untrusted.documents import read_json
 
@@ -168,7 +169,25 @@ def _dispersed(instrument: str) -> list[Recipe]:
     made += [
         Recipe("photom", instrument, name, exp_type=mode) for name in sorted({place[0] for place in grisms})
     ]
-    return [*made, *(Recipe(kind, instrument, exp_type=mode) for kind in ("wavelengthrange", "apcorr"))]
+    made += [Recipe(kind, instrument, exp_type=mode) for kind in ("wavelengthrange", "apcorr")]
+    return made + (_grism_time_series() if instrument == "NIRCAM" else [])
+
+
+def _grism_time_series() -> list[Recipe]:
+    """Return the files of grism time series, which NIRCam's module A alone has."""
+    mode = time_series.EXP_TYPE
+    places = [place for place in grism_optics() if is_time_series(place)]
+    return [
+        *(Recipe("specwcs", "NIRCAM", *place, exp_type=mode) for place in places),
+        Recipe("photom", "NIRCAM", places[0][0], exp_type=mode),
+        Recipe("wavelengthrange", "NIRCAM", exp_type=mode),
+    ]
+
+
+def is_time_series(place: tuple[str, str, str]) -> bool:
+    """Return whether grism time series are taken with a detector and the elements of its wheels."""
+    detector = get_detector(place[0])
+    return detector.instrument == "NIRCAM" and detector.module == "A" and place[2] == time_series.GRISM
 
 
 def _masked(instrument: str) -> list[Recipe]:
@@ -339,6 +358,8 @@ def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
         return [("N/A",)]
     if kind in DISPERSED:
         return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
+    if kind == "apcorr" and instrument == "NIRCAM":
+        return [(instrument, time_series.EXP_TYPE)]  # the pipeline has no model for one
     return []
 
 

@@ -141,7 +141,13 @@ def write_wavelength_range(
 
 
 def write_photom(
-    path: Path, configurations: Mapping[Wheels, GrismConfiguration], *, detector: str, solid_angle: float
+    path: Path,
+    configurations: Mapping[Wheels, GrismConfiguration],
+    *,
+    detector: str,
+    solid_angle: float,
+    mode: str = "wfss",
+    least: float = 0.0,
 ) -> None:
     """Write the flux calibration of the grisms of one detector.
 
@@ -155,6 +161,10 @@ def write_photom(
         Its mean gain counts.
     solid_angle
         Of a pixel, steradian.
+    mode
+        'wfss' or 'ts_grism', which have the same calibration.
+    least
+        Of the peak: where the sensitivity is below this, nothing is calibrated.
     """
     from astropy.io import fits
 
@@ -166,6 +176,7 @@ def write_photom(
     for optics, configuration in configurations.items():
         for order in configuration.orders:
             wave, relative = inverse_sensitivity(order, gain=spec.gain, solid_angle=solid_angle)
+            relative[order.respond(wave) < least * order.response.max()] = 0.0
             rows.append((*optics, order.order, 1.0, 0.0, SAMPLES, wave, relative, np.zeros(SAMPLES)))
     short = "Nrc" if spec.instrument == "NIRCAM" else "Nis"
     primary = primary_hdu(
@@ -175,7 +186,7 @@ def write_photom(
         detector=spec.fits_name,
         description="MJy/sr micron/pixel per DN/s",
         cards={
-            "EXP_TYPE": exp_type(spec.instrument, "wfss"),
+            "EXP_TYPE": exp_type(spec.instrument, mode),
             "PIXAR_SR": solid_angle,
             "PIXAR_A2": solid_angle * (180.0 * 3600.0 / np.pi) ** 2,
         },

@@ -54,6 +54,7 @@ from mirage_dask.scene.catalogs.motions import Motion
 from mirage_dask.scene.catalogs.reading import (
     CATALOG_KINDS,
     MOVING_KINDS,
+    SERIES_KINDS,
     TRACKED,
     VARIABLE,
     Catalog,
@@ -63,6 +64,7 @@ from mirage_dask.scene.catalogs.reading import (
 __all__ = [
     "CATALOG_KINDS",
     "MOVING_KINDS",
+    "SERIES_KINDS",
     "TRACKED",
     "VARIABLE",
     "Catalog",

@@ -46,7 +46,9 @@ TRACKED = "moving_target_to_track"
 MOVING_KINDS = ("moving_pointsource", "moving_sersic", "moving_extended", TRACKED)
 VARIABLE = "tso_imaging_catalog"
 """Type of the catalog of stars with light curves."""
-CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS, VARIABLE)
+SERIES_KINDS = ("tso_grism_catalog",)
+"""Types of catalogs of the targets of grism time series."""
+CATALOG_KINDS = ("point_source", "galaxy", EXTENDED, *MOVING_KINDS, VARIABLE, *SERIES_KINDS)
 """Types of catalogs that are read and simulated."""
 PROPER_KINDS = ("point_source", "galaxy", VARIABLE)
 """Types of catalogs whose sources may have proper motions."""

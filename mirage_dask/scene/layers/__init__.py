@@ -17,6 +17,7 @@ from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
 from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedSkyLayer, DispersedStarLayer
 from mirage_dask.scene.layers.dispersed_images import DispersedImageLayer
+from mirage_dask.scene.layers.dispersed_varying import DispersedCurveLayer
 from mirage_dask.scene.layers.ghosts import GhostLayer
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, TrackedExtendedLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
@@ -30,6 +31,7 @@ __all__ = [
     "LAYERS",
     "TRACKING",
     "BackgroundImage",
+    "DispersedCurveLayer",
     "DispersedGalaxyLayer",
     "DispersedImageLayer",
     "DispersedSkyLayer",
@@ -82,6 +84,7 @@ LAYERS: dict[str, Any] = {
         DispersedStarLayer,
         DispersedGalaxyLayer,
         DispersedImageLayer,
+        DispersedCurveLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""
