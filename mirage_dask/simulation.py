@@ -112,9 +112,13 @@ class Simulation:
         *,
         source: int | Sequence[int] | None = None,
         kind: str | None = None,
+        order: int | Sequence[int] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return the sources on exposures: one row for each source and exposure that its light reaches.
+
+        Behind a grism it is one row for each order of a source: where its trace falls, what wavelengths are on the array,
+        how much light of other sources is in its box.
 
         Parameters
         ----------
@@ -124,6 +128,8 @@ class Simulation:
             Only sources with this index in their catalog, or one of these; only what may hold them is read.
         kind
             Only those of this type of catalogs, 'point_source', 'galaxy', …
+        order
+            Only this order of grisms, or these: no images.
         columns
             Only these columns.
 
@@ -142,7 +148,7 @@ class Simulation:
         """
         from mirage_dask.truth.files import read_truth
 
-        return read_truth(self.store, select, source=source, kind=kind, columns=columns)
+        return read_truth(self.store, select, source=source, kind=kind, order=order, columns=columns)
 
     def source(self, index: int, kind: str | None = None) -> pd.DataFrame:
         """Return where a source is seen: all exposures that its light reaches, with its place and electrons/s on each.
