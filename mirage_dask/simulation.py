@@ -171,6 +171,36 @@ class Simulation:
             raise InputError(f"No source{of} with the index {index} reaches an exposure of {self.url}.")
         return found
 
+    def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
+        """Return the spectrum that a source has in an exposure behind a grism: what was put in.
+
+        Parameters
+        ----------
+        exposure
+            Its root name, position or row.
+        index
+            Of the source in its catalog.
+        kind
+            Type of that catalog, where several have such an index.
+
+        Returns
+        -------
+        DataFrame
+            Of each order wavelength, place on the array, flux density, electrons/s per micron: the columns of
+            `mirage_dask.truth.spectra.SPECTRUM`; units and meanings are in its `attrs`.
+
+        Raises
+        ------
+        InputError
+            If there is no grism, or no such source reaches the exposure.
+        """
+        from mirage_dask.truth.spectra import input_spectrum
+
+        plan = self.store.plan
+        return input_spectrum(
+            plan, plan.row(select_exposure(plan.table, exposure, argument="exposure=")), index, kind
+        )
+
     def make_truth(
         self,
         select: Selection = None,

@@ -172,6 +172,7 @@ def star_halves(brightest: NDArray[np.float64], psf: PsfLibrary) -> NDArray[np.i
 class DispersedLayer(ABC):
     """Sources behind a grism."""
 
+    kind: ClassVar[str]
     table: ClassVar[type[DispersedSources]]
     varying: ClassVar[bool] = False
     key: str

@@ -31,6 +31,7 @@ from mirage_dask.scene.dispersed.sources import brightest, default_nodes
 from mirage_dask.scene.dispersed.stamps import Stamp, galaxy_stamps, star_stamps, stretch_at
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.layers.dispersed import Dispersed, DispersedGalaxyLayer, DispersedLayer
+from mirage_dask.scene.placement import Bounds
 from mirage_dask.scene.truth.saturation import Wells
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,8 @@ class Track:
             u, v, wave = u[:, ::-1], v[:, ::-1], wave[::-1]
         with np.errstate(invalid="ignore"):
             valid = (np.diff(u, axis=1) > 0).all(axis=1) & np.isfinite(v).all(axis=1)
-        return cls(segment, *(np.ascontiguousarray(a) for a in (wave, u, v)), valid)
+        wave, u, v = (np.ascontiguousarray(values) for values in (wave, u, v))
+        return cls(segment, wave, u, v, np.asarray(valid))
 
     def turned(self, strip: Strip) -> tuple[Light, int, int]:
         """Return the light of a strip with the dispersion along its second axis, and where it begins: along, across."""
@@ -194,22 +196,9 @@ def _draw(layer: DispersedLayer, whole: Strip, wells: Wells, transmission: Light
     """Draw the sources of a layer one after the other, add them to the light of all, and note what is theirs."""
     found = layer.found
     rows = _Rows(tuple(_Order.of(found, segments, whole) for segments in orders_of(found.segments)))
-    images, nodes, least = _images_of(layer), default_nodes(found.segments), 0.5 * wells.least
+    draw, least = drawing(layer), 0.5 * wells.least
     for i in range(found.x.size):
-        strips: dict[int, Strip] = {}
-        stamps: list[tuple[Stamp, ...]] | None = None
-        for n, order in enumerate(rows.orders):
-            left, right, low, high = order.reach[i].tolist()
-            if left >= right or low >= high:
-                continue
-            stamps = images(i) if stamps is None else stamps
-            strips[n] = Strip(np.zeros((high - low, right - left), np.float32), left, low)
-            for k in order.segments:
-                weights, amount = found.spectra.of(k, i)
-                add_spectrum(
-                    strips[n].light, found.segments[k], stamps, x=float(found.x[i]), y=float(found.y[i]),
-                    weights=weights, amount=amount, nodes=nodes if len(nodes) > 1 else None, x0=left, y0=low,
-                )  # fmt: skip
+        strips = draw(i, [(n, order.segments, order.reach[i]) for n, order in enumerate(rows.orders)])
         falling = {n: float(strip.light.sum(dtype=np.float64)) for n, strip in strips.items()}
         for strip in strips.values():
             part = whole.part(strip)
@@ -258,22 +247,62 @@ def orders_of(segments: Sequence[Segment]) -> Iterator[tuple[int, ...]]:
         yield tuple(members)
 
 
-def _images_of(layer: DispersedLayer) -> Callable[[int], list[tuple[Stamp, ...]]]:
-    """Return what makes the images of a source, as the layer draws them."""
+Wanted = Sequence[tuple[int, tuple[int, ...], NDArray[np.int64]]]
+"""Number of an order, its segments, and the pixels (left, right, low, high) that it may touch."""
+
+
+def drawing(layer: DispersedLayer) -> Callable[[int, Wanted], dict[int, Strip]]:
+    """Return what draws orders of one source, each on a strip of its own, with the images that the layer draws."""
     found, psf = layer.found, layer.psf
     nodes, widest = default_nodes(found.segments), _halves(found).max(axis=0)
-    ratios = [found.pivot / float(node) for node in nodes]
-    if not isinstance(layer, DispersedGalaxyLayer):
-        return lambda i: star_stamps(
-            psf, x=float(found.x[i]), y=float(found.y[i]), half=int(widest[i]), ratios=ratios
-        )
-    galaxies, main, middle = layer.galaxies, brightest(found.segments), float(nodes[len(nodes) // 2])
+    ratios, main = [found.pivot / float(node) for node in nodes], brightest(found.segments)
+    drawn = _drawn(found)
 
     def images(i: int) -> list[tuple[Stamp, ...]]:
-        stretch = stretch_at(main, float(found.x[i]), float(found.y[i]), middle)
-        return galaxy_stamps(galaxies, i, psf, half=int(widest[i]), ratios=ratios, stretch=stretch)
+        x, y, half = float(found.x[i]), float(found.y[i]), int(widest[i])
+        if not isinstance(layer, DispersedGalaxyLayer):
+            return star_stamps(psf, x=x, y=y, half=half, ratios=ratios)
+        stretch = stretch_at(main, x, y, float(nodes[len(nodes) // 2]))
+        return galaxy_stamps(layer.galaxies, i, psf, half=half, ratios=ratios, stretch=stretch)
 
-    return images
+    def draw(i: int, wanted: Wanted) -> dict[int, Strip]:
+        strips: dict[int, Strip] = {}
+        stamps: list[tuple[Stamp, ...]] | None = None
+        for n, segments, reach in wanted:
+            left, right, low, high = reach.tolist()
+            if left >= right or low >= high:
+                continue
+            stamps = images(i) if stamps is None else stamps
+            strips[n] = Strip(np.zeros((high - low, right - left), np.float32), left, low)
+            for k in segments:
+                if not drawn[k, i]:
+                    continue
+                weights, amount = found.spectra.of(k, i)
+                add_spectrum(
+                    strips[n].light, found.segments[k], stamps, x=float(found.x[i]), y=float(found.y[i]),
+                    weights=weights, amount=amount, nodes=nodes if len(nodes) > 1 else None, x0=left, y0=low,
+                )  # fmt: skip
+        return strips
+
+    return draw
+
+
+def each_alone(layer: DispersedLayer, bounds: Bounds) -> Iterator[tuple[int, Strip]]:
+    """Yield each source that reaches an array, (x0, x1, y0, y1), and its light there, that of all its orders."""
+    x0, x1, y0, y1 = bounds
+    whole, draw = Strip(np.empty((y1 - y0, x1 - x0), np.float32), x0, y0), drawing(layer)
+    segments = tuple(range(len(layer.found.segments)))
+    for source, reach in enumerate(_reach(layer.found, segments, whole)):
+        yield from ((source, strip) for strip in draw(source, [(0, segments, reach)]).values())
+
+
+def light_of(layer: DispersedLayer, source: int, order: int, bounds: Bounds) -> Strip | None:
+    """Return the light of one order of one source on an array, (x0, x1, y0, y1); None if it does not reach that."""
+    x0, x1, y0, y1 = bounds
+    whole = Strip(np.empty((y1 - y0, x1 - x0), np.float32), x0, y0)
+    found = layer.found
+    segments = next(s for s in orders_of(found.segments) if found.segments[s[0]].order == order)
+    return drawing(layer)(source, [(0, segments, _reach(found, segments, whole)[source])]).get(0)
 
 
 def _halves(found: Dispersed) -> NDArray[np.int64]:
@@ -281,9 +310,14 @@ def _halves(found: Dispersed) -> NDArray[np.int64]:
     return np.broadcast_to(found.half_width, found.boxes[:, 0].shape)
 
 
+def _drawn(found: Dispersed) -> NDArray[np.bool_]:
+    """Return (segments, n) which are drawn: the source is inside of the margins of the order, and bright enough."""
+    return np.asarray(np.isfinite(found.boxes).all(axis=1) & (_halves(found) > 0))
+
+
 def _reach(found: Dispersed, segments: tuple[int, ...], whole: Strip) -> NDArray[np.int64]:
     boxes, half = found.boxes[list(segments)], _halves(found)[list(segments)]
-    drawn = np.isfinite(boxes).all(axis=1) & (half > 0)
+    drawn = _drawn(found)[list(segments)]
     margin = half + 3.0
     ny, nx = whole.light.shape
     found_limits = []
