@@ -17,6 +17,7 @@ import numpy as np
 
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.references import open_references
+from mirage_dask.instruments import grism_of
 from mirage_dask.scene.dispersed.weights import ANGSTROMS
 from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.store.plan import Plan
@@ -35,6 +36,46 @@ SPECTRUM = {
     "rate": ("electron / (s micron)", "light that the order counts"),
 }  # fmt: skip
 """Columns of `input_spectrum`: units and meanings."""
+
+
+def dispersed_layers(plan: Plan, row: int) -> list[DispersedLayer]:
+    """Return the layers of sources of an exposure behind a grism, opened.
+
+    Raises
+    ------
+    InputError
+        If there is no grism.
+    """
+    spec = plan.spec(row)
+    if not grism_of(spec.filter, spec.pupil):
+        raise InputError(
+            f"{spec.name} is not behind a grism, so its sources have no spectra there; name an exposure with GRISMR, "
+            "GRISMC, GR150R or GR150C in filter or pupil."
+        )
+    light = open_references(spec, plan.url).light.static
+    return [layer for layer in light if isinstance(layer, DispersedLayer)]
+
+
+def find_source(plan: Plan, row: int, index: int, kind: str | None = None) -> tuple[DispersedLayer, int]:
+    """Return the layer that has a source, and which of its sources it is; parameters and errors of `input_spectrum`."""
+    layers = dispersed_layers(plan, row)
+    found = [
+        layer
+        for layer in layers
+        if kind in (None, CATALOGS[layer.kind]) and (layer.found.index == index).any()
+    ]
+    if not found:
+        of = f" of the type {kind}" if kind else ""
+        raise InputError(
+            f"No light of a source{of} with the index {index} reaches {plan.names[row]}; the sources are listed by: "
+            "mirage-dask truth STORE."
+        )
+    if len(found) > 1:
+        kinds = " and ".join(CATALOGS[layer.kind] for layer in found)
+        raise InputError(
+            f"The catalogs of the types {kinds} have the index {index}; give one of these types."
+        )
+    return found[0], int(np.flatnonzero(found[0].found.index == index)[0])
 
 
 def input_spectrum(plan: Plan, row: int, index: int, kind: str | None = None) -> pd.DataFrame:
@@ -64,30 +105,8 @@ def input_spectrum(plan: Plan, row: int, index: int, kind: str | None = None) ->
     """
     import pandas as pd
 
-    spec = plan.spec(row)
-    layers = [
-        layer
-        for layer in open_references(spec, plan.url).light.static
-        if isinstance(layer, DispersedLayer) and kind in (None, CATALOGS[layer.kind])
-    ]
-    if not any(name.startswith("dispersed_") for name, _ in spec.layers):
-        raise InputError(
-            f"{spec.name} has no dispersed light, so no spectra of sources; name an exposure behind a grism that sees stars "
-            "or galaxies."
-        )
-    found = [layer for layer in layers if (layer.found.index == index).any()]
-    if not found:
-        of = f" of the type {kind}" if kind else ""
-        raise InputError(
-            f"No light of a source{of} with the index {index} reaches {spec.name}; the sources are listed by: mirage-dask "
-            "truth STORE."
-        )
-    if len(found) > 1:
-        kinds = " and ".join(CATALOGS[layer.kind] for layer in found)
-        raise InputError(f"The catalogs of the types {kinds} have the index {index}; give one as kind=.")
-    parts = []
-    (layer,) = found
-    i = int(np.flatnonzero(layer.found.index == index)[0])
+    layer, i = find_source(plan, row, index, kind)
+    spec, parts = plan.spec(row), []
     for k, segment in enumerate(layer.found.segments):
         weights, amount = layer.found.spectra.of(k, i)
         wave, trace = segment.wavelength, segment.trace

@@ -12,8 +12,9 @@ from support.grisms import write_configuration
 
 from mirage_dask.reference.grisms.text_files import read_configuration
 from mirage_dask.scene.dispersed.spectra import Spectrum
-from mirage_dask.scene.truth.dispersed import HALF_BOX, light_of, orders_seen
+from mirage_dask.scene.truth.dispersed import light_of, orders_seen
 from mirage_dask.scene.truth.saturation import Wells
+from mirage_dask.scene.truth.trace_boxes import HALF_BOX
 
 
 def wells(bounds=FULL, limit=np.inf, seen=1.0) -> Wells:
