@@ -179,33 +179,38 @@ Wanted = Sequence[tuple[int, tuple[int, ...], NDArray[np.int64]]]
 def drawing(layer: DispersedLayer) -> Callable[[int, Wanted], dict[int, Strip]]:
     """Return what draws orders of one source, each on a strip of its own, with the images that the layer draws."""
     found, psf = layer.found, layer.psf
-    nodes, widest = default_nodes(found.segments), _halves(found).max(axis=0)
+    nodes, half, drawn = default_nodes(found.segments), found.half_width, _drawn(found)
+    widest = np.where(np.isfinite(found.boxes[:, 0]), half, 0).max(axis=0, initial=0)
     ratios, main = [found.pivot / float(node) for node in nodes], brightest(found.segments)
-    drawn = _drawn(found)
 
-    def images(i: int) -> list[tuple[Stamp, ...]]:
-        x, y, half = float(found.x[i]), float(found.y[i]), int(widest[i])
+    def image(i: int, along_y: bool) -> tuple[Stamp, ...]:
+        x, y, most = float(found.x[i]), float(found.y[i]), int(widest[i])
         if not isinstance(layer, DispersedGalaxyLayer):
-            return star_stamps(psf, x=x, y=y, half=half, ratios=ratios)
+            return star_stamps(psf, x=x, y=y, half=most, ratios=ratios, along_y=along_y)
         stretch = stretch_at(main, x, y, float(nodes[len(nodes) // 2]))
-        return galaxy_stamps(layer.galaxies, i, psf, half=half, ratios=ratios, stretch=stretch)
+        return galaxy_stamps(
+            layer.galaxies, i, psf, half=most, ratios=ratios, stretch=stretch, along_y=along_y
+        )
 
     def draw(i: int, wanted: Wanted) -> dict[int, Strip]:
         strips: dict[int, Strip] = {}
-        stamps: list[tuple[Stamp, ...]] | None = None
+        images: dict[bool, tuple[Stamp, ...]] = {}
         for n, segments, reach in wanted:
             left, right, low, high = reach.tolist()
             if left >= right or low >= high:
                 continue
-            stamps = images(i) if stamps is None else stamps
             strips[n] = Strip(np.zeros((high - low, right - left), np.float32), left, low)
             for k in segments:
+                segment = found.segments[k]
                 if not drawn[k, i]:
                     continue
+                if segment.along_y not in images:
+                    images[segment.along_y] = image(i, segment.along_y)
                 weights, amount = found.spectra.of(k, i)
                 add_spectrum(
-                    strips[n].light, found.segments[k], stamps, x=float(found.x[i]), y=float(found.y[i]),
-                    weights=weights, amount=amount, nodes=nodes if len(nodes) > 1 else None, x0=left, y0=low,
+                    strips[n].light, segment, images[segment.along_y], x=float(found.x[i]), y=float(found.y[i]),
+                    weights=weights, amount=amount, nodes=nodes if len(nodes) > 1 else None, reach=int(half[k, i]),
+                    x0=left, y0=low,
                 )  # fmt: skip
         return strips
 
@@ -230,18 +235,13 @@ def light_of(layer: DispersedLayer, source: int, order: int, bounds: Bounds) -> 
     return drawing(layer)(source, [(0, segments, _reach(found, segments, whole)[source])]).get(0)
 
 
-def _halves(found: Dispersed) -> NDArray[np.int64]:
-    """Return (segments, n) half widths."""
-    return np.broadcast_to(found.half_width, found.boxes[:, 0].shape)
-
-
 def _drawn(found: Dispersed) -> NDArray[np.bool_]:
     """Return (segments, n) which are drawn: the source is inside of the margins of the order, and bright enough."""
-    return np.asarray(np.isfinite(found.boxes).all(axis=1) & (_halves(found) > 0))
+    return np.asarray(np.isfinite(found.boxes).all(axis=1) & (found.half_width > 0))
 
 
 def _reach(found: Dispersed, segments: tuple[int, ...], whole: Strip) -> NDArray[np.int64]:
-    boxes, half = found.boxes[list(segments)], _halves(found)[list(segments)]
+    boxes, half = found.boxes[list(segments)], found.half_width[list(segments)]
     drawn = _drawn(found)[list(segments)]
     margin = half + 3.0
     ny, nx = whole.light.shape
