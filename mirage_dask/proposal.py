@@ -423,6 +423,14 @@ class Proposal:
         plan = self.prepare(select, progress=progress)
         return computed_truth(plan, [plan.row(name) for name in self._selected(select)])
 
+    def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
+        """Return the spectrum of a source in an exposure behind a grism, computed now: see `Simulation.spectrum`."""
+        from mirage_dask.truth.spectra import input_spectrum
+
+        name = select_exposure(self.table, exposure, argument="exposure=")
+        plan = self.prepare(name)
+        return input_spectrum(plan, plan.row(name), index, kind)
+
     def _repr_html_(self) -> str:
         rows = self.exposures.to_numpy().tolist()
         return html_table(repr(self).strip("<>"), SHOWN_COLUMNS, rows)

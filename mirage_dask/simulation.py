@@ -112,9 +112,13 @@ class Simulation:
         *,
         source: int | Sequence[int] | None = None,
         kind: str | None = None,
+        order: int | Sequence[int] | None = None,
         columns: Sequence[str] | None = None,
     ) -> pd.DataFrame:
         """Return the sources on exposures: one row for each source and exposure that its light reaches.
+
+        Behind a grism it is one row for each order of a source: where its trace falls, what wavelengths are on the array,
+        how much light of other sources is in its box.
 
         Parameters
         ----------
@@ -124,6 +128,8 @@ class Simulation:
             Only sources with this index in their catalog, or one of these; only what may hold them is read.
         kind
             Only those of this type of catalogs, 'point_source', 'galaxy', …
+        order
+            Only this order of grisms, or these: no images.
         columns
             Only these columns.
 
@@ -142,7 +148,7 @@ class Simulation:
         """
         from mirage_dask.truth.files import read_truth
 
-        return read_truth(self.store, select, source=source, kind=kind, columns=columns)
+        return read_truth(self.store, select, source=source, kind=kind, order=order, columns=columns)
 
     def light_curves(self, name: Selection) -> xr.Dataset:
         """Return the light of the target of a grism time series as it was simulated, by wavelength and integration.
@@ -179,6 +185,36 @@ class Simulation:
             of = f" of the type {kind}" if kind else ""
             raise InputError(f"No source{of} with the index {index} reaches an exposure of {self.url}.")
         return found
+
+    def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
+        """Return the spectrum that a source has in an exposure behind a grism: what was put in.
+
+        Parameters
+        ----------
+        exposure
+            Its root name, position or row.
+        index
+            Of the source in its catalog.
+        kind
+            Type of that catalog, where several have such an index.
+
+        Returns
+        -------
+        DataFrame
+            Of each order wavelength, place on the array, flux density, electrons/s per micron: the columns of
+            `mirage_dask.truth.spectra.SPECTRUM`; units and meanings are in its `attrs`.
+
+        Raises
+        ------
+        InputError
+            If there is no grism, or no such source reaches the exposure.
+        """
+        from mirage_dask.truth.spectra import input_spectrum
+
+        plan = self.store.plan
+        return input_spectrum(
+            plan, plan.row(select_exposure(plan.table, exposure, argument="exposure=")), index, kind
+        )
 
     def make_truth(
         self,

@@ -25,9 +25,17 @@ SHOWN = (
     "saturated_pixels",
 )
 """Columns that are printed; files have all."""
+ORDERS_SHOWN = (
+    *("exposure", "kind", "id", "order", "x", "y", "magnitude", "rate", "fraction", "rate_on_array"),
+    *("seen_blue", "seen_red", "x_blue", "y_blue", "x_red", "y_red", "contamination", "saturated_pixels"),
+)
+"""Those of tables that have exposures behind grisms."""
+SPECTRUM_SHOWN = ("kind", "order", "wavelength", "x", "y", "flux", "rate")
 FORMS = {
     "ra": "{:.7f}", "dec": "{:.7f}", "x": "{:.2f}", "y": "{:.2f}", "magnitude": "{:.3f}", "rate": "{:.5g}",
-    "fraction": "{:.4f}", "rate_on_array": "{:.5g}",
+    "fraction": "{:.4f}", "rate_on_array": "{:.5g}", "seen_blue": "{:.4f}", "seen_red": "{:.4f}", "x_blue": "{:.2f}",
+    "y_blue": "{:.2f}", "x_red": "{:.2f}", "y_red": "{:.2f}", "contamination": "{:.4f}", "wavelength": "{:.6f}",
+    "flux": "{:.6g}",
 }  # fmt: skip
 MOST_ROWS = 40
 """Rows that a terminal shows."""
@@ -42,14 +50,18 @@ def add(commands: Any) -> None:
         "List the sources whose light reaches the exposures of a store, from its truth tables: catalog and index, place "
         "on the sky and on the array (x, y: 0-based pixels, as raw[..., y, x]), magnitude, electrons/s in an infinite "
         "aperture (rate), the fraction of them that falls on the array, and in how many pixels the source alone saturates. "
-        "--source finds all exposures that see a source. Tables are made by a run; --make makes those that are missing, "
-        "also of exposures that are not simulated. Files hold all columns, ECSV with units; the tables themselves are "
-        "STORE/truth/*.parquet.",
+        "--source finds all exposures that see a source. Behind a grism each order of a source is a row: the wavelengths on "
+        "the array, where the ends of its trace fall, and what part of the light in its box (11 pixels across) is that of "
+        "other sources; --spectrum prints the spectrum that a source was given there. Tables are made by a run; --make "
+        "makes those that are missing, also of exposures that are not simulated. Files hold all columns, ECSV with units; "
+        "the tables themselves are STORE/truth/*.parquet.",
         """
         mirage-dask truth my.zarr --select "detector == 'NRCB5'"
         mirage-dask truth my.zarr --source 386
         mirage-dask truth my.zarr --kind galaxy --csv galaxies.csv
         mirage-dask truth my.zarr --ecsv truth.ecsv
+        mirage-dask truth my.zarr --order 1 --csv traces.csv
+        mirage-dask truth my.zarr --spectrum --source 386 --select "pupil == 'GRISMR'" --csv spectrum.csv
         mirage-dask truth my.zarr --make --workers 4
         """,
         show_truth,
@@ -60,6 +72,13 @@ def add(commands: Any) -> None:
         "--source", metavar="N", type=int, nargs="+", help="only sources with these indices in their catalogs"
     )
     parser.add_argument("--kind", metavar="TYPE", help="only catalogs of this type: point_source, galaxy, …")
+    parser.add_argument("--order", metavar="N", type=int, nargs="+", help="only these orders of grisms")
+    parser.add_argument(
+        "--spectrum",
+        action="store_true",
+        help="the spectrum of one source (--source) in the first exposure that is selected and behind a grism: wavelength, "
+        "place, flux density, electrons/s per micron",
+    )
     parser.add_argument(
         "--csv", metavar="FILE", type=local_place, help="write all columns as CSV ('-' for stdout)"
     )
@@ -87,17 +106,50 @@ def show_truth(arguments: argparse.Namespace) -> int:
     if arguments.make and not _make(store, arguments):
         return 1
     files = [name for name in ("csv", "parquet", "ecsv") if getattr(arguments, name)]
-    columns = None if files or arguments.json else SHOWN
-    table = read_truth(store, arguments.select, source=arguments.source, kind=arguments.kind, columns=columns)
+    shown: tuple[str, ...]
+    if arguments.spectrum:
+        table, shown = _spectrum(store, arguments), SPECTRUM_SHOWN
+    else:
+        table = read_truth(
+            store, arguments.select, source=arguments.source, kind=arguments.kind, order=arguments.order
+        )
+        shown = ORDERS_SHOWN if table["order"].notna().any() else SHOWN
     for name in files:
         _write(table, name, getattr(arguments, name))
     if arguments.json:
         print_json(table)
     elif not files:
-        _print(table)
+        _print(table, shown)
     if table.empty:
         print_note("no source of these exposures is what was asked for")
     return 0
+
+
+def _spectrum(store: Any, arguments: argparse.Namespace) -> Any:
+    """Return the spectrum of a source in one exposure."""
+    from mirage_dask.instruments import grism_of
+    from mirage_dask.truth.spectra import input_spectrum
+
+    if not arguments.source or len(arguments.source) != 1:
+        raise InputError("--spectrum needs one source: give its index in its catalog as --source N.")
+    rows = store.plan.select(arguments.select)
+    behind = [
+        row
+        for row in rows
+        if grism_of(*(store.plan.table_row(store.plan.names[row])[n] for n in ("filter", "pupil")))
+    ]
+    if not behind:
+        raise InputError(
+            "No exposure that is selected is behind a grism, so there are no spectra; --select chooses others."
+        )
+    table = input_spectrum(store.plan, behind[0], arguments.source[0], arguments.kind)
+    if arguments.order:
+        found, about = table[table["order"].isin(arguments.order)].reset_index(drop=True), table.attrs
+        found.attrs = about
+        table = found
+    if len(behind) > 1:
+        print_note(f"that of {store.plan.names[behind[0]]}; --select chooses another exposure")
+    return table
 
 
 def _make(store: Any, arguments: argparse.Namespace) -> bool:
@@ -133,12 +185,18 @@ def _write(table: Any, name: str, path: str) -> None:
         print_note(f"wrote {len(table):,} rows to {path}")
 
 
-def _print(table: Any) -> None:
-    shown = table.head(MOST_ROWS) if sys.stdout.isatty() else table
+def _print(table: Any, columns: tuple[str, ...]) -> None:
+    shown = (table.head(MOST_ROWS) if sys.stdout.isatty() else table)[list(columns)]
     rows = (
-        [FORMS.get(name, "{}").format(value) for name, value in zip(SHOWN, row, strict=True)]
+        [_text(name, value) for name, value in zip(columns, row, strict=True)]
         for row in shown.itertuples(index=False, name=None)
     )
-    print_table(SHOWN, rows, right=SHOWN[2:])
+    print_table(columns, rows, right=[name for name in columns if name not in ("exposure", "kind")])
     if len(shown) < len(table):
         print_note(f"… and {len(table) - len(shown):,} more rows; --csv FILE writes all")
+
+
+def _text(name: str, value: Any) -> str:
+    """Write a value; one that there is not is empty."""
+    found = str(value) not in ("<NA>", "nan")
+    return FORMS.get(name, "{}").format(value) if found else ""

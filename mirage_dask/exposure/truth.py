@@ -7,7 +7,12 @@ falls on the array of the exposure, by the PSF and the profile that are drawn (`
 `transmission` that of the optics where the source lies, if the user gives one (1 otherwise). `rate_on_array` is the sum of
 the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
 
-NOT modelled: `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest one of the array.
+Behind a grism each order of a source is a row: `rate` is the light of the order, `fraction` what of it falls on the array,
+`x`, `y` and `magnitude` are those of the direct image through the same filter, and the columns of `ORDERS` say where the
+trace is, and how much light of other sources is in its box (`mirage_dask.scene.truth.dispersed`).
+
+NOT modelled: without a grism `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest
+one of the array.
 """
 
 from __future__ import annotations
@@ -23,10 +28,12 @@ from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
+from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.photometry import magnitude_of
 from mirage_dask.scene.stars import THRESHOLD
+from mirage_dask.scene.truth.dispersed import OrdersSeen, orders_seen
 from mirage_dask.scene.truth.saturation import Wells, saturated_pixels
-from mirage_dask.scene.truth.sources import SourcesSeen, sources_seen
+from mirage_dask.scene.truth.sources import SourcesSeen, dispersed_sources, sources_seen
 from mirage_dask.spec import ExposureSpec, Window
 
 Columns = dict[str, NDArray[Any]]
@@ -40,6 +47,15 @@ SHAPES = (
     "position_angle",
     "sersic_index",
 )
+ENDS = ("blue", "middle", "red")
+"""Of an order: the shortest wavelength with light, the middle one, and the longest."""
+BOX = ("box_x_first", "box_x_last", "box_y_first", "box_y_last")
+ORDERS = (
+    *("order", "wavelength_blue", "wavelength_red"),
+    *(f"{axis}_{end}" for end in ENDS for axis in "xy"),
+    *("seen_blue", "seen_red", *BOX, "box_rate", "contamination_rate", "contamination"),
+)
+"""Columns of what is behind a grism; NaN of what is not."""
 
 
 def exposure_truth(
@@ -62,7 +78,7 @@ def exposure_truth(
         `kind`, `id`; `ra`, `dec` (degrees ICRS, in the middle of the exposure); `x`, `y` (0-based pixels of the exposure's
         array, in the middle), `x_full`, `y_full` (0-based full-frame science pixels), `x_start`, `y_start`, `x_end`, `y_end`
         (of the array); `moves`; `magnitude`, `system`; `rate`, `fraction`, `transmission`, `rate_on_array`; `saturated`,
-        `saturated_pixels`; `SHAPES` (NaN of what is no galaxy).
+        `saturated_pixels`; `SHAPES` (NaN of what is no galaxy); `ORDERS`.
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
@@ -82,11 +98,51 @@ def exposure_truth(
             columns = _columns(spec, references, seen, system)
             columns["saturated_pixels"] = saturated_pixels(layer, wells)
             columns["saturated"] = columns["saturated_pixels"] > 0
-            kept = columns["rate"] * columns["fraction"] >= THRESHOLD
-            found.append({name: values[kept] for name, values in columns.items()})
+            found.append(columns)
+    dispersed = [layer for _, layer in references.light.keyed if isinstance(layer, DispersedLayer)]
+    transmission = _transmission_plane(spec, references) if dispersed else None
+    for layer, orders in zip(dispersed, orders_seen(dispersed, wells, transmission), strict=True):
+        seen, system = dispersed_sources(layer, references.view), (systems or {}).get(layer.kind, "abmag")
+        columns = {
+            name: values[orders.source] for name, values in _columns(spec, references, seen, system).items()
+        }
+        found.append(columns | _of_orders(spec, orders))
     if not found:
         return {}
-    return {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    whole = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
+    kept = whole["rate"] * whole["fraction"] >= THRESHOLD
+    return {name: values[kept] for name, values in whole.items()}
+
+
+def _of_orders(spec: ExposureSpec, orders: OrdersSeen) -> Columns:
+    """Return the columns in which orders differ from their sources, and `ORDERS`."""
+    fraction = np.divide(orders.on_array, orders.rate, out=np.zeros_like(orders.rate), where=orders.rate > 0)
+    shares = np.divide(
+        orders.measured, orders.on_array, out=np.ones_like(orders.rate), where=orders.on_array > 0
+    )
+    corner = np.array([spec.x0, spec.y0])
+    trace, on_array = orders.trace - corner, orders.box[:, :1] >= 0
+    box = np.where(on_array, orders.box - np.repeat(corner, 2), np.nan)
+    light = orders.box_rate + orders.others
+    contamination = np.divide(orders.others, light, out=np.full(light.size, np.nan), where=light > 0)
+    return {
+        "rate": orders.rate,
+        "fraction": fraction,
+        "transmission": shares,
+        "rate_on_array": orders.measured,
+        "saturated": orders.saturated > 0,
+        "saturated_pixels": orders.saturated,
+        "order": orders.order.astype(np.float64),
+        "wavelength_blue": orders.wavelength[:, 0],
+        "wavelength_red": orders.wavelength[:, 2],
+        **{f"{axis}_{end}": trace[:, k, a] for k, end in enumerate(ENDS) for a, axis in enumerate("xy")},
+        "seen_blue": orders.seen[:, 0],
+        "seen_red": orders.seen[:, 1],
+        **{name: box[:, k] for k, name in enumerate(BOX)},
+        "box_rate": orders.box_rate,
+        "contamination_rate": orders.others,
+        "contamination": contamination,
+    }
 
 
 def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, system: str) -> Columns:
@@ -116,20 +172,28 @@ def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, syst
         "transmission": transmission,
         "rate_on_array": seen.rate * seen.fraction * transmission,
     }
-    return columns | {name: seen.shapes.get(name, np.full(len(seen), np.nan)) for name in SHAPES}
+    none = np.full(len(seen), np.nan)
+    return columns | {name: seen.shapes.get(name, none) for name in SHAPES} | dict.fromkeys(ORDERS, none)
 
 
 def _transmission(
     spec: ExposureSpec, references: References, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    pack = references.pack
-    if "transmission" not in pack.names:
+    plane = _transmission_plane(spec, references)
+    if plane is None:
         return np.ones(x.size)
-    frame = Frame(spec, pack.array)
-    plane = frame.science(pack.plane("transmission", *as_slices(frame.extent)))
     column = np.clip(np.floor(x + 0.5), 0, spec.nx - 1).astype(int)
     row = np.clip(np.floor(y + 0.5), 0, spec.ny - 1).astype(int)
     return plane[row, column].astype(np.float64)
+
+
+def _transmission_plane(spec: ExposureSpec, references: References) -> NDArray[np.float32] | None:
+    """Return (ny, nx) of the optics; None for 1."""
+    pack = references.pack
+    if "transmission" not in pack.names:
+        return None
+    frame = Frame(spec, pack.array)
+    return frame.science(pack.plane("transmission", *as_slices(frame.extent)))
 
 
 def _wells(spec: ExposureSpec, references: References) -> Wells:

@@ -83,10 +83,18 @@ def write_ecsv(frame: Any, path: str | Path) -> None:
     OSError
         If the file cannot be written.
     """
-    from astropy.table import Table
+    from astropy.table import MaskedColumn, Table
 
     about = frame.attrs
-    table = Table({name: frame[name].to_numpy() for name in frame})
+    table = Table()
+    for name, values in frame.items():
+        none = values.isna()
+        if values.dtype.kind == "i" and none.any():  # whole numbers that some rows do not have
+            table[name] = MaskedColumn(
+                values.to_numpy(values.dtype.name.lower(), na_value=0), mask=none.to_numpy()
+            )
+        else:
+            table[name] = values.to_numpy()
     for name in table.colnames:
         if table[name].dtype.kind == "O":
             table[name] = table[name].astype(str)

@@ -249,7 +249,7 @@ class GrismTables:
         grism = grism_of(row.filter, row.pupil)
         if grism not in WHEEL_GRISMS:
             return None
-        angle = self._grism(row, pack).grism.fwcpos_ref
+        angle = self.grism(row, pack).grism.fwcpos_ref
         return None if angle is None or angle == nominal_angle(grism) else angle
 
     @property

@@ -1,4 +1,7 @@
-"""Summary picture of a raw exposure: the collected light, the ramp of a bright pixel, and a cut-out group by group."""
+"""Summary picture of a raw exposure: the collected light, the ramp of a bright pixel, and a cut-out group by group.
+
+Behind a grism the boxes of the brightest traces are marked, each with its order and the index of its source.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.plot.boxes import LEGEND, draw_traces
 from mirage_dask.plot.scene import describe, origin
 from mirage_dask.plot.style import (
     ACCENT,
@@ -25,16 +29,25 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from mirage_dask.plot.marks import SceneMarks
+
 CUTOUTS = 6
 """Groups shown in the strip."""
 MARGIN = 4
 """Pixels at the edges that are not looked at for a bright one: reference pixels, and pixels without all their neighbours."""
+LONELY = 10.0
+"""A pixel of a star has two neighbours of more than a tenth of its light; of a hot one they have 1 %."""
 NEARLY_FULL = 55_000
 """Pixels with raw counts above this are not chosen as the bright pixel: their ramps are flat."""
 
 
 def draw_exposure(
-    exposure: xr.Dataset, *, integration: int = 0, title: str | None = None, cutout: int = 72
+    exposure: xr.Dataset,
+    *,
+    marks: SceneMarks | None = None,
+    integration: int = 0,
+    title: str | None = None,
+    cutout: int = 72,
 ) -> Figure:
     """Draw one integration of an exposure.
 
@@ -45,6 +58,8 @@ def draw_exposure(
     ----------
     exposure
         Dataset of one exposure with `raw`, uint16 DN over (integration, group, y, x), lazy or not.
+    marks
+        From `scene_marks`: the traces of an exposure behind a grism are marked. Default none.
     integration
         Index of the integration.
     title
@@ -72,6 +87,11 @@ def draw_exposure(
         full.set_title(title if title is not None else describe(exposure), fontweight="bold")
         full.set_xlabel("x (pixel)")
         full.set_ylabel("y (pixel)")
+        if marks is not None and marks.traces:
+            limits = full.get_xlim(), full.get_ylim()
+            handles = draw_traces(full, marks, (x0, y0))
+            full.set(xlim=limits[0], ylim=limits[1])
+            figure.legend(handles=handles, loc="outside lower left", ncols=5, frameon=False, title=LEGEND)
         label = "last group − first group (DN)" if ngroups > 1 else "only group − its median (DN)"
         colour_bar(figure, picture, full, label)
         _draw_ramp(figure.add_subplot(grid[0, 1]), exposure, ramp, (y0 + y, x0 + x))
@@ -107,9 +127,14 @@ def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
 def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
     """Return (y, x) of the brightest pixel that is not nearly saturated and not a reference pixel.
 
-    Brightness is the smallest step between groups, which a cosmic ray in one of them does not increase.
+    Brightness is the smallest step between groups, which a cosmic ray in one of them does not increase. A pixel that is
+    more than `LONELY` times as bright as its neighbours on two sides is a hot one.
     """
     growth = np.diff(groups, axis=0).min(axis=0) if len(groups) > 1 else groups[0]
+    padded = np.pad(growth, 1, mode="edge")
+    sides = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
+    level = np.float32(np.median(growth))
+    growth = np.minimum(growth - level, LONELY * (np.sort(sides, axis=0)[-2] - level))
     edge = MARGIN if min(growth.shape) > 8 * MARGIN else 0
     inner = np.s_[edge : growth.shape[0] - edge, edge : growth.shape[1] - edge]
     candidates = np.where(groups[-1][inner] < NEARLY_FULL, growth[inner], -np.inf)

@@ -1,4 +1,4 @@
-"""What a picture of a scene marks, from the layers of an exposure: sources by type, paths, light that changes."""
+"""What a picture of a scene marks, from the layers of an exposure: sources by type, paths, light that changes, traces."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import DispersedCurveLayer, ExtendedLayer, LightCurveLayer
+from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.placement import Bounds, pixels_of
 from mirage_dask.scene.sources import load_once
 from mirage_dask.scene.tracking import PointingTrack
+from mirage_dask.scene.truth.trace_boxes import HALF_BOX, Track, brightest_orders
 from mirage_dask.spec import ExposureSpec
 
 SHOWN = 12
@@ -84,6 +86,20 @@ class Curve:
 
 
 @dataclass(frozen=True, eq=False)
+class Trace:
+    """The box of an order of a source behind a grism."""
+
+    order: int
+    index: int
+    """Of the source in its catalog."""
+    x: Floats
+    """(n,) its outline, the exposure's own science pixels; parts of it may lie beside the exposure."""
+    y: Floats
+    along_y: bool
+    """Whether the dispersion is along y."""
+
+
+@dataclass(frozen=True, eq=False)
 class SceneMarks:
     """What is to be marked in the picture of an exposure."""
 
@@ -92,6 +108,10 @@ class SceneMarks:
     curves: tuple[Curve, ...] = ()
     varying: NDArray[np.float32] | None = None
     """(ny, nx) e-/s: the mean light of what moves or changes, which the seed lacks; None where there is none."""
+    traces: tuple[Trace, ...] = ()
+    """Of sources behind a grism: at most `SHOWN` of each order, the brightest first."""
+    orders: tuple[tuple[int, int], ...] = ()
+    """Numbers of orders, and of how many sources they cross the exposure."""
 
 
 def scene_marks(source: Any, name: str) -> SceneMarks:
@@ -133,12 +153,50 @@ def scene_marks(source: Any, name: str) -> SceneMarks:
         track = load_once(PointingTrack, tables, spec.track)
         way = projection.pixels(track.track)
         paths += [path for path in [_path(way, track.times, bounds, start, sky=True)] if path is not None]
+    traces, orders = _traces(
+        [layer for layer in found.light.static if isinstance(layer, DispersedLayer)], bounds
+    )
     return SceneMarks(
         tuple(marks for type_ in TYPES for marks in _marks(type_, places, bounds, moves=type_ in moving)),
         tuple(paths),
         tuple(curve for layer in found.light.varying if (curve := _curve(layer, spec)).rate.any()),
         _mean_light(found.light.varying, spec),
+        traces,
+        orders,
     )
+
+
+def _traces(
+    layers: list[DispersedLayer], bounds: Bounds
+) -> tuple[tuple[Trace, ...], tuple[tuple[int, int], ...]]:
+    """Return the brightest traces of each order, and how many there are."""
+    crossing: dict[int, list[tuple[float, int, DispersedLayer, tuple[int, ...]]]] = {}
+    for layer in layers:
+        for light, source, segments in brightest_orders(layer.found, bounds):
+            order = layer.found.segments[segments[0]].order
+            crossing.setdefault(order, []).append((light, source, layer, segments))
+    traces = []
+    for order in sorted(crossing):
+        for _, source, layer, segments in sorted(crossing[order], key=lambda one: -one[0])[:SHOWN]:
+            traces.append(_outline(layer, source, order, segments, bounds))
+    return tuple(traces), tuple((order, len(crossing[order])) for order in sorted(crossing))
+
+
+def _outline(
+    layer: DispersedLayer, source: int, order: int, segments: tuple[int, ...], bounds: Bounds
+) -> Trace:
+    """Return the outline of the box of an order."""
+    found, one = layer.found, np.array([source])
+    tracks = [Track.of(found.segments[k], found.x[one], found.y[one]) for k in segments]
+    u, v = (np.concatenate([getattr(track, name)[0] for track in tracks]) for name in "uv")
+    sort = np.argsort(u, kind="stable")
+    u, v, half = u[sort], v[sort], HALF_BOX + 0.5
+    along, across = (
+        np.concatenate([u, u[::-1], u[:1]]),
+        np.concatenate([v - half, v[::-1] + half, v[:1] - half]),
+    )
+    x, y = (across, along) if tracks[0].segment.along_y else (along, across)
+    return Trace(order, int(found.index[source]), x - bounds[0], y - bounds[2], tracks[0].segment.along_y)
 
 
 def _columns(xy: Floats) -> tuple[Floats, Floats]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mirage_dask.plot.boxes import LEGEND, draw_traces
 from mirage_dask.plot.style import (
     ACCENT,
     FAINT,
@@ -72,8 +73,12 @@ def draw_scene(
     with style():
         from matplotlib.colors import AsinhNorm, Normalize
 
-        sky = float(np.median(image))
-        image = image - np.float32(sky)
+        sky, lines = float(np.median(image)), ""
+        if marks is not None and marks.traces:  # behind a grism the sky differs along the dispersion
+            axis, lines = (1, "row") if marks.traces[0].along_y else (0, "column")
+            image = image - np.median(image, axis=axis, keepdims=True).astype(np.float32)
+        else:
+            image = image - np.float32(sky)
         # Linear up to a few percent of the sky, about its noise.
         linear = max(0.03 * abs(sky), 1e-4)
         scale: Normalize = AsinhNorm(
@@ -82,7 +87,7 @@ def draw_scene(
         empty = not has_sources(image, sky)
         if empty:  # a scale on which the few percent by which pixels differ in area do not look like a nebula
             scale = Normalize(-(abs(sky) or 1.0), abs(sky) or 1.0)
-        below = 0.45 if marks is not None and (marks.marks or marks.paths) else 0.0
+        below = 0.45 if marks is not None and (marks.marks or marks.paths or marks.traces) else 0.0
         figure = new_figure(11.5, 5.4 + below + (2.1 if curves else 0.0))
         rows = figure.add_gridspec(2, 2, height_ratios=(3.0, 1.0)) if curves else figure.add_gridspec(1, 2)
         full, near = (figure.add_subplot(rows[0, column]) for column in (0, 1))
@@ -101,11 +106,17 @@ def draw_scene(
             lw=0.9,
         )
         full.set_title(title if title is not None else describe(exposure), fontweight="bold")
-        near.set_title("no source on this detector" if empty else "around the brightest source")
+        brightest = (
+            "around the brightest spectrum"
+            if marks is not None and marks.traces
+            else "around the brightest source"
+        )
+        near.set_title("no source on this detector" if empty else brightest)
         for ax in (full, near):
             ax.set_xlabel("x (pixel)")
             ax.set_ylabel("y (pixel)")
-        colour_bar(figure, picture, near, f"light above the sky of {sky:.3g} (electrons/s per pixel)")
+        level = f"median of its {lines}" if lines else f"sky of {sky:.3g}"
+        colour_bar(figure, picture, near, f"light above the {level} (electrons/s per pixel)")
         if marks is not None:
             _draw_marks(figure, full, near, marks, (x1, y1))
         if curves:
@@ -144,11 +155,20 @@ def _draw_marks(figure: Figure, full: Axes, near: Axes, marks: SceneMarks, corne
         marks.paths
     ):  # all between the same times, but for those that leave: one is enough, the target's if it is followed
         _name_ends(full, next((path for path in marks.paths if path.sky), marks.paths[0]), corner)
+    draw_traces(near, marks, corner)
+    handles += draw_traces(full, marks, corner)
     for ax, x, y in limits:
         ax.set_xlim(x)
         ax.set_ylim(y)
     if handles:
-        figure.legend(handles=handles, loc="outside lower left", ncols=min(len(handles), 4), frameon=False)
+        title, most = (LEGEND, 5) if marks.traces else (None, 4)
+        figure.legend(
+            handles=handles,
+            loc="outside lower left",
+            ncols=min(len(handles), most),
+            frameon=False,
+            title=title,
+        )
 
 
 def _name_ends(ax: Axes, path: Path, corner: tuple[int, int]) -> None:

@@ -16,6 +16,8 @@ CATALOGS = {
     "tracked_galaxy": "moving_target_to_track",
     "tracked_extended": "moving_target_to_track",
     "light_curve": "tso_imaging_catalog",
+    "dispersed_star": "point_source",
+    "dispersed_galaxy": "galaxy",
 }
 """Types of catalogs by the kind of their layer of light; others have the same name."""
 SYSTEMS = ("abmag", "stmag", "vegamag")

@@ -18,7 +18,8 @@ class Column:
     unit: str = ""
 
 
-_TEXT, _NUMBER, _FLAG = pa.string(), pa.float64(), pa.bool_()
+_TEXT, _NUMBER, _FLAG, _SMALL = pa.string(), pa.float64(), pa.bool_(), pa.int16()
+_BOX = "of the box of the order on the array: 11 pixels across the middle of its trace; none where that is not on the array"
 
 COLUMNS = (
     Column("exposure", _TEXT, "root name of the exposure"),
@@ -30,7 +31,12 @@ COLUMNS = (
     Column("id", pa.int64(), "index of the source in its catalog"),
     Column("ra", _NUMBER, "right ascension, ICRS, in the middle of the exposure", "deg"),
     Column("dec", _NUMBER, "declination, ICRS, in the middle of the exposure", "deg"),
-    Column("x", _NUMBER, "0-based pixel of the exposure's array, as raw[..., y, x], in the middle", "pix"),
+    Column(
+        "x",
+        _NUMBER,
+        "0-based pixel of the exposure's array, as raw[..., y, x], in the middle; of the direct image",
+        "pix",
+    ),
     Column("y", _NUMBER, "0-based pixel of the exposure's array, in the middle", "pix"),
     Column("x_full", _NUMBER, "0-based pixel of the full-frame science array, in the middle", "pix"),
     Column("y_full", _NUMBER, "0-based pixel of the full-frame science array, in the middle", "pix"),
@@ -41,7 +47,9 @@ COLUMNS = (
     Column("moves", _FLAG, "whether it moves on the detector"),
     Column("magnitude", _NUMBER, "magnitude in the filter, in the system of the catalog", "mag"),
     Column("system", _TEXT, "abmag, stmag or vegamag"),
-    Column("rate", _NUMBER, "light in an infinite aperture, mean over the exposure", "electron / s"),
+    Column(
+        "rate", _NUMBER, "light in an infinite aperture, of the order; mean over the exposure", "electron / s"
+    ),
     Column("fraction", _NUMBER, "part of this light that falls on the array, to 1e-3"),
     Column(
         "transmission", _NUMBER, "of the optics at the source, where the user gives one; no flat field in it"
@@ -54,10 +62,40 @@ COLUMNS = (
     Column("ellipticity", _NUMBER, "1 - b/a"),
     Column("position_angle", _NUMBER, "of the major axis, east of north", "deg"),
     Column("sersic_index", _NUMBER, "Sersic index"),
+    Column("order", _SMALL, "of a grism; the following columns are of its light; none without a grism"),
+    Column(
+        "wavelength_blue",
+        _NUMBER,
+        "shortest with light of the order: 1e-3 of its highest sensitivity",
+        "micron",
+    ),
+    Column("wavelength_red", _NUMBER, "longest", "micron"),
+    Column("x_blue", _NUMBER, "0-based pixel of the array on which the shortest falls", "pix"),
+    Column("y_blue", _NUMBER, "the same", "pix"),
+    Column("x_middle", _NUMBER, "of the wavelength in the middle between both", "pix"),
+    Column("y_middle", _NUMBER, "the same", "pix"),
+    Column("x_red", _NUMBER, "of the longest", "pix"),
+    Column("y_red", _NUMBER, "the same", "pix"),
+    Column("seen_blue", _NUMBER, "shortest wavelength whose place on the trace is on the array", "micron"),
+    Column("seen_red", _NUMBER, "longest", "micron"),
+    Column("box_x_first", _SMALL, f"first column {_BOX}", "pix"),
+    Column("box_x_last", _SMALL, f"last column {_BOX}", "pix"),
+    Column("box_y_first", _SMALL, f"first row {_BOX}", "pix"),
+    Column("box_y_last", _SMALL, f"last row {_BOX}", "pix"),
+    Column("box_rate", _NUMBER, "light of the order in its box", "electron / s"),
+    Column(
+        "contamination_rate",
+        _NUMBER,
+        "light of other sources in its box, all their orders, no sky",
+        "electron / s",
+    ),
+    Column("contamination", _NUMBER, "contamination_rate / (box_rate + contamination_rate)"),
 )
-"""All columns, in the order in which tables have them; numbers that a source does not have are NaN."""
+"""All columns, in the order in which tables have them; numbers that a source does not have are NaN, whole numbers none.
 
-FAINTEST = "Sources that leave less than 5e-4 electrons/s on the array are left out."
+Images have a row for each source; exposures behind a grism one for each order of a source."""
+
+FAINTEST = "Sources (behind a grism, orders) that leave less than 5e-4 electrons/s on the array are left out."
 
 
 @cache

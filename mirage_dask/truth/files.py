@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.instruments import grism_of
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.filesystems import filesystem, is_local
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from mirage_dask.selection import Selection
 
 FOLDER = "truth"
-VERSION = 1
-"""Raised when the same plan gives another table."""
+VERSION, GRISM_VERSION = 1, 2
+"""Raised when the same plan gives another table: of images, of what is behind a grism."""
 GROUP_ROWS = 16_384
 """Rows that are read together: by their range of `id` a query finds those that it needs."""
 
@@ -44,8 +45,11 @@ _NAME = re.compile(r".+\.[0-9a-f]{16}\.parquet")
 def file_names(plan: Plan, rows: Sequence[int]) -> list[str]:
     """Return the names of the files of exposures' tables."""
     found = []
+    optics = zip(*(plan.table[name] for name in ("name", "filter", "pupil")), strict=True)
+    grisms = {name for name, filter_, pupil in optics if grism_of(str(filter_), str(pupil))}
     for row, catalogs in zip(rows, catalogs_of(plan, rows), strict=True):
-        made_of = repr((VERSION, plan.digests[row], sorted(catalogs.items())))
+        version = GRISM_VERSION if plan.names[row] in grisms else VERSION
+        made_of = repr((version, plan.digests[row], sorted(catalogs.items())))
         digest = hashlib.blake2b(made_of.encode(), digest_size=8).hexdigest()
         found.append(f"{plan.names[row]}.{digest}.parquet")
     return found
@@ -98,6 +102,7 @@ def read_truth(
     *,
     source: int | Sequence[int] | None = None,
     kind: str | None = None,
+    order: int | Sequence[int] | None = None,
     columns: Sequence[str] | None = None,
 ) -> pd.DataFrame:
     """Read the truth of exposures as one table.
@@ -113,6 +118,8 @@ def read_truth(
         Only sources with this index, or one of these.
     kind
         Only those of this type of catalogs.
+    order
+        Only this order of grisms, or these: no images.
     columns
         Only these columns.
 
@@ -141,7 +148,7 @@ def read_truth(
         )
     folder = files.join(store.url, FOLDER)
     paths = [files.join(folder, name) for name in file_names(store.plan, rows)]
-    filters = _filters(source, kind)
+    filters = _filters(source, kind, order)
     try:
         return as_frame(_query(paths, filters, wanted))
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -179,7 +186,10 @@ def check_columns(columns: Sequence[str] | None) -> list[str]:
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
     """Return a table for users: units and meanings of its columns in `attrs`."""
-    frame = table.to_pandas()
+    import pandas as pd
+
+    # Whole numbers that only exposures behind grisms have stay whole numbers.
+    frame = table.to_pandas(types_mapper={pa.int16(): pd.Int16Dtype()}.get)
     about = {field.name: field.metadata or {} for field in schema() if field.name in frame}
     frame.attrs = {
         "units": {name: m[b"unit"].decode() for name, m in about.items() if m.get(b"unit")},
@@ -188,14 +198,20 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
-def _filters(source: int | Sequence[int] | None, kind: str | None) -> list[tuple[str, str, Any]]:
+def _filters(
+    source: int | Sequence[int] | None, kind: str | None, order: int | Sequence[int] | None
+) -> list[tuple[str, str, Any]]:
     found: list[tuple[str, str, Any]] = []
-    if source is not None:
-        try:
-            wanted = [int(source)] if not hasattr(source, "__iter__") else [int(s) for s in source]
-        except (TypeError, ValueError):
-            raise InputError(f"source= must be an index of a catalog, or several, not {source!r}.") from None
-        found.append(("id", "in", wanted))
+    for column, given, what in (
+        ("id", source, "source= must be an index of a catalog"),
+        ("order", order, "order= must be one"),
+    ):
+        if given is not None:
+            try:
+                wanted = [int(given)] if not hasattr(given, "__iter__") else [int(value) for value in given]
+            except (TypeError, ValueError):
+                raise InputError(f"{what}, or several, not {given!r}.") from None
+            found.append((column, "in", wanted))
     if kind is not None:
         found.append(("kind", "==", kind))
     return found

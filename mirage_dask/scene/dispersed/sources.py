@@ -26,6 +26,9 @@ from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 
 Floats = NDArray[np.float64]
 
+Images = Callable[[int, int, bool], tuple[Stamp, ...]]
+"""Image of a source by its number, its half width in pixels, and whether traces run along y."""
+
 PIXEL_NODES = 5
 """Nodes that lie in one pixel (`traces.SPACING`), and one more."""
 
@@ -126,12 +129,20 @@ def add_stars(
         (segments, 4, n) boxes around traces as `Segment.boxes` makes them, nan where a segment is not drawn; default all.
     """
     nodes = default_nodes(segments) if nodes is None else nodes
-    ratios = [pivot / float(node) for node in nodes]
-
-    def draw(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
-        return star_stamps(psf, x=float(x[i]), y=float(y[i]), half=half, ratios=ratios, along_y=along_y)
-
-    _add(out, segments, spectra, x, y, half_width, nodes, boxes, draw, x0, y0)
+    images = star_images(psf, x, y, nodes=nodes, pivot=pivot)
+    add_images(
+        out,
+        segments,
+        spectra,
+        images,
+        x=x,
+        y=y,
+        half_width=half_width,
+        nodes=nodes,
+        boxes=boxes,
+        x0=x0,
+        y0=y0,
+    )
 
 
 def add_galaxies(
@@ -155,15 +166,36 @@ def add_galaxies(
     galaxies
         In the direct image; their flux is not used.
     """
-    nodes, main = default_nodes(segments) if nodes is None else nodes, brightest(segments)
-    ratios = [pivot / float(node) for node in nodes]
-    middle = float(nodes[len(nodes) // 2])
+    nodes = default_nodes(segments) if nodes is None else nodes
+    images = galaxy_images(psf, galaxies, segments, nodes=nodes, pivot=pivot)
+    add_images(
+        out, segments, spectra, images, x=galaxies.x, y=galaxies.y, half_width=half_width, nodes=nodes, boxes=boxes,
+        x0=x0, y0=y0,
+    )  # fmt: skip
 
-    def draw(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
+
+def star_images(psf: PsfLibrary, x: Floats, y: Floats, *, nodes: Floats, pivot: float) -> Images:
+    """Return what draws the images of stars; parameters are those of `add_stars`."""
+    ratios = [pivot / float(node) for node in nodes]
+
+    def image(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
+        return star_stamps(psf, x=float(x[i]), y=float(y[i]), half=half, ratios=ratios, along_y=along_y)
+
+    return image
+
+
+def galaxy_images(
+    psf: PsfLibrary, galaxies: PlacedGalaxies, segments: Sequence[Segment], *, nodes: Floats, pivot: float
+) -> Images:
+    """Return what draws the images of galaxies; parameters are those of `add_galaxies`."""
+    main, middle = brightest(segments), float(nodes[len(nodes) // 2])
+    ratios = [pivot / float(node) for node in nodes]
+
+    def image(i: int, half: int, along_y: bool) -> tuple[Stamp, ...]:
         stretch = stretch_at(main, float(galaxies.x[i]), float(galaxies.y[i]), middle)
         return galaxy_stamps(galaxies, i, psf, half=half, ratios=ratios, stretch=stretch, along_y=along_y)
 
-    _add(out, segments, spectra, galaxies.x, galaxies.y, half_width, nodes, boxes, draw, x0, y0)
+    return image
 
 
 def default_nodes(segments: Sequence[Segment]) -> Floats:
@@ -172,32 +204,72 @@ def default_nodes(segments: Sequence[Segment]) -> Floats:
     return image_nodes(main.low, main.high)
 
 
-def _add(
+def add_images(
     out: NDArray[np.float32],
     segments: Sequence[Segment],
     spectra: SourceSpectra,
+    images: Images,
+    *,
     x: Floats,
     y: Floats,
     half_width: NDArray[np.int64],
     nodes: Floats,
-    boxes: Floats | None,
-    draw: Callable[[int, int, bool], tuple[Stamp, ...]],
+    boxes: Floats | None = None,
     x0: int,
     y0: int,
 ) -> None:
+    """Add dispersed sources of any shape to a window in place; what is not named here is as in `add_stars`.
+
+    Parameters
+    ----------
+    images
+        Of the sources, at `nodes` or one for all wavelengths.
+    """
     ny, nx = out.shape
     around = np.stack([s.boxes(x, y) for s in segments]) if boxes is None else boxes
     half = np.broadcast_to(half_width, (len(segments), x.size))
     near = reaches(around, half.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny) & (half > 0)
     widest = np.where(np.isfinite(around[:, 0]), half, 0).max(axis=0, initial=0)
     for i in map(int, np.flatnonzero(near.any(axis=0))):
-        images: dict[bool, tuple[Stamp, ...]] = {}
+        drawn: dict[bool, tuple[Stamp, ...]] = {}
         for k in map(int, np.flatnonzero(near[:, i])):
             segment = segments[k]
-            if segment.along_y not in images:
-                images[segment.along_y] = draw(i, int(widest[i]), segment.along_y)
-            weights, amount = spectra.of(k, i)
-            add_spectrum(
-                out, segment, images[segment.along_y], x=float(x[i]), y=float(y[i]), weights=weights, amount=amount,
-                nodes=nodes if len(nodes) > 1 else None, reach=int(half[k, i]), x0=x0, y0=y0,
+            if segment.along_y not in drawn:
+                drawn[segment.along_y] = images(i, int(widest[i]), segment.along_y)
+            add_segment(
+                out, segment, drawn[segment.along_y], spectra.of(k, i), x=float(x[i]), y=float(y[i]), nodes=nodes,
+                reach=int(half[k, i]), x0=x0, y0=y0,
             )  # fmt: skip
+
+
+def add_segment(
+    out: NDArray[np.float32],
+    segment: Segment,
+    image: tuple[Stamp, ...],
+    light: tuple[NDArray[np.float32], float],
+    *,
+    x: float,
+    y: float,
+    nodes: Floats,
+    reach: int,
+    x0: int,
+    y0: int,
+) -> None:
+    """Add one segment of one source to a window in place.
+
+    Parameters
+    ----------
+    image
+        Of the source, at `nodes` or one for all wavelengths.
+    light
+        `SourceSpectra.of`.
+    x, y
+        Place in the direct image.
+    reach
+        Half width of the image, pixels.
+    """
+    weights, amount = light
+    add_spectrum(
+        out, segment, image, x=x, y=y, weights=weights, amount=amount,
+        nodes=nodes if len(image[0].coefficients) > 1 else None, reach=reach, x0=x0, y0=y0,
+    )  # fmt: skip

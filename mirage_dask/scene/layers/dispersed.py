@@ -38,7 +38,14 @@ from mirage_dask.io.tables import load_table, save_table
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import DispersedSky
-from mirage_dask.scene.dispersed.sources import SourceSpectra, add_galaxies, add_stars
+from mirage_dask.scene.dispersed.sources import (
+    Images,
+    SourceSpectra,
+    add_images,
+    default_nodes,
+    galaxy_images,
+    star_images,
+)
 from mirage_dask.scene.dispersed.spectra import load_weights
 from mirage_dask.scene.dispersed.tables import (
     DispersedGalaxies,
@@ -172,6 +179,7 @@ def star_halves(brightest: NDArray[np.float64], psf: PsfLibrary) -> NDArray[np.i
 class DispersedLayer(ABC):
     """Sources behind a grism."""
 
+    kind: ClassVar[str]
     table: ClassVar[type[DispersedSources]]
     varying: ClassVar[bool] = False
     key: str
@@ -195,9 +203,23 @@ class DispersedLayer(ABC):
         """Hash of the shapes of the sources."""
         return b""
 
+    @property
     @abstractmethod
+    def images(self) -> Images:
+        """What draws the images of the sources, at the wavelengths `nodes` or one for all."""
+
+    @property
+    def nodes(self) -> NDArray[np.float64]:
+        """Wavelengths at which images are drawn, micron."""
+        return default_nodes(self.found.segments)
+
     def draw(self, out: Floats, x0: int, y0: int) -> None:
         """Add the light of all sources to a window."""
+        f = self.found
+        add_images(
+            out, f.segments, f.spectra, self.images, x=f.x, y=f.y, half_width=f.half_width, nodes=self.nodes,
+            boxes=f.boxes, x0=x0, y0=y0,
+        )  # fmt: skip
 
     def add(self, out: Floats, *, x0: int, y0: int, area: Floats | None) -> None:
         """Add it to a window."""
@@ -263,13 +285,11 @@ class DispersedStarLayer(DispersedLayer):
         found = disperse(table, view, xy[0], xy[1], own.index[rows], own.flux[rows])
         return cls(key, found.take(found.reaching(view.bounds)), view.psf(""), view.bounds)
 
-    def draw(self, out: Floats, x0: int, y0: int) -> None:
-        """Add the light of all sources to a window."""
+    @property
+    def images(self) -> Images:
+        """What draws the images of the stars."""
         f = self.found
-        add_stars(
-            out, self.psf, f.segments, f.spectra, x=f.x, y=f.y, half_width=f.half_width, pivot=f.pivot, boxes=f.boxes,
-            x0=x0, y0=y0,
-        )  # fmt: skip
+        return star_images(self.psf, f.x, f.y, nodes=self.nodes, pivot=f.pivot)
 
 
 @dataclass(frozen=True, eq=False)
@@ -307,13 +327,11 @@ class DispersedGalaxyLayer(DispersedLayer):
         keep = found.reaching(view.bounds)
         return cls(key, found.take(keep), psf, view.bounds, galaxies.take(keep))
 
-    def draw(self, out: Floats, x0: int, y0: int) -> None:
-        """Add the light of all sources to a window."""
+    @property
+    def images(self) -> Images:
+        """What draws the images of the galaxies."""
         f = self.found
-        add_galaxies(
-            out, self.psf, f.segments, f.spectra, galaxies=self.galaxies, half_width=f.half_width, pivot=f.pivot,
-            boxes=f.boxes, x0=x0, y0=y0,
-        )  # fmt: skip
+        return galaxy_images(self.psf, self.galaxies, f.segments, nodes=self.nodes, pivot=f.pivot)
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,16 +18,15 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.scene.dispersed.deposit import add_spectrum
 from mirage_dask.scene.dispersed.image_stamps import PlacedImage, image_stamps, seen_stamps
-from mirage_dask.scene.dispersed.sources import brightest, default_nodes
+from mirage_dask.scene.dispersed.sources import Images, brightest, default_nodes
 from mirage_dask.scene.dispersed.stamps import Stamp, star_stamps, stretch_at
 from mirage_dask.scene.dispersed.tables import DispersedImages, DispersedSources, open_configuration
-from mirage_dask.scene.dispersed.traces import reaches, segments
+from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers.dispersed import GALAXY_WINGS, DispersedLayer, disperse, star_halves
 from mirage_dask.scene.layers.images import source_rasters
-from mirage_dask.scene.layers.view import Floats, View
+from mirage_dask.scene.layers.view import View
 from mirage_dask.scene.placement import pixels_of
 from mirage_dask.scene.sources import load_once
 
@@ -38,7 +37,7 @@ class DispersedImageLayer(DispersedLayer):
 
     kind: ClassVar[str] = DispersedImages.kind
     table: ClassVar[type[DispersedSources]] = DispersedImages
-    images: tuple[PlacedImage, ...]
+    placed: tuple[PlacedImage, ...]
     """(n,) of the sources, in catalog order."""
     wings: NDArray[np.int64]
     """(n,) pixels that the PSF reaches beyond each image; all 0 where they have it already."""
@@ -47,7 +46,7 @@ class DispersedImageLayer(DispersedLayer):
     def form(self) -> bytes:
         """Hash of the shapes of the images."""
         digest = hashlib.blake2b(digest_size=16)
-        for image in self.images:
+        for image in self.placed:
             for raster in image.rasters:
                 digest.update(np.ascontiguousarray(raster.nodes).tobytes())
                 digest.update(repr((raster.step, raster.scale)).encode())
@@ -91,31 +90,19 @@ class DispersedImageLayer(DispersedLayer):
         keep = np.flatnonzero(spread.reaching(view.bounds))
         return cls(key, spread.take(keep), psf, view.bounds, tuple(placed[i] for i in keep), wings[keep])
 
-    def draw(self, out: Floats, x0: int, y0: int) -> None:
-        """Add the light of all sources to a window."""
-        found, (ny, nx) = self.found, out.shape
-        half, nodes = found.half_width, default_nodes(found.segments)
-        near = reaches(found.boxes, half.astype(np.float64), x0=x0, y0=y0, nx=nx, ny=ny) & (half > 0)
-        for i in map(int, np.flatnonzero(near.any(axis=0))):
-            stamps: dict[bool, tuple[Stamp, ...]] = {}
-            for k in map(int, np.flatnonzero(near[:, i])):
-                segment = found.segments[k]
-                if segment.along_y not in stamps:
-                    stamps[segment.along_y] = self._stamps(i, nodes, segment.along_y)
-                image = stamps[segment.along_y]
-                weights, amount = found.spectra.of(k, i)
-                add_spectrum(
-                    out, segment, image, x=float(found.x[i]), y=float(found.y[i]), weights=weights, amount=amount,
-                    nodes=nodes if len(image[0].coefficients) > 1 else None, reach=int(half[k, i]), x0=x0, y0=y0,
-                )  # fmt: skip
-
-    def _stamps(self, i: int, nodes: NDArray[np.float64], along_y: bool) -> tuple[Stamp, ...]:
-        """Return the image of a source, at each of the wavelengths or one for all."""
-        if not self.wings[i]:
-            return seen_stamps(self.images[i], along_y=along_y)
+    @property
+    def images(self) -> Images:
+        """What draws the images: one for all wavelengths where they have the PSF already."""
         found = self.found
-        star = star_stamps(
-            self.psf, x=float(found.x[i]), y=float(found.y[i]), half=int(self.wings[i]),
-            ratios=[found.pivot / float(node) for node in nodes], along_y=along_y,
-        )  # fmt: skip
-        return image_stamps(self.images[i], star, along_y=along_y)
+        ratios = [found.pivot / float(node) for node in self.nodes]
+
+        def image(i: int, _half: int, along_y: bool) -> tuple[Stamp, ...]:
+            if not self.wings[i]:
+                return seen_stamps(self.placed[i], along_y=along_y)
+            star = star_stamps(
+                self.psf, x=float(found.x[i]), y=float(found.y[i]), half=int(self.wings[i]), ratios=ratios,
+                along_y=along_y,
+            )  # fmt: skip
+            return image_stamps(self.placed[i], star, along_y=along_y)
+
+        return image

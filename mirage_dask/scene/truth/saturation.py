@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,7 +54,7 @@ class Wells:
     seconds: float
     """How long a pixel collects light up to the last group of an integration."""
 
-    @property
+    @cached_property
     def least(self) -> float:
         """The least light, e-/s in a pixel, that may saturate any."""
         most = float(self.seen.max(initial=0.0))

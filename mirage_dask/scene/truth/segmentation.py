@@ -2,11 +2,14 @@
 
     id(pixel) = index of the source whose own light there is greatest; of equal ones the lower index; 0 where there is none
 
+Behind a grism the light of a source is that of all its orders: the map says whose spectrum a pixel shows.
+
 Each source is drawn alone, as far as it may exceed the level that counts, and compared pixel by pixel; sources that move
 count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and the order of
 comparing does not matter: any window has the values of the whole. Sky and images of the scene are no sources.
 
-A galaxy costs a transform of its own, some milliseconds, where it may exceed the level; its image is kept.
+A galaxy costs a transform of its own, some milliseconds, where it may exceed the level; its image is kept. A source behind a
+grism costs some milliseconds for each window that its light may reach.
 """
 
 from __future__ import annotations
@@ -25,10 +28,12 @@ from mirage_dask.scene.galaxies.convolution import token
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
 from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
+from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
 from mirage_dask.scene.trails.images import image_half
+from mirage_dask.scene.truth.dispersed import each_alone
 from mirage_dask.scene.truth.saturation import brightest_of_trails, brightest_pixel
 
 Floats = NDArray[np.float32]
@@ -108,6 +113,8 @@ def indices_of(layers: Iterable[Any]) -> dict[str, NDArray[np.int64]]:
             found[layer.kind] = layer.stars.index
         elif isinstance(layer, ExtendedLayer):
             found[layer.kind] = np.array([source.index for source in layer.sources], np.int64)
+        elif isinstance(layer, DispersedLayer):
+            found[layer.kind] = layer.found.index
         elif any(isinstance(layer, kind) for kind in _COMPARE):
             found[layer.kind] = layer.index
     return found
@@ -172,6 +179,12 @@ def _extended(layer: ExtendedLayer, found: Brightest) -> None:
         found.take(light, found.x0, found.y0, source.index)
 
 
+def _dispersed(layer: DispersedLayer, found: Brightest) -> None:
+    ny, nx = found.light.shape
+    for source, strip in each_alone(layer, (found.x0, found.x0 + nx, found.y0, found.y0 + ny)):
+        found.take(strip.light, strip.x0, strip.y0, int(layer.found.index[source]))
+
+
 def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, found: Brightest) -> None:
     bright = brightest_of_trails(layer)
     edges = np.array([0.0, found.seconds])
@@ -194,6 +207,7 @@ _COMPARE: dict[type, Callable[[Any, Brightest], None]] = {
     PointTrails: _trails,
     GalaxyTrails: _trails,
     ImageTrails: _trails,
+    DispersedLayer: _dispersed,
 }
 """What compares the sources of a layer; others have no sources."""
 

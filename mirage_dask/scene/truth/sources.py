@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.pointing import unit_to_radec
+from mirage_dask.scene.dispersed.tables import open_configuration
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.image_tables import Extended, MovingExtended, read_part
 from mirage_dask.scene.images.blocks import ImageLight
@@ -34,6 +35,8 @@ from mirage_dask.scene.layers import (
     TrailingStarLayer,
     View,
 )
+from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedLayer, field_of
+from mirage_dask.scene.layers.dispersed_images import DispersedImageLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.layers.sources import TrackedGalaxyLayer, TrackedStarLayer
@@ -105,23 +108,46 @@ def _stars(layer: StarLayer, key: str, view: View, _: Floats) -> SourcesSeen:
     around = circle(view.projection, view.bounds, star_margin(layer.psf))
     table = load_near(layer.table, view.tables, key, around)
     s = layer.stars
-    xy = _at_rest(np.stack([s.x, s.y], axis=1))
-    rows = _rows(table.index, s.index)
+    xy = at_rest(np.stack([s.x, s.y], axis=1))
+    rows = rows_of(table.index, s.index)
     fraction = star_fractions(layer.psf, s.x, s.y, s.half_width, view.bounds)
-    return SourcesSeen(layer.kind, s.index, _units(table, rows, xy, view), xy, table.flux[rows], fraction)
+    return SourcesSeen(layer.kind, s.index, units_of(table, rows, xy, view), xy, table.flux[rows], fraction)
 
 
 def _galaxies(layer: GalaxyLayer, key: str, view: View, _: Floats) -> SourcesSeen:
     around = circle(view.projection, view.bounds, LARGEST_REACH)
     table = load_near(layer.table, view.tables, key, around)
     g = layer.galaxies
-    xy = _at_rest(np.stack([g.x, g.y], axis=1))
-    rows = _rows(table.index, layer.index)
-    unit = _units(table, rows, xy, view)
+    xy = at_rest(np.stack([g.x, g.y], axis=1))
+    rows = rows_of(table.index, layer.index)
+    unit = units_of(table, rows, xy, view)
     fraction = galaxy_fractions(g, layer.psf, view.bounds)
     return SourcesSeen(
-        layer.kind, layer.index, unit, xy, table.flux[rows], fraction, _shapes(table, rows, g, unit)
+        layer.kind, layer.index, unit, xy, table.flux[rows], fraction, shapes_of(table, rows, g, unit)
     )
+
+
+def dispersed_sources(layer: DispersedLayer, view: View) -> SourcesSeen:
+    """Return the sources of a layer behind a grism, in its order, with their places and light in the direct image.
+
+    Their `fraction` is 1: what of each order falls on the array says `mirage_dask.scene.truth.dispersed`.
+    """
+    found, named = layer.found, load_once(layer.table, view.tables, layer.key)
+    around = field_of(open_configuration(view.tables, named.grism))
+    near, galaxies = circle(view.projection, around, LARGEST_REACH), isinstance(layer, DispersedGalaxyLayer)
+    table: Any
+    if isinstance(layer, DispersedImageLayer):
+        table = load_once(Extended, view.tables, named.source)
+    else:
+        table = load_near(Galaxies if galaxies else PointSources, view.tables, named.source, near)
+    rows, xy = rows_of(table.index, found.index), at_rest(np.stack([found.x, found.y], axis=1))
+    unit = units_of(table, rows, xy, view)
+    if isinstance(layer, DispersedImageLayer):
+        flux = np.array([_image_total(table, int(row), view) for row in rows])
+    else:
+        flux = table.flux[rows]
+    shapes = shapes_of(table, rows, layer.galaxies, unit) if isinstance(layer, DispersedGalaxyLayer) else {}
+    return SourcesSeen(layer.kind, found.index, unit, xy, flux, np.ones(rows.size), shapes)
 
 
 def _tracked(layer: Any, key: str, view: View, edges: Floats) -> SourcesSeen:
@@ -138,8 +164,8 @@ def _extended(layer: ExtendedLayer, key: str, view: View, _: Floats) -> SourcesS
     whole = np.array([_image_total(table, int(row), view) for row in rows])
     here = np.array([image_rate(s.light, view.bounds) for s in layer.sources])
     fraction = np.divide(here, whole, out=np.zeros_like(whole), where=whole != 0)
-    xy = _at_rest(np.array([(s.x, s.y) for s in layer.sources], np.float64).reshape(-1, 2))
-    return SourcesSeen(layer.kind, table.index[rows], _units(table, rows, xy, view), xy, whole, fraction)
+    xy = at_rest(np.array([(s.x, s.y) for s in layer.sources], np.float64).reshape(-1, 2))
+    return SourcesSeen(layer.kind, table.index[rows], units_of(table, rows, xy, view), xy, whole, fraction)
 
 
 def _image_total(table: Extended, row: int, view: View) -> float:
@@ -150,18 +176,18 @@ def _image_total(table: Extended, row: int, view: View) -> float:
 
 def _light_curves(layer: LightCurveLayer, key: str, view: View, edges: Floats) -> SourcesSeen:
     table = load_once(LightCurves, view.tables, key)
-    rows, s = _rows(table.index, layer.index), layer.stars
+    rows, s = rows_of(table.index, layer.index), layer.stars
     means = [layer.mean_factor(a, b) for a, b in edges.reshape(-1, 2).tolist()]
     rate = s.flux * np.mean(means, axis=0)
-    xy = _at_rest(np.stack([s.x, s.y], axis=1))
+    xy = at_rest(np.stack([s.x, s.y], axis=1))
     fraction = star_fractions(layer.psf, s.x, s.y, s.half_width, view.bounds)
-    return SourcesSeen(layer.kind, layer.index, _units(table, rows, xy, view), xy, rate, fraction)
+    return SourcesSeen(layer.kind, layer.index, units_of(table, rows, xy, view), xy, rate, fraction)
 
 
 def _point_trails(layer: PointTrails, key: str, view: View, _: Floats) -> SourcesSeen:
     trailing = isinstance(layer, TrailingStarLayer)
     table: Any = load_once(PointSources if trailing else MovingPoints, view.tables, key)
-    rows, track = _rows(table.index, layer.index), layer.paths.xy
+    rows, track = rows_of(table.index, layer.index), layer.paths.xy
     fraction = trail_fractions(layer.psf, track, layer.paths.half, view.bounds)
     unit = table.position[rows] if trailing else _true_units(table, rows, layer, view)
     return SourcesSeen(layer.kind, layer.index, unit, _three(track), table.flux[rows], fraction, moves=True)
@@ -170,14 +196,14 @@ def _point_trails(layer: PointTrails, key: str, view: View, _: Floats) -> Source
 def _galaxy_trails(layer: GalaxyTrails, key: str, view: View, _: Floats) -> SourcesSeen:
     trailing = isinstance(layer, TrailingGalaxyLayer)
     table: Any = load_once(Galaxies if trailing else MovingGalaxies, view.tables, key)
-    rows, track = _rows(table.index, layer.index), layer.paths.xy
+    rows, track = rows_of(table.index, layer.index), layer.paths.xy
     unit = table.position[rows] if trailing else _true_units(table, rows, layer, view)
     moments = _moments(track)
     places = moments.reshape(-1, 2)
     many = layer.galaxies.take(np.repeat(np.arange(len(rows)), moments.shape[1]))
     moved = replace(many, x=np.ascontiguousarray(places[:, 0]), y=np.ascontiguousarray(places[:, 1]))
     fraction = galaxy_fractions(moved, layer.psf, view.bounds).reshape(-1, moments.shape[1]).mean(axis=1)
-    shapes = _shapes(table, rows, layer.galaxies, unit)
+    shapes = shapes_of(table, rows, layer.galaxies, unit)
     return SourcesSeen(
         layer.kind, layer.index, unit, _three(track), table.flux[rows], fraction, shapes, moves=True
     )
@@ -186,7 +212,7 @@ def _galaxy_trails(layer: GalaxyTrails, key: str, view: View, _: Floats) -> Sour
 def _image_trails(layer: ImageTrails, key: str, view: View, _: Floats) -> SourcesSeen:
     trailing = isinstance(layer, TrailingImageLayer)
     table: Any = load_once(Extended if trailing else MovingExtended, view.tables, key)
-    rows, track = _rows(table.index, layer.index), layer.paths.xy
+    rows, track = rows_of(table.index, layer.index), layer.paths.xy
     whole = np.array([_image_total(table, int(row), view) for row in rows])
     here = np.array(
         [
@@ -237,13 +263,14 @@ _MAKERS: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
 }
 
 
-def _rows(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
+def rows_of(known: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.intp]:
     """Return the rows of a table whose indices are wanted; an index is that of one source."""
     order = np.argsort(known, kind="stable")
     return np.asarray(order[np.searchsorted(known, wanted, sorter=order)])
 
 
-def _at_rest(xy: Floats) -> Floats:
+def at_rest(xy: Floats) -> Floats:
+    """Return (n, 3, 2) places (n, 2) at the start, in the middle and at the end: the same."""
     return np.repeat(xy[:, None], 3, axis=1)
 
 
@@ -257,7 +284,8 @@ def _middle(track: Floats) -> Floats:
     return np.asarray(0.5 * (track[:, last // 2] + track[:, (last + 1) // 2]))
 
 
-def _units(table: Any, rows: NDArray[np.intp], xy: Floats, view: View) -> Floats:
+def units_of(table: Any, rows: NDArray[np.intp], xy: Floats, view: View) -> Floats:
+    """Return (n, 3) directions of rows of a table, which are at (n, 3, 2) pixels."""
     if table.position.shape[1] == 2:
         return view.projection.units(xy[:, 1]) if rows.size else np.zeros((0, 3))
     return np.asarray(table.position[rows])
@@ -279,9 +307,10 @@ def _true_units(table: Any, rows: NDArray[np.intp], layer: Any, view: View) -> F
     return back.seen(seen, 0)
 
 
-def _shapes(
+def shapes_of(
     table: Galaxies, rows: NDArray[np.intp], placed: PlacedGalaxies, unit: Floats
 ) -> dict[str, Floats]:
+    """Return the shapes of galaxies, rows of a table: `SourcesSeen.shapes`."""
     tangent = table.tangent[rows]
     north, east = compass(unit) if rows.size else (np.zeros((0, 3)), np.zeros((0, 3)))
     along_north, along_east = (

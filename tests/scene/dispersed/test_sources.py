@@ -87,7 +87,7 @@ def test_far_sources_cost_nothing(scene, psf, monkeypatch):
     found, spectra, galaxies = scene
     drawn = []
     monkeypatch.setattr(sources, "star_stamps", lambda *a, **k: drawn.append(k["y"]) or [])
-    monkeypatch.setattr(sources, "add_spectrum", lambda *a, **k: None)
+    monkeypatch.setattr(sources, "add_segment", lambda *a, **k: None)
     out = np.zeros((20, 2048), np.float32)
     half = np.full(20, 9)
     add_stars(out, psf, found, spectra, x=galaxies.x, y=galaxies.y, half_width=half, pivot=4.4, x0=0, y0=480)
