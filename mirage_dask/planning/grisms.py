@@ -126,7 +126,7 @@ def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
         found = [
             known[kind, path]
             for kind in kinds
-            for path in sorted(set(members[kind]))
+            for path in sorted(set(members.get(kind, ())))
             if (kind, path) in known
         ]
         optics = [tuple(one) for one in members[columns[1:]].drop_duplicates().itertuples(index=False)]
@@ -249,7 +249,7 @@ class GrismTables:
         grism = grism_of(row.filter, row.pupil)
         if grism not in WHEEL_GRISMS:
             return None
-        angle = self._grism(row, pack).grism.fwcpos_ref
+        angle = self.grism(row, pack).grism.fwcpos_ref
         return None if angle is None or angle == nominal_angle(grism) else angle
 
     @property
