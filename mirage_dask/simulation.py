@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
+    from mirage_dask.truth.spectral_light_curves import SpectralLightCurves
 
 
 def open_simulation(store: str | os.PathLike[str]) -> Simulation:
@@ -150,10 +151,8 @@ class Simulation:
 
         return read_truth(self.store, select, source=source, kind=kind, order=order, columns=columns)
 
-    def light_curves(self, name: Selection) -> xr.Dataset:
+    def light_curves(self, name: Selection) -> SpectralLightCurves:
         """Return the light of the target of a grism time series as it was simulated, by wavelength and integration.
-
-        Its variables and coordinates are those of `mirage_dask.truth.spectral_light_curves`.
 
         Raises
         ------

@@ -126,7 +126,7 @@ def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
         found = [
             known[kind, path]
             for kind in kinds
-            for path in sorted(set(members[kind]))
+            for path in sorted(set(members.get(kind, ())))
             if (kind, path) in known
         ]
         optics = [tuple(one) for one in members[columns[1:]].drop_duplicates().itertuples(index=False)]

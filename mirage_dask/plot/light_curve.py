@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
 
-    from mirage_dask.simulation import Simulation
-
 ROWS = 10
 """On both sides of the brightest row, of which light is added."""
 APART = 2
@@ -53,13 +51,13 @@ def extracted_white_light(exposure: xr.Dataset) -> NDArray[np.float64]:
     return np.array(total) / float(np.median(total))
 
 
-def draw_light_curve(simulation: Simulation, name: str) -> Figure:
+def draw_light_curve(simulation: Any, name: str) -> Figure:
     """Draw the white light of the target of an exposure, extracted and put in, and their difference.
 
     Parameters
     ----------
     simulation
-        A store.
+        The `Simulation`.
     name
         Root name of an exposure of a grism time series that is simulated.
 
@@ -70,8 +68,8 @@ def draw_light_curve(simulation: Simulation, name: str) -> Figure:
     """
     truth = simulation.light_curves(name)
     found = extracted_white_light(simulation.exposure(name))
-    given = truth.white.values / float(np.median(truth.white.values))
-    minutes = truth.middle.values / 60.0
+    given = truth.white / float(np.median(truth.white))
+    minutes = truth.middle / 60.0
     with style():
         figure = new_figure(7.0, 4.5)
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

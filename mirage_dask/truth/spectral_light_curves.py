@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.scene.sources import load_once
@@ -12,30 +13,47 @@ from mirage_dask.scene.time_series.means import frame_means
 from mirage_dask.scene.time_series.tables import DispersedCurves
 from mirage_dask.store.plan import Plan
 
-if TYPE_CHECKING:
-    import xarray as xr
+Floats = NDArray[np.float64]
 
 
-def spectral_light_curves(plan: Plan, row: int) -> xr.Dataset:
+@dataclass(frozen=True, eq=False)
+class SpectralLightCurves:
+    """Light of a target at L wavelengths in n integrations; seconds count from the start of the first one."""
+
+    source: int
+    """Index in the catalog."""
+    wavelength: Floats
+    """(L,) micron."""
+    light: Floats
+    """(L, n): mean from the start of an integration to its last read, over the light where nothing happens."""
+    white: Floats
+    """(n,) the same of all electrons of the target, of all orders."""
+    start: Floats
+    """(n,) seconds."""
+    end: Floats
+    """(n,) seconds: of the last read."""
+    star_wavelength: Floats
+    """(m,) micron."""
+    flux: Floats
+    """(m,) F_lambda of the star, erg/s/cm2/Angstrom."""
+    transit_middles: tuple[float, ...]
+    """Seconds; none where light curves are the user's."""
+    error: float
+    """Of `light`, at most."""
+
+    @property
+    def middle(self) -> Floats:
+        """(n,) seconds."""
+        return 0.5 * (self.start + self.end)
+
+
+def spectral_light_curves(plan: Plan, row: int) -> SpectralLightCurves:
     """Return the light curves of the target of an exposure.
 
     Parameters
     ----------
     plan, row
         The exposure.
-
-    Returns
-    -------
-    Dataset
-        light (wavelength, integration)
-            Mean from the start of an integration to its last read, over the light where nothing happens.
-        white (integration)
-            The same of all electrons of the target, of all orders.
-        flux (star_wavelength)
-            F_lambda of the star, erg/s/cm2/Angstrom.
-
-        Coordinates: wavelength (micron), start, middle and end of each integration (seconds since the first begins). Its
-        attributes: source (index in the catalog), error (of light, at most), transit_middles (seconds, as the times).
 
     Raises
     ------
@@ -44,8 +62,6 @@ def spectral_light_curves(plan: Plan, row: int) -> xr.Dataset:
     StoreError
         If a table is missing or damaged.
     """
-    import xarray as xr
-
     spec = plan.spec(row)
     key = dict(spec.layers).get(DispersedCurves.kind)
     if key is None:
@@ -55,31 +71,18 @@ def spectral_light_curves(plan: Plan, row: int) -> xr.Dataset:
     table = load_once(DispersedCurves, f"{plan.url}/sources", key)
     start = np.array([spec.integration_start(i) for i in range(spec.nints)])
     end = start + spec.frames_per_integration * spec.tframe
-    means = np.concatenate(
-        [
-            frame_means(table.times, table.courses, np.array(edges))
-            for edges in zip(start.tolist(), end.tolist(), strict=True)
-        ]
-    )
+    edges = np.stack([start, end], axis=1).ravel()
+    means = frame_means(table.times, table.courses, edges)[::2]  # those between are resets
     totals = table.weights.sum(axis=1, dtype=np.float64)
-    return xr.Dataset(
-        {
-            "light": (("wavelength", "integration"), 1.0 - table.shapes.T @ means.T),
-            "white": ("integration", 1.0 + means @ (totals[1:] / totals[0])),
-            "flux": ("star_wavelength", table.star_flux, {"units": "erg / (s cm2 Angstrom)"}),
-        },
-        coords={
-            "wavelength": ("wavelength", table.wavelength, {"units": "micron"}),
-            "star_wavelength": ("star_wavelength", table.star_wavelength, {"units": "micron"}),
-            "integration": np.arange(spec.nints),
-            **{
-                name: ("integration", values, {"units": "s"})
-                for name, values in (("start", start), ("middle", 0.5 * (start + end)), ("end", end))
-            },
-        },
-        attrs={
-            "source": int(table.index[0]),
-            "error": table.error,
-            "transit_middles": table.middles.tolist(),
-        },
+    return SpectralLightCurves(
+        source=int(table.index[0]),
+        wavelength=table.wavelength,
+        light=1.0 - table.shapes.T @ means.T,
+        white=1.0 + means @ (totals[1:] / totals[0]),
+        start=start,
+        end=end,
+        star_wavelength=table.star_wavelength,
+        flux=table.star_flux,
+        transit_middles=tuple(table.middles.tolist()),
+        error=table.error,
     )

@@ -5,7 +5,7 @@ import pytest
 
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.scene.catalogs import CATALOG_KINDS, SERIES_KINDS, TRACKED, read_catalog
+from mirage_dask.scene.catalogs import CATALOG_KINDS, SERIES_KINDS, TRACKED, VARIABLE, read_catalog
 from mirage_dask.scene.catalogs.reading import EXTENDED
 from mirage_dask.scene.image_tables import MovingExtended
 from mirage_dask.scene.moving_sources import MOVING_TABLES
@@ -26,9 +26,15 @@ def catalog(tmp_path):
 
 
 def test_every_kind_of_catalog_has_its_table():
-    assert {*SOURCE_TABLES, *MOVING_TABLES, EXTENDED, MovingExtended.kind, TRACKED, *SERIES_KINDS} == set(
-        CATALOG_KINDS
-    )
+    assert {
+        *SOURCE_TABLES,
+        *MOVING_TABLES,
+        EXTENDED,
+        MovingExtended.kind,
+        TRACKED,
+        VARIABLE,
+        *SERIES_KINDS,
+    } == set(CATALOG_KINDS)
 
 
 def test_magnitude_systems_follow_the_zero_point():
