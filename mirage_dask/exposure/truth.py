@@ -4,8 +4,8 @@
 
 `rate` is the light of the source in an infinite aperture, as its magnitude and the zero point give it; `fraction` what of it
 falls on the array of the exposure, by the PSF and the profile that are drawn (`mirage_dask.scene.truth`, to 1e-3);
-`transmission` that of the optics where the source lies, if the user gives one (1 otherwise). `rate_on_array` is the sum of
-the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
+`transmission` that of the optics where the source lies, if a coronagraph has masks or the user gives one (1 otherwise).
+`rate_on_array` is the sum of the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
 
 NOT modelled: `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest one of the array.
 """
@@ -23,6 +23,7 @@ from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
+from mirage_dask.scene.layers import OccultedStarLayer
 from mirage_dask.scene.photometry import magnitude_of
 from mirage_dask.scene.stars import THRESHOLD
 from mirage_dask.scene.truth.saturation import Wells, saturated_pixels
@@ -66,7 +67,8 @@ def exposure_truth(
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
-    wells = _wells(spec, references)
+    behind = any(isinstance(layer, OccultedStarLayer) for _, layer in references.light.keyed)
+    wells = {dimmed: _wells(spec, references, dimmed=dimmed) for dimmed in {True, not behind}}
     found: list[Columns] = []
     edges = np.array(
         [
@@ -80,7 +82,7 @@ def exposure_truth(
         if seen is not None and len(seen):
             system = (systems or {}).get(seen.kind, "abmag")
             columns = _columns(spec, references, seen, system)
-            columns["saturated_pixels"] = saturated_pixels(layer, wells)
+            columns["saturated_pixels"] = saturated_pixels(layer, wells[not isinstance(layer, OccultedStarLayer)])
             columns["saturated"] = columns["saturated_pixels"] > 0
             kept = columns["rate"] * columns["fraction"] >= THRESHOLD
             found.append({name: values[kept] for name, values in columns.items()})
@@ -106,7 +108,9 @@ def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, syst
             f"x_{when}": seen.xy[:, node, 0] - spec.x0,
             f"y_{when}": seen.xy[:, node, 1] - spec.y0,
         }
-    transmission = _transmission(spec, references, columns["x"], columns["y"])
+    transmission = seen.transmission
+    if transmission is None:
+        transmission = _transmission(spec, references, columns["x"], columns["y"])
     columns |= {
         "moves": np.full(len(seen), seen.moves),
         "magnitude": magnitude_of(seen.rate, system, references.pack.zeropoint),
@@ -132,8 +136,8 @@ def _transmission(
     return plane[row, column].astype(np.float64)
 
 
-def _wells(spec: ExposureSpec, references: References) -> Wells:
-    """Return the pixels of an exposure for `scene.truth.saturation`; planes are read strip by strip."""
+def _wells(spec: ExposureSpec, references: References, *, dimmed: bool) -> Wells:
+    """Return the pixels of an exposure for `scene.truth.saturation`, behind the optics' transmission or not; by strips."""
     pack = references.pack
     frame, on = Frame(spec, pack.array), effects_on(spec.switched)
     seconds = spec.group_end_times[-1] - 0.5 * (spec.nframes - 1) * spec.tframe
@@ -143,7 +147,7 @@ def _wells(spec: ExposureSpec, references: References) -> Wells:
         detector_box = frame.box(rows, (0, spec.nx))
         box, part = as_slices(detector_box), slice(*rows)
         seen[part] = frame.science(read_planes(pack, on, ("light",), detector_box, frame.array)["response"])
-        if "transmission" in pack.names:
+        if dimmed and "transmission" in pack.names:
             seen[part] *= frame.science(pack.plane("transmission", *box))
         level = saturation_level(spec, pack, Window((0, 1), (0, 1), rows, (0, spec.nx)))
         gain = np.float32(pack.meta["mean_gain"])
