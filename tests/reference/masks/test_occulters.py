@@ -19,9 +19,7 @@ def intensity(name, x, y):
     return OCCULTERS[name].amplitude(np.asarray(x, float), np.asarray(y, float)) ** 2
 
 
-@pytest.mark.parametrize(
-    ("name", "angle"), [("MASK210R", 0.40), ("MASK335R", 0.64), ("MASK430R", 0.81)]
-)
+@pytest.mark.parametrize(("name", "angle"), [("MASK210R", 0.40), ("MASK335R", 0.64), ("MASK430R", 0.81)])
 def test_half_of_the_light_passes_a_round_mask_at_its_inner_working_angle(name, angle):
     """JWST User Documentation: 0.40, 0.63 and 0.81 arcsec, 6 lambda / D."""
     assert intensity(name, 0.0, angle - 0.01) < 0.5 < intensity(name, angle + 0.01, 0.0)
