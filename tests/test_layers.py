@@ -60,7 +60,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sources"},
         {"crds", "darks"},
         {"builtin", "packs"},
-        {"grisms"},
+        {"grisms", "masks"},
         {"files"},
         {"__init__"},
     ],

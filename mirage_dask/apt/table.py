@@ -37,6 +37,7 @@ from mirage_dask.apt.schedule import (
 from mirage_dask.apt.support import no_track, unsupported_reason
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import (
+    LYOT_STOPS,
     exp_type,
     frame_time,
     get_instrument,
@@ -266,7 +267,8 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
     frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
     resets = resets_before(detector.instrument, place.nx, place.ny)
-    kind = _EXP_TYPE_OF.get(specification.type, reading.mode)
+    mode = "coronagraphy" if reading.pupil in LYOT_STOPS else reading.mode
+    kind = _EXP_TYPE_OF.get(specification.type, mode)
     return {
         "mode": reading.mode,
         "exp_type": exp_type(detector.instrument, kind),

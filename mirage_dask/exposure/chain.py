@@ -32,6 +32,7 @@ from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.varying import add_varying_light
+from mirage_dask.scene.layers import OccultedStarLayer
 from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import ExposureSpec, Window
 
@@ -60,7 +61,7 @@ def static_light(
     rows: tuple[int, int],
     columns: tuple[int, int],
 ) -> Floats:
-    """Return the seed in a box of the exposure's science pixels, behind the user's transmission if there is one.
+    """Return the seed in a box of the exposure's science pixels, behind the transmission of the optics if there is one.
 
     Parameters
     ----------
@@ -76,14 +77,18 @@ def static_light(
     pack = references.pack
     frame = Frame(spec, pack.array)
     box = as_slices(frame.box(rows, columns))
-    seed = seed_window(
-        references.light.static,
-        x=slice(spec.x0 + columns[0], spec.x0 + columns[1]),
-        y=slice(spec.y0 + rows[0], spec.y0 + rows[1]),
-        area=frame.science(pack.plane("area", *box)),
-    )
+    where: dict[str, Any] = {
+        "x": slice(spec.x0 + columns[0], spec.x0 + columns[1]),
+        "y": slice(spec.y0 + rows[0], spec.y0 + rows[1]),
+        "area": frame.science(pack.plane("area", *box)),
+    }
+    layers = references.light.static
+    behind = tuple(layer for layer in layers if isinstance(layer, OccultedStarLayer))
+    seed = seed_window((layer for layer in layers if layer not in behind), **where)
     if "transmission" in pack.names:
         seed *= frame.science(pack.plane("transmission", *box))
+    if behind:  # a mask has taken their light already
+        seed += seed_window(behind, **where)
     return seed
 
 

@@ -4,8 +4,8 @@
 
 `rate` is the light of the source in an infinite aperture, as its magnitude and the zero point give it; `fraction` what of it
 falls on the array of the exposure, by the PSF and the profile that are drawn (`mirage_dask.scene.truth`, to 1e-3);
-`transmission` that of the optics where the source lies, if the user gives one (1 otherwise). `rate_on_array` is the sum of
-the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
+`transmission` that of the optics where the source lies, if a coronagraph has masks or the user gives one (1 otherwise).
+`rate_on_array` is the sum of the seed that the source alone would leave. The flat field, whose mean is 1, is not part of it.
 
 Behind a grism each order of a source is a row: `rate` is the light of the order, `fraction` what of it falls on the array,
 `x`, `y` and `magnitude` are those of the direct image through the same filter, and the columns of `ORDERS` say where the
@@ -28,6 +28,7 @@ from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
+from mirage_dask.scene.layers import OccultedStarLayer
 from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.photometry import magnitude_of
 from mirage_dask.scene.stars import THRESHOLD
@@ -82,7 +83,8 @@ def exposure_truth(
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
-    wells = _wells(spec, references)
+    behind = any(isinstance(layer, OccultedStarLayer) for _, layer in references.light.keyed)
+    wells = {dimmed: _wells(spec, references, dimmed=dimmed) for dimmed in {True, not behind}}
     found: list[Columns] = []
     edges = np.array(
         [
@@ -96,12 +98,12 @@ def exposure_truth(
         if seen is not None and len(seen):
             system = (systems or {}).get(seen.kind, "abmag")
             columns = _columns(spec, references, seen, system)
-            columns["saturated_pixels"] = saturated_pixels(layer, wells)
+            columns["saturated_pixels"] = saturated_pixels(layer, wells[not isinstance(layer, OccultedStarLayer)])
             columns["saturated"] = columns["saturated_pixels"] > 0
             found.append(columns)
     dispersed = [layer for _, layer in references.light.keyed if isinstance(layer, DispersedLayer)]
     transmission = _transmission_plane(spec, references) if dispersed else None
-    for layer, orders in zip(dispersed, orders_seen(dispersed, wells, transmission), strict=True):
+    for layer, orders in zip(dispersed, orders_seen(dispersed, wells[True], transmission), strict=True):
         seen, system = dispersed_sources(layer, references.view), (systems or {}).get(layer.kind, "abmag")
         columns = {
             name: values[orders.source] for name, values in _columns(spec, references, seen, system).items()
@@ -162,7 +164,9 @@ def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, syst
             f"x_{when}": seen.xy[:, node, 0] - spec.x0,
             f"y_{when}": seen.xy[:, node, 1] - spec.y0,
         }
-    transmission = _transmission(spec, references, columns["x"], columns["y"])
+    transmission = seen.transmission
+    if transmission is None:
+        transmission = _transmission(spec, references, columns["x"], columns["y"])
     columns |= {
         "moves": np.full(len(seen), seen.moves),
         "magnitude": magnitude_of(seen.rate, system, references.pack.zeropoint),
@@ -196,8 +200,8 @@ def _transmission_plane(spec: ExposureSpec, references: References) -> NDArray[n
     return frame.science(pack.plane("transmission", *as_slices(frame.extent)))
 
 
-def _wells(spec: ExposureSpec, references: References) -> Wells:
-    """Return the pixels of an exposure for `scene.truth.saturation`; planes are read strip by strip."""
+def _wells(spec: ExposureSpec, references: References, *, dimmed: bool) -> Wells:
+    """Return the pixels of an exposure for `scene.truth.saturation`, behind the optics' transmission or not; by strips."""
     pack = references.pack
     frame, on = Frame(spec, pack.array), effects_on(spec.switched)
     seconds = spec.group_end_times[-1] - 0.5 * (spec.nframes - 1) * spec.tframe
@@ -207,7 +211,7 @@ def _wells(spec: ExposureSpec, references: References) -> Wells:
         detector_box = frame.box(rows, (0, spec.nx))
         box, part = as_slices(detector_box), slice(*rows)
         seen[part] = frame.science(read_planes(pack, on, ("light",), detector_box, frame.array)["response"])
-        if "transmission" in pack.names:
+        if dimmed and "transmission" in pack.names:
             seen[part] *= frame.science(pack.plane("transmission", *box))
         level = saturation_level(spec, pack, Window((0, 1), (0, 1), rows, (0, spec.nx)))
         gain = np.float32(pack.meta["mean_gain"])

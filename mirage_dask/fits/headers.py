@@ -16,7 +16,7 @@ import numpy as np
 from mirage_dask.errors import InputError
 from mirage_dask.fits.segments import TIME_SERIES
 from mirage_dask.fits.times import exposure_times, start_time
-from mirage_dask.instruments import get_detector, optical_elements
+from mirage_dask.instruments import LYOT_STOPS, OCCULTING_MASKS, get_detector, optical_elements
 from mirage_dask.pointing import aperture, linear_wcs, roll_at, unit_to_radec
 from mirage_dask.spec import ExposureSpec
 
@@ -178,6 +178,7 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.instrument.channel": detector.channel,
         "meta.instrument.filter": spec.filter,
         "meta.instrument.pupil": spec.pupil,
+        "meta.instrument.coronagraph": _mask(row, spec),
         "meta.instrument.filter_position": angles.get(("filter", spec.filter))
         if spec.filter_wheel_angle is None
         else spec.filter_wheel_angle,
@@ -204,6 +205,12 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.subarray.fastaxis": spec.fast_axis,
         "meta.subarray.slowaxis": spec.slow_axis,
     }
+
+
+def _mask(row: Mapping[str, Any], spec: ExposureSpec) -> str | None:
+    """Return CORONMSK of an exposure through a Lyot stop: the mask in the name of its aperture."""
+    names = [name for name in OCCULTING_MASKS if name in str(row["aperture"])]
+    return f"MASKA{names[0].removeprefix('MASK')}" if spec.pupil in LYOT_STOPS and names else None
 
 
 def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Facts about the instruments, as tables: to add a detector, subarray or filter, add a row in `data/`."""
 
+from mirage_dask.instruments.coronagraphs import LYOT_STOPS, OCCULTING_MASKS
 from mirage_dask.instruments.detectors import Detector, detectors_of, get_detector, instruments
 from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.instruments.instrument import (
@@ -40,6 +41,7 @@ from mirage_dask.instruments.zeropoints import (
     MEGAJANSKY,
     TABLE_CONTEXT,
     ZeroPoint,
+    combinations,
     get_zeropoint,
     has_optics,
     transmission,
@@ -47,7 +49,9 @@ from mirage_dask.instruments.zeropoints import (
 
 __all__ = [
     "FLIGHT",
+    "LYOT_STOPS",
     "MEGAJANSKY",
+    "OCCULTING_MASKS",
     "TABLE_CONTEXT",
     "Detector",
     "DetectorArray",
@@ -60,6 +64,7 @@ __all__ = [
     "all_instruments",
     "blocking_filter",
     "channel_of",
+    "combinations",
     "cosmic_ray_flux",
     "cosmic_ray_libraries",
     "cosmic_ray_library",

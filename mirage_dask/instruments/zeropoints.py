@@ -7,8 +7,8 @@ What was measured, in flight or on the ground, is the signal in DN/s: it is the 
 follow from the gain that turns them into DN again: the mean of the gain map in use, of which `data/detectors.ecsv`
 has the nominal value.
 
-Source: `data/zeropoints.ecsv`. Where a PHOTOM file is in use, its PHOTMJSR takes the place of the table
-(`ZeroPoint.adjusted`).
+Source: `data/zeropoints.ecsv`; for Lyot stops `mirage_dask.instruments.coronagraphs`. Where a PHOTOM file is in use, its
+PHOTMJSR takes the place of the table (`ZeroPoint.adjusted`).
 NOT modelled: zero points that change in time (the TIMECOEFF tables of PHOTOM files).
 """
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.instruments.coronagraphs import LYOT_STOPS, MODULE, OCCULTED, glass_throughput
 from mirage_dask.instruments.detectors import get_detector
 from mirage_dask.instruments.optics import optical_elements
 from mirage_dask.instruments.tables import read_table
@@ -81,7 +82,7 @@ class ZeroPoint:
 
 @cache
 def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
-    return {
+    table = {
         (row["detector"], row["filter"], row["pupil"]): ZeroPoint(
             photfnu=float(row["photfnu"]),
             photflam=float(row["photflam"]),
@@ -91,6 +92,24 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
         )
         for row in read_table("zeropoints")
     }
+    return table | {
+        (name, filter_, stop): point.adjusted(
+            photfnu=point.photfnu / glass_throughput(get_detector(name).channel, point.pivot)
+        )
+        for (name, filter_, pupil), point in table.items()
+        for stop in LYOT_STOPS
+        if pupil == "CLEAR" and _is_occulted(name, filter_)
+    }
+
+
+def _is_occulted(name: str, filter: str) -> bool:
+    detector = get_detector(name)
+    return (detector.instrument, detector.module) == ("NIRCAM", MODULE) and filter in OCCULTED[detector.channel]
+
+
+def combinations() -> tuple[tuple[str, str, str], ...]:
+    """Return (detector, filter, pupil) of all zero points."""
+    return tuple(_zeropoints())
 
 
 def transmission(detector: str, pupil: str) -> float:
@@ -128,7 +147,8 @@ def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
     Some elements use the values of another one (column `photometry` of `data/optics.ecsv`): the weak
     lens WLM8 those of WLP8; grisms and dispersed Hartmann sensors those of the clear position, because their
     throughput is part of the dispersion; the mask NRM of NIRISS those of CLEARP, because the light that it blocks
-    is missing in the PSF (for the light in an infinite aperture, multiply by `transmission`).
+    is missing in the PSF (for the light in an infinite aperture, multiply by `transmission`). Those of the Lyot stops of
+    NIRCam follow from the filter's (`mirage_dask.instruments.coronagraphs`); of their light, too, a part is missing.
 
     Parameters
     ----------

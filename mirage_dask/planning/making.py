@@ -18,12 +18,13 @@ import pandas as pd
 
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import ZeroPoint, cosmic_ray_rate, grism_of
+from mirage_dask.instruments import LYOT_STOPS, ZeroPoint, cosmic_ray_rate, grism_of
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.coronagraphs import OccultedTables
 from mirage_dask.planning.ghosts import GhostTables
 from mirage_dask.planning.grisms import GrismTables, check_grisms
 from mirage_dask.planning.images import SceneImages
@@ -126,6 +127,7 @@ def make_plan(
     ghosts = GhostTables(f"{url}/sources", [found[:3] for found in catalogs])
     grisms = GrismTables(f"{url}/sources", [found[:3] for found in catalogs])
     series = TimeSeriesTables(f"{url}/sources", [found[:3] for found in catalogs])
+    occulted = OccultedTables(f"{url}/sources")
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -133,11 +135,12 @@ def make_plan(
                 progress(f"darks of {row.detector}", done, len(rows))
             if progress is not None and row.scene_image:
                 progress("image of the scene", done, len(rows))
-            spec = with_motion(
-                _spec(row, references, sources, images, ghosts, grisms, series, url), row, moving, url
-            )
+            if progress is not None and row.pupil in LYOT_STOPS:
+                progress("stars behind occulting masks", done, len(rows))
+            made = _spec(row, references, sources, images, ghosts, grisms, series, occulted, url)
+            spec = with_motion(made, row, moving, url)
             specs.append(_with_dark(spec, row, url))
-        for note in (*images.notes, *ghosts.notes, *grisms.notes, *series.notes):
+        for note in (*images.notes, *ghosts.notes, *grisms.notes, *series.notes, *occulted.notes):
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -247,6 +250,7 @@ def _spec(
     ghosts: GhostTables,
     grisms: GrismTables,
     series: TimeSeriesTables,
+    occulted: OccultedTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -265,7 +269,7 @@ def _spec(
         layers += grisms.layers(row, opened, found, level)
     else:
         layers += [(UniformBackground.kind, UniformBackground(level).key)] if level else []
-        layers += found
+        layers += occulted.layers(row, opened, attitude, found)
         layers += ghosts.layers(row, opened, found)
         layers += images.layers(row, opened, attitude.ravel())
     layers += series.layers(row, opened, grisms, _seconds(row))

@@ -15,7 +15,7 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.layers import DispersedCurveLayer, ExtendedLayer, LightCurveLayer
+from mirage_dask.scene.layers import DispersedCurveLayer, ExtendedLayer, LightCurveLayer, OccultedStarLayer
 from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
@@ -213,6 +213,10 @@ def _placed(layer: Any) -> tuple[str, Floats, Floats, Floats]:
     if isinstance(layer, StarLayer):
         s = layer.stars
         return TARGET if isinstance(layer, TrackedStarLayer) else STARS, s.x, s.y, s.flux.astype(np.float64)
+    if isinstance(layer, OccultedStarLayer):
+        stars = [star.stars for star in layer.stars]
+        x, y, light = (np.array([getattr(s, n)[0] for s in stars], np.float64) for n in ("x", "y", "flux"))
+        return STARS, x, y, light
     if isinstance(layer, GalaxyLayer):
         g = layer.galaxies
         return TARGET if isinstance(layer, TrackedGalaxyLayer) else GALAXIES, g.x, g.y, g.flux

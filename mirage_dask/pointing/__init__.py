@@ -19,6 +19,7 @@ from mirage_dask.pointing.siaf import (
     Aperture,
     aperture_polynomials,
     distortion_from_siaf,
+    field_name,
     prd_version,
     siaf_model,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "date_warning",
     "distortion_from_model",
     "distortion_from_siaf",
+    "field_name",
     "fit_ephemeris",
     "footprint",
     "full_frame",

@@ -121,7 +121,7 @@ def distortion_from_model(
     *,
     size: int,
     margin: int = 600,
-    orders: tuple[int, ...] = (5, 6, 7, 8, 9, 10),
+    orders: tuple[int, ...] = (5, 6, 7, 8, 9, 10, 12, 14, 16),
     label: str = "distortion model",
 ) -> Distortion:
     """Fit a `Distortion` to a model.
@@ -138,7 +138,8 @@ def distortion_from_model(
     margin
         Pixels around the detector on which the fit holds.
     orders
-        Polynomial orders to try, lowest first, until the residual is below `TOLERANCE`.
+        Polynomial orders to try, lowest first, until the residual is below `TOLERANCE`. The high ones are for the wedges of
+        Lyot stops: the SIAF has measured their distortion in a part of the detector, and it is steep in the rest.
     label
         Name of the model in errors, such as its file name.
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import re
 import runpy
 import sys
 import threading
@@ -28,13 +29,16 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import all_instruments, instrument_of_aperture, instruments
+from mirage_dask.instruments import LYOT_STOPS, all_instruments, instrument_of_aperture, instruments
 from mirage_dask.pointing.attitude import Floats
 from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 
 _GUIDERS = {"FGS1": "GUIDER1", "FGS2": "GUIDER2"}
 _FULL_FRAMES = {"NIS": "NIS_CEN", "GUIDER1": "FGS1_FULL", "GUIDER2": "FGS2_FULL"}
 """Full-frame apertures that are not named DETECTOR_FULL."""
+
+_OF_MASK = re.compile(r"MASK(\d{3}R|[SL]WB)")
+"""In the names of apertures behind a Lyot stop: the occulting mask."""
 
 _PLACES = {"NIS_SUBSTRIP96": (0, 1802, 2048, 96), "NIS_SUBSTRIP256": (0, 1792, 2048, 256)}
 """(x0, y0, nx, ny) of apertures whose outline in the SIAF differs from the pixels that are read.
@@ -165,6 +169,22 @@ def _detector_of(name: str) -> str:
 def full_frame_name(detector: str) -> str:
     """Return the full-frame aperture of a detector: NRCB1_FULL of 'NRCB1', NIS_CEN of 'NIS', FGS1_FULL of 'GUIDER1'."""
     return _FULL_FRAMES.get(detector, f"{detector}_FULL")
+
+
+def field_name(detector: str, pupil: str = "") -> str:
+    """Return the full-frame aperture of a detector behind an element of the pupil wheel.
+
+    The wedges of Lyot stops turn the light: NRCA5_FULL_WEDGE_RND of 'NRCA5' and 'MASKRND'. `full_frame_name` otherwise.
+    """
+    turned = pupil in LYOT_STOPS and detector.startswith("NRCA")
+    return f"{detector}_FULL_WEDGE_{pupil.removeprefix('MASK')}" if turned else full_frame_name(detector)
+
+
+def _field_of(name: str) -> str:
+    """Return the full-frame aperture of the light that an aperture sees."""
+    of_mask = _OF_MASK.search(name)
+    pupil = "" if of_mask is None else "MASKRND" if of_mask[0].endswith("R") else "MASKBAR"
+    return field_name(_detector_of(name), pupil)
 
 
 def _place(entry: Any) -> tuple[tuple[int, int, int, int], tuple[int, int]]:
@@ -310,7 +330,13 @@ def measure_corners(apertures: Sequence[Aperture]) -> Floats:
     InputError
         If the SIAF has no full frame of the detector.
     """
-    forward, _ = siaf_model(str(_full_frame(_entry(apertures[0].name)).AperName))
-    x = np.concatenate([np.array([0, a.nx, a.nx, 0]) + a.x0 - 0.5 for a in apertures])
-    y = np.concatenate([np.array([0, 0, a.ny, a.ny]) + a.y0 - 0.5 for a in apertures])
-    return np.stack(forward(x, y), axis=-1).reshape(len(apertures), 4, 2)
+    out = np.empty((len(apertures), 4, 2))
+    _full_frame(_entry(apertures[0].name))  # which checks it
+    fields = [_field_of(a.name) for a in apertures]
+    for field in dict.fromkeys(fields):
+        rows = [row for row, own in enumerate(fields) if own == field]
+        forward, _ = siaf_model(field)
+        x = np.concatenate([np.array([0, a.nx, a.nx, 0]) + a.x0 - 0.5 for a in (apertures[r] for r in rows)])
+        y = np.concatenate([np.array([0, 0, a.ny, a.ny]) + a.y0 - 0.5 for a in (apertures[r] for r in rows)])
+        out[rows] = np.stack(forward(x, y), axis=-1).reshape(len(rows), 4, 2)
+    return out

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ENERGY = (0.8, 1.0, 1.1)
 """Energy of a PSF in its field: the minimum, the maximum, and the excess up to which a plane is scaled to 1 (as Mirage)."""
-PUPIL_ENERGY = {"MASK_NRM": 0.17, "NRM": 0.17, "CLEARP": 0.84, "WLP12": 0.5}
+PUPIL_ENERGY = {"MASK_NRM": 0.17, "NRM": 0.17, "CLEARP": 0.84, "WLP12": 0.5, "MASKRND": 0.19, "MASKBAR": 0.19}
 """Throughput of pupil elements to which a library may be normalised: the minimum energy scales with it."""
 ENTRANCE = 0.84
 """Throughput of CLEARP in libraries of NIRISS that are normalised to the light on the primary mirror (webbpsf's NORMALIZ =

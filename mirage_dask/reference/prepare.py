@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.instruments import cosmic_ray_library, get_detector
+from mirage_dask.instruments import LYOT_STOPS, cosmic_ray_library, get_detector
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
@@ -101,7 +101,7 @@ def prepare_references(
         selection = " ".join((*row.optics, row.subarray, row.readpatt))
         if progress is not None:
             progress(f"references of {selection}", done, len(members))
-        found = answer | {kind: file for kind, file in own_files(row).items() if file is not None}
+        found = _masks(row) | answer | {kind: f for kind, f in own_files(row).items() if f is not None}
         files, used = _files(row, found, _libraries(row, cosmic_ray_libraries), sources)
         pack = build_pack(files, row.detector, home, memo=memo)
         mark_used(f"{home}/packs/{pack}.json")
@@ -140,6 +140,16 @@ def _build_libraries(
             if progress is not None:
                 progress(name, done, len(running))
             future.result()
+
+
+def _masks(row: ExposureRow) -> dict[str, FoundFile]:
+    """Return the file of what occulting masks transmit, where an exposure sees any."""
+    if row.pupil not in LYOT_STOPS:
+        return {}
+    from mirage_dask.reference.builtin.occulted.transmission_files import transmission_file
+
+    path = transmission_file(row.detector, row.pupil)
+    return {} if path is None else {"transmission": FoundFile(path, BUILTIN, "")}
 
 
 def _box(row: ExposureRow) -> tuple[Span, Span] | None:

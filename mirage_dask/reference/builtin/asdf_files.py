@@ -15,7 +15,7 @@ from astropy.modeling import Model, models
 from astropy.table import Table
 
 from mirage_dask.instruments import exp_type, get_detector, get_zeropoint, optical_elements
-from mirage_dask.pointing import aperture_polynomials, distortion_from_model, full_frame, siaf_model
+from mirage_dask.pointing import aperture_polynomials, distortion_from_model, field_name, siaf_model
 from mirage_dask.pointing.astropy_models import inverse_model
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, is_time_series, optics_of
 from mirage_dask.reference.files.asdf_trees import asdf_meta, write_asdf
@@ -35,7 +35,7 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
             "detector": detector.fits_name,
             **({"module": detector.module} if detector.module else {}),
             **({"channel": detector.channel} if detector.channel else {}),
-            **({"p_pupil": "ANY|"} if optical_elements(recipe.instrument) else {}),
+            **({"p_pupil": f"{recipe.pupil or 'ANY'}|"} if optical_elements(recipe.instrument) else {}),
         }
     return asdf_meta(
         kind=recipe.kind,
@@ -47,9 +47,17 @@ def _meta(recipe: Recipe, *, model: str, description: str) -> dict[str, Any]:
 
 
 @cache
-def forward_model(detector: str) -> Model:
-    """Return the SIAF's map of a detector, 0-based full-frame science pixels -> V2, V3 in arcsec, with its inverse."""
-    name = full_frame(detector).name
+def forward_model(detector: str, pupil: str = "") -> Model:
+    """Return the SIAF's map of a detector, 0-based full-frame science pixels -> V2, V3 in arcsec, with its inverse.
+
+    Parameters
+    ----------
+    detector
+        Its name.
+    pupil
+        A Lyot stop, whose wedge turns the light; empty for none.
+    """
+    name = field_name(detector, pupil)
     facts = aperture_polynomials(name)
     angle = np.radians(facts["v3i_yang"])
     parity = facts["vparity"]
@@ -72,7 +80,7 @@ def forward_model(detector: str) -> Model:
     forward = to_reference | models.Mapping((0, 1, 0, 1)) | both
     size = get_detector(detector).size
     exact = distortion_from_model(
-        siaf_model(name)[0], size=size, margin=200, orders=(6, 7, 8, 9), label=detector
+        siaf_model(name)[0], size=size, margin=200, orders=(6, 7, 8, 9, 12, 14), label=detector
     )
     forward.inverse = inverse_model(exact)
     return forward
@@ -82,7 +90,7 @@ def write_distortion(path: Path, recipe: Recipe) -> None:
     """Write the distortion of one detector."""
     meta = _meta(recipe, model="DistortionModel", description="Distortion of the SIAF, pixel to V2, V3")
     meta |= {"input_units": "pixel", "output_units": "arcsec"}
-    write_asdf(path, {"meta": meta, "model": forward_model(recipe.detector)})
+    write_asdf(path, {"meta": meta, "model": forward_model(recipe.detector, recipe.pupil)})
 
 
 def write_filter_offsets(path: Path, recipe: Recipe) -> None:

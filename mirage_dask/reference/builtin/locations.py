@@ -2,6 +2,7 @@
 
     <cache>/builtin-<version>/crds         the built-in CRDS cache: mappings and reference files
     <cache>/builtin-<version>/mirage_data  the built-in libraries, in the layout of MIRAGE_DATA
+    <cache>/builtin-<version>/masks        what the occulting masks of coronagraphs transmit
 
 `<cache>` is `mirage_dask.io.locations.cache_directory`. The version includes a hash of the instrument tables: if a gain or
 a zero point changes, a new set is built in a new directory.
@@ -23,7 +24,7 @@ BUILTIN_VERSION = 4
 
 TABLES = (
     *("detectors", "detector_noise", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
-    *("optics", "aperture_corrections"),
+    *("optics", "aperture_corrections", "coronagraph_throughput"),
 )
 """Instrument tables on which the set depends."""
 

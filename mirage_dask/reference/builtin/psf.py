@@ -3,8 +3,8 @@
 The optics are in `mirage_dask.reference.builtin.psf_optics`; this module defines the grid of positions and the two files
 of a detector and filter (`mirage_dask.psf.files`: their names and format). A library has 2 x 2 positions (the
 corners of the detector), 4 samples per pixel and a field of 65 pixels; the wings are 301 pixels wide (and one more
-at each edge, which readers trim), in the middle of the detector. Weak lenses spread the light over more pixels and
-have a wider field.
+at each edge, which readers trim), in the middle of the detector. Weak lenses and Lyot stops spread the light over more
+pixels and have a wider field.
 
 A plane sums to the energy in its field, not to 1: the light beyond is in the wings, and beyond 150 pixels it is
 lost. Behind the mask NRM, whose fringes are analysed over a whole subarray, the core reaches from the star to the farthest
@@ -23,7 +23,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError, nearest
-from mirage_dask.instruments import Detector, get_detector, get_instrument, optical_elements
+from mirage_dask.instruments import LYOT_STOPS, Detector, get_detector, get_instrument, optical_elements
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.psf.files import (
     PsfPaths,
@@ -49,6 +49,7 @@ MASK_FIELD_PIXELS = 113
 MASK_WAVELENGTHS = 12
 """Least number behind NRM, twice as many in a wide filter: between the ends of the band F480M the path between holes that
 are 5.28 m apart differs by 1.1 wavelengths at 49 pixels from the star, of F277W by 8."""
+LYOT_FIELD_PIXELS = 101
 WINGS_PIXELS = 303
 """Side of the wings as written; readers trim one pixel at each edge."""
 
@@ -68,7 +69,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
         Any of its names, such as 'NRCB5'.
     filter, pupil
         Elements in the two wheels: 'F444W', 'CLEAR'; 'F150W2', 'F162M'; 'F212N', 'WLP8'; NIRISS 'CLEAR', 'F090W';
-        '' for FGS. Grisms, coronagraphic masks and other elements without a bandpass are treated as CLEAR.
+        '' for FGS. Grisms and other elements without a bandpass or a stop are treated as CLEAR.
 
     Returns
     -------
@@ -87,12 +88,13 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     stop = _stop(pupil)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
     field = WEAK_LENS_FIELD_PIXELS if waves else MASK_FIELD_PIXELS if stop == "NRM" else FIELD_PIXELS
+    field = LYOT_FIELD_PIXELS if stop in LYOT_STOPS else field
     paths = _paths(directory, spec, filter, pupil, field)
     kept = _existing(paths, spec, filter, pupil)
     if kept is not None:
         return kept
 
-    pixel, blur = spec.pixel_scale, _blur(spec)
+    pixel, blur = spec.pixel_scale, blur_of(spec)
     edge = float(spec.size - 1)
 
     n = field * OVERSAMPLING
@@ -101,7 +103,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     samples = np.empty((len(places), n, n), dtype=np.float32)
     waveset = wavelengths(wavelength, width, stop=stop)
     for index, (x, y) in enumerate(places):
-        error = _wavefront(
+        error = centred_wavefront(
             spec, (2 * x / edge - 1, 2 * y / edge - 1), waves, waveset, stop=stop, pixel=pixel, blur=blur
         )
         # Samples are "per detector pixel", independent of the oversampling: an ePSF in the terms of photutils.
@@ -109,7 +111,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
 
     # Twice as many wavelengths for the wings: with fewer, distant speckles would appear as separate chains.
     many = wavelengths(wavelength, width, stop=stop, density=2)
-    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
+    error = centred_wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     wings = optics.images(
         error, many, count=WINGS_PIXELS, step=pixel, pixel=pixel, blur=blur, stop=stop
     ).astype(np.float32)
@@ -157,8 +159,8 @@ def encircled_energy(
     stop = _stop(pupil)
     waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument), stop=stop)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
-    pixel, blur = spec.pixel_scale, _blur(spec)
-    error = _wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
+    pixel, blur = spec.pixel_scale, blur_of(spec)
+    error = centred_wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
     return optics.encircled_energy(
         np.asarray(radius, dtype=np.float64) * pixel,
@@ -215,15 +217,15 @@ def wavelengths(pivot: float, width: float, *, stop: str = "", density: int = 1)
 
 def _stop(pupil: str) -> str:
     """Return the element whose stop shapes the pupil; '' if only the telescope does."""
-    return pupil if pupil in optics.STOPS else ""
+    return pupil if pupil in optics.STOPS or pupil in LYOT_STOPS else ""
 
 
-def _blur(spec: Detector) -> float:
+def blur_of(spec: Detector) -> float:
     """Return 1 sigma of jitter and charge diffusion together, arcsec."""
     return float(np.hypot(optics.JITTER, spec.charge_diffusion))
 
 
-def _wavefront(
+def centred_wavefront(
     spec: Detector,
     place: tuple[float, float],
     waves: float,

@@ -10,6 +10,7 @@ What is modelled
 - Stops of the pupil wheel of NIRISS. CLEARP: inside of 7.11 m, a disk of 1.016 m radius and three vanes 0.339 m
   wide, one of them along +V2, are dark (39, 42, 6 and 2 mm of the holder's drawing 196847, scaled so that 39 mm
   are 6.603 m; stpsf, optics.py). NRM: seven hexagonal holes (`mirage_dask.reference.builtin.stops.nrm`).
+- The Lyot stops of NIRCam: `mirage_dask.reference.masks.lyot_stops`.
 - The wavefront error, deterministic by names: residual piston, tip and tilt of each segment (48 nm rms) and polishing
   errors of middle spatial frequency (52 nm rms, power falling as frequency^-3 from 5 cycles over the pupil on), one
   telescope for all detectors; low-order Zernike terms of the instrument (one set for each detector), which make up
@@ -54,9 +55,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import fft, special
 
-from mirage_dask.instruments import transmission
+from mirage_dask.instruments import LYOT_STOPS, transmission
 from mirage_dask.reference.builtin.stops import nrm
 from mirage_dask.reference.builtin.streams import stream
+from mirage_dask.reference.masks.lyot_stops import lyot_stop
 
 PUPIL_PIXELS = 512
 PUPIL_SIZE = 6.64
@@ -113,7 +115,7 @@ def _pupil(pixels: int) -> NDArray[np.float64]:
 
 
 def stopped_pupil(pixels: int = PUPIL_PIXELS, stop: str = "") -> NDArray[np.float64]:
-    """Return the transmission of the pupil with one of `STOPS`, (pixels, pixels); '' for that of the telescope."""
+    """Return the transmission of the pupil with one of `STOPS` or a Lyot stop, (pixels, pixels); '' for the telescope's."""
     if not stop:
         return pupil(pixels)
     with _LOCK:
@@ -123,6 +125,10 @@ def stopped_pupil(pixels: int = PUPIL_PIXELS, stop: str = "") -> NDArray[np.floa
 @cache
 def _stopped(pixels: int, stop: str) -> NDArray[np.float64]:
     # Drawn at four times the sampling, grey at the edges.
+    if stop in LYOT_STOPS:
+        grey = pupil(pixels) * lyot_stop(stop, pupil(pixels), PUPIL_SIZE / pixels)
+        grey.flags.writeable = False
+        return grey
     axis = (np.arange(4 * pixels) - (4 * pixels - 1) / 2) * PUPIL_SIZE / (4 * pixels)
     fine = STOPS[stop](axis[None, :], axis[:, None]).astype(np.float64)
     grey = pupil(pixels) * fine.reshape(pixels, 4, pixels, 4).mean(axis=(1, 3))
@@ -146,9 +152,14 @@ STOPS: dict[str, Callable[[NDArray[np.float64], NDArray[np.float64]], NDArray[np
 """Open area of each stop in the pupil wheel of NIRISS, as a function of (x, y) in metres on the primary mirror."""
 
 
-def _light(pixels: int, stop: str) -> float:
+def _throughput(stop: str) -> float:
+    """Return the throughput of a stop relative to its zero points."""
+    return transmission("NRCA5" if stop in LYOT_STOPS else "NIS", stop)
+
+
+def light(pixels: int, stop: str) -> float:
     """Return the light that is normalised to 1: the transmitted light, divided by the throughput relative to zero points."""
-    return float((stopped_pupil(pixels, stop) ** 2).sum()) / transmission("NIS", stop)
+    return float((stopped_pupil(pixels, stop) ** 2).sum()) / _throughput(stop)
 
 
 @cache
@@ -247,6 +258,7 @@ def images(
     pixel: float,
     blur: float,
     stop: str = "",
+    field: Callable[[float], NDArray[np.complexfloating]] | None = None,
 ) -> NDArray[np.float64]:
     """Return the light of a star in pixels whose centres form a square grid around it, mean over the wavelengths.
 
@@ -264,7 +276,10 @@ def images(
     blur
         1 sigma of the Gaussian blur in each axis, arcsec.
     stop
-        One of `STOPS` in the pupil wheel; '' for none.
+        One of `STOPS` or a Lyot stop in the pupil wheel; '' for none.
+    field
+        Returns the amplitude in the last pupil, (pixels, pixels), of a wavelength in metres; default that of the wavefront
+        behind the stop.
 
     Returns
     -------
@@ -276,14 +291,20 @@ def images(
     n = (count - 1) * finer + 1 + 2 * margin
     spacing = step / finer
     angles = (np.arange(n) - (n - 1) / 2) * (spacing * ARCSEC)
-    transmission = stopped_pupil(len(error), stop)
     metres = coordinates(len(error)) * (PUPIL_SIZE / 2)
-    measure = (PUPIL_SIZE / len(error)) ** 2 * (pixel * ARCSEC) ** 2 / _light(len(error), stop)
+    measure = (PUPIL_SIZE / len(error)) ** 2 * (pixel * ARCSEC) ** 2 / light(len(error), stop)
     intensity = np.zeros((n, n))
     for wavelength in np.asarray(wavelengths, dtype=np.float64):
-        transform = _phasor(np.outer(angles, metres) * (-2 * np.pi / wavelength))
-        field = transform @ (transmission * _phasor(error * (2 * np.pi / wavelength))) @ transform.T
-        intensity += (field.real**2 + field.imag**2) * (measure / wavelength**2)
+        seen = pupil_field(error, float(wavelength), stop) if field is None else field(float(wavelength))
+        rows = columns = slice(None)
+        if stop in LYOT_STOPS:  # which leave the middle only
+            rows, columns = (extent(seen.any(axis=axis)) for axis in (1, 0))
+        from_y, from_x = (
+            phasor(np.outer(angles, metres[part]) * (-2 * np.pi / wavelength)).astype(seen.dtype, copy=False)
+            for part in (rows, columns)
+        )
+        image = from_y @ seen[rows, columns] @ from_x.T
+        intensity += (image.real**2 + image.imag**2) * (measure / wavelength**2)
     frequency = np.arange(n) / (2 * n * spacing)
     window = np.sinc(frequency * pixel) * np.exp(-2 * (np.pi * blur * frequency) ** 2)
     spectrum = fft.dctn(intensity, type=2, norm="ortho", overwrite_x=True)
@@ -332,7 +353,7 @@ def encircled_energy(
     total = np.zeros(len(radius))
     for wavelength in np.asarray(wavelengths, dtype=np.float64):
         field = np.zeros((size, size), dtype=np.complex128)
-        field[:n, :n] = stopped_pupil(n, stop) * _phasor(error * (2 * np.pi / wavelength))
+        field[:n, :n] = stopped_pupil(n, stop) * phasor(error * (2 * np.pi / wavelength))
         spectrum = fft.fft2(field, overwrite_x=True)
         transfer = fft.rfft2(spectrum.real**2 + spectrum.imag**2)[:, :n].real
         transfer /= transfer[0, 0]
@@ -344,7 +365,7 @@ def encircled_energy(
         weight = np.bincount(ring.ravel(), (transfer * twice).ravel()) * step**2
         k = np.maximum(mean_lag * step, 1e-9)
         total += (radius[:, None] * special.j1(2 * np.pi * np.outer(radius, k)) / k) @ weight
-    return total * transmission("NIS", stop) / len(wavelengths)
+    return total * _throughput(stop) / len(wavelengths)
 
 
 def centred(
@@ -378,7 +399,21 @@ def centred(
     return error - x * axis[None, :] - y * axis[:, None]
 
 
-def _phasor(phase: NDArray[np.float64]) -> NDArray[np.complex128]:
+def extent(lit: NDArray[np.bool_]) -> slice:
+    """Return the part of an axis from the first to the last True."""
+    places = np.flatnonzero(lit)
+    return slice(int(places[0]), int(places[-1]) + 1)
+
+
+def pupil_field(error: NDArray[np.float64], wavelength: float, stop: str = "") -> NDArray[np.complex128]:
+    """Return the amplitude of the light of a star in the pupil, (pixels, pixels), behind a stop.
+
+    Parameters are those of `images`, the wavelength in metres.
+    """
+    return stopped_pupil(len(error), stop) * phasor(error * (2 * np.pi / wavelength))
+
+
+def phasor(phase: NDArray[np.float64]) -> NDArray[np.complex128]:
     """Return exp(i phase) without the slow complex exponential."""
     out = np.empty(phase.shape, dtype=np.complex128)
     np.cos(phase, out=out.real)

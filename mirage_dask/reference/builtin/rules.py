@@ -21,7 +21,15 @@ from importlib.metadata import version
 from pathlib import Path
 
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import detectors_of, exp_type, get_detector, instruments, optical_elements
+from mirage_dask.instruments import (
+    LYOT_STOPS,
+    combinations,
+    detectors_of,
+    exp_type,
+    get_detector,
+    instruments,
+    optical_elements,
+)
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.caches.sources import source_digest
@@ -48,7 +56,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "ipc": (_DETECTOR,),
     "area": (_DETECTOR,),
     "photom": (_DETECTOR, _EXP_TYPE),
-    "distortion": (_DETECTOR,),
+    "distortion": (_DETECTOR, _WHEELS[1]),
     "filteroffset": (_DETECTOR,),
     "flat": (_DETECTOR, *_WHEELS),
     "dark": (_DETECTOR, "META.SUBARRAY.NAME", "META.EXPOSURE.READPATT", "META.EXPOSURE.NOUTPUTS"),
@@ -64,7 +72,8 @@ KEYS: dict[str, tuple[str, ...]] = {
 }
 """Keywords by which each type is selected (see `keys_of`); all other types are N/A.
 
-The observatory's are these too, but that it has files of more filters in one `specwcs` of NIRCam."""
+The observatory's are these too, but that it has files of more filters in one `specwcs` of NIRCam. The wedges of Lyot stops
+turn the light: behind them a detector has another `distortion`."""
 
 ASDF = (
     *("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline"),
@@ -118,7 +127,7 @@ class Recipe:
             _INSTRUMENT: self.instrument,
             _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
             _WHEELS[0]: self.filter,
-            _WHEELS[1]: self.pupil,
+            _WHEELS[1]: self.pupil or "N/A",
             _MODULE: get_detector(self.detector).module if self.detector else "",
             _EXP_TYPE: self.exp_type or "N/A",
             "META.SUBARRAY.NAME": self.subarray,
@@ -133,6 +142,7 @@ class Recipe:
 def recipes() -> Mapping[str, Recipe]:
     """Return every file of the built-in set by its name."""
     made: list[Recipe] = []
+    one = ((_DETECTOR,), (_DETECTOR, _EXP_TYPE), (_DETECTOR, _WHEELS[1]))
     for instrument in instruments():
         made += [
             Recipe(kind, instrument)
@@ -140,13 +150,15 @@ def recipes() -> Mapping[str, Recipe]:
             if keys[0] == _INSTRUMENT and kind not in DISPERSED
         ]
         detectors = [d.name for d in detectors_of(instrument)]
-        single = [kind for kind, keys in KEYS.items() if keys in ((_DETECTOR,), (_DETECTOR, _EXP_TYPE))]
+        single = [kind for kind, keys in KEYS.items() if keys in one]
         if not optical_elements(instrument):
             single.remove("filteroffset")
         made += [Recipe(kind, instrument, detector) for kind in single for detector in detectors]
         made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
         made += _dispersed(instrument)
         made += _masked(instrument)
+        behind = {(name, "", pupil) for name, _, pupil in optics_of(instrument=instrument) if pupil in LYOT_STOPS}
+        made += [Recipe("distortion", instrument, *optics) for optics in sorted(behind)]
         patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
         for detector, subarray, amplifiers in _readouts(instrument):
             made += [
@@ -220,9 +232,7 @@ def optics_of(
 ) -> tuple[tuple[str, str, str], ...]:
     """Return the (detector, filter, pupil) with a zero point, of one detector, of one instrument or of all."""
     wanted = {d.name for name in instruments() if instrument in (None, name) for d in detectors_of(name)}
-    found = [
-        (r["detector"], r["filter"], r["pupil"]) for r in read_table("zeropoints") if r["detector"] in wanted
-    ]
+    found = [optics for optics in combinations() if optics[0] in wanted]
     found += [(d, f, "WLM8") for d, f, p in found if p == "WLP8"]  # the same lens with opposite sign
     # The aperture mask, instead of the clear pupil.
     found += [(d, f, "NRM") for d, f, p in found if p == "CLEARP"]

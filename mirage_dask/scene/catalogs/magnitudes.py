@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-from mirage_dask.instruments import all_instruments, get_detector, get_instrument, optical_elements
+from mirage_dask.instruments import LYOT_STOPS, all_instruments, get_detector, get_instrument, optical_elements
 
 ANY = "magnitude"
 """Column for every filter that has none of its own."""
@@ -88,7 +88,9 @@ def misspelt(wanted: Sequence[str], columns: Iterable[str]) -> tuple[str, str] |
 
 def _of_filter_and_pupil(key: str, _name: str, filter: str, pupil: str) -> list[str]:
     names = [f"{key}_{filter}_{pupil}_magnitude"]
-    if pupil == "clear":
+    if pupil.upper() in LYOT_STOPS:  # the band is the filter's
+        names += [f"{key}_{filter}_clear_magnitude", f"{key}_{filter}_magnitude"]
+    elif pupil == "clear":
         names.append(f"{key}_{filter}_magnitude")
     elif pupil not in ("wlp8", "wlm8"):
         names.append(f"{key}_{pupil}_magnitude")

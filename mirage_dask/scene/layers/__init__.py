@@ -23,6 +23,7 @@ from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, Trac
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
 from mirage_dask.scene.layers.moving_images import MovingImageLayer
+from mirage_dask.scene.layers.occulted import OccultedStarLayer, OccultedStars
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
@@ -47,6 +48,8 @@ __all__ = [
     "MovingImageLayer",
     "MovingLayer",
     "MovingPoints",
+    "OccultedStarLayer",
+    "OccultedStars",
     "SceneImageLayer",
     "StarLayer",
     "StaticLayer",
@@ -85,6 +88,7 @@ LAYERS: dict[str, Any] = {
         DispersedGalaxyLayer,
         DispersedImageLayer,
         DispersedCurveLayer,
+        OccultedStarLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""

@@ -23,7 +23,13 @@ from mirage_dask.compiled import kernel
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of
-from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
+from mirage_dask.scene.layers import (
+    ExtendedLayer,
+    GalaxyLayer,
+    LightCurveLayer,
+    OccultedStarLayer,
+    StarLayer,
+)
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
@@ -79,6 +85,10 @@ def saturated_pixels(layer: Any, wells: Wells) -> Counts:
 def _stars(layer: StarLayer, wells: Wells) -> Counts:
     s = layer.stars
     return _count_stars(s.x, s.y, s.flux, s.half_width, layer.psf, wells)
+
+
+def _occulted(layer: OccultedStarLayer, wells: Wells) -> Counts:
+    return np.concatenate([_stars(star, wells) for star in layer.stars] or [np.zeros(0, np.int32)])
 
 
 def _light_curves(layer: LightCurveLayer, wells: Wells) -> Counts:
@@ -166,6 +176,7 @@ def _extended(layer: ExtendedLayer, wells: Wells) -> Counts:
 
 _COUNTERS: dict[type, Callable[[Any, Wells], Counts]] = {
     StarLayer: _stars,
+    OccultedStarLayer: _occulted,
     GalaxyLayer: _galaxies,
     ExtendedLayer: _extended,
     LightCurveLayer: _light_curves,

@@ -27,7 +27,13 @@ from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.scene.galaxies.convolution import token
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
-from mirage_dask.scene.layers import ExtendedLayer, GalaxyLayer, LightCurveLayer, StarLayer
+from mirage_dask.scene.layers import (
+    ExtendedLayer,
+    GalaxyLayer,
+    LightCurveLayer,
+    OccultedStarLayer,
+    StarLayer,
+)
 from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
@@ -111,6 +117,8 @@ def indices_of(layers: Iterable[Any]) -> dict[str, NDArray[np.int64]]:
     for layer in layers:
         if isinstance(layer, StarLayer):
             found[layer.kind] = layer.stars.index
+        elif isinstance(layer, OccultedStarLayer):
+            found[layer.kind] = np.array([star.stars.index[0] for star in layer.stars], np.int64)
         elif isinstance(layer, ExtendedLayer):
             found[layer.kind] = np.array([source.index for source in layer.sources], np.int64)
         elif isinstance(layer, DispersedLayer):
@@ -123,6 +131,11 @@ def indices_of(layers: Iterable[Any]) -> dict[str, NDArray[np.int64]]:
 def _stars(layer: StarLayer, found: Brightest) -> None:
     s = layer.stars
     _take_stars(s.x, s.y, s.flux, s.half_width, s.index, layer.psf, found)
+
+
+def _occulted(layer: OccultedStarLayer, found: Brightest) -> None:
+    for star in layer.stars:
+        _stars(star, found)
 
 
 def _light_curves(layer: LightCurveLayer, found: Brightest) -> None:
@@ -201,6 +214,7 @@ def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, found: Brightest) -
 
 _COMPARE: dict[type, Callable[[Any, Brightest], None]] = {
     StarLayer: _stars,
+    OccultedStarLayer: _occulted,
     GalaxyLayer: _galaxies,
     ExtendedLayer: _extended,
     LightCurveLayer: _light_curves,

@@ -28,6 +28,8 @@ from mirage_dask.scene.layers import (
     MovingImageLayer,
     MovingLayer,
     MovingPoints,
+    OccultedStarLayer,
+    OccultedStars,
     StarLayer,
     TrackedExtendedLayer,
     TrailingGalaxyLayer,
@@ -76,6 +78,8 @@ class SourcesSeen:
     """Of galaxies, (n,) each: `half_light_radius` (arcsec; NaN where the catalog has pixels), `half_light_radius_pixels`,
     both along the major axis, `ellipticity`, `position_angle` (degrees east of north), `sersic_index`."""
     moves: bool = False
+    transmission: Floats | None = None
+    """(n,) of the optics, of sources with their own; None of others."""
 
     def __len__(self) -> int:
         return self.index.size
@@ -112,6 +116,19 @@ def _stars(layer: StarLayer, key: str, view: View, _: Floats) -> SourcesSeen:
     rows = rows_of(table.index, s.index)
     fraction = star_fractions(layer.psf, s.x, s.y, s.half_width, view.bounds)
     return SourcesSeen(layer.kind, s.index, units_of(table, rows, xy, view), xy, table.flux[rows], fraction)
+
+
+def _occulted(layer: OccultedStarLayer, key: str, view: View, _: Floats) -> SourcesSeen:
+    table = load_once(OccultedStars, view.tables, key)
+    placed = [(s.stars, s.psf) for s in layer.stars]
+    index = np.array([s.index[0] for s, _ in placed], np.int64)
+    rows = _rows(table.index, index)
+    xy = _at_rest(np.array([(s.x[0], s.y[0]) for s, _ in placed], np.float64).reshape(-1, 2))
+    here = [star_fractions(psf, s.x, s.y, s.half_width, view.bounds)[0] for s, psf in placed]
+    return SourcesSeen(
+        PointSources.kind, index, _units(table, rows, xy, view), xy, table.flux[rows],
+        np.array(here) / layer.throughput, transmission=layer.throughput,
+    )  # fmt: skip
 
 
 def _galaxies(layer: GalaxyLayer, key: str, view: View, _: Floats) -> SourcesSeen:
@@ -248,6 +265,7 @@ _AT_REST: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
 }
 _MAKERS: dict[type, Callable[[Any, str, View, Floats], SourcesSeen]] = {
     StarLayer: _stars,
+    OccultedStarLayer: _occulted,
     GalaxyLayer: _galaxies,
     ExtendedLayer: _extended,
     LightCurveLayer: _light_curves,
