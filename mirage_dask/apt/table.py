@@ -21,6 +21,7 @@ from mirage_dask.apt.records import (
     ExposureSpecification,
     Mismatch,
     Observation,
+    PointingRow,
     ProposalFile,
 )
 from mirage_dask.apt.schedule import (
@@ -38,6 +39,7 @@ from mirage_dask.apt.support import no_track, unsupported_reason
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import (
     LYOT_STOPS,
+    OCCULTING_MASKS,
     exp_type,
     frame_time,
     get_instrument,
@@ -45,7 +47,7 @@ from mirage_dask.instruments import (
     instruments,
     resets_before,
 )
-from mirage_dask.pointing import Aperture, Track, attitude_matrix, footprint, reference_point
+from mirage_dask.pointing import Aperture, Track, aperture, attitude_matrix, footprint, reference_point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,6 +202,27 @@ def _expand(proposal: ProposalFile, observation: Observation, exposure: Exposure
     return rows
 
 
+def _target_place(row: PointingRow) -> tuple[float, float]:
+    """Return V2 and V3 at which an exposure has its target.
+
+    The report's, but behind an occulting mask those of its ideal coordinates in the aperture of the SIAF in use: an
+    acquisition puts the target there, whatever SIAF the report was made with, and tenths of an arcsecond decide what is
+    seen of it.
+    """
+    if not any(name in row.aperture for name in OCCULTING_MASKS):
+        return row.v2, row.v3
+    try:
+        place = aperture(row.aperture)
+    except InputError:
+        return row.v2, row.v3
+    angle = math.radians(place.v3i_yang)
+    x, y = place.vparity * row.ideal_x, row.ideal_y
+    return (
+        place.v2_ref + x * math.cos(angle) + y * math.sin(angle),
+        place.v3_ref - x * math.sin(angle) + y * math.cos(angle),
+    )
+
+
 def _pointing_values(exposure: Exposure) -> dict[str, Any]:
     row, specification = exposure.row, exposure.specification
     values: dict[str, Any] = {}
@@ -211,8 +234,7 @@ def _pointing_values(exposure: Exposure) -> dict[str, Any]:
             "pps_aperture": row.aperture,
             "ra_pointing": row.ra,
             "dec_pointing": row.dec,
-            "v2": row.v2,
-            "v3": row.v3,
+            **dict(zip(("v2", "v3"), _target_place(row), strict=True)),
             "xoffset": row.ideal_x,
             "yoffset": row.ideal_y,
         }
@@ -267,7 +289,8 @@ def detector_values(specification: ExposureSpecification, reading: Reading) -> d
     tframe = frame_time(detector.instrument, place.nx, place.ny, reading.amplifiers)
     frames = (pattern.nframes, pattern.groupgap, specification.ngroup, specification.nint)
     resets = resets_before(detector.instrument, place.nx, place.ny)
-    mode = "coronagraphy" if reading.pupil in LYOT_STOPS else reading.mode
+    masked = reading.pupil in LYOT_STOPS and any(name in place.name for name in OCCULTING_MASKS)
+    mode = "coronagraphy" if masked else reading.mode
     kind = _EXP_TYPE_OF.get(specification.type, mode)
     return {
         "mode": reading.mode,

@@ -98,7 +98,9 @@ def exposure_truth(
         if seen is not None and len(seen):
             system = (systems or {}).get(seen.kind, "abmag")
             columns = _columns(spec, references, seen, system)
-            columns["saturated_pixels"] = saturated_pixels(layer, wells[not isinstance(layer, OccultedStarLayer)])
+            columns["saturated_pixels"] = saturated_pixels(
+                layer, wells[not isinstance(layer, OccultedStarLayer)]
+            )
             columns["saturated"] = columns["saturated_pixels"] > 0
             found.append(columns)
     dispersed = [layer for _, layer in references.light.keyed if isinstance(layer, DispersedLayer)]

@@ -7,6 +7,7 @@ Zero points count the light that passes both; what the opaque parts of a Lyot st
 (`zeropoints.transmission`), and what an occulting mask takes is `mirage_dask.reference.masks`.
 
 Source: `data/coronagraph_throughput.ecsv`, straight lines between its wavelengths, the nearest beyond them.
+Both modules have coronagraphs, of which those of module A are used; the numbers are taken for both.
 NOT modelled: the change over a filter's band. The light that passes beside the plate of the masks, in full frames, is drawn
 as dim as that behind it.
 """
@@ -21,6 +22,7 @@ from mirage_dask.instruments.tables import read_table
 LYOT_STOPS = ("MASKRND", "MASKBAR")
 """Elements of NIRCam's pupil wheels with a Lyot stop: for round occulting masks, and for bars."""
 OCCULTING_MASKS = ("MASK210R", "MASK335R", "MASK430R", "MASKSWB", "MASKLWB")
+"""As APT names them; the SIAF's apertures have them in their names."""
 OCCULTED = {
     "SHORT": ("F182M", "F187N", "F200W", "F210M", "F212N"),
     "LONG": (
@@ -29,8 +31,6 @@ OCCULTED = {
     ),
 }
 """Filters that are combined with Lyot stops (JWST User Documentation, NIRCam Filters for Coronagraphy)."""
-MODULE = "A"
-"""The module whose coronagraphs are used."""
 
 
 def glass_throughput(channel: str, wavelength: float) -> float:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments.coronagraphs import LYOT_STOPS, MODULE, OCCULTED, glass_throughput
+from mirage_dask.instruments.coronagraphs import LYOT_STOPS, OCCULTED, glass_throughput
 from mirage_dask.instruments.detectors import get_detector
 from mirage_dask.instruments.optics import optical_elements
 from mirage_dask.instruments.tables import read_table
@@ -104,7 +104,7 @@ def _zeropoints() -> dict[tuple[str, str, str], ZeroPoint]:
 
 def _is_occulted(name: str, filter: str) -> bool:
     detector = get_detector(name)
-    return (detector.instrument, detector.module) == ("NIRCAM", MODULE) and filter in OCCULTED[detector.channel]
+    return detector.instrument == "NIRCAM" and filter in OCCULTED[detector.channel]
 
 
 def combinations() -> tuple[tuple[str, str, str], ...]:

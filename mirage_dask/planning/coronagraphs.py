@@ -65,15 +65,23 @@ class OccultedTables:
         if row.pupil not in LYOT_STOPS:
             return found
         if "transmission" in row.overrides:
-            self._note("stars behind occulting masks are dimmed by the transmission given in reffile_overrides alone")
+            self._note(
+                "stars behind occulting masks are dimmed by the transmission given in reffile_overrides alone"
+            )
             return found
+        self._note(
+            "the shapes of the Lyot stops, which pass a fifth of the light, and the density of the squares for acquisitions "
+            "are chosen"
+        )
         masks = [place for place in places_on(row.detector, row.pupil) if place.occulter is not None]
         if not masks or row.tracking == NON_SIDEREAL:
             return found
         projection = SkyProjection.of(attitude.ravel(), pack.distortion)
         layers = []
         for kind, key in found:
-            layers += self._split(row, pack, projection, masks, key) if kind == PointSources.kind else [(kind, key)]
+            layers += (
+                self._split(row, pack, projection, masks, key) if kind == PointSources.kind else [(kind, key)]
+            )
         return layers
 
     @property
@@ -107,7 +115,9 @@ class OccultedTables:
             for i in np.flatnonzero(mask.occulter.covers(x, y)).tolist():
                 behind.setdefault(int(rows[i]), (mask, float(x[i]), float(y[i])))
         if len(behind) > MOST:
-            self._note(f"more than {MOST} stars are near a mask; all but the brightest are dimmed pixel by pixel")
+            self._note(
+                f"more than {MOST} stars are near a mask; all but the brightest are dimmed pixel by pixel"
+            )
             kept = sorted(behind, key=lambda r: (-table.flux[r], r))[:MOST]
             behind = {r: behind[r] for r in kept}
         if not behind:
@@ -119,7 +129,11 @@ class OccultedTables:
         return [*layers, (OccultedStars.kind, stars.save(self._url))]
 
     def _stars(
-        self, row: ExposureRow, pack: ReferencePack, stars: PointSources, places: list[tuple[Place, float, float]]
+        self,
+        row: ExposureRow,
+        pack: ReferencePack,
+        stars: PointSources,
+        places: list[tuple[Place, float, float]],
     ) -> OccultedStars:
         from mirage_dask.reference.builtin.occulted.stars import occulted_star  # needs scipy and poppy
 
@@ -128,9 +142,7 @@ class OccultedTables:
             assert mask.occulter is not None
             at = pack.distortion.to_pixels(np.array(mask.place.v2_ref), np.array(mask.place.v3_ref))
             middle = float(at[0]), float(at[1])
-            images.append(
-                occulted_star(*row.optics, mask=mask.occulter.siaf_name, x=x, y=y, place=middle)
-            )
+            images.append(occulted_star(*row.optics, mask=mask.occulter.siaf_name, x=x, y=y, place=middle))
         return OccultedStars.of(stars, [i.library for i in images], [i.throughput for i in images])
 
 

@@ -121,7 +121,7 @@ def distortion_from_model(
     *,
     size: int,
     margin: int = 600,
-    orders: tuple[int, ...] = (5, 6, 7, 8, 9, 10, 12, 14, 16),
+    orders: tuple[int, ...] = (5, 6, 7, 8, 9, 10, 14, 16),
     label: str = "distortion model",
 ) -> Distortion:
     """Fit a `Distortion` to a model.

@@ -30,7 +30,8 @@ TABLES = {
 """Tables of numbers by name; names are unique."""
 PHYSICS = (
     *("reference.builtin.cosmic_rays", "reference.builtin.detector_maps", "reference.builtin.psf"),
-    "reference.grisms.builtin",
+    *("reference.grisms.builtin", "reference.builtin.occulted.stars"),
+    *(f"reference.masks.{name}" for name in ("lyot_stops", "occulters", "places")),
     *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink"),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
@@ -39,6 +40,8 @@ PHYSICS = (
 NOT_PHYSICS = {
     "VERSION",
     "ARCSEC",
+    "KEPT",
+    "_ROWS",
     "_ARCSEC2",
     "_NO",
     "_LOG_PLACE",

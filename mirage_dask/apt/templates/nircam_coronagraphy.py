@@ -1,7 +1,6 @@
 """NircamCoron: target acquisition, optionally two confirmation images, then each filter behind one mask.
 
-Only the detector behind the mask is read; the pointing report's aperture identifies it. The masks are not modelled:
-an exposure is plain imaging through that aperture, with the throughput of the Lyot stop in the pupil wheel.
+Only the detector behind the mask is read; the pointing report's aperture identifies it.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ import math
 import threading
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -298,7 +299,7 @@ def images(
         seen = pupil_field(error, float(wavelength), stop) if field is None else field(float(wavelength))
         rows = columns = slice(None)
         if stop in LYOT_STOPS:  # which leave the middle only
-            rows, columns = (extent(seen.any(axis=axis)) for axis in (1, 0))
+            rows, columns = (extent(seen, axis) for axis in (0, 1))
         from_y, from_x = (
             phasor(np.outer(angles, metres[part]) * (-2 * np.pi / wavelength)).astype(seen.dtype, copy=False)
             for part in (rows, columns)
@@ -399,9 +400,9 @@ def centred(
     return error - x * axis[None, :] - y * axis[:, None]
 
 
-def extent(lit: NDArray[np.bool_]) -> slice:
-    """Return the part of an axis from the first to the last True."""
-    places = np.flatnonzero(lit)
+def extent(values: NDArray[Any], axis: int) -> slice:
+    """Return the part of an axis of a plane from the first to the last place at which anything is not 0."""
+    places = np.flatnonzero(values.any(axis=1 - axis))
     return slice(int(places[0]), int(places[-1]) + 1)
 
 

@@ -33,6 +33,7 @@ from mirage_dask.instruments import (
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.pointing import field_name
 from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.builtin import builtin_grisms, wheels
 from mirage_dask.untrusted.documents import read_json
@@ -157,8 +158,12 @@ def recipes() -> Mapping[str, Recipe]:
         made += [Recipe("flat", instrument, *optics) for optics in optics_of(instrument=instrument)]
         made += _dispersed(instrument)
         made += _masked(instrument)
-        behind = {(name, "", pupil) for name, _, pupil in optics_of(instrument=instrument) if pupil in LYOT_STOPS}
-        made += [Recipe("distortion", instrument, *optics) for optics in sorted(behind)]
+        made += [
+            Recipe("distortion", instrument, detector, "", pupil)
+            for detector in detectors
+            for pupil in LYOT_STOPS
+            if field_name(detector, pupil) != field_name(detector)
+        ]
         patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
         for detector, subarray, amplifiers in _readouts(instrument):
             made += [

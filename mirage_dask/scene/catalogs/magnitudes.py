@@ -7,7 +7,13 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 
-from mirage_dask.instruments import LYOT_STOPS, all_instruments, get_detector, get_instrument, optical_elements
+from mirage_dask.instruments import (
+    LYOT_STOPS,
+    all_instruments,
+    get_detector,
+    get_instrument,
+    optical_elements,
+)
 
 ANY = "magnitude"
 """Column for every filter that has none of its own."""

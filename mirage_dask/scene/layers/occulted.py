@@ -2,8 +2,8 @@
 
     light(x, y) = flux x image(x - x0, y - y0)
 
-The image of each star has been made for its place behind the mask (`mirage_dask.reference.builtin.occulted.stars`), where all
-that the mask takes is missing. So this light is not multiplied with the transmission of the optics, as all other light is.
+The image of each star has been made for its place behind the mask (`mirage_dask.reference.builtin.occulted.stars`), and
+what the mask takes is missing in it. So this light is not multiplied by the transmission of the optics, as all other is.
 
 NOT modelled: galaxies, images and moving sources behind a mask, which are dimmed pixel by pixel.
 """
@@ -11,7 +11,7 @@ NOT modelled: galaxies, images and moving sources behind a mask, which are dimme
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +56,10 @@ class OccultedStars(SourceTable):
     @classmethod
     def of(cls, stars: PointSources, images: list[PsfLibrary], throughput: list[float]) -> OccultedStars:
         """Return the table of some stars and the image of each."""
-        arrays = {n: np.stack([getattr(i, n) for i in images]) for n in ("wings", "profile", "enclosed")}
-        same = ("oversampling", "core_centre", "core_half_width", "wings_centre", "wings_inner", "wings_half_width")
+        arrays: dict[str, Any] = {
+            n: np.stack([getattr(i, n) for i in images]) for n in ("wings", "profile", "enclosed")
+        }
+        first = images[0]
         return cls(
             index=stars.index,
             position=stars.position,
@@ -65,7 +67,12 @@ class OccultedStars(SourceTable):
             throughput=np.array(throughput),
             core=np.concatenate([i.core for i in images]),
             **arrays,
-            **{name: getattr(images[0], name) for name in same},
+            oversampling=first.oversampling,
+            core_centre=first.core_centre,
+            core_half_width=first.core_half_width,
+            wings_centre=first.wings_centre,
+            wings_inner=first.wings_inner,
+            wings_half_width=first.wings_half_width,
         )
 
     def libraries(self) -> list[PsfLibrary]:

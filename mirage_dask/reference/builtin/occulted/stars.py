@@ -7,15 +7,15 @@ and comes to the detector:
     C(u) = sum over a of (1 - t(a - m)) F(a) exp(+2 pi i u.a / lambda) da du / lambda^2
     G(u) = L(u) (E(u) - C(u))                                                      behind the Lyot stop
 
-where t is the amplitude that the mask transmits (`mirage_dask.reference.masks.occulters`) and m the direction of its centre as
-seen from the star. The image is the transform of G, as that of any star (`psf_optics`). Since 1 - t is zero beyond some arcsec,
-the sums are matrix products over what the mask covers (Soummer et al. 2007, Optics Express 15, 15935), and nothing is
-interpolated: the image holds for this star, at this place. It contains what the mask takes: `throughput` of the light,
+where t is the amplitude that the mask transmits (`mirage_dask.reference.masks.occulters`) and m the direction of its centre
+as seen from the star. The image is the transform of G, as that of any star (`psf_optics`). Since 1 - t is zero beyond some
+arcsec, the sums are matrix products over what the mask covers (Soummer et al. 2007, Optics Express 15, 15935), and nothing
+is interpolated: the image holds for this star, at this place. What the mask takes is missing in it; of the light is left
 
-    sum |G|^2 / sum |L E|^2.
+    throughput = sum |G|^2 / sum |L E|^2.
 
-NOT modelled: wavefront errors of the optics between mask and Lyot stop (all are before the mask), imperfect masks, the motion
-of the star against the mask during the exposure (jitter blurs its image only), the size of the star.
+NOT modelled: wavefront errors of the optics between mask and Lyot stop (all are before the mask), imperfect masks, the
+motion of the star against the mask during the exposure (jitter blurs its image only), the size of the star.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ def _star(
         return known[wavelength]
 
     waves = wavelengths(*band)
-    common = {"pixel": pixel, "blur": blur, "stop": pupil, "field": remembered}
+    common: dict[str, Any] = {"pixel": pixel, "blur": blur, "stop": pupil, "field": remembered}
     core = optics.images(
         error, waves, count=LYOT_FIELD_PIXELS * OVERSAMPLING, step=pixel / OVERSAMPLING, **common
     )
@@ -134,13 +135,15 @@ def lyot_field(
     """
     light = optics.pupil_field(error, wavelength).astype(np.complex64)
     whole, stopped = optics.pupil(len(error)), optics.stopped_pupil(len(error), stop)
-    rows, columns = (optics.extent(stopped.any(axis=axis)) for axis in (1, 0))
+    rows, columns = (optics.extent(stopped, axis) for axis in (0, 1))
     step = wavelength / (SAMPLING * optics.PUPIL_SIZE) / optics.ARCSEC
     along = _nodes(occulter.reach if occulter.slope else BAR_LENGTH / 2, step)
     across = _nodes(occulter.reach, step)
     metres = optics.coordinates(len(error)) * (optics.PUPIL_SIZE / 2)
     to_x, to_y = (
-        optics.phasor(np.outer(nodes - o, metres) * (-2 * np.pi * optics.ARCSEC / wavelength)).astype(np.complex64)
+        optics.phasor(np.outer(nodes - o, metres) * (-2 * np.pi * optics.ARCSEC / wavelength)).astype(
+            np.complex64
+        )
         for nodes, o in ((along, offset[0]), (across, offset[1]))
     )
     measure = (step * optics.ARCSEC * optics.PUPIL_SIZE / len(error) / wavelength) ** 2
@@ -165,7 +168,7 @@ def _wavefront(detector: str, filter: str, pupil: str, place: tuple[int, int]) -
 def _nodes(reach: float, step: float) -> Floats:
     """Return points at equal distances that cover -reach to reach, one of them at 0."""
     count = math.ceil(reach / step)
-    return np.arange(-count, count + 1) * step
+    return np.arange(-count, count + 1, dtype=np.float64) * step
 
 
 def _power(field: NDArray[np.complexfloating]) -> float:
