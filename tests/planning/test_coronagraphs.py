@@ -67,7 +67,7 @@ def test_all_coronagraphic_exposures_are_ready(shared):
         assert set(own["status"]) == {"ready"}
         assert set(own["exp_type"]) <= {"NRC_CORON", "NRC_TACQ", "NRC_TACONFIRM"}
         science = own[own["exp_type"] == "NRC_CORON"]
-        assert len(science) > 20
+        assert len(science) >= 18
         # The target is at the reference point of the aperture, whatever SIAF the report was made with, but for small steps.
         step = np.hypot(
             (science["ra_ref"] - science["ra_pointing"]) * np.cos(np.radians(science["dec_ref"])),
@@ -78,7 +78,7 @@ def test_all_coronagraphic_exposures_are_ready(shared):
 
 def test_the_target_has_an_image_of_its_own(beta_pic):
     spec, _ = opened(beta_pic, BEHIND)
-    assert [kind for kind, _ in spec.layers] == ["uniform", "point_source", "occulted_star"]
+    assert [kind for kind, _ in spec.layers] == ["background", "point_source", "occulted_star"]
     spec, _ = opened(beta_pic, ACQUISITION)
     assert "occulted_star" not in dict(spec.layers)
 
@@ -103,13 +103,12 @@ def test_the_seed_is_what_truth_says(beta_pic):
     seed = simulate_window(spec, references, Window.whole(spec), want=("seed",))["seed"]
     truth = truth_of(beta_pic[0])
     own = truth[truth["exposure"] == BEHIND]
-    sky = np.median(seed[:40, :40])
+    sky = np.median(seed[5:35, 200:300])  # in the corner is a square of neutral density
+    assert np.median(seed[20:40, :20]) < 0.5 * sky
     total = float(seed.sum(dtype=np.float64))
     stars = own["rate_on_array"].sum()
     assert stars > 20 * sky  # in any pixel
-    plane = references.pack.plane("transmission", slice(spec.y0, spec.y0 + spec.ny), slice(None))
     assert total - stars == pytest.approx(sky * spec.nx * spec.ny, rel=0.1)
-    assert plane.min() < 1e-3
     # Nothing like a star where the target is: a 1/100 of its peak without a mask.
     target = own[own["id"] == 1].iloc[0]
     x, y = round(target["x"]), round(target["y"])
