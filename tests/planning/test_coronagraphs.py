@@ -1,4 +1,4 @@
-"""Coronagraphic exposures of real proposals: the target is behind its mask, companions beside it, windows have the same bits."""
+"""Coronagraphic exposures of real proposals: the target behind its mask, others beside it; windows have the same bits."""
 
 from __future__ import annotations
 

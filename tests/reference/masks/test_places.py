@@ -35,7 +35,7 @@ def pixels_of_reference(name):
 
 @pytest.mark.parametrize(("detector", "pupil", "name"), CENTRES)
 def test_masks_are_where_the_siaf_has_them(detector, pupil, name):
-    """Within 0.75 pixel: so much the SIAF's reference pixels of masks differ from the field behind the wedge (0.02 arcsec)."""
+    """Within 0.75 pixel: so much do the SIAF's reference pixels of masks differ from the field behind the wedge."""
     field = distortion_from_model(siaf_model(field_name(detector, pupil))[0], size=2048, orders=(16,))
     found = next(p for p in places_on(detector, pupil) if p.occulter and p.occulter.siaf_name in name)
     x, y = field.to_pixels(np.array(found.place.v2_ref), np.array(found.place.v3_ref))
@@ -46,7 +46,7 @@ def test_masks_are_where_the_siaf_has_them(detector, pupil, name):
 
 
 def test_directions_of_a_bar():
-    """The SIAF's filters stand along the bar, the narrow end of MASKLWB at greater x: half the light passes at 0.29 arcsec."""
+    """Filters stand along the bar, the narrow end of MASKLWB at greater x: half the light passes at 0.29 arcsec."""
     narrow, wide = siaf()["NRCA5_MASKLWB_NARROW"], siaf()["NRCA5_MASKLWB_F480M"]
     bar = next(p for p in places_on("NRCA5", "MASKBAR") if p.occulter and p.occulter.siaf_name == "MASKLWB")
     (x0, y0), (x1, y1) = (bar.offsets(np.array(a.V2Ref), np.array(a.V3Ref)) for a in (narrow, wide))
