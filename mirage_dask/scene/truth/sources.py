@@ -122,11 +122,11 @@ def _occulted(layer: OccultedStarLayer, key: str, view: View, _: Floats) -> Sour
     table = load_once(OccultedStars, view.tables, key)
     placed = [(s.stars, s.psf) for s in layer.stars]
     index = np.array([s.index[0] for s, _ in placed], np.int64)
-    rows = _rows(table.index, index)
-    xy = _at_rest(np.array([(s.x[0], s.y[0]) for s, _ in placed], np.float64).reshape(-1, 2))
+    rows = rows_of(table.index, index)
+    xy = at_rest(np.array([(s.x[0], s.y[0]) for s, _ in placed], np.float64).reshape(-1, 2))
     here = [star_fractions(psf, s.x, s.y, s.half_width, view.bounds)[0] for s, psf in placed]
     return SourcesSeen(
-        PointSources.kind, index, _units(table, rows, xy, view), xy, table.flux[rows],
+        PointSources.kind, index, units_of(table, rows, xy, view), xy, table.flux[rows],
         np.array(here) / layer.throughput, transmission=layer.throughput,
     )  # fmt: skip
 
