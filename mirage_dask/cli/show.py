@@ -10,7 +10,6 @@ from mirage_dask.cli.arguments import add_command, add_select, local_place, open
 from mirage_dask.cli.console import print_line, print_note
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import grism_of
 
 PICTURES = ("footprint", "scene", "exposure", "spectrum", "mosaic")
 
@@ -98,7 +97,7 @@ def draw(arguments: argparse.Namespace) -> int:
     elif what == "mosaic":
         figure = draw_mosaic(coadd(one_field(simulated(table)), source.exposure))
     else:
-        name = arguments.exposure or first(table)
+        name = arguments.exposure or first(_behind_grisms(table) if what == "spectrum" else table)
         if name not in set(table["name"]):
             raise InputError(f"There is no exposure {name!r}{nearest(name, list(table['name'])) or '.'}")
         figure = _draw_one(arguments, what, source, name)
@@ -107,8 +106,19 @@ def draw(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _behind_grisms(table: Any) -> Any:
+    """Return the rows of exposures behind grisms."""
+    from mirage_dask.instruments import grism_of
+
+    rows = table[[bool(grism_of(*optics)) for optics in zip(table["filter"], table["pupil"], strict=True)]]
+    if rows.empty:
+        raise InputError("No exposure of this table is behind a grism, so there is no spectrum to draw.")
+    return rows
+
+
 def _draw_one(arguments: argparse.Namespace, what: str, source: Any, name: str) -> Any:
     """Draw a picture of one exposure."""
+    from mirage_dask.instruments import grism_of
     from mirage_dask.plot import draw_exposure, draw_scene
 
     if what == "spectrum":
@@ -116,7 +126,7 @@ def _draw_one(arguments: argparse.Namespace, what: str, source: Any, name: str) 
 
         return draw_spectrum(source, name, arguments.index, order=arguments.order, kind=arguments.kind)
     exposure = source.exposure(name)
-    if what == "scene" or grism_of(exposure.attrs["filter"], exposure.attrs["pupil"]):
+    if what == "scene" or grism_of(exposure.attrs.get("filter", ""), exposure.attrs.get("pupil", "")):
         from mirage_dask.plot.marks import scene_marks  # with kernels, which other pictures do without
 
         draw = draw_scene if what == "scene" else draw_exposure

@@ -4,6 +4,7 @@ Each `draw_…` returns a matplotlib figure that is independent of pyplot's glob
 make it the last line of a notebook cell. matplotlib is the extra `plot`; it is imported when the first picture is drawn.
 What a scene holds, and what of it moves or changes, comes from `mirage_dask.plot.marks.scene_marks`, which needs
 the layers of light: `draw_scene(proposal.exposure(name), marks=scene_marks(proposal, name))`, the same for a simulation.
+So does the spectrum of a source behind a grism: `mirage_dask.plot.spectrum.draw_spectrum(proposal, name, index)`.
 """
 
 from __future__ import annotations
