@@ -60,7 +60,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sources"},
         {"crds", "darks"},
         {"builtin", "packs"},
-        {"grisms"},
+        {"grisms", "soss"},
         {"files"},
         {"__init__"},
     ],

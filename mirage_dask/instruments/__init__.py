@@ -17,6 +17,7 @@ from mirage_dask.instruments.modes import (
     exp_type,
 )
 from mirage_dask.instruments.optics import (
+    SOSS,
     OpticalElement,
     blocking_filter,
     channel_of,
@@ -48,6 +49,7 @@ from mirage_dask.instruments.zeropoints import (
 __all__ = [
     "FLIGHT",
     "MEGAJANSKY",
+    "SOSS",
     "TABLE_CONTEXT",
     "Detector",
     "DetectorArray",

@@ -23,6 +23,7 @@ from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, Trac
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
 from mirage_dask.scene.layers.moving_images import MovingImageLayer
+from mirage_dask.scene.layers.soss import SossLayer
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
@@ -48,6 +49,7 @@ __all__ = [
     "MovingLayer",
     "MovingPoints",
     "SceneImageLayer",
+    "SossLayer",
     "StarLayer",
     "StaticLayer",
     "TrackedExtendedLayer",
@@ -85,6 +87,7 @@ LAYERS: dict[str, Any] = {
         DispersedGalaxyLayer,
         DispersedImageLayer,
         DispersedCurveLayer,
+        SossLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""
