@@ -1,4 +1,4 @@
-"""Exposures behind grisms: the keys `spectra`, light of sources besides their magnitudes, `filter_wheel_angle` and `soss`."""
+"""Exposures behind grisms: the keys `spectra`, light of sources besides magnitudes, `filter_wheel_angle` and `soss`."""
 
 from __future__ import annotations
 
