@@ -60,7 +60,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"sources"},
         {"crds", "darks"},
         {"builtin", "packs"},
-        {"grisms", "masks"},
+        {"grisms", "masks", "soss"},
         {"files"},
         {"__init__"},
     ],

@@ -9,16 +9,14 @@ from __future__ import annotations
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.records import Target
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import get_zeropoint, grism_of
+from mirage_dask.instruments import SOSS, get_zeropoint, grism_of
 
 _MODES = {
-    "soss": "single-object slitless spectroscopy",
     "dark": "a dark exposure",
 }
 _PUPILS = {
     "GDHS0": "dispersed Hartmann sensors are",
     "GDHS60": "dispersed Hartmann sensors are",
-    "GR700XD": "single-object slitless spectroscopy is",
 }
 
 
@@ -50,8 +48,11 @@ def unsupported_reason(reading: Reading, target: Target | None, target_name: str
         return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
     if reading.pupil in _PUPILS:
         return f"{_PUPILS[reading.pupil]} not simulated yet"
-    if grism_of(reading.filter, reading.pupil) and target.moving:
+    disperses = reading.pupil == SOSS or grism_of(reading.filter, reading.pupil)
+    if disperses and target.moving:
         return "dispersion by grisms is not simulated yet while the telescope follows a target that moves"
+    if reading.pupil == SOSS and reading.filter not in ("CLEAR", "F277W"):
+        return f"there is no model of {SOSS} with {reading.filter}"
     try:
         get_zeropoint(reading.detector.name, reading.filter, reading.pupil)
     except InputError:

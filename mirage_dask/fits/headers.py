@@ -18,6 +18,7 @@ from mirage_dask.fits.segments import TIME_SERIES
 from mirage_dask.fits.times import exposure_times, start_time
 from mirage_dask.instruments import LYOT_STOPS, OCCULTING_MASKS, get_detector, optical_elements
 from mirage_dask.pointing import aperture, linear_wcs, roll_at, unit_to_radec
+from mirage_dask.settings.row import read_soss
 from mirage_dask.spec import ExposureSpec
 
 _NAME = re.compile(
@@ -182,7 +183,7 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.instrument.filter_position": angles.get(("filter", spec.filter))
         if spec.filter_wheel_angle is None
         else spec.filter_wheel_angle,
-        "meta.instrument.pupil_position": angles.get(("pupil", spec.pupil)),
+        "meta.instrument.pupil_position": _pupil_angle(row) or angles.get(("pupil", spec.pupil)),
         "meta.exposure.type": row["exp_type"],
         "meta.exposure.readpatt": row["readpatt"],
         "meta.exposure.noutputs": spec.amplifiers,
@@ -211,6 +212,12 @@ def _mask(row: Mapping[str, Any], spec: ExposureSpec) -> str | None:
     """Return CORONMSK of an exposure through a Lyot stop: the mask in the name of its aperture."""
     names = [name for name in OCCULTING_MASKS if name in str(row["aperture"])]
     return f"MASKA{names[0].removeprefix('MASK')}" if spec.pupil in LYOT_STOPS and names else None
+
+
+def _pupil_angle(row: Mapping[str, Any]) -> float | None:
+    """Return the angle of the pupil wheel that an exposure behind GR700XD has; None of others."""
+    choice = read_soss(str(row.get("soss") or ""))
+    return choice.pwcpos if choice is not None else None
 
 
 def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:

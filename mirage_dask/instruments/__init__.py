@@ -18,6 +18,7 @@ from mirage_dask.instruments.modes import (
     exp_type,
 )
 from mirage_dask.instruments.optics import (
+    SOSS,
     OpticalElement,
     blocking_filter,
     channel_of,
@@ -52,6 +53,7 @@ __all__ = [
     "LYOT_STOPS",
     "MEGAJANSKY",
     "OCCULTING_MASKS",
+    "SOSS",
     "TABLE_CONTEXT",
     "Detector",
     "DetectorArray",

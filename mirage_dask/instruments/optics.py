@@ -26,7 +26,8 @@ class OpticalElement:
     partner: str
     """Element of the other wheel if this one is named alone; empty if there is no default."""
     photometry: str = ""
-    """Element of the same wheel whose zero points apply to this one; empty: its own."""
+    """Element of the same wheel whose zero points apply to this one, 'A/B': A where the other wheel is clear, B beside a
+    filter; empty: its own."""
     position: float | None = None
     """Angle of the wheel, degrees; None where it is not known."""
     transmission: float = 1.0
@@ -102,6 +103,10 @@ def split_optics(text: str, *, instrument: str = "NIRCAM") -> tuple[str, str]:
 
 GRISMS = ("GRISMR", "GRISMC", "GR150R", "GR150C")
 """Elements that disperse the light of a whole field."""
+
+
+SOSS = "GR700XD"
+"""Element in the pupil wheel of NIRISS that disperses the light of one star."""
 
 
 def grism_of(filter: str, pupil: str) -> str:

@@ -166,6 +166,8 @@ def get_zeropoint(detector: str, filter: str, pupil: str) -> ZeroPoint:
     if elements:
         others = {(e.wheel, e.name): e.photometry for e in elements if e.photometry}
         f, p = others.get(("filter", f), f), others.get(("pupil", p), p)
+        alone, _, beside = p.partition("/")
+        p = beside if beside and f != "CLEAR" else alone
     elif {f, p} <= {"", "NA", "N/A"}:
         f = p = ""
     table = _zeropoints()

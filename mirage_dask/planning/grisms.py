@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, ReferenceFileError
 from mirage_dask.instruments import (
+    SOSS,
     blocking_filter,
     get_detector,
     grism_of,
@@ -110,9 +111,11 @@ def check_grisms(rows: pd.DataFrame, catalogs: Iterable[FoundCatalog]) -> None:
 
     problems: list[str] = []
     optics_of = zip(rows["filter"], rows["pupil"], strict=True)
-    behind = rows[np.array([bool(grism_of(f, p)) for f, p in optics_of], dtype=bool)]
+    behind = rows[np.array([p == SOSS or bool(grism_of(f, p)) for f, p in optics_of], dtype=bool)]
     columns = ["grism_configurations", "detector", "filter", "pupil"]
-    for folder, *optics in behind[columns].drop_duplicates().itertuples(index=False, name=None):
+    for folder, *optics in (
+        behind.loc[behind["pupil"] != SOSS, columns].drop_duplicates().itertuples(index=False, name=None)
+    ):
         try:
             read_grism(folder, *optics)
         except (InputError, ReferenceFileError) as error:

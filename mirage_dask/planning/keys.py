@@ -32,6 +32,7 @@ from mirage_dask.settings.row import (
     read_overrides,
     read_references,
     read_scene_image,
+    read_soss,
     read_spectra_choice,
     row_of,
 )
@@ -56,6 +57,7 @@ PLACES = (
     "ghosts",
     "spectra",
     "grism_configurations",
+    "soss",
     *CATALOG_KINDS,
 )
 """Columns of the table that say which files an exposure needs."""
@@ -182,6 +184,8 @@ class _FileStates:
         }
         if (choice := read_spectra_choice(places["spectra"])) is not None:
             given.update(choice.paths)
+        if (soss := read_soss(places["soss"])) is not None and soss.traces:
+            given.add(soss.traces)
         if folder := places["grism_configurations"]:
             if f"grisms {folder}" not in self._listed:
                 found = Path(folder).iterdir() if Path(folder).is_dir() else ()

@@ -18,7 +18,7 @@ import pandas as pd
 
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import LYOT_STOPS, ZeroPoint, cosmic_ray_rate, grism_of
+from mirage_dask.instruments import LYOT_STOPS, SOSS, ZeroPoint, cosmic_ray_rate, grism_of
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
@@ -32,6 +32,7 @@ from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
 from mirage_dask.planning.settings_columns import launch_notes
+from mirage_dask.planning.soss import SossTables, check_soss
 from mirage_dask.planning.time_series.grism_targets import TimeSeriesTables
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
@@ -119,6 +120,7 @@ def make_plan(
         )  # astropy: most have none
 
         check_light_curves(chosen, [found[:3] for found in catalogs])
+    check_soss(chosen)
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
@@ -128,6 +130,7 @@ def make_plan(
     grisms = GrismTables(f"{url}/sources", [found[:3] for found in catalogs])
     series = TimeSeriesTables(f"{url}/sources", [found[:3] for found in catalogs])
     occulted = OccultedTables(f"{url}/sources")
+    soss = SossTables(f"{url}/sources", [found[:3] for found in catalogs])
     specs = []
     with SceneImages(f"{url}/sources") as images:
         for done, row in enumerate(rows):
@@ -137,10 +140,17 @@ def make_plan(
                 progress("image of the scene", done, len(rows))
             if progress is not None and row.pupil in LYOT_STOPS:
                 progress("stars behind occulting masks", done, len(rows))
-            made = _spec(row, references, sources, images, ghosts, grisms, series, occulted, url)
+            made = _spec(row, references, sources, images, ghosts, grisms, series, occulted, soss, url)
             spec = with_motion(made, row, moving, url)
             specs.append(_with_dark(spec, row, url))
-        for note in (*images.notes, *ghosts.notes, *grisms.notes, *series.notes, *occulted.notes):
+        for note in (
+            *images.notes,
+            *ghosts.notes,
+            *grisms.notes,
+            *series.notes,
+            *occulted.notes,
+            *soss.notes,
+        ):
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -251,6 +261,7 @@ def _spec(
     grisms: GrismTables,
     series: TimeSeriesTables,
     occulted: OccultedTables,
+    soss: SossTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -267,6 +278,8 @@ def _spec(
     ]
     if grism_of(row.filter, row.pupil):
         layers += grisms.layers(row, opened, found, level)
+    elif row.pupil == SOSS:
+        layers += soss.layers(row, opened, attitude.ravel(), found, level)
     else:
         layers += [(UniformBackground.kind, UniformBackground(level).key)] if level else []
         layers += occulted.layers(row, opened, attitude, found)

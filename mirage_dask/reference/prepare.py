@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.instruments import LYOT_STOPS, cosmic_ray_library, get_detector
+from mirage_dask.instruments import LYOT_STOPS, SOSS, cosmic_ray_library, get_detector
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
@@ -126,7 +126,7 @@ def _build_libraries(
     jobs: dict[str, Callable[[], object]] = {}
     for row in rows:
         detector, filter_, pupil = row.optics
-        if not row.psf_path:
+        if not row.psf_path and pupil != SOSS:
             jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
                 psf_library, sources, detector=detector, filter=filter_, pupil=pupil
             )
@@ -176,9 +176,12 @@ def _files(
 ) -> tuple[ReferenceFiles, list[tuple[str, FoundFile]]]:
     """Return the files for the pack of an exposure, and (use, file) of each for the provenance."""
     detector, filter_, pupil = row.optics
-    psf, psf_source = psf_library(
-        sources, detector=detector, filter=filter_, pupil=pupil, folder=row.psf_path
-    )
+    psf: tuple[Path | None, Path | None] = (None, None)
+    psf_source = ""
+    if pupil != SOSS:  # whose images are in the plan, drawn
+        psf, psf_source = psf_library(
+            sources, detector=detector, filter=filter_, pupil=pupil, folder=row.psf_path
+        )
     used = list(found.items())
     used += [("psf", FoundFile(path, psf_source, "")) for path in psf if path is not None]
     rays: dict[str, tuple[Path, ...]] = {}
@@ -191,8 +194,8 @@ def _files(
         filter=filter_,
         pupil=pupil,
         subarray=row.subarray,
-        psf_core=psf.core,
-        psf_wings=psf.wings,
+        psf_core=psf[0],
+        psf_wings=psf[1],
         cosmic_rays=rays,
         context=next((file.context for file in found.values() if file.context), ""),
     )

@@ -37,7 +37,7 @@ from mirage_dask.settings.sky import (
     SceneImageChoice,
     background_entries,
 )
-from mirage_dask.settings.spectra import SPECTRA, WHEEL_ANGLES, spectra_choice
+from mirage_dask.settings.spectra import SOSS, SPECTRA, WHEEL_ANGLES, soss_choice, spectra_choice
 
 BUILTIN, CRDS, MIRAGE_DATA = REFERENCES = ("builtin", "crds", "mirage_data")
 """Sources of reference data."""
@@ -207,6 +207,15 @@ KEYS: tuple[Key, ...] = (
         "`{GR150R: NUMBER, GR150C: NUMBER}`; traces turn with it",
         WHEEL_ANGLES,
         "that of the configuration",
+    ),
+    Key(
+        "soss",
+        "single-object spectroscopy with NIRISS, `{pwcpos: DEGREES, traces: FILE}`: angle of the pupil wheel, which turns "
+        "the traces; orders of your own, a text with columns order, column, row, wavelength and throughput, in the place "
+        "of the built-in 1 and 2 or beside them",
+        SOSS,
+        "`{pwcpos: 245.76}`",
+        soss_choice,
     ),
     Key(
         "roll_angle",

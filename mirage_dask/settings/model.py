@@ -9,7 +9,7 @@ from typing import Any
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
-from mirage_dask.instruments import grism_of
+from mirage_dask.instruments import SOSS, grism_of
 from mirage_dask.settings.catalogs import IMAGE_TYPES, CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, FULL_NAMES, KEYS, REFERENCES
@@ -25,7 +25,7 @@ from mirage_dask.settings.sky import (
     background_as_given,
     on_the_day,
 )
-from mirage_dask.settings.spectra import SpectraChoice, WheelAngle, wheel_angle
+from mirage_dask.settings.spectra import SossChoice, SpectraChoice, WheelAngle, wheel_angle
 
 ROW_COLUMNS = (
     "observation",
@@ -60,6 +60,8 @@ class Settings:
     """Folder of configurations of grisms; empty for the built-in ones."""
     filter_wheel_angle: WheelAngle | dict[int, WheelAngle] | None = None
     """Degrees of NIRISS's filter wheel with a grism in it: one, one for each grism, or either for each observation."""
+    soss: SossChoice = field(default_factory=SossChoice)
+    """Where light behind GR700XD falls."""
     roll_angle: float | dict[int, float] = 0.0
     """Position angle of V3, degrees: one, or one for each observation."""
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
@@ -119,6 +121,7 @@ class Settings:
             raise InputError(problems)
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
+        soss = str(values["pupil"]) == SOSS
         if self.use_dateobs_for_background:
             background = on_the_day(background)
         return ExposureSettings(
@@ -129,9 +132,10 @@ class Settings:
             else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
             extended=self.extended if not IMAGE_TYPES.isdisjoint(catalogs) else None,
             ghosts=self.ghosts if instrument == "NIRISS" else None,
-            spectra=self.spectra if grism else None,
+            spectra=self.spectra if grism or soss else None,
             grism_configurations=self.grism_configurations if grism else "",
             filter_wheel_angle=angle,
+            soss=self.soss if soss else None,
             cosmic_rays=cosmic_rays,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
@@ -269,6 +273,7 @@ _AS_GIVEN: dict[str, Callable[[Any], Any]] = {
     "scene_image": lambda value: value.to_dict(),
     "ghosts": lambda value: value.to_dict() if value else False,
     "spectra": lambda value: value.to_dict(),
+    "soss": lambda value: value.to_dict(),
     "dates": lambda value: _each(value, datetime.isoformat),
     "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
     "references": list,

@@ -26,7 +26,7 @@ from mirage_dask.settings.sky import (
     is_brightness,
     is_image,
 )
-from mirage_dask.settings.spectra import SpectraChoice
+from mirage_dask.settings.spectra import SossChoice, SpectraChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,6 +39,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "spectra": str,
     "grism_configurations": str,
     "filter_wheel_angle": str,
+    "soss": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
     "references": str,
@@ -53,8 +54,8 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
 {stamp, psf} of ghosts as JSON, empty for no ghosts; choice of spectra (`SpectraChoice.to_text`), and folder of
 configurations, behind a grism, empty for others and for the built-in ones; degrees of the filter wheel, empty for those of
-the configuration; library of cosmic rays, empty for none; sources
-of reference data;
+the configuration; {pwcpos, traces} of GR700XD as JSON, empty for others; library of cosmic rays, empty for none; sources of
+reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
 are on; number and unit of the threshold of segmentation maps; random seed."""
 
@@ -78,6 +79,8 @@ class ExposureSettings:
     """Folder of configurations of grisms; empty for the built-in ones, and without a grism."""
     filter_wheel_angle: float | None = None
     """Degrees, with a grism of NIRISS; None: that of the configuration."""
+    soss: SossChoice | None = None
+    """Where light behind GR700XD falls; None of others."""
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -104,6 +107,7 @@ class ExposureSettings:
             "spectra": self.spectra.to_text() if self.spectra else "",
             "grism_configurations": self.grism_configurations,
             "filter_wheel_angle": "" if self.filter_wheel_angle is None else repr(self.filter_wheel_angle),
+            "soss": json.dumps(asdict(self.soss), sort_keys=True) if self.soss else "",
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
             "references": " ".join(self.references),
@@ -188,6 +192,11 @@ def read_spectra_choice(text: str) -> SpectraChoice | None:
     return SpectraChoice.from_text(text) if text else None
 
 
+def read_soss(text: str) -> SossChoice | None:
+    """Return where light behind GR700XD falls from the column `soss`."""
+    return SossChoice(**json.loads(text)) if text else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": read_background,
     "extended_light": read_extended,
@@ -196,6 +205,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "spectra": read_spectra_choice,
     "grism_configurations": str,
     "filter_wheel_angle": lambda text: float(text) if text else None,
+    "soss": read_soss,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,

@@ -1,4 +1,4 @@
-"""Exposures behind grisms: the keys `spectra`, the light of sources besides their magnitudes, and `filter_wheel_angle`."""
+"""Exposures behind grisms: the keys `spectra`, light of sources besides magnitudes, `filter_wheel_angle` and `soss`."""
 
 from __future__ import annotations
 
@@ -167,3 +167,55 @@ def wheel_angle(
 def nominal_angle(grism: str) -> float:
     """Return the nominal position of the filter wheel with a grism of NIRISS, degrees."""
     return float(next(e.position for e in optical_elements("NIRISS") if e.name == grism))  # type: ignore[arg-type]
+
+
+COMMANDED, FARTHEST = 245.76, 0.25
+"""Degrees: where the pupil wheel of NIRISS is commanded to for GR700XD, and how far from there traces are known."""
+
+
+@dataclass(frozen=True)
+class SossChoice:
+    """Where light behind GR700XD falls."""
+
+    pwcpos: float = COMMANDED
+    """Angle of the pupil wheel, degrees."""
+    traces: str = ""
+    """File of orders; empty for the built-in ones alone."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as the settings write it."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+def _angle(value: Any) -> float:
+    """Return an angle of the pupil wheel, degrees.
+
+    Raises
+    ------
+    InputError
+        If it is not a number near the commanded angle.
+    """
+    low, high = COMMANDED - FARTHEST, COMMANDED + FARTHEST
+    try:
+        angle = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError):
+        angle = math.nan
+    if not low <= angle <= high:
+        raise InputError(f"{value!r} is not an angle of the pupil wheel, {low:.2f} to {high:.2f} degrees")
+    return angle
+
+
+_ANGLES = {"type": "number", "minimum": COMMANDED - FARTHEST, "maximum": COMMANDED + FARTHEST}
+SOSS = Table(
+    words={
+        "pwcpos": Measured(Converted(_angle, COMMANDED, _ANGLES), "deg"),
+        "traces": PathTo("file"),
+    },
+    refusal="write {pwcpos: DEGREES, traces: FILE}",
+)
+"""Rule of the key `soss`."""
+
+
+def soss_choice(found: Any) -> SossChoice:
+    """Return the choice from what the rule has read."""
+    return SossChoice(**found) if isinstance(found, dict) else SossChoice()

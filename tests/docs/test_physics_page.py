@@ -32,6 +32,7 @@ PHYSICS = (
     *("reference.builtin.cosmic_rays", "reference.builtin.detector_maps", "reference.builtin.psf"),
     *("reference.grisms.builtin", "reference.builtin.occulted.stars"),
     *(f"reference.masks.{name}" for name in ("lyot_stops", "occulters", "places")),
+    *("reference.soss.orders", "reference.builtin.soss.psf", "reference.builtin.stops.nrm"),
     *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink"),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
@@ -50,8 +51,9 @@ NOT_PHYSICS = {
     "SLOT_CHANGES",
     "SLOT_FIRST",
     "_SAMPLES",
+    *("ANGSTROMS", "LEAST_NODES", "MOST_NODES", "MOST_BYTES", "STRIP_ROW", "ORDERS"),
 }
-"""Versions, conversions of units, what follows from other constants, how STScI's tool is asked, random counters."""
+"""Versions, conversions of units, bounds of files, what follows from other constants, STScI's tool, streams."""
 
 
 @dataclass(frozen=True)

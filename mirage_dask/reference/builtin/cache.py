@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.instruments import Detector, detectors_of, get_detector, get_zeropoint, has_optics
+from mirage_dask.instruments import SOSS, Detector, detectors_of, get_detector, get_zeropoint, has_optics
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locks import locked
 from mirage_dask.io.progress import Progress
@@ -66,6 +66,10 @@ def build_cache(
         if recipe.kind in MASKED:
             if not any(pupil == "NRM" and recipe.filter in ("", name) for name, pupil in pairs):
                 continue
+        elif recipe.exp_type == "NIS_SOSS":
+            if "NIS" in {d.name for d in chosen} and any(pupil == SOSS for _, pupil in pairs):
+                names.append(recipe.name)
+            continue
         elif recipe.exp_type and not any((recipe.instrument, *pair) in grisms for pair in pairs):
             continue
         if not recipe.detector:

@@ -43,6 +43,7 @@ from mirage_dask.reference.builtin.aperture_corrections import aperture_correcti
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.masking.files import write_mask, write_throughput
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
+from mirage_dask.reference.builtin.soss import files as soss_files
 from mirage_dask.reference.files.fits_images import (
     image_hdu,
     primary_hdu,
@@ -74,7 +75,17 @@ def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None
     maps
         Maps of its detector; None for files of the whole instrument.
     """
-    if recipe.kind in _INSTRUMENT:
+    if recipe.exp_type == soss_files.EXP_TYPE:
+        if recipe.kind == "photom":
+            soss_files.write_photom(path, recipe, solid_angle=_solid_angle(recipe.detector))
+        elif recipe.kind == "bkg":
+            assert maps is not None
+            area, _ = pixel_area(recipe.detector)
+            plane = maps.efficiency(recipe.filter, recipe.pupil) * area / maps.gain
+            soss_files.write_background(path, recipe, plane)
+        else:
+            soss_files.WRITERS[recipe.kind](path, recipe)
+    elif recipe.kind in _INSTRUMENT:
         _INSTRUMENT[recipe.kind](path, recipe)
     else:
         assert maps is not None

@@ -18,8 +18,9 @@ from pathlib import Path
 
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locations import cache_directory
+from mirage_dask.reference.builtin.stops import nrm
 
-BUILTIN_VERSION = 4
+BUILTIN_VERSION = 3
 """Incremented whenever the code for the built-in reference files makes other files than before."""
 
 TABLES = (
@@ -27,6 +28,8 @@ TABLES = (
     *("optics", "aperture_corrections", "coronagraph_throughput"),
 )
 """Instrument tables on which the set depends."""
+OTHER_TABLES = (("grism_traces", "grisms"), ("soss_traces", "soss"), ("soss_throughput", "soss"))
+"""Tables of folders of `mirage_dask.reference`, likewise."""
 
 
 @cache
@@ -36,10 +39,9 @@ def builtin_version() -> str:
         siaf = version("pysiaf")  # source of the distortion
     except PackageNotFoundError:
         siaf = "none"
-    tables = [read_table(name) for name in TABLES] + [
-        read_table("grism_traces", "mirage_dask.reference.grisms")
-    ]
-    text = json.dumps([siaf, tables], sort_keys=True)
+    tables = [read_table(name) for name in TABLES]
+    tables += [read_table(name, f"mirage_dask.reference.{folder}") for name, folder in OTHER_TABLES]
+    text = json.dumps([siaf, tables, nrm.HOLES, nrm.AFFINE], sort_keys=True)
     return f"{BUILTIN_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

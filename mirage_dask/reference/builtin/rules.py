@@ -23,6 +23,7 @@ from pathlib import Path
 from mirage_dask.errors import StoreError
 from mirage_dask.instruments import (
     LYOT_STOPS,
+    SOSS,
     combinations,
     detectors_of,
     exp_type,
@@ -70,6 +71,9 @@ KEYS: dict[str, tuple[str, ...]] = {
     "bkg": (_DETECTOR, *_WHEELS, _EXP_TYPE),
     "nrm": (_EXP_TYPE,),
     "throughput": (_WHEELS[0],),
+    "pastasoss": (_DETECTOR, _WHEELS[0], _EXP_TYPE),
+    "specprofile": (_EXP_TYPE, "META.SUBARRAY.NAME", _WHEELS[0]),
+    "speckernel": (_EXP_TYPE,),
 }
 """Keywords by which each type is selected (see `keys_of`); all other types are N/A.
 
@@ -78,10 +82,15 @@ turn the light: behind them a detector has another `distortion`."""
 
 ASDF = (
     *("distortion", "abvegaoffset", "filteroffset", "pars-detector1pipeline"),
-    *("specwcs", "wavelengthrange"),
+    *("specwcs", "wavelengthrange", "pastasoss"),
 )
 DISPERSED = ("specwcs", "wavelengthrange", "bkg")
 """Types of exposures with grisms only."""
+SOSS_FILTERS = ("CLEAR", "F277W")
+"""Elements of the filter wheel beside GR700XD."""
+SOSS_SUBARRAYS = ("SUBSTRIP256", "SUBSTRIP96")
+SOSS_TYPES = ("pastasoss", "specprofile", "speckernel")
+"""Types of exposures behind GR700XD only."""
 MASKED = ("nrm", "throughput")
 """Types of exposures through the mask of NIRISS only."""
 
@@ -127,7 +136,7 @@ class Recipe:
         values = {
             _INSTRUMENT: self.instrument,
             _DETECTOR: get_detector(self.detector).fits_name if self.detector else "",
-            _WHEELS[0]: self.filter,
+            _WHEELS[0]: self.filter or "N/A",
             _WHEELS[1]: self.pupil or "N/A",
             _MODULE: get_detector(self.detector).module if self.detector else "",
             _EXP_TYPE: self.exp_type or "N/A",
@@ -164,6 +173,7 @@ def recipes() -> Mapping[str, Recipe]:
             for pupil in LYOT_STOPS
             if field_name(detector, pupil) != field_name(detector)
         ]
+        made += _soss(instrument)
         patterns = [r["name"] for r in read_table("readouts") if r["instrument"] == instrument]
         for detector, subarray, amplifiers in _readouts(instrument):
             made += [
@@ -214,6 +224,22 @@ def _masked(instrument: str) -> list[Recipe]:
         return []
     mask = Recipe("nrm", instrument, exp_type=exp_type(instrument, "ami"))
     return [mask, *(Recipe("throughput", instrument, filter=name) for name in filters)]
+
+
+def _soss(instrument: str) -> list[Recipe]:
+    """Return the files of exposures behind GR700XD."""
+    if not any(e.name == SOSS for e in optical_elements(instrument)):
+        return []
+    mode, (detector,) = exp_type(instrument, "soss"), [d.name for d in detectors_of(instrument)]
+    made = [Recipe("flat", instrument, detector, name, SOSS) for name in SOSS_FILTERS]
+    made += [Recipe(kind, instrument, detector, exp_type=mode) for kind in ("specwcs", "photom")]
+    made += [Recipe("bkg", instrument, detector, name, SOSS, exp_type=mode) for name in SOSS_FILTERS]
+    made += [Recipe("pastasoss", instrument, detector, "CLEAR", exp_type=mode)]
+    made += [
+        Recipe("specprofile", instrument, filter="CLEAR", subarray=name, exp_type=mode)
+        for name in SOSS_SUBARRAYS
+    ]
+    return [*made, Recipe("speckernel", instrument, exp_type=mode)]
 
 
 @cache
@@ -369,8 +395,8 @@ def _reference_mappings(instrument: str) -> dict[str, str]:
 def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
     """Return keys of exposures that need no file of a type."""
     keys = keys_of(kind, instrument)
-    if kind in MASKED:
-        return [("N/A",)]
+    if kind in (*MASKED, *SOSS_TYPES):
+        return [("N/A",) * len(keys)]
     if kind in DISPERSED:
         return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
     if kind == "apcorr" and instrument == "NIRCAM":

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import MEGAJANSKY, Detector, get_detector, grism_of, transmission
+from mirage_dask.instruments import MEGAJANSKY, SOSS, Detector, get_detector, grism_of, transmission
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.pointing import distortion_from_model, distortion_from_siaf, full_frame
 from mirage_dask.psf.coupling import symmetric
@@ -226,7 +226,7 @@ class PackBuilder:
         None of a grism, too: its file is about dispersed light, and the zero points in use are those of the direct image.
         """
         path = self.files.paths.get("photom")
-        if path is None or grism_of(self.files.filter, self.files.pupil):
+        if path is None or self.files.pupil == SOSS or grism_of(self.files.filter, self.files.pupil):
             return None
         found = read_photom(
             path, filter=self.files.filter, pupil=self.files.pupil, subarray=self.files.subarray

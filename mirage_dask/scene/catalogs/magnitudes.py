@@ -56,6 +56,8 @@ def magnitude_columns(instrument: str, filter: str, pupil: str = "CLEAR") -> tup
     f, p = filter.strip().lower(), pupil.strip().lower()
     if p.startswith(("grism", "gdhs")):
         p = "clear"
+    if p == "gr700xd" and f == "clear":
+        p = "f150w"
     return (*_COLUMNS[found.magnitudes](found.key, name, f, p), ANY)
 
 

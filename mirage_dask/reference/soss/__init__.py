@@ -1,0 +1,1 @@
+"""Single-object spectroscopy with NIRISS (GR700XD): where its orders fall, how much of their light is counted."""
