@@ -1,10 +1,12 @@
 """Run the stock pipeline: `python calibrate_spectra.py DIRECTORY FILE …`; no parameter is changed, and no network.
 
-A ramp (`_uncal.fits`) goes through Detector1, an association through Spec2.
+A ramp (`_uncal.fits`) goes through Detector1, an association through Spec2. `clean:FILE` runs Spec2 into the folder `clean`
+of DIRECTORY with the step wfss_contam, which is off by default.
 """
 
 from __future__ import annotations
 
+import os
 import socket
 import sys
 
@@ -21,6 +23,12 @@ def main(directory: str, *names: str) -> None:
     for name in names:
         if name.endswith("_uncal.fits"):
             Detector1Pipeline.call(name, output_dir=directory, save_results=True)
+            continue
+        if name.startswith("clean:"):
+            clean = os.path.join(directory, "clean")
+            os.makedirs(clean, exist_ok=True)
+            steps = {"wfss_contam": {"skip": False}}
+            Spec2Pipeline.call(name.partition(":")[2], output_dir=clean, save_results=True, steps=steps)
             continue
         # Saved besides: what is left when the background is subtracted.
         Spec2Pipeline.call(name, output_dir=directory, save_results=True, save_bsub=True)

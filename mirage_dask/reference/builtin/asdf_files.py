@@ -6,6 +6,7 @@ exactly this polynomial (the SIAF's own inverse is a separate fit, which differs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -129,20 +130,24 @@ def grism_configuration(detector: str, filter: str, pupil: str) -> GrismConfigur
     return builtin_configuration(detector, *grism_optics()[detector, filter, pupil])
 
 
-def write_traces(path: Path, recipe: Recipe) -> None:
+LookUp = Callable[[str, str, str], GrismConfiguration]
+"""From a detector and the elements of its wheels to the configuration in use: `grism_configuration`, or the user's own."""
+
+
+def write_traces(path: Path, recipe: Recipe, look_up: LookUp) -> None:
     """Write the traces of one filter and grism."""
     optics = (recipe.filter, recipe.pupil)
     angles = {e.name: e.position for e in optical_elements(recipe.instrument) if e.wheel == "filter"}
-    configuration = grism_configuration(recipe.detector, *optics)
+    configuration = look_up(recipe.detector, *optics)
     write_specwcs(
         path, configuration, detector=recipe.detector, optics=optics, fwcpos=angles.get(recipe.filter)
     )
 
 
-def write_extracted(path: Path, recipe: Recipe) -> None:
+def write_extracted(path: Path, recipe: Recipe, look_up: LookUp) -> None:
     """Write the wavelengths that are extracted, of all grisms of an instrument."""
     configurations = {
-        (*names, optics[0]): grism_configuration(*optics)
+        (*names, optics[0]): look_up(*optics)
         for optics, names in grism_optics().items()
         if get_detector(optics[0]).instrument == recipe.instrument
     }

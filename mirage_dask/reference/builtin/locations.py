@@ -19,7 +19,10 @@ from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.locations import cache_directory
 
 BUILTIN_VERSION = 4
-"""Incremented whenever the code for the built-in reference files makes other files than before."""
+"""Incremented whenever the code for the built-in reference files makes other files than before; maps of detectors have other
+random numbers then."""
+REVISION = 1
+"""Incremented instead if the maps of detectors stay as they are: files are made again in a new directory."""
 
 TABLES = (
     *("detectors", "detector_noise", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
@@ -38,7 +41,7 @@ def builtin_version() -> str:
     tables = [read_table(name) for name in TABLES] + [
         read_table("grism_traces", "mirage_dask.reference.grisms")
     ]
-    text = json.dumps([siaf, tables], sort_keys=True)
+    text = json.dumps([siaf, tables, REVISION], sort_keys=True)
     return f"{BUILTIN_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

@@ -215,7 +215,7 @@ def write_background(
     optics
         See `builtin.wheels`.
     response
-        (ny, nx) DN per electron of light: quantum efficiency over gain.
+        (ny, nx) DN per electron that the sky sends to a mean pixel: quantum efficiency times relative area over gain.
     solid_angle
         Of a pixel, steradian.
     """
