@@ -349,7 +349,9 @@ class Simulation:
             select=chosen,
             datatype=datatype,
             overwrite=overwrite,
-            calibrate_env=lambda: calibration_environment(plan, directory, with_references=with_references),
+            calibrate_env=lambda: calibration_environment(
+                plan, directory, with_references=with_references, select=chosen
+            ),
             check=check,
             resources=resources,
         )

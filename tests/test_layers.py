@@ -58,7 +58,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"checking"},
         {"prepare"},
         {"sources"},
-        {"crds", "darks"},
+        {"crds", "darks", "own_grisms"},
         {"builtin", "packs"},
         {"grisms", "masks", "soss"},
         {"files"},

@@ -247,7 +247,10 @@ def export_files(arguments: argparse.Namespace) -> int:
             datatype=arguments.datatype,
             overwrite=arguments.overwrite,
             calibrate_env=lambda: calibration_environment(
-                store.plan, arguments.directory, with_references=arguments.with_references
+                store.plan,
+                arguments.directory,
+                with_references=arguments.with_references,
+                select=chosen,
             ),
             check=check,
             resources=resources,

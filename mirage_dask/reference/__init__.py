@@ -6,6 +6,7 @@
     builtin/         the built-in CRDS cache and libraries
     darks/           darks of MIRAGE_DATA as the ramps of exposures
     grisms/          traces and sensitivities of grisms
+    own_grisms       reference files of the user's own configurations of grisms, for the pipeline
     files/           readers and writers of single files
     packs/           what workers read
 

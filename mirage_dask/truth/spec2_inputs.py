@@ -7,8 +7,10 @@ segmentation map is theirs; the box around a source is that of these pixels.
     <direct>_cat.ecsv, <direct>_segm.fits, <direct>_i2d.fits     of a direct exposure
     <exposure>_spec2.json                                        association of an exposure with a grism
 
-NOT modelled: a mosaic of several direct images, errors of measured centroids and magnitudes; the images have no WCS, which
-the pipeline's step wfss_contam would need (it is off by default).
+Image and segmentation map have the WCS of the direct exposure, distortion included, so that the pipeline's step wfss_contam
+can be switched on: it disperses the pixels of the image.
+
+NOT modelled: a mosaic of several direct images, errors of measured centroids and magnitudes.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import MEGAJANSKY, exp_type, get_zeropoint
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.pointing import SkyProjection, full_frame, unit_to_radec
+from mirage_dask.pointing.astropy_models import sky_wcs
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.truth.source_catalog import source_catalog
@@ -210,8 +213,10 @@ def write_direct(plan: Plan, name: str, directory: str | Path) -> list[Path]:
         datamodels.ImageModel(image.astype(np.float32)),
     )
     models[1].meta.bunit_data = "MJy/sr"
+    wcs = sky_wcs(projection, (spec.x0, 1), (spec.y0, 1), image.shape, name=name)
     for path, model in zip(paths[1:], models, strict=True):
         model.meta.filename = path.name
+        model.meta.wcs = wcs
         write_atomically(path, partial(model.to_fits, overwrite=True))
     return paths
 

@@ -2,80 +2,78 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
+from dataclasses import replace
 
 import numpy as np
 import pytest
-from support import calibrate_spectra
-
-import mirage_dask as md
-from mirage_dask.reference.grisms.builtin import builtin_configuration
+from support.wfss_runs import Case, Run, spectra
 
 pytestmark = pytest.mark.closure
 
-MAGNITUDES = {1: 17.5, 2: 17.0, 3: 18.0}
-"""AB, at all wavelengths."""
-PLACES = {1: (0.0, 0.0), 2: (25.0, 20.0), 3: (-30.0, -15.0)}
-"""Arcsec east and north of the aperture's reference point."""
-JANSKY = 3631.0
-"""Of AB magnitude 0."""
+ALONE = 3
+"""Stars whose spectra nothing overlaps: the first ones of `wfss_runs.PLACES`."""
+
+NIRCAM = Case(
+    program="38383_nrcwfss_miri", detector="NRCA5", blocking="F444W", grism="GRISMR", magnitudes=(13.2, 12.9, 13.6),
+    replaced=(("F322W2", "F444W"),),
+)  # fmt: skip
+CASES = {
+    "NIRISS": Case("niriss_wfss", "NIS", "F150W", "GR150R", magnitudes=(17.3, 16.9, 17.5, 17.3, 17.8)),
+    "NIRCam": NIRCAM,
+    "own configurations": replace(
+        NIRCAM,
+        grism="GRISMC",
+        replaced=(*NIRCAM.replaced, ("GRISMR", "GRISMC")),
+        configurations="data/grism/nircam",
+    ),
+}
 
 
-@pytest.fixture(scope="module")
-def spectra(tmp_path_factory) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    """Wavelength (micron) and flux (Jy) of order +1 by source, of an exposure of NIRISS with F150W and GR150R."""
+@pytest.fixture(scope="module", params=CASES)
+def run(request, shared, tmp_path_factory) -> Run:
     pytest.importorskip("jwst")
-    folder = tmp_path_factory.mktemp("wfss")
-    xml = md.example_proposal("slitless")
-    table = md.open_proposal(xml).table
-    seen = table[(table.status == "ready") & (table.pupil == "F150W")]
-    behind = seen[(seen["filter"] == "GR150R")].iloc[0]
-    direct = seen[(seen.exp_type == "NIS_IMAGE") & (seen.observation == behind.observation)].iloc[0]
-    lines = ["index x_or_RA y_or_Dec magnitude"]
-    for number, (east, north) in PLACES.items():
-        ra = behind.ra_ref + east / 3600 / np.cos(np.radians(behind.dec_ref))
-        lines.append(f"{number} {ra:.9f} {behind.dec_ref + north / 3600:.9f} {MAGNITUDES[number]}")
-    (folder / "stars.cat").write_text("\n".join(lines) + "\n")
-    proposal = md.open_proposal(
-        xml, catalogs={"point_source": str(folder / "stars.cat")}, background="low", cosmic_rays="none"
-    )
-    proposal.simulate(folder / "a.zarr", select=[direct["name"], behind["name"]], scheduler="serial")
-    out = folder / "fits"
-    md.open_simulation(folder / "a.zarr").export(out, with_spec2_inputs=True)
-    lines = (out / "calibrate.env").read_text().splitlines()
-    settings = dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
-    subprocess.run(
-        [sys.executable, calibrate_spectra.__file__, ".", f"{behind['name']}_uncal.fits", f"{behind['name']}_spec2.json"],
-        cwd=out, env={**os.environ, **settings}, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    return _order_one(out / f"{behind['name']}_x1d.fits")
+    case = CASES[request.param]
+    if case.configurations:
+        case = replace(case, configurations=str(shared / case.configurations))
+    return spectra(case, tmp_path_factory.mktemp("wfss"), shared, clean=len(case.magnitudes) > ALONE)
 
 
-def _order_one(path: Path) -> dict[int, tuple[np.ndarray, np.ndarray]]:
-    from stdatamodels.jwst import datamodels
+def test_spectra_are_those_of_the_catalog(run):
+    ratios = run.ratios()
+    assert sorted(ratios) == list(range(len(run.case.magnitudes)))
+    for star, ratio in sorted(ratios.items())[:ALONE]:
+        wavelengths, held = run.boxes[star]
+        print(f"\n{run.case.blocking} {run.case.grism} star {star + 1}: {ratio.size} pixels, flux ratio "
+              f"{np.median(ratio):.4f} +- {ratio.std():.4f}; wavelengths within {wavelengths:.4f} pixels; the box holds "
+              f"{held:.4f} of the light")  # fmt: skip
+        assert ratio.size > 50
+        assert np.median(ratio) == pytest.approx(1.0, abs=0.005)
 
-    found = {}
-    with datamodels.open(path) as model:
-        for spec in model.spec:
-            for row in spec.spec_table if spec.spectral_order == 1 else ():
-                wave, flux = np.array(row["WAVELENGTH"], float), np.array(row["FLUX"], float)
-                good = np.isfinite(wave) & np.isfinite(flux) & (flux != 0)
-                found[int(row["SOURCE_ID"])] = wave[good], flux[good]
-    return found
+
+def test_wavelengths_are_those_of_the_traces(run):
+    for star, (wavelengths, _) in run.boxes.items():
+        assert wavelengths < 0.05, f"star {star + 1}"
 
 
-def test_spectra_are_those_of_the_catalog(spectra):
-    """Within 1 %: the correction of the aperture takes the PSF as round."""
-    order = builtin_configuration("NIS", "F150W", "GR150R").order(1)
-    assert sorted(spectra) == sorted(MAGNITUDES)
-    for number, (wave, flux) in spectra.items():
-        inside = order.respond(wave) > 0.3 * order.response.max()
-        ratio = flux[inside] / (JANSKY * 10 ** (-0.4 * MAGNITUDES[number]))
-        print(
-            f"\nstar {number}: {inside.sum()} pixels, flux ratio {np.median(ratio):.4f} +- {ratio.std():.4f}"
-        )
-        assert inside.sum() > 50
-        assert np.median(ratio) == pytest.approx(1.0, abs=0.01)
+def test_the_sky_is_removed(run):
+    left = run.sky_left()
+    print(f"\n{run.case.blocking} {run.case.grism}: sky left {left:.4f}")
+    assert abs(left) < 0.01
+
+
+def test_light_of_neighbours_is_taken_out(run):
+    """The step wfss_contam, off by default, reads the direct image, its segments and their WCS."""
+    if len(run.case.magnitudes) == ALONE:
+        pytest.skip("its stars are alone")
+    before, after = run.ratios(), run.ratios(clean=True)
+    off = [
+        {star: float(np.median(np.abs(ratio - 1.0))) for star, ratio in found.items()}
+        for found in (before, after)
+    ]
+    for star in sorted(before):
+        print(f"\n{run.case.blocking} {run.case.grism} star {star + 1}: median flux ratio {np.median(before[star]):.4f}, "
+              f"with wfss_contam {np.median(after[star]):.4f}; off by {off[0][star]:.4f}, {off[1][star]:.4f}")  # fmt: skip
+        if star < ALONE:
+            assert np.median(after[star]) == pytest.approx(np.median(before[star]), abs=0.003)
+        else:
+            assert off[1][star] < 0.2 * off[0][star]

@@ -54,8 +54,6 @@ class Dispersed:
     configuration: GrismConfiguration
     directory: Path
     name: str
-    area: NDArray[np.float64]
-    """Solid angles of pixels, relative: spectra are low by them (`reference.builtin.fits_files`)."""
     sky: NDArray[np.float64]
     """DN/s of the sky in the rate image."""
 
@@ -87,8 +85,8 @@ def calibrated(
         flat, flags = hdus["SCI"].data.astype(float), hdus["DQ"].data
     with fits.open(reference_path(cache.root, f"{stem}_area_{spec.name.lower()}.fits")) as hdus:
         area, solid_angle = hdus["SCI"].data.astype(float), hdus[0].header["PIXAR_SR"]
-    # What a pixel makes of an electron of light, by the convention of flats.
-    response = np.where(flags & 1, 0.0, flat / (area * spec.gain))
+    # What a pixel makes of an electron of light, by the convention of flats of grisms.
+    response = np.where(flags & 1, 0.0, flat / spec.gain)
     light = np.zeros((2048, 2048), np.float32)
     flux = 1e-4 * 1e-23 * LIGHT / (WAVE * 1e4) ** 2
     for segment in segments(configuration):
@@ -109,9 +107,9 @@ def calibrated(
         pivot=get_zeropoint(spec.name, *optics_without).pivot, x0=0, y0=0,
     )  # fmt: skip
     ground = MEGAJANSKY * solid_angle * LIGHT / (WAVE * 1e4) ** 2
-    plane = sky * dispersed_sky(configuration, WAVE, ground).window(nx=2048, ny=2048) * response
+    plane = sky * dispersed_sky(configuration, WAVE, ground).window(nx=2048, ny=2048) * area * response
     name = f"jw00001001001_02101_00001_{spec.fits_name.lower()}"
-    found = Dispersed(configuration, directory, name, area, plane)
+    found = Dispersed(configuration, directory, name, plane)
     _write(found, light * response + plane, (flags & 1).astype(np.uint32), detector, optics, grism, aperture)
     lines = calibrate_env(cache).splitlines()
     settings = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))

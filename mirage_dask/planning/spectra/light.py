@@ -131,8 +131,11 @@ def source_light(
 
 def flat_spectrum(continuum: str, optics: Optics, zeropoint: ZeroPoint) -> Spectrum:
     """Return the flat spectrum that makes one electron per second in the direct image: of F_nu, or of F_lambda."""
-    flat = Spectrum.flat_flambda(20.0) if continuum == FLAT_FLAMBDA else Spectrum.flat_fnu(20.0)
-    return flat.scaled(zeropoint.photflam_e / flat.mean(*optics))
+    if continuum == FLAT_FLAMBDA:
+        flat = Spectrum.flat_flambda(20.0)
+        return flat.scaled(zeropoint.photflam_e / flat.mean(*optics))
+    # An AB magnitude is the flux density of a flat spectrum, whatever the shape of the filter: -48.6 is 1 erg/s/cm2/Hz.
+    return Spectrum.flat_fnu(-48.6).scaled(zeropoint.photfnu_e)
 
 
 def target_spectrum(

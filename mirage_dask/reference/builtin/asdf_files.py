@@ -6,6 +6,7 @@ exactly this polynomial (the SIAF's own inverse is a separate fit, which differs
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -138,11 +139,15 @@ def grism_configuration(detector: str, filter: str, pupil: str) -> GrismConfigur
     return builtin_configuration(detector, *grism_optics()[detector, filter, pupil])
 
 
-def write_traces(path: Path, recipe: Recipe) -> None:
+LookUp = Callable[[str, str, str], GrismConfiguration]
+"""From a detector and the elements of its wheels to the configuration in use: `grism_configuration`, or the user's own."""
+
+
+def write_traces(path: Path, recipe: Recipe, look_up: LookUp) -> None:
     """Write the traces of one filter and grism."""
     optics = (recipe.filter, recipe.pupil)
     angles = {e.name: e.position for e in optical_elements(recipe.instrument) if e.wheel == "filter"}
-    configuration = grism_configuration(recipe.detector, *optics)
+    configuration = look_up(recipe.detector, *optics)
     if recipe.exp_type == time_series.EXP_TYPE:
         time_series.write_specwcs(path, configuration, detector=recipe.detector, optics=optics)
         return
@@ -151,14 +156,14 @@ def write_traces(path: Path, recipe: Recipe) -> None:
     )
 
 
-def write_extracted(path: Path, recipe: Recipe) -> None:
+def write_extracted(path: Path, recipe: Recipe, look_up: LookUp) -> None:
     """Write the wavelengths that are extracted, of all grisms of an instrument."""
     if recipe.exp_type == time_series.EXP_TYPE:
         places = {names[0]: optics for optics, names in grism_optics().items() if is_time_series(optics)}
-        time_series.write_wavelength_range(path, {f: grism_configuration(*p) for f, p in places.items()})
+        time_series.write_wavelength_range(path, {f: look_up(*p) for f, p in places.items()})
         return
     configurations = {
-        (*names, optics[0]): grism_configuration(*optics)
+        (*names, optics[0]): look_up(*optics)
         for optics, names in grism_optics().items()
         if get_detector(optics[0]).instrument == recipe.instrument
     }

@@ -10,8 +10,10 @@ and photfnu_e = photfnu / mean gain, cal = n photfnu_e / (1e-17 * area * PIXAR_S
 angle of the pixel, independent of its gain and efficiency. A star's flux is therefore sum(cal * area) * PIXAR_SR, and
 a uniform sky is uniform in cal.
 
-Exposures with grisms are divided by flats of the same convention, which the light of a source is not made for: spectra are
-low by the relative area of their pixels (within 1 %), as with the observatory's flats, which are those of imaging.
+Flats of grisms leave the area out, flat = QE * mean gain / gain, and say so in their header (FLATAREA): a pixel behind a
+grism has the light of sources, not of the patch of the sky that it covers, and the pipeline sums cal for a spectrum without
+the area. So a spectrum is the source's whatever the area of its pixels. (The observatory's flats are those of imaging: its
+spectra are low by the relative area of their pixels, up to 3 % in NIRCam's corners.)
 """
 
 from __future__ import annotations
@@ -33,18 +35,25 @@ from mirage_dask.instruments import (
     get_instrument,
     get_readout,
     get_zeropoint,
+    grism_of,
     optical_elements,
     transmission,
 )
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
-from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections, grism_corrections
+from mirage_dask.reference.builtin.aperture_corrections import (
+    GrismOptics,
+    aperture_corrections,
+    grism_corrections,
+)
+from mirage_dask.reference.builtin.asdf_files import LookUp
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.masking.files import write_mask, write_throughput
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
 from mirage_dask.reference.builtin.soss import files as soss_files
 from mirage_dask.reference.files.fits_images import (
+    AREA_IN_FLAT,
     image_hdu,
     primary_hdu,
     quality_hdus,
@@ -65,7 +74,13 @@ DARK_GROUPS = 2
 """The pipeline extends a short dark along the slope of its last two groups, which is exact for a linear one."""
 
 
-def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None:
+def write_file(
+    path: Path,
+    *,
+    recipe: Recipe,
+    maps: DetectorMaps | None,
+    look_up: LookUp = asdf_files.grism_configuration,
+) -> None:
     """Write one built-in reference file.
 
     Parameters
@@ -74,6 +89,8 @@ def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None
         The file to write.
     maps
         Maps of its detector; None for files of the whole instrument.
+    look_up
+        Gives the configurations of grisms.
     """
     if recipe.exp_type == soss_files.EXP_TYPE:
         if recipe.kind == "photom":
@@ -85,6 +102,8 @@ def write_file(path: Path, *, recipe: Recipe, maps: DetectorMaps | None) -> None
             soss_files.write_background(path, recipe, plane)
         else:
             soss_files.WRITERS[recipe.kind](path, recipe)
+    elif recipe.exp_type:
+        _GRISMS[recipe.kind](path, recipe, maps, look_up)
     elif recipe.kind in _INSTRUMENT:
         _INSTRUMENT[recipe.kind](path, recipe)
     else:
@@ -236,12 +255,6 @@ def _solid_angle(detector: str) -> float:
 def _photom(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
     detector = maps.detector
     solid_angle = _solid_angle(detector.name)
-    if recipe.exp_type:
-        found = {p[1:]: asdf_files.grism_configuration(*p) for p in grism_optics() if p[0] == detector.name}
-        series = recipe.exp_type == time_series.EXP_TYPE
-        about: dict[str, Any] = {"mode": time_series.MODE, "least": time_series.LEAST} if series else {}
-        write_photom(path, found, detector=detector.name, solid_angle=solid_angle, **about)
-        return
     rows = []
     for _, filter_, pupil in optics_of(detector.name):
         zero = get_zeropoint(detector.name, filter_, pupil)
@@ -263,38 +276,24 @@ def _of_wheels(table: NDArray[np.void], instrument: str) -> NDArray[np.void]:
 
 
 def _flat(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    area, _ = pixel_area(maps.detector.name)
-    efficiency = maps.efficiency(recipe.filter, recipe.pupil)
-    values = efficiency * area * (np.float32(maps.detector.gain) / maps.gain)
+    values = maps.efficiency(recipe.filter, recipe.pupil) * (np.float32(maps.detector.gain) / maps.gain)
+    cards: dict[str, Any] = {"CHANNEL": maps.detector.channel, "FILTER": recipe.filter, "PUPIL": recipe.pupil}
+    if grism_of(recipe.filter, recipe.pupil):
+        cards[AREA_IN_FLAT] = False
+    else:
+        values = values * pixel_area(maps.detector.name)[0]
     flags = np.zeros(values.shape, np.uint32)
     flags[maps.dead] = flag("NO_FLAT_FIELD", "DO_NOT_USE", "DEAD")
     flags[~maps.active] = flag("NO_FLAT_FIELD", "DO_NOT_USE")
     values[~maps.active] = 1.0
-    cards = {"CHANNEL": maps.detector.channel, "FILTER": recipe.filter, "PUPIL": recipe.pupil}
     primary = _primary(
         recipe,
         maps,
         "FlatModel",
-        "QE x relative area x mean gain / gain",
-        **{key: value for key, value in cards.items() if value},
+        f"QE {'' if AREA_IN_FLAT in cards else 'x relative area '}x mean gain / gain",
+        **{key: value for key, value in cards.items() if value != ""},
     )
     write_fits(path, [primary, image_hdu("SCI", values, step=2.0**-12, zero=1.0), *quality_hdus(flags)])
-
-
-def _bkg(path: Path, recipe: Recipe, maps: DetectorMaps) -> None:
-    optics = (recipe.filter, recipe.pupil)
-    write_background(
-        path,
-        asdf_files.grism_configuration(recipe.detector, *optics),
-        detector=recipe.detector,
-        optics=optics,
-        response=maps.efficiency(*optics) / maps.gain,
-        solid_angle=_solid_angle(recipe.detector),
-    )
-
-
-def _specwcs(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
-    asdf_files.write_traces(path, recipe)
 
 
 def _distortion(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
@@ -305,14 +304,54 @@ def _filteroffset(path: Path, recipe: Recipe, _maps: DetectorMaps) -> None:
     asdf_files.write_filter_offsets(path, recipe)
 
 
-def _grism_apcorr(path: Path, recipe: Recipe) -> None:
+def _apcorr(path: Path, recipe: Recipe) -> None:
+    primary = primary_hdu(
+        kind=recipe.kind,
+        model=f"{get_instrument(recipe.instrument).image_model}ApcorrModel",
+        instrument=recipe.instrument,
+        detector=None,
+        description="Encircled energy of the built-in PSF",
+    )
+    table = _of_wheels(aperture_corrections(recipe.instrument), recipe.instrument)
+    write_fits(path, [primary, fits.BinTableHDU(table, name="APCORR")])
+
+
+def _grism_photom(path: Path, recipe: Recipe, _maps: DetectorMaps | None, look_up: LookUp) -> None:
+    name = recipe.detector
+    found = {place[1:]: look_up(*place) for place in grism_optics() if place[0] == name}
+    series = recipe.exp_type == time_series.EXP_TYPE
+    about: dict[str, Any] = {"mode": time_series.MODE, "least": time_series.LEAST} if series else {}
+    write_photom(path, found, detector=name, solid_angle=_solid_angle(name), **about)
+
+
+def _bkg(path: Path, recipe: Recipe, maps: DetectorMaps | None, look_up: LookUp) -> None:
+    assert maps is not None
+    optics = (recipe.filter, recipe.pupil)
+    write_background(
+        path,
+        look_up(recipe.detector, *optics),
+        detector=recipe.detector,
+        optics=optics,
+        # The sky falls on a pixel by its area, and is subtracted before the flat is divided by.
+        response=maps.efficiency(*optics) * pixel_area(recipe.detector)[0] / maps.gain,
+        solid_angle=_solid_angle(recipe.detector),
+    )
+
+
+def _specwcs(path: Path, recipe: Recipe, _maps: DetectorMaps | None, look_up: LookUp) -> None:
+    asdf_files.write_traces(path, recipe, look_up)
+
+
+def _extracted(path: Path, recipe: Recipe, _maps: DetectorMaps | None, look_up: LookUp) -> None:
+    asdf_files.write_extracted(path, recipe, look_up)
+
+
+def _grism_apcorr(path: Path, recipe: Recipe, _maps: DetectorMaps | None, look_up: LookUp) -> None:
     optics = {}
     for place, (filter_, _) in grism_optics().items():
         if get_detector(place[0]).instrument == recipe.instrument:
             pair = (filter_, "CLEAR") if recipe.instrument == "NIRCAM" else ("CLEAR", filter_)
-            order = asdf_files.grism_configuration(*place).order(1)
-            pivot = get_zeropoint(place[0], *pair).pivot
-            optics[place] = (*pair, pivot, float(order.wavelength[0]), float(order.wavelength[-1]))
+            optics[place] = GrismOptics(*pair, get_zeropoint(place[0], *pair).pivot, look_up(*place))
     short = {"NIRCAM": "Nrc", "NIRISS": "Nis"}[recipe.instrument]
     primary = primary_hdu(
         kind=recipe.kind,
@@ -327,26 +366,10 @@ def _grism_apcorr(path: Path, recipe: Recipe) -> None:
     write_fits(path, [primary, table])
 
 
-def _apcorr(path: Path, recipe: Recipe) -> None:
-    if recipe.exp_type:
-        _grism_apcorr(path, recipe)
-        return
-    primary = primary_hdu(
-        kind=recipe.kind,
-        model=f"{get_instrument(recipe.instrument).image_model}ApcorrModel",
-        instrument=recipe.instrument,
-        detector=None,
-        description="Encircled energy of the built-in PSF",
-    )
-    table = _of_wheels(aperture_corrections(recipe.instrument), recipe.instrument)
-    write_fits(path, [primary, fits.BinTableHDU(table, name="APCORR")])
-
-
 _INSTRUMENT: dict[str, Callable[[Path, Recipe], None]] = {
     "apcorr": _apcorr,
     "abvegaoffset": asdf_files.write_magnitude_offsets,
     "pars-detector1pipeline": asdf_files.write_detector1_parameters,
-    "wavelengthrange": asdf_files.write_extracted,
     "nrm": write_mask,
     "throughput": write_throughput,
 }
@@ -364,6 +387,12 @@ _DETECTOR: dict[str, Callable[[Path, Recipe, DetectorMaps], None]] = {
     "flat": _flat,
     "distortion": _distortion,
     "filteroffset": _filteroffset,
-    "specwcs": _specwcs,
-    "bkg": _bkg,
 }
+_GRISMS: dict[str, Callable[[Path, Recipe, DetectorMaps | None, LookUp], None]] = {
+    "photom": _grism_photom,
+    "bkg": _bkg,
+    "specwcs": _specwcs,
+    "wavelengthrange": _extracted,
+    "apcorr": _grism_apcorr,
+}
+"""Files of exposures with grisms only."""

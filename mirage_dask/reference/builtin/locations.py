@@ -21,7 +21,10 @@ from mirage_dask.io.locations import cache_directory
 from mirage_dask.reference.builtin.stops import nrm
 
 BUILTIN_VERSION = 3
-"""Incremented whenever the code for the built-in reference files makes other files than before."""
+"""Incremented whenever the code for the built-in reference files makes other files than before; maps of detectors have other
+random numbers then."""
+REVISION = 1
+"""Incremented instead if the maps of detectors stay as they are: files are made again in a new directory."""
 
 TABLES = (
     *("detectors", "detector_noise", "zeropoints", "bandpasses", "readouts", "subarrays", "frame_times"),
@@ -41,7 +44,7 @@ def builtin_version() -> str:
         siaf = "none"
     tables = [read_table(name) for name in TABLES]
     tables += [read_table(name, f"mirage_dask.reference.{folder}") for name, folder in OTHER_TABLES]
-    text = json.dumps([siaf, tables, nrm.HOLES, nrm.AFFINE], sort_keys=True)
+    text = json.dumps([siaf, tables, nrm.HOLES, nrm.AFFINE, REVISION], sort_keys=True)
     return f"{BUILTIN_VERSION}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 

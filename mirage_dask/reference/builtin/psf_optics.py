@@ -369,6 +369,42 @@ def encircled_energy(
     return total * _throughput(stop) / len(wavelengths)
 
 
+def light_in_rows(
+    reach: NDArray[np.float64],
+    error: NDArray[np.float64],
+    wavelengths: NDArray[np.float64],
+    *,
+    pixel: float,
+    blur: float,
+    along_y: bool,
+) -> NDArray[np.float64]:
+    """Return the fraction of a star's light in endless strips with the star in their middle, in whole pixels as they lie.
+
+    With the transfer function O on the axis across the strip: the integral of O(k) sin(2 pi k h) / (pi k).
+
+    Parameters
+    ----------
+    reach
+        (n,) arcsec from the star to both edges of a strip.
+    error, wavelengths, pixel, blur
+        As for `images`.
+    along_y
+        Whether strips lie along y, so that their edges are at distances in x.
+    """
+    n = len(error)
+    total = np.zeros(len(reach))
+    for wavelength in np.asarray(wavelengths, dtype=np.float64):
+        field = pupil(n) * phasor(error * (2 * np.pi / wavelength))
+        spectrum = fft.fft(field, 2 * n, axis=1 if along_y else 0)
+        power = (spectrum.real**2 + spectrum.imag**2).sum(axis=0 if along_y else 1)
+        transfer = fft.ifft(power)[:n].real
+        step = PUPIL_SIZE / n / wavelength * ARCSEC  # cycles per arcsec and lag
+        k = np.arange(n) * step
+        transfer *= np.sinc(k * pixel) * np.exp(-2 * (np.pi * blur * k) ** 2) * (2 * step / transfer[0])
+        total += (2 * reach[:, None] * np.sinc(2 * np.outer(reach, k))) @ transfer - reach * transfer[0]
+    return total / len(wavelengths)
+
+
 def centred(
     error: NDArray[np.float64],
     wavelengths: NDArray[np.float64],

@@ -191,7 +191,9 @@ def write_photom(
             "PIXAR_A2": solid_angle * (180.0 * 3600.0 / np.pi) ** 2,
         },
     )
-    write_fits(path, [primary, fits.BinTableHDU(np.array(rows, dtype=kind), name="PHOTOM")])
+    table = fits.BinTableHDU(np.array(rows, dtype=kind), name="PHOTOM")
+    table.header["PHOTUNIT"] = "MJy micron s / (DN sr)"  # the step wfss_contam asks for it
+    write_fits(path, [primary, table])
 
 
 def inverse_sensitivity(order: GrismOrder, *, gain: float, solid_angle: float) -> tuple[Floats, Floats]:
@@ -226,7 +228,7 @@ def write_background(
     optics
         See `builtin.wheels`.
     response
-        (ny, nx) DN per electron of light: quantum efficiency over gain.
+        (ny, nx) DN per electron that the sky sends to a mean pixel: quantum efficiency times relative area over gain.
     solid_angle
         Of a pixel, steradian.
     """

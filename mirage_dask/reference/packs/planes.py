@@ -4,7 +4,8 @@ All planes are float32 (the mask uint32) in *detector* orientation, as read out,
 axis. A plane covers the full frame or the subarray of the file that it comes from; its *origin* (row, column) places it in
 the full-frame detector.
 
-    response        QE = flat * gain / (area * mean gain); 1 where the flat is undefined, 0 on dead and reference pixels
+    response        QE = flat * gain / (area * mean gain), without the area if the flat says so (FLATAREA = F); 1 where the
+                    flat is undefined, 0 on dead and reference pixels
     inverse_gain    DN/e-; the mean where the gain is undefined
     superbias       DN; 0 where undefined (as the pipeline)
     read_noise      DN per frame, white: the file holds the noise of a difference of two frames, of which the 1/f noise of
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 from mirage_dask.instruments import Detector, frame_time
+from mirage_dask.reference.files.fits_images import AREA_IN_FLAT
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
 from mirage_dask.reference.files.reading import (
@@ -172,7 +174,9 @@ class PlaneMaker:
             good = np.isfinite(image.values) & (image.values > 0)
             if image.quality is not None:
                 good &= (image.quality & flag("NO_FLAT_FIELD")) == 0
-            scale = self.gain / (self.area() * np.float32(self.mean_gain))
+            scale = self.gain / np.float32(self.mean_gain)
+            if image.header.get(AREA_IN_FLAT, True):
+                scale = self.gain / (self.area() * np.float32(self.mean_gain))
             response = np.where(good, image.values * scale, np.float32(1.0))
         flags = self.mask()
         return np.where(flags & flag("DEAD", "REFERENCE_PIXEL"), np.float32(0.0), response)

@@ -10,8 +10,9 @@ The image at a wavelength lambda of a PSF that is known at lambda_0 is
 
 .. math:: P_\lambda(d) = r^2\, P(r d), \qquad r = \lambda_0 / \lambda
 
-and that of a galaxy is convolved with it. The field of the grism turns and stretches the image of a galaxy by the Jacobian
-d(X, Y)/d(x0, y0), which is applied to its form before it is drawn.
+and that of a galaxy is convolved with it; samples near the centre are evened out over a pixel (`even`). The field of the
+grism turns and stretches the image of a galaxy by the Jacobian d(X, Y)/d(x0, y0), which is applied to its form before it is
+drawn.
 
 NOT modelled: that a pixel's response and the charge diffusion do not grow with wavelength; that the wavefront error counts
 less at longer wavelengths; that the PSF behind a grism differs from the filter's; that the Jacobian changes along the
@@ -35,6 +36,7 @@ from numpy.typing import NDArray
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.psf.library import PsfLibrary
+from mirage_dask.scene.dispersed.even import even_out
 from mirage_dask.scene.dispersed.straight import COARSE
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.galaxies.convolution import put_around_corner, take_back, token
@@ -132,7 +134,7 @@ def samples_per_pixel(psf: PsfLibrary) -> int:
 def _near(sample: Sampler, half: int, scale: int, outer: int | None) -> tuple[Stamp, ...]:
     """Stamps of `scale` samples per pixel and of one, to `half` pixels; what lies beyond `outer` is left to another."""
     inner = min(int(FADE[1] * scale), half * scale)
-    fine = sample(inner, scale) * _window(FADE, inner, scale)
+    fine = even_out(sample(inner, scale) * _window(FADE, inner, scale), scale)
     reach = half if outer is None else min(half, outer)
     middle = sample(reach, 1) * _beyond(FADE, reach)
     if outer is not None:
@@ -271,7 +273,7 @@ def galaxy_stamps(
         return np.ascontiguousarray(found.transpose(0, 2, 1) if along_y else found)
 
     if half <= WHOLE:
-        return (Stamp.of(sample(half * points, points), points),)
+        return (Stamp.of(even_out(sample(half * points, points), points), points),)
     return _near(sample, half, points, None)
 
 

@@ -91,16 +91,70 @@ def test_a_cache_for_images_has_no_file_of_grisms(monkeypatch):
     ]
 
 
-def test_rows_hold_what_circles_say():
-    """Light that lies as a round Gaussian: its part within rows is known."""
+def test_rows_hold_what_they_hold_of_a_gaussian():
     from math import erf, sqrt
 
-    from mirage_dask.reference.builtin.aperture_corrections import _GRID, slit_fraction
+    from mirage_dask.reference.builtin.aperture_corrections import _REACH, part_in_rows
 
-    sigma = 2.0
-    energy = 1.0 - np.exp(-0.5 * (_GRID / sigma) ** 2)
-    rows = np.array([3.0, 5.0, 11.0])
+    sigma, ipc = 2.0, 0.006
+    light = np.array([erf(reach / sigma / sqrt(2)) for reach in _REACH])
     for scale in (0.8, 1.0, 1.3):
-        spread = np.hypot(sigma * scale, 0.28)  # the star is anywhere in its row
-        wanted = [erf(n / 2 / spread / sqrt(2)) for n in rows]
-        np.testing.assert_allclose(slit_fraction(rows, energy, scale), wanted, atol=0.006)
+        for rows, offset in ((3.0, 0.0), (11.0, 0.4), (11.0, -1.5), (3.0, 2.0)):
+            # Coupling adds 2 ipc to the variance, in square pixels.
+            width = np.hypot(sigma * scale, np.sqrt(2 * ipc)) * sqrt(2)
+            wanted = 0.5 * (erf((rows / 2 + offset) / width) + erf((rows / 2 - offset) / width))
+            found = part_in_rows(np.array(rows), np.array(offset), light, scale=scale, ipc=ipc)
+            assert float(found) == pytest.approx(wanted, abs=2e-4)
+
+
+@pytest.mark.parametrize("along_y", [False, True])
+def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
+    """The sum over whole pixels of an image of the PSF, against the integral of its transfer function."""
+    from mirage_dask.instruments import get_detector
+    from mirage_dask.reference.builtin import psf_optics
+
+    spec = get_detector("NIS")
+    error = psf_optics.wavefront("NIS", spec.wavefront_rms)
+    waves, about = np.array([1.5e-6]), {"pixel": spec.pixel_scale, "blur": 0.01}
+    image = psf_optics.images(error, waves, count=4 * 401, step=spec.pixel_scale / 4, **about)
+    # Four samples a pixel: every fourth from the middle of one pixel is a row of pixels, here of an even number of samples.
+    profile = image.sum(axis=0 if along_y else 1) / 16
+    centre = np.arange(profile.size) - 0.5 * (profile.size - 1)
+    for rows in (3, 11, 41):
+        reach = 0.5 * rows
+        inside = np.clip(4 * reach - np.abs(centre) + 0.5, 0.0, 1.0)
+        found = psf_optics.light_in_rows(
+            np.array([reach * spec.pixel_scale]), error, waves, along_y=along_y, **about
+        )
+        # A strip of an image 401 pixels long lacks what lies beyond its ends, 0.2 %.
+        assert float(found[0]) == pytest.approx(float((profile * inside).sum()), abs=3e-3)
+
+
+def test_flats_of_grisms_leave_the_area_out(tmp_path):
+    """A pixel behind a grism has the light of sources; the simulation takes the same response from flats of both kinds."""
+    from astropy.io import fits
+
+    from mirage_dask.instruments import get_detector
+    from mirage_dask.reference.builtin.cache import build_files
+    from mirage_dask.reference.builtin.detector_maps import DetectorMaps
+    from mirage_dask.reference.builtin.locations import reference_path
+    from mirage_dask.reference.packs.planes import PlaneMaker
+
+    names = {
+        "image": "jwst_nircam_flat_nrca5-f444w-clear.fits",
+        "grism": "jwst_nircam_flat_nrca5-f444w-grismr.fits",
+        "gain": "jwst_nircam_gain_nrca5.fits",
+        "area": "jwst_nircam_area_nrca5.fits",
+        "mask": "jwst_nircam_mask_nrca5.fits",
+    }
+    root = build_files(None, names.values())
+    paths = {kind: reference_path(root, name) for kind, name in names.items()}
+    area = fits.getdata(paths["area"])
+    assert np.ptp(area) > 0.02
+    spec = get_detector("NRCA5")
+    for kind, pupil in (("image", "CLEAR"), ("grism", "GRISMR")):
+        files = {"flat": paths[kind]} | {k: paths[k] for k in ("gain", "area", "mask")}
+        response = PlaneMaker(spec, files).response()
+        wanted = DetectorMaps(spec).efficiency("F444W", pupil)
+        assert fits.getheader(paths[kind]).get("FLATAREA", True) is (kind == "image")
+        np.testing.assert_allclose(response, wanted, atol=4e-4)

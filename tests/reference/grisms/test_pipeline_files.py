@@ -147,6 +147,7 @@ def test_the_inverse_sensitivity_gives_flux_back(tmp_path):
     write_photom(path, {("F444W", "GRISMR"): configuration}, detector="NRCALONG", solid_angle=SOLID_ANGLE)
     with datamodels.open(path) as model:
         assert type(model).__name__ == "NrcWfssPhotomModel"
+        assert model.phot_unit == "MJy micron s / (DN sr)"
         row = next(row for row in model.phot_table if row["order"] == 1)
         assert (row["filter"], row["pupil"], row["photmjsr"]) == ("F444W", "GRISMR", 1.0)
         at = np.interp(4.4, row["wavelength"][: row["nelem"]], row["relresponse"][: row["nelem"]])
