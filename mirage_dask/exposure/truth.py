@@ -29,7 +29,7 @@ from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.scene.layers import OccultedStarLayer
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.photometry import magnitude_of
 from mirage_dask.scene.stars import THRESHOLD
 from mirage_dask.scene.truth.dispersed import OrdersSeen, orders_seen

@@ -30,13 +30,13 @@ def check_catalogs(table: pd.DataFrame) -> None:
 
     def spectra() -> None:
         if any(map(grism_of, ready["filter"], ready["pupil"])):
-            from mirage_dask.planning.grisms import check_grisms  # most proposals have no grism
+            from mirage_dask.planning.light.grisms import check_grisms  # most proposals have no grism
 
             check_grisms(ready, found)
 
     def light_curves() -> None:
         if (ready[VARIABLE] != "").any():
-            from mirage_dask.planning.time_series.light_curves import (
+            from mirage_dask.planning.light.time_series.light_curves import (
                 check_light_curves,
             )  # with kernels and astropy
 
@@ -76,7 +76,9 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
 
                     check_ephemerides(catalog, rows)
                 if kind in SERIES_KINDS:
-                    from mirage_dask.planning.time_series.grism_targets import check_target  # most have none
+                    from mirage_dask.planning.light.time_series.grism_targets import (
+                        check_target,  # most have none
+                    )
 
                     check_target(catalog)
                 if catalog.files:
@@ -88,7 +90,7 @@ def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list
                     *(g.stamp for g in map(read_ghosts, set(rows["ghosts"])) if g),
                 }
                 if any(stamps) and (rows["ghosts"] != "").any():
-                    from mirage_dask.planning.ghosts import check_ghost_stamps
+                    from mirage_dask.planning.light.ghosts import check_ghost_stamps
 
                     check_ghost_stamps(stamps)
                 yield kind, str(path), catalog, uses

@@ -18,22 +18,19 @@ import pandas as pd
 
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import LYOT_STOPS, SOSS, ZeroPoint, cosmic_ray_rate, grism_of
+from mirage_dask.instruments import LYOT_STOPS, ZeroPoint, cosmic_ray_rate
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
-from mirage_dask.planning.coronagraphs import OccultedTables
-from mirage_dask.planning.ghosts import GhostTables
-from mirage_dask.planning.grisms import GrismTables, check_grisms
-from mirage_dask.planning.images import SceneImages
 from mirage_dask.planning.keys import plan_key, row_keys
+from mirage_dask.planning.light.grisms import check_grisms
+from mirage_dask.planning.light.layers import LayerTables
+from mirage_dask.planning.light.soss import check_soss
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
 from mirage_dask.planning.settings_columns import launch_notes
-from mirage_dask.planning.soss import SossTables, check_soss
-from mirage_dask.planning.time_series.grism_targets import TimeSeriesTables
 from mirage_dask.pointing import attitude_matrix
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -41,14 +38,12 @@ from mirage_dask.reference.prepare import PreparedReferences, prepare_references
 from mirage_dask.reference.sources import CRDS, mirage_data
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, SERIES_KINDS, VARIABLE, Catalog
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.layers import LightCurveLayer, UniformBackground, in_order
-from mirage_dask.scene.sky.background import LEVELS, background_rate
+from mirage_dask.scene.layers import LightCurveLayer
 from mirage_dask.scene.sources import SOURCE_TABLES, SourceTable
 from mirage_dask.settings import ExposureRow, Settings, rows_of
 from mirage_dask.settings.overrides import DARK_FILES
 from mirage_dask.settings.row import read_extended
-from mirage_dask.settings.sky import PSFS, ExtendedLight, components, is_image
-from mirage_dask.sky_images.backgrounds import background_image
+from mirage_dask.settings.sky import PSFS, ExtendedLight
 from mirage_dask.sky_images.tables import extended_table, save_stamps
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.integrity import remove_damaged_content
@@ -115,7 +110,7 @@ def make_plan(
     check_scene_images(chosen)
     check_grisms(chosen, [found[:3] for found in catalogs])
     if (chosen[VARIABLE] != "").any():
-        from mirage_dask.planning.time_series.light_curves import (
+        from mirage_dask.planning.light.time_series.light_curves import (
             check_light_curves,
         )  # astropy: most have none
 
@@ -126,31 +121,15 @@ def make_plan(
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
-    ghosts = GhostTables(f"{url}/sources", [found[:3] for found in catalogs])
-    grisms = GrismTables(f"{url}/sources", [found[:3] for found in catalogs])
-    series = TimeSeriesTables(f"{url}/sources", [found[:3] for found in catalogs])
-    occulted = OccultedTables(f"{url}/sources")
-    soss = SossTables(f"{url}/sources", [found[:3] for found in catalogs])
     specs = []
-    with SceneImages(f"{url}/sources") as images:
+    with LayerTables(f"{url}/sources", [found[:3] for found in catalogs]) as tables:
         for done, row in enumerate(rows):
-            if progress is not None and row.darks != "model":
-                progress(f"darks of {row.detector}", done, len(rows))
-            if progress is not None and row.scene_image:
-                progress("image of the scene", done, len(rows))
-            if progress is not None and row.pupil in LYOT_STOPS:
-                progress("stars behind occulting masks", done, len(rows))
-            made = _spec(row, references, sources, images, ghosts, grisms, series, occulted, soss, url)
-            spec = with_motion(made, row, moving, url)
+            for what in _slow(row):
+                if progress is not None:
+                    progress(what, done, len(rows))
+            spec = with_motion(_spec(row, references, sources, tables, url), row, moving, url)
             specs.append(_with_dark(spec, row, url))
-        for note in (
-            *images.notes,
-            *ghosts.notes,
-            *grisms.notes,
-            *series.notes,
-            *occulted.notes,
-            *soss.notes,
-        ):
+        for note in tables.notes:
             _LOG.warning("%s", note)
     return save_plan(
         url,
@@ -220,7 +199,7 @@ def _save_sources(
                         convolved=how.psf == PSFS[0],
                     )
                 elif kind == VARIABLE:
-                    from mirage_dask.planning.time_series.light_curves import light_curve_table
+                    from mirage_dask.planning.light.time_series.light_curves import light_curve_table
 
                     table = light_curve_table(placed, optics, zeropoint=zeropoint)
                 else:
@@ -252,16 +231,18 @@ def _with_dark(spec: ExposureSpec, row: ExposureRow, url: str) -> ExposureSpec:
     return replace(spec, replaced=(("dark", write_dark_ramp(url, ramp)),))
 
 
+def _slow(row: ExposureRow) -> list[str]:
+    """Return what takes long of an exposure, for the progress."""
+    found = [f"darks of {row.detector}"] if row.darks != "model" else []
+    found += ["image of the scene"] if row.scene_image else []
+    return found + (["stars behind occulting masks"] if row.pupil in LYOT_STOPS else [])
+
+
 def _spec(
     row: ExposureRow,
     references: PreparedReferences,
     sources: Mapping[tuple[str, str], str],
-    images: SceneImages,
-    ghosts: GhostTables,
-    grisms: GrismTables,
-    series: TimeSeriesTables,
-    occulted: OccultedTables,
-    soss: SossTables,
+    tables: LayerTables,
     url: str,
 ) -> ExposureSpec:
     """Turn one row of the table into its specification."""
@@ -272,20 +253,9 @@ def _spec(
     attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
     opened = ReferencePack.open(url, pack)
-    level, layers = _background(row, opened, f"{url}/sources")
     found = [
         (_LAYERS.get(kind, kind), key) for kind in CATALOG_KINDS if (key := sources.get((kind, row.name)))
     ]
-    if grism_of(row.filter, row.pupil):
-        layers += grisms.layers(row, opened, found, level)
-    elif row.pupil == SOSS:
-        layers += soss.layers(row, opened, attitude.ravel(), found, level)
-    else:
-        layers += [(UniformBackground.kind, UniformBackground(level).key)] if level else []
-        layers += occulted.layers(row, opened, attitude, found)
-        layers += ghosts.layers(row, opened, found)
-        layers += images.layers(row, opened, attitude.ravel())
-    layers += series.layers(row, opened, grisms, _seconds(row))
     return ExposureSpec(
         **same,
         nints=row.nint,
@@ -295,50 +265,10 @@ def _spec(
         attitude=tuple(float(v) for v in attitude.ravel()),
         random_seed=row.random_seed,
         pack=pack,
-        layers=in_order(layers),
+        layers=tables.layers(row, opened, attitude, found),
         cosmic_ray_library=rays.library if rays else "",
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
-        filter_wheel_angle=grisms.wheel_angle(row, opened),
+        filter_wheel_angle=tables.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )
-
-
-def _seconds(row: ExposureRow) -> float:
-    """Return the time from the start of the first integration to the end of the last."""
-    frames = (row.ngroup - 1) * (row.nframes + row.groupgap) + row.nframes
-    return (row.nint * (frames + 1) - 1) * row.tframe
-
-
-def _background(row: ExposureRow, pack: ReferencePack, tables: str) -> tuple[float, list[tuple[str, str]]]:
-    """Return the background of an exposure: the sum of its levels, e-/s in a pixel of mean area, and layers of its images.
-
-    A level is that of the sky at the reference point of the exposure's own aperture, one value for the whole detector.
-    """
-    gain = float(pack.meta["mean_gain"])
-    when = datetime.fromisoformat(row.start_time) if row.start_time else None
-    about: dict[str, Any] = {"gain": gain, "photmjsr": pack.meta.get("photmjsr")}
-    rate, layers = 0.0, []
-    for part in components(row.background):
-        if isinstance(part, str) and is_image(part):
-            image = background_image(
-                part,
-                gain=gain,
-                electrons_per_brightness=background_rate("1 MJy/sr", *row.optics, **about),
-                full_frame=pack.array.science_shape,
-                x0=row.x0,
-                y0=row.y0,
-                shape=(row.ny, row.nx),
-            )
-            layers.append((image.kind, image.save(tables)))
-            continue
-        by_date = part == "date"
-        rate += background_rate(
-            LEVELS[0] if by_date else part,  # any level is the sky of that day
-            *row.optics,
-            ra=row.ra_ref,
-            dec=row.dec_ref,
-            when=when if by_date else None,
-            **about,
-        )
-    return rate, layers

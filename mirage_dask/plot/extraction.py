@@ -25,7 +25,7 @@ from mirage_dask.exposure.planes import read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.dispersed.weights import ANGSTROMS
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.placement import Bounds
 from mirage_dask.scene.truth.dispersed import light_of
 from mirage_dask.scene.truth.trace_boxes import HALF_BOX, Strip, Track

@@ -16,7 +16,7 @@ from mirage_dask.instruments import resets_before
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.scene.image_tables import Extended
 from mirage_dask.scene.layers import DispersedCurveLayer, ExtendedLayer, LightCurveLayer, OccultedStarLayer
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.placement import Bounds, pixels_of

@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.instruments import grism_of
 from mirage_dask.scene.dispersed.weights import ANGSTROMS
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.store.plan import Plan
 from mirage_dask.truth.catalogs import CATALOGS
 

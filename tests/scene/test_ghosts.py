@@ -17,7 +17,7 @@ import mirage_dask as md
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
-from mirage_dask.planning.ghosts import read_ghost_stamp
+from mirage_dask.planning.light.ghosts import read_ghost_stamp
 from mirage_dask.pointing import SkyProjection, unit_to_radec
 from mirage_dask.scene import partition
 from mirage_dask.scene.catalogs import read_catalog

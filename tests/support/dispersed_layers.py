@@ -19,7 +19,7 @@ from mirage_dask.scene.dispersed.tables import DispersedGalaxies, DispersedSourc
 from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.galaxies.sersic import constants
 from mirage_dask.scene.layers import DispersedGalaxyLayer, DispersedStarLayer, View, in_order
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, save_plan

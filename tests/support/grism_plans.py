@@ -8,7 +8,7 @@ import numpy as np
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.planning.grisms import GrismTables, check_grisms
+from mirage_dask.planning.light.grisms import GrismTables, check_grisms
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.catalogs import Catalog, read_catalog
 from mirage_dask.scene.dispersed.spectra import load_weights

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 import mirage_dask as md
 from mirage_dask.instruments import get_detector
-from mirage_dask.planning.grisms import read_grism
+from mirage_dask.planning.light.grisms import read_grism
 from mirage_dask.reference.builtin.fits_files import pixel_area
 from mirage_dask.reference.grisms.configuration import GrismConfiguration, GrismOrder
 from mirage_dask.reference.grisms.sky import is_along_y

@@ -15,9 +15,13 @@ from typing import Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
-from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedSkyLayer, DispersedStarLayer
-from mirage_dask.scene.layers.dispersed_images import DispersedImageLayer
-from mirage_dask.scene.layers.dispersed_varying import DispersedCurveLayer
+from mirage_dask.scene.layers.dispersed.images import DispersedImageLayer
+from mirage_dask.scene.layers.dispersed.sources import (
+    DispersedGalaxyLayer,
+    DispersedSkyLayer,
+    DispersedStarLayer,
+)
+from mirage_dask.scene.layers.dispersed.varying import DispersedCurveLayer
 from mirage_dask.scene.layers.ghosts import GhostLayer
 from mirage_dask.scene.layers.images import ExtendedLayer, SceneImageLayer, TrackedExtendedLayer
 from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves

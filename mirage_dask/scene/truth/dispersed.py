@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.scene.dispersed.sources import add_segment
 from mirage_dask.scene.dispersed.stamps import Stamp
-from mirage_dask.scene.layers.dispersed import Dispersed, DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import Dispersed, DispersedLayer
 from mirage_dask.scene.placement import Bounds
 from mirage_dask.scene.truth.saturation import Wells
 from mirage_dask.scene.truth.trace_boxes import Floats, Light, Strip, Track, limits_of, orders_of, totals_of

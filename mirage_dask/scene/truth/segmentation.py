@@ -34,7 +34,7 @@ from mirage_dask.scene.layers import (
     OccultedStarLayer,
     StarLayer,
 )
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points

@@ -37,8 +37,8 @@ from mirage_dask.scene.layers import (
     TrailingStarLayer,
     View,
 )
-from mirage_dask.scene.layers.dispersed import DispersedGalaxyLayer, DispersedLayer, field_of
-from mirage_dask.scene.layers.dispersed_images import DispersedImageLayer
+from mirage_dask.scene.layers.dispersed.images import DispersedImageLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedGalaxyLayer, DispersedLayer, field_of
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.layers.sources import TrackedGalaxyLayer, TrackedStarLayer

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
 from mirage_dask.scene.dispersed.traces import Segment
-from mirage_dask.scene.layers.dispersed import Dispersed
+from mirage_dask.scene.layers.dispersed.sources import Dispersed
 
 Floats = NDArray[np.float64]
 Light = NDArray[np.float32]

@@ -19,7 +19,7 @@ from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.image_tables import Extended, ImagePart, named_tables
 from mirage_dask.scene.images.meshes import PART
 from mirage_dask.scene.layers import DispersedImageLayer, DispersedStarLayer, View
-from mirage_dask.scene.layers.dispersed import BLOCKS
+from mirage_dask.scene.layers.dispersed.sources import BLOCKS
 from mirage_dask.scene.sources import PointSources
 from mirage_dask.sky_images.tables import cuts
 

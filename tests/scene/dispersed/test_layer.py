@@ -26,7 +26,7 @@ from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.galaxies.sersic import constants
 from mirage_dask.scene.image_tables import named_tables
 from mirage_dask.scene.layers import DispersedGalaxyLayer, DispersedSkyLayer, DispersedStarLayer, View
-from mirage_dask.scene.layers.dispersed import BLOCKS, star_halves
+from mirage_dask.scene.layers.dispersed.sources import BLOCKS, star_halves
 from mirage_dask.scene.sources import Galaxies, PointSources, SourceTable
 
 SIDE = 2048

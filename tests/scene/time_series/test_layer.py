@@ -18,7 +18,7 @@ from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.dispersed.weights import node_weights
 from mirage_dask.scene.image_tables import named_tables
 from mirage_dask.scene.layers import DispersedCurveLayer, View
-from mirage_dask.scene.layers.dispersed_varying import BLOCKS
+from mirage_dask.scene.layers.dispersed.varying import BLOCKS
 from mirage_dask.scene.time_series.tables import DispersedCurves
 
 BOUNDS = (0, 2048, 0, 256)

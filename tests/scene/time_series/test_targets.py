@@ -9,7 +9,7 @@ import pytest
 
 from mirage_dask.catalogs.spectral_light_curves import read_light_curves, write_light_curves
 from mirage_dask.errors import InputError
-from mirage_dask.planning.time_series.grism_targets import check_target
+from mirage_dask.planning.light.time_series.grism_targets import check_target
 from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.time_series.radii import read_radii
 from mirage_dask.scene.time_series.targets import KIND, files_of, read_target

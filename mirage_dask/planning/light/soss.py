@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import SOSS
-from mirage_dask.planning.grisms import FoundCatalog
-from mirage_dask.planning.spectra import FLAT, flat_spectrum, read_given, source_light
+from mirage_dask.planning.light.grisms import FoundCatalog
+from mirage_dask.planning.light.spectra import FLAT, flat_spectrum, read_given, source_light
 from mirage_dask.pointing import SkyProjection, aperture
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.soss.orders import SossOrder, orders_with, read_orders

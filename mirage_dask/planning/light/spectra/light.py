@@ -22,7 +22,7 @@ from mirage_dask.instruments import (
     get_zeropoint,
     grism_of,
 )
-from mirage_dask.planning.spectra.given import (
+from mirage_dask.planning.light.spectra.given import (
     CatalogSpectra,
     GivenSpectra,
     Optics,

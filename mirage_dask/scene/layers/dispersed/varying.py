@@ -29,7 +29,7 @@ from mirage_dask.scene.dispersed.sources import SourceSpectra, add_stars
 from mirage_dask.scene.dispersed.tables import open_configuration
 from mirage_dask.scene.dispersed.traces import Segment, reaches, segments
 from mirage_dask.scene.galaxies.convolution import token
-from mirage_dask.scene.layers.dispersed import field_of, star_halves
+from mirage_dask.scene.layers.dispersed.sources import field_of, star_halves
 from mirage_dask.scene.layers.view import Floats, View
 from mirage_dask.scene.placement import Bounds, counted_from, pixels_of
 from mirage_dask.scene.sources import load_once

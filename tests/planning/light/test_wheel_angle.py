@@ -8,7 +8,7 @@ from support.grism_plans import NIRISS, Pack, catalog, row
 from support.grisms import write_configuration
 
 from mirage_dask.errors import InputError
-from mirage_dask.planning.grisms import GrismTables, read_grism
+from mirage_dask.planning.light.grisms import GrismTables, read_grism
 from mirage_dask.scene.dispersed.tables import DispersedStars, open_configuration
 from mirage_dask.scene.sources import point_source_table
 from mirage_dask.settings import load_settings

@@ -12,7 +12,7 @@ from support.grisms import write_configuration
 from support.sky_pictures import gaussian, write_fits
 
 from mirage_dask.errors import InputError
-from mirage_dask.planning.grisms import GrismTables, configuration_file, read_grism
+from mirage_dask.planning.light.grisms import GrismTables, configuration_file, read_grism
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.catalogs import read_catalog
 from mirage_dask.scene.dispersed.magnitudes import filled, hats

@@ -10,9 +10,9 @@ import pytest
 import mirage_dask as md
 from mirage_dask.catalogs.spectral_light_curves import write_light_curves
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.planning.grisms import GrismTables
 from mirage_dask.planning.keys import row_keys
-from mirage_dask.planning.time_series.grism_targets import TimeSeriesTables, products
+from mirage_dask.planning.light.grisms import GrismTables
+from mirage_dask.planning.light.time_series.grism_targets import TimeSeriesTables, products
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.catalogs import Catalog, read_catalog
 from mirage_dask.scene.dispersed.spectra import Spectrum

@@ -1,6 +1,6 @@
 """Targets of grism time series: their light by wavelength and time, as tables of the plan.
 
-Behind the grism the target is a layer of its own (`scene.layers.dispersed_varying`). The short-wavelength detectors, which
+Behind the grism the target is a layer of its own (`scene.layers.dispersed.varying`). The short-wavelength detectors, which
 image it meanwhile, see the same light through their filter: one light curve, the mean of the relative light over the band
 by the photons of the star,
 
@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import grism_of
-from mirage_dask.planning.grisms import GrismTables
-from mirage_dask.planning.spectra import read_given, target_spectrum
+from mirage_dask.planning.light.grisms import GrismTables
+from mirage_dask.planning.light.spectra import read_given, target_spectrum
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Catalog

@@ -13,8 +13,8 @@ from support.grism_plans import NIRISS, catalog, light, rates, spectra_file, tab
 from mirage_dask import catalogs
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.planning.grisms import read_grism
-from mirage_dask.planning.spectra import filter_columns
+from mirage_dask.planning.light.grisms import read_grism
+from mirage_dask.planning.light.spectra import filter_columns
 from mirage_dask.scene.dispersed import spectra as of_scene
 from mirage_dask.scene.dispersed.magnitudes import CONSTANT, POWER_LAW, STEEPEST, ZERO, filled, powers
 from mirage_dask.scene.dispersed.traces import segments

@@ -17,7 +17,7 @@ from mirage_dask.instruments import (
     get_detector,
     grism_of,
 )
-from mirage_dask.planning.spectra import FLAT, check_spectra, flat_spectrum, read_given, source_light
+from mirage_dask.planning.light.spectra import FLAT, check_spectra, flat_spectrum, read_given, source_light
 from mirage_dask.reference.grisms.builtin import builtin_configuration
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import dispersed_sky

@@ -8,8 +8,8 @@ import pytest
 
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import get_zeropoint
-from mirage_dask.planning import soss
-from mirage_dask.planning.soss import SossTables, check_soss, orders_of
+from mirage_dask.planning.light import soss
+from mirage_dask.planning.light.soss import SossTables, check_soss, orders_of
 from mirage_dask.pointing import aperture, attitude_matrix, distortion_from_siaf, full_frame
 from mirage_dask.reference.builtin.soss import psf
 from mirage_dask.reference.soss.orders import STRIP_ROW, builtin_orders

@@ -24,7 +24,7 @@ from mirage_dask.scene.dispersed.stamps import Stamp, star_stamps, stretch_at
 from mirage_dask.scene.dispersed.tables import DispersedImages, DispersedSources, open_configuration
 from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.image_tables import Extended
-from mirage_dask.scene.layers.dispersed import GALAXY_WINGS, DispersedLayer, disperse, star_halves
+from mirage_dask.scene.layers.dispersed.sources import GALAXY_WINGS, DispersedLayer, disperse, star_halves
 from mirage_dask.scene.layers.images import source_rasters
 from mirage_dask.scene.layers.view import View
 from mirage_dask.scene.placement import pixels_of

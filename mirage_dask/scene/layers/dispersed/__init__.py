@@ -1,0 +1,1 @@
+"""Layers of light behind a grism: sources and the sky, images of sources, a target that changes with time."""
