@@ -42,7 +42,7 @@ from mirage_dask.instruments import (
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import aperture, full_frame, siaf_model
 from mirage_dask.reference.builtin import asdf_files
-from mirage_dask.reference.builtin.aperture_corrections import (
+from mirage_dask.reference.builtin.apertures.corrections import (
     GrismOptics,
     aperture_corrections,
     grism_corrections,

@@ -37,6 +37,7 @@ from mirage_dask.psf.files import (
     read_wings,
 )
 from mirage_dask.reference.builtin import psf_optics as optics
+from mirage_dask.reference.builtin.apertures import energies
 from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 
 VERSION = 2
@@ -162,7 +163,7 @@ def encircled_energy(
     pixel, blur = spec.pixel_scale, blur_of(spec)
     error = centred_wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
     few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
-    return optics.encircled_energy(
+    return energies.encircled_energy(
         np.asarray(radius, dtype=np.float64) * pixel,
         error,
         few,
@@ -199,7 +200,7 @@ def light_in_rows(
     pixel, blur = spec.pixel_scale, blur_of(spec)
     error = centred_wavefront(spec, (0.0, 0.0), 0.0, waveset, stop="", pixel=pixel, blur=blur)
     along_x, along_y = (
-        optics.light_in_rows(
+        energies.light_in_rows(
             np.asarray(reach, dtype=np.float64) * pixel,
             error,
             waveset,

@@ -94,7 +94,7 @@ def test_a_cache_for_images_has_no_file_of_grisms(monkeypatch):
 def test_rows_hold_what_they_hold_of_a_gaussian():
     from math import erf, sqrt
 
-    from mirage_dask.reference.builtin.aperture_corrections import _REACH, part_in_rows
+    from mirage_dask.reference.builtin.apertures.corrections import _REACH, part_in_rows
 
     sigma, ipc = 2.0, 0.006
     light = np.array([erf(reach / sigma / sqrt(2)) for reach in _REACH])
@@ -112,6 +112,7 @@ def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
     """The sum over whole pixels of an image of the PSF, against the integral of its transfer function."""
     from mirage_dask.instruments import get_detector
     from mirage_dask.reference.builtin import psf_optics
+    from mirage_dask.reference.builtin.apertures import energies
 
     spec = get_detector("NIS")
     error = psf_optics.wavefront("NIS", spec.wavefront_rms)
@@ -123,7 +124,7 @@ def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
     for rows in (3, 11, 41):
         reach = 0.5 * rows
         inside = np.clip(4 * reach - np.abs(centre) + 0.5, 0.0, 1.0)
-        found = psf_optics.light_in_rows(
+        found = energies.light_in_rows(
             np.array([reach * spec.pixel_scale]), error, waves, along_y=along_y, **about
         )
         # A strip of an image 401 pixels long lacks what lies beyond its ends, 0.2 %.

@@ -19,7 +19,7 @@ from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import get_detector, get_zeropoint
 from mirage_dask.instruments.tables import read_table
 from mirage_dask.pointing import full_frame, siaf_model
-from mirage_dask.reference.builtin.aperture_corrections import aperture_corrections, measure
+from mirage_dask.reference.builtin.apertures.corrections import aperture_corrections, measure
 from mirage_dask.reference.builtin.asdf_files import forward_model
 from mirage_dask.reference.builtin.detector_maps import DetectorMaps
 from mirage_dask.reference.builtin.rules import optics_of

@@ -5,7 +5,7 @@ it (`psf.encircled_energy`, middle of the first detector that has the filter). C
 each of 80 optics, too long for every new cache, so the radii are stored in `instruments/data/aperture_corrections.ecsv`;
 a test compares them with the PSFs. After a change of the optics, write them again:
 
-    python -m mirage_dask.reference.builtin.aperture_corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
+    python -m mirage_dask.reference.builtin.apertures.corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
 
 A spectrum is added over n rows across the dispersion. With L(h) the part of a star's light on pixels between -h and h
 across (`psf.light_in_rows`: the sum over all pixels along the dispersion, diffraction spikes included), and its trace o
@@ -70,7 +70,7 @@ _HEADER = """\
 # - {{name: sky, datatype: float64, unit: pix-2, description: 'light in the annulus over the square of its radii'}}
 # meta: !!omap
 # - comments:
-#   - 'Encircled energy of the built-in PSFs: python -m mirage_dask.reference.builtin.aperture_corrections'
+#   - 'Encircled energy of the built-in PSFs: python -m mirage_dask.reference.builtin.apertures.corrections'
 # schema: astropy-2.0
 """
 
