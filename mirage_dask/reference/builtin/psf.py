@@ -37,7 +37,6 @@ from mirage_dask.psf.files import (
     read_wings,
 )
 from mirage_dask.reference.builtin import psf_optics as optics
-from mirage_dask.reference.builtin.apertures import energies
 from mirage_dask.reference.builtin.records import is_usable, record_of, write_recorded
 
 VERSION = 2
@@ -86,7 +85,7 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     spec = get_detector(detector)
     filter, pupil = filter.strip().upper(), pupil.strip().upper()
     wavelength, width = passband(filter, pupil, instrument=spec.instrument)
-    stop = _stop(pupil)
+    stop = stop_of(pupil)
     waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
     field = WEAK_LENS_FIELD_PIXELS if waves else MASK_FIELD_PIXELS if stop == "NRM" else FIELD_PIXELS
     field = LYOT_FIELD_PIXELS if stop in LYOT_STOPS else field
@@ -132,87 +131,6 @@ def build_psf_library(directory: str | Path, *, detector: str, filter: str, pupi
     return paths
 
 
-def encircled_energy(
-    radius: NDArray[np.float64], *, detector: str, filter: str, pupil: str = "CLEAR", ipc: float | None = None
-) -> NDArray[np.float64]:
-    """Return the fraction of a star's light within circles on the detector, by aperture photometry of the built-in PSFs.
-
-    Parameters
-    ----------
-    radius
-        (n,) detector pixels.
-    detector, filter, pupil
-        As for `build_psf_library`.
-    ipc
-        Coupling to each edge neighbour; default that of the detector, 0 for images without IPC.
-
-    Returns
-    -------
-    (n,) float64, in the middle of the detector, mean over sub-pixel positions. About 0.5 s.
-
-    Raises
-    ------
-    ReferenceFileError, InputError
-        As for `build_psf_library`.
-    """
-    spec = get_detector(detector)
-    filter, pupil = filter.strip().upper(), pupil.strip().upper()
-    stop = _stop(pupil)
-    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument), stop=stop)
-    waves = sum(WEAK_LENSES.get(name, 0.0) for name in (filter, pupil))
-    pixel, blur = spec.pixel_scale, blur_of(spec)
-    error = centred_wavefront(spec, (0.0, 0.0), waves, waveset, stop=stop, pixel=pixel, blur=blur)
-    few = waveset[[0, len(waveset) // 2, -1]] if len(waveset) > 3 else waveset
-    return energies.encircled_energy(
-        np.asarray(radius, dtype=np.float64) * pixel,
-        error,
-        few,
-        pixel=pixel,
-        blur=blur,
-        stop=stop,
-        ipc=spec.ipc if ipc is None else ipc,
-    )
-
-
-def light_in_rows(
-    reach: NDArray[np.float64], *, detector: str, filter: str, pupil: str = "CLEAR"
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the fraction of a star's light in endless strips of pixels with the star in their middle, without IPC.
-
-    Parameters
-    ----------
-    reach
-        (n,) pixels from the star to both edges of a strip.
-    detector, filter, pupil
-        As for `build_psf_library`.
-
-    Returns
-    -------
-    Two (n,) float64, in the middle of the detector: of strips along x, and along y. About 0.5 s.
-
-    Raises
-    ------
-    ReferenceFileError, InputError
-        As for `build_psf_library`.
-    """
-    spec = get_detector(detector)
-    waveset = wavelengths(*passband(filter, pupil, instrument=spec.instrument))
-    pixel, blur = spec.pixel_scale, blur_of(spec)
-    error = centred_wavefront(spec, (0.0, 0.0), 0.0, waveset, stop="", pixel=pixel, blur=blur)
-    along_x, along_y = (
-        energies.light_in_rows(
-            np.asarray(reach, dtype=np.float64) * pixel,
-            error,
-            waveset,
-            pixel=pixel,
-            blur=blur,
-            along_y=along_y,
-        )
-        for along_y in (False, True)
-    )
-    return along_x, along_y
-
-
 @cache
 def bandpasses(instrument: str) -> dict[str, tuple[float, float]]:
     """Return pivot wavelength and bandwidth, micron, of the elements that have them, by name ('' for FGS)."""
@@ -255,7 +173,7 @@ def wavelengths(pivot: float, width: float, *, stop: str = "", density: int = 1)
     return (pivot + width * ((np.arange(count) + 0.5) / count - 0.5)) * 1e-6
 
 
-def _stop(pupil: str) -> str:
+def stop_of(pupil: str) -> str:
     """Return the element whose stop shapes the pupil; '' if only the telescope does."""
     return pupil if pupil in optics.STOPS or pupil in LYOT_STOPS else ""
 

@@ -112,7 +112,7 @@ def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
     """The sum over whole pixels of an image of the PSF, against the integral of its transfer function."""
     from mirage_dask.instruments import get_detector
     from mirage_dask.reference.builtin import psf_optics
-    from mirage_dask.reference.builtin.apertures import energies
+    from mirage_dask.reference.builtin.apertures import integrals
 
     spec = get_detector("NIS")
     error = psf_optics.wavefront("NIS", spec.wavefront_rms)
@@ -124,7 +124,7 @@ def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
     for rows in (3, 11, 41):
         reach = 0.5 * rows
         inside = np.clip(4 * reach - np.abs(centre) + 0.5, 0.0, 1.0)
-        found = energies.light_in_rows(
+        found = integrals.light_in_rows(
             np.array([reach * spec.pixel_scale]), error, waves, along_y=along_y, **about
         )
         # A strip of an image 401 pixels long lacks what lies beyond its ends, 0.2 %.

@@ -12,7 +12,8 @@ from mirage_dask.instruments import get_detector, get_zeropoint, optical_element
 from mirage_dask.psf.files import find_library, library_folder, read_core, read_wings
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.builtin import psf, psf_optics
-from mirage_dask.reference.builtin.psf import build_psf_library, encircled_energy, passband, wavelengths
+from mirage_dask.reference.builtin.apertures.energies import encircled_energy
+from mirage_dask.reference.builtin.psf import build_psf_library, passband, wavelengths
 from mirage_dask.reference.builtin.rules import optics_of
 
 SHORT, LONG = (

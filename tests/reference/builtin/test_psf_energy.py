@@ -7,7 +7,7 @@ import pytest
 
 from mirage_dask.instruments import get_detector
 from mirage_dask.reference.builtin import psf, psf_optics
-from mirage_dask.reference.builtin.apertures import energies
+from mirage_dask.reference.builtin.apertures import integrals
 
 RADII = np.array([0.1, 0.2, 0.3])
 """arcsec."""
@@ -28,7 +28,7 @@ def energy(detector, filter):
     spec = get_detector(detector)
     waveset = psf.wavelengths(*psf.passband(filter))
     error = psf_optics.wavefront(detector, spec.wavefront_rms)
-    return energies.encircled_energy(RADII, error, waveset, pixel=0.0, blur=psf_optics.JITTER)
+    return integrals.encircled_energy(RADII, error, waveset, pixel=0.0, blur=psf_optics.JITTER)
 
 
 @pytest.mark.parametrize(("filter", "detector"), [

@@ -1,14 +1,14 @@
 """Aperture corrections: the encircled energy of stars, with which the pipeline corrects its source catalogues.
 
 The encircled energy is that of the built-in PSFs, inter-pixel capacitance included, since the pipeline does not remove
-it (`psf.encircled_energy`, middle of the first detector that has the filter). Computing it takes about a second for
+it (`energies.encircled_energy`, middle of the first detector that has the filter). Computing it takes about a second for
 each of 80 optics, too long for every new cache, so the radii are stored in `instruments/data/aperture_corrections.ecsv`;
 a test compares them with the PSFs. After a change of the optics, write them again:
 
     python -m mirage_dask.reference.builtin.apertures.corrections > mirage_dask/instruments/data/aperture_corrections.ecsv
 
 A spectrum is added over n rows across the dispersion. With L(h) the part of a star's light on pixels between -h and h
-across (`psf.light_in_rows`: the sum over all pixels along the dispersion, diffraction spikes included), and its trace o
+across (`energies.light_in_rows`: the sum over all pixels along the dispersion, diffraction spikes included), and its trace o
 rows beside the middle one, these hold
 
     F(n) = (L(r (n/2 + o)) + L(r (n/2 - o))) / 2,    r = pivot / lambda
@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.instruments import get_detector, transmission
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.reference.builtin.psf import encircled_energy, light_in_rows
+from mirage_dask.reference.builtin.apertures.energies import encircled_energy, light_in_rows
 from mirage_dask.reference.builtin.rules import optics_of
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import is_along_y
