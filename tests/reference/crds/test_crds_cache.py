@@ -14,7 +14,16 @@ from support.reference_set import EXPOSURE, builtin, exposure_row
 from mirage_dask.errors import ReferenceFileError
 from mirage_dask.instruments import detectors_of, get_detector, instruments
 from mirage_dask.reference.builtin.locations import reference_path
-from mirage_dask.reference.builtin.rules import CONTEXT, DISPERSED, KEYS, recipes, rules, write_rules
+from mirage_dask.reference.builtin.rules import (
+    CONTEXT,
+    DISPERSED,
+    KEYS,
+    MASKED,
+    SOSS_TYPES,
+    recipes,
+    rules,
+    write_rules,
+)
 from mirage_dask.reference.crds.lookup import (
     PIPELINE_TYPES,
     SIMULATION_TYPES,
@@ -48,7 +57,7 @@ def test_crds_answers_offline(tmp_path, no_network):
     assert found["flat"] == "jwst_nircam_flat_nrcb1-f150w-clear.fits"
     assert found["dark"] == "jwst_nircam_dark_nrcb1-full-shallow4.fits"
     assert found["distortion"] == "jwst_nircam_distortion_nrcb1.asdf"
-    assert {kind for kind, name in found.items() if name == "N/A"} == set(DISPERSED)
+    assert {kind for kind, name in found.items() if name == "N/A"} == {*DISPERSED, *MASKED, *SOSS_TYPES}
     assert set(found.values()) - {"N/A"} <= set(recipes())
 
 
