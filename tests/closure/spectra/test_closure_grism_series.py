@@ -131,9 +131,12 @@ def white_depth(series: Series) -> float:
     return float((before * depth(series.wave[inside])).sum() / before.sum())
 
 
-@pytest.mark.parametrize(("quiet", "bound"), [(True, 1e-3), (False, 1e-2)])
-def test_the_transit_comes_back(shared, tmp_path, quiet, bound):
-    """Depth within 0.1 % of the input without noise, within 1 % with it; the middle within an integration."""
+@pytest.mark.parametrize("quiet", [True, False])
+def test_the_transit_comes_back(shared, tmp_path, quiet):
+    """Depth within 0.1 % of the input without noise, within 3 sigma with it; the middle within an integration.
+
+    Read noise and 1/f noise of all 64 rows, which the pipeline adds, leave 3,500 ppm in an integration of 1.4 s.
+    """
     pytest.importorskip("jwst")
     series = run(shared, tmp_path, dict.fromkeys(QUIET, False) if quiet else {})
     found, middle = fitted(series, series.white)
@@ -141,7 +144,12 @@ def test_the_transit_comes_back(shared, tmp_path, quiet, bound):
     print(f"\nwhite: depth {found:.6f}, input {wanted:.6f}: {found / wanted - 1:+.2%}; middle {middle - MIDDLE:+.3f} s "
           f"of {series.cadence:.2f}")  # fmt: skip
     assert len(series.white) == INTEGRATIONS
-    assert found == pytest.approx(wanted, rel=bound)
+    outside = np.abs(series.times - MIDDLE) > WHOLE / 2
+    scatter = series.white[outside].std() / np.median(series.white[outside])
+    inside = int((np.abs(series.times - MIDDLE) < FLAT / 2).sum())
+    sigma = scatter * np.sqrt(1.0 / inside + 1.0 / outside.sum())
+    print(f"scatter of an integration {scatter * 1e6:.0f} ppm, sigma of the depth {sigma / wanted:.2%}")
+    assert abs(found - wanted) < (1e-3 * wanted if quiet else 3.0 * sigma)
     assert abs(middle - MIDDLE) < series.cadence
     bins = [(4.0, 4.3), (4.3, 4.6), (4.6, 4.9)]
     for low, high in bins:
