@@ -60,7 +60,7 @@ def write_grism_references(root: Path, own: Mapping[Optics, GrismConfiguration])
 
 def _follows(recipe: Recipe, own: Mapping[Optics, GrismConfiguration]) -> bool:
     """Return whether a file follows from one of these configurations."""
-    if not recipe.exp_type:
+    if not recipe.exp_type.endswith("_WFSS"):
         return False
     for detector, *wheels in own:
         whole = recipe.instrument == get_detector(detector).instrument and recipe.detector in ("", detector)

@@ -102,7 +102,7 @@ def write_file(
             soss_files.write_background(path, recipe, plane)
         else:
             soss_files.WRITERS[recipe.kind](path, recipe)
-    elif recipe.exp_type:
+    elif recipe.exp_type and recipe.kind in _GRISMS:
         _GRISMS[recipe.kind](path, recipe, maps, look_up)
     elif recipe.kind in _INSTRUMENT:
         _INSTRUMENT[recipe.kind](path, recipe)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.builtin.cache import build_cache
+from mirage_dask.reference.builtin.locations import mirage_data_directory
 from mirage_dask.reference.builtin.rules import CONTEXT, DISPERSED, grism_optics, recipes
 from mirage_dask.reference.crds.lookup import PIPELINE_TYPES, CrdsCache, question, recommend
 from mirage_dask.reference.grisms.builtin import builtin_grisms
@@ -129,6 +131,46 @@ def test_rows_hold_what_the_image_of_a_star_has_there(along_y):
         )
         # A strip of an image 401 pixels long lacks what lies beyond its ends, 0.2 %.
         assert float(found[0]) == pytest.approx(float((profile * inside).sum()), abs=3e-3)
+
+
+def test_light_leaves_a_band_at_its_ends():
+    from mirage_dask.reference.builtin.apertures.corrections import kept_in_band
+    from mirage_dask.reference.grisms.builtin import builtin_configuration
+    from mirage_dask.reference.grisms.trace_models import extracted_range
+
+    away = np.arange(-150, 151)
+    core, wide = (np.exp(-0.5 * (away / sigma) ** 2) for sigma in (1.0, 30.0))
+    spread = np.stack([core / core.sum(), 0.98 * core / core.sum() + 0.02 * wide / wide.sum()])
+    for optics, middle in (
+        (("NIS", "F150W", "GR150R"), (1.0, 0.99)),
+        (("NRCALONG", "F444W", "GRISMC"), (1.0, 1.0)),
+    ):
+        configuration = builtin_configuration(*optics)
+        low, high = extracted_range(configuration.order(1))
+        # The spectrum of NIRISS is 80 pixels long: four fifths of what is spread over 30 pixels stay in it.
+        found = kept_in_band(configuration, np.array([0.5 * (low + high)]), spread)
+        np.testing.assert_allclose(found[0], middle, atol=8e-3)
+        assert found[0, 1] <= found[0, 0] + 1e-3
+    inside = kept_in_band(builtin_configuration("NIS", "F150W", "GR150R"), np.array([1.345]), spread)
+    assert inside[0, 0] < 0.99
+
+
+@pytest.mark.parametrize("along_y", [False, True])
+def test_light_along_rows_is_that_of_the_image(along_y):
+    from mirage_dask.reference.builtin.apertures.energies import light_along_rows
+    from mirage_dask.reference.builtin.psf import build_psf_library
+
+    core = PsfLibrary.from_fits(
+        *build_psf_library(mirage_data_directory(), detector="NIS", filter="CLEAR", pupil="F150W")
+    )
+    offset = np.arange(-20.0, 21.0)
+    dx, dy = np.meshgrid(offset, offset)
+    image = core.evaluate(1023.5 + dx, 1023.5 + dy, 1023.5, 1023.5)
+    image = image if along_y else image.T
+    wanted = image[:, 15:26].sum(axis=1)
+    found = light_along_rows(np.array([11.0]), 20, detector="NIS", filter="CLEAR", pupil="F150W")[along_y][0]
+    # One wavelength has darker and brighter rings than the filter's.
+    np.testing.assert_allclose(found / found.sum(), wanted / wanted.sum(), atol=8e-3)
 
 
 def test_flats_of_grisms_leave_the_area_out(tmp_path):

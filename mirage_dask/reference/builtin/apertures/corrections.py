@@ -18,10 +18,12 @@ since behind a grism the PSF is simulated as growing with the wavelength, and L 
 detector: the pipeline's boxes are whole rows about where the middle wavelength lands (jwst 3.0, assign_wcs, util.py), and
 traces are tilted and bent. It takes half a second a filter and is made with the files of grisms.
 
-NOT modelled: differences between detectors and positions, the colour of the star; that light which is spread along the
-dispersion leaves the band at its ends, by which spectra with short traces are low: of NIRISS's F150W by 0.3 % in the middle
-of the band and by 4 % within three pixels of its ends. The observatory's sensitivities, which are measured on stars, hold
-this; ours are those of light before the PSF.
+Light is spread along the dispersion, too, and some leaves the band at its ends. With N the light of a star of flat F_nu per
+pixel along its trace, and p the light of the n rows in each pixel along, of 1, F is multiplied by (N * p) / N: of NIRISS's
+F150W 0.997 in the middle of the band, 0.96 three pixels from its ends. The observatory's sensitivities hold this; ours are
+those of light before the PSF. Stars of another colour differ by what N changes over the width of the PSF.
+
+NOT modelled: differences between detectors and positions; that p grows with the wavelength.
 """
 
 from __future__ import annotations
@@ -36,7 +38,11 @@ from numpy.typing import NDArray
 
 from mirage_dask.instruments import get_detector, transmission
 from mirage_dask.instruments.tables import read_table
-from mirage_dask.reference.builtin.apertures.energies import encircled_energy, light_in_rows
+from mirage_dask.reference.builtin.apertures.energies import (
+    encircled_energy,
+    light_along_rows,
+    light_in_rows,
+)
 from mirage_dask.reference.builtin.rules import optics_of
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
 from mirage_dask.reference.grisms.sky import is_along_y
@@ -55,8 +61,12 @@ _OFFSETS = (-0.4, -0.2, 0.0, 0.2, 0.4)
 """Of a star from the middle of its row, pixels."""
 _PLACES = (0.15, 0.5, 0.85)
 """Along both axes of the detector, over its length."""
-_LOOKS = 12
-"""Wavelengths of a correction."""
+_LOOKS = 40
+"""Wavelengths of a correction: two pixels apart where a trace is short."""
+_ALONG = 150
+"""Pixels along the dispersion over which light is spread, to both sides: as far as PSFs are simulated."""
+_KEPT = (0.5, 2.0)
+"""Least and most that is left of the light of a pixel: at the very ends of a band it is that of others."""
 _HEADER = """\
 # %ECSV 1.0
 # ---
@@ -198,6 +208,43 @@ def trace_offsets(configuration: GrismConfiguration, wave: NDArray[np.float64]) 
     return np.asarray(at - centre)
 
 
+def kept_in_band(
+    configuration: GrismConfiguration, wave: NDArray[np.float64], spread: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return how much light pixels of order +1 have after it has been spread along the dispersion, over what they had.
+
+    Parameters
+    ----------
+    configuration
+        Of the grism; its traces in the middle of the detector.
+    wave
+        (n,) micron.
+    spread
+        (m, pixels) parts of the light of a star at distances along the dispersion, the star in the middle one.
+
+    Returns
+    -------
+    (n, m) float64, within `_KEPT`.
+    """
+    order = configuration.order(1)
+    x, y = (0.5 * (side - 1) for side in configuration.size)
+    fine = np.linspace(order.segments[0][0], order.segments[-1][1], 4000)
+    place = np.asarray(order.trace(x, y, order.parameter(x, y, fine))[2 if is_along_y(configuration) else 1])
+    rising = np.argsort(place)
+    margin = spread.shape[1]
+    pixels = np.arange(np.floor(place.min()) - margin, np.ceil(place.max()) + margin)
+    at = np.interp(pixels, place[rising], fine[rising])
+    light = order.respond(at) / at**2 * np.abs(np.gradient(at))
+    light[(pixels < place.min()) | (pixels > place.max())] = 0.0
+    where = np.interp(wave, fine, place)
+    found = np.empty((wave.size, len(spread)))
+    for i, part in enumerate(spread):
+        after = np.convolve(light, part, mode="same")
+        kept = np.divide(after, light, out=np.ones(light.size), where=light > 1e-4 * light.max())
+        found[:, i] = np.interp(where, pixels, np.clip(kept, *_KEPT))
+    return found
+
+
 def grism_corrections(optics: Mapping[tuple[str, str, str], GrismOptics]) -> NDArray[np.void]:
     """Return the table APCORR of the grisms of an instrument: corrections by wavelength and number of rows.
 
@@ -217,6 +264,7 @@ def grism_corrections(optics: Mapping[tuple[str, str, str], GrismOptics]) -> NDA
     kind += [("size", "u1", sizes.shape), ("nelem_size", "i2")]
     kind += [(name, "f4", (_LOOKS, sizes.size)) for name in ("apcorr", "apcorr_err")]
     light: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
+    spreads: dict[tuple[str, str], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     together: dict[tuple[str, str], list[str]] = {}
     for detector, *elements in optics:
         together.setdefault((elements[0], elements[1]), []).append(detector)
@@ -231,12 +279,17 @@ def grism_corrections(optics: Mapping[tuple[str, str, str], GrismOptics]) -> NDA
                 light[one.filter, one.pupil] = light_in_rows(
                     _REACH, detector=spec.name, filter=one.filter, pupil=one.pupil
                 )
+                spreads[one.filter, one.pupil] = light_along_rows(
+                    sizes, _ALONG, detector=spec.name, filter=one.filter, pupil=one.pupil
+                )
             offsets = trace_offsets(one.configuration, wave)[:, None] + np.array(_OFFSETS)[:, None]
             found = part_in_rows(
                 sizes, offsets[..., None], light[one.filter, one.pupil][is_along_y(one.configuration)],
                 scale=(wave / one.pivot)[:, None], ipc=spec.ipc,
             )  # fmt: skip
-            parts.append(found.mean(axis=(0, 1)))
+            along_y = is_along_y(one.configuration)
+            kept = kept_in_band(one.configuration, wave, spreads[one.filter, one.pupil][along_y])
+            parts.append(kept * found.mean(axis=(0, 1)))
         correction = 1.0 / np.mean(parts, axis=0)
         rows.append((*wheels, wave, _LOOKS, sizes, sizes.size, correction, np.zeros_like(correction)))
     return np.array(rows, dtype=kind)
