@@ -18,6 +18,7 @@ CATALOGS = {
     "light_curve": "tso_imaging_catalog",
     "dispersed_star": "point_source",
     "dispersed_galaxy": "galaxy",
+    "dispersed_image": "extended",
 }
 """Types of catalogs by the kind of their layer of light; others have the same name."""
 SYSTEMS = ("abmag", "stmag", "vegamag")

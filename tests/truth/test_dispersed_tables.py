@@ -18,11 +18,15 @@ from mirage_dask.cli import main
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.scene.layers import LAYERS
+from mirage_dask.scene.layers.dispersed import DispersedLayer
 from mirage_dask.scene.truth.dispersed import each_alone
+from mirage_dask.settings import CATALOG_TYPES
 from mirage_dask.simulation import open_simulation
 from mirage_dask.spec import Window
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.truth.catalogs import CATALOGS
 from mirage_dask.truth.files import file_names
 from mirage_dask.truth.spectra import input_spectrum
 from mirage_dask.truth.tables import truth_table
@@ -93,6 +97,16 @@ def test_the_spectrum_is_what_was_given(plan):
     above = (line["flux"] - 4000.0 * continuum)[near].sum() * step * 1e4
     assert above == pytest.approx(4000.0 * 3e-17, rel=0.01)
     assert line.attrs["units"]["flux"] == "erg / (s cm2 Angstrom)"
+
+
+def test_every_dispersed_layer_has_a_catalog():
+    kinds = [
+        kind
+        for kind, layer in LAYERS.items()
+        if isinstance(layer, type) and issubclass(layer, DispersedLayer)
+    ]
+    assert len(kinds) >= 2
+    assert {CATALOGS[kind] for kind in kinds} <= set(CATALOG_TYPES)
 
 
 def test_who_has_no_spectrum(plan):

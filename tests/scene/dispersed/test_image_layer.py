@@ -21,6 +21,9 @@ from mirage_dask.scene.images.meshes import PART
 from mirage_dask.scene.layers import DispersedImageLayer, DispersedStarLayer, View
 from mirage_dask.scene.layers.dispersed.sources import BLOCKS
 from mirage_dask.scene.sources import PointSources
+from mirage_dask.scene.truth.dispersed import orders_seen
+from mirage_dask.scene.truth.saturation import Wells
+from mirage_dask.scene.truth.sources import dispersed_sources
 from mirage_dask.sky_images.tables import cuts
 
 SIDE = 2048
@@ -165,3 +168,18 @@ def test_tables_name_what_they_need(nircam, tmp_path):
     (kind, key), *_ = named_tables(table.kind, table._arrays())
     assert kind == Extended.kind
     assert [k for k, _ in named_tables(kind, Extended.load(tmp_path, key)._arrays())] == [ImagePart.kind]
+
+
+def test_the_truth_of_images(nircam, psf, tmp_path):
+    """Orders have the light of the plane; places and totals are those of the images."""
+    sources = extended(tmp_path, [gaussian(2.0), gaussian(3.0)], [PLACE, (500.0, 1400.0)], True)
+    key = save(tmp_path, nircam, sources, [FLAT], [1e3, 2e3])
+    seen = view(tmp_path, psf)
+    layer = DispersedImageLayer.open(key, seen)
+    limits = np.full((SIDE, SIDE), np.inf, np.float32)
+    wells = Wells(np.ones_like(limits), limits, 0, 0, (1.0, 0.0, 0.0), (0.0,), 100.0)
+    (found,) = orders_seen([layer], wells)
+    assert found.on_array.sum() == pytest.approx(drawn(layer).sum(dtype=float), rel=1e-5)
+    of = dispersed_sources(layer, seen)
+    np.testing.assert_allclose(of.xy[:, 1], [PLACE, (500.0, 1400.0)], atol=1e-6)
+    np.testing.assert_allclose(of.rate, [gaussian(2.0).sum(), gaussian(3.0).sum()], rtol=1e-5)
