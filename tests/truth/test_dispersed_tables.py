@@ -19,7 +19,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.scene.layers import LAYERS
-from mirage_dask.scene.layers.dispersed import DispersedLayer
+from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.truth.dispersed import each_alone
 from mirage_dask.settings import CATALOG_TYPES
 from mirage_dask.simulation import open_simulation

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dispersed import brute_force
+from support.dispersed_layers import view_of
 from support.other_instruments import small
 
 from mirage_dask.pointing import SkyProjection
@@ -174,7 +175,7 @@ def test_the_truth_of_images(nircam, psf, tmp_path):
     """Orders have the light of the plane; places and totals are those of the images."""
     sources = extended(tmp_path, [gaussian(2.0), gaussian(3.0)], [PLACE, (500.0, 1400.0)], True)
     key = save(tmp_path, nircam, sources, [FLAT], [1e3, 2e3])
-    seen = view(tmp_path, psf)
+    seen = view_of(tmp_path, psf)
     layer = DispersedImageLayer.open(key, seen)
     limits = np.full((SIDE, SIDE), np.inf, np.float32)
     wells = Wells(np.ones_like(limits), limits, 0, 0, (1.0, 0.0, 0.0), (0.0,), 100.0)
