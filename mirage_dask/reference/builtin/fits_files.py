@@ -53,7 +53,6 @@ from mirage_dask.reference.builtin.masking.files import write_mask, write_throug
 from mirage_dask.reference.builtin.rules import Recipe, grism_optics, optics_of
 from mirage_dask.reference.builtin.soss import files as soss_files
 from mirage_dask.reference.files.fits_images import (
-    AREA_IN_FLAT,
     image_hdu,
     primary_hdu,
     quality_hdus,
@@ -62,6 +61,7 @@ from mirage_dask.reference.files.fits_images import (
 )
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
+from mirage_dask.reference.files.reading import AREA_IN_FLAT
 from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.reference_files import write_background, write_photom
 

@@ -35,7 +35,6 @@ from mirage_dask.instruments.tables import read_table
 from mirage_dask.io.atomic import write_atomically
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.pointing import field_name
-from mirage_dask.reference.grisms import time_series
 from mirage_dask.reference.grisms.builtin import builtin_grisms, wheels
 from mirage_dask.untrusted.documents import read_json
 
@@ -89,6 +88,8 @@ DISPERSED = ("specwcs", "wavelengthrange", "bkg")
 SOSS_FILTERS = ("CLEAR", "F277W")
 """Elements of the filter wheel beside GR700XD."""
 SOSS_SUBARRAYS = ("SUBSTRIP256", "SUBSTRIP96")
+GRISM_SERIES = exp_type("NIRCAM", "ts_grism")
+"""EXP_TYPE of grism time series."""
 SOSS_TYPES = ("pastasoss", "specprofile", "speckernel")
 """Types of exposures behind GR700XD only."""
 MASKED = ("nrm", "throughput")
@@ -202,7 +203,7 @@ def _dispersed(instrument: str) -> list[Recipe]:
 
 def _grism_time_series() -> list[Recipe]:
     """Return the files of grism time series, which NIRCam's module A alone has."""
-    mode = time_series.EXP_TYPE
+    mode = GRISM_SERIES
     places = [place for place in grism_optics() if is_time_series(place)]
     return [
         *(Recipe("specwcs", "NIRCAM", *place, exp_type=mode) for place in places),
@@ -214,7 +215,7 @@ def _grism_time_series() -> list[Recipe]:
 def is_time_series(place: tuple[str, str, str]) -> bool:
     """Return whether grism time series are taken with a detector and the elements of its wheels."""
     detector = get_detector(place[0])
-    return detector.instrument == "NIRCAM" and detector.module == "A" and place[2] == time_series.GRISM
+    return detector.instrument == "NIRCAM" and detector.module == "A" and place[2] == "GRISMR"
 
 
 def _masked(instrument: str) -> list[Recipe]:
@@ -400,7 +401,7 @@ def _without(kind: str, instrument: str) -> list[tuple[str, ...]]:
     if kind in DISPERSED:
         return [(instrument, *["N/A"] * (len(keys) - 1)) if keys[0] == _INSTRUMENT else ("N/A",) * len(keys)]
     if kind == "apcorr" and instrument == "NIRCAM":
-        return [(instrument, time_series.EXP_TYPE)]  # the pipeline has no model for one
+        return [(instrument, GRISM_SERIES)]  # the pipeline has no model for one
     return []
 
 

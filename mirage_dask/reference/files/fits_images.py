@@ -19,8 +19,6 @@ from mirage_dask.reference.files.quality import definitions
 
 USEAFTER = "1900-01-01T00:00:00"
 AUTHOR = "mirage_dask"
-AREA_IN_FLAT = "FLATAREA"
-"""Keyword of a flat: whether it has the relative area of the pixels; without the keyword it has, as flats of images."""
 _ROWS_PER_TILE = 32
 
 

@@ -20,6 +20,9 @@ from mirage_dask.reference.files.quality import to_standard
 
 REMEDY = "delete it so that it is made or downloaded again, or give another file under reffile_overrides"
 
+AREA_IN_FLAT = "FLATAREA"
+"""Keyword of a flat: whether it has the relative area of the pixels; without the keyword it has, as flats of images."""
+
 
 @dataclass(frozen=True, eq=False)
 class ReferenceImage:

@@ -37,8 +37,6 @@ LEAST = 0.1
 """Of the peak of the sensitivity: what is calibrated."""
 MODE = "ts_grism"
 EXP_TYPE = exp_type("NIRCAM", MODE)
-GRISM = "GRISMR"
-"""The only grism of this mode."""
 ANY = "any"
 """Stands for no stripe."""
 

@@ -36,10 +36,10 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 from mirage_dask.instruments import Detector, frame_time
-from mirage_dask.reference.files.fits_images import AREA_IN_FLAT
 from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
 from mirage_dask.reference.files.reading import (
+    AREA_IN_FLAT,
     ReferenceImage,
     broken,
     read_image,
