@@ -35,7 +35,7 @@ nightly: $(VENV)/installed-test
 	  $(BIN)/pytest -n $(JOBS) tests/apt/test_apt_random.py tests/run/failures/test_chaos.py tests/untrusted/test_flips.py $(ARGS)
 
 closure: $(VENV)/installed-closure
-	@$(BIN)/pytest -m closure $(ARGS)
+	@$(BIN)/pytest -m closure -o faulthandler_timeout=1500 $(ARGS)
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python benchmarks/run.py $(ARGS)
