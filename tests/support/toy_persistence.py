@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside
 from mirage_dask.detector.effects import Effect, RandomWords
 from mirage_dask.detector.light import collect_varying
 
@@ -47,5 +47,8 @@ def add(exposure: ExposureContext, box: Box, charge: Floats) -> bool:
         share = np.diff(np.log(np.concatenate([[first], ends])))
         mean = (share[:, None, None] * TRAPPED * fill).astype(np.float32)
         own = box._replace(integration=box.integration + t)
-        collect_varying(exposure.keys.stream("pixel"), SLOT, exposure.readout, own, True, mean, charge[t])
+        whole = Inside(0, rows, 0, columns)
+        collect_varying(
+            exposure.keys.stream("pixel"), SLOT, exposure.readout, own, True, whole, mean, charge[t]
+        )
     return True

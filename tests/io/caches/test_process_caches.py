@@ -17,7 +17,7 @@ from mirage_dask.scene import image_tables, star_wings
 from mirage_dask.scene.dispersed import stamps
 from mirage_dask.scene.galaxies import convolution, planes
 from mirage_dask.scene.images import blocks, blurring
-from mirage_dask.scene.layers import dispersed
+from mirage_dask.scene.layers.dispersed import sources, varying
 
 PACKAGE = Path(mirage_dask.__file__).parent
 
@@ -34,10 +34,12 @@ def test_all_caches_and_their_limits():
         "image PSFs": 48,
         "grism PSFs": 64,
         "dispersed light": 34,
+        "dispersed light curves": 72,
     }
     used = [
         *(plane_store.CACHE, ramp.CACHE, planes.squares, star_wings.images, convolution.spectra),
-        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS, stamps.PSFS, dispersed.BLOCKS),
+        *(image_tables.PARTS, blocks.LIGHT, blurring.PSFS, stamps.PSFS, sources.BLOCKS),
+        varying.BLOCKS,
     ]
     assert CACHE_USERS.keys() <= CACHES.keys()
     assert all(cache is declared for cache, declared in zip(used, CACHES.values(), strict=True))
