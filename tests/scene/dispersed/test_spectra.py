@@ -56,7 +56,7 @@ def test_magnitudes_in_several_filters():
     law = Spectrum.through(points, extrapolation="power_law")
     slope = np.log(ends[0] / ends[1]) / np.log(points[0][0].pivot / points[1][0].pivot)
     assert at(law, far) / at(law, nearer) == pytest.approx((far / nearer) ** slope, rel=1e-5)
-    none = Spectrum.through(points, extrapolation="none")
+    none = Spectrum.through(points, extrapolation="zero")
     assert (none.wavelength[0], none.wavelength[-1]) == (points[1][0].pivot, points[0][0].pivot)
 
 
