@@ -4,6 +4,7 @@
     catalogs           the catalogs that exposures look at
     keys               what finds a plan in the cache, and tells whether a specification is still valid
     motion             tracks of moving targets, and what moving sources add to a specification
+    light              the layers of light of an exposure
     making             catalogs, references and settings -> the specifications of the exposures asked for
 
 A plan lies in the cache of this machine under a hash of all that it depends on, so that opening the same proposal again

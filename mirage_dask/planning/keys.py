@@ -43,6 +43,7 @@ from mirage_dask.store.root import StoreRoot
 
 SOURCES = (
     *("planning", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene", "sky_images"),
+    "catalogs",  # files of spectra and light curves
     *("reference", "psf", "instruments", "pointing"),
 )
 """Modules that decide what a plan holds: a change there makes plans again, one of the command line does not."""

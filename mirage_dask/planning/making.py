@@ -110,9 +110,8 @@ def make_plan(
     check_scene_images(chosen)
     check_grisms(chosen, [found[:3] for found in catalogs])
     if (chosen[VARIABLE] != "").any():
-        from mirage_dask.planning.light.time_series.light_curves import (
-            check_light_curves,
-        )  # astropy: most have none
+        # Here, for it imports astropy, and most proposals have none.
+        from mirage_dask.planning.light.time_series.light_curves import check_light_curves
 
         check_light_curves(chosen, [found[:3] for found in catalogs])
     check_soss(chosen)

@@ -151,19 +151,22 @@ def dispersed_sources(layer: DispersedLayer, view: View) -> SourcesSeen:
     """
     found, named = layer.found, load_once(layer.table, view.tables, layer.key)
     around = field_of(open_configuration(view.tables, named.grism))
-    near, galaxies = circle(view.projection, around, LARGEST_REACH), isinstance(layer, DispersedGalaxyLayer)
-    table: Any
+    xy, shapes = at_rest(np.stack([found.x, found.y], axis=1)), {}
     if isinstance(layer, DispersedImageLayer):
-        table = load_once(Extended, view.tables, named.source)
+        images = load_once(Extended, view.tables, named.source)
+        rows = rows_of(images.index, found.index)
+        unit = units_of(images, rows, xy, view)
+        flux = np.array([_image_total(images, int(row), view) for row in rows])
     else:
-        table = load_near(Galaxies if galaxies else PointSources, view.tables, named.source, near)
-    rows, xy = rows_of(table.index, found.index), at_rest(np.stack([found.x, found.y], axis=1))
-    unit = units_of(table, rows, xy, view)
-    if isinstance(layer, DispersedImageLayer):
-        flux = np.array([_image_total(table, int(row), view) for row in rows])
-    else:
-        flux = table.flux[rows]
-    shapes = shapes_of(table, rows, layer.galaxies, unit) if isinstance(layer, DispersedGalaxyLayer) else {}
+        near, galaxies = (
+            circle(view.projection, around, LARGEST_REACH),
+            isinstance(layer, DispersedGalaxyLayer),
+        )
+        table: Any = load_near(Galaxies if galaxies else PointSources, view.tables, named.source, near)
+        rows = rows_of(table.index, found.index)
+        unit, flux = units_of(table, rows, xy, view), table.flux[rows]
+        if isinstance(layer, DispersedGalaxyLayer):
+            shapes = shapes_of(table, rows, layer.galaxies, unit)
     return SourcesSeen(layer.kind, found.index, unit, xy, flux, np.ones(rows.size), shapes)
 
 
