@@ -10,7 +10,7 @@ from typing import Any
 
 from mirage_dask.apt import ProposalFile, read_proposal, require_all
 from mirage_dask.errors import InputError
-from mirage_dask.planning.settings_columns import refuse_catalogs
+from mirage_dask.planning.settings_columns import refuse_rows
 from mirage_dask.proposal import Proposal
 from mirage_dask.settings import Settings, load_settings
 
@@ -97,7 +97,7 @@ def open_yaml(path: str | os.PathLike[str], *, strict: bool = False) -> Proposal
         exposures=(),
         notes=found.notes,
     )
-    proposal = Proposal(file, Settings(source=found.path), table=refuse_catalogs(found.table))
+    proposal = Proposal(file, Settings(source=found.path), table=refuse_rows(found.table))
     if strict:
         require_all(proposal.table)
     return proposal

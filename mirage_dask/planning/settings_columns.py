@@ -14,8 +14,8 @@ from mirage_dask.errors import InputError
 from mirage_dask.formatting import numbers
 from mirage_dask.instruments import blocking_filter, grism_of, instruments
 from mirage_dask.pointing import roll_warning
-from mirage_dask.scene.catalogs import CATALOG_KINDS, TRACKED
-from mirage_dask.settings import CATALOG_TYPES, ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
+from mirage_dask.scene.catalogs import TRACKED
+from mirage_dask.settings import ROW_COLUMNS, SETTINGS_COLUMNS, ExposureSettings, Settings
 from mirage_dask.settings.effects import NO_EFFECTS
 from mirage_dask.settings.keys import CRDS
 from mirage_dask.settings.row import read_references
@@ -51,7 +51,7 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
     ours = table["instrument"].isin(instruments()).to_numpy()
     added.loc[(table["tracking"] != NON_SIDEREAL).to_numpy(), TRACKED] = ""  # one file for all targets
     added.loc[ours, "psf_path"] = settings.psf_folders(table[ours])
-    return refuse_catalogs(pd.concat([table.reset_index(drop=True), added], axis=1))
+    return refuse_rows(pd.concat([table.reset_index(drop=True), added], axis=1))
 
 
 def _targets(table: pd.DataFrame, added: pd.DataFrame) -> list[str]:
@@ -88,14 +88,8 @@ def _settings_of(row: dict[str, Any], settings: Settings) -> ExposureSettings:
     )
 
 
-def refuse_catalogs(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the table with rows 'unsupported' whose catalogs or images are of a kind that is not simulated."""
-    for kind in (k for k in CATALOG_TYPES if k not in CATALOG_KINDS):
-        refused = (table[kind] != "") & (table["status"] == "ready")
-        table.loc[refused, ["status", "reason"]] = [
-            "unsupported",
-            f"its catalog of type {kind} is not simulated yet",
-        ]
+def refuse_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the table with rows 'unsupported' whose settings ask for what is not simulated."""
     optics = zip(table["filter"], table["pupil"], table["detector"], strict=True)
     for filter_, pupil, detector in sorted(set(optics)):
         if grism_of(filter_, pupil) and not _has_grism(detector, filter_, pupil):
