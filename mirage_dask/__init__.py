@@ -1,12 +1,14 @@
 """JWST proposals as lazy arrays: what the telescope would return, computed window by window on any Dask client.
 
-Three functions are the way in:
+Four functions are the way in:
 
 `open_proposal`
     reads an APT proposal and what you add to it; gives its exposure table, its exposures as lazy xarray objects,
     a plan with sizes and memory, and the run that writes one Zarr store.
 `open_yaml`
     opens YAML files as Mirage has them, one for each exposure, as such a proposal.
+`open_exposures`
+    opens FITS files, of the archive or of an export, as such a proposal: a program as it was executed.
 `open_simulation`
     opens such a store.
 
@@ -22,14 +24,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mirage_dask.opening import open_proposal, open_yaml
+    from mirage_dask.opening import open_exposures, open_proposal, open_yaml
     from mirage_dask.proposal import Proposal
     from mirage_dask.simulation import open_simulation
 
-__all__ = ["Proposal", "__version__", "example_proposal", "open_proposal", "open_simulation", "open_yaml"]
+__all__ = [
+    "Proposal",
+    "__version__",
+    "example_proposal",
+    "open_exposures",
+    "open_proposal",
+    "open_simulation",
+    "open_yaml",
+]
 
 _HOMES = {
     "Proposal": "mirage_dask.proposal",
+    "open_exposures": "mirage_dask.opening",
     "open_proposal": "mirage_dask.opening",
     "open_yaml": "mirage_dask.opening",
     "open_simulation": "mirage_dask.simulation",

@@ -49,6 +49,7 @@ class ExposureSpec:
     observation: int
     visit: int
     exposure: int
+    """Number that no other exposure of the detector in the visit has, see `mirage_dask.apt.naming.number_in_visit`."""
     tile: int
     dither: int
     detector: str

@@ -56,11 +56,11 @@ def readings(exposure: Exposure) -> Iterator[Reading]:
             amplifiers=specification.outputs or place.amplifiers or detector.amplifiers,
             filter=filter,
             pupil=pupil,
-            mode=_mode(specification.mode, filter, pupil),
+            mode=detector_mode(specification.mode, filter, pupil),
         )
 
 
-def _mode(mode: str, filter: str, pupil: str) -> str:
+def detector_mode(mode: str, filter: str, pupil: str) -> str:
     """Return the mode of one detector, from the mode of the exposure and the detector's own optics."""
     dispersed = pupil.startswith("GRISM") or filter.startswith("GR150")
     if mode == "wfss" and not dispersed:

@@ -53,6 +53,21 @@ def base36(number: int) -> str:
     return _DIGITS[number // 36] + _DIGITS[number % 36]
 
 
+def number_in_visit(visit_group: int, activity: str, exposure: int) -> int:
+    """Return a number that no other exposure of a detector in the same visit has, from the numbers of its name.
+
+    The archive counts exposures within an activity, so that its exposure numbers come again in a visit. With Mirage's
+    numbering this is the exposure number itself.
+
+    Parameters
+    ----------
+    visit_group, activity, exposure
+        As in the name; `activity` in base 36.
+    """
+    before = (visit_group - 1) * 36 * 36 + int(activity, 36) - 1
+    return before * 100_000 + exposure
+
+
 def name_exposures(places: Iterable[Place], *, naming: str = "mirage") -> list[Name]:
     """Return unique names of detector exposures.
 

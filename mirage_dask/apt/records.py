@@ -26,6 +26,11 @@ def instrument_of(name: str) -> str:
     return "NIRCAM" if upper.startswith("WFSC") else ""
 
 
+def listed_only(instrument: str) -> str:
+    """Return why exposures of an instrument that is not ours cannot be simulated."""
+    return f"{instrument} is not simulated; its exposures are listed only"
+
+
 @dataclass(frozen=True)
 class Target:
     """One target of a proposal."""

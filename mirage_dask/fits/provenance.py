@@ -9,6 +9,7 @@ those of all in its table HDRTAB.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -19,13 +20,22 @@ Card = tuple[str, Any, str]
 """FITS keyword, value, comment."""
 SENTENCE = "Simulated by mirage_dask, not observed by JWST."
 """Keyword ORIGIN."""
+_POINTING = (
+    ("MDRA", "ra_pointing", "[deg] RA of the target, as planned"),
+    ("MDDEC", "dec_pointing", "[deg] Dec of the target, as planned"),
+    ("MDV2", "v2", "[arcsec] V2 of the target"),
+    ("MDV3", "v3", "[arcsec] V3 of the target"),
+    ("MDPAV3", "pa_v3", "[deg] position angle of V3, as planned"),
+)
+"""Texts, for a FITS number has not all digits of a float64: who opens the file again gets the same pixels."""
 _DIGITS = 16
 """Of the digest, in SDP_VER."""
 
 
 def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
-    """Return the cards that say how the data were made."""
+    """Return the cards that say how the data were made, and where the telescope looked to the last digit."""
     versions, layers = plan.info.get("versions", {}), dict(spec.layers)
+    row = plan.table_row(spec.name)
     return [
         ("MDVERSN", versions.get("mirage_dask", "unknown"), "mirage_dask version of the plan"),
         ("MDSPEC", spec.digest, "digest of the simulated exposure"),
@@ -37,6 +47,14 @@ def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
         ("MDBKGD", float(layers.get("background", 0.0)), "[electron/s] background per pixel"),
         ("CRLIB", spec.cosmic_ray_library or "NONE", "cosmic ray library"),
         ("CRRATE", spec.cosmic_ray_rate, "[1/s] cosmic ray hits per pixel"),
+        *(
+            (keyword, repr(float(row[column])), comment)
+            for keyword, column, comment in _POINTING
+            if math.isfinite(row[column])
+        ),
+        ("MDOBSBEG", str(row["observation_start"]), "start of the observation"),
+        ("MDTILE", spec.tile, "tile of the mosaic"),
+        ("MDDITHER", spec.dither, "number of the dither"),
         *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),
     ]
 

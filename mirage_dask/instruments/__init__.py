@@ -16,6 +16,7 @@ from mirage_dask.instruments.modes import (
     cosmic_ray_library,
     cosmic_ray_rate,
     exp_type,
+    mode_of,
 )
 from mirage_dask.instruments.optics import (
     SOSS,
@@ -82,6 +83,7 @@ __all__ = [
     "has_optics",
     "instrument_of_aperture",
     "instruments",
+    "mode_of",
     "optical_elements",
     "readout_names",
     "resets_before",

@@ -36,6 +36,25 @@ def exp_type(instrument: str, mode: str) -> str:
     raise InputError(f"{instrument} has no mode {mode!r}; allowed: {allowed}.")
 
 
+@cache
+def mode_of(instrument: str, kind: str) -> str:
+    """Return the observing mode of a FITS keyword EXP_TYPE, 'imaging' for NRC_IMAGE.
+
+    Raises
+    ------
+    InputError
+        If the instrument has no such type of exposures.
+    """
+    rows = [r for r in read_table("exp_types") if r["instrument"] == instrument.upper()]
+    for row in rows:
+        if row["exp_type"] == kind.upper():
+            return row["mode"]
+    allowed = ", ".join(r["exp_type"] for r in rows) or "none"
+    raise InputError(
+        f"exposures of EXP_TYPE {kind or 'unknown'} are not simulated; of {instrument}: {allowed}."
+    )
+
+
 def cosmic_ray_libraries() -> tuple[str, ...]:
     """Return the names of all cosmic-ray libraries, other spellings included."""
     rows = read_table("cosmic_rays")

@@ -16,6 +16,7 @@ from typing import Any
 
 import pandas as pd
 
+from mirage_dask.apt.naming import number_in_visit
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
 from mirage_dask.instruments import LYOT_STOPS, ZeroPoint, cosmic_ray_rate
@@ -54,7 +55,7 @@ _LOG = logging.getLogger(__name__)
 
 SAME_TEXT = ("name", "detector", "filter", "pupil")
 SAME_NUMBERS = (
-    *("program", "observation", "visit", "exposure", "tile", "dither"),
+    *("program", "observation", "visit", "tile", "dither"),
     *("x0", "y0", "nx", "ny", "fast_axis", "slow_axis", "nframes", "groupgap"),
 )
 """Columns of the table that a spec has under the same name."""
@@ -257,6 +258,7 @@ def _spec(
     ]
     return ExposureSpec(
         **same,
+        exposure=number_in_visit(row.visit_group, row.activity, row.exposure),
         nints=row.nint,
         ngroups=row.ngroup,
         tframe=row.tframe,

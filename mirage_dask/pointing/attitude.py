@@ -133,10 +133,47 @@ def attitude_matrix(ra: float, dec: float, v2: float, v3: float, pa_v3: float) -
     ndarray, float64, shape (3, 3)
         R with ``v = R @ u``.
     """
-    roll = local_roll(ra, dec, v2, v3, pa_v3)
+    return pointed_attitude(ra, dec, v2, v3, local_roll(ra, dec, v2, v3, pa_v3))
+
+
+def pointed_attitude(ra: float, dec: float, v2: float, v3: float, roll: float) -> Floats:
+    """Return the rotation from sky unit vectors to the V frame, from the roll where a position is.
+
+    Parameters
+    ----------
+    ra, dec
+        A position, ICRS degrees.
+    v2, v3
+        Where it is in the focal plane, arcsec.
+    roll
+        Position angle of the V3 axis there, degrees: of the reference point of an aperture, ROLL_REF.
+
+    Returns
+    -------
+    ndarray, float64, shape (3, 3)
+    """
     matrix = _rotation(2, ra) @ _rotation(1, -dec) @ _rotation(0, -roll)
     matrix = matrix @ _rotation(1, v3 / 3600.0) @ _rotation(2, -v2 / 3600.0)
     return matrix.T
+
+
+def pa_v3_at(attitude: Floats, ra: float, dec: float, v2: float, v3: float) -> float:
+    """Return the PA_V3 with which `attitude_matrix` gives an attitude, degrees in [0, 360).
+
+    Parameters
+    ----------
+    attitude
+        What it shall give.
+    ra, dec, v2, v3
+        The target, ICRS degrees, and where it is in the focal plane under the attitude, arcsec.
+    """
+    wanted = found = roll_at(attitude, v2, v3)
+    for _ in range(50):  # the two angles differ by what changes little with them, but for targets at a pole
+        error = (wanted - local_roll(ra, dec, v2, v3, found) + 180.0) % 360.0 - 180.0
+        found = (found + error) % 360.0
+        if abs(error) < 1e-13:
+            break
+    return found
 
 
 def roll_at(attitude: Floats, v2: float, v3: float) -> float:

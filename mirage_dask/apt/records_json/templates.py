@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mirage_dask.apt.records import instrument_of
+from mirage_dask.apt.records import instrument_of, listed_only
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Template:
 
 def _listed(text: str, name: str, *, internal: bool = False) -> tuple[str, Template]:
     instrument = instrument_of(name)
-    reason = f"{instrument or name} is not simulated; its exposures are listed only"
+    reason = listed_only(instrument or name)
     return text, Template(name, instrument, internal=internal, reason=reason)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirage_dask.apt.elements import Reader, leading_number, parse_integer
-from mirage_dask.apt.records import Dithers, ExposureSpecification, Sequence, instrument_of
+from mirage_dask.apt.records import Dithers, ExposureSpecification, Sequence, instrument_of, listed_only
 from mirage_dask.apt.templates.context import Context
 
 TEMPLATES = (
@@ -30,7 +30,7 @@ INTERNAL = ("NirspecInternalLamp", "NirspecDark", "MiriDark", "RealtimeCommandin
 def read_other(template: Reader, context: Context) -> Sequence:
     """Read the exposure list without checking its values; numbers of dithers are taken from the pointing report."""
     instrument = instrument_of(context.template)
-    reason = f"{instrument or context.template} is not simulated; its exposures are listed only"
+    reason = listed_only(instrument or context.template)
 
     def number(exposure: Reader, name: str) -> int:
         return parse_integer(exposure.text(name)) or 1
