@@ -11,8 +11,7 @@ a dark that is not read frame by frame. Not yet computed: light that varies.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 from mirage_dask.detector.context import Box
 from mirage_dask.detector.first_frame import share_read_noise
 from mirage_dask.exposure.chain import CHARGES, ArrayLike, Chain
+from mirage_dask.exposure.given import GivenWindow
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import get_detector
@@ -76,7 +76,7 @@ def first_frame(
             ]
         )
     )
-    given = {**replaced, "dark": _Given(window, frames[:, None])}
+    given = {**replaced, "dark": GivenWindow(window, frames[:, None])}
     raw: NDArray[np.uint16] = simulate_window(single, references, window, replaced=given)["raw"][:, 0]
     return raw
 
@@ -92,18 +92,3 @@ def _dark(single: ExposureSpec, nframes: int, references: References, window: Wi
     share_read_noise(keys.stream("pixel"), keys.stream("first_frame"), box, nframes, sigma, frames)
     chain.target["dark"][:, 0] = frames  # the memory of `result`, seen in the detector frame
     return result
-
-
-@dataclass(frozen=True)
-class _Given:
-    """An array of a window that is indexed like one of the whole exposure."""
-
-    window: Window
-    values: NDArray[Any]
-
-    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
-        w = self.window
-        starts = (w.integrations[0], w.groups[0], w.rows[0], w.columns[0])
-        return self.values[
-            tuple(slice(s.start - low, s.stop - low) for s, low in zip(key, starts, strict=True))
-        ]
