@@ -88,7 +88,7 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         metavar="PROPOSAL",
         type=local_place,
         help=".aptx or .xml with its pointing report beside it (my.pointing; in APT: File > Export... > pointing file), "
-        "or records.json",
+        "records.json, or a folder: of YAML files of Mirage, or of FITS files of exposures",
     )
     parser.add_argument(
         "--pointing",

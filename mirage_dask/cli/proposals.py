@@ -1,4 +1,4 @@
-"""Commands that start from a proposal: exposures, plan, simulate."""
+"""Commands that start from a proposal: exposures, plan, simulate; and from files of what was observed: inject."""
 
 from __future__ import annotations
 
@@ -140,6 +140,37 @@ def add(commands: Any) -> None:
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_resources(simulate)
     add_json(simulate)
+
+    inject = add_command(
+        commands,
+        "inject",
+        "add sources to files of real data",
+        "Add the sources of catalogs to raw (uncal), rate or calibrated (cal) files, of the archive or of an export: copies "
+        "go into another folder, with a table of the sources of each exposure. Electrons and their photon noise are added, "
+        "through the detector's response; noise, sky, artefacts and headers stay, and pixels without new light keep their "
+        "values bit for bit.",
+        """
+        mirage-dask inject data/ --settings my.yaml --out injected/
+        mirage-dask inject "data/*_nrcb*_cal.fits" --settings my.yaml --out injected/ --workers 2 --memory 2GB
+        """,
+        inject_sources,
+    )
+    inject.add_argument("files", metavar="FILES", nargs="+", help="a folder, a pattern in quotes, or files")
+    inject.add_argument(
+        "--settings",
+        metavar="FILE",
+        type=local_place,
+        required=True,
+        help="YAML file with catalogs; of its other keys only what concerns light, references and the random seed counts",
+    )
+    inject.add_argument(
+        "--out", metavar="DIR", type=local_place, required=True, help="the folder of the copies"
+    )
+    add_select(inject)
+    inject.add_argument("--overwrite", action="store_true", help="make copies again that are there already")
+    inject.add_argument("--quiet", action="store_true", help="no progress bar")
+    add_resources(inject)
+    add_json(inject)
 
 
 def list_exposures(arguments: argparse.Namespace) -> int:
@@ -287,6 +318,35 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         truth=not arguments.no_truth,
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)
+
+
+def inject_sources(arguments: argparse.Namespace) -> int:
+    """Add sources to files, and name those that failed."""
+    from mirage_dask.opening import open_exposures
+
+    resources = resources_of(arguments)
+    program = open_exposures(arguments.files, settings=arguments.settings)
+    selected(program.table, arguments.select)
+    report = program.inject(
+        arguments.out,
+        select=arguments.select,
+        client=resources.client,
+        workers=resources.workers,
+        memory=resources.memory,
+        scheduler=resources.scheduler,
+        overwrite=arguments.overwrite,
+        progress=not arguments.quiet,
+    )
+    _print_unsupported(program.table)
+    print_notes(program)
+    if arguments.json:
+        print_json(report)
+    else:
+        print_line(report.folder)
+        print_note(str(report))
+    for path, reason in report.failed:
+        print_failure(path, reason)
+    return 0 if report.ok else 1
 
 
 def finish(report: Any, *, json: bool, quiet: bool) -> int:

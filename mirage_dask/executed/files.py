@@ -67,8 +67,8 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
             files = [str(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p)]
         if not files:
             problems.append(
-                f"{text}: {'the folder has no' if path.is_dir() else 'there is no such file, and no'} file of an exposure "
-                f"(*{', *'.join(f'{s}.fits' for s in SUFFIXES)}); give the folder of the files from the archive."
+                f"{text}: {'the folder has no file of an exposure' if path.is_dir() else 'there is no such file'}; give the "
+                f"folder of the files from the archive (*{', *'.join(f'{s}.fits' for s in SUFFIXES)})."
             )
         found.update(files)
     if not entries:

@@ -111,16 +111,11 @@ def inject_files(
     Raises
     ------
     InputError
-        If files cannot be read here, have the same name, or the folder is theirs or cannot be made.
+        As `folder_for`.
     """
     began = time.monotonic()
     things = [(name, path) for name, paths in files.items() for path in paths]
-    place = Path(os.path.abspath(folder))
-    _check(things, place)
-    try:
-        place.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{place}: the folder cannot be made: {error.strerror or error}.") from None
+    place = folder_for(files, folder)
     if resources.client is not None:
         plan = copy_plan(plan, place / "plan")
     task = _Task(plan.url, plan.digest, str(place), overwrite)
@@ -143,9 +138,17 @@ def inject_files(
     )
 
 
-def _check(things: Sequence[tuple[str, str]], place: Path) -> None:
+def folder_for(files: Mapping[str, Sequence[str]], folder: str | os.PathLike[str]) -> Path:
+    """Return the folder of the copies of files, and make it.
+
+    Raises
+    ------
+    InputError
+        If files do not lie on a disk, have the same name, or the folder is theirs or cannot be made.
+    """
+    place = Path(os.path.abspath(folder))
     problems, named = [], dict[str, str]()
-    for _, path in things:
+    for path in (path for paths in files.values() for path in paths):
         name = os.path.basename(path)
         if "://" in path:
             problems.append(f"{path}: sources are added to local files only; copy it to a disk first.")
@@ -156,3 +159,8 @@ def _check(things: Sequence[tuple[str, str]], place: Path) -> None:
         named.setdefault(name, path)
     if problems:
         raise InputError(problems)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{place}: the folder cannot be made: {error.strerror or error}.") from None
+    return place
