@@ -50,9 +50,13 @@ def provenance_cards(plan: Plan, spec: ExposureSpec) -> list[Card]:
         *(
             (keyword, repr(float(row[column])), comment)
             for keyword, column, comment in _POINTING
-            if math.isfinite(row[column])
+            if math.isfinite(row.get(column, math.nan))
         ),
-        ("MDOBSBEG", str(row["observation_start"]), "start of the observation"),
+        *(
+            ("MDOBSBEG", str(start), "start of the observation")
+            for start in [row.get("observation_start")]
+            if start
+        ),
         ("MDTILE", spec.tile, "tile of the mosaic"),
         ("MDDITHER", spec.dither, "number of the dither"),
         *(("MDREPL", f"{piece} {key}"[:60], "piece given by the user") for piece, key in spec.replaced[:1]),
