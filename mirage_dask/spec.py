@@ -72,7 +72,7 @@ class ExposureSpec:
     slow_axis: int
     amplifiers: int
     attitude: tuple[float, ...]
-    """Row-major 3 x 3 rotation from ICRS unit vectors to the V frame."""
+    """Row-major 3 x 3 rotation from ICRS unit vectors to the V frame; all zero where there is no pointing (darks)."""
     random_seed: int
     pack: str
     """Content key of the reference pack."""
@@ -103,6 +103,11 @@ class ExposureSpec:
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the ramp: (integration, group, y, x)."""
         return (self.nints, self.ngroups, self.ny, self.nx)
+
+    @property
+    def has_pointing(self) -> bool:
+        """Whether the telescope's pointing is known, so that pixels have places on the sky."""
+        return any(self.attitude)
 
     @property
     def frames_per_group(self) -> int:
