@@ -73,7 +73,7 @@ class ExposureSpec:
     slow_axis: int
     amplifiers: int
     attitude: tuple[float, ...]
-    """Row-major 3 x 3 rotation from ICRS unit vectors to the V frame."""
+    """Row-major 3 x 3 rotation from ICRS unit vectors to the V frame; all zero where there is no pointing (darks)."""
     random_seed: int
     pack: str
     """Content key of the reference pack."""
@@ -85,6 +85,8 @@ class ExposureSpec:
     """Hits per pixel and second, scale included."""
     switched: tuple[str, ...] = ()
     """Names of the effects that are not at their default, sorted; see `mirage_dask.detector.effects`."""
+    parameters: tuple[tuple[str, str, float | str], ...] = ()
+    """(effect, parameter, value) of parameters of effects that are not at their default, sorted."""
     inputs: Pairs = ()
     """(effect, content key) of tables that effects need of this exposure alone, such as the exposures before it."""
     replaced: Pairs = ()
@@ -102,6 +104,11 @@ class ExposureSpec:
     def shape(self) -> tuple[int, int, int, int]:
         """Shape of the ramp: (integration, group, y, x)."""
         return (self.nints, self.ngroups, self.ny, self.nx)
+
+    @property
+    def has_pointing(self) -> bool:
+        """Whether the telescope's pointing is known, so that pixels have places on the sky."""
+        return any(self.attitude)
 
     @property
     def frames_per_group(self) -> int:
@@ -186,6 +193,16 @@ def _are_pairs(value: Any, second: str) -> bool:
     )
 
 
+def _are_parameters(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(entry, tuple)
+        and len(entry) == 3
+        and all(is_valid("word", name) for name in entry[:2])
+        and (_is_number(entry[2]) or is_valid("word", entry[2]))
+        for entry in value
+    )
+
+
 _VALID: dict[str, Callable[[Any], bool]] = {
     "name": partial(is_valid, "exposure name"),
     "pack": partial(is_valid, "content key"),
@@ -205,6 +222,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "filter_wheel_angle": lambda value: value is None or _is_number(value),
     "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
+    "parameters": _are_parameters,
     "inputs": partial(_are_pairs, second="content key"),
     "replaced": partial(_are_pairs, second="content key"),
     "track": lambda value: value == "" or is_valid("content key", value),

@@ -65,18 +65,21 @@ def _number_problem(row: PointingRow) -> str:
     return ""
 
 
-def parse_pointing(text: str, path: str) -> PointingReport:
+def parse_pointing(text: str, path: str, *, may_be_empty: bool = False) -> PointingReport:
     """Parse the text of a pointing report.
 
     Parameters
     ----------
     path
         Name of the file, for errors.
+    may_be_empty
+        Whether there may be no data lines: of a proposal of internal exposures.
 
     Raises
     ------
     InputError
-        If a data line is invalid or comes before its visit, or there are no data lines. Lists every invalid line.
+        If a data line is invalid or comes before its visit, or there are no data lines where there must be some. Lists every
+        invalid line.
     """
     problems: list[str] = []
     rows: list[PointingRow] = []
@@ -117,7 +120,7 @@ def parse_pointing(text: str, path: str) -> PointingReport:
         problems.insert(
             0, f"{path}: not a pointing report: the line 'JWST Pointing Report for ...' is missing."
         )
-    elif not rows and not problems:
+    elif not rows and not problems and not may_be_empty:
         problems.append(f"{path}: the pointing report has no exposures.")
     if problems:
         raise InputError(problems)

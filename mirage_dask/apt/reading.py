@@ -96,7 +96,10 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
         if report_path is None:
             report = PointingReport("", xml.program, "", ())
         else:
-            report = parse_pointing(read_pointing_text(report_path), str(report_path))
+            internal = xml.observations and all(o.prime.internal for o in xml.observations)
+            report = parse_pointing(
+                read_pointing_text(report_path), str(report_path), may_be_empty=bool(internal)
+            )
     except InputError as error:
         problems += error.problems
     if report is not None and None not in (xml.program, report.program) and xml.program != report.program:

@@ -9,11 +9,8 @@ from __future__ import annotations
 from mirage_dask.apt.detectors import Reading
 from mirage_dask.apt.records import Target
 from mirage_dask.errors import InputError
-from mirage_dask.instruments import SOSS, get_zeropoint, grism_of
+from mirage_dask.instruments import DARK, SOSS, get_zeropoint, grism_of
 
-_MODES = {
-    "dark": "a dark exposure",
-}
 _PUPILS = {
     "GDHS0": "dispersed Hartmann sensors are",
     "GDHS60": "dispersed Hartmann sensors are",
@@ -42,8 +39,8 @@ def unsupported_reason(reading: Reading, target: Target | None, target_name: str
     target_name
         Its name; empty if the observation has none.
     """
-    if reading.mode in _MODES:
-        return f"{_MODES[reading.mode]} is not simulated yet"
+    if reading.mode == DARK:
+        return ""
     if target is None:
         return f"target {target_name!r} is not in the proposal's list" if target_name else "it has no target"
     if reading.pupil in _PUPILS:

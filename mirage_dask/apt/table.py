@@ -1,7 +1,7 @@
 """The exposure table: one row for each exposure of each detector, in the order in which they are taken.
 
 Exposures that cannot be simulated have a row as well, with the reason. Exposures without a pointing (darks, lamps) have no
-position; the position of a moving target is computed from its track.
+position, darks no filter either; the position of a moving target is computed from its track.
 """
 
 from __future__ import annotations

@@ -71,11 +71,9 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
         "aperture",
         "subarray",
         "start_time",
-        "ra_ref",
-        "dec_ref",
-        "roll_ref",
     )
-    missing = [key for key in needed if _absent(row.get(key))]
+    positions = ("ra_ref", "dec_ref", "roll_ref") if spec.has_pointing else ()
+    missing = [key for key in (*needed, *positions) if _absent(row.get(key))]
     if missing:
         raise InputError(
             f"The exposure table gives no {', '.join(missing)} for {spec.name}; make the plan again."
@@ -85,7 +83,8 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
         **_instrument(row, spec),
         **_timing(row, spec),
         **dither_keywords(row),
-        **_pointing(row, spec),
+        **_aperture(row),
+        **(_pointing(row, spec) if spec.has_pointing else {}),
         "meta.wcsinfo.dispersion_direction": dispersion_axis(str(row["exp_type"]), spec.filter, spec.pupil),
     }
     return {path: value for path, value in values.items() if not _absent(value)}
@@ -94,7 +93,8 @@ def keyword_values(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]
 def direction(row: Mapping[str, Any]) -> tuple[float, float]:
     """Return where the light of an exposure comes from, degrees: the target of the header, else the reference point.
 
-    Barycentric times are those of this direction, as at the archive; they differ by 0.14 s for each arcmin.
+    Barycentric times are those of this direction, as at the archive; they differ by 0.14 s for each arcmin. NaN without a
+    pointing.
     """
     for names in (("ra_pointing", "dec_pointing"), ("target_ra", "target_dec")):
         if not any(_absent(row.get(name)) for name in names):
@@ -139,7 +139,7 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.observation.exposure_number": n["exposure"],
         "meta.observation.template": _ascii(row.get("template")),
         "meta.observation.observation_label": _ascii(row.get("label")),
-        "meta.visit.type": "PRIME_TARGETED_FIXED",
+        "meta.visit.type": "PRIME_TARGETED_FIXED" if spec.has_pointing else "PRIME_UNTARGETED",
         "meta.visit.tsovisit": row["exp_type"] in TIME_SERIES,
         "meta.visit.engdb_pointing_quality": "PLANNED",
         **_target(row),
@@ -288,29 +288,36 @@ def dither_keywords(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _pointing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
-    attitude = np.array(spec.attitude, float).reshape(3, 3)
-    ra_v1, dec_v1 = (float(angle[0]) for angle in unit_to_radec(attitude[:1]))
+def _aperture(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of the aperture, which hold wherever the telescope is pointed."""
     place = aperture(str(row["aperture"]))
-    ra, dec, roll = float(row["ra_ref"]), float(row["dec_ref"]), float(row["roll_ref"])
     return {
         "meta.aperture.name": place.name,
         "meta.aperture.pps_name": row.get("pps_aperture"),
-        "meta.aperture.position_angle": (roll + place.v3i_yang) % 360.0,
         "meta.coordinates.reference_frame": "ICRS",
         "meta.ephemeris.reference_frame": "EME2000",
-        "meta.pointing.ra_v1": ra_v1,
-        "meta.pointing.dec_v1": dec_v1,
-        "meta.pointing.pa_v3": roll_at(attitude, 0.0, 0.0),
-        "meta.wcsinfo.ra_ref": ra,
-        "meta.wcsinfo.dec_ref": dec,
-        "meta.wcsinfo.roll_ref": roll,
         "meta.wcsinfo.v2_ref": place.v2_ref,
         "meta.wcsinfo.v3_ref": place.v3_ref,
         "meta.wcsinfo.vparity": place.vparity,
         "meta.wcsinfo.v3yangle": place.v3i_yang,
         "meta.wcsinfo.siaf_xref_sci": place.x_sci_ref,
         "meta.wcsinfo.siaf_yref_sci": place.y_sci_ref,
+    }
+
+
+def _pointing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
+    attitude = np.array(spec.attitude, float).reshape(3, 3)
+    ra_v1, dec_v1 = (float(angle[0]) for angle in unit_to_radec(attitude[:1]))
+    place = aperture(str(row["aperture"]))
+    ra, dec, roll = float(row["ra_ref"]), float(row["dec_ref"]), float(row["roll_ref"])
+    return {
+        "meta.aperture.position_angle": (roll + place.v3i_yang) % 360.0,
+        "meta.pointing.ra_v1": ra_v1,
+        "meta.pointing.dec_v1": dec_v1,
+        "meta.pointing.pa_v3": roll_at(attitude, 0.0, 0.0),
+        "meta.wcsinfo.ra_ref": ra,
+        "meta.wcsinfo.dec_ref": dec,
+        "meta.wcsinfo.roll_ref": roll,
         "meta.wcsinfo.s_region": row.get("s_region"),
         **{f"meta.wcsinfo.{keyword}": value for keyword, value in linear_wcs(place, ra, dec, roll).items()},
     }

@@ -10,6 +10,7 @@ from mirage_dask.instruments.instrument import (
     instrument_of_aperture,
 )
 from mirage_dask.instruments.modes import (
+    DARK,
     FLIGHT,
     cosmic_ray_flux,
     cosmic_ray_libraries,
@@ -50,6 +51,7 @@ from mirage_dask.instruments.zeropoints import (
 )
 
 __all__ = [
+    "DARK",
     "FLIGHT",
     "LYOT_STOPS",
     "MEGAJANSKY",

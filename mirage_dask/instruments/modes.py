@@ -13,6 +13,8 @@ from functools import cache
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.instruments.tables import read_table
 
+DARK = "dark"
+"""The mode of exposures that no light reaches; a proposal names no optics of theirs, and no position."""
 FLIGHT = "FLIGHT"
 """The library whose rate follows the date; Mirage does not have it."""
 PIXEL_AREA = 18e-4**2

@@ -14,12 +14,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from mirage_dask.apt.naming import number_in_visit
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import StoreError
-from mirage_dask.instruments import LYOT_STOPS, ZeroPoint, cosmic_ray_rate
+from mirage_dask.instruments import DARK, LYOT_STOPS, ZeroPoint, cosmic_ray_rate
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
@@ -251,6 +252,8 @@ def _spec(
     rate = cosmic_ray_rate(rays.library, when) * rays.scale if rays else 0.0
     pack = references.packs[row.name]
     attitude = attitude_matrix(row.ra_pointing, row.dec_pointing, row.v2, row.v3, row.pa_v3)
+    if row.mode == DARK and not np.isfinite(attitude).all():
+        attitude = np.zeros((3, 3))
     same: dict[str, Any] = {name: getattr(row, name) for name in (*SAME_TEXT, *SAME_NUMBERS)}
     opened = ReferencePack.open(url, pack)
     found = [
@@ -270,6 +273,7 @@ def _spec(
         cosmic_ray_library=rays.library if rays else "",
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
+        parameters=row.effects.parameters,
         filter_wheel_angle=tables.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import FLIGHT, get_detector
+from mirage_dask.instruments import DARK, FLIGHT, get_detector
 from mirage_dask.psf.files import library_folder
 from mirage_dask.reference.builtin.locations import mirage_data_directory
 from mirage_dask.reference.crds.lookup import OVERRIDE_TYPES
@@ -69,7 +69,7 @@ def check_references(rows: Iterable[ExposureRow]) -> list[FileUse]:
     for row in rows:
         if row.ready:
             library = row.cosmic_rays.library if row.cosmic_rays else ""
-            key = (*same_files(row, row.references), row.references, row.psf_path, library)
+            key = (*same_files(row, row.references), row.mode == DARK, row.references, row.psf_path, library)
             groups.setdefault(key, []).append(row)
     uses: list[FileUse] = []
     for sources in sorted({group[0].references for group in groups.values()}):
@@ -102,9 +102,9 @@ def _uses(members: list[list[ExposureRow]], sources: Sequence[str]) -> list[File
                 add(kind, file.path.name, file.source, state)
             elif (i, kind) in missing:
                 add(kind, "", "", MISSING, missing[i, kind])
-        if row.psf_path:
+        if row.psf_path and row.mode != DARK:
             add("psf", *_own_psf(row))
-        else:
+        elif row.mode != DARK:
             add("psf", *_library(sources, lambda root, row=row: _psf(root, row)))
         if rays := row.cosmic_rays:
             add(

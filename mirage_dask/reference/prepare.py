@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.instruments import LYOT_STOPS, SOSS, cosmic_ray_library, get_detector
+from mirage_dask.instruments import DARK, LYOT_STOPS, SOSS, cosmic_ray_library, get_detector
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
@@ -29,6 +29,7 @@ from mirage_dask.reference.sources import (
     own_files,
     psf_library,
     same_files,
+    with_optics,
 )
 from mirage_dask.settings import ExposureRow
 
@@ -82,8 +83,9 @@ def prepare_references(
     groups: dict[tuple[Any, ...], list[ExposureRow]] = {}
     for row in rows:
         if row.ready:
+            row = with_optics(row)
             libraries = _libraries(row, cosmic_ray_libraries)
-            key = (*same_files(row, sources), row.psf_path, libraries, _box(row))
+            key = (*same_files(row, sources), _sees_points(row), row.psf_path, libraries, _box(row))
             groups.setdefault(key, []).append(row)
     # Ordered by detector, so that shared data are computed once and released early.
     members = sorted(groups.items(), key=lambda item: tuple(map(str, item[0])))
@@ -126,7 +128,7 @@ def _build_libraries(
     jobs: dict[str, Callable[[], object]] = {}
     for row in rows:
         detector, filter_, pupil = row.optics
-        if not row.psf_path and pupil != SOSS:
+        if not row.psf_path and _sees_points(row):
             jobs[f"PSF of {detector} {filter_} {pupil}"] = partial(
                 psf_library, sources, detector=detector, filter=filter_, pupil=pupil
             )
@@ -140,6 +142,11 @@ def _build_libraries(
             if progress is not None:
                 progress(name, done, len(running))
             future.result()
+
+
+def _sees_points(row: ExposureRow) -> bool:
+    """Return whether an exposure needs a PSF: no dark does, and images behind GR700XD are in the plan, drawn."""
+    return row.pupil != SOSS and row.mode != DARK
 
 
 def _masks(row: ExposureRow) -> dict[str, FoundFile]:
@@ -178,7 +185,7 @@ def _files(
     detector, filter_, pupil = row.optics
     psf: tuple[Path | None, Path | None] = (None, None)
     psf_source = ""
-    if pupil != SOSS:  # whose images are in the plan, drawn
+    if _sees_points(row):
         psf, psf_source = psf_library(
             sources, detector=detector, filter=filter_, pupil=pupil, folder=row.psf_path
         )

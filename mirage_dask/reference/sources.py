@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
-from mirage_dask.instruments import FLIGHT, cosmic_ray_library, get_detector
+from mirage_dask.instruments import DARK, FLIGHT, cosmic_ray_library, exp_type, get_detector
 from mirage_dask.io.progress import Progress
 from mirage_dask.psf.files import PsfPaths, find_library, find_own_library, library_folder, psf_detector
 from mirage_dask.reference.builtin.locations import mirage_data_directory
@@ -58,6 +58,13 @@ class FoundFile:
     """One of `settings.keys.REFERENCES`, or 'override'."""
     context: str
     """CRDS context that selected the file; empty for other sources."""
+
+
+_USUAL_OPTICS = {
+    "NIRCAM": {"SHORT": ("F200W", "CLEAR"), "LONG": ("F444W", "CLEAR")},
+    "NIRISS": {"": ("CLEAR", "F200W")},
+    "FGS": {"": ("", "")},
+}
 
 
 def cache_of(provenance: Iterable[Mapping[str, str]]) -> CrdsCache:
@@ -108,8 +115,21 @@ def own_files(row: ExposureRow) -> dict[str, FoundFile | None]:
     return found
 
 
+def with_optics(row: ExposureRow) -> ExposureRow:
+    """Return the row by which the reference files of an exposure are looked up.
+
+    A dark has no filter, and no file that it needs depends on one: it is looked up as an image in the usual filter of its
+    channel, whose flat field, distortion and zero points then stand in its pack without being used.
+    """
+    if row.mode != DARK or row.instrument not in _USUAL_OPTICS:
+        return row
+    filter_, pupil = _USUAL_OPTICS[row.instrument][row.channel]
+    return replace(row, filter=filter_, pupil=pupil, exp_type=exp_type(row.instrument, "imaging"))
+
+
 def same_files(row: ExposureRow, sources: Sequence[str]) -> tuple[Any, ...]:
     """Return the values that determine the CRDS files of an exposure: those with equal values have the same files."""
+    row = with_optics(row)
     # The time matters for the observatory's files only, and there to the day.
     day = 10 if CRDS in sources else 0
     asked = (row.subarray, row.readpatt, row.exp_type, row.namp, row.start_time[:day])
@@ -183,6 +203,7 @@ def search_files(
     obtain
         Called with a cache and the names of its missing files; returns {name: reason} for those that are not available.
     """
+    rows = [with_optics(row) for row in rows]
     found: list[dict[str, FoundFile]] = [{} for _ in rows]
     missing: dict[tuple[int, str], str] = {}
     names = [name for name in sources if name != MIRAGE_DATA] or [BUILTIN]

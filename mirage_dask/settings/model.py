@@ -9,7 +9,7 @@ from typing import Any
 
 from mirage_dask.errors import InputError, nearest
 from mirage_dask.formatting import html_pairs
-from mirage_dask.instruments import SOSS, grism_of
+from mirage_dask.instruments import DARK, SOSS, grism_of
 from mirage_dask.settings.catalogs import IMAGE_TYPES, CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, FULL_NAMES, KEYS, REFERENCES
@@ -106,8 +106,11 @@ class Settings:
         observation = int(values["observation"])
         target, instrument = str(values["target"]), str(values["instrument"])
         problems: list[str] = []
-        catalogs = self._catalogs(target, instrument, str(values["mode"]), problems)
-        background = self._background(observation, instrument, str(values["channel"]), problems)
+        mode, dark = str(values["mode"]), str(values["mode"]) == DARK
+        catalogs = {} if dark else self._catalogs(target, instrument, mode, problems)
+        background: Background = (
+            "" if dark else self._background(observation, instrument, str(values["channel"]), problems)
+        )
         cosmic_rays = self.cosmic_rays
         if isinstance(cosmic_rays, dict):
             if observation not in cosmic_rays:
@@ -122,16 +125,16 @@ class Settings:
         if "cosmic_rays" not in self.effects:
             cosmic_rays = None
         soss = str(values["pupil"]) == SOSS
-        if self.use_dateobs_for_background:
+        if self.use_dateobs_for_background and not dark:
             background = on_the_day(background)
         return ExposureSettings(
             catalogs=catalogs,
             background=background,
             scene_image=None
-            if self.scene_image is None
+            if self.scene_image is None or dark
             else self.scene_image.for_optics(str(values["filter"]), str(values["pupil"])),
             extended=self.extended if not IMAGE_TYPES.isdisjoint(catalogs) else None,
-            ghosts=self.ghosts if instrument == "NIRISS" else None,
+            ghosts=self.ghosts if instrument == "NIRISS" and not dark else None,
             spectra=self.spectra if grism or soss else None,
             grism_configurations=self.grism_configurations if grism else "",
             filter_wheel_angle=angle,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.instruments import SOSS, grism_of
+from mirage_dask.instruments import DARK, SOSS, grism_of
 from mirage_dask.planning.light.coronagraphs import OccultedTables
 from mirage_dask.planning.light.ghosts import GhostTables
 from mirage_dask.planning.light.grisms import FoundCatalog, GrismTables
@@ -63,7 +63,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
     def layers(
         self, row: ExposureRow, pack: ReferencePack, attitude: NDArray[np.float64], sources: Layers
     ) -> tuple[tuple[str, str], ...]:
-        """Return (kind, key) of the layers of an exposure, in the order in which they are added.
+        """Return (kind, key) of the layers of an exposure, in the order in which they are added; none of a dark.
 
         Parameters
         ----------
@@ -77,6 +77,8 @@ class LayerTables(AbstractContextManager["LayerTables"]):
         InputError, ReferenceFileError
             If a catalog, image, configuration or spectrum cannot be used.
         """
+        if row.mode == DARK:
+            return ()
         level, layers = self._background(row, pack)
         if grism_of(row.filter, row.pupil):
             layers += self._grisms.layers(row, pack, sources, level)

@@ -78,6 +78,8 @@ def sky_coordinate(plan: Plan, spec: ExposureSpec) -> dict[str, Described]:
     what is selected of a dataset and is written with it. Its value is the name of the exposure, so that it is no coordinate
     of what is computed from two exposures.
     """
+    if not spec.has_pointing:
+        return {}
     try:
         pack = ReferencePack.open(plan.url, spec.pack)
         projection = SkyProjection.of(spec.attitude, pack.distortion)
