@@ -67,7 +67,9 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
     """
     integrations, groups, rows, columns = dark.shape
     counts = np.empty(columns, np.float32)
-    work = np.empty(columns + 2, np.float32)
+    work = np.empty(columns, np.float32)
+    steps = np.empty(columns, np.float32)
+    far = np.empty(columns + 1, np.int32)
     orders = planes.linearity.shape[0]
     polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
     start = np.empty((START, columns), np.float32)
@@ -94,7 +96,7 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
                     linear[t, g, r, :] = counts
                 if raw.shape[0] > 0:
                     if orders > 0:
-                        measured_row(counts, polynomial, start, well_row, columns, work)
+                        measured_row(counts, polynomial, start, well_row, columns, work, steps, far)
                     else:
                         for i in range(columns):
                             counts[i] = min(counts[i], well_row[i])
