@@ -11,10 +11,10 @@ third order (reversion, Abramowitz & Stegun 3.6.25),
                 + (14 a_2^4 - 21 a_2^2 a_3 + 3 a_3^2 + 6 a_2 a_4 - a_5) u^5, \qquad
           u = (L - c_0) / c_1,\ a_k = c_k / c_1,
 
-and one Newton step :math:`m = m_0 - (f(m_0) - L) / f'(m_0)`. Where that step is longer than `FAR` of the full well, the root
-is settled pixel by pixel: further Newton steps, and bisection where they do not come to rest or the start was far away. So the
-result is right to 1e-6 of the full well (`tests/detector/test_nonlinearity.py`) for every polynomial that rises up to the hard
-stop, which `mirage_dask.reference.packs.planes` sees to.
+and one Newton step :math:`m = m_0 - (f(m_0) - L) / f'(m_0)`. Where that step is longer than `FAR` of the full well, the
+root is settled pixel by pixel: further Newton steps, and bisection where these do not come to rest or the start was far
+away. So f(m) is L to 1e-6 of the full well (`tests/detector/test_nonlinearity.py`) for every polynomial that rises up to
+the hard stop, which `mirage_dask.reference.packs.planes` sees to, and m rises with L.
 
 L is limited to the full well before the inversion: above it a pixel gains no more signal.
 
