@@ -174,6 +174,25 @@ EFFECTS: tuple[Effect, ...] = (
     Effect("pink_noise", "1/f noise of the read-out electronics", "dark", random=(RandomWords("pink"),)),
     Effect("pixel_pink_noise", "1/f noise of each pixel", "dark", random=(RandomWords("pixel_pink"),)),
     Effect("reference_pixels", "noise of the reference pixels", "dark"),
+    Effect(
+        "charge_migration",
+        "charge migration (brighter-fatter): full pixels collect less than their neighbours",
+        "read-out",
+        on=False,
+        halo=1,
+        parameters=(
+            Parameter(
+                "coefficient", "of each edge of a pixel, ppm per electron of difference", 0.35, high=2.0
+            ),
+        ),
+    ),
+    Effect(
+        "blooming",
+        "charge above the full well spills to the neighbours",
+        "read-out",
+        on=False,
+        halo=3,
+    ),
     Effect("ipc", "inter-pixel capacitance", "read-out", halo=1),
     Effect(
         "gain_map",

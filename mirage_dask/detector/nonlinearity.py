@@ -11,8 +11,10 @@ third order (reversion, Abramowitz & Stegun 3.6.25),
                 + (14 a_2^4 - 21 a_2^2 a_3 + 3 a_3^2 + 6 a_2 a_4 - a_5) u^5, \qquad
           u = (L - c_0) / c_1,\ a_k = c_k / c_1,
 
-and one Newton step :math:`m = m_0 - (f(m_0) - L) / f'(m_0)`. With a non-linearity of 5 % at a full well of 60,000 DN the
-result is right to 0.02 DN, with 10 % to 0.2 DN, at half the full well to a float32.
+and one Newton step :math:`m = m_0 - (f(m_0) - L) / f'(m_0)`. Where that step is longer than `FAR` of the full well, the
+root is settled pixel by pixel: further Newton steps, and bisection where these do not come to rest or the start was far
+away. So f(m) is L to 1e-6 of the full well (`tests/detector/test_nonlinearity.py`) for every polynomial that rises up to
+the hard stop, which `mirage_dask.reference.packs.planes` sees to, and m rises with L.
 
 L is limited to the full well before the inversion: above it a pixel gains no more signal.
 
@@ -22,13 +24,24 @@ Not modelled: non-linearity that depends on rate or on earlier exposures.
 from __future__ import annotations
 
 from numba import float32 as f4
+from numba import int32
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 
 COEFFICIENTS = LINEARITY_COEFFICIENTS
 START = 5
 """Rows of the prepared start: 1 / c_1 and four coefficients of the reversed series."""
+FAR = 1e-4
+"""A Newton step longer than this part of the full well is followed by others: the error left is about its square."""
+ASTRAY = 2e-2
+"""After a step longer than this part of the full well the root is looked for by bisection."""
+NEWTON_STEPS, HALVINGS = 4, 24
+"""Most steps of the two."""
+STEPS = 64
+"""Steps of the search for the interval that holds the root, from 0 to `HIGHEST`."""
+HIGHEST = 70_000.0
+"""Measured counts above bias that no pixel reaches, DN: 1.04 (`reference.packs.planes.HARD_STOP`) times 16 bits is less."""
 
 
 @kernel
@@ -49,11 +62,81 @@ def prepare_row(coefficients, n, start):
         )
 
 
-@kernel
-def measured_row(linear, coefficients, start, full_well, n, work):
-    """Replace `linear[:n]` (DN above bias) by the measured counts; `work` is a float32 row.
+@inline
+def _value(c, i, x):
+    """Return f(x) of pixel i."""
+    x2 = x * x
+    return ((c[0, i] + c[1, i] * x) + x2 * (c[2, i] + c[3, i] * x)) + (x2 * x2) * (
+        (c[4, i] + c[5, i] * x) + x2 * c[6, i]
+    )
 
-    `coefficients` and `start` are those of `prepare_row`, `full_well` the limit of the linear counts.
+
+@inline
+def _slope(c, i, x):
+    """Return f'(x) of pixel i."""
+    x2 = x * x
+    return ((c[1, i] + f4(2) * c[2, i] * x) + x2 * (f4(3) * c[3, i] + f4(4) * c[4, i] * x)) + (x2 * x2) * (
+        f4(5) * c[5, i] + f4(6) * c[6, i] * x
+    )
+
+
+@inline
+def _reached(c, i, x, target):
+    """Return whether f has reached a value at x, or turned over before it did."""
+    return _value(c, i, x) >= target or _slope(c, i, x) <= f4(0)
+
+
+@inline
+def _bisected(c, i, target):
+    """Return the least x from 0 on with f(x) = target; where f turns over below the target, or `HIGHEST`."""
+    step = f4(HIGHEST / STEPS)
+    high = f4(0)
+    for _ in range(STEPS):
+        high += step
+        if _reached(c, i, high, target):
+            break
+    low = high - step
+    for _ in range(HALVINGS):
+        middle = f4(0.5) * (low + high)
+        if _reached(c, i, middle, target):
+            high = middle
+        else:
+            low = middle
+    return f4(0.5) * (low + high)
+
+
+@kernel
+def settle(coefficients, i, target, well, x, step):
+    """Return the measured counts of one pixel after a long first Newton step.
+
+    Parameters
+    ----------
+    coefficients : float32, (COEFFICIENTS, n)
+    i : int
+        The pixel.
+    target, well : float32
+        Linear counts and their limit, DN.
+    x, step : float32
+        Where the first step came to, and its length, DN.
+    """
+    # Written so that a step which is no number counts as long.
+    if abs(step) <= f4(ASTRAY) * well:
+        for _ in range(NEWTON_STEPS):
+            step = (_value(coefficients, i, x) - target) / _slope(coefficients, i, x)
+            x -= step
+            if abs(step) <= f4(FAR) * well:
+                return x
+    if target <= coefficients[0, i]:
+        return (target - coefficients[0, i]) / coefficients[1, i]
+    return _bisected(coefficients, i, target)
+
+
+@kernel
+def measured_row(linear, coefficients, start, full_well, n, work, steps, far):
+    """Replace `linear[:n]` (DN above bias) by the measured counts.
+
+    `coefficients` and `start` are those of `prepare_row`, `full_well` the limit of the linear counts; `work`, `steps`
+    (float32, n) and `far` (int32, n + 1) are for work.
     """
     scale = start[0]
     s2 = start[1]
@@ -80,4 +163,16 @@ def measured_row(linear, coefficients, start, full_well, n, work):
         slope = ((c1[i] + f4(2) * c2[i] * x) + x2 * (f4(3) * c3[i] + f4(4) * c4[i] * x)) + x4 * (
             f4(5) * c5[i] + f4(6) * c6[i] * x
         )
-        linear[i] = x - (value - linear[i]) / slope
+        step = (value - linear[i]) / slope
+        steps[i] = step
+        work[i] = x - step
+    # As in `normal_row`: few pixels need more, and no branch is in the way of the others.
+    count = 0
+    for i in range(n):
+        far[count] = i
+        count += int32(not abs(steps[i]) <= f4(FAR) * full_well[i])
+    for j in range(count):
+        i = far[j]
+        work[i] = settle(coefficients, i, linear[i], full_well[i], work[i], steps[i])
+    for i in range(n):
+        linear[i] = work[i]

@@ -6,12 +6,13 @@ r"""Stage `read-out`: electrons and dark become linear and raw counts, in one pa
 
 with Q the electrons that the stages `light` and `charge` have collected [e-], K the inter-pixel capacitance, G the gain
 [e-/DN], D the dark ramp with superbias B [DN] and f the linearity correction. `L` is what a perfect calibration would
-recover. The order is that of the calibration pipeline, read backwards.
+recover. The order is that of the calibration pipeline, read backwards. A pixel that has reached its full well stays there
+until the reset, whatever the noise of later groups.
 
 Q and D come in as arrays, computed or the user's own: the pass cannot know which, and therefore replacing a variable by its
 own values changes no bit. Reference data of a row are read once for all its integrations and groups.
 
-Not modelled: charge migration (brighter-fatter), crosstalk between outputs, charge that spills from saturated pixels.
+Not modelled: crosstalk between outputs. Charge that moves between pixels: `mirage_dask.detector.charge`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from mirage_dask.detector.ipc import ipc_row
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
 
 HIGHEST = 65535.0
+LOWEST = -1e30
+"""Below any linear counts."""
 
 
 class ReadOutPlanes(NamedTuple):
@@ -50,7 +53,8 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
     Parameters
     ----------
     first_group : int
-        First group that is wanted; what `linear` and `raw` hold before it is undefined.
+        First group that is wanted; what `linear` and `raw` hold before it is undefined. 0 where raw counts are wanted and
+        pixels may be full.
     planes : ReadOutPlanes
     place : Place
         Of the box in the planes.
@@ -67,7 +71,10 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
     """
     integrations, groups, rows, columns = dark.shape
     counts = np.empty(columns, np.float32)
-    work = np.empty(columns + 2, np.float32)
+    work = np.empty(columns, np.float32)
+    steps = np.empty(columns, np.float32)
+    far = np.empty(columns + 1, np.int32)
+    least = np.empty(columns, np.float32)
     orders = planes.linearity.shape[0]
     polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
     start = np.empty((START, columns), np.float32)
@@ -82,6 +89,7 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
         if orders > 0:
             prepare_row(polynomial, columns, start)
         for t in range(integrations):
+            least[:] = f4(LOWEST)
             for g in range(first_group, groups):
                 dark_row = dark[t, g, r]
                 ipc_row(
@@ -93,8 +101,11 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
                 if linear.shape[0] > 0:
                     linear[t, g, r, :] = counts
                 if raw.shape[0] > 0:
+                    for i in range(columns):
+                        least[i] = well_row[i] if counts[i] >= well_row[i] else least[i]
+                        counts[i] = max(counts[i], least[i])
                     if orders > 0:
-                        measured_row(counts, polynomial, start, well_row, columns, work)
+                        measured_row(counts, polynomial, start, well_row, columns, work, steps, far)
                     else:
                         for i in range(columns):
                             counts[i] = min(counts[i], well_row[i])

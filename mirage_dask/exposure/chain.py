@@ -28,6 +28,7 @@ from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
 from mirage_dask.detector.random.keys import exposure_keys
 from mirage_dask.detector.read_out import ReadOutPlanes, read_out
+from mirage_dask.exposure.charge_motion import READ_OUT, ChargeMotion, neighbours
 from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
@@ -36,8 +37,6 @@ from mirage_dask.scene.layers import OccultedStarLayer
 from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import ExposureSpec, Window
 
-HALO = 1
-"""Neighbours on each side that a box has: the largest halo of an effect."""
 SAMPLES = 32 * 512 * 10
 """Pixels x groups x integrations of a box: two arrays of float32 that fit into a processor's second cache."""
 ROWS = (8, 128)
@@ -99,6 +98,8 @@ class _Part:
     block: Block
     rows: tuple[int, int]
     integrations: tuple[int, int]
+    halo: int
+    """Neighbours on each side."""
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -113,7 +114,11 @@ class _Part:
     @property
     def padded(self) -> DetectorBox:
         """Rows and columns with the neighbours on each side."""
-        return (self.rows[0] - HALO, self.rows[1] + HALO), (self.block.start - HALO, self.block.stop + HALO)
+        return self.around(self.halo)
+
+    def around(self, halo: int) -> DetectorBox:
+        """Rows and columns with some neighbours on each side."""
+        return (self.rows[0] - halo, self.rows[1] + halo), (self.block.start - halo, self.block.stop + halo)
 
     def box(self, *, halo: int) -> Box:
         """What an array of it covers, with neighbours or without."""
@@ -145,6 +150,7 @@ class Chain:
         self.pack = references.pack
         self.frame = Frame(spec, self.pack.array)
         self.on = effects_on(spec.switched)
+        self.halo = neighbours(self.on)
         keys = exposure_keys(
             spec.random_seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
             tile=spec.tile, dither=spec.dither, detector=spec.detector,
@@ -163,6 +169,9 @@ class Chain:
         self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
+        # A pixel that was full in an earlier group stays full: raw counts follow from all groups so far.
+        remembers = "raw" in names and bool({"saturation", "nonlinearity"} & self.on)
+        self.computed_from = 0 if remembers else self.first
         self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         self._strip: tuple[tuple[tuple[int, int], ...], Floats] | None = None
         box = self.rows, self.columns
@@ -180,6 +189,7 @@ class Chain:
                 read_planes(self.pack, self.on, ("light",), self._neighbours(), self.frame.array)["response"]
             )
         if self.needs_light:
+            self.motion = ChargeMotion(self.context, self.pack, self.on, *box)
             seed = static_light(spec, references, given, *self.frame.science_box(*self._neighbours()))
             self.seen = self._padded(self.frame.detector(seed)) * self.response
         if self.light.varying and "transmission" in self.pack.names:
@@ -209,7 +219,7 @@ class Chain:
         """Yield what is computed together."""
         for low in range(*self.rows, rows):
             for block in self.outputs.blocks(*self.columns):
-                yield _Part(block, (low, min(low + rows, self.rows[1])), integrations)
+                yield _Part(block, (low, min(low + rows, self.rows[1])), integrations, self.halo)
 
     def _interleaved(self) -> bool:
         return self.pack.array.interleaved and self.spec.amplifiers == self.pack.array.outputs
@@ -218,16 +228,16 @@ class Chain:
 
     def _neighbours(self) -> DetectorBox:
         """Return the rows and columns of the window with the neighbours that are read."""
-        box = (self.rows[0] - HALO, self.rows[1] + HALO), (self.columns[0] - HALO, self.columns[1] + HALO)
-        return clipped(box, self.extent)
+        n, (rows, columns) = self.halo, (self.rows, self.columns)
+        return clipped(((rows[0] - n, rows[1] + n), (columns[0] - n, columns[1] + n)), self.extent)
 
     def _padded(self, values: Floats) -> Floats:
         """Return values of the window and its neighbours with zeros where there are none, C-contiguous."""
         rows, columns = self._neighbours()
         out = np.zeros(
-            (self.rows[1] - self.rows[0] + 2 * HALO, self.columns[1] - self.columns[0] + 2 * HALO), np.float32
-        )
-        top, left = rows[0] - (self.rows[0] - HALO), columns[0] - (self.columns[0] - HALO)
+            (self.rows[1] - self.rows[0] + 2 * self.halo, self.columns[1] - self.columns[0] + 2 * self.halo), np.float32
+        )  # fmt: skip
+        top, left = rows[0] - (self.rows[0] - self.halo), columns[0] - (self.columns[0] - self.halo)
         out[top : top + values.shape[0], left : left + values.shape[1]] = values
         return out
 
@@ -249,7 +259,7 @@ class Chain:
             first, stop = outputs.reading(*self.columns)
             part = np.zeros((count, self.groups, stop - first, rows, outputs.nodes), np.float32)
             pink_rows(
-                self.context.keys.stream("pink"), self.context.readout, integrations[0], self.first,
+                self.context.keys.stream("pink"), self.context.readout, integrations[0], self.computed_from,
                 self.rows[0] - self.extent[0][0], height, first, common, own, part,
             )  # fmt: skip
             stripes[:, :, :, first:stop] = part.swapaxes(2, 3)
@@ -260,7 +270,8 @@ class Chain:
     def _compute_part(self, part: _Part, pink: Floats | None) -> None:
         """Compute one box into the results."""
         charges = {name: found for name in CHARGES if (found := self._charge(name, part)) is not None}
-        own = np.s_[:, self.first :, HALO:-HALO, HALO:-HALO]
+        n = self.halo
+        own = np.s_[:, self.first :, n:-n, n:-n]
         for name in CHARGES:
             if name in self.target:
                 self.target[name][self._at(part)] = charges[name][own] if name in charges else 0
@@ -293,7 +304,7 @@ class Chain:
         if name in self.given:
             return self._given(name, part)
         found: Floats | None = None
-        box = part.box(halo=HALO)
+        box = part.box(halo=self.halo)
         for effect in EFFECTS:
             if effect.stage == "charge" and effect.variable == name and effect.name in self.on:
                 charge = self._zeros(name if found is None else effect.name, part)
@@ -343,7 +354,7 @@ class Chain:
         ktc = meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
         drift = meta["pixel_pink_noise"] if "pixel_pink_noise" in self.on else 0.0
         dark_groups(
-            keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
+            keys.stream("pixel"), self.context.readout, part.box(halo=0), self.computed_from, self.dark_planes, place,
             np.float32(ktc), PixelPink(keys.stream("pixel_pink"), np.float32(drift)), pink, block.edges, block.nodes, dark,
         )  # fmt: skip
         for effect in EFFECTS:
@@ -360,18 +371,26 @@ class Chain:
         """Turn the charge of a box into counts."""
         charge = self._buffer("charge", self._padded_shape(part), np.float32)
         collect_light(
-            self.context.keys.stream("pixel"), self.context.readout, part.box(halo=HALO), "poisson" in self.on, self.seen,
-            self._place(part), self._inside(part), charge,
+            self.context.keys.stream("pixel"), self.context.readout, part.box(halo=self.halo), "poisson" in self.on,
+            self.seen, self._place(part), self._inside(part), charge,
         )  # fmt: skip
         for name in CHARGES:
             if name in charges:
                 add_charge(charge, charges[name])
+        charge = self.motion.apply(charge, self._place(part), self._buffer)
         self._fill_padding(part, charge)
         none = (0, *dark.shape[1:])
         linear = self._buffer("linear", dark.shape if "linear" in self.target else none, np.float32)
         raw = self._buffer("raw", dark.shape if "raw" in self.target else none, np.uint16)
         read_out(
-            self.first, self.read_out_planes, self._place(part), self.coupling, charge, dark, linear, raw
+            self.computed_from,
+            self.read_out_planes,
+            self._place(part),
+            self.coupling,
+            charge,
+            dark,
+            linear,
+            raw,
         )
         if "linear" in self.target:
             self.target["linear"][self._at(part)] = linear[:, self.first :]
@@ -386,7 +405,7 @@ class Chain:
 
     def _fill_padding(self, part: _Part, charge: Floats) -> None:
         """Let the nearest pixel stand in beyond the edge of the array that is read: columns first, then rows."""
-        (top, bottom), (left, right) = part.padded
+        (top, bottom), (left, right) = part.around(READ_OUT)
         rows, columns = self.extent
         if left < columns[0]:
             charge[..., 0] = charge[..., 1]

@@ -13,6 +13,7 @@ from support.simulated import SUBARRAY_SW, exposure, whole
 from mirage_dask.detector import effects
 from mirage_dask.detector.effects import EFFECTS, STAGES, effects_on, switched_effects
 from mirage_dask.exposure import chain
+from mirage_dask.exposure.charge_motion import READ_OUT, neighbours
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.scene.layers import LAYERS
@@ -82,7 +83,7 @@ def test_declarations_are_whole():
     for effect in EFFECTS:
         assert effect.stage in STAGES
         assert effect.what
-        assert effect.halo <= chain.HALO
+        assert effect.halo in (0, neighbours([effect.name]) - READ_OUT, READ_OUT)
         assert (effect.stage == "charge") == bool(effect.variable)
         assert effect.stage == "dark" or (effect.stage == "charge") == bool(effect.add)
         assert not effect.add or callable(effect.function())

@@ -1,0 +1,1 @@
+"""Charge that moves or stays behind: migration between pixels, spilling from saturated ones, persistence."""

@@ -1,0 +1,76 @@
+r"""Blooming: what a full pixel cannot hold goes to its neighbours.
+
+In each of `STEPS` steps every pixel gives what it has above its full well W to its four neighbours, in equal parts:
+
+.. math:: e_a = \max(Q_a - W_a, 0), \qquad Q'_a = Q_a - e_a + \frac14 \sum_b e_b
+
+A neighbour that collects no charge (reference pixels, beyond the edge of the array that is read) takes nothing, and its part
+stays. So charge is conserved, and none goes further than `STEPS` pixels; what is still above a well after the last step
+stays there, and the read-out clips it. A pixel never loses by what others gain, so that the charge of a pixel grows from
+group to group as it did before.
+
+Source: the sum is that of a diffusion; the number of steps is chosen (grade D): ramps around saturated cores grow for 2 to 3
+pixels, which is what the pipeline's expansion of saturated areas looks for.
+
+NOT modelled: that charge prefers the neighbour with the emptier well; recombination of charge above the full well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import float32 as f4
+
+from mirage_dask.compiled import kernel
+
+STEPS = 3
+"""Times that charge is passed on: the pixels that it reaches."""
+
+
+@kernel
+def spill(wells, place, charge, out):
+    """Pass on what is above the full wells.
+
+    Parameters
+    ----------
+    wells, place
+        As for `mirage_dask.detector.charge.migration.migrate`.
+    charge : float32, (integrations, groups, rows + 2 STEPS, columns + 2 STEPS)
+        Electrons of each group.
+    out : float32, (integrations, groups, rows, columns)
+        Receives the electrons afterwards, without the outermost `STEPS` pixels.
+    """
+    integrations, groups, rows, columns = out.shape
+    height, width = rows + 2 * STEPS, columns + 2 * STEPS
+    well = wells[place.row : place.row + height, place.column : place.column + width]
+    excess = np.empty((height, width), np.float32)
+    work = np.empty((height, width), np.float32)
+    quarter = f4(0.25)
+    for t in range(integrations):
+        for g in range(groups):
+            given = charge[t, g]
+            over = 0
+            for r in range(height):
+                for i in range(width):
+                    over += given[r, i] > well[r, i] and well[r, i] > f4(0)
+            if over == 0:
+                for r in range(rows):
+                    out[t, g, r, :] = given[r + STEPS, STEPS : STEPS + columns]
+                continue
+            work[:] = given
+            for step in range(1, STEPS + 1):
+                for r in range(step - 1, height - step + 1):
+                    for i in range(step - 1, width - step + 1):
+                        above = work[r, i] - well[r, i]
+                        excess[r, i] = above if above > f4(0) and well[r, i] > f4(0) else f4(0)
+                for r in range(step, height - step):
+                    for i in range(step, width - step):
+                        if well[r, i] > f4(0):
+                            part = quarter * excess[r, i]
+                            q = work[r, i]
+                            q += (excess[r - 1, i] * quarter - part) if well[r - 1, i] > f4(0) else f4(0)
+                            q += (excess[r + 1, i] * quarter - part) if well[r + 1, i] > f4(0) else f4(0)
+                            q += (excess[r, i - 1] * quarter - part) if well[r, i - 1] > f4(0) else f4(0)
+                            q += (excess[r, i + 1] * quarter - part) if well[r, i + 1] > f4(0) else f4(0)
+                            work[r, i] = q
+            for r in range(rows):
+                out[t, g, r, :] = work[r + STEPS, STEPS : STEPS + columns]
