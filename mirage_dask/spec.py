@@ -84,6 +84,8 @@ class ExposureSpec:
     """Hits per pixel and second, scale included."""
     switched: tuple[str, ...] = ()
     """Names of the effects that are not at their default, sorted; see `mirage_dask.detector.effects`."""
+    parameters: tuple[tuple[str, str, float | str], ...] = ()
+    """(effect, parameter, value) of parameters of effects that are not at their default, sorted."""
     inputs: Pairs = ()
     """(effect, content key) of tables that effects need of this exposure alone, such as the exposures before it."""
     replaced: Pairs = ()
@@ -190,6 +192,16 @@ def _are_pairs(value: Any, second: str) -> bool:
     )
 
 
+def _are_parameters(value: Any) -> bool:
+    return isinstance(value, tuple) and all(
+        isinstance(entry, tuple)
+        and len(entry) == 3
+        and all(is_valid("word", name) for name in entry[:2])
+        and (_is_number(entry[2]) or is_valid("word", entry[2]))
+        for entry in value
+    )
+
+
 _VALID: dict[str, Callable[[Any], bool]] = {
     "name": partial(is_valid, "exposure name"),
     "pack": partial(is_valid, "content key"),
@@ -210,6 +222,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
     "integration_frames": _is_integer,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
+    "parameters": _are_parameters,
     "inputs": partial(_are_pairs, second="content key"),
     "replaced": partial(_are_pairs, second="content key"),
     "track": lambda value: value == "" or is_valid("content key", value),

@@ -13,8 +13,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.detector.effects import parameter_value
+from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.random.keys import ExposureKeys
 from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.instruments.orientation import Span
 from mirage_dask.spec import ExposureSpec
 
 Floats = NDArray[np.float32]
@@ -83,8 +86,22 @@ class ExposureContext:
     array: DetectorArray
     keys: ExposureKeys
     readout: Readout
+    extent: tuple[Span, Span]
+    """Rows and columns of the detector that the exposure reads, half-open."""
+    outputs: Outputs
+    """Which output reads which columns."""
     inputs: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     """Arrays that belong to an effect of this exposure, by the effect's name: see `ExposureSpec.inputs`."""
+
+    def parameter(self, effect: str, name: str) -> Any:
+        """Return a parameter of an effect, a float or a word: its default, or what the settings say.
+
+        Raises
+        ------
+        ValueError
+            If the effect declares no such parameter, or the value is not allowed.
+        """
+        return parameter_value(effect, name, self.spec.parameters)
 
 
 class ChargeFunction(Protocol):
@@ -106,4 +123,22 @@ class ChargeFunction(Protocol):
         charge : float32, (integration, group, row, column), C-contiguous, zero
             Electrons of each group: the charge since the reset, averaged over the frames of the group. Groups begin with
             the first of the integration.
+        """
+
+
+class DarkFunction(Protocol):
+    """The function of an effect in the stage `dark`."""
+
+    def __call__(self, exposure: ExposureContext, box: Box, dark: Floats) -> bool:
+        """Add linear counts [DN] to the dark of a box, in place, averaged over the frames of each group.
+
+        What `ChargeFunction` says holds here too, but that `dark` is neither zero nor has neighbours. Reference pixels have
+        what every pixel has; switching off `reference_pixels` takes it from them afterwards.
+
+        Parameters
+        ----------
+        exposure, box
+            The exposure, and what the array covers.
+        dark : float32, (integration, group, row, column), C-contiguous
+            Linear counts, superbias included. Groups begin with the first of the integration.
         """

@@ -8,7 +8,8 @@ dark       what the detector gives without light: bias, dark current, noise, in 
 read-out   charge and dark become linear and raw DN, in one compiled pass
 
 The stage `charge` is open: an effect there is a function `add` in a module of its own (`mirage_dask.detector.context`). The
-other stages are one fused kernel each, because that is faster; an effect that belongs to them is an argument of that kernel.
+other stages are one fused kernel each, because that is faster; an effect that belongs to them is an argument of that kernel,
+or, in the stage `dark`, a function `add` that acts on what the kernel has made.
 Within a stage, the order of `EFFECTS` is the order in which effects act, so that the bits are fixed.
 
 The names, sentences and defaults given here are those of the settings, their JSON schema, `--help` and the documentation.
@@ -18,6 +19,7 @@ changes no other. This module imports no kernel: functions are named as ``module
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -54,6 +56,38 @@ class RandomWords:
     words: tuple[int, ...] = (0, 1, 2, 3)
 
 
+Value = float | str
+"""Of a parameter."""
+Changed = tuple[tuple[str, str, Value], ...]
+"""(effect, parameter, value) of parameters that are not at their default, sorted."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A number, or one of several words, that an effect takes from the settings: ``effects: {NAME: {PARAMETER: VALUE}}``."""
+
+    name: str
+    what: str
+    """One phrase for people, with the unit of a number."""
+    default: Value
+    low: float = 0.0
+    high: float = math.inf
+    """Smallest and largest number that is allowed."""
+    words: tuple[str, ...] = ()
+    """The words that are allowed, in lower case; empty for a number."""
+
+    def problem(self, value: object) -> str:
+        """Return what is wrong with a value, as the end of a sentence; empty for a valid one."""
+        if self.words:
+            return "" if value in self.words else f"is not one of {', '.join(self.words)}"
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "is not a number"
+        if math.isfinite(value) and self.low <= value <= self.high:
+            return ""
+        most = f" to {self.high:g}" if math.isfinite(self.high) else " on"
+        return f"is not a number from {self.low:g}{most}"
+
+
 @dataclass(frozen=True)
 class Effect:
     """One effect."""
@@ -70,9 +104,11 @@ class Effect:
     halo: int = 0
     """Pixels of neighbours on each side that the effect needs."""
     add: str = ""
-    """Stage `charge`: the `ChargeFunction`, as ``module:function``."""
+    """Stages `charge` and `dark`: the `ChargeFunction` or `DarkFunction`, as ``module:function``."""
     variable: str = ""
     """Stage `charge`: the variable of the exposure that holds what the effect adds (`mirage_dask.variables`)."""
+    parameters: tuple[Parameter, ...] = ()
+    """What the settings may say of it besides its switch; `ExposureContext.parameter` has the values."""
 
     def function(self) -> Callable[..., bool]:
         """Import and return the function named in `add`.
@@ -202,3 +238,51 @@ def effects_on(switched: Iterable[str]) -> frozenset[str]:
     if unknown := names - frozenset(effect_names()):
         raise ValueError(f"there is no effect {', '.join(sorted(unknown))}")
     return default_effects() ^ names
+
+
+def changed_parameters(values: Iterable[tuple[str, str, Value]]) -> Changed:
+    """Return the parameters that are not at their default, sorted, numbers as float: what a spec records.
+
+    Parameters
+    ----------
+    values
+        (effect, parameter, value).
+
+    Raises
+    ------
+    ValueError
+        If there is no such effect or parameter, or a value is not allowed.
+    """
+    found: dict[tuple[str, str], Value] = {}
+    for effect, name, value in values:
+        parameter = _parameter(effect, name)
+        if problem := parameter.problem(value):
+            raise ValueError(f"{effect}.{name}: {value!r} {problem}")
+        if value != parameter.default:
+            found[effect, name] = value if isinstance(value, str) else float(value)
+    return tuple((*key, value) for key, value in sorted(found.items()))
+
+
+def parameter_value(effect: str, name: str, changed: Changed) -> Value:
+    """Return the value of a parameter.
+
+    Raises
+    ------
+    ValueError
+        If there is no such effect or parameter, or its value is not allowed.
+    """
+    parameter = _parameter(effect, name)
+    given = changed_parameters(entry for entry in changed if entry[:2] == (effect, name))
+    return given[0][2] if given else parameter.default
+
+
+def effect_parameters(effect: str) -> dict[str, Parameter]:
+    """Return the parameters of an effect by name; none of an effect that does not exist."""
+    return {p.name: p for e in EFFECTS if e.name == effect for p in e.parameters}
+
+
+def _parameter(effect: str, name: str) -> Parameter:
+    found = effect_parameters(effect).get(name)
+    if found is None:
+        raise ValueError(f"the effect {effect} has no parameter {name}")
+    return found

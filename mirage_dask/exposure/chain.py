@@ -149,15 +149,15 @@ class Chain:
             spec.random_seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
             tile=spec.tile, dither=spec.dither, detector=spec.detector,
         )  # fmt: skip
-        self.context = ExposureContext(
-            spec, self.pack, self.pack.array, keys, Readout.of(spec), references.inputs
-        )
         self.window = window
         self.first, self.groups = window.groups
         self.rows, self.columns = self.frame.box(window.rows, window.columns)
         self.extent = self.frame.extent
         first, stop = self.extent[1]
         self.outputs = Outputs(first, stop - first, spec.amplifiers, self._interleaved())
+        self.context = ExposureContext(
+            spec, self.pack, self.pack.array, keys, Readout.of(spec), self.extent, self.outputs, references.inputs
+        )  # fmt: skip
         self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
         # The same memory seen in the detector frame.
         self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
@@ -346,6 +346,9 @@ class Chain:
             keys.stream("pixel"), self.context.readout, part.box(halo=0), self.first, self.dark_planes, place,
             np.float32(ktc), PixelPink(keys.stream("pixel_pink"), np.float32(drift)), pink, block.edges, block.nodes, dark,
         )  # fmt: skip
+        for effect in EFFECTS:
+            if effect.stage == "dark" and effect.add and effect.name in self.on:
+                effect.function()(self.context, part.box(halo=0), dark)
         if "reference_pixels" not in self.on:
             quiet = self.frame.array.sensitive(slice(*part.rows), slice(block.start, block.stop)) == 0
             rows, columns = part.shape

@@ -48,6 +48,7 @@ from mirage_dask.mirage_yaml.writer import (
     DARK_KEYS,
     IMAGE_KEYS,
     OWN_SECTION,
+    PARAMETERS,
     REFERENCE_KEYS,
     SPECTRA_PREFIX,
     mirages_cosmic_rays,
@@ -55,7 +56,7 @@ from mirage_dask.mirage_yaml.writer import (
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
 from mirage_dask.settings.catalogs import IMAGE_TYPES
-from mirage_dask.settings.effects import GhostLight, effect_names
+from mirage_dask.settings.effects import EffectSwitches, GhostLight, effect_names
 from mirage_dask.settings.grammar import Converted, existing_path
 from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES, parse_threshold
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
@@ -356,7 +357,7 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         overrides=overrides,
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
         darks=darks,
-        effects=Effects(own.words("effects", effect_names(), effects.names)),
+        effects=_effects(own, effects),
         segmentation_threshold=_threshold(signals),
         random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
@@ -401,6 +402,16 @@ def _scene_image(own: YamlValues) -> SceneFile | None:
         return None
     images = SceneImageChoice().parse(found, f"{OWN_SECTION}:scene_image", own.problems)
     return None if images is None else images.for_optics("", "")
+
+
+def _effects(own: YamlValues, usual: Effects) -> Effects:
+    """Return the effects that are on and their parameters, which are checked as the setting `effects` is."""
+    nested: dict[str, dict[str, Any]] = {}
+    for key, value in own.mapping(PARAMETERS, numbers=True).items():
+        effect, _, name = key.partition(".")
+        nested.setdefault(effect, {})[name] = value
+    given = EffectSwitches().parse(nested, f"{OWN_SECTION}:{PARAMETERS}", own.problems)
+    return Effects(own.words("effects", effect_names(), usual.names), given.parameters)
 
 
 def _ghosts(signals: YamlValues, own: YamlValues, instrument: str) -> GhostLight | None:

@@ -91,6 +91,8 @@ OWN_COLUMNS = (
 )
 SPECTRA_PREFIX = "spectra_"
 """Of the keys of that section that are fields of `settings.spectra.SpectraChoice`."""
+PARAMETERS = "effect_parameters"
+"""Key of that section and column of the table: parameters of effects."""
 OWN_SETTINGS = ("effects", "random_seed", "references", "overrides", "psf_path", "darks")
 """Columns of the table that are written to the section `mirage_dask`: of the proposal, and of the settings."""
 
@@ -171,6 +173,7 @@ def exposure_yaml(
         | {name: settings[name] for name in OWN_SETTINGS}
         | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
         | ({"ghost_stamp": row.ghosts.stamp} if row.ghosts and row.ghosts.stamp else {})
+        | ({PARAMETERS: settings[PARAMETERS]} if row.effects.parameters else {})
         | _grism_keys(row)
         | flight,
     }

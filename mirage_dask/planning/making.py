@@ -268,6 +268,7 @@ def _spec(
         cosmic_ray_library=rays.library if rays else "",
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
+        parameters=row.effects.parameters,
         filter_wheel_angle=tables.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )

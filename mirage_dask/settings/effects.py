@@ -5,12 +5,23 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mirage_dask.detector.effects import default_effects, effect_names, effects_on, switched_effects
+from mirage_dask.detector.effects import (
+    Changed,
+    Parameter,
+    Value,
+    changed_parameters,
+    default_effects,
+    effect_names,
+    effect_parameters,
+    effects_on,
+    switched_effects,
+)
 from mirage_dask.settings.grammar import Word, existing_path
 from mirage_dask.settings.problems import Problems, is_nothing
 
@@ -23,17 +34,23 @@ class Effects:
     ----------
     names
         Names of the effects that are on, in any order; default those that are declared so.
+    parameters
+        (effect, parameter, value), in any order; those of effects that are off, and those at their default, are left out.
 
     Raises
     ------
     ValueError
-        If there is no effect of such a name.
+        If there is no effect or parameter of such a name, or a value is not allowed.
     """
 
     names: tuple[str, ...] = tuple(sorted(default_effects()))
+    parameters: Changed = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "names", tuple(sorted(effects_on(switched_effects(self.names)))))
+        names = tuple(sorted(effects_on(switched_effects(self.names))))
+        changed = tuple(entry for entry in changed_parameters(self.parameters) if entry[0] in names)
+        object.__setattr__(self, "names", names)
+        object.__setattr__(self, "parameters", changed)
 
     def __contains__(self, name: str) -> bool:
         return name in self.names
@@ -41,12 +58,17 @@ class Effects:
     def switch(self, **switches: bool) -> Effects:
         """Return these effects with some of them on (True) or off (False)."""
         off = {name for name, on in switches.items() if not on}
-        return Effects(tuple({*self.names, *switches} - off))
+        return Effects(tuple({*self.names, *switches} - off), self.parameters)
 
     @property
-    def switched(self) -> dict[str, bool]:
-        """The switches that are not at their default: what a settings file has to say."""
-        return {name: name in self for name in switched_effects(self.names)}
+    def switched(self) -> dict[str, bool | dict[str, Value]]:
+        """What is not at its default, switches and {parameter: value}: what a settings file has to say."""
+        found: dict[str, bool | dict[str, Value]] = {
+            name: name in self for name in switched_effects(self.names)
+        }
+        for effect in dict.fromkeys(effect for effect, _, _ in self.parameters):
+            found[effect] = {name: value for owner, name, value in self.parameters if owner == effect}
+        return found
 
 
 NO_EFFECTS = Effects(())
@@ -54,7 +76,7 @@ NO_EFFECTS = Effects(())
 
 
 class EffectSwitches:
-    """Rule of the key: {name: true or false}, or names of effects to switch off."""
+    """Rule of the key: {name: true, false or {parameter: value}}, or names of effects to switch off."""
 
     def parse(self, value: Any, key: str, problems: Problems) -> Effects:
         """Return the effects."""
@@ -70,12 +92,16 @@ class EffectSwitches:
             )
             return Effects()
         switches: dict[str, bool] = {}
+        parameters: list[tuple[str, str, Value]] = []
         for name, on in value.items():
             word, place = str(name).strip().lower(), f"{key}.{name}"
             if word not in names:
                 problems.not_allowed(place, name, names)
+            elif isinstance(on, Mapping):
+                switches[word] = True
+                parameters += _parameters(word, on, place, problems)
             elif not isinstance(on, bool):
-                problems.add(place, f"{on!r} is neither true nor false")
+                problems.add(place, f"{on!r} is neither true nor false{_or_parameters(word)}")
             elif listed and word not in usual:
                 problems.add(
                     place,
@@ -84,12 +110,12 @@ class EffectSwitches:
                 )
             else:
                 switches[word] = on
-        return Effects().switch(**switches)
+        return Effects(Effects().switch(**switches).names, tuple(parameters))
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
         usual = [name for name in effect_names() if name in default_effects()]
-        switches = {name: {"type": "boolean"} for name in effect_names()}
+        switches = {name: _switch_schema(name) for name in effect_names()}
         return {
             "anyOf": [
                 {"enum": usual},
@@ -97,6 +123,59 @@ class EffectSwitches:
                 {"type": "object", "properties": switches, "additionalProperties": False},
             ]
         }
+
+
+def _parameters(
+    effect: str, given: Mapping[Any, Any], place: str, problems: Problems
+) -> list[tuple[str, str, Value]]:
+    """Return (effect, parameter, value) of what is valid of the parameters that are given for an effect."""
+    known = effect_parameters(effect)
+    if not known:
+        problems.add(place, "the effect has no parameters; write true or false")
+        return []
+    found: list[tuple[str, str, Value]] = []
+    for name, value in given.items():
+        word, entry = str(name).strip().lower(), f"{place}.{name}"
+        if word not in known:
+            problems.not_allowed(entry, name, tuple(known))
+            continue
+        if isinstance(value, str):
+            value = value.strip().lower()
+        if problem := known[word].problem(value):
+            problems.add(entry, f"{value!r} {problem}")
+        else:
+            found.append((effect, word, value))
+    return found
+
+
+def _or_parameters(effect: str) -> str:
+    names = ", ".join(f"{name}: …" for name in effect_parameters(effect))
+    return f", nor {{{names}}}" if names else ""
+
+
+def _switch_schema(effect: str) -> dict[str, Any]:
+    known = effect_parameters(effect)
+    if not known:
+        return {"type": "boolean"}
+    properties = {name: _parameter_schema(parameter) for name, parameter in known.items()}
+    return {
+        "anyOf": [
+            {"type": "boolean"},
+            {"type": "object", "properties": properties, "additionalProperties": False},
+        ]
+    }
+
+
+def _parameter_schema(parameter: Parameter) -> dict[str, Any]:
+    described = {"description": parameter.what, "default": parameter.default}
+    if parameter.words:
+        return {**described, "enum": list(parameter.words)}
+    limits = {"minimum": parameter.low, "maximum": parameter.high}
+    return {
+        **described,
+        "type": "number",
+        **{name: limit for name, limit in limits.items() if math.isfinite(limit)},
+    }
 
 
 @dataclass(frozen=True)

@@ -274,7 +274,7 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "effects",
-        "`{NAME: true or false}`, or a list of names that are off",
+        "`{NAME: true or false}`, or a list of names that are off; `{NAME: {PARAMETER: VALUE}}` for effects that have some",
         EffectSwitches(),
         "see below",
     ),

@@ -47,6 +47,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "psf_path": str,
     "darks": str,
     "effects": str,
+    "effect_parameters": str,
     "segmentation_threshold": str,
     "random_seed": int,
 }
@@ -57,7 +58,8 @@ configurations, behind a grism, empty for others and for the built-in ones; degr
 the configuration; {pwcpos, traces} of GR700XD as JSON, empty for others; library of cosmic rays, empty for none; sources of
 reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
-are on; number and unit of the threshold of segmentation maps; random seed."""
+are on; {EFFECT.PARAMETER: value} of their parameters that are not at the default as JSON, empty for none; number and unit of
+the threshold of segmentation maps; random seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +117,7 @@ class ExposureSettings:
             "psf_path": self.psf_path,
             "darks": self.darks,
             "effects": " ".join(self.effects.names),
+            "effect_parameters": parameters_text(self.effects),
             "segmentation_threshold": self.segmentation_threshold,
             "random_seed": self.random_seed,
         }
@@ -153,10 +156,17 @@ def read_references(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def parameters_text(effects: Effects) -> str:
+    """Return what the column `effect_parameters` holds."""
+    found = {f"{effect}.{name}": value for effect, name, value in effects.parameters}
+    return json.dumps(found, sort_keys=True) if found else ""
+
+
 @cache
-def read_effects(text: str) -> Effects:
-    """Return the effects from the column `effects`."""
-    return Effects(tuple(text.split()))
+def read_effects(text: str, parameters: str = "") -> Effects:
+    """Return the effects from the columns `effects` and `effect_parameters`."""
+    given = json.loads(parameters) if parameters else {}
+    return Effects(tuple(text.split()), tuple((*key.split("."), value) for key, value in given.items()))
 
 
 def read_extended(text: str) -> ExtendedLight | None:
@@ -210,7 +220,6 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "overrides": read_overrides,
     "psf_path": str,
     "darks": str,
-    "effects": read_effects,
     "segmentation_threshold": str,
     "random_seed": int,
 }
@@ -230,6 +239,8 @@ def row_of(values: Mapping[str, Any]) -> ExposureRow:
     found = {name: values[name] for name in _PROPOSAL_FIELDS if name in values}
     found |= {RENAMED.get(n, n): read(values[n]) for n, read in _READERS.items() if n in values}
     found["catalogs"] = {kind: values[kind] for kind in CATALOG_TYPES if values.get(kind)}
+    if "effects" in values:
+        found["effects"] = read_effects(values["effects"], values.get("effect_parameters", ""))
     if library := values.get("cosmic_ray_library"):
         found["cosmic_rays"] = CosmicRays(library, values.get("cosmic_ray_scale", 1.0))
     return ExposureRow(**found)

@@ -60,7 +60,7 @@ psf_paths: null
 # noise of exposures that share a file differs).
 darks: model
 
-# Names of effects that are off, or {{NAME: true or false}}.
+# Names of effects that are off, or {{NAME: true or false}}; {{NAME: {{PARAMETER: VALUE}}}} for effects that have some.
 {effects}
 effects: []
 

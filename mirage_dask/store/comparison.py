@@ -26,7 +26,7 @@ FIELD_LABELS = {
     "cosmic_ray_rate": "cosmic rays",
     "point_source": "point sources",
     "galaxy": "galaxies",
-    "switched": "effects",
+    **dict.fromkeys(("switched", "parameters"), "effects"),
     "inputs": "inputs of effects",
     "random_seed": "random seed",
     "attitude": "pointing",

@@ -20,8 +20,9 @@ from mirage_dask.detector import effects as declared
 from mirage_dask.detector.effects import EFFECTS, default_effects, effect_names
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import roll_warning
-from mirage_dask.settings import CATALOG_TYPES, Effects, Settings, load_settings
+from mirage_dask.settings import CATALOG_TYPES, Effects, ExposureRow, Settings, load_settings
 from mirage_dask.settings.keys import KEYS, json_schema
+from mirage_dask.settings.row import row_of
 from mirage_dask.settings.starter import starter_text
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "settings.md"
@@ -35,10 +36,20 @@ def tables() -> dict[str, list[str]]:
     keys = ["| key | values | default |", "| --- | --- | --- |"]
     keys += [f"| `{key.name}` | {key.what} | {key.default} |" for key in KEYS]
     keys += ["| `parameter_defaults` | a dictionary of the keys above, which they override | |"]
-    return {"effects": effects, "keys": [line.replace("|  |", "| |") for line in keys]}
+    parameters = ["| effect | parameter | what it is | default |", "| --- | --- | --- | --- |"]
+    parameters += [
+        f"| `{e.name}` | `{p.name}` | {p.what} | {p.default if p.words else f'{p.default:g}'} |"
+        for e in EFFECTS
+        for p in e.parameters
+    ]
+    return {
+        "effects": effects,
+        "parameters of effects": parameters,
+        "keys": [line.replace("|  |", "| |") for line in keys],
+    }
 
 
-@pytest.mark.parametrize("name", ["keys", "effects"])
+@pytest.mark.parametrize("name", ["keys", "effects", "parameters of effects"])
 def test_the_documentation_follows(name):
     text = DOCUMENT.read_text(encoding="utf-8")
     shown = text.partition(f"<!-- {name} -->\n")[2].partition(f"<!-- end of {name} -->")[0]
@@ -150,6 +161,57 @@ def test_an_effect_that_is_off_by_default():
         "effects.glow: a list names effects to switch off, and glow is off by default; write {glow: true} to switch it on."
     ]
     assert "glow" in json_schema()["properties"]["effects"]["anyOf"][0]["anyOf"][2]["properties"]
+
+
+@pytest.fixture
+def flicker(monkeypatch):
+    """An effect that is off by default and has two parameters."""
+    parameters = (
+        declared.Parameter("rate", "flickers per second", 0.5, high=10.0),
+        declared.Parameter("shape", "how it flickers", "step", words=("step", "ramp")),
+    )
+    new = replace(EFFECTS[0], name="flicker", what="flicker", on=False, random=(), parameters=parameters)
+    monkeypatch.setattr(declared, "EFFECTS", (*EFFECTS, new))
+
+
+@pytest.mark.usefixtures("flicker")
+def test_an_effect_with_parameters():
+    """Given, they switch the effect on; what is at its default is written nowhere; text in columns comes back."""
+    plain = load_settings(effects={"flicker": True})
+    assert plain.effects.parameters == ()
+    assert load_settings(effects={"flicker": {"rate": 0.5}}) == plain
+    given = {"flicker": {"rate": 2, "Shape": "RAMP"}, "ipc": False}
+    settings = load_settings(effects=given)
+    assert settings.effects.parameters == (("flicker", "rate", 2.0), ("flicker", "shape", "ramp"))
+    assert settings.to_dict() == {"effects": {"flicker": {"rate": 2.0, "shape": "ramp"}, "ipc": False}}
+    assert load_settings(json.loads(json.dumps(settings.to_dict()))) == settings
+    assert settings.effects.switch(flicker=False).parameters == ()
+    row = ExposureRow(effects=settings.effects)
+    assert row_of(row.to_columns()).effects == settings.effects
+    assert declared.parameter_value("flicker", "rate", settings.effects.parameters) == 2.0
+    assert declared.parameter_value("flicker", "rate", ()) == 0.5
+    jsonschema.validate({"effects": given | {"flicker": {"rate": 10}}}, json_schema())
+    assert list(
+        jsonschema.Draft202012Validator(json_schema()).iter_errors({"effects": {"flicker": {"rate": -1}}})
+    )
+
+
+@pytest.mark.usefixtures("flicker")
+def test_wrong_parameters_are_named():
+    given = {"flicker": {"rate": 11, "shape": "circle", "rat": 1}, "ipc": {"rate": 1}}
+    assert problems(effects=given) == [
+        "effects.flicker.rate: 11 is not a number from 0 to 10.",
+        "effects.flicker.shape: 'circle' is not one of step, ramp.",
+        "effects.flicker.rat: 'rat' is not allowed; did you mean 'rate'; allowed: rate, shape.",
+        "effects.ipc: the effect has no parameters; write true or false.",
+    ]
+    assert problems(effects={"flicker": {"rate": True}}) == ["effects.flicker.rate: True is not a number."]
+    assert problems(effects={"flicker": 3}) == [
+        "effects.flicker: 3 is neither true nor false, nor {rate: …, shape: …}."
+    ]
+    for entry in (("flicker", "rate", 1e9), ("flicker", "glow", 1.0), ("glow", "rate", 1.0)):
+        with pytest.raises(ValueError, match=r"is not a number from|has no parameter"):
+            declared.parameter_value(*entry[:2], (entry,))
 
 
 def test_help_and_starter_name_every_effect(capsys):

@@ -83,10 +83,11 @@ def test_declarations_are_whole():
         assert effect.stage in STAGES
         assert effect.what
         assert effect.halo <= chain.HALO
-        assert (effect.stage == "charge") == bool(effect.add) == bool(effect.variable)
-        if effect.add:
-            assert callable(effect.function())
-            assert effect.variable in chain.CHARGES
+        assert (effect.stage == "charge") == bool(effect.variable)
+        assert effect.stage == "dark" or (effect.stage == "charge") == bool(effect.add)
+        assert not effect.add or callable(effect.function())
+        assert not effect.variable or effect.variable in chain.CHARGES
+        assert all(not parameter.problem(parameter.default) for parameter in effect.parameters)
     assert effects_on(switched_effects(names)) == set(names)
     with pytest.raises(ValueError, match="there is no effect gravity"):
         effects_on(["gravity"])

@@ -36,6 +36,7 @@ def test_defaults_are_no_part_of_the_identity_and_everything_else_is():
     assert dataclasses.replace(spec, inputs=(), replaced=()).digest == spec.digest
     changed = {
         "layers": (("background", "0.26"),), "switched": ("ipc",), "inputs": (("persistence", "a"),),
+        "parameters": (("jumps", "rate", 2.0),),
         "replaced": (("dark", "b"),), "cosmic_ray_rate": 2e-5, "random_seed": 43, "nints": 3, "filter": "F200W",
     }  # fmt: skip
     digests = {dataclasses.replace(spec, **{name: value}).digest for name, value in changed.items()}
@@ -43,7 +44,9 @@ def test_defaults_are_no_part_of_the_identity_and_everything_else_is():
 
 
 def test_specs_come_back_from_json():
-    spec = make_spec(inputs=(("persistence", "a"),))
+    spec = make_spec(
+        inputs=(("persistence", "a"),), parameters=(("jumps", "rate", 2.0), ("jumps", "shape", "ramp"))
+    )
     again = ExposureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.digest == spec.digest
