@@ -2,7 +2,7 @@
 
 `effects`       what each effect is, declared: stage, default, planes, random words
 `light`         stage light: photons of each group; light that varies
-`cosmic_rays`   stage charge
+`cosmic_rays`   stage charge, with `particles/` (snowballs, lists of hits)
 `dark`          stage dark: dark current, noise, with `pink` (1/f noise of the outputs) and `pixel_pink` (of the pixels)
 `read_out`      stage read-out, with `ipc` and `nonlinearity`
 `outputs`       which output reads which columns

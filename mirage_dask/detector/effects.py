@@ -153,6 +153,15 @@ EFFECTS: tuple[Effect, ...] = (
         add="mirage_dask.detector.cosmic_rays:add_cosmic_rays",
         variable="cosmic_rays",
     ),
+    Effect(
+        "snowballs",
+        "snowballs: disks of saturated pixels with a halo, charge that spills, and afterglow",
+        "charge",
+        on=False,
+        random=(RandomWords("snowballs"),),
+        add="mirage_dask.detector.particles.snowballs:add_snowballs",
+        variable="cosmic_rays",
+    ),
     Effect("bias", "superbias", "dark", planes=(Plane("superbias", 0.0),)),
     Effect(
         "dark_current",

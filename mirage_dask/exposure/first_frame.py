@@ -63,7 +63,7 @@ def first_frame(
     ReferenceFileError
         If a dark from files has no first frame.
     """
-    single = replace(spec, nframes=1, groupgap=0, ngroups=1)
+    single = replace(spec, nframes=1, groupgap=0, ngroups=1, integration_frames=spec.frames_per_integration)
     window = replace(window, groups=(0, 1))
     dark = replaced.get("dark")
     frames = (
