@@ -18,7 +18,7 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
-VALUES = 6
+VALUES = 7
 """Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
 a resumed run never mixes two versions; it is part of the digest of a spec. `tests/detector/test_pinned.py` says when.
 

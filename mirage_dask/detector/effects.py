@@ -139,6 +139,8 @@ EFFECTS: tuple[Effect, ...] = (
     Effect("pixel_pink_noise", "1/f noise of each pixel", "dark", random=(RandomWords("pixel_pink"),)),
     Effect("reference_pixels", "noise of the reference pixels", "dark"),
     Effect("ipc", "inter-pixel capacitance", "read-out", halo=1),
+    Effect("post_pixel_coupling", "a part of the pixel that was read before (PPC)", "read-out", halo=1),
+    Effect("crosstalk", "crosstalk between the outputs of a detector", "read-out"),
     Effect(
         "gain_map",
         "gain of each pixel instead of the mean gain",

@@ -13,6 +13,7 @@ from support.simulated import SUBARRAY_SW, exposure, whole
 from mirage_dask.detector import effects
 from mirage_dask.detector.effects import EFFECTS, STAGES, effects_on, switched_effects
 from mirage_dask.exposure import chain
+from mirage_dask.exposure.areas import HALO
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.scene.layers import LAYERS
@@ -82,7 +83,7 @@ def test_declarations_are_whole():
     for effect in EFFECTS:
         assert effect.stage in STAGES
         assert effect.what
-        assert effect.halo <= chain.HALO
+        assert effect.halo <= HALO
         assert (effect.stage == "charge") == bool(effect.add) == bool(effect.variable)
         if effect.add:
             assert callable(effect.function())
