@@ -92,6 +92,7 @@ PREPARATIONS = {
 
 IMGSIM = program("imgsim", f"{{made}}/yaml/plain/{FULL_NAME}.yaml")
 DARK = program("imgsim", f"{{made}}/yaml/dark/{FULL_NAME}.yaml", "dark")
+CHAIN = program("chain", EXAMPLE[0], EXAMPLE[2])
 SESSION = program("session", EXAMPLE[0], EXAMPLE[2], "{new}")
 WORKER = program("worker", "{made}/small.zarr", SMALL_NAME)
 TWO = ("--workers", "2")
@@ -135,6 +136,19 @@ ROWS: tuple[Row | Difference, ...] = (
         parts={
             "first": "the first full frame of a session, all from opening its plan to its store",
             "tenth": "the tenth",
+        },
+    ),
+    Row(
+        "chain",
+        "the detector",
+        CHAIN,
+        needs=("all",),
+        parts={
+            "RAPID ns": "detector, RAPID, 10 groups, per pixel and group",
+            "without ns": "the same without crosstalk, post-pixel coupling and 1/f noise of pixels",
+            "SHALLOW4 ns": "SHALLOW4, 10 groups",
+            "RAPID20 ns": "RAPID, 20 groups",
+            "DEEP8 ns": "DEEP8, 20 groups",
         },
     ),
     Row(

@@ -4,7 +4,8 @@
 `light`         stage light: photons of each group; light that varies
 `cosmic_rays`   stage charge, with `particles/` (snowballs, lists of hits)
 `dark`          stage dark: dark current, noise, with `pink` (1/f noise of the outputs) and `pixel_pink` (of the pixels)
-`read_out`      stage read-out, with `ipc` and `nonlinearity`
+`read_out`      stage read-out, with `nonlinearity`
+`coupling/`     stage read-out, before it: of pixels with their neighbours, and of outputs with each other
 `outputs`       which output reads which columns
 `context`       what effects and kernels are given
 `random/`       the counter-based generator, its keys, Poisson and normal deviates

@@ -203,6 +203,8 @@ EFFECTS: tuple[Effect, ...] = (
         halo=3,
     ),
     Effect("ipc", "inter-pixel capacitance", "read-out", halo=1),
+    Effect("post_pixel_coupling", "a part of the pixel that was read before (PPC)", "read-out", halo=1),
+    Effect("crosstalk", "crosstalk between the outputs of a detector", "read-out"),
     Effect(
         "gain_map",
         "gain of each pixel instead of the mean gain",

@@ -67,6 +67,43 @@ class Outputs:
             yield _block(self, at, end)
             at = end
 
+    def order(self, start: int, stop: int) -> tuple[int, int]:
+        """Return in what order columns of one of several contiguous outputs are read.
+
+        Returns
+        -------
+        step
+            From a column to the one read before it: -1 or 1.
+        first
+            The column, counted from `start`, that is the first of a row of the output; -1 where it is none of them.
+        """
+        if self.interleaved:
+            return -1, -1
+        output, place = divmod(start - self.first, self.width)
+        if output % 2 == 0:
+            return -1, 0 if place == 0 else -1
+        return 1, stop - start - 1 if place + stop - start == self.width else -1
+
+    def read_with(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the columns that each contiguous output reads while the columns start … stop-1 are read, and just before.
+
+        Each output's are as many: those at all times at which any of the columns is read, and one time earlier, unless a
+        row begins there.
+        """
+        times = []
+        for output in range(*self.reading(start, stop)):
+            edge = self.first + output * self.width
+            low, high = max(start - edge, 0), min(stop - edge, self.width)
+            times.append((self.width - high, self.width - low) if output % 2 else (low, high))
+        early, late = max(min(low for low, _ in times) - 1, 0), max(high for _, high in times)
+        edges = [(output, self.first + output * self.width) for output in range(self.count)]
+        return [
+            (edge + self.width - late, edge + self.width - early)
+            if output % 2
+            else (edge + early, edge + late)
+            for output, edge in edges
+        ]
+
     def nodes_of(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place of the 1/f value of columns of the detector in a row of all outputs, (outputs * nodes,)."""
         place = columns - self.first

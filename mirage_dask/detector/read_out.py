@@ -2,17 +2,17 @@ r"""Stage `read-out`: electrons and dark become linear and raw counts, in one pa
 
 .. math::
     \text{raw}_g = \mathrm{round}\big[ f^{-1}\big( \min( L_g, L_\text{full} ) \big) + B \big], \qquad
-    L_g = \frac{K * Q_g}{G} + (D_g - B)
+    L_g = S_g + (D_g - B)
 
-with Q the electrons that the stages `light` and `charge` have collected [e-], K the inter-pixel capacitance, G the gain
-[e-/DN], D the dark ramp with superbias B [DN] and f the linearity correction. `L` is what a perfect calibration would
-recover. The order is that of the calibration pipeline, read backwards. A pixel that has reached its full well stays there
-until the reset, whatever the noise of later groups.
+with S the signal of what the stages `light` and `charge` have collected [DN], pixels and outputs coupled
+(`mirage_dask.detector.coupling`), D the dark ramp with superbias B [DN] and f the linearity correction. `L` is what a
+perfect calibration would recover. The order is that of the calibration pipeline, read backwards. A pixel that has reached
+its full well stays there until the reset, whatever the noise of later groups.
 
-Q and D come in as arrays, computed or the user's own: the pass cannot know which, and therefore replacing a variable by its
+S and D come in as arrays, computed or the user's own: the pass cannot know which, and therefore replacing a variable by its
 own values changes no bit. Reference data of a row are read once for all its integrations and groups.
 
-Not modelled: crosstalk between outputs. Charge that moves between pixels: `mirage_dask.detector.charge`.
+Charge that moves between pixels: `mirage_dask.detector.charge`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from numba import int32
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.ipc import ipc_row
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
 
 HIGHEST = 65535.0
@@ -36,8 +35,6 @@ LOWEST = -1e30
 class ReadOutPlanes(NamedTuple):
     """Reference data of a window, float32 (rows, columns)."""
 
-    inverse_gain: NDArray[np.float32]
-    """DN/e-; zero where no charge is collected."""
     bias: NDArray[np.float32]
     """Superbias, DN."""
     linearity: NDArray[np.float32]
@@ -47,7 +44,7 @@ class ReadOutPlanes(NamedTuple):
 
 
 @kernel
-def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
+def read_out(first_group, planes, place, signal, first_column, dark, linear, raw):
     """Compute the linear and the raw ramp of a box.
 
     Parameters
@@ -58,10 +55,10 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
     planes : ReadOutPlanes
     place : Place
         Of the box in the planes.
-    ipc : float32, (4,)
-        Coupling: centre, horizontal, vertical, corner.
-    charge : float32, (integrations, groups, rows + 2, columns + 2)
-        Collected electrons of the box and of one neighbour on each side.
+    signal : float32, (integrations, groups, rows, columns or more)
+        Linear counts above those of the dark, DN.
+    first_column : int
+        Column of `signal` where the box begins.
     dark : float32, (integrations, groups, rows, columns)
         Dark ramp, DN.
     linear : float32, (integrations, groups, rows, columns) or of no integrations
@@ -83,7 +80,6 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
     for r in range(rows):
         bias_row = planes.bias[place.row + r, left:right]
         well_row = planes.full_well[place.row + r, left:right]
-        per_electron = planes.inverse_gain[place.row + r, left:right]
         for k in range(orders):
             polynomial[k, :] = planes.linearity[k, place.row + r, left:right]
         if orders > 0:
@@ -92,12 +88,9 @@ def read_out(first_group, planes, place, ipc, charge, dark, linear, raw):
             least[:] = f4(LOWEST)
             for g in range(first_group, groups):
                 dark_row = dark[t, g, r]
-                ipc_row(
-                    charge[t, g, r], charge[t, g, r + 1], charge[t, g, r + 2], columns,
-                    ipc[0], ipc[1], ipc[2], ipc[3], counts,
-                )  # fmt: skip
+                signal_row = signal[t, g, r, first_column : first_column + columns]
                 for i in range(columns):
-                    counts[i] = counts[i] * per_electron[i] + (dark_row[i] - bias_row[i])
+                    counts[i] = signal_row[i] + (dark_row[i] - bias_row[i])
                 if linear.shape[0] > 0:
                     linear[t, g, r, :] = counts
                 if raw.shape[0] > 0:

@@ -1,7 +1,8 @@
 """The chain of an exposure: light, charge, dark and read-out of a window, box by box in the detector frame.
 
     charge(group)  = photons of the seed + transients + cosmic rays            [e-]
-    linear(group)  = coupling(charge) / gain + dark - bias                     [DN]
+    signal(group)  = crosstalk(coupling(charge) / gain)                        [DN]
+    linear(group)  = signal + dark - bias                                      [DN]
     raw(group)     = round(non-linearity(linear) + bias)                       [DN]
 
 Boxes are so small that all groups of one stay in the processor's second cache from one kernel to the next; they hold
@@ -9,18 +10,23 @@ several integrations where these are small. What each stage is: `mirage_dask.det
 `charge` are called here one after the other, and so are the layers of light that vary; each adds to an array of its
 own, which is added to the others in a fixed order. Pixels beyond the edge of the array that is read are padding: the
 nearest pixel stands in.
+
+Where outputs talk to each other, the signals of all are computed before any is read out: of a window, those of the columns
+that the other outputs read at the same times, which tiles as wide as the detector have in any case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout
+from mirage_dask.detector.coupling.crosstalk import add_crosstalk
+from mirage_dask.detector.coupling.pixels import Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
@@ -28,13 +34,12 @@ from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
 from mirage_dask.detector.random.keys import exposure_keys
 from mirage_dask.detector.read_out import ReadOutPlanes, read_out
-from mirage_dask.exposure.charge_motion import READ_OUT, ChargeMotion, neighbours
+from mirage_dask.exposure.areas import Area, ArrayLike, read_area
+from mirage_dask.exposure.charge_motion import READ_OUT, neighbours
 from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
-from mirage_dask.exposure.planes import coupling, read_planes
+from mirage_dask.exposure.planes import crosstalk, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.varying import add_varying_light
-from mirage_dask.scene.layers import OccultedStarLayer
-from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import ExposureSpec, Window
 
 SAMPLES = 32 * 512 * 10
@@ -46,56 +51,11 @@ CHARGES = ("transients", "cosmic_rays")
 """Variables that the stage `charge` fills, in the order in which they are added to the photons."""
 
 
-class ArrayLike(Protocol):
-    """What a replaced variable must offer: slices give numpy arrays (numpy and Zarr arrays do)."""
-
-    def __getitem__(self, key: Any) -> Any:
-        """Return a window."""
-
-
-def static_light(
-    spec: ExposureSpec,
-    references: References,
-    given: Mapping[str, ArrayLike],
-    rows: tuple[int, int],
-    columns: tuple[int, int],
-) -> Floats:
-    """Return the seed in a box of the exposure's science pixels, behind the transmission of the optics if there is one.
-
-    Parameters
-    ----------
-    rows, columns
-        Science y and x of the exposure, half-open.
-
-    Returns
-    -------
-    float32 (y, x), e-/s.
-    """
-    if "seed" in given:
-        return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
-    pack = references.pack
-    frame = Frame(spec, pack.array)
-    box = as_slices(frame.box(rows, columns))
-    where: dict[str, Any] = {
-        "x": slice(spec.x0 + columns[0], spec.x0 + columns[1]),
-        "y": slice(spec.y0 + rows[0], spec.y0 + rows[1]),
-        "area": frame.science(pack.plane("area", *box)),
-    }
-    layers = references.light.static
-    behind = tuple(layer for layer in layers if isinstance(layer, OccultedStarLayer))
-    seed = seed_window((layer for layer in layers if layer not in behind), **where)
-    if "transmission" in pack.names:
-        seed *= frame.science(pack.plane("transmission", *box))
-    if behind:  # a mask has taken their light already
-        seed += seed_window(behind, **where)
-    return seed
-
-
 @dataclass(frozen=True)
 class _Part:
-    """A block of columns in a strip of rows, and some integrations."""
+    """Some columns in a strip of rows, and some integrations."""
 
-    block: Block
+    columns: tuple[int, int]
     rows: tuple[int, int]
     integrations: tuple[int, int]
     halo: int
@@ -104,7 +64,7 @@ class _Part:
     @property
     def shape(self) -> tuple[int, int]:
         """Rows and columns."""
-        return self.rows[1] - self.rows[0], self.block.stop - self.block.start
+        return self.rows[1] - self.rows[0], self.columns[1] - self.columns[0]
 
     @property
     def count(self) -> int:
@@ -118,11 +78,26 @@ class _Part:
 
     def around(self, halo: int) -> DetectorBox:
         """Rows and columns with some neighbours on each side."""
-        return (self.rows[0] - halo, self.rows[1] + halo), (self.block.start - halo, self.block.stop + halo)
+        return (self.rows[0] - halo, self.rows[1] + halo), (self.columns[0] - halo, self.columns[1] + halo)
 
     def box(self, *, halo: int) -> Box:
         """What an array of it covers, with neighbours or without."""
-        return Box(self.integrations[0], self.rows[0] - halo, self.block.start - halo)
+        return Box(self.integrations[0], self.rows[0] - halo, self.columns[0] - halo)
+
+
+@dataclass(frozen=True)
+class _Bundle:
+    """What is computed together: columns whose signals are needed, and the blocks that are read out of these."""
+
+    sources: tuple[tuple[tuple[int, int], Area | None], ...]
+    """Columns, as many of each, and the area that they lie in; of several, those of each output."""
+    blocks: tuple[Block, ...]
+    full_well: Floats
+    """Of the sources, (source, row of the window, column), DN; of no elements where outputs do not talk to each other."""
+
+    def source_of(self, block: Block) -> int:
+        """Return the number of the source that a block lies in."""
+        return next(k for k, ((start, stop), _) in enumerate(self.sources) if start <= block.start < stop)
 
 
 class Chain:
@@ -175,26 +150,17 @@ class Chain:
         self._buffers: dict[tuple[str, tuple[int, ...]], NDArray[Any]] = {}
         self._strip: tuple[tuple[tuple[int, int], ...], Floats] | None = None
         box = self.rows, self.columns
+        planes = None
         if self.needs_dark:
             planes = read_planes(self.pack, self.on, ("dark", "read-out"), box, self.frame.array)
             self.dark_planes = DarkPlanes(
                 planes["dark_rate"], planes["superbias"], planes["read_noise"], planes["inverse_gain"]
             )
             self.read_out_planes = ReadOutPlanes(
-                planes["inverse_gain"], planes["superbias"], planes["linearity"], planes["full_well"]
+                planes["superbias"], planes["linearity"], planes["full_well"]
             )
-            self.coupling = coupling(self.pack, self.on)
-        if self.needs_light or "transients" in names:
-            self.response = self._padded(
-                read_planes(self.pack, self.on, ("light",), self._neighbours(), self.frame.array)["response"]
-            )
-        if self.needs_light:
-            self.motion = ChargeMotion(self.context, self.pack, self.on, *box)
-            seed = static_light(spec, references, given, *self.frame.science_box(*self._neighbours()))
-            self.seen = self._padded(self.frame.detector(seed)) * self.response
-        if self.light.varying and "transmission" in self.pack.names:
-            passed = self.pack.plane("transmission", *as_slices(self._neighbours()))
-            self.response = self.response * self._padded(passed)  # of varying light, which comes next
+        self.crosstalk = crosstalk(spec, self.on, self.outputs) if self.needs_light else None
+        self.bundles = self._bundles(references, planes)
 
     def compute(self) -> dict[str, NDArray[Any]]:
         """Fill and return the results."""
@@ -203,43 +169,49 @@ class Chain:
         for low in range(first, stop, together):
             integrations = low, min(low + together, stop)
             pink = self._pink(integrations) if self.needs_dark and "dark" not in self.given else None
-            for part in self._parts(integrations, rows):
-                self._compute_part(part, pink)
+            for row in range(*self.rows, rows):
+                for bundle in self.bundles:
+                    self._compute_bundle(bundle, (row, min(row + rows, self.rows[1])), integrations, pink)
         return self.result
+
+    def _bundles(self, references: References, planes: Mapping[str, Floats] | None) -> list[_Bundle]:
+        """Return what is computed together, and read the areas for it; `planes` are those of the window, if read."""
+
+        def area(columns: tuple[int, int]) -> Area:
+            known = planes if columns == self.columns else None
+            box = self.rows, columns
+            return read_area(
+                self.context, references, self.given, self.on, box, light=self.needs_light, known=known
+            )
+
+        blocks = tuple(self.outputs.blocks(*self.columns))
+        if self.crosstalk is None:
+            own = area(self.columns) if self.needs_light or "transients" in self.target else None
+            none = np.zeros((0, 0, 0), np.float32)
+            return [_Bundle((((block.start, block.stop), own),), (block,), none) for block in blocks]
+        sources = self.outputs.read_with(*self.columns)
+        if sum(stop - start for start, stop in sources) == self.columns[1] - self.columns[0]:
+            areas = [area(self.columns)] * len(sources)
+        else:
+            areas = [area(columns) for columns in sources]
+        wells = [
+            a.full_well[:, start - a.columns[0] : stop - a.columns[0]]
+            for (start, stop), a in zip(sources, areas, strict=True)
+        ]
+        return [_Bundle(tuple(zip(sources, areas, strict=True)), blocks, np.stack(wells))]
 
     def _box_size(self) -> tuple[int, int]:
         """Return the rows of a box and the integrations that it holds."""
         height = self.rows[1] - self.rows[0]
-        width = max(block.stop - block.start for block in self.outputs.blocks(*self.columns))
+        width = max(stop - start for bundle in self.bundles for (start, stop), _ in bundle.sources)
         wanted = SAMPLES // (self.groups * width)
         rows = min(max(1 << max(wanted.bit_length() - 1, 0), ROWS[0]), ROWS[1], height)
         return rows, max(SAMPLES // (self.groups * rows * width), 1)
-
-    def _parts(self, integrations: tuple[int, int], rows: int) -> Iterator[_Part]:
-        """Yield what is computed together."""
-        for low in range(*self.rows, rows):
-            for block in self.outputs.blocks(*self.columns):
-                yield _Part(block, (low, min(low + rows, self.rows[1])), integrations, self.halo)
 
     def _interleaved(self) -> bool:
         return self.pack.array.interleaved and self.spec.amplifiers == self.pack.array.outputs
 
     # ------------------------------------------------------------------------------------------- the window
-
-    def _neighbours(self) -> DetectorBox:
-        """Return the rows and columns of the window with the neighbours that are read."""
-        n, (rows, columns) = self.halo, (self.rows, self.columns)
-        return clipped(((rows[0] - n, rows[1] + n), (columns[0] - n, columns[1] + n)), self.extent)
-
-    def _padded(self, values: Floats) -> Floats:
-        """Return values of the window and its neighbours with zeros where there are none, C-contiguous."""
-        rows, columns = self._neighbours()
-        out = np.zeros(
-            (self.rows[1] - self.rows[0] + 2 * self.halo, self.columns[1] - self.columns[0] + 2 * self.halo), np.float32
-        )  # fmt: skip
-        top, left = rows[0] - (self.rows[0] - self.halo), columns[0] - (self.columns[0] - self.halo)
-        out[top : top + values.shape[0], left : left + values.shape[1]] = values
-        return out
 
     def _pink(self, integrations: tuple[int, int]) -> Floats:
         """Return the 1/f noise of the window's rows: (integration, group, row, output * node), DN."""
@@ -267,37 +239,56 @@ class Chain:
 
     # ---------------------------------------------------------------------------------------------- a box
 
-    def _compute_part(self, part: _Part, pink: Floats | None) -> None:
+    def _compute_bundle(
+        self, bundle: _Bundle, rows: tuple[int, int], integrations: tuple[int, int], pink: Floats | None
+    ) -> None:
         """Compute one box into the results."""
-        charges = {name: found for name in CHARGES if (found := self._charge(name, part)) is not None}
-        n = self.halo
-        own = np.s_[:, self.first :, n:-n, n:-n]
-        for name in CHARGES:
-            if name in self.target:
-                self.target[name][self._at(part)] = charges[name][own] if name in charges else 0
-        if self.needs_dark:
-            dark = self._dark(part, pink)
+        parts = [_Part(columns, rows, integrations, self.halo) for columns, _ in bundle.sources]
+        shape = len(parts), parts[0].count, self.groups, *parts[0].shape
+        signal = self._buffer("signal", shape, np.float32) if self.needs_light else None
+        for k, (part, (_, area)) in enumerate(zip(parts, bundle.sources, strict=True)):
+            self._collect(part, area, None if signal is None else signal[k])
+        if signal is not None and self.crosstalk is not None:
+            well = bundle.full_well
+            add_crosstalk(self.computed_from, self.crosstalk, well, Place(rows[0] - self.rows[0], 0), signal)
+        for block in bundle.blocks if self.needs_dark else ():
+            part = _Part((block.start, block.stop), rows, integrations, self.halo)
+            dark = self._dark(part, block, pink)
             if "dark" in self.target:
                 self.target["dark"][self._at(part)] = dark[:, self.first :]
-            if self.needs_light:
-                self._read_out(part, charges, dark)
+            if signal is not None:
+                k = bundle.source_of(block)
+                self._read_out(part, signal[k], block.start - parts[k].columns[0], dark)
+
+    def _collect(self, part: _Part, area: Area | None, signal: Floats | None) -> None:
+        """Collect the charge of a box, and fill `signal` if that is wanted."""
+        charges = {name: found for name in CHARGES if (found := self._charge(name, part, area)) is not None}
+        left, right = (min(max(c, self.columns[0]), self.columns[1]) for c in part.columns)
+        n, start = self.halo, part.columns[0] - self.halo
+        own = np.s_[:, self.first :, n:-n, left - start : right - start]
+        for name in CHARGES:
+            if name in self.target and left < right:
+                at = self._at(_Part((left, right), part.rows, part.integrations, n))
+                self.target[name][at] = charges[name][own] if name in charges else 0
+        if signal is not None and area is not None:
+            self._couple(part, area, charges, signal)
         for name in charges.keys() - self.given.keys():
             self._clear(name, part)
 
     def _at(self, part: _Part) -> tuple[slice, slice, slice, slice]:
         """Return the place of a box in the results."""
         first = part.integrations[0] - self.window.integrations[0]
-        row, column = self._place(part)
+        row, column = self._place(part, self.columns)
         rows, columns = part.shape
         return (
             slice(first, first + part.count), slice(None), slice(row, row + rows), slice(column, column + columns),
         )  # fmt: skip
 
-    def _place(self, part: _Part) -> Place:
-        """Return the place of a box in planes of the window; of a box with neighbours in planes with neighbours too."""
-        return Place(part.rows[0] - self.rows[0], part.block.start - self.columns[0])
+    def _place(self, part: _Part, columns: tuple[int, int]) -> Place:
+        """Return the place of a box in planes of the window's rows and some columns; with neighbours, in such planes too."""
+        return Place(part.rows[0] - self.rows[0], part.columns[0] - columns[0])
 
-    def _charge(self, name: str, part: _Part) -> Floats | None:
+    def _charge(self, name: str, part: _Part, area: Area | None) -> Floats | None:
         """Return the electrons of a variable of the stage `charge` in a box with its neighbours; None if there are none."""
         if not (self.needs_light or name in self.target):
             return None
@@ -310,12 +301,11 @@ class Chain:
                 charge = self._zeros(name if found is None else effect.name, part)
                 if effect.function()(self.context, box, charge):
                     found = self._sum(found, charge, effect.name, part)
-        if name == "transients":
+        if name == "transients" and area is not None:
             for number, layer in enumerate(self.light.varying):
                 charge = self._zeros(name if found is None else f"layer {number}", part)
-                if add_varying_light(
-                    self.context, self.frame, layer, box, self.response, self._place(part), charge
-                ):
+                place = self._place(part, area.columns)
+                if add_varying_light(self.context, self.frame, layer, box, area.response, place, charge):
                     found = self._sum(found, charge, f"layer {number}", part)
         return found
 
@@ -344,11 +334,11 @@ class Chain:
             self._buffers[key] = np.zeros(shape, kind)
         return self._buffers[key]
 
-    def _dark(self, part: _Part, pink: Floats | None) -> Floats:
+    def _dark(self, part: _Part, block: Block, pink: Floats | None) -> Floats:
         """Return the dark ramp of a box, (integrations, groups from the start, rows, columns), DN."""
         if pink is None:
             return self._given_dark(part)
-        block, place = part.block, self._place(part)
+        place = self._place(part, self.columns)
         dark = self._buffer("dark", (part.count, self.groups, *part.shape), np.float32)
         keys, meta = self.context.keys, self.pack.meta
         ktc = meta["ktc_noise"] if "ktc_noise" in self.on else 0.0
@@ -361,37 +351,35 @@ class Chain:
             if effect.stage == "dark" and effect.add and effect.name in self.on:
                 effect.function()(self.context, part.box(halo=0), dark)
         if "reference_pixels" not in self.on:
-            quiet = self.frame.array.sensitive(slice(*part.rows), slice(block.start, block.stop)) == 0
+            quiet = self.frame.array.sensitive(slice(*part.rows), slice(*part.columns)) == 0
             rows, columns = part.shape
             bias = self.dark_planes.bias[place.row : place.row + rows, place.column : place.column + columns]
             dark[:, :, quiet] = bias[quiet]
         return dark
 
-    def _read_out(self, part: _Part, charges: Mapping[str, Floats], dark: Floats) -> None:
-        """Turn the charge of a box into counts."""
+    def _couple(self, part: _Part, area: Area, charges: Mapping[str, Floats], signal: Floats) -> None:
+        """Turn the light and charge of a box into the signal of its pixels."""
         charge = self._buffer("charge", self._padded_shape(part), np.float32)
+        place = self._place(part, area.columns)
         collect_light(
             self.context.keys.stream("pixel"), self.context.readout, part.box(halo=self.halo), "poisson" in self.on,
-            self.seen, self._place(part), self._inside(part), charge,
+            area.seen, place, self._inside(part), charge,
         )  # fmt: skip
         for name in CHARGES:
             if name in charges:
                 add_charge(charge, charges[name])
-        charge = self.motion.apply(charge, self._place(part), self._buffer)
+        charge = area.motion.apply(charge, place, self._buffer)
         self._fill_padding(part, charge)
+        reading = Reading(*self.outputs.order(*part.columns))
+        couple(self.computed_from, area.inverse_gain, place, area.coupling, reading, charge, signal)
+
+    def _read_out(self, part: _Part, signal: Floats, first_column: int, dark: Floats) -> None:
+        """Turn the signal of a box, which begins at a column of `signal`, into counts."""
         none = (0, *dark.shape[1:])
         linear = self._buffer("linear", dark.shape if "linear" in self.target else none, np.float32)
         raw = self._buffer("raw", dark.shape if "raw" in self.target else none, np.uint16)
-        read_out(
-            self.computed_from,
-            self.read_out_planes,
-            self._place(part),
-            self.coupling,
-            charge,
-            dark,
-            linear,
-            raw,
-        )
+        place = self._place(part, self.columns)
+        read_out(self.computed_from, self.read_out_planes, place, signal, first_column, dark, linear, raw)
         if "linear" in self.target:
             self.target["linear"][self._at(part)] = linear[:, self.first :]
         if "raw" in self.target:
@@ -423,7 +411,7 @@ class Chain:
             self._strip = None  # before the next one is read
             self._strip = strip, self._read_given("dark", part, part.rows, self.columns)
         first = self.columns[0]
-        return np.ascontiguousarray(self._strip[1][..., part.block.start - first : part.block.stop - first])
+        return np.ascontiguousarray(self._strip[1][..., part.columns[0] - first : part.columns[1] - first])
 
     def _given(self, name: str, part: _Part) -> Floats:
         """Read the user's charge for a box with its neighbours, padded with zeros."""

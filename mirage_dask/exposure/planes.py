@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from mirage_dask.detector.context import Floats
+from mirage_dask.detector.coupling.crosstalk import Crosstalk
 from mirage_dask.detector.effects import EFFECTS, Plane, Stage
+from mirage_dask.detector.outputs import Outputs
 from mirage_dask.exposure.frame import DetectorBox, as_slices
+from mirage_dask.instruments.electronics import get_electronics
 from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.spec import ExposureSpec
 
 
 def read_planes(
@@ -20,6 +24,8 @@ def read_planes(
     stages: Sequence[Stage],
     box: DetectorBox,
     array: DetectorArray,
+    *,
+    names: Collection[str] | None = None,
 ) -> dict[str, Floats]:
     """Read the planes that the effects of some stages declare.
 
@@ -31,6 +37,8 @@ def read_planes(
         Names of the effects that are on.
     box
         Rows and columns of the detector.
+    names
+        Only these planes; default all.
 
     Returns
     -------
@@ -41,6 +49,8 @@ def read_planes(
     for effect in EFFECTS:
         if effect.stage in stages:
             for plane in effect.planes:
+                if names is not None and plane.name not in names:
+                    continue
                 declared[plane.name] = plane, effect.name in on or declared.get(plane.name, (plane, False))[1]
     sensitive = array.sensitive(*as_slices(box))
     found: dict[str, Floats] = {}
@@ -65,3 +75,18 @@ def coupling(pack: ReferencePack, on: Collection[str]) -> Floats:
     horizontal, vertical = (k[1, 0] + k[1, 2]) / 2, (k[0, 1] + k[2, 1]) / 2
     corner = (k[0, 0] + k[0, 2] + k[2, 0] + k[2, 2]) / 4
     return np.array([k[1, 1], horizontal, vertical, corner], np.float32)
+
+
+def ipc_kernels(pack: ReferencePack, on: Collection[str], box: DetectorBox) -> Floats:
+    """Return the inter-pixel capacitance of each pixel, float32 (9, rows, columns); (0, 0, 0) with one kernel for all."""
+    if "ipc" not in on or "ipc_kernels" not in pack.names:
+        return np.zeros((0, 0, 0), np.float32)
+    return np.ascontiguousarray(pack.plane("ipc_kernels", *as_slices(box)), np.float32)
+
+
+def crosstalk(spec: ExposureSpec, on: Collection[str], outputs: Outputs) -> Crosstalk | None:
+    """Return the crosstalk between the outputs that read an exposure; None if there is none."""
+    electronics = get_electronics(spec.detector)
+    found = Crosstalk(np.array(electronics.direct, np.float32), np.array(electronics.late, np.float32))
+    alone = outputs.interleaved or outputs.count != len(electronics.direct)
+    return None if alone or "crosstalk" not in on or not (found.direct.any() or found.late.any()) else found

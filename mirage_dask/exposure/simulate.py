@@ -11,7 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mirage_dask.exposure.chain import ArrayLike, Chain, static_light
+from mirage_dask.exposure.areas import ArrayLike, static_light
+from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.levels import pixel_area
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.segmentation import segmentation_window

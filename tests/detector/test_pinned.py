@@ -11,6 +11,7 @@ import numpy as np
 
 from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
+from mirage_dask.detector.coupling.pixels import Coupling, Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Outputs
@@ -75,9 +76,12 @@ def test_values_are_those_of_this_version():
     )
     add_charge(charge, cosmic)
     raw, linear = np.empty(dark.shape, np.uint16), np.empty(dark.shape, F4)
-    planes = ReadOutPlanes(inverse_gain, bias, polynomial, simple(5e4, 6e4, (ROWS, COLUMNS)))
-    coupling = np.array([0.976, 0.006, 0.005, 0.0005], F4)
-    read_out(0, planes, Place(0, 0), coupling, charge, dark, linear, raw)
+    none = np.zeros((0, 0, 0), F4)
+    coupling = Coupling(np.array([0.976, 0.006, 0.005, 0.0005], F4), none, F4(0))
+    signal = np.empty(dark.shape, F4)
+    couple(0, inverse_gain, Place(0, 0), coupling, Reading(-1, -1), charge, signal)
+    planes = ReadOutPlanes(bias, polynomial, simple(5e4, 6e4, (ROWS, COLUMNS)))
+    read_out(0, planes, Place(0, 0), signal, 0, dark, linear, raw)
     assert cosmic.any()
     assert (raw[0, -1] > raw[0, 0]).mean() > 0.9
     found = {"cosmic rays": cosmic, "dark": dark, "raw": raw}

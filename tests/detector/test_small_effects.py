@@ -1,34 +1,13 @@
-"""Inter-pixel capacitance, non-linearity and the order of outputs, against their definitions in plain numpy."""
+"""Non-linearity and the order of outputs, against their definitions in plain numpy."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import ndimage
 
-from mirage_dask.compiled import kernel
-from mirage_dask.detector.ipc import ipc_row
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.pink import NODE
-
-
-@kernel
-def coupled(image, centre, horizontal, vertical, corner, out):
-    for y in range(out.shape[0]):
-        ipc_row(
-            image[y], image[y + 1], image[y + 2], out.shape[1], centre, horizontal, vertical, corner, out[y]
-        )
-
-
-def test_ipc_is_a_convolution():
-    image = np.random.default_rng(1).uniform(0, 1e4, (20, 34)).astype(np.float32)
-    out = np.empty((18, 32), np.float32)
-    c, h, v, d = (np.float32(k) for k in (0.97, 0.006, 0.005, 0.002))
-    coupled(image, c, h, v, d, out)
-    kernel_ = np.array([[d, v, d], [h, c, h], [d, v, d]], float)
-    expected = ndimage.convolve(image.astype(float), kernel_)[1:-1, 1:-1]
-    np.testing.assert_allclose(out, expected, rtol=1e-6)
 
 
 def realistic(n: int, strength: float) -> np.ndarray:
@@ -69,6 +48,25 @@ def test_outputs_alternate_and_blocks_cover_the_columns():
             place = 511 - place
         node = np.repeat(block.nodes, np.diff(block.edges))
         assert np.array_equal(node, 32 * output + place // NODE)
+
+
+def test_columns_are_read_with_others():
+    outputs = Outputs(0, 2048, 4)
+    assert outputs.read_with(0, 2048) == [(0, 512), (512, 1024), (1024, 1536), (1536, 2048)]
+    # Columns 100 to 109 are read at the times 100 to 109; output 1 reads downwards from 1023.
+    assert outputs.read_with(100, 110) == [(99, 110), (914, 925), (1123, 1134), (1938, 1949)]
+    assert outputs.read_with(914, 924) == [(99, 110), (914, 925), (1123, 1134), (1938, 1949)]
+    assert outputs.read_with(500, 514)[0] == (499, 512)  # the last of output 0 and the last of output 1
+    assert outputs.read_with(510, 1030) == [(0, 512), (512, 1024), (1024, 1536), (1536, 2048)]
+
+
+def test_the_order_of_columns():
+    outputs = Outputs(0, 2048, 4)
+    assert outputs.order(0, 512) == (-1, 0)
+    assert outputs.order(5, 512) == (-1, -1)
+    assert outputs.order(512, 1024) == (1, 511)
+    assert outputs.order(512, 1023) == (1, -1)
+    assert Outputs(300, 1200, 1).order(812, 1324) == (-1, -1)
 
 
 def test_one_output_is_cut_into_blocks_that_do_not_depend_on_the_window():

@@ -25,7 +25,7 @@ from mirage_dask.reference.files.reading import (
 )
 from mirage_dask.reference.packs.pack import PACK_FORMAT, damaged_files, digest, save_pack
 from mirage_dask.reference.packs.plane_store import PlaneStore, open_store
-from mirage_dask.reference.packs.planes import OPTIONAL_PLANES, PLANE_INPUTS, PlaneMaker
+from mirage_dask.reference.packs.planes import PLANE_INPUTS, PlaneMaker
 from mirage_dask.untrusted.names import is_valid
 
 SOURCES = ("reference", "psf", "instruments", "pointing", "detector/effects.py")
@@ -121,11 +121,7 @@ class PackBuilder:
         known = self._known(inputs)
         if known and not damaged_files(self.store.url, known):
             return known
-        planes = {
-            name: self._plane(name)
-            for name in PLANE_INPUTS
-            if name not in OPTIONAL_PLANES or name in self.files.paths
-        }
+        planes = {name: self._plane(name) for name in PLANE_INPUTS if self.maker.has(name)}
         meta = self._meta()
         parts: dict[str, Any] = {}
         for part, (kind, paths) in self._parts().items():

@@ -19,6 +19,8 @@ the full-frame detector.
     area            relative pixel area; 1 where undefined
     mask            standard flags
     transmission    fraction of the light of the sky that reaches the pixel; only with a file of the user's own
+    ipc_kernels     (9, ny, nx): [3 j + i] the fraction of the pixel at (1 - j, 1 - i) from this one that appears in it; only
+                    with a file that has a kernel for each pixel
 
 The factor 1.04: the observatory sets the saturation level where the ramp starts to bend, below the hard stop.
 """
@@ -26,7 +28,7 @@ The factor 1.04: the observatory sets the saturation level where the ramp starts
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 from mirage_dask.instruments import Detector, frame_time
-from mirage_dask.reference.files.ipc_kernels import inverse_kernel, ipc_kernel
+from mirage_dask.reference.files.ipc_kernels import TOLERANCE, forward_kernels, inverse_kernel, ipc_kernel
 from mirage_dask.reference.files.quality import flag
 from mirage_dask.reference.files.reading import (
     AREA_IN_FLAT,
@@ -69,11 +71,12 @@ PLANE_INPUTS: dict[str, tuple[str, ...]] = {
     "area": ("area",),
     "mask": ("mask",),
     "transmission": ("transmission",),
+    "ipc_kernels": ("ipc",),
 }
 """Which reference types each plane depends on."""
 
-OPTIONAL_PLANES = ("transmission",)
-"""Planes of packs that were made from a file of that type; the observatory has none."""
+OPTIONAL_PLANES = ("transmission", "ipc_kernels")
+"""Planes of packs that were made from files of a kind that the observatory may not have."""
 
 
 def to_detector(plane: NDArray[Any], detector: Detector) -> NDArray[Any]:
@@ -288,22 +291,44 @@ class PlaneMaker:
         """3 x 3 kernel by which charge appears in neighbours, detector orientation, sum 1.
 
         The observatory's files hold the kernel that *removes* IPC (its centre is above 1), which is inverted here; a kernel
-        with a centre below 1 is taken as it is. Of a kernel for each pixel the mean is taken, of a larger one the middle.
+        with a centre below 1 is taken as it is. Of a kernel for each pixel (`ipc_kernels`) the mean is taken, of a larger
+        one the middle.
         """
-        path = self.files.get("ipc")
-        if path is None:
+        if self._ipc_file is None:
             return ipc_kernel(self.detector)
-        kernel = read_image(path, ndim=(2, 4)).values.astype(np.float64)
-        if kernel.ndim == 4:
-            kernel = np.nanmean(kernel, axis=(2, 3))
-        if min(kernel.shape) < 3 or kernel.shape[0] % 2 == 0 or kernel.shape[1] % 2 == 0:
-            broken(path, f"a kernel of {kernel.shape} has no middle of 3 x 3", extension="SCI")
-        j, i = kernel.shape[0] // 2, kernel.shape[1] // 2
-        middle = kernel[j - 1 : j + 2, i - 1 : i + 2]
-        if not np.isfinite(middle).all() or abs(middle.sum() - 1.0) > 0.1:
+        path, values = self._ipc_file.path, self._ipc_file.values
+        middle = np.nanmean(values, axis=tuple(range(2, values.ndim)), dtype=np.float64)
+        if not np.isfinite(middle).all() or abs(middle.sum() - 1.0) > TOLERANCE:
             broken(path, f"its kernel sums to {middle.sum():.3f}, not to 1", extension="SCI")
         forward = inverse_kernel(middle) if middle[1, 1] > 1.0 else middle
         return np.asarray(to_detector(forward, self.detector))
+
+    @cached_property
+    def _ipc_file(self) -> ReferenceImage | None:
+        """The file of kernels, of which the middle of 3 x 3 is kept."""
+        path = self.files.get("ipc")
+        if path is None:
+            return None
+        image = read_image(path, ndim=(2, 4))
+        ny, nx = image.values.shape[:2]
+        if min(ny, nx) < 3 or ny % 2 == 0 or nx % 2 == 0:
+            broken(path, f"a kernel of {(ny, nx)} has no middle of 3 x 3", extension="SCI")
+        if image.values.ndim == 4:
+            self._check_shape("ipc", image, "SCI")
+        return replace(image, values=image.values[ny // 2 - 1 : ny // 2 + 2, nx // 2 - 1 : nx // 2 + 2])
+
+    def ipc_kernels(self) -> NDArray[np.float32]:
+        """Kernels of all pixels (9, ny, nx), in science orientation with the kernels in that of the detector."""
+        assert self._ipc_file is not None
+        middle = self.detector.orientation.science(self.ipc())
+        kernels = forward_kernels(self._ipc_file.values, middle).transpose(2, 3, 0, 1)
+        return self.detector.orientation.detector(kernels).reshape(*self.shape, 9).transpose(2, 0, 1)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is a plane of `PLANE_INPUTS`, see `OPTIONAL_PLANES`."""
+        if name == "ipc_kernels":
+            return self._ipc_file is not None and self._ipc_file.values.ndim == 4
+        return name not in OPTIONAL_PLANES or name in self.files
 
     def plane(self, name: str) -> tuple[NDArray[Any], tuple[int, int]]:
         """Return one plane of `PLANE_INPUTS` in detector orientation, and its origin (row, column) in the full frame."""

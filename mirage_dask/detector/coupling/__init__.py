@@ -1,0 +1,1 @@
+"""What spreads a signal that pixels have collected: from pixel to pixel, and between outputs."""
