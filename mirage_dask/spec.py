@@ -18,7 +18,7 @@ from typing import Any
 from mirage_dask.errors import StoreError
 from mirage_dask.untrusted.names import REMEDY, is_valid
 
-VALUES = 6
+VALUES = 7
 """Version of the values: raised whenever the same spec, references and random seed give other numbers than before, so that
 a resumed run never mixes two versions; it is part of the digest of a spec. `tests/detector/test_pinned.py` says when.
 
@@ -27,7 +27,8 @@ a resumed run never mixes two versions; it is part of the digest of a spec. `tes
 4: galaxies are sums of Gaussians that are convolved together.
 5: stars in crowded squares have their wings by one convolution; transmissions dim varying light; the PSF of galaxies that
 trail is blended for their pixel.
-6: light behind grisms, and PSFs behind the mask NRM, are drawn in another way."""
+6: light behind grisms, and PSFs behind the mask NRM, are drawn in another way.
+7: noise of alternating columns, reset noise of each detector."""
 
 SEGMENTATION_THRESHOLD = 0.031
 """DN/s in a pixel: the default of `ExposureSpec.segmentation_threshold`. Source: Mirage's signal_low_limit_for_segmap."""
