@@ -10,7 +10,8 @@ decomposition; the values come from the reference pack.
 
 The dark current is the expected rate of the dark reference, in which inter-pixel capacitance is already contained.
 
-Not modelled: random telegraph noise, alternating column noise, persistence, drifts of the bias with temperature.
+Further effects of the stage `dark` act on what this kernel has made (`noise/`). Not modelled: drifts of the bias with
+temperature.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Counters (key stream `pink`): within a row, ``(row time, block | stream << 8, 1,
 octaves of several rows, ``(node, k | stream << 8, 2, integration)`` with node = row time >> k and the one after it. Row
 time = frame * (rows + 1) + row; stream 0 is the common one, 1 + a that of output a.
 
-Not modelled: alternating column noise; the sum over octaves ripples by about 1 dB around 1/f.
+Not modelled: noise within a node; the sum over octaves ripples by about 1 dB around 1/f.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _node(k0, k1, node, k, tag, integration):
 
 
 @inline
-def _drift(k0, k1, time, stream, integration, nodes, values):
+def slow_octaves(k0, k1, time, stream, integration, nodes, values):
     """Sum of the slow octaves at a row; `nodes`, `values` keep each octave's last node and its two values."""
     tag = uint32(stream << 8)
     total = f4(0)
@@ -117,7 +117,7 @@ def _add_rows(
             first += level
             level >>= 1
             shift += 1
-        drift = scale * _drift(key.k0, key.k1, time + r, stream, integration, slow_nodes, slow_values)
+        drift = scale * slow_octaves(key.k0, key.k1, time + r, stream, integration, slow_nodes, slow_values)
         for i in range(nodes):
             target[i] += drift
 

@@ -28,8 +28,8 @@ Counters (key stream `pixel_pink`): ``(x | slot << 16, y, block, integration)``,
 word d >> 1, the lower half for even d. Slot 0: number t & 7 of block t >> 3 is the value of the octave that changes at
 frame t; slot 1: number (k - 1) & 7 of block (k - 1) >> 3 is Z_k(0).
 
-Not modelled: differences of s between pixels, random telegraph noise, 1/f noise of reference pixels (not measured), and the
-correlation of one integration with the next.
+Not modelled: differences of s between pixels, 1/f noise of reference pixels (not measured; `noise/outputs.py` has one of
+whole outputs), and the correlation of one integration with the next.
 """
 
 from __future__ import annotations

@@ -54,6 +54,40 @@ def test_power_falls_as_one_over_frequency():
     assert abs(slope + 1) < 0.1
 
 
+def _power_of_steps(frequency, length):
+    """Spectrum of independent numbers of unit variance that each stay for some samples; cycles per sample."""
+    return np.sin(np.pi * frequency * length) ** 2 / (length * np.sin(np.pi * frequency) ** 2)
+
+
+def _power_of_lines(frequency, length):
+    """Spectrum of straight lines between independent numbers of variance 3/2, `length` rows apart; cycles per row."""
+    size = np.sin(np.pi * frequency * length) ** 2 / (length * np.sin(np.pi * frequency) ** 2)
+    return 1.5 / length * size**2
+
+
+def test_power_is_that_of_the_octaves_from_a_row_to_the_shortest_step():
+    """Within 5 % of the sum over octaves, and within 1 dB (26 %) of 1/f, in each octave from one row to two steps."""
+    power, frames, nodes = 0.0, 12, 32
+    for seed in range(frames):
+        sequence = stripes(key=(np.uint32(seed), np.uint32(21)))[0, :, 0].ravel().astype(float)
+        power = power + np.abs(np.fft.rfft(sequence * np.hanning(sequence.size))) ** 2
+    n = sequence.size
+    power = power / frames / (np.hanning(n) ** 2).sum()
+    f = np.arange(1, n // 2) / n + 1e-9  # not on the zeros of both sines
+    variance = octave_sigma(1.0, columns=512, rows=2048) ** 2
+    expected = sum(_power_of_steps(f, 1 << k) for k in range(6))
+    expected = expected + sum(_power_of_lines(f * nodes, 1 << k) for k in range(1, 14)) * _power_of_steps(
+        f, nodes
+    )
+    edges = n // nodes * 2 ** np.arange(5)  # 1 to 16 periods a row: up to the Nyquist frequency of the steps
+    found, theory, ideal = (
+        np.array([v[a:b].mean() for a, b in pairwise(edges)]) for v in (power[1:], variance * expected, 1 / f)
+    )
+    np.testing.assert_allclose(found, theory, rtol=0.05)
+    shape = found / ideal / np.exp(np.log(found / ideal).mean())
+    assert np.abs(10 * np.log10(shape)).max() < 1.0
+
+
 def test_size_within_a_frame():
     rms = [
         np.sqrt(((s := stripes(key=(np.uint32(k), np.uint32(3)))[0, :, 0].astype(float)) - s.mean()).var())

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 import mirage_dask
+from mirage_dask.detector.effects import EFFECTS, parameter_value
 from mirage_dask.instruments.tables import read_table
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/physics.md"
@@ -33,7 +34,7 @@ PHYSICS = (
     *("reference.grisms.builtin", "reference.builtin.occulted.stars"),
     *(f"reference.masks.{name}" for name in ("lyot_stops", "occulters", "places")),
     *("reference.soss.orders", "reference.builtin.soss.psf", "reference.builtin.stops.nrm"),
-    *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink"),
+    *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink", "detector.noise.outputs"),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )
@@ -120,8 +121,11 @@ def units(table: str) -> dict[str, str]:
 
 
 def constant(where: str) -> Any:
-    """Return what `module:NAME`, `module:NAME[key]` or `module:Class.function()` stands for."""
+    """Return what `module:NAME`, `module:NAME[key]`, `module:Class.function()` or `effects:EFFECT.PARAMETER` stands for."""
     module, _, name = where.partition(":")
+    if module == "effects":
+        effect, _, parameter = name.partition(".")
+        return parameter_value(effect, parameter, ())
     found: Any = import_module(f"mirage_dask.{module}")
     path, _, key = name.removesuffix("()").partition("[")
     for part in path.split("."):
@@ -193,6 +197,12 @@ def test_every_number_of_the_tables_is_on_the_page():
         if f"{table}.ecsv:{column}" not in named
     ]
     assert missing == []
+
+
+def test_every_number_of_an_effect_is_on_the_page():
+    named = {place(row) for row in quoted()}
+    numbers = {f"effects:{e.name}.{p.name}" for e in EFFECTS for p in e.parameters if not p.words}
+    assert numbers - named == set()
 
 
 @pytest.mark.parametrize("module", PHYSICS)

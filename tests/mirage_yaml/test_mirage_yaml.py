@@ -58,7 +58,8 @@ def test_the_parts_of_a_background_come_back(tmp_path):
 
 
 def test_rows_come_back(tmp_path):
-    proposal = example(background={1: 0.25, 2: "high"}, effects=["pink_noise"], random_seed=7)
+    effects = {"pink_noise": False, "column_jumps": {"rate": 1e-5}, "telegraph_noise": True}
+    proposal = example(background={1: 0.25, 2: "high"}, effects=effects, random_seed=7)
     paths = proposal.write_yaml(tmp_path / "yaml", datatype="raw", simdata_directory="data")
     assert [p.stem for p in paths] == list(proposal.table.name)
     again = md.open_yaml(tmp_path / "yaml")
@@ -354,6 +355,12 @@ def test_any_value_is_an_input_error_or_an_exposure(tmp_path):
         ),
         ("references", "builtin crdz", "mirage_dask:references: 'crdz' is not allowed; did you mean 'crds'"),
         ("darks", "real", "mirage_dask:darks: 'real' is not allowed"),
+        (
+            "effect_parameters",
+            '{"ipc.rate": 1}',
+            "mirage_dask:effect_parameters.ipc: the effect has no parameters",
+        ),
+        ("effect_parameters", '{"rate": 1}', "mirage_dask:effect_parameters.rate: 'rate' is not allowed"),
         ("effects", "ipc flatt", "mirage_dask:effects: 'flatt' is not allowed; did you mean 'flat'"),
     ],
 )

@@ -59,6 +59,18 @@ def test_chi_squared(mean, sampler, words):
     assert abs(out.var(dtype=float) - mean) < 4.5 * spread
 
 
+@pytest.mark.parametrize("mean", [0.3, 16.1, 1e3])
+def test_p_values_of_200_seeds_are_uniform(mean):
+    """A sampler that is nearly right shows in many tests of 20,000 draws, where one alone passes."""
+    p_values = []
+    means, out = np.full(20_000, mean, np.float32), np.empty(20_000, np.float32)
+    for seed in range(200):
+        a, b = random_words(20_000, key=1000 + seed)[:2]
+        draw(means, a, b, out)
+        p_values.append(chi_squared(mean, out.astype(np.int64)))
+    assert stats.kstest(p_values, "uniform").pvalue > 1e-3
+
+
 def drawn_row(means, a, b):
     n = means.size
     first, thresholds = np.empty(n, np.int32), np.empty((FEW, n), np.int32)
