@@ -10,7 +10,7 @@ decomposition; the values come from the reference pack.
 
 The dark current is the expected rate of the dark reference, in which inter-pixel capacitance is already contained.
 
-Not modelled: random telegraph noise, alternating column noise, persistence, drifts of the bias with temperature.
+Not modelled: random telegraph noise, alternating column noise, drifts of the bias with temperature.
 """
 
 from __future__ import annotations
