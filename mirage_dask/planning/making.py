@@ -24,10 +24,11 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
-from mirage_dask.planning.history import Histories, histories
+from mirage_dask.planning.history import histories
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.light.grisms import check_grisms
 from mirage_dask.planning.light.layers import LayerTables
+from mirage_dask.planning.light.persistence import Histories
 from mirage_dask.planning.light.soss import check_soss
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
