@@ -109,9 +109,9 @@ def row_keys(rows: pd.DataFrame, table: pd.DataFrame | None = None) -> dict[str,
     before = histories(table, rows["name"])
     keys = _own_keys(rows)
     others = {earlier.name for history in before.values() for earlier in history} - keys.keys()
-    of_others = _own_keys(table[table["name"].isin(others)]) if others else {}
+    alone = keys | (_own_keys(table[table["name"].isin(others)]) if others else {})
     for name, history in before.items():
-        told = [(earlier, (keys | of_others)[earlier.name]) for earlier in history]
+        told = [(earlier, alone[earlier.name]) for earlier in history]
         keys[name] = hashlib.blake2b(repr((keys[name], told)).encode(), digest_size=8).hexdigest()
     return keys
 

@@ -95,7 +95,7 @@ def test_histories_end_with_the_look_back_and_stay_on_the_detector(folder):
     table = opened(folder).table
     found = histories(table, table["name"])
     assert [earlier.name for earlier in found[THIRD]] == [FIRST, SECOND]
-    assert [round(earlier.since) for earlier in found[THIRD]] == [212, 92]
+    assert [round(earlier.since) for earlier in found[THIRD]] == [211, 92]
     assert FIRST not in found
     longer = histories(opened(folder, look_back=2000.0).table, [THIRD])
     assert len(longer[THIRD]) == 6
