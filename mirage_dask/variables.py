@@ -96,7 +96,7 @@ VARIABLES = _registry(
         Variable(
             "transients",
             "electron",
-            "charge from light that changes with time since the reset, with its photon noise",
+            "charge from light that changes with time and from traps since the reset, with its shot noise",
             replaceable=True,
         ),
         Variable("seed", "electron / s", "expected light", dimensions=("y", "x"), replaceable=True),

@@ -39,6 +39,26 @@ class Readout(NamedTuple):
         return cls(spec.nframes, spec.groupgap, np.float32(spec.tframe))
 
 
+def read_edges(spec: ExposureSpec, integration: int, groups: int) -> NDArray[np.float64]:
+    """Return when the reads of an integration begin and end: what each has collected lies between two of these.
+
+    Parameters
+    ----------
+    spec
+        The exposure.
+    integration, groups
+        Which integration, and how many of its groups.
+
+    Returns
+    -------
+    float64, (reads + 1,)
+        Seconds since the start of the first integration.
+    """
+    first = spec.integration_start(integration)
+    frames = np.arange(groups)[:, None] * spec.frames_per_group + np.arange(1, spec.nframes + 1)
+    return np.concatenate([[first], first + frames.ravel() * spec.tframe])
+
+
 class Box(NamedTuple):
     """The pixels and integrations that are computed together: what an array (integration, group, row, column) covers."""
 

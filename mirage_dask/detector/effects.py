@@ -132,6 +132,39 @@ def _inverse_mean_gain(meta: Mapping[str, Any]) -> float:
 _FULL_WELL = Plane("full_well", 1e9)
 """A polynomial is valid up to the full well only: without saturation it is still not followed beyond."""
 
+TRAP_FAMILIES = (1, 2, 3)
+TRAP_COEFFICIENTS = {
+    "capture0": "part of the traps that fill with time",
+    "capture1": "rate at which these fill, 1/s",
+    "capture2": "part of the traps that fill at once",
+    "decay": "rate of release, 1/s; 0: no such family",
+}
+"""Of the model `traps` of persistence, as the columns of a file TRAPPARS; files have the rates as negative numbers."""
+_TRAP_DEFAULTS = {"capture0": (0.4, 0.3, 0.3), "capture1": (0.01, 0.003, 0.001), "capture2": (0.0,) * 3}
+_TRAP_DEFAULTS["decay"] = _TRAP_DEFAULTS["capture1"]
+
+_PERSISTENCE = (
+    Parameter(
+        "model",
+        "how traps fill and empty",
+        "power_law",
+        words=("power_law", "exponentials", "traps"),
+    ),
+    Parameter("look_back", "seconds before the start of an exposure in which earlier ones count", 5000.0),
+    Parameter("fluence", "e- that an integration has to leave in a pixel to count", 10_000.0, low=100.0),
+    Parameter("amplitude", "`power_law`: e-/s after 1,000 s", 0.003),
+    Parameter("exponent", "`power_law`: of the decay with time", 1.0, low=0.1, high=3.0),
+    Parameter("density", "`exponentials`: traps per electron", 6e-4, high=1.0),
+    Parameter("trap_density", "`traps`: traps of a pixel", 20.0),
+    *(
+        Parameter(
+            f"{name}_{k}", f"`traps`, family {k}: {what}", _TRAP_DEFAULTS[name][k - 1], low=-1e3, high=1e3
+        )
+        for k in TRAP_FAMILIES
+        for name, what in TRAP_COEFFICIENTS.items()
+    ),
+)
+
 EFFECTS: tuple[Effect, ...] = (
     Effect(
         "poisson",
@@ -161,6 +194,16 @@ EFFECTS: tuple[Effect, ...] = (
         random=(RandomWords("snowballs"),),
         add="mirage_dask.detector.particles.snowballs:add_snowballs",
         variable="cosmic_rays",
+    ),
+    Effect(
+        "persistence",
+        "charge of earlier exposures that traps release",
+        "charge",
+        on=False,
+        random=(RandomWords("persistence"),),
+        add="mirage_dask.detector.charge.persistence:add_persistence",
+        variable="transients",
+        parameters=_PERSISTENCE,
     ),
     Effect("bias", "superbias", "dark", planes=(Plane("superbias", 0.0),)),
     Effect(

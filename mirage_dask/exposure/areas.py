@@ -19,8 +19,7 @@ from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, ipc_kernels, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.instruments.electronics import get_electronics
-from mirage_dask.scene.layers import OccultedStarLayer
-from mirage_dask.scene.seed import seed_window
+from mirage_dask.scene.static_light import static_light as expected_light
 from mirage_dask.spec import ExposureSpec
 
 
@@ -70,22 +69,13 @@ def static_light(
     """
     if "seed" in given:
         return np.asarray(given["seed"][slice(*rows), slice(*columns)], dtype=np.float32)
-    pack = references.pack
-    frame = Frame(spec, pack.array)
-    box = as_slices(frame.box(rows, columns))
-    where: dict[str, Any] = {
-        "x": slice(spec.x0 + columns[0], spec.x0 + columns[1]),
-        "y": slice(spec.y0 + rows[0], spec.y0 + rows[1]),
-        "area": frame.science(pack.plane("area", *box)),
-    }
-    layers = references.light.static
-    behind = tuple(layer for layer in layers if isinstance(layer, OccultedStarLayer))
-    seed = seed_window((layer for layer in layers if layer not in behind), **where)
-    if "transmission" in pack.names:
-        seed *= frame.science(pack.plane("transmission", *box))
-    if behind:  # a mask has taken their light already
-        seed += seed_window(behind, **where)
-    return seed
+    (y0, y1), (x0, x1) = rows, columns
+    return expected_light(
+        references.light.static,
+        references.pack,
+        y=(spec.y0 + y0, spec.y0 + y1),
+        x=(spec.x0 + x0, spec.x0 + x1),
+    )
 
 
 def read_area(

@@ -10,11 +10,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mirage_dask.io.tables import load_table
-from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.layers import Light, View, open_layers
-from mirage_dask.scene.sources import load_once
-from mirage_dask.scene.tracking import PointingTrack
+from mirage_dask.scene.static_light import exposure_view
 from mirage_dask.spec import ExposureSpec
 
 
@@ -48,12 +46,6 @@ def open_references(spec: ExposureSpec, plan_url: str) -> References:
     """
     pack = ReferencePack.open(plan_url, spec.pack)
     tables = f"{plan_url}/sources"
-    view = View(
-        tables=tables,
-        projection=SkyProjection.of(spec.attitude, pack.distortion),
-        bounds=(spec.x0, spec.x0 + spec.nx, spec.y0, spec.y0 + spec.ny),
-        psf=pack.psf,
-        motion=load_once(PointingTrack, tables, spec.track) if spec.track else None,
-    )
+    view = exposure_view(spec, pack, plan_url)
     inputs = {effect: load_table(tables, key, kind=f"input/{effect}") for effect, key in spec.inputs}
     return References(pack, open_layers(spec.layers, view), inputs, view)

@@ -7,14 +7,12 @@ frames that are dropped included. Times count from the start of the first integr
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, read_edges
 from mirage_dask.detector.effects import effects_on
 from mirage_dask.detector.light import collect_varying
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.scene.layers.view import VaryingLayer
-from mirage_dask.spec import ExposureSpec
 
 
 def add_varying_light(
@@ -49,7 +47,7 @@ def add_varying_light(
     part = response[place.row : place.row + rows, place.column : place.column + columns]
     poisson = "poisson" in effects_on(spec.switched)
     for t in range(integrations):
-        edges = _edges(spec, box.integration + t, groups)
+        edges = read_edges(spec, box.integration + t, groups)
         light = np.zeros((edges.size - 1, y[1] - y[0], x[1] - x[0]), np.float32)
         layer.add(light, x0=x[0], y0=y[0], edges=edges)
         mean = frame.detector(light)
@@ -75,10 +73,3 @@ def _lit(light: Floats) -> Inside | None:
     if not rows.size:
         return None
     return Inside(int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1)
-
-
-def _edges(spec: ExposureSpec, integration: int, groups: int) -> NDArray[np.float64]:
-    """Return when the reads of an integration begin and end, seconds: what each has collected lies between two of these."""
-    first = spec.integration_start(integration)
-    frames = np.arange(groups)[:, None] * spec.frames_per_group + np.arange(1, spec.nframes + 1)
-    return np.concatenate([[first], first + frames.ravel() * spec.tframe])

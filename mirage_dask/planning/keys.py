@@ -17,6 +17,7 @@ import pandas as pd
 
 from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
+from mirage_dask.planning.history import histories
 from mirage_dask.reference.builtin.locations import builtin_version
 from mirage_dask.reference.sources import asks_observatory, context_in_use
 from mirage_dask.scene.catalogs import CATALOG_KINDS, MOVING_KINDS, TRACKED, VARIABLE, read_catalog
@@ -42,7 +43,16 @@ from mirage_dask.store.plan_files import table_hashes
 from mirage_dask.store.root import StoreRoot
 
 SOURCES = (
-    *("planning", "spec.py", "detector/effects.py", "store/plan.py", "settings", "scene", "sky_images"),
+    *(
+        "planning",
+        "spec.py",
+        "detector/effects.py",
+        "detector/charge",
+        "store/plan.py",
+        "settings",
+        "scene",
+        "sky_images",
+    ),
     "catalogs",  # files of spectra and light curves
     *("reference", "psf", "instruments", "pointing"),
 )
@@ -76,14 +86,14 @@ def plan_key(table: pd.DataFrame, settings: Settings, keys: Mapping[str, str] | 
     keys
         `row_keys` of the exposures that are prepared; default of all that can be simulated.
     """
-    prepared = row_keys(table[table["status"] == "ready"]) if keys is None else keys
+    prepared = row_keys(table[table["status"] == "ready"], table) if keys is None else keys
     digest = hashlib.blake2b(digest_size=8)
     digest.update(repr([settings.to_dict(), list(table.columns), sorted(prepared.items())]).encode())
     digest.update(table_hashes(table))
     return digest.hexdigest()
 
 
-def row_keys(rows: pd.DataFrame) -> dict[str, str]:
+def row_keys(rows: pd.DataFrame, table: pd.DataFrame | None = None) -> dict[str, str]:
     """Return {exposure: hash of everything that its specification depends on, 16 hex digits}.
 
     Equal keys mean equal specifications. Different ones need not mean different specifications.
@@ -92,7 +102,22 @@ def row_keys(rows: pd.DataFrame) -> dict[str, str]:
     ----------
     rows
         Rows of an exposure table with the columns of `add_settings`.
+    table
+        The whole table, for an exposure may depend on those before it; default the rows.
     """
+    table = rows if table is None else table
+    before = histories(table, rows["name"])
+    keys = _own_keys(rows)
+    others = {earlier.name for history in before.values() for earlier in history} - keys.keys()
+    alone = keys | (_own_keys(table[table["name"].isin(others)]) if others else {})
+    for name, history in before.items():
+        told = [(earlier, alone[earlier.name]) for earlier in history]
+        keys[name] = hashlib.blake2b(repr((keys[name], told)).encode(), digest_size=8).hexdigest()
+    return keys
+
+
+def _own_keys(rows: pd.DataFrame) -> dict[str, str]:
+    """Return the keys of rows by themselves."""
     hashes, version = table_hashes(rows), f"{source_digest(*SOURCES)} {builtin_version()}"
     files, names = _FileStates(), rows["name"].to_numpy()
     found: dict[str, str] = {}
@@ -122,7 +147,7 @@ def stale_names(table: pd.DataFrame, store: str | os.PathLike[str]) -> list[str]
     old = stored_plan(StoreRoot.read(store))
     if old is None:
         return []
-    keys = row_keys(table[(table["status"] == "ready") & table["name"].isin(old.names)])
+    keys = row_keys(table[(table["status"] == "ready") & table["name"].isin(old.names)], table)
     before = dict(zip(old.names, old.inputs, strict=True))
     return [name for name, key in keys.items() if before[name] != key]
 

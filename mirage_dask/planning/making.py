@@ -26,9 +26,11 @@ from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
 from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.history import histories
 from mirage_dask.planning.keys import plan_key, row_keys
 from mirage_dask.planning.light.grisms import check_grisms
 from mirage_dask.planning.light.layers import LayerTables
+from mirage_dask.planning.light.persistence import Histories
 from mirage_dask.planning.light.soss import check_soss
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
@@ -96,7 +98,7 @@ def make_plan(
     chosen = table[table["status"] == "ready"] if names is None else table[table["name"].isin(set(names))]
     for note in launch_notes(chosen):
         _LOG.warning("%s", note)
-    keys = row_keys(chosen)
+    keys = row_keys(chosen, table)
     url = str(cache_directory() / "plans" / plan_key(table, settings, keys))
     mark_used(cache_directory() / "kernels" / source_digest(*KERNELS))
     with suppress(StoreError):  # not planned yet, or not to its end
@@ -108,6 +110,10 @@ def make_plan(
         _LOG.warning(
             "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
         )
+    before = histories(table, chosen["name"])
+    asked = list(chosen["name"])
+    drawn = {*asked, *(earlier.name for history in before.values() for earlier in history)}
+    chosen = table[table["name"].isin(drawn)]  # and those whose light persists in them
     catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
     check_scene_images(chosen)
     check_grisms(chosen, [found[:3] for found in catalogs])
@@ -122,20 +128,21 @@ def make_plan(
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
-    specs = []
+    specs: dict[str, ExposureSpec] = {}
     with LayerTables(f"{url}/sources", [found[:3] for found in catalogs]) as tables:
         for done, row in enumerate(rows):
             for what in _slow(row):
                 if progress is not None:
                     progress(what, done, len(rows))
             spec = with_motion(_spec(row, references, sources, tables, url), row, moving, url)
-            specs.append(_with_dark(spec, row, url))
+            specs[row.name] = _with_dark(spec, row, url) if row.name in keys else spec
         for note in tables.notes:
             _LOG.warning("%s", note)
+    specs |= Histories(url, specs).with_persistence(before, progress)
     return save_plan(
         url,
         table,
-        specs,
+        [specs[name] for name in asked],
         settings=settings.to_dict(),
         provenance={
             "references": references.provenance,
