@@ -215,6 +215,32 @@ class Simulation:
             plan, plan.row(select_exposure(plan.table, exposure, argument="exposure=")), index, kind
         )
 
+    def hits(self, exposure: Selection, integrations: tuple[int, int] | None = None) -> pd.DataFrame:
+        """Return the particles that hit an exposure: place, time and charge of each cosmic ray and snowball.
+
+        Parameters
+        ----------
+        exposure
+            Its root name, position or row.
+        integrations
+            Half-open range of its integrations; default all.
+
+        Returns
+        -------
+        DataFrame
+            The columns of `mirage_dask.truth.hits.COLUMNS`; units and meanings are in its `attrs`.
+
+        Raises
+        ------
+        InputError
+            If there are no such integrations, or too many hits in them for a table.
+        """
+        from mirage_dask.truth.hits import particle_hits
+
+        plan = self.store.plan
+        row = plan.row(select_exposure(plan.table, exposure, argument="exposure="))
+        return particle_hits(plan, row, integrations)
+
     def make_truth(
         self,
         select: Selection = None,

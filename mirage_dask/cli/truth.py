@@ -31,11 +31,12 @@ ORDERS_SHOWN = (
 )
 """Those of tables that have exposures behind grisms."""
 SPECTRUM_SHOWN = ("kind", "order", "wavelength", "x", "y", "flux", "rate")
+HITS_SHOWN = ("kind", "integration", "group", "frame", "time", "x", "y", "radius", "electrons")
 FORMS = {
     "ra": "{:.7f}", "dec": "{:.7f}", "x": "{:.2f}", "y": "{:.2f}", "magnitude": "{:.3f}", "rate": "{:.5g}",
     "fraction": "{:.4f}", "rate_on_array": "{:.5g}", "seen_blue": "{:.4f}", "seen_red": "{:.4f}", "x_blue": "{:.2f}",
     "y_blue": "{:.2f}", "x_red": "{:.2f}", "y_red": "{:.2f}", "contamination": "{:.4f}", "wavelength": "{:.6f}",
-    "flux": "{:.6g}",
+    "flux": "{:.6g}", "time": "{:.3f}", "radius": "{:.2f}", "electrons": "{:.6g}",
 }  # fmt: skip
 MOST_ROWS = 40
 """Rows that a terminal shows."""
@@ -62,6 +63,7 @@ def add(commands: Any) -> None:
         mirage-dask truth my.zarr --ecsv truth.ecsv
         mirage-dask truth my.zarr --order 1 --csv traces.csv
         mirage-dask truth my.zarr --spectrum --source 386 --select "pupil == 'GRISMR'" --csv spectrum.csv
+        mirage-dask truth my.zarr --hits --select "detector == 'NRCB5'" --csv hits.csv
         mirage-dask truth my.zarr --make --workers 4
         """,
         show_truth,
@@ -78,6 +80,12 @@ def add(commands: Any) -> None:
         action="store_true",
         help="the spectrum of one source (--source) in the first exposure that is selected and behind a grism: wavelength, "
         "place, flux density, electrons/s per micron",
+    )
+    parser.add_argument(
+        "--hits",
+        action="store_true",
+        help="the particles that hit the first exposure that is selected: cosmic rays and snowballs with integration, "
+        "group, place and electrons",
     )
     parser.add_argument(
         "--csv", metavar="FILE", type=local_place, help="write all columns as CSV ('-' for stdout)"
@@ -99,6 +107,10 @@ def show_truth(arguments: argparse.Namespace) -> int:
 
     if arguments.json and arguments.csv == "-":
         raise InputError("--json and --csv - both write to stdout; give one of them, or a file to --csv.")
+    if arguments.hits and (arguments.source or arguments.kind or arguments.order or arguments.spectrum):
+        raise InputError(
+            "--hits lists particles and not sources; leave out --source, --kind, --order and --spectrum."
+        )
     if arguments.overwrite and not arguments.make:
         raise InputError("--overwrite goes with --make; give both to make all tables again.")
     store = SimulationStore.open(arguments.store)
@@ -107,7 +119,9 @@ def show_truth(arguments: argparse.Namespace) -> int:
         return 1
     files = [name for name in ("csv", "parquet", "ecsv") if getattr(arguments, name)]
     shown: tuple[str, ...]
-    if arguments.spectrum:
+    if arguments.hits:
+        table, shown = _hits(store, arguments), HITS_SHOWN
+    elif arguments.spectrum:
         table, shown = _spectrum(store, arguments), SPECTRUM_SHOWN
     else:
         table = read_truth(
@@ -121,8 +135,18 @@ def show_truth(arguments: argparse.Namespace) -> int:
     elif not files:
         _print(table, shown)
     if table.empty:
-        print_note("no source of these exposures is what was asked for")
+        print_note(f"no {'hit' if arguments.hits else 'source'} of these exposures is what was asked for")
     return 0
+
+
+def _hits(store: Any, arguments: argparse.Namespace) -> Any:
+    """Return the particles that hit one exposure."""
+    from mirage_dask.truth.hits import particle_hits
+
+    rows = store.plan.select(arguments.select)
+    if len(rows) > 1:
+        print_note(f"those of {store.plan.names[rows[0]]}; --select chooses another exposure")
+    return particle_hits(store.plan, rows[0])
 
 
 def _spectrum(store: Any, arguments: argparse.Namespace) -> Any:

@@ -15,12 +15,20 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import parameter_value
 from mirage_dask.detector.outputs import Outputs
-from mirage_dask.detector.random.keys import ExposureKeys
+from mirage_dask.detector.random.keys import ExposureKeys, exposure_keys
 from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.instruments.orientation import Span
 from mirage_dask.spec import ExposureSpec
 
 Floats = NDArray[np.float32]
+
+
+def keys_of(spec: ExposureSpec) -> ExposureKeys:
+    """Return the keys of the random numbers of an exposure."""
+    return exposure_keys(
+        spec.random_seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
+        tile=spec.tile, dither=spec.dither, detector=spec.detector,
+    )  # fmt: skip
 
 
 class Readout(NamedTuple):

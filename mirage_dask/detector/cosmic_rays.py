@@ -9,7 +9,9 @@ Tiles are fixed on the detector (`TILE_ROWS` x `TILE_COLUMNS`), and each has its
 the position (column in the low half, row in the high half), word 1 the stamp. A window looks at the tiles within reach of
 a stamp and cuts what it finds: the same hits as in the whole frame. Frames count from the reset, dropped ones included.
 
-Not modelled: snowballs, showers, hits during the reset frame, afterglow. Reference pixels collect no charge.
+Snowballs are an effect of their own (`particles/snowballs.py`); `particles/cosmic_ray_hits.py` lists hits.
+
+Not modelled: showers, hits during the reset frame, afterglow. Reference pixels collect no charge.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.context import Box, ExposureContext, Floats
-from mirage_dask.detector.random.philox import philox
+from mirage_dask.detector.random.philox import philox, philox_row
 from mirage_dask.detector.random.poisson import poisson
 from mirage_dask.instruments.geometry import DetectorArray
 
@@ -31,10 +33,12 @@ TILE_ROWS = 64
 TILE_COLUMNS = 512
 REACH = 10
 """Half width of a stamp, pixels."""
+BATCH = 256
+"""Hits that are drawn together: a row of the generator is a quarter of the price of as many single calls."""
 
 
 @inline
-def _scaled(word, size, bits):
+def scaled(word, size, bits):
     """Map a word of `bits` random bits to 0 … size-1."""
     return int64((uint64(word) * uint64(size)) >> uint64(bits))
 
@@ -119,6 +123,8 @@ def cosmic_ray_groups(key, readout, box, array, hits_per_pixel, stamps, charge):
     tx1 = min(x0 + columns + REACH - 1, array.columns - 1) // TILE_COLUMNS
     low_y, high_y = max(array.first_row - y0, 0), min(array.last_row - y0, rows)
     low_x, high_x = max(array.first_column - x0, 0), min(array.last_column - x0, columns)
+    words = np.empty((4, BATCH), np.uint32)  # apart from each other: rows that overlap are not vectorised
+    where, which = words[0], words[1]
     any_hit = False
     for t in range(integrations):
         integration = box.integration + t
@@ -136,24 +142,31 @@ def cosmic_ray_groups(key, readout, box, array, hits_per_pixel, stamps, charge):
                     for tx in range(tx0, tx1 + 1):
                         tile = ty * across + tx
                         a, b, _, _ = philox(key.k0, key.k1, uint32(0xFFFFFFFF), tile, frame, integration)
-                        for hit in range(int64(poisson(tile_mean, a, b))):
-                            where, which, _, _ = philox(key.k0, key.k1, uint32(hit), tile, frame, integration)
-                            column = (
-                                tx * TILE_COLUMNS + _scaled(where & uint32(0xFFFF), TILE_COLUMNS, 16) - x0
-                            )
-                            row = ty * TILE_ROWS + _scaled(where >> uint32(16), TILE_ROWS, 16) - y0
-                            if not (-REACH <= row < rows + REACH and -REACH <= column < columns + REACH):
-                                continue
-                            stamp = _scaled(which, number, 32)
-                            for j in range(stamps.start[stamp], stamps.start[stamp + 1]):
-                                y = row + stamps.dy[j]
-                                x = column + stamps.dx[j]
-                                if not (low_y <= y < high_y and low_x <= x < high_x):
+                        hits = int64(poisson(tile_mean, a, b))
+                        for first in range(0, hits, BATCH):
+                            count = min(BATCH, hits - first)
+                            philox_row(
+                                key.k0, key.k1, 0, first, tile, frame, integration, count, where, which, words[2], words[3],
+                            )  # fmt: skip
+                            for i in range(count):
+                                column = (
+                                    tx * TILE_COLUMNS
+                                    + scaled(where[i] & uint32(0xFFFF), TILE_COLUMNS, 16)
+                                    - x0
+                                )
+                                row = ty * TILE_ROWS + scaled(where[i] >> uint32(16), TILE_ROWS, 16) - y0
+                                if not (-REACH <= row < rows + REACH and -REACH <= column < columns + REACH):
                                     continue
-                                hit_here = True
-                                out[g, y, x] += weight * stamps.electrons[j]
-                                if late > 0 and g + 1 < groups:
-                                    out[g + 1, y, x] += (f4(1) - weight) * stamps.electrons[j]
+                                stamp = scaled(which[i], number, 32)
+                                for j in range(stamps.start[stamp], stamps.start[stamp + 1]):
+                                    y = row + stamps.dy[j]
+                                    x = column + stamps.dx[j]
+                                    if not (low_y <= y < high_y and low_x <= x < high_x):
+                                        continue
+                                    hit_here = True
+                                    out[g, y, x] += weight * stamps.electrons[j]
+                                    if late > 0 and g + 1 < groups:
+                                        out[g + 1, y, x] += (f4(1) - weight) * stamps.electrons[j]
         if hit_here:
             any_hit = True
             for g in range(1, groups):

@@ -129,6 +129,9 @@ def _inverse_mean_gain(meta: Mapping[str, Any]) -> float:
     return float(1 / meta["mean_gain"])
 
 
+SNOWBALLS = 0.05
+"""Per second and detector, about: JWST User Documentation, Shower and Snowball Artifacts (one in 20 s, highly variable)."""
+
 _FULL_WELL = Plane("full_well", 1e9)
 """A polynomial is valid up to the full well only: without saturation it is still not followed beyond."""
 
@@ -194,6 +197,7 @@ EFFECTS: tuple[Effect, ...] = (
         random=(RandomWords("snowballs"),),
         add="mirage_dask.detector.particles.snowballs:add_snowballs",
         variable="cosmic_rays",
+        parameters=(Parameter("rate", "snowballs per second and detector", SNOWBALLS, high=100.0),),
     ),
     Effect(
         "persistence",

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout
+from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside, Place, Readout, keys_of
 from mirage_dask.detector.coupling.crosstalk import add_crosstalk
 from mirage_dask.detector.coupling.pixels import Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
@@ -32,7 +32,6 @@ from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
-from mirage_dask.detector.random.keys import exposure_keys
 from mirage_dask.detector.read_out import ReadOutPlanes, read_out
 from mirage_dask.exposure.areas import Area, ArrayLike, read_area
 from mirage_dask.exposure.charge_motion import READ_OUT, neighbours
@@ -126,10 +125,6 @@ class Chain:
         self.frame = Frame(spec, self.pack.array)
         self.on = effects_on(spec.switched)
         self.halo = neighbours(self.on)
-        keys = exposure_keys(
-            spec.random_seed, spec.program, observation=spec.observation, visit=spec.visit, exposure=spec.exposure,
-            tile=spec.tile, dither=spec.dither, detector=spec.detector,
-        )  # fmt: skip
         self.window = window
         self.first, self.groups = window.groups
         self.rows, self.columns = self.frame.box(window.rows, window.columns)
@@ -137,7 +132,7 @@ class Chain:
         first, stop = self.extent[1]
         self.outputs = Outputs(first, stop - first, spec.amplifiers, self._interleaved())
         self.context = ExposureContext(
-            spec, self.pack, self.pack.array, keys, Readout.of(spec), self.extent, self.outputs, references.inputs
+            spec, self.pack, self.pack.array, keys_of(spec), Readout.of(spec), self.extent, self.outputs, references.inputs
         )  # fmt: skip
         self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
         # The same memory seen in the detector frame.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.instruments.geometry import DetectorArray
@@ -44,6 +45,15 @@ class Frame:
         (y_low, y_high), (x_low, x_high) = self.array.science_box(rows, columns)
         x0, y0 = self.spec.x0, self.spec.y0
         return (y_low - y0, y_high - y0), (x_low - x0, x_high - x0)
+
+    def science_places(
+        self, rows: NDArray[np.float64], columns: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Turn places on the detector, whole numbers in the middles of pixels, into (x, y) of the exposure's pixels."""
+        # That of pixel 0, and which way and along which axis it goes from there.
+        (y, _), (x, _) = self.science_box((0, 1), (0, 1))
+        slow, fast = (rows * np.sign(self.array.slow_axis), columns * np.sign(self.array.fast_axis))
+        return (x + slow, y + fast) if self.array.orientation.along_y else (x + fast, y + slow)
 
     @property
     def extent(self) -> DetectorBox:

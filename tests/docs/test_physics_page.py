@@ -35,6 +35,7 @@ PHYSICS = (
     *(f"reference.masks.{name}" for name in ("lyot_stops", "occulters", "places")),
     *("reference.soss.orders", "reference.builtin.soss.psf", "reference.builtin.stops.nrm"),
     *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink", "detector.noise.outputs"),
+    *("detector.particles.snowballs", "detector.particles.snowball_hits"),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )
@@ -45,7 +46,7 @@ NOT_PHYSICS = {
     "KEPT",
     "_ROWS",
     "_ARCSEC2",
-    "_NO",
+    *("_NO", "_SMALLEST", "_SPREAD"),
     "_LOG_PLACE",
     "NSIDE",
     "TIMEOUT",

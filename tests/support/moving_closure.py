@@ -17,12 +17,12 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 import mirage_dask as md
-from mirage_dask.detector.effects import effect_names
+from mirage_dask.detector.effects import default_effects
 from mirage_dask.reference.crds.lookup import calibrate_env
 from mirage_dask.reference.packs.pack import ReferencePack
 
 Floats = NDArray[np.float64]
-NOTHING_ELSE: dict[str, Any] = {"background": 0, "cosmic_rays": "none", "effects": list(effect_names())}
+NOTHING_ELSE: dict[str, Any] = {"background": 0, "cosmic_rays": "none", "effects": sorted(default_effects())}
 """Settings without sky and with every effect off: the linear file has the light of the sources alone."""
 SCRIPT = """
 import json, sys

@@ -18,7 +18,7 @@ from support.simulated import SUBARRAY_SW
 
 import mirage_dask as md
 from mirage_dask.cli import main
-from mirage_dask.detector.effects import effect_names
+from mirage_dask.detector.effects import default_effects
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.references import open_references
@@ -34,7 +34,9 @@ QUIET = {
     "background": 0,
     "cosmic_rays": "none",
     "effects": [
-        name for name in effect_names() if name not in ("flat", "ipc", "gain_map", "saturation", "bias")
+        name
+        for name in sorted(default_effects())
+        if name not in ("flat", "ipc", "gain_map", "saturation", "bias")
     ],
 }
 """Settings without sky and noise."""

@@ -5,8 +5,8 @@ place drawn uniformly in the part of the detector that collects charge, and the 
 
 .. math:: N(>R) \propto R^{-2}, \quad R_0 < R < R_1: \qquad R = R_0 \big/ \sqrt{1 - u (1 - R_0^2/R_1^2)}
 
-with u uniform in [0, 1). Sources: rate, about one in 20 s and detector of 2048 x 2048 pixels, highly variable (JWST User
-Documentation, Shower and Snowball Artifacts); radii are chosen, for no distribution is published.
+with u uniform in [0, 1). Sources: rate, about one in 20 s and detector, highly variable (JWST User Documentation, Shower and
+Snowball Artifacts; `mirage_dask.detector.effects.SNOWBALLS`); radii are chosen, for no distribution is published.
 
 Time is counted in frames since the start of the exposure, dropped ones and the reset frame before each integration but the
 first included. It is cut into *epochs* of about `EPOCH` seconds, each with its own counters in the stream `snowballs`:
@@ -33,8 +33,6 @@ from mirage_dask.detector.random.poisson import poisson
 from mirage_dask.spec import ExposureSpec
 
 STREAM = "snowballs"
-RATE = 0.05
-"""Snowballs per second and detector."""
 RADII = (3.0, 25.0)
 """Least and greatest radius, pixels."""
 EPOCH = 64.0
@@ -58,7 +56,7 @@ class Fall(NamedTuple):
     array: Collecting
 
     @classmethod
-    def of(cls, spec: ExposureSpec, key: Key, array: Collecting, rate: float = RATE) -> Fall:
+    def of(cls, spec: ExposureSpec, key: Key, array: Collecting, rate: float) -> Fall:
         """Return that of an exposure.
 
         Parameters

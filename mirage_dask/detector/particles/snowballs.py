@@ -7,15 +7,15 @@ full well of the detector in electrons,
 
     q(r) = \begin{cases} 5 W & r \le 0.4 R \\ 85\,e^-\, \exp\big((R - r) / 0.3 R\big) & 0.4 R < r \le 2 R \end{cases}
 
-in the frame in which it falls: R is where it is as high as 5 sigma of the difference of two frames, and 2 R where 3 electrons
-are left. From the saturated core charge goes on spilling into the pixels around it, within d = r - 0.4 R < 3 pixels:
+in the frame in which it falls: R is where that is 5 sigma of the difference of two frames, and 2 R where 3 electrons are
+left. From the saturated core charge goes on spilling into the pixels around it, within d = r - 0.4 R < 3 pixels:
 
 .. math:: q_s(d, t) = \tfrac12 W (1 - d/3)^2 \frac{t}{t + 30\,s}
 
 with t since the frame of the hit. In the integrations after the hit, whose reset takes the charge away, traps in the core
 release charge, Poisson with the mean
 
-.. math:: q_g(t_1, t_2) = 10^{-3} \cdot 5 W \Big( \frac{\tau}{\tau + t_1} - \frac{\tau}{\tau + t_2} \Big), \quad \tau = 300\,s
+.. math:: q_g(t_1, t_2) = 10^{-3} \cdot 5 W \Big( \frac{\tau}{\tau + t_1} - \frac{\tau}{\tau + t_2} \Big), \ \tau = 300\,s
 
 between the times t_1 and t_2 since the hit, up to 4,000 s. A group is the mean of its frames, of charge and of what spills.
 
@@ -34,12 +34,13 @@ from __future__ import annotations
 import numpy as np
 from numba import float32 as f4
 from numba import int64, uint32
+from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.context import Box, ExposureContext, Floats
 from mirage_dask.detector.cosmic_rays import Collecting
+from mirage_dask.detector.effects import parameter_value
 from mirage_dask.detector.particles.snowball_hits import (
-    RATE,
     STREAM,
     Fall,
     Snowballs,
@@ -47,9 +48,11 @@ from mirage_dask.detector.particles.snowball_hits import (
     list_snowballs,
     number_of_hits,
 )
+from mirage_dask.detector.random.keys import ExposureKeys
 from mirage_dask.detector.random.philox import philox
 from mirage_dask.detector.random.poisson import poisson_sparse
 from mirage_dask.instruments import get_detector
+from mirage_dask.instruments.geometry import DetectorArray
 from mirage_dask.spec import ExposureSpec
 
 CORE = 0.4
@@ -88,19 +91,21 @@ def full_well(detector: str) -> float:
     return (found.saturation - found.bias) * found.gain
 
 
-def fall_of(exposure: ExposureContext) -> Fall:
-    """Return how snowballs fall in an exposure."""
-    return Fall.of(exposure.spec, exposure.keys.stream(STREAM), Collecting.of(exposure.array), RATE)
+def fall_of(spec: ExposureSpec, keys: ExposureKeys, array: DetectorArray) -> Fall:
+    """Return how snowballs fall in an exposure: its specification, keys and detector."""
+    rate = float(parameter_value("snowballs", "rate", spec.parameters))
+    return Fall.of(spec, keys.stream(STREAM), Collecting.of(array), rate)
 
 
 def add_snowballs(exposure: ExposureContext, box: Box, charge: Floats) -> bool:
     """Add what snowballs leave, a `ChargeFunction`."""
     well = np.float32(full_well(exposure.spec.detector))
-    hit: bool = snowball_groups(fall_of(exposure), exposure.readout, box, well, charge)
+    fall = fall_of(exposure.spec, exposure.keys, exposure.array)
+    hit: bool = snowball_groups(fall, exposure.readout, box, well, charge)
     return hit
 
 
-def snowballs_of(spec: ExposureSpec, fall: Fall) -> tuple[Snowballs, Floats]:
+def snowballs_of(spec: ExposureSpec, fall: Fall) -> tuple[Snowballs, NDArray[np.float64]]:
     """Return all snowballs of an exposure, and the electrons that each leaves at once in pixels that collect charge."""
     found = list_snowballs(fall, spec.nints)
     electrons = np.empty(found.row.size)
@@ -176,11 +181,11 @@ def snowball_groups(fall, readout, box, well, charge):
             if y0 >= y1 or x0 >= x1:
                 continue
             own = frame // fall.period
-            if box.integration <= own < box.integration + integrations:
-                if _weigh_groups(readout, frame - own * fall.period, left, spilt):
-                    out = charge[own - box.integration]
-                    _add_hit(box, well, left, spilt, (y0, y1), (x0, x1), (row, column, radius), out)
-                    any_hit = True
+            inside = box.integration <= own < box.integration + integrations
+            if inside and _weigh_groups(readout, frame - own * fall.period, left, spilt):
+                out = charge[own - box.integration]
+                _add_hit(box, well, left, spilt, (y0, y1), (x0, x1), (row, column, radius), out)
+                any_hit = True
             for integration in range(max(own + 1, box.integration), box.integration + integrations):
                 if (integration * fall.period - frame) > memory:
                     break

@@ -12,7 +12,6 @@ from support.simulated import SUBARRAY_SW, exposure, whole
 
 from mirage_dask.detector.context import Box, Readout
 from mirage_dask.detector.cosmic_rays import Collecting
-from mirage_dask.detector.particles import snowballs
 from mirage_dask.detector.particles.snowball_hits import RADII, Fall, list_snowballs
 from mirage_dask.detector.particles.snowballs import full_well, snowball_groups, snowballs_of
 from mirage_dask.detector.random.keys import Key
@@ -164,10 +163,9 @@ def test_nothing_falls_at_rate_zero():
 
 
 @pytest.fixture
-def stormy(monkeypatch):
-    monkeypatch.setattr(snowballs, "RATE", 50.0)
+def stormy():
     spec, references = exposure(SUBARRAY_SW)
-    return replace(spec, switched=("snowballs",)), references
+    return replace(spec, switched=("snowballs",), parameters=(("snowballs", "rate", 50.0),)), references
 
 
 def test_in_an_exposure_they_change_nothing_else(stormy):
