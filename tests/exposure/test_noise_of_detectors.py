@@ -9,17 +9,16 @@ hot and noisy ones do not change.
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.simulated import FULL_LW, FULL_SW, exposure
+from support.table_packs import table_references
 
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import get_detector
-from mirage_dask.reference.packs.planes import PlaneMaker, to_detector
 from mirage_dask.scene.layers import Light
 from mirage_dask.spec import ExposureSpec, Window
 
@@ -61,26 +60,6 @@ def noise(ramp: NDArray[np.float64], *, stripes: bool = False) -> tuple[float, f
     return float(np.mean(double)), _scatter(slope * GROUPS, stripes=stripes)
 
 
-class _Tables:
-    """A pack without reference files: every pixel has the values of the instrument tables."""
-
-    names = ()
-
-    def __init__(self, name: str):
-        self.detector = get_detector(name)
-        self.maker = PlaneMaker(self.detector, {})
-        self.array = self.detector.array
-        facts = {
-            key: getattr(self.detector, key)
-            for key in ("ktc_noise", "pink_noise", "output_pink_noise", "pixel_pink_noise")
-        }
-        self.meta = {"mean_gain": self.detector.gain, "ipc": self.maker.ipc(), **facts}
-
-    def plane(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
-        made = self.maker.dark_rate()[0] if name == "dark_rate" else getattr(self.maker, name)()
-        return to_detector(made, self.detector)[..., rows, columns].astype(np.float32)
-
-
 @pytest.mark.parametrize("name", MEASURED)
 def test_noise_is_that_of_the_detector_in_flight(name):
     detector = get_detector(name)
@@ -91,7 +70,7 @@ def test_noise_is_that_of_the_detector_in_flight(name):
         slow_axis=detector.slow_axis,
         random_seed=5,
     )
-    ramp = _dark_ramp(spec, SimpleNamespace(pack=_Tables(name)))
+    ramp = _dark_ramp(spec, table_references(name))
     assert noise(ramp) == pytest.approx(MEASURED[name], rel=TOLERANCE)
     # The stripes add 2 % to a double sample.
     assert noise(ramp, stripes=True) == pytest.approx(MEASURED[name], rel=0.07)
@@ -109,7 +88,7 @@ def test_white_noise_alone_is_too_quiet():
     """What the 1/f noise of the pixels adds: 1,000 s of NRCB2 have 7.7 e- in flight, 4.1 e- without it."""
     spec, _ = exposure(FULL_SW)
     spec = replace(spec, switched=("pixel_pink_noise",))
-    double, long = noise(_dark_ramp(spec, SimpleNamespace(pack=_Tables("NRCB2"))))
+    double, long = noise(_dark_ramp(spec, table_references("NRCB2")))
     assert long == pytest.approx(4.1, abs=0.15)
     assert double == pytest.approx(np.sqrt(2) * get_detector("NRCB2").read_noise, rel=0.01)
 
