@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.dark_noise import GROUPS, MEASURED, noise
 from support.simulated import FULL_LW, FULL_SW, exposure
 from support.table_packs import table_references
 
@@ -22,12 +23,6 @@ from mirage_dask.instruments import get_detector
 from mirage_dask.scene.layers import Light
 from mirage_dask.spec import ExposureSpec, Window
 
-MEASURED = {
-    "NRCA1": (15.99, 6.86), "NRCA2": (17.18, 8.61), "NRCA3": (14.80, 8.40), "NRCA4": (15.06, 7.36), "NRCA5": (13.17, 9.16),
-    "NRCB1": (16.76, 6.83), "NRCB2": (15.84, 7.73), "NRCB3": (16.30, 7.98), "NRCB4": (14.23, 8.57), "NRCB5": (13.33, 9.39),
-}  # fmt: skip
-"""e-: correlated double sample, effective noise in 1,000 s."""
-GROUPS = 93
 WINDOW = Window((0, 1), (0, GROUPS), (1000, 1064), (640, 896))
 """64 x 256 pixels of one output: statistical errors of 0.6 %, in the row median of 0.3 %."""
 TOLERANCE = 0.03
@@ -42,22 +37,6 @@ def _dark_ramp(spec: ExposureSpec, references: References, window: Window = WIND
     opened = References(references.pack, Light())
     linear = simulate_window(dark, opened, window, want=("linear",))["linear"][0]
     return linear * references.pack.meta["mean_gain"]
-
-
-def _scatter(image: NDArray[np.float64], *, stripes: bool) -> float:
-    """Return the standard deviation of the pixels, with or without what rows have in common."""
-    if not stripes:
-        image = image - np.median(image, axis=1, keepdims=True)
-    low, high = np.quantile(image, (0.158655, 0.841345))
-    return float((high - low) / 2)
-
-
-def noise(ramp: NDArray[np.float64], *, stripes: bool = False) -> tuple[float, float]:
-    """Return the noise of a correlated double sample and of (slope x time), e-."""
-    t = np.arange(GROUPS) - (GROUPS - 1) / 2
-    slope = np.tensordot(t / (t**2).sum(), ramp, axes=1)
-    double = [_scatter(ramp[g + 1] - ramp[g], stripes=stripes) for g in range(0, 20)]
-    return float(np.mean(double)), _scatter(slope * GROUPS, stripes=stripes)
 
 
 @pytest.mark.parametrize("name", MEASURED)
