@@ -1,7 +1,8 @@
-"""Run steps of the stock pipeline on one raw ramp: `python calibrate_detector.py RAW OUT.npz {"mask": FILE, …}`.
+"""Run steps of the stock pipeline on raw ramps: a line of JSON on stdin for each, {"raw": FILE, "out": FILE, "files": {…}}.
 
-Detector1's order, every reference file given. What the steps found goes into OUT.npz: flags of the groups after saturation,
-charge migration and jump (with snowballs), and the rate before and after `clean_flicker_noise`.
+Detector1's order, every reference file given. A line on stdout says that one is done; the steps are loaded once. What the
+steps found goes into OUT: flags of the groups after saturation, charge migration and jump (with snowballs), and the rate
+before and after `clean_flicker_noise`.
 """
 
 from __future__ import annotations
@@ -14,8 +15,7 @@ import numpy as np
 from calibrate import cut_network
 
 
-def main(raw: str, out: str, references: str) -> None:
-    cut_network()
+def calibrate(raw: str, out: str, files: dict[str, str]) -> None:
     from jwst.charge_migration import ChargeMigrationStep
     from jwst.clean_flicker_noise import CleanFlickerNoiseStep
     from jwst.dq_init import DQInitStep
@@ -25,8 +25,6 @@ def main(raw: str, out: str, references: str) -> None:
     from jwst.refpix import RefPixStep
     from jwst.saturation import SaturationStep
     from jwst.superbias import SuperBiasStep
-
-    files = json.loads(references)
 
     def given(*kinds: str) -> dict[str, Any]:
         return {f"override_{kind}": files[kind] for kind in kinds}
@@ -62,5 +60,14 @@ def row_noise(ramp: Any) -> float:
     return float(np.median(np.std(np.median(double, axis=axis), axis=1)))
 
 
+def main() -> None:
+    cut_network()
+    answers, sys.stdout = sys.stdout, sys.stderr  # steps may print
+    for line in sys.stdin:
+        calibrate(**json.loads(line))
+        answers.write("done\n")
+        answers.flush()
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

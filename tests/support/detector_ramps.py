@@ -1,7 +1,6 @@
 """Ramps of every detector for the closure table: simulated with the built-in maps, without plans and stores.
 
-A strip of rows at the edge of the detector, with its reference pixels, dark but for spots that saturate; all that is declared
-as an effect is on, if the list of switches says so.
+A strip of rows at the edge of the detector, with its reference pixels, dark but for spots that saturate.
 """
 
 from __future__ import annotations
@@ -13,8 +12,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from support.small_plans import make_spec
-from support.table_packs import TablePack
 
 from mirage_dask.detector.effects import EFFECTS, default_effects, switched_effects
 from mirage_dask.exposure.references import References
@@ -26,8 +23,9 @@ from mirage_dask.reference.builtin.rules import Recipe
 from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.reference.packs.planes import PlaneMaker
 from mirage_dask.spec import ExposureSpec, Window
+from support.small_plans import make_spec
+from support.table_packs import TablePack
 
-FULL_FRAME_SECONDS = 10.73677
 KINDS = ("mask", "gain", "readnoise", "superbias", "saturation", "linearity", "dark")
 SPOT_RATES = (20.0, 60.0, 150.0, 400.0, 1500.0)
 """e-/s of spots of 3 x 3 pixels: from faint to saturated in the first groups."""
@@ -39,7 +37,7 @@ class FilePack(TablePack):
     def __init__(self, name: str, files: dict[str, Path]):
         super().__init__(name)
         self.maker = PlaneMaker(get_detector(name), files)
-        self.meta = {**self.meta, "mean_gain": self.maker.mean_gain()}
+        self.meta = {**self.meta, "mean_gain": self.maker.mean_gain}
 
 
 class Hits:
@@ -68,10 +66,22 @@ class DetectorRamp:
     mask: NDArray[np.uint32]
     gain: float
 
+    def until(self, groups: int) -> DetectorRamp:
+        """Return the ramp of the first groups."""
+        groups = min(groups, self.spec.ngroups)
+        return replace(
+            self,
+            spec=replace(self.spec, ngroups=groups),
+            raw=self.raw[:, :groups],
+            linear=self.linear[:groups],
+            flags=self.flags[:groups],
+            charge={name: values[:groups] for name, values in self.charge.items()},
+        )
+
     @property
     def good(self) -> NDArray[np.bool_]:
         """Pixels that only noise is in: neither masked nor near light, particles or what else adds charge."""
-        lit = self._light > 0
+        lit = spots(self.spec) > 0
         for name, values in self.charge.items():
             if name != "cosmic_rays":
                 lit |= values[-1] > 1.0
@@ -81,10 +91,6 @@ class DetectorRamp:
             for dx in (-1, 0, 1):
                 near |= np.roll(lit, (dy, dx), (0, 1))
         return ~near & (self.mask == 0)
-
-    @property
-    def _light(self) -> NDArray[np.float32]:
-        return spots(self.spec)
 
 
 def spots(spec: ExposureSpec) -> NDArray[np.float32]:
@@ -125,8 +131,7 @@ def make_ramp(
         write_file(files[kind], recipe=recipe, maps=maps)
     along_x = abs(detector.fast_axis) == 1
     nx, ny = (2048, rows) if along_x else (rows, 2048)
-    tframe = FULL_FRAME_SECONDS  # as in a full frame, of which this is a strip
-    assert tframe == frame_time(detector.instrument, 2048, 2048, 4)
+    tframe = frame_time(detector.instrument, 2048, 2048, 4)  # of a full frame, of which this is a strip
     declared = {effect.name for effect in EFFECTS}
     spec = make_spec(
         detector=name, nints=1, ngroups=groups, nframes=1, groupgap=0, tframe=tframe, x0=0, y0=0, nx=nx, ny=ny,
@@ -135,16 +140,14 @@ def make_ramp(
         switched=switched_effects(default_effects() | (frozenset(also_on) & declared)),
     )  # fmt: skip
     pack = FilePack(name, files)
-    pack.cosmic_rays = lambda library: Hits  # noqa: ARG005
+    pack.cosmic_rays = lambda library: Hits
     references = References(pack)
     adding = [e.name for e in EFFECTS if e.stage == "charge"]
     window, given = Window.whole(spec), {"seed": spots(spec)}
     found = simulate_window(
         spec, references, window, want=("raw", "linear", "groupdq", *adding), replaced=given
     )
-    science = detector.orientation.science
-    box = np.s_[0 : spec.ny, 0 : spec.nx]
-    mask = science(pack.plane("mask", slice(0, 2048), slice(0, 2048)))[box].astype(np.uint32)
+    mask = pack.maker.mask()[0 : spec.ny, 0 : spec.nx]
     return DetectorRamp(
         spec, files, found["raw"], found["linear"][0], found["groupdq"][0], {n: found[n][0] for n in adding}, mask,
         float(pack.meta["mean_gain"]),
@@ -205,8 +208,3 @@ def counted(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[float, f
     """Return what part of what is true was found, and what part of what was found is true; NaN of nothing."""
     both = float((found & true).sum())
     return both / true.sum() if true.any() else np.nan, both / found.sum() if found.any() else np.nan
-
-
-def replace_effects(spec: ExposureSpec, on: Collection[str]) -> ExposureSpec:
-    """Return an exposure with these effects on."""
-    return replace(spec, switched=switched_effects(on))
