@@ -17,7 +17,7 @@ help:
 	@echo "make demo     simulate a small NIRCam mosaic and draw it, in ./demo"
 	@echo "make test     ruff, mypy and the tests"
 	@echo "make nightly  more of the tests at random: damaged files (10,000 instead of 300), disasters in runs (10 instead of 2), flipped bits (500 instead of 40)"
-	@echo "make closure  run the JWST pipeline on simulated exposures and compare (installs jwst, about 1.6 GB)"
+	@echo "make closure  run the JWST pipeline on simulated exposures and compare (installs jwst, about 1.6 GB); ARGS=detector: one table of the ramps of all detectors"
 	@echo "make bench    measure the kernels and one whole exposure; ARGS=truth: compare what is simulated with published figures"
 	@echo "make clean    remove what the other commands made, except $(VENV)"
 
@@ -35,7 +35,7 @@ nightly: $(VENV)/installed-test
 	  $(BIN)/pytest -n $(JOBS) tests/apt/test_apt_random.py tests/run/failures/test_chaos.py tests/untrusted/test_flips.py $(ARGS)
 
 closure: $(VENV)/installed-closure
-	@$(BIN)/pytest -m closure -o faulthandler_timeout=1500 $(ARGS)
+	@$(BIN)/pytest -m closure -o faulthandler_timeout=1500 $(foreach word,$(ARGS),$(if $(wildcard tests/closure/$(word)/.),tests/closure/$(word),$(word)))
 
 bench: $(VENV)/installed-test
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -11,7 +11,7 @@ Whole proposals are stacks, one per shape; building one of 12,160 exposures take
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import dask.array as da
@@ -21,6 +21,7 @@ import xarray as xr
 import zarr
 
 from mirage_dask.errors import InputError
+from mirage_dask.exposure.contributions.variables import check_truth, variable_of
 from mirage_dask.io import files
 from mirage_dask.io.indexing import LazySelection
 from mirage_dask.spec import ExposureSpec
@@ -29,6 +30,7 @@ from mirage_dask.store.plain.description import attributes, coordinates, sky_coo
 from mirage_dask.store.plan import Plan, Stack
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.tiles import TileGrid
+from mirage_dask.truth.arrays import stored_array
 from mirage_dask.untrusted.arrays import open_array
 from mirage_dask.variables import VARIABLES, replaceable
 from mirage_dask.virtual import Replaced, VirtualArray
@@ -176,7 +178,9 @@ def stacks(plan: Plan) -> tuple[xr.Dataset, ...]:
 # ----------------------------------------------------------------------------------------------- one exposure
 
 
-def exposure_arrays(plan: Plan, row: int, replaced: Replaced = ()) -> dict[str, VirtualArray]:
+def exposure_arrays(
+    plan: Plan, row: int, replaced: Replaced = (), truth: str | Iterable[str] = ()
+) -> dict[str, VirtualArray]:
     """Return every variable of one exposure as a virtual array.
 
     Parameters
@@ -185,11 +189,21 @@ def exposure_arrays(plan: Plan, row: int, replaced: Replaced = ()) -> dict[str, 
         The exposure.
     replaced
         Arrays given by the user in place of what the spec says.
+    truth
+        Names of variables that exist on request (`exposure.contributions.variables`).
+
+    Raises
+    ------
+    InputError
+        If there is none of such a name.
     """
-    return {name: VirtualArray(plan.url, plan.digest, name, row, replaced=replaced) for name in VARIABLES}
+    names = dict.fromkeys((*VARIABLES, *check_truth(truth)))
+    return {name: VirtualArray(plan.url, plan.digest, name, row, replaced=replaced) for name in names}
 
 
-def stored_arrays(store: SimulationStore, row: int) -> tuple[dict[str, Any], str]:
+def stored_arrays(
+    store: SimulationStore, row: int, truth: str | Iterable[str] = ()
+) -> tuple[dict[str, Any], str]:
     """Return every variable of one exposure of a store as an array-like, and where `raw` comes from.
 
     Parameters
@@ -198,15 +212,20 @@ def stored_arrays(store: SimulationStore, row: int) -> tuple[dict[str, Any], str
         The store.
     row
         The exposure in its plan.
+    truth
+        Names of variables that exist on request, as for `exposure_arrays`.
 
     Returns
     -------
     arrays
-        `raw` is the Zarr array, if the exposure is complete there; everything else is virtual.
+        `raw` is the Zarr array, if the exposure is complete there, and so are those of `truth` that are stored; everything
+        else is virtual.
     raw_from
         'store' or 'computed'.
     """
-    arrays: dict[str, Any] = dict(exposure_arrays(store.plan, row))
+    arrays: dict[str, Any] = dict(exposure_arrays(store.plan, row, truth=truth))
+    stored = {name: stored_array(store, row, name) for name in check_truth(truth)}
+    arrays |= {name: array for name, array in stored.items() if array is not None}
     if not store.is_done(row):
         return arrays, "computed"
     return {**arrays, "raw": store.raw(store.plan.names[row])}, "store"
@@ -214,19 +233,19 @@ def stored_arrays(store: SimulationStore, row: int) -> tuple[dict[str, Any], str
 
 def _dataset(plan: Plan, spec: ExposureSpec, grid: TileGrid, arrays: Mapping[str, Any]) -> xr.Dataset:
     data = {
-        name: (
-            VARIABLES[name].dimensions,
-            tiled(LazySelection.whole(array), VARIABLES[name].select(grid.chunks)),
-            VARIABLES[name].attributes,
-            VARIABLES[name].encoding,
+        variable.name: (
+            variable.dimensions,
+            tiled(LazySelection.whole(array), variable.select(grid.chunks)),
+            variable.attributes,
+            variable.encoding,
         )
-        for name, array in arrays.items()
+        for variable, array in ((variable_of(name), array) for name, array in arrays.items())
     }
     coords = coordinates(spec) | sky_coordinate(plan, spec)
     return xr.Dataset(data, coords=coords, attrs=attributes(plan, spec))
 
 
-def exposure_dataset(plan: Plan, name: str, **replaced: Any) -> xr.Dataset:
+def exposure_dataset(plan: Plan, name: str, truth: str | Iterable[str] = (), **replaced: Any) -> xr.Dataset:
     """Return one exposure as a lazy dataset over (integration, group, y, x).
 
     Parameters
@@ -235,6 +254,8 @@ def exposure_dataset(plan: Plan, name: str, **replaced: Any) -> xr.Dataset:
         The plan that holds it.
     name
         Root name.
+    truth
+        Names of variables that exist on request, as for `exposure_arrays`.
     **replaced
         Arrays to take instead of computed ones, by the name of a replaceable variable: `seed` (y, x) in e-/s; `dark` in DN
         and `cosmic_rays` in e- (integration, group, y, x); None leaves a variable as it is. In science orientation; numpy,
@@ -253,10 +274,10 @@ def exposure_dataset(plan: Plan, name: str, **replaced: Any) -> xr.Dataset:
     spec = replace_pieces(plan.url, own, replaced)
     # What the plan's own spec says already is not part of the handle: the shorter the better.
     handle = spec.replaced if spec.replaced != own.replaced else ()
-    return _dataset(plan, spec, plan.grid(row), exposure_arrays(plan, row, handle))
+    return _dataset(plan, spec, plan.grid(row), exposure_arrays(plan, row, handle, truth))
 
 
-def stored_dataset(store: SimulationStore, name: str) -> xr.Dataset:
+def stored_dataset(store: SimulationStore, name: str, truth: str | Iterable[str] = ()) -> xr.Dataset:
     """Return one exposure of a store as a lazy dataset over (integration, group, y, x).
 
     Parameters
@@ -265,6 +286,8 @@ def stored_dataset(store: SimulationStore, name: str) -> xr.Dataset:
         The store.
     name
         Root name.
+    truth
+        Names of variables that exist on request: read where they are stored, else computed.
 
     Returns
     -------
@@ -278,7 +301,7 @@ def stored_dataset(store: SimulationStore, name: str) -> xr.Dataset:
         If the plan has no such exposure.
     """
     plan, row = store.plan, store.plan.row(name)
-    arrays, raw_from = stored_arrays(store, row)
+    arrays, raw_from = stored_arrays(store, row, truth)
     return _dataset(plan, plan.spec(row), plan.grid(row), arrays).assign_attrs(raw_from=raw_from)
 
 

@@ -31,6 +31,8 @@ from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
     import xarray as xr
     from distributed import Client
@@ -288,22 +290,22 @@ class Proposal:
 
         return stacks(self.prepare())
 
-    def exposure(self, which: Selection, **replaced: Any) -> xr.Dataset:
+    def exposure(self, which: Selection, truth: str | Iterable[str] = (), **replaced: Any) -> xr.Dataset:
         """Return one exposure as a lazy dataset: raw, linear, dark, cosmic_rays, seed; `.md` says where it lies on the sky.
 
-        Its catalogs and reference data are prepared now, those of other exposures are not; pixels are computed later.
-        What is selected is what is computed, in one step (`raw[0, 3, 100:200]`) or in several (`raw[0].isel(y=...)`). The
-        arrays are dask's, in chunks that are tiles of the store: reductions over a whole exposure run in parallel, and in
-        the memory of a few tiles.
+        Its catalogs and reference data are prepared now, those of other exposures are not; pixels are computed later: what
+        is selected, in one step (`raw[0, 3, 100:200]`) or in several (`raw[0].isel(y=...)`). The arrays are dask's, in
+        chunks that are tiles of the store: reductions run in parallel, and in the memory of a few tiles.
 
         Parameters
         ----------
         which
-            Root name, position or row of the table, or anything else that selects one exposure; see `prepare`.
+            Root name, position or row of the table, or anything else that selects one exposure.
+        truth
+            Variables that exist on request: names of effects, 'photons', 'groupdq', … (docs/settings.md, Effects).
         **replaced
-            Arrays to use instead of computed ones, by the name of the variable: `seed` (y, x), `dark` or `cosmic_rays`
-            (integration, group, y, x), see `mirage_dask.variables`; None leaves it as it is. `raw` and `linear` are made
-            from them, still lazily.
+            Arrays to use instead of computed ones, by the name of the variable (see `mirage_dask.variables`): `seed` (y, x),
+            `dark`, … (integration, group, y, x); None leaves it as it is. `raw` and `linear` are made from them.
 
         Raises
         ------
@@ -314,7 +316,7 @@ class Proposal:
         from mirage_dask.lazy import exposure_dataset
 
         name = select_exposure(self.table, which, argument="which=")
-        return exposure_dataset(self.prepare(name), name, **replaced)
+        return exposure_dataset(self.prepare(name), name, truth, **replaced)
 
     def footprints(self, select: Selection = None) -> Footprints:
         """Return the outlines of exposures on the sky, which can be written as regions of DS9 and as a coverage map.
@@ -348,7 +350,7 @@ class Proposal:
         tile_bytes: str | int | None = None,
         progress: Any = True,
         performance_report: str | os.PathLike[str] | None = None,
-        truth: bool = True,
+        truth: bool | str | Iterable[str] = True,
     ) -> RunReport:
         """Simulate into one Zarr store; tiles that it contains already are kept.
 
@@ -379,12 +381,14 @@ class Proposal:
         performance_report
             Write dask's report of the run into this HTML file; needs a client or workers, and bokeh.
         truth
-            Make the table of the sources on each exposure, too; `open_simulation(out).truth()` reads it.
+            Make the table of sources, which `open_simulation(out).truth()` reads; names as for `exposure`: store these too.
         """
+        from mirage_dask.exposure.contributions.variables import check_truth
         from mirage_dask.run.execute import run_plan
         from mirage_dask.run.executors.resources import Resources
 
         resources = Resources(client, workers, memory, scheduler, threads)
+        truth = truth if isinstance(truth, bool) else check_truth(truth)
         for line in self.catalog_report.empty:
             _LOG.warning("%s", line)
         return run_plan(

@@ -11,7 +11,7 @@ simulation.export("uncal")                              # files for the calibrat
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,7 +74,7 @@ class Simulation:
         """The settings of the run."""
         return load_settings(self.store.plan.info["settings"])
 
-    def exposure(self, name: Selection) -> xr.Dataset:
+    def exposure(self, name: Selection, truth: str | Iterable[str] = ()) -> xr.Dataset:
         """Return one exposure as a lazy dataset: `raw` as stored, the other variables computed when they are asked for.
 
         Its accessor `.md` says where it lies on the sky.
@@ -83,16 +83,19 @@ class Simulation:
         ----------
         name
             Root name, as in the table; or its position there, or its row.
+        truth
+            Names of variables that exist on request, such as effects: see `Proposal.exposure`. They are read where
+            `Proposal.simulate` or `make_truth` has stored them.
 
         Raises
         ------
         InputError
-            If there is no such exposure, or it names more than one.
+            If there is no such exposure or variable, or the exposure names more than one.
         """
         import mirage_dask.accessor  # noqa: F401 - registers it
         from mirage_dask.lazy import stored_dataset
 
-        return stored_dataset(self.store, select_exposure(self.store.plan.table, name))
+        return stored_dataset(self.store, select_exposure(self.store.plan.table, name), truth)
 
     def footprints(self, select: Selection = None) -> Footprints:
         """Return the outlines of exposures on the sky, as `Proposal.footprints` does.
@@ -245,6 +248,7 @@ class Simulation:
         self,
         select: Selection = None,
         *,
+        variables: str | Iterable[str] = (),
         overwrite: bool = False,
         client: Client | Cluster | str | None = None,
         workers: int | None = None,
@@ -252,12 +256,14 @@ class Simulation:
         scheduler: str | None = None,
         threads: int | None = None,
     ) -> TruthReport:
-        """Make the truth tables that the store lacks, of exposures that are simulated or not.
+        """Make the truth tables that the store lacks, of exposures that are simulated or not; or store variables of them.
 
         Parameters
         ----------
         select
             Exposures, as for `truth`.
+        variables
+            Names of variables that exist on request, such as effects: these are stored, and no tables made.
         overwrite
             Make those again that are there.
         client, workers, memory, scheduler, threads
@@ -274,7 +280,9 @@ class Simulation:
         from mirage_dask.run.truth.making import make_store_truth
 
         resources = Resources(client, workers, memory, scheduler, threads)
-        return make_store_truth(self.store, select, overwrite=overwrite, resources=resources)
+        return make_store_truth(
+            self.store, select, variables=variables, overwrite=overwrite, resources=resources
+        )
 
     def verify(
         self,
@@ -315,6 +323,7 @@ class Simulation:
         *,
         select: Selection = None,
         datatype: str = "raw",
+        truth: str | Iterable[str] = (),
         overwrite: bool = False,
         with_references: bool = False,
         with_spec2_inputs: bool = False,
@@ -335,6 +344,8 @@ class Simulation:
             simulated yet is left out of a condition or a mask.
         datatype
             'raw' (`_uncal.fits`), 'linear' (`_linear.fits`), or 'both'.
+        truth
+            Names of variables that exist on request, such as effects: written too, into files `_truth.fits`.
         overwrite
             Write existing files again.
         with_references
@@ -374,6 +385,7 @@ class Simulation:
             directory,
             select=chosen,
             datatype=datatype,
+            truth=truth,
             overwrite=overwrite,
             calibrate_env=lambda: calibration_environment(
                 plan, directory, with_references=with_references, select=chosen

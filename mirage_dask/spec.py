@@ -101,9 +101,6 @@ class ExposureSpec:
     segmentation_threshold: float = 0.0
     """e-/s in a pixel from which a source is in the segmentation map; 0 for the default, `SEGMENTATION_THRESHOLD` times the
     gain. No part of the digest: no stored value depends on it."""
-    integration_frames: int = 0
-    """Frames of an integration where the groups do not say so; 0 where they do, as in every plan. What is computed of the
-    first frame alone (`mirage_dask.exposure.first_frame`) so keeps the times of its exposure."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -123,8 +120,6 @@ class ExposureSpec:
     @property
     def frames_per_integration(self) -> int:
         """Frames up to the last one that is read; the gap after the last group is never read."""
-        if self.integration_frames:
-            return self.integration_frames
         return (self.ngroups - 1) * self.frames_per_group + self.nframes
 
     def integration_start(self, integration: int) -> float:
@@ -228,7 +223,6 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "cosmic_ray_rate": _is_number,
     "filter_wheel_angle": lambda value: value is None or _is_number(value),
     "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
-    "integration_frames": _is_integer,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
     "parameters": _are_parameters,
     "inputs": partial(_are_pairs, second="content key"),

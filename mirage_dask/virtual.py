@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from mirage_dask.exposure import references as opening
 from mirage_dask.exposure import simulate as exposure
+from mirage_dask.exposure.contributions.variables import variable_of
 from mirage_dask.io.indexing import split_index
 from mirage_dask.spec import Window
 from mirage_dask.store import pieces
@@ -40,7 +41,7 @@ def simulate(
     window
         Box in its own science pixels; for `seed` only rows and columns count.
     variable
-        One of `mirage_dask.variables.VARIABLES`.
+        One of `mirage_dask.variables.VARIABLES`, or of `contributions.variables.truth_variables`.
     replaced
         Arrays given by the user in place of what the spec says (see `store.pieces`).
 
@@ -111,8 +112,8 @@ class VirtualArray:
 
     @property
     def kind(self) -> Variable:
-        """The entry of `VARIABLES`."""
-        return VARIABLES[self.variable]
+        """What it is: the entry of `VARIABLES`, or of those that exist on request."""
+        return variable_of(self.variable)
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

@@ -116,6 +116,17 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         )
 
 
+def add_variables(parser: argparse.ArgumentParser, option: str, what: str) -> None:
+    """Add an option that takes the names of variables that exist on request; they are checked where they are used."""
+    parser.add_argument(
+        option,
+        metavar="NAMES",
+        type=lambda text: [name.strip() for name in text.split(",")],
+        default=[],
+        help=f"{what}names of effects, photons, groupdq, pixeldq, … (docs/settings.md, Effects), with commas",
+    )
+
+
 def add_select(parser: Parser) -> None:
     """Add --select."""
     parser.add_argument(

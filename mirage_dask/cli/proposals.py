@@ -13,6 +13,7 @@ from mirage_dask.cli.arguments import (
     add_resources,
     add_select,
     add_tile_bytes,
+    add_variables,
     count,
     local_place,
     open_given,
@@ -137,6 +138,7 @@ def add(commands: Any) -> None:
         action="store_true",
         help="without the tables of the sources on each exposure (mirage-dask truth)",
     )
+    add_variables(simulate, "--truth", "store variables of the truth too: ")
     simulate.add_argument("--quiet", action="store_true", help="no progress bar")
     add_resources(simulate)
     add_json(simulate)
@@ -297,9 +299,11 @@ def show_plan(arguments: argparse.Namespace) -> int:
 
 def run_simulation(arguments: argparse.Namespace) -> int:
     """Simulate, and name the exposures that failed."""
+    from mirage_dask.exposure.contributions.variables import check_truth
     from mirage_dask.run.execute import run_plan
 
     resources = resources_of(arguments)  # before the plan, which may take minutes
+    check_truth(arguments.truth)
     proposal = open_given(arguments)
     selected(proposal.table, arguments.select)
     plan = proposal.prepare(arguments.select, store=arguments.out, progress=not arguments.quiet)
@@ -315,7 +319,7 @@ def run_simulation(arguments: argparse.Namespace) -> int:
         tile_bytes=arguments.tile_bytes,
         progress=not (arguments.quiet or arguments.json),
         performance_report=arguments.performance_report,
-        truth=not arguments.no_truth,
+        truth=arguments.truth or not arguments.no_truth,
     )
     return finish(report, json=arguments.json, quiet=arguments.quiet)
 

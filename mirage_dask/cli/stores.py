@@ -12,6 +12,7 @@ from mirage_dask.cli.arguments import (
     add_json,
     add_resources,
     add_select,
+    add_variables,
     count,
     local_place,
     place,
@@ -108,6 +109,7 @@ def add(commands: Any) -> None:
         help="raw ramps (_uncal.fits, the default), linear ones (_linear.fits: float32, without bias and "
         "non-linearity), or both",
     )
+    add_variables(export, "--truth", "write variables of the truth too, into files _truth.fits: ")
     export.add_argument(
         "--with-references",
         action="store_true",
@@ -245,6 +247,7 @@ def export_files(arguments: argparse.Namespace) -> int:
             arguments.directory,
             select=chosen,
             datatype=arguments.datatype,
+            truth=arguments.truth,
             overwrite=arguments.overwrite,
             calibrate_env=lambda: calibration_environment(
                 store.plan,

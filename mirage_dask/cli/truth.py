@@ -11,6 +11,7 @@ from mirage_dask.cli.arguments import (
     add_json,
     add_resources,
     add_select,
+    add_variables,
     local_place,
     place,
     resources_of,
@@ -65,6 +66,7 @@ def add(commands: Any) -> None:
         mirage-dask truth my.zarr --spectrum --source 386 --select "pupil == 'GRISMR'" --csv spectrum.csv
         mirage-dask truth my.zarr --hits --select "detector == 'NRCB5'" --csv hits.csv
         mirage-dask truth my.zarr --make --workers 4
+        mirage-dask truth my.zarr --make --variables cosmic_rays,read_noise --select "detector == 'NRCB5'"
         """,
         show_truth,
     )
@@ -95,6 +97,9 @@ def add(commands: Any) -> None:
         "--ecsv", metavar="FILE", type=local_place, help="write all columns as ECSV, with units"
     )
     parser.add_argument("--make", action="store_true", help="make the tables that are missing, then go on")
+    add_variables(
+        parser, "--variables", "with --make: store these variables of the exposures instead of tables: "
+    )
     parser.add_argument("--overwrite", action="store_true", help="with --make: make all of them again")
     add_resources(parser)
     add_json(parser)
@@ -113,10 +118,14 @@ def show_truth(arguments: argparse.Namespace) -> int:
         )
     if arguments.overwrite and not arguments.make:
         raise InputError("--overwrite goes with --make; give both to make all tables again.")
+    if arguments.variables and not arguments.make:
+        raise InputError("--variables goes with --make; give both to store variables.")
     store = SimulationStore.open(arguments.store)
     selected(store.plan.table, arguments.select)
     if arguments.make and not _make(store, arguments):
         return 1
+    if arguments.variables:
+        return 0
     files = [name for name in ("csv", "parquet", "ecsv") if getattr(arguments, name)]
     shown: tuple[str, ...]
     if arguments.hits:
@@ -185,6 +194,7 @@ def _make(store: Any, arguments: argparse.Namespace) -> bool:
         report = make_store_truth(
             store,
             arguments.select,
+            variables=arguments.variables,
             overwrite=arguments.overwrite,
             resources=resources,
             progress=progress,
@@ -192,7 +202,12 @@ def _make(store: Any, arguments: argparse.Namespace) -> bool:
     for name, reason in report.failed:
         print_failure(name, reason)
     there = f", {report.kept:,} were there" if report.kept else ""
-    print_note(f"made {len(report.made):,} truth tables in {duration(report.seconds)}{there}")
+    what = (
+        f"variables of {len(report.made):,} exposures"
+        if arguments.variables
+        else f"{len(report.made):,} truth tables"
+    )
+    print_note(f"made {what} in {duration(report.seconds)}{there}")
     return report.ok
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.levels import mask_plane
 from mirage_dask.exposure.references import open_references
 from mirage_dask.fits.linear import linear_file, linear_name
 from mirage_dask.fits.ramp_models import RampProduct
@@ -24,7 +24,7 @@ from mirage_dask.opening import open_yaml
 from mirage_dask.proposal import Proposal
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.run.executors.local import processors
-from mirage_dask.run.export import computed_pixels
+from mirage_dask.run.pixels.computed import computed_pixels, with_quality
 from mirage_dask.settings.spectra import SpectraChoice
 from mirage_dask.spec import Window
 from mirage_dask.virtual import simulate_together
@@ -151,7 +151,7 @@ class OneExposure:
         header = {key: self.row[name] for key, name in columns.items()}
         return Ramp(self.dataset()["dark"].values, header)
 
-    def dataset(self, **pieces: npt.NDArray[Any] | None) -> xr.Dataset:
+    def dataset(self, **pieces: Any) -> xr.Dataset:
         """Return the lazy exposure, with pieces of the caller's own in place of computed ones."""
         return self.proposal.exposure(self.row["name"], **pieces)
 
@@ -179,9 +179,11 @@ class OneExposure:
         pack = open_references(spec, plan.url).pack
         variables = [variable for variable, wanted in (("raw", raw), ("linear", linear)) if wanted]
 
-        def compute(window: Window) -> dict[str, npt.NDArray[Any]]:
-            values = simulate_together(plan, row, window, variables, replaced)
-            return values | ({"level": saturation_level(spec, pack, window)} if linear else {})
+        def compute(window: Window) -> dict[str, Any]:
+            values: dict[str, Any] = simulate_together(plan, row, window, variables, replaced)
+            if linear:
+                values["linear"] = with_quality(plan, row, window, values["linear"], replaced)
+            return values
 
         raw_files, linear_files = [], []
         for segment in segments_of(spec.shape, exp_type=self.row["exp_type"]):
@@ -199,5 +201,5 @@ class OneExposure:
                     if raw:
                         put_raw("SCI", window, values["raw"])
                     if linear:
-                        put_linear(window, values["linear"], values["level"])
+                        put_linear(window, values["linear"])
         return WrittenFiles(tuple(raw_files), tuple(linear_files))

@@ -1,11 +1,12 @@
 """The first frame of each integration, as NIRCam sends it down beside groups of several frames: the extension ZEROFRAME.
 
 It is the exposure read frame by frame: the photons, cosmic rays, dark current, reset and 1/f noise of its first frame are
-those that the mean of the first group contains, because random numbers belong to reads. Read noise is drawn once a group
-and is shared out (`mirage_dask.detector.first_frame`).
+those that the mean of the first group contains, because random numbers belong to reads. So are the photons of light that
+varies: integrations begin when those of the exposure do. Read noise is drawn once a group and is shared out
+(`mirage_dask.detector.first_frame`).
 
 Not computed, because a mean over frames does not tell: the first frame of charge that the user gives group by group, and of
-a dark that is not read frame by frame. Not yet computed: light that varies.
+a dark that is not read frame by frame.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ def sends_first_frame(spec: ExposureSpec) -> bool:
     return spec.nframes > 1 and get_detector(spec.detector).instrument == "NIRCAM"
 
 
-def can_compute(references: References, replaced: Mapping[str, ArrayLike]) -> bool:
-    """Return whether the first frame can be computed from what an exposure consists of."""
+def can_compute(replaced: Mapping[str, ArrayLike]) -> bool:
+    """Return whether the first frame can be computed from what an exposure consists of: the user's arrays do not hide it."""
     single = all(hasattr(array, "zero_frame") for name, array in replaced.items() if name == "dark")
-    return single and not references.light.varying and not set(CHARGES) & set(replaced)
+    return single and not set(CHARGES) & set(replaced)
 
 
 def first_frame(
@@ -64,7 +65,7 @@ def first_frame(
     ReferenceFileError
         If a dark from files has no first frame.
     """
-    single = replace(spec, nframes=1, groupgap=0, ngroups=1, integration_frames=spec.frames_per_integration)
+    single = read_frame_by_frame(spec)
     window = replace(window, groups=(0, 1))
     dark = replaced.get("dark")
     frames = (
@@ -80,6 +81,11 @@ def first_frame(
     given = {**replaced, "dark": GivenWindow(window, frames[:, None])}
     raw: NDArray[np.uint16] = simulate_window(single, references, window, replaced=given)["raw"][:, 0]
     return raw
+
+
+def read_frame_by_frame(spec: ExposureSpec) -> ExposureSpec:
+    """Return the exposure with every frame sent down, dropped ones too; its integrations begin at the same times."""
+    return replace(spec, nframes=1, groupgap=0, ngroups=spec.frames_per_integration)
 
 
 def _dark(single: ExposureSpec, nframes: int, references: References, window: Window) -> NDArray[np.float32]:

@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.exposure.first_frame import read_frame_by_frame
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.exposure.given import GivenWindow
 from mirage_dask.exposure.planes import read_planes
@@ -101,9 +102,8 @@ def inject_first_frame(
     -------
     uint16 (integration, y, x), DN
     """
-    single = replace(spec, nframes=1, groupgap=0, ngroups=spec.frames_per_integration)
     window = replace(window, groups=(0, 1))
-    return inject_ramp(single, references, window, frames[:, None])[:, 0]
+    return inject_ramp(read_frame_by_frame(spec), references, window, frames[:, None])[:, 0]
 
 
 def added_rate(spec: ExposureSpec, references: References, window: Window) -> AddedRate:

@@ -11,9 +11,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.exposure.areas import ArrayLike, static_light
 from mirage_dask.exposure.chain import Chain
-from mirage_dask.exposure.levels import pixel_area
+from mirage_dask.exposure.contributions.effects import contribution
+from mirage_dask.exposure.contributions.photons import photons
+from mirage_dask.exposure.contributions.quality import group_flags
+from mirage_dask.exposure.contributions.variables import GROUPDQ, PHOTONS, PIXELDQ, truth_variables
+from mirage_dask.exposure.levels import mask_plane, pixel_area
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.segmentation import segmentation_window
 from mirage_dask.spec import ExposureSpec, Window
@@ -39,7 +44,7 @@ def simulate_window(
     window
         Where, in the exposure's own science pixels.
     want
-        Which of `mirage_dask.variables.VARIABLES`.
+        Which of `mirage_dask.variables.VARIABLES`, and of `contributions.variables.truth_variables`.
     replaced
         The user's own arrays of the whole exposure instead of variables, in science orientation; read by window.
 
@@ -63,16 +68,38 @@ def simulate_window(
         out["pixel_area"] = pixel_area(spec, references.pack, window)
     if "segmentation" in names:
         out["segmentation"] = segmentation_window(spec, references, window.rows, window.columns)
-    ramps = [name for name in names if VARIABLES[name].dimensions == RAMP]
+    for name in names:
+        if name not in VARIABLES:
+            out[name] = _on_request(name, spec, references, window, given)
+    ramps = [name for name in names if name in VARIABLES and VARIABLES[name].dimensions == RAMP]
     if ramps:
         out.update(Chain(spec, references, window, ramps, given).compute())
     return {name: out[name] for name in names}
 
 
+def _on_request(
+    name: str,
+    spec: ExposureSpec,
+    references: References,
+    window: Window,
+    given: Mapping[str, ArrayLike],
+) -> NDArray[Any]:
+    """Return a variable of `truth_variables`."""
+    if name == PHOTONS:
+        return photons(spec, references, window, effects_on(spec.switched), given)
+    if name == GROUPDQ:
+        return group_flags(spec, references, window, given)
+    if name == PIXELDQ:
+        return mask_plane(spec, references.pack)[slice(*window.rows), slice(*window.columns)]
+    effect = next(effect for effect in EFFECTS if effect.name == name)
+    return contribution(spec, references, window, effect, given)
+
+
 def _check(
     spec: ExposureSpec, window: Window, names: tuple[str, ...], given: Mapping[str, ArrayLike]
 ) -> None:
-    unknown = [n for n in names if n not in VARIABLES] + [n for n in given if n not in replaceable()]
+    known = VARIABLES.keys() | truth_variables()
+    unknown = [n for n in names if n not in known] + [n for n in given if n not in replaceable()]
     if unknown:
         raise ValueError(
             f"unknown variables {unknown}: an exposure has {tuple(VARIABLES)}, of which {replaceable()} can be replaced"

@@ -1,8 +1,8 @@
 """FITS keywords of an exposure, by the paths that JWST data models give them.
 
 What a keyword means is fixed by the JWST keyword dictionary; values come from the exposure table, the spec and the SIAF.
-Times and NINTS are those of the exposure, also in a segment of it. Guide stars, ephemeris and engineering data are NOT
-written, because nothing here knows them.
+Times and NINTS are those of the exposure, also in a segment of it. What is NOT written, and why, stands in docs/headers.md:
+guide stars, ephemeris and engineering data, for example, which nothing here knows.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from mirage_dask.errors import InputError
 from mirage_dask.fits.segments import TIME_SERIES
-from mirage_dask.fits.times import exposure_times, start_time
+from mirage_dask.fits.times import DAY, TimeScales, exposure_times, start_time
 from mirage_dask.instruments import LYOT_STOPS, OCCULTING_MASKS, get_detector, optical_elements
 from mirage_dask.pointing import aperture, linear_wcs, roll_at, unit_to_radec
 from mirage_dask.settings.row import read_soss
@@ -122,6 +122,8 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
     prime = n["sequence"] == "1"
     return {
         "meta.telescope": "JWST",
+        "meta.hga_move": False,
+        "meta.compress": False,
         "meta.program.title": _ascii(row.get("title")),
         "meta.program.pi_name": _ascii(row.get("pi")),
         "meta.program.category": _ascii(row.get("category")),
@@ -142,6 +144,10 @@ def _program(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.visit.type": "PRIME_TARGETED_FIXED" if spec.has_pointing else "PRIME_UNTARGETED",
         "meta.visit.tsovisit": row["exp_type"] in TIME_SERIES,
         "meta.visit.engdb_pointing_quality": "PLANNED",
+        "meta.visit.status": "SUCCESSFUL",
+        "meta.visit.internal_target": False,
+        "meta.visit.too_visit": False,
+        "meta.visit.exp_only": False,
         **_target(row),
         "meta.exposure.prime_parallel": "PRIME" if prime else "PARALLEL_COORDINATED",
     }
@@ -184,6 +190,7 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         if spec.filter_wheel_angle is None
         else spec.filter_wheel_angle,
         "meta.instrument.pupil_position": _pupil_angle(row) or angles.get(("pupil", spec.pupil)),
+        "meta.instrument.focus_position": 0.0 if detector.instrument == "NIRISS" else None,
         "meta.exposure.type": row["exp_type"],
         "meta.exposure.readpatt": row["readpatt"],
         "meta.exposure.noutputs": spec.amplifiers,
@@ -196,6 +203,10 @@ def _instrument(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         "meta.exposure.groupgap": spec.groupgap,
         "meta.exposure.nresets_at_start": 1,
         "meta.exposure.nresets_between_ints": 1,
+        "meta.exposure.nsamples": 1,
+        "meta.exposure.drop_frames1": 0,
+        "meta.exposure.drop_frames3": 0,
+        "meta.bunit_data": "DN",
         "meta.exposure.zero_frame": False,
         "meta.exposure.data_problem": False,
         "meta.subarray.name": row["subarray"],
@@ -252,6 +263,19 @@ def _timing(row: Mapping[str, Any], spec: ExposureSpec) -> dict[str, Any]:
         values[f"meta.exposure.{part}_time"] = float(moment.mjd)
         values[f"meta.exposure.{part}_time_mjd"] = float(moment.mjd)
         values[f"meta.exposure.{part}_time_tdb"] = float(moment.tdb.mjd)
+    return values | _at_the_sun(row, spec, start, about.duration)
+
+
+def _at_the_sun(row: Mapping[str, Any], spec: ExposureSpec, start: Any, duration: float) -> dict[str, float]:
+    """Return barycentric and heliocentric times, as those of the tables GROUP and INT_TIMES (`times`)."""
+    seconds = np.array([0.0, 0.5 * duration, duration])
+    later = TimeScales.of(spec, start, *direction(row)).later(seconds)
+    utc = start.utc.mjd + seconds / DAY
+    values: dict[str, float] = {}
+    for name, days in zip(("barycentric", "heliocentric"), later, strict=True):
+        values[f"meta.time.{name}_correction"] = float(days[0] * DAY)
+        for part, moment in zip(("expstart", "expmid", "expend"), utc + days, strict=True):
+            values[f"meta.time.{name}_{part}"] = float(moment)
     return values
 
 

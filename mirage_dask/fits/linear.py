@@ -4,14 +4,17 @@ The layout is that of the pipeline's RampModel, which calwebb_detector1 takes:
 
     SCI       float32 DN (integration, group, y, x): light, cosmic rays and dark above the superbias, noise included
     PIXELDQ   uint32 (y, x): standard flags of the mask
-    GROUPDQ   uint8 like SCI: SATURATED (2) from the group on in which the pipeline would call the raw pixel saturated
+    GROUPDQ   uint8 like SCI: SATURATED (2) from the group on in which the pipeline would call the raw pixel saturated,
+              JUMP_DET (4) where particles have left charge since the group before (`exposure.contributions.quality`)
+    ERR       float32 DN like SCI: shot noise and white read noise, one standard deviation
     GROUP, INT_TIMES, ASDF  as in the raw file
 
 Data-quality initialisation, saturation, superbias and linearity count as done (S_DQINIT, S_SATURA, S_SUPERB, S_LINEAR). The
 pipeline does not look at these keywords, so skip the steps: `strun calwebb_detector1 FILE --steps.dq_init.skip=true
---steps.saturation.skip=true --steps.superbias.skip=true --steps.linearity.skip=true`. 1/f noise and dark current
-are still in the ramp: reference pixel correction and dark subtraction apply. Unlike Mirage's, there is no ERR (the
-RampModel has none any more) and no zero frame. Signal above saturation is kept, flagged.
+--steps.saturation.skip=true --steps.superbias.skip=true --steps.linearity.skip=true`. 1/f noise and dark current are still
+in the ramp: reference pixel correction and dark subtraction apply. The jump step adds its flags to those of the truth; skip
+it too, `--steps.jump.skip=true`, to fit ramps as behind a perfect one. The RampModel has no ERR any more: the pipeline works
+its own errors out. Unlike Mirage's, there is no zero frame. Signal above saturation is kept, flagged.
 """
 
 from __future__ import annotations
@@ -19,21 +22,30 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.fits.ramp_files import hollow
+from mirage_dask.fits.ramp_files import hollow, image_part
 from mirage_dask.fits.ramp_models import RampProduct, ramp_file
 from mirage_dask.fits.segments import Segment, file_name
-from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.spec import Window
 
-LinearPixels = Iterable[tuple[Window, tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]]
-"""Windows that hold all groups, with (linear ramp, DN, (integration, group, y, x); saturation level, DN, (y, x))."""
-PutLinear = Callable[[Window, npt.NDArray[np.float32], npt.NDArray[np.float32]], None]
-"""Puts a window into a file: where, and the two arrays of `LinearPixels`."""
+
+class LinearRamp(NamedTuple):
+    """A linear ramp in a window that holds all groups, (integration, group, y, x)."""
+
+    linear: npt.NDArray[np.float32]
+    """DN."""
+    flags: npt.NDArray[np.uint8]
+    """SATURATED and JUMP_DET."""
+    error: npt.NDArray[np.float32]
+    """DN, one standard deviation."""
+
+
+PutLinear = Callable[[Window, LinearRamp], None]
+"""Puts a window into a file: where, and what."""
 
 DONE = ("dq_init", "saturation", "superbias", "linearity")
 """Steps of the pipeline that count as done in a linear ramp."""
@@ -63,11 +75,13 @@ def linear_file(path: Path, mask: npt.NDArray[np.uint32], product: RampProduct) 
         "groupdq": hollow(product.shape, np.uint8),
     }
     done = {f"meta.cal_step.{step}": "COMPLETE" for step in DONE}
-    with ramp_file(path, product, "RampModel", arrays, done) as put:
+    error = image_part("ERR", hollow(product.shape, np.float32), "DN")
+    with ramp_file(path, product, "RampModel", arrays, done, more=[error]) as put:
 
-        def put_linear(window: Window, linear: npt.NDArray[Any], level: npt.NDArray[Any]) -> None:
-            put("SCI", window, linear)
-            put("GROUPDQ", window, saturation_flags(linear, level))
+        def put_linear(window: Window, ramp: LinearRamp) -> None:
+            put("SCI", window, ramp.linear)
+            put("GROUPDQ", window, ramp.flags)
+            put("ERR", window, ramp.error)
 
         first = product.integrations[0]
         image = Window((first, first + 1), (0, 1), (0, mask.shape[0]), (0, mask.shape[1]))
@@ -75,7 +89,12 @@ def linear_file(path: Path, mask: npt.NDArray[np.uint32], product: RampProduct) 
         yield put_linear
 
 
-def write_linear(path: Path, ramp: LinearPixels, mask: npt.NDArray[np.uint32], product: RampProduct) -> None:
+def write_linear(
+    path: Path,
+    ramp: Iterable[tuple[Window, LinearRamp]],
+    mask: npt.NDArray[np.uint32],
+    product: RampProduct,
+) -> None:
     """Write a linear file from windows, as `linear_file` does.
 
     Parameters
@@ -83,24 +102,8 @@ def write_linear(path: Path, ramp: LinearPixels, mask: npt.NDArray[np.uint32], p
     path, mask, product
         As for `linear_file`.
     ramp
-        The ramp and the level of saturation, window by window.
+        Window by window.
     """
     with linear_file(path, mask, product) as put:
-        for window, (linear, level) in ramp:
-            put(window, linear, level)
-
-
-def saturation_flags(
-    linear: npt.NDArray[np.float32], level: npt.NDArray[np.float32]
-) -> npt.NDArray[np.uint8]:
-    """Return SATURATED from the first group on that reaches the level, 0 before.
-
-    Parameters
-    ----------
-    linear
-        DN, (integration, group, y, x).
-    level
-        DN, (y, x).
-    """
-    saturated: npt.NDArray[np.bool_] = np.logical_or.accumulate(linear >= level, axis=1)
-    return saturated.astype(np.uint8) * np.uint8(FLAGS["SATURATED"])
+        for window, values in ramp:
+            put(window, values)

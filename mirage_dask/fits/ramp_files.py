@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from mirage_dask.fits.cards import BLOCK
+from mirage_dask.fits.cards import BLOCK, card, header
 from mirage_dask.spec import Window
 
 
@@ -53,6 +53,34 @@ class Part:
     def size(self) -> int:
         """Bytes of its data, padding included."""
         return -(-(len(self.data) if self.array is None else self.array.nbytes) // BLOCK) * BLOCK
+
+
+def image_part(name: str, array: npt.NDArray[Any], units: str = "") -> Part:
+    """Return an image extension whose pixels are written later.
+
+    Parameters
+    ----------
+    name
+        EXTNAME.
+    array
+        A hollow array, whose shape and type decide the header.
+    units
+        BUNIT; empty for none.
+    """
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    lines = [
+        card("XTENSION", "IMAGE", "Image extension"),
+        card("BITPIX", 8 * size * (-1 if kind == "f" else 1), "array data type"),
+        card("NAXIS", array.ndim, "number of array dimensions"),
+        *(card(f"NAXIS{axis}", length, "") for axis, length in enumerate(array.shape[::-1], start=1)),
+        card("PCOUNT", 0, "number of parameters"),
+        card("GCOUNT", 1, "number of groups"),
+    ]
+    if kind == "u" and size > 1:
+        lines += [card("BSCALE", 1, ""), card("BZERO", 1 << (8 * size - 1), "")]
+    if units:
+        lines.append(card("BUNIT", units, "physical units of the array values"))
+    return Part(name, header([*lines, card("EXTNAME", name, "extension name")]), array=array)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ from mirage_dask.fits.headers import direction, keyword_values
 from mirage_dask.fits.model_files import Content
 from mirage_dask.fits.moving_target import at_middle, moving_keywords, moving_target_table
 from mirage_dask.fits.provenance import Card, carried_keywords, carried_log, provenance_cards
-from mirage_dask.fits.ramp_files import RampFile, read_headers
+from mirage_dask.fits.ramp_files import Part, RampFile, read_headers
 from mirage_dask.fits.segments import Segment
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.io import files
@@ -100,6 +100,7 @@ def ramp_file(
     model: str,
     arrays: Mapping[str, npt.NDArray[Any]],
     keywords: Mapping[str, Any] | None = None,
+    more: Sequence[Part] = (),
 ) -> Iterator[Put]:
     """Write a file, whole or not at all, with the tables GROUP, INT_TIMES and, in raw files, MOVING_TARGET_POSITION.
 
@@ -116,6 +117,8 @@ def ramp_file(
     keywords
         Metadata besides those of the product, by the paths of the model; what its schema refuses is left out with a
         warning.
+    more
+        Extensions that the model does not know, between its own and its last one, ASDF.
 
     Raises
     ------
@@ -144,7 +147,7 @@ def ramp_file(
     with (
         files.store_errors(str(path)),
         replacing(path) as temporary,
-        RampFile.laid_out(temporary, parts) as file,
+        RampFile.laid_out(temporary, (*parts[:-1], *more, parts[-1])) as file,
     ):
 
         def put(extension: str, window: Window, pixels: npt.NDArray[Any]) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, ExitStack, suppress
 from functools import partial
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
+from mirage_dask.exposure.contributions.variables import check_truth
 from mirage_dask.io import files
 from mirage_dask.run.display.events import (
     EventDispatcher,
@@ -56,7 +57,7 @@ def run_plan(
     tile_bytes: str | int | None = None,
     progress: bool | Subscriber | Iterable[Subscriber] = False,
     performance_report: str | os.PathLike[str] | None = None,
-    truth: bool = False,
+    truth: bool | str | Iterable[str] = False,
 ) -> RunReport:
     """Simulate the exposures of a plan into a Zarr store, or finish what an earlier run began.
 
@@ -91,7 +92,8 @@ def run_plan(
         Write dask's report of the run (task stream, profiles) into this HTML file. Needs a client or workers, and bokeh
         where the scheduler runs.
     truth
-        Make the truth table of each exposure, too (see `mirage_dask.truth`); one that fails is a warning.
+        Make the truth table of each exposure, too (see `mirage_dask.truth`); one that fails is a warning. Names of variables
+        (see `exposure.contributions.variables`): store these besides.
 
     Returns
     -------
@@ -108,6 +110,7 @@ def run_plan(
     RunError
         With on_error="raise", at the first failed tile; or when the scheduler is lost.
     """
+    variables = () if isinstance(truth, bool) else check_truth(truth)
     if on_error not in ("record", "raise"):
         raise InputError(f"on_error must be 'record' or 'raise', not {on_error!r}.")
     with ExitStack() as stack:
@@ -151,7 +154,7 @@ def run_plan(
                 raise StoreError(f"Another run has just made {root.url}; the same command continues it.")
         store = SimulationStore.create(root.url, loaded, rows=rows, update=True, root=root)
         recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
-        return recorder.run(executor, estimate, comparison, retries, truth=truth)
+        return recorder.run(executor, estimate, comparison, retries, truth=bool(truth), variables=variables)
 
 
 def _is_begun(store_url: str | os.PathLike[str]) -> bool:
@@ -194,6 +197,7 @@ class _RunRecorder:
         retries: int,
         *,
         truth: bool = False,
+        variables: Sequence[str] = (),
     ) -> RunReport:
         """Execute the missing tiles and write the status, also when the run is interrupted."""
         plan, began = self.store.plan, time.monotonic()
@@ -222,7 +226,7 @@ class _RunRecorder:
                 with memory_watched(executor.memory_used, self.dispatch):
                     executor.execute(ranges, per_block, handle, self.record)
             if truth:
-                self._make_truth(executor)
+                self._make_truth(executor, variables)
         except BaseException:
             with suppress(MirageDaskError):  # the disk may be full; the commit records have the status too
                 self.store.finish(self.done, self.failures)
@@ -243,17 +247,24 @@ class _RunRecorder:
         self.dispatch(RunFinished(report))
         return report
 
-    def _make_truth(self, executor: Executor) -> None:
-        """Make the truth tables that are missing."""
-        from mirage_dask.run.truth.making import make_truth  # reads Parquet; most runs of a test have none
+    def _make_truth(self, executor: Executor, variables: Sequence[str]) -> None:
+        """Make the truth tables and variables that are missing."""
+        from mirage_dask.run.truth.making import (
+            make_truth,
+            make_variables,
+        )  # reads Parquet; most runs have none
 
-        report = make_truth(self.store, self.rows, executor)
-        if report.failed:
-            (name, reason), *more = report.failed
-            _LOG.warning(
-                "The truth tables of %d exposures could not be made; %s: %s. mirage-dask truth %s --make tries again.",
-                len(more) + 1, name, reason, self.store.url,
-            )  # fmt: skip
+        made = [("truth tables", "", make_truth(self.store, self.rows, executor))]
+        if variables:
+            option = f" --variables {','.join(variables)}"
+            made.append(("variables", option, make_variables(self.store, self.rows, variables, executor)))
+        for what, option, report in made:
+            if report.failed:
+                (name, reason), *more = report.failed
+                _LOG.warning(
+                    "The %s of %d exposures could not be made; %s: %s. mirage-dask truth %s --make%s tries again.",
+                    what, len(more) + 1, name, reason, self.store.url, option,
+                )  # fmt: skip
 
     def _bytes(self, row: int, tile: int) -> int:
         i, g, y, x = self.store.plan.grid(row).window(tile).shape

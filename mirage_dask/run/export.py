@@ -11,20 +11,18 @@ import os
 import platform
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.exposure.contributions.variables import check_truth, variable_of
 from mirage_dask.fits.linear import linear_name, write_linear
 from mirage_dask.fits.ramp_models import RampProduct, is_current
 from mirage_dask.fits.segments import SEGMENT_BYTES, Segment, segments_of
+from mirage_dask.fits.truth.files import is_truth_current, truth_name, write_truth
 from mirage_dask.fits.uncal import stored_pixels, uncal_name, write_uncal
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
@@ -34,18 +32,17 @@ from mirage_dask.run.executors.choice import open_executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TILE_RANGE, RunHandle, TileRanges, TileResult, error_line, open_store
 from mirage_dask.selection import Selection, is_condition, select_rows
-from mirage_dask.spec import Window
+from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
-
-Values = TypeVar("Values")
+from mirage_dask.variables import Variable
 
 DATATYPES = {"raw": ("raw",), "linear": ("linear",), "both": ("raw", "linear")}
 """Datatypes of the files of an exposure, by the value of the argument."""
 
-FILE_NAMES = {"raw": uncal_name, "linear": linear_name}
-PIXEL_BYTES = {"raw": 2, "linear": 5}
-"""Bytes of a file per pixel and group."""
+FILE_NAMES = {"raw": uncal_name, "linear": linear_name, "truth": truth_name}
+PIXEL_BYTES = {"raw": 2, "linear": 9, "truth": 4}
+"""Bytes of a file per pixel and group; of truth, about, for each variable."""
 
 PROCESS_BYTES = 430_000_000
 """Memory of a process that writes raw files (measured: 390 MB) ..."""
@@ -96,6 +93,8 @@ class ExportHandle(RunHandle):
     overwrite: bool = False
     datatypes: tuple[str, ...] = ("raw",)
     segment_bytes: int = SEGMENT_BYTES
+    truth: tuple[str, ...] = ()
+    """Variables in the files of the datatype `truth`."""
 
     def files(self, plan: Plan, row: int) -> list[tuple[str, Segment]]:
         """Return (datatype, segment) of each file of an exposure; the place in this list is its number."""
@@ -135,74 +134,44 @@ class ExportHandle(RunHandle):
                 f"A worker on {platform.node()} does not find the directory {self.directory}; export to one that all "
                 "workers see, or without workers."
             )
-        if not self.overwrite and is_current(path, spec, segment):
+        if not self.overwrite and self.is_current(path, datatype, spec, segment):
             return "skipped", 0
         product = RampProduct.of(plan, spec, segment)
         if datatype == "raw":
-            from mirage_dask.run.first_frames import first_frames
+            from mirage_dask.run.pixels.first_frames import first_frames
 
             store = SimulationStore(self.store_url, plan)
             zero = first_frames(plan, row, segment.integrations)
             write_uncal(path, stored_pixels(store, row, segment.integrations), product, zero)
+        elif datatype == "truth":
+            from mirage_dask.run.pixels.truth import truth_pixels
+
+            store = SimulationStore(self.store_url, plan)
+            write_truth(
+                path, self._variables, truth_pixels(store, row, self.truth, segment.integrations), product
+            )
         else:
+            from mirage_dask.run.pixels.computed import computed_pixels, linear_mask, linear_ramp
+
             pixels = computed_pixels(linear_ramp(plan, row), plan.grid(row).boxes(segment.integrations))
             write_linear(path, pixels, linear_mask(plan, row), product)
         return "written", path.stat().st_size
 
+    @property
+    def _variables(self) -> list[Variable]:
+        return [variable_of(name) for name in self.truth]
+
+    def is_current(self, path: Path, datatype: str, spec: ExposureSpec, segment: Segment) -> bool:
+        """Return whether a file is whole, made from this very spec, and holds what it should."""
+        if datatype == "truth":
+            return is_truth_current(path, self._variables, spec, segment)
+        return is_current(path, spec, segment)
+
     def warm(self, row: int) -> None:
         """Open the store; compile what computes linear ramps."""
-        if "linear" in self.datatypes:
+        if {"linear", "truth"} & set(self.datatypes):
             super().warm(row)
         open_store(self.store_url, self.plan_digest).plan.spec(row)
-
-
-def linear_ramp(plan: Plan, row: int) -> Callable[[Window], tuple[npt.NDArray[Any], npt.NDArray[Any]]]:
-    """Return what computes the linear ramp of an exposure in a window, with the level of saturation there."""
-    from mirage_dask import virtual
-    from mirage_dask.exposure.levels import saturation_level
-    from mirage_dask.exposure.references import open_references
-
-    spec = plan.spec(row)
-
-    def compute(window: Window) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-        pack = open_references(spec, plan.url).pack
-        return virtual.simulate(plan, row, window, "linear"), saturation_level(spec, pack, window)
-
-    return compute
-
-
-def linear_mask(plan: Plan, row: int) -> npt.NDArray[np.uint32]:
-    """Return the data-quality flags of the pixels of an exposure, uint32 (y, x)."""
-    from mirage_dask.exposure.levels import mask_plane
-    from mirage_dask.exposure.references import open_references
-
-    spec = plan.spec(row)
-    return mask_plane(spec, open_references(spec, plan.url).pack)
-
-
-def computed_pixels(
-    compute: Callable[[Window], Values], windows: Iterable[Window], *, threads: int = 1
-) -> Iterator[tuple[Window, Values]]:
-    """Yield windows and what is computed for them, in order, a few ahead in threads of this process.
-
-    Parameters
-    ----------
-    compute
-        Gives the values of a window.
-    windows
-        Where.
-    threads
-        How many are computed at a time; as many more may wait to be written.
-    """
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[tuple[Window, Future[Values]]] = deque()
-        for window in windows:
-            waiting.append((window, pool.submit(compute, window)))
-            if len(waiting) > threads:
-                first, values = waiting.popleft()
-                yield first, values.result()
-        for window, values in waiting:
-            yield window, values.result()
 
 
 class _Stop(Exception):
@@ -215,6 +184,7 @@ def export_store(
     *,
     select: Selection = None,
     datatype: str = "raw",
+    truth: str | Iterable[str] = (),
     overwrite: bool = False,
     segment_bytes: int = SEGMENT_BYTES,
     calibrate_env: Callable[[], str] | None = None,
@@ -239,6 +209,9 @@ def export_store(
     datatype
         'raw': Level-1b files (`_uncal.fits`) of what is in the store. 'linear': linear ramps (`_linear.fits`, see
         `fits.linear`), computed from the plan in the store, also of exposures that are not complete there. 'both'.
+    truth
+        Names of variables (see `exposure.contributions.variables`): write them too, into files `_truth.fits`; read where
+        they are stored, else computed.
     overwrite
         Write files again that exist and are valid.
     segment_bytes
@@ -287,7 +260,8 @@ def export_store(
             f"FITS files are written to a local directory, not to {directory}; export, then copy them there."
         )
     rows, unprepared = _selected(store.plan, select)
-    datatypes = DATATYPES[datatype]
+    variables = check_truth(truth)
+    datatypes = (*DATATYPES[datatype], *(["truth"] if variables else []))
     unsimulated = _not_simulated(store, rows) if "raw" in datatypes else set()
     if check is not None:
         check(store.plan, [store.plan.names[row] for row in rows if row not in unsimulated])
@@ -304,6 +278,7 @@ def export_store(
         overwrite=overwrite,
         datatypes=datatypes,
         segment_bytes=segment_bytes,
+        truth=variables,
     )
     numbered = {row: list(enumerate(handle.files(store.plan, row))) for row in rows}
     ranges = np.array(
@@ -353,7 +328,9 @@ def _not_simulated(store: SimulationStore, rows: list[int]) -> set[int]:
 def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:
     """Return the estimate of a run with the memory that an export needs."""
     computing = estimate_run(plan, rows, threads=threads)
-    if "linear" in datatypes:  # two windows of float32, one computed ahead, besides what computing takes
+    if {"linear", "truth"} & set(
+        datatypes
+    ):  # two windows of float32, one computed ahead, besides what computing takes
         ahead = 8 * max(int(np.prod(plan.grid(row).part)) for row in rows)
         each, base = computing.thread_bytes + ahead, computing.peak_bytes - threads * computing.thread_bytes
     else:
@@ -404,8 +381,9 @@ class _ExportRecorder:
         reason = f"not written, for the same reason as {exposure}."
         for file in self.sizes.keys() - self.results.keys():
             row, number = file
-            _, segment = self.handle.files(self.store.plan, row)[number]
-            if is_current(self.handle.path(self.store.plan, *file), self.store.plan.spec(row), segment):
+            datatype, segment = self.handle.files(self.store.plan, row)[number]
+            path = self.handle.path(self.store.plan, *file)
+            if self.handle.is_current(path, datatype, self.store.plan.spec(row), segment):
                 self.results[file] = FileResult(*file, 0.0, None, outcome="skipped")
             else:
                 self.results[file] = FileResult(*file, 0.0, None, reason)
@@ -413,7 +391,8 @@ class _ExportRecorder:
     def _bytes(self, row: int, number: int) -> int:
         datatype, segment = self.handle.files(self.store.plan, row)[number]
         _, groups, ny, nx = self.store.plan.shape(row)
-        return PIXEL_BYTES[datatype] * (segment.integrations[1] - segment.integrations[0]) * groups * ny * nx
+        each = PIXEL_BYTES[datatype] * (len(self.handle.truth) if datatype == "truth" else 1)
+        return each * (segment.integrations[1] - segment.integrations[0]) * groups * ny * nx
 
     def report(self, seconds: float) -> ExportReport:
         """Return the outcome, in the order of the selection."""

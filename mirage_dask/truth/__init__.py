@@ -4,5 +4,6 @@ columns       what the tables hold, with units
 catalogs      the catalogs of an exposure
 tables        the table of one exposure of a plan
 spectra       the spectra that sources have behind a grism
+arrays        variables of exposures that are stored on request
 files         where they lie in a store, which of them hold, and how they are read
 """

@@ -9,13 +9,13 @@ hot and noisy ones do not change.
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from support.dark_noise import GROUPS, MEASURED, noise
 from support.simulated import FULL_LW, FULL_SW, exposure
-from support.table_pack import TablePack
+from support.table_packs import table_references
 
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
@@ -23,12 +23,6 @@ from mirage_dask.instruments import get_detector
 from mirage_dask.scene.layers import Light
 from mirage_dask.spec import ExposureSpec, Window
 
-MEASURED = {
-    "NRCA1": (15.99, 6.86), "NRCA2": (17.18, 8.61), "NRCA3": (14.80, 8.40), "NRCA4": (15.06, 7.36), "NRCA5": (13.17, 9.16),
-    "NRCB1": (16.76, 6.83), "NRCB2": (15.84, 7.73), "NRCB3": (16.30, 7.98), "NRCB4": (14.23, 8.57), "NRCB5": (13.33, 9.39),
-}  # fmt: skip
-"""e-: correlated double sample, effective noise in 1,000 s."""
-GROUPS = 93
 WINDOW = Window((0, 1), (0, GROUPS), (1000, 1064), (640, 896))
 """64 x 256 pixels of one output: statistical errors of 0.6 %, in the row median of 0.3 %."""
 TOLERANCE = 0.03
@@ -45,22 +39,6 @@ def _dark_ramp(spec: ExposureSpec, references: References, window: Window = WIND
     return linear * references.pack.meta["mean_gain"]
 
 
-def _scatter(image: NDArray[np.float64], *, stripes: bool) -> float:
-    """Return the standard deviation of the pixels, with or without what rows have in common."""
-    if not stripes:
-        image = image - np.median(image, axis=1, keepdims=True)
-    low, high = np.quantile(image, (0.158655, 0.841345))
-    return float((high - low) / 2)
-
-
-def noise(ramp: NDArray[np.float64], *, stripes: bool = False) -> tuple[float, float]:
-    """Return the noise of a correlated double sample and of (slope x time), e-."""
-    t = np.arange(GROUPS) - (GROUPS - 1) / 2
-    slope = np.tensordot(t / (t**2).sum(), ramp, axes=1)
-    double = [_scatter(ramp[g + 1] - ramp[g], stripes=stripes) for g in range(0, 20)]
-    return float(np.mean(double)), _scatter(slope * GROUPS, stripes=stripes)
-
-
 @pytest.mark.parametrize("name", MEASURED)
 def test_noise_is_that_of_the_detector_in_flight(name):
     detector = get_detector(name)
@@ -71,7 +49,7 @@ def test_noise_is_that_of_the_detector_in_flight(name):
         slow_axis=detector.slow_axis,
         random_seed=5,
     )
-    ramp = _dark_ramp(spec, SimpleNamespace(pack=TablePack(name)))
+    ramp = _dark_ramp(spec, table_references(name))
     assert noise(ramp) == pytest.approx(MEASURED[name], rel=TOLERANCE)
     # The stripes add 2 % to a double sample.
     assert noise(ramp, stripes=True) == pytest.approx(MEASURED[name], rel=0.07)
@@ -89,7 +67,7 @@ def test_white_noise_alone_is_too_quiet():
     """What the 1/f noise of the pixels adds: 1,000 s of NRCB2 have 7.7 e- in flight, 4.1 e- without it."""
     spec, _ = exposure(FULL_SW)
     spec = replace(spec, switched=("pixel_pink_noise",))
-    double, long = noise(_dark_ramp(spec, SimpleNamespace(pack=TablePack("NRCB2"))))
+    double, long = noise(_dark_ramp(spec, table_references("NRCB2")))
     assert long == pytest.approx(4.1, abs=0.15)
     assert double == pytest.approx(np.sqrt(2) * get_detector("NRCB2").read_noise, rel=0.01)
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from support.small_plans import make_spec
-from support.table_pack import TablePack
+from support.table_packs import TablePack
 
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.exposure.references import References

@@ -16,11 +16,11 @@ from mirage_dask import cli
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.frame import Frame, as_slices
-from mirage_dask.exposure.levels import mask_plane, saturation_level
+from mirage_dask.exposure.levels import mask_plane
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.fits.headers import direction, keyword_values
-from mirage_dask.fits.linear import DONE, linear_name, saturation_flags
+from mirage_dask.fits.linear import DONE, linear_name
 from mirage_dask.fits.provenance import carried_keywords, carried_log, provenance_cards
 from mirage_dask.fits.times import group_table, integration_table, start_time
 from mirage_dask.fits.uncal import uncal_name
@@ -70,10 +70,10 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
     ).ok  # with the template that the first one left
     linear = VirtualArray(plan.url, plan.digest, "linear", row)[...]
     pack = open_references(spec, plan.url).pack
-    level = saturation_level(spec, pack, Window.whole(spec))
+    flags = simulate_window(spec, open_references(spec, plan.url), Window.whole(spec), want=("groupdq",))
     start = start_time(about["start_time"], name)
     towards = direction(about)
-    with RampModel(linear, pixeldq=mask_plane(spec, pack), groupdq=saturation_flags(linear, level)) as model:
+    with RampModel(linear, pixeldq=mask_plane(spec, pack), groupdq=flags["groupdq"]) as model:
         cards = provenance_cards(plan, spec)
         for key, value in (keyword_values(about, spec) | carried_keywords(cards)).items():
             model[key] = value
@@ -86,10 +86,21 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
         (tmp_path / "judge").mkdir()
         model.save(str(tmp_path / "judge" / linear_name(name)))
     path = tmp_path / "fits" / linear_name(name)
-    assert first == path.read_bytes() == (tmp_path / "judge" / path.name).read_bytes()
+    assert first == path.read_bytes()
+    # But for ERR, which the model does not know.
+    with fits.open(path) as hdus:
+        about_error, error = hdus.info(output=False)[-2], hdus["ERR"].fileinfo()
+        assert about_error[1] == "ERR"
+        stop = error["datLoc"] + error["datSpan"]
+        assert hdus["ERR"].header["BUNIT"] == "DN"
+        quiet = np.abs(linear) < 1.0
+        sigma = hdus["ERR"].data[quiet & ((hdus["GROUPDQ"].data | hdus["PIXELDQ"].data) == 0)]
+        assert sigma.min() > 1.0
+        assert (hdus["ERR"].data ** 2 >= np.maximum(linear, 0) / 2.5).mean() > 0.98
+    assert first[: error["hdrLoc"]] + first[stop:] == (tmp_path / "judge" / path.name).read_bytes()
     with fits.open(path) as hdus:
         hdus.verify("exception")
-        names = ["PRIMARY", "SCI", "PIXELDQ", "GROUPDQ", "GROUP", "INT_TIMES", "ASDF"]
+        names = ["PRIMARY", "SCI", "PIXELDQ", "GROUPDQ", "GROUP", "INT_TIMES", "ERR", "ASDF"]
         assert [hdu.name for hdu in hdus] == names
         assert (hdus[0].header["DATAMODL"], hdus[0].header["S_LINEAR"]) == ("RampModel", "COMPLETE")
     with RampModel(path) as model:
@@ -99,14 +110,6 @@ def test_the_file_is_what_the_data_model_saves(case, tmp_path, monkeypatch):
         store, tmp_path / "fits", select=[name], datatype="linear", resources=Resources(scheduler="serial")
     )
     assert again.skipped == report.written
-
-
-def test_saturated_from_then_on():
-    linear = np.array([10, 30, 20, 40, 9, 50], np.float32).reshape(2, 3, 1, 1)
-    level = np.full((1, 1), 30, np.float32)
-    assert saturation_flags(linear, level).ravel().tolist() == [0, 2, 2, 2, 2, 2]
-    assert saturation_flags(linear, level + np.inf).sum() == 0
-    assert saturation_flags(linear, level).dtype == np.uint8
 
 
 def test_the_level_is_where_raw_counts_reach_saturation(case):
@@ -123,7 +126,7 @@ def test_the_level_is_where_raw_counts_reach_saturation(case):
     references = open_references(spec, store.plan.url)
     window = Window((0, 1), (0, spec.ngroups), (8, 56), (8, 56))
     found = simulate_window(spec, references, window, want=("linear", "raw"))
-    flags = saturation_flags(found["linear"], saturation_level(spec, references.pack, window))
+    flags = simulate_window(spec, references, window, want=("groupdq",))["groupdq"] & FLAGS["SATURATED"]
     box = Frame(spec, references.pack.array).box(window.rows, window.columns)
     plane = references.pack.plane("saturation", *as_slices(box))
     saturation = Orientation(spec.fast_axis, spec.slow_axis).science(plane)

@@ -40,7 +40,7 @@ def first_frames(plan: Plan, row: int, integrations: tuple[int, int] | None = No
     reason = "it contains charge or a dark that is known group by group only"
     try:
         references, given = open_references(spec, plan.url), open_pieces(spec, plan.url)
-        if can_compute(references, given):
+        if can_compute(given):
             # Missing reference data show before the file is begun.
             first_frame(spec, references, Window((0, 1), (0, 1), (0, 1), (0, 1)), given)
             windows = (replace(box, groups=(0, 1)) for box in plan.grid(row).boxes(integrations))

@@ -1,0 +1,7 @@
+"""What single effects contribute to an exposure, and quality flags that know the truth: variables for whoever asks.
+
+`variables`  the list of them, which follows from the declared effects
+`effects`    the contribution of an effect: the exposure with it less the exposure without it
+`photons`    electrons of the static light
+`quality`    flags of pixels and groups, and the expected error of a linear ramp
+"""
