@@ -78,6 +78,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             If a catalog, image, configuration or spectrum cannot be used.
         """
         level, layers = self._background(row, pack)
+        sources = self._series.without_target(row, sources)
         if grism_of(row.filter, row.pupil):
             layers += self._grisms.layers(row, pack, sources, level)
         elif row.pupil == SOSS:
@@ -87,7 +88,10 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             layers += self._occulted.layers(row, pack, attitude, sources)
             layers += self._ghosts.layers(row, pack, sources)
             layers += self._images.layers(row, pack, attitude.ravel())
-        layers += self._series.layers(row, pack, self._grisms, _seconds(row))
+        if row.pupil == SOSS:
+            layers += self._series.soss_layers(row, pack, self._soss, attitude.ravel(), _seconds(row))
+        else:
+            layers += self._series.layers(row, pack, self._grisms, _seconds(row))
         return in_order(layers)
 
     def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:
