@@ -160,17 +160,12 @@ def _hits(store: Any, arguments: argparse.Namespace) -> Any:
 
 def _spectrum(store: Any, arguments: argparse.Namespace) -> Any:
     """Return the spectrum of a source in one exposure."""
-    from mirage_dask.instruments import grism_of
     from mirage_dask.truth.spectra import input_spectrum
 
     if not arguments.source or len(arguments.source) != 1:
         raise InputError("--spectrum needs one source: give its index in its catalog as --source N.")
     rows = store.plan.select(arguments.select)
-    behind = [
-        row
-        for row in rows
-        if grism_of(*(store.plan.table_row(store.plan.names[row])[n] for n in ("filter", "pupil")))
-    ]
+    behind = [row for row in rows if _disperses(store.plan.table_row(store.plan.names[row]))]
     if not behind:
         raise InputError(
             "No exposure that is selected is behind a grism, so there are no spectra; --select chooses others."
@@ -183,6 +178,13 @@ def _spectrum(store: Any, arguments: argparse.Namespace) -> Any:
     if len(behind) > 1:
         print_note(f"that of {store.plan.names[behind[0]]}; --select chooses another exposure")
     return table
+
+
+def _disperses(row: Any) -> bool:
+    """Return whether a row of the exposure table is behind a grism, or behind GR700XD."""
+    from mirage_dask.instruments import SOSS, grism_of
+
+    return row["pupil"] == SOSS or bool(grism_of(row["filter"], row["pupil"]))
 
 
 def _make(store: Any, arguments: argparse.Namespace) -> bool:

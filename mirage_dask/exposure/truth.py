@@ -9,7 +9,8 @@ falls on the array of the exposure, by the PSF and the profile that are drawn (`
 
 Behind a grism each order of a source is a row: `rate` is the light of the order, `fraction` what of it falls on the array,
 `x`, `y` and `magnitude` are those of the direct image through the same filter, and the columns of `ORDERS` say where the
-trace is, and how much light of other sources is in its box (`mirage_dask.scene.truth.dispersed`).
+trace is, and how much light of other sources is in its box (`mirage_dask.scene.truth.dispersed`, `soss`). The light of a
+target whose spectrum changes with time is the mean over the exposure, its magnitude that where nothing happens.
 
 NOT modelled: without a grism `transmission` is that of the source's pixel in the middle of the exposure, or of the nearest
 one of the array.
@@ -29,12 +30,12 @@ from mirage_dask.exposure.levels import saturation_level
 from mirage_dask.exposure.planes import coupling, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.scene.layers import OccultedStarLayer
-from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.photometry import magnitude_of
 from mirage_dask.scene.stars import THRESHOLD
-from mirage_dask.scene.truth.dispersed import OrdersSeen, orders_seen
+from mirage_dask.scene.truth.dispersed import OrdersSeen
+from mirage_dask.scene.truth.orders import dispersed_orders
 from mirage_dask.scene.truth.saturation import Wells, saturated_pixels
-from mirage_dask.scene.truth.sources import SourcesSeen, dispersed_sources, sources_seen
+from mirage_dask.scene.truth.sources import SourcesSeen, sources_seen
 from mirage_dask.spec import ExposureSpec, Window
 
 Columns = dict[str, NDArray[Any]]
@@ -79,20 +80,14 @@ def exposure_truth(
         `kind`, `id`; `ra`, `dec` (degrees ICRS, in the middle of the exposure); `x`, `y` (0-based pixels of the exposure's
         array, in the middle), `x_full`, `y_full` (0-based full-frame science pixels), `x_start`, `y_start`, `x_end`, `y_end`
         (of the array); `moves`; `magnitude`, `system`; `rate`, `fraction`, `transmission`, `rate_on_array`; `saturated`,
-        `saturated_pixels`; `SHAPES` (NaN of what is no galaxy); `ORDERS`.
+        `saturated_pixels`; `SHAPES` (NaN of what is no galaxy); `ORDERS`; `mid_transit` (seconds, NaN of what has none).
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
     behind = any(isinstance(layer, OccultedStarLayer) for _, layer in references.light.keyed)
     wells = {dimmed: _wells(spec, references, dimmed=dimmed) for dimmed in {True, not behind}}
     found: list[Columns] = []
-    edges = np.array(
-        [
-            spec.integration_start(k) + s
-            for k in range(spec.nints)
-            for s in (0.0, spec.frames_per_integration * spec.tframe)
-        ]
-    )
+    edges = integration_edges(spec)
     for key, layer in references.light.keyed:
         seen = sources_seen(layer, key, references.view, edges)
         if seen is not None and len(seen):
@@ -103,19 +98,27 @@ def exposure_truth(
             )
             columns["saturated"] = columns["saturated_pixels"] > 0
             found.append(columns)
-    dispersed = [layer for _, layer in references.light.keyed if isinstance(layer, DispersedLayer)]
-    transmission = _transmission_plane(spec, references) if dispersed else None
-    for layer, orders in zip(dispersed, orders_seen(dispersed, wells[True], transmission), strict=True):
-        seen, system = dispersed_sources(layer, references.view), (systems or {}).get(layer.kind, "abmag")
+    layers = [layer for _, layer in references.light.keyed]
+    for seen, orders, middle in dispersed_orders(
+        layers, references.view, wells[True], lambda: _transmission_plane(spec, references), edges
+    ):
+        system = (systems or {}).get(seen.kind, "abmag")
         columns = {
             name: values[orders.source] for name, values in _columns(spec, references, seen, system).items()
         }
+        columns["mid_transit"] = np.full(orders.order.size, middle)
         found.append(columns | _of_orders(spec, orders))
     if not found:
         return {}
     whole = {name: np.concatenate([columns[name] for columns in found]) for name in found[0]}
     kept = whole["rate"] * whole["fraction"] >= THRESHOLD
     return {name: values[kept] for name, values in whole.items()}
+
+
+def integration_edges(spec: ExposureSpec) -> NDArray[np.float64]:
+    """Return start and last read of each integration one after the other, seconds since the start of the first."""
+    last = spec.frames_per_integration * spec.tframe
+    return np.array([spec.integration_start(k) + s for k in range(spec.nints) for s in (0.0, last)])
 
 
 def _of_orders(spec: ExposureSpec, orders: OrdersSeen) -> Columns:
@@ -179,7 +182,11 @@ def _columns(spec: ExposureSpec, references: References, seen: SourcesSeen, syst
         "rate_on_array": seen.rate * seen.fraction * transmission,
     }
     none = np.full(len(seen), np.nan)
-    return columns | {name: seen.shapes.get(name, none) for name in SHAPES} | dict.fromkeys(ORDERS, none)
+    return (
+        columns
+        | {name: seen.shapes.get(name, none) for name in SHAPES}
+        | dict.fromkeys((*ORDERS, "mid_transit"), none)
+    )
 
 
 def _transmission(

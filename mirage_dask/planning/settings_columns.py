@@ -55,7 +55,7 @@ def add_settings(table: pd.DataFrame, settings: Settings) -> pd.DataFrame:
 
 
 def _targets(table: pd.DataFrame, added: pd.DataFrame) -> list[str]:
-    """Return the catalog of the target of a grism time series of each row.
+    """Return the catalog of the target of a grism or SOSS time series of each row.
 
     Detectors that image the target meanwhile look at it too, unless they have a catalog of the type tso_imaging_catalog.
     """
@@ -67,7 +67,7 @@ def _targets(table: pd.DataFrame, added: pd.DataFrame) -> list[str]:
         strict=True,
     )
     return [
-        own if mode == "ts_grism" or (GRISM_APERTURE in aperture and not other) else ""
+        own if mode in ("ts_grism", "soss") or (GRISM_APERTURE in aperture and not other) else ""
         for mode, aperture, own, other in rows
     ]
 

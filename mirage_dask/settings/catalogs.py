@@ -38,6 +38,7 @@ _TYPES_OF_MODE = {
     "wfss": _SPECTROSCOPY,
     "ts_imaging": (*_SPECTROSCOPY, "tso_imaging_catalog", "tso_grism_catalog"),
     "ts_grism": (*_SPECTROSCOPY, "tso_grism_catalog"),
+    "soss": (*_SPECTROSCOPY, "tso_grism_catalog"),
 }
 
 

@@ -19,6 +19,9 @@ CATALOGS = {
     "dispersed_star": "point_source",
     "dispersed_galaxy": "galaxy",
     "dispersed_image": "extended",
+    "dispersed_light_curve": "tso_grism_catalog",
+    "soss": "point_source",
+    "soss_light_curve": "tso_grism_catalog",
 }
 """Types of catalogs by the kind of their layer of light; others have the same name."""
 SYSTEMS = ("abmag", "stmag", "vegamag")

@@ -19,7 +19,7 @@ class Column:
 
 
 _TEXT, _NUMBER, _FLAG, _SMALL = pa.string(), pa.float64(), pa.bool_(), pa.int16()
-_BOX = "of the box of the order on the array: 11 pixels across the middle of its trace; none where that is not on the array"
+_BOX = "of the box of the order on the array: 11 pixels (of SOSS 41) across its trace; none where that is not on the array"
 
 COLUMNS = (
     Column("exposure", _TEXT, "root name of the exposure"),
@@ -90,6 +90,13 @@ COLUMNS = (
         "electron / s",
     ),
     Column("contamination", _NUMBER, "contamination_rate / (box_rate + contamination_rate)"),
+    Column(
+        "mid_transit",
+        _NUMBER,
+        "middle of the transit nearest to the middle of the exposure, of the target of a time series; since the start of "
+        "the first integration",
+        "s",
+    ),
 )
 """All columns, in the order in which tables have them; numbers that a source does not have are NaN, whole numbers none.
 

@@ -7,10 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
+from support.grisms import write_configuration
 
 from mirage_dask.errors import InputError
 from mirage_dask.plot import draw_light_curve
 from mirage_dask.plot.light_curve import extracted_white_light
+from mirage_dask.reference.grisms.text_files import read_configuration
+from mirage_dask.scene.dispersed.traces import segments
 from mirage_dask.scene.time_series.tables import DispersedCurves
 from mirage_dask.truth.spectral_light_curves import spectral_light_curves
 
@@ -31,10 +34,13 @@ class Spec:
 
 
 def plan(folder):
+    grism = read_configuration(write_configuration(folder), gain=1.8)
+    weights = np.zeros((2, sum(one.count for one in segments(grism))), np.float32)
+    weights[:, :2] = [[2.0, 1.0], [-0.02, -0.03]]
+    times, course = np.array([0.0, 100.0, 200.0, 300.0]), np.array([[0.0, 1.0, 1.0, 0.0]])
     table = DispersedCurves(
-        np.array([9]), np.array([[1.0, 2.0]]), np.array([1.0]), "0" * 32, 4.4,
-        np.array([[2.0, 1.0], [-0.02, -0.03]], np.float32), np.array([0.0, 100.0, 200.0, 300.0]),
-        np.array([[0.0, 1.0, 1.0, 0.0]]), WAVE, np.array([[0.01, 0.03]]), 1e-7, WAVE, np.ones(2), np.array([150.0]),
+        np.array([9]), np.array([[1.0, 2.0]]), np.array([1.0]), grism.save(folder / "sources"), 4.4, weights, times, course,
+        WAVE, np.array([[0.01, 0.03]]), 1e-7, WAVE, np.ones(2), np.array([150.0]),
     )  # fmt: skip
     key = table.save(folder / "sources")
     return SimpleNamespace(url=str(folder), spec=lambda row: Spec((table.kind, key)))
@@ -46,6 +52,8 @@ def test_light_curves(tmp_path):
     np.testing.assert_allclose(found.light[:, 0], 1.0 - np.array([0.01, 0.03]) * 0.045)
     np.testing.assert_allclose(found.light[:, 15], [0.99, 0.97])
     np.testing.assert_allclose(found.white[15], 1.0 - 0.05 / 3.0)
+    assert list(found.by_order) == [1]
+    np.testing.assert_array_equal(found.by_order[1], found.white)
     assert (found.start[1], found.middle[1], found.end[1]) == (10.0, 14.5, 19.0)
     assert found.transit_middles == (150.0,)
     with pytest.raises(InputError, match="no target whose spectrum changes"):

@@ -24,6 +24,7 @@ slot frame            words
 6    pair of reads    photons of stars that trail because the telescope tracks, as slot 0
 7    pair of reads    photons of galaxies that trail, as slot 0
 10   pair of reads    photons of the target of a grism time series, as slot 0
+11   pair of reads    photons of the target of a SOSS time series, as slot 0
 ==== ================ ===========================================================
 
 "Frame" counts pairs of the frames that are read (NFRAMES in each group): a frame that is dropped is drawn together with
@@ -58,6 +59,7 @@ SLOT_TRAILING_GALAXIES = 7
 SLOT_MOVING_IMAGES = 8
 SLOT_TRAILING_IMAGES = 9
 SLOT_DISPERSED_CURVES = 10
+SLOT_SOSS_CURVES = 11
 
 
 class Key(NamedTuple):

@@ -80,6 +80,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
         if row.mode == DARK:
             return ()
         level, layers = self._background(row, pack)
+        sources = self._series.without_target(row, sources)
         if grism_of(row.filter, row.pupil):
             layers += self._grisms.layers(row, pack, sources, level)
         elif row.pupil == SOSS:
@@ -89,7 +90,10 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             layers += self._occulted.layers(row, pack, attitude, sources)
             layers += self._ghosts.layers(row, pack, sources)
             layers += self._images.layers(row, pack, attitude.ravel())
-        layers += self._series.layers(row, pack, self._grisms, _seconds(row))
+        if row.pupil == SOSS:
+            layers += self._series.soss_layers(row, pack, self._soss, attitude.ravel(), _seconds(row))
+        else:
+            layers += self._series.layers(row, pack, self._grisms, _seconds(row))
         return in_order(layers)
 
     def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:

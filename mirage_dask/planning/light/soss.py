@@ -31,7 +31,8 @@ from mirage_dask.scene.layers.soss import SossLayer
 from mirage_dask.scene.photometry import count_rate
 from mirage_dask.scene.placement import pixels_of
 from mirage_dask.scene.sky.bands import band_of
-from mirage_dask.scene.soss.drawing import NARROW, Images, box_of, draw, reaches, segment_of
+from mirage_dask.scene.soss.drawing import NARROW, Images, box_of, reaches, segment_of
+from mirage_dask.scene.soss.stars import Bounds, DrawnStar, draw_stars, node_columns
 from mirage_dask.scene.sources import PointSources
 from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.row import read_soss
@@ -46,8 +47,6 @@ MOST_STARS = 40
 """Stars beside one another whose traces are drawn: the brightest."""
 FAINT = 0.01
 """Of the brightest star's light: images of fainter stars reach fewer rows."""
-INVISIBLE = 1e-2
-"""e-/s of a whole trace, below which a star is left out."""
 
 
 def direct_row(row: ExposureRow) -> ExposureRow:
@@ -97,7 +96,7 @@ def check_soss(rows: pd.DataFrame) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Light:
+class PlannedTraces:
     """The orders of an exposure, and a flat spectrum of one electron per second in the direct image."""
 
     orders: tuple[SossOrder, ...]
@@ -152,7 +151,7 @@ class SossTables:
         InputError, ReferenceFileError
             If traces or spectra cannot be used.
         """
-        light = self._light(row, pack)
+        light = self.traces(row, pack)
         layers = []
         if level:
             total = sum(float(parts[0].sum()) for parts in spectrum_weights([light.flat], light.segments))
@@ -171,21 +170,28 @@ class SossTables:
     def _note(self, text: str) -> None:
         self._notes[text] = self._notes.get(text, 0) + 1
 
-    def _light(self, row: ExposureRow, pack: ReferencePack) -> _Light:
+    def traces(self, row: ExposureRow, pack: ReferencePack) -> PlannedTraces:
+        """Return the orders of an exposure.
+
+        Raises
+        ------
+        InputError
+            If a file of traces cannot be used.
+        """
         name = ("light", row.soss, row.optics, pack.zeropoint)
         if name not in self._known:
             orders = orders_of(row)
             flat = flat_spectrum(FLAT, direct_row(row).optics, pack.zeropoint)
             found = tuple(one for order in orders if (one := segment_of(order)) is not None)
-            self._known[name] = _Light(orders, found, flat)
-        light: _Light = self._known[name]
+            self._known[name] = PlannedTraces(orders, found, flat)
+        light: PlannedTraces = self._known[name]
         return light
 
     def _stars(
         self,
         row: ExposureRow,
         pack: ReferencePack,
-        light: _Light,
+        light: PlannedTraces,
         attitude: tuple[float, ...],
         kind: str,
         key: str,
@@ -211,40 +217,45 @@ class SossTables:
         self,
         row: ExposureRow,
         pack: ReferencePack,
-        light: _Light,
+        light: PlannedTraces,
         attitude: tuple[float, ...],
         kind: str,
         key: str,
         bounds: tuple[int, int, int, int],
     ) -> str:
         stars = PointSources.load(self._url, key)
-        projection = SkyProjection.of(np.array(attitude), pack.distortion)
-        where = aperture(row.aperture)
-        middle = pack.distortion.to_pixels(np.array([where.v2_ref]), np.array([where.v3_ref]))
-        corner = (row.x0, row.x0 + row.nx, row.y0, row.y0 + row.ny)
-        shift = pixels_of(stars.position, projection, corner) - np.array([float(v[0]) for v in middle])
-        images = self._wide()
-        reach = images.coefficients.shape[1] // 2 // images.oversampling
+        xy, shift = places(row, pack, attitude, stars.position)
+        images = self.images
+        reach = reach_of(images)
         shown = self._seen(stars, shift, light, bounds, reach)
         if not shown.size:
             return ""
         spectra = self._spectra(row, pack, light, kind, stars, shown)
         brightest = max(float(sum(part.sum() for part in one)) for one in spectra)
-        box = box_of(light.orders, (0.0, 0.0), bounds, reach) if len(shown) == 1 else bounds
-        box = bounds if box[3] <= box[1] else box
-        out = np.zeros((1, box[3] - box[1], box[2] - box[0]))
+        box = box_around(light, shift[shown[0]], bounds, reach) if len(shown) == 1 else bounds
         narrow = images.narrowed(NARROW)
-        for star, parts in zip(shown, spectra, strict=True):
-            total = float(sum(part.sum() for part in parts))
-            used = images if total > FAINT * brightest else narrow
-            at = (float(shift[star, 0]), float(shift[star, 1]))
-            for order, one, part in zip(light.orders, light.segments, parts, strict=True):
-                if total > INVISIBLE and reaches(order, at, bounds, reach):
-                    draw(order, one, part[None, :], used, shift=at, bounds=box, out=out)
-        return SossLayer(out.astype(np.float32), box[0], box[1]).save(self._url)
+        drawn = [
+            DrawnStar(
+                (float(shift[star, 0]), float(shift[star, 1])),
+                [part[None, :] for part in parts],
+                images if float(sum(part.sum() for part in parts)) > FAINT * brightest else narrow,
+            )
+            for star, parts in zip(shown, spectra, strict=True)
+        ]
+        columns = draw_stars(light.orders, light.segments, drawn, bounds=box, reach=reach)
+        layer = SossLayer(
+            x0=box[0], y0=box[1], index=stars.index[shown], position=stars.position[shown], flux=stars.flux[shown],
+            xy=xy[shown], shift=shift[shown], **columns, **node_columns(light.orders, light.segments),
+        )  # fmt: skip
+        return layer.save(self._url)
 
     def _seen(
-        self, stars: PointSources, shift: Floats, light: _Light, bounds: tuple[int, int, int, int], reach: int
+        self,
+        stars: PointSources,
+        shift: Floats,
+        light: PlannedTraces,
+        bounds: tuple[int, int, int, int],
+        reach: int,
     ) -> NDArray[np.intp]:
         """Return the rows of the brightest stars whose traces may reach the array, in catalog order."""
         near = np.isfinite(shift).all(axis=1) & (np.abs(shift) < 2300).all(axis=1) & (stars.flux > 0)
@@ -264,7 +275,7 @@ class SossTables:
         self,
         row: ExposureRow,
         pack: ReferencePack,
-        light: _Light,
+        light: PlannedTraces,
         kind: str,
         stars: PointSources,
         shown: NDArray[np.intp],
@@ -290,9 +301,42 @@ class SossTables:
             )
         return found
 
-    def _wide(self) -> Images:
+    @property
+    def images(self) -> Images:
+        """Images of all rows that they reach."""
         if self._images is None:
             from mirage_dask.reference.builtin.soss import psf  # most proposals need none
 
             self._images = Images.of(psf.soss_images(), psf.wavelengths(), psf.OVERSAMPLING)
         return self._images
+
+
+def places(
+    row: ExposureRow, pack: ReferencePack, attitude: Iterable[float], position: Floats
+) -> tuple[Floats, Floats]:
+    """Return where sources are in the direct image, and how far from the reference point: (n, 2) each, full-frame pixels.
+
+    Parameters
+    ----------
+    attitude
+        Nine numbers.
+    position
+        (n, 3) ICRS unit vectors, or (n, 2) 0-based pixels of the aperture.
+    """
+    projection = SkyProjection.of(np.array(tuple(attitude)), pack.distortion)
+    where = aperture(row.aperture)
+    middle = pack.distortion.to_pixels(np.array([where.v2_ref]), np.array([where.v3_ref]))
+    corner = (row.x0, row.x0 + row.nx, row.y0, row.y0 + row.ny)
+    xy = pixels_of(position, projection, corner)
+    return xy, xy - np.array([float(v[0]) for v in middle])
+
+
+def reach_of(images: Images) -> int:
+    """Return how many rows images reach from their middle."""
+    return int(images.coefficients.shape[1] // 2 // images.oversampling)
+
+
+def box_around(light: PlannedTraces, shift: Floats, bounds: Bounds, reach: int) -> Bounds:
+    """Return the part of an array that a star, (2,) pixels from the reference point, sends light to; all of it if none."""
+    box = box_of(light.orders, (float(shift[0]), float(shift[1])), bounds, reach)
+    return bounds if box[3] <= box[1] else box

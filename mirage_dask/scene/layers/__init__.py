@@ -28,7 +28,7 @@ from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
 from mirage_dask.scene.layers.moving_images import MovingImageLayer
 from mirage_dask.scene.layers.occulted import OccultedStarLayer, OccultedStars
-from mirage_dask.scene.layers.soss import SossLayer
+from mirage_dask.scene.layers.soss import SossCurveLayer, SossLayer
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
@@ -56,6 +56,7 @@ __all__ = [
     "OccultedStarLayer",
     "OccultedStars",
     "SceneImageLayer",
+    "SossCurveLayer",
     "SossLayer",
     "StarLayer",
     "StaticLayer",
@@ -96,6 +97,7 @@ LAYERS: dict[str, Any] = {
         DispersedCurveLayer,
         OccultedStarLayer,
         SossLayer,
+        SossCurveLayer,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""

@@ -133,7 +133,7 @@ def draw(
     out
         (k, rows, columns), added to in place.
     """
-    from scipy import signal
+    from scipy import fft
 
     x0, y0, x1, y1 = bounds
     wave = segment.wavelength
@@ -155,12 +155,17 @@ def draw(
         shape = int(np.floor(gy.max())) + 3 - low, int(np.floor(gx.max())) + 3 - left
         kernel_ = images.coefficients[n]
         cy, cx = ((size - 1) // 2 for size in kernel_.shape)
+        full = tuple(a + b - 1 for a, b in zip(shape, kernel_.shape, strict=True))
+        lengths = [fft.next_fast_len(size, real=True) for size in full]
+        image = fft.rfftn(kernel_, lengths)
         # Element p of the convolution is the pixel (p + left - c) / step, for those that are whole numbers.
         first = tuple(-(low_ - c) % step for low_, c in ((low, cy), (left, cx)))
         for plane, values in zip(out, light, strict=True):
             trace = np.zeros(shape)
             _spread(trace, gx - left, gy - low, values[chosen] * hat[chosen])
-            whole = signal.fftconvolve(trace, kernel_, mode="full")[first[0] :: step, first[1] :: step]
+            whole = fft.irfftn(fft.rfftn(trace, lengths) * image, lengths)[
+                first[0] : full[0] : step, first[1] : full[1] : step
+            ]
             py, px = (low - cy + first[0]) // step, (left - cx + first[1]) // step
             top, right = min(py + whole.shape[0], y1), min(px + whole.shape[1], x1)
             bottom, start = max(py, y0), max(px, x0)

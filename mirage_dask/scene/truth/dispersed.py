@@ -10,8 +10,7 @@ light of the sources in the exposure. In the box of an order (`mirage_dask.scene
 with the light B of the order itself in the box, the light `all` of all sources and `own` of all orders of this source: c is
 its *contamination*. The sky, of which the pipeline takes out its own, is no part of it.
 
-NOT modelled: the target of a grism time series, whose light changes, has no row and contaminates nothing; light that a
-pixel's neighbours take up; a weight along the box.
+NOT modelled: light that a pixel's neighbours take up; a weight along the box.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
     id(pixel) = index of the source whose own light there is greatest; of equal ones the lower index; 0 where there is none
 
-Behind a grism the light of a source is that of all its orders: the map says whose spectrum a pixel shows.
+Behind a grism the light of a source is that of all its orders: the map says whose spectrum a pixel shows. What changes with
+time counts with its mean, too.
 
 Each source is drawn alone, as far as it may exceed the level that counts, and compared pixel by pixel; sources that move
 count with their mean over the exposure. What a source leaves in a pixel does not depend on the window, and the order of
@@ -28,19 +29,25 @@ from mirage_dask.scene.galaxies.convolution import token
 from mirage_dask.scene.galaxies.placed import PlacedGalaxies
 from mirage_dask.scene.galaxies.planes import image_of, squares
 from mirage_dask.scene.layers import (
+    DispersedCurveLayer,
     ExtendedLayer,
     GalaxyLayer,
     LightCurveLayer,
     OccultedStarLayer,
+    SossCurveLayer,
+    SossLayer,
     StarLayer,
 )
 from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.layers.moving import GalaxyTrails, PointTrails
 from mirage_dask.scene.layers.moving_images import ImageTrails
 from mirage_dask.scene.stars import draw_points
+from mirage_dask.scene.time_series.means import frame_means
 from mirage_dask.scene.trails.images import image_half
 from mirage_dask.scene.truth.dispersed import each_alone
 from mirage_dask.scene.truth.saturation import brightest_of_trails, brightest_pixel
+from mirage_dask.scene.truth.soss import light_of_star
+from mirage_dask.scene.truth.time_series import soss_table, still_target
 
 Floats = NDArray[np.float32]
 
@@ -123,6 +130,8 @@ def indices_of(layers: Iterable[Any]) -> dict[str, NDArray[np.int64]]:
             found[layer.kind] = np.array([source.index for source in layer.sources], np.int64)
         elif isinstance(layer, DispersedLayer):
             found[layer.kind] = layer.found.index
+        elif isinstance(layer, DispersedCurveLayer | SossCurveLayer):
+            found[layer.kind] = layer.table.index
         elif any(isinstance(layer, kind) for kind in _COMPARE):
             found[layer.kind] = layer.index
     return found
@@ -198,6 +207,21 @@ def _dispersed(layer: DispersedLayer, found: Brightest) -> None:
         found.take(strip.light, strip.x0, strip.y0, int(layer.found.index[source]))
 
 
+def _target(layer: DispersedCurveLayer, found: Brightest) -> None:
+    means = frame_means(layer.table.times, layer.table.courses, np.array([0.0, found.seconds]))
+    still = still_target(layer, means[0])
+    if still is not None:
+        _dispersed(still, found)
+
+
+def _soss(layer: SossLayer | SossCurveLayer, found: Brightest) -> None:
+    table, factors = soss_table(layer), np.ones(1)
+    if isinstance(layer, SossCurveLayer):
+        factors = np.append(1.0, layer.means(np.array([0.0, found.seconds])))
+    for star, index in enumerate(table.index.tolist()):
+        found.take(light_of_star(table, star, factors), table.x0, table.y0, index)
+
+
 def _trails(layer: PointTrails | GalaxyTrails | ImageTrails, found: Brightest) -> None:
     bright = brightest_of_trails(layer)
     edges = np.array([0.0, found.seconds])
@@ -222,6 +246,9 @@ _COMPARE: dict[type, Callable[[Any, Brightest], None]] = {
     GalaxyTrails: _trails,
     ImageTrails: _trails,
     DispersedLayer: _dispersed,
+    DispersedCurveLayer: _target,
+    SossLayer: _soss,
+    SossCurveLayer: _soss,
 }
 """What compares the sources of a layer; others have no sources."""
 

@@ -8,40 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.dispersed_curves import BOUNDS, COURSES, TIMES, table
 from support.grisms import write_configuration
 
 from mirage_dask.errors import StoreError
 from mirage_dask.reference.grisms import configuration
 from mirage_dask.reference.grisms.text_files import read_configuration
-from mirage_dask.scene.dispersed.spectra import Spectrum
-from mirage_dask.scene.dispersed.traces import segments
-from mirage_dask.scene.dispersed.weights import node_weights
 from mirage_dask.scene.image_tables import named_tables
 from mirage_dask.scene.layers import DispersedCurveLayer, View
 from mirage_dask.scene.layers.dispersed.varying import BLOCKS
-from mirage_dask.scene.time_series.tables import DispersedCurves
-
-BOUNDS = (0, 2048, 0, 256)
-TIMES = np.array([0.0, 100.0, 150.0, 400.0])
-COURSES = np.array([[0.0, 1.0, 0.8, 0.0], [0.0, 0.2, -0.3, 1.0]])
 
 
 @pytest.fixture(scope="module")
 def grism(tmp_path_factory):
     return read_configuration(write_configuration(tmp_path_factory.mktemp("nircam")), gain=1.82)
-
-
-def table(folder, grism) -> DispersedCurves:
-    flat = Spectrum.flat_fnu(20.0)
-    rows = [flat, flat.scaled(-0.1), replace(flat, flux=-0.05 * flat.flux * np.sin(5 * flat.wavelength))]
-    weights = np.concatenate(
-        [np.stack([node_weights(s, r.wavelength, r.flux) for r in rows]) for s in segments(grism)], axis=1
-    )
-    wave = np.array([3.9, 4.9])
-    return DispersedCurves(
-        np.array([99999]), np.array([[857.0, 56.5]]), np.array([1e4]), grism.save(folder), 4.4, weights,
-        TIMES, COURSES, wave, np.full((2, 2), 0.1), 1e-7, flat.wavelength, flat.flux, np.zeros(0),
-    )  # fmt: skip
 
 
 @pytest.fixture

@@ -1,8 +1,8 @@
-"""Targets of grism time series: their light by wavelength and time, as tables of the plan.
+"""Targets of grism time series and of SOSS: their light by wavelength and time, as tables of the plan.
 
-Behind the grism the target is a layer of its own (`scene.layers.dispersed.varying`). The short-wavelength detectors, which
-image it meanwhile, see the same light through their filter: one light curve, the mean of the relative light over the band
-by the photons of the star,
+Behind a grism the target is a layer of its own (`scene.layers.dispersed.varying`, `scene.layers.soss`). The short-wavelength
+detectors of NIRCam, which image it meanwhile, see the same light through their filter: one light curve, the mean of the
+relative light over the band by the photons of the star,
 
 .. math:: f(t) = 1 - \\sum_k c_k(t) \\frac{\\langle F s_k \\rangle}{\\langle F \\rangle}
 
@@ -12,25 +12,31 @@ with the means of `scene.dispersed.spectra`.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.catalogs.variable_stars import SAME_PLACE
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import grism_of
 from mirage_dask.planning.light.grisms import GrismTables
+from mirage_dask.planning.light.soss import SossTables, direct_row, places
 from mirage_dask.planning.light.spectra import read_given, target_spectrum
+from mirage_dask.planning.light.time_series.soss_target import soss_target_table
+from mirage_dask.planning.light.time_series.target import PlannedTarget, products
 from mirage_dask.pointing import SkyProjection, aperture, attitude_matrix
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Catalog
 from mirage_dask.scene.dispersed.spectra import Spectrum
-from mirage_dask.scene.dispersed.weights import node_weights
+from mirage_dask.scene.dispersed.traces import Segment
 from mirage_dask.scene.layers import LightCurves
 from mirage_dask.scene.photometry import count_rate
 from mirage_dask.scene.sky.bands import band_of
-from mirage_dask.scene.sources import positions
+from mirage_dask.scene.soss.tables import SossCurves
+from mirage_dask.scene.sources import ARCSEC, PointSources, positions
 from mirage_dask.scene.time_series.decomposition import RelativeLight, decompose, decompose_function
 from mirage_dask.scene.time_series.tables import DispersedCurves
 from mirage_dask.scene.time_series.targets import KIND, Target, files_of, read_target
@@ -39,8 +45,6 @@ from mirage_dask.settings.spectra import SpectraChoice
 
 Floats = NDArray[np.float64]
 
-PARTS = 4
-"""Pieces of each interval of wavelength in which the product of a spectrum and a shape is taken as straight."""
 PPM = 1e6
 MISPLACED = 3.0
 """Pixels along the dispersion from which a note is made; APT's own place is 1 pixel off."""
@@ -89,7 +93,7 @@ def relative_light(target: Target, seconds: float) -> RelativeLight:
 
 
 class TimeSeriesTables:
-    """Writes the tables of the targets of grism time series.
+    """Writes the tables of the targets of grism time series and of SOSS.
 
     Parameters
     ----------
@@ -105,10 +109,48 @@ class TimeSeriesTables:
         self._known: dict[Hashable, Any] = {}
         self._notes: dict[str, None] = {}
 
+    def without_target(self, row: ExposureRow, sources: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Return the tables of sources of an exposure without its target, which shines once.
+
+        Acquisition images of the same target need it in a catalog of point sources.
+
+        Parameters
+        ----------
+        sources
+            (kind, key)
+        """
+        path = row.catalogs.get(KIND)
+        if not path:
+            return list(sources)
+        return [
+            (kind, self._once(("without", path, key), lambda key=key: self._without(path, key)))
+            if kind == PointSources.kind
+            else (kind, key)
+            for kind, key in sources
+        ]
+
+    def _without(self, path: str, key: str) -> str:
+        """Return the key of a table of point sources that lacks the target of a catalog."""
+        place, table = positions(self._catalogs[path]), PointSources.load(self._url, key)
+        if table.pixels != (place.shape[1] == 2):
+            return key
+        limit = 1.0 if table.pixels else SAME_PLACE * ARCSEC
+        away = np.sqrt(((table.position - place) ** 2).sum(axis=1)) >= limit
+        if away.all():
+            return key
+        indices = ", ".join(map(str, table.index[~away]))
+        self._notes[
+            f"{path}: its target is the source {indices} of the catalog of point sources, too, and that one is left out of "
+            "the exposures of the time series"
+        ] = None
+        return replace(
+            table, index=table.index[away], position=table.position[away], flux=table.flux[away]
+        ).save(self._url)
+
     def layers(
         self, row: ExposureRow, pack: ReferencePack, grisms: GrismTables, seconds: float
     ) -> list[tuple[str, str]]:
-        """Return (kind, key) of the layer of the target of an exposure; none where it has no such catalog.
+        """Return (kind, key) of the layer of the target of an exposure of NIRCam; none where it has no such catalog.
 
         Parameters
         ----------
@@ -122,56 +164,96 @@ class TimeSeriesTables:
         InputError
             If the target cannot be used.
         """
-        path = row.catalogs.get(KIND)
-        if not path:
+        target = self._target(row, pack, row.optics, seconds)
+        if target is None:
             return []
-        catalog = self._catalogs[path]
-        light: RelativeLight = self._once(("light", path, seconds), lambda: self._light(catalog, seconds))
-        flux = count_rate(catalog.magnitude(*row.optics), catalog.system, pack.zeropoint)
-        choice = row.spectra or SpectraChoice()
-        given = self._once(("given", choice.file, choice.lines), lambda: read_given(choice))
-        spectrum = target_spectrum(row.optics, pack.zeropoint, catalog, choice, given)
-        place = positions(catalog)
+        catalog, light, spectrum = target.catalog, target.light, target.spectrum
         if not grism_of(row.filter, row.pupil):
             band = [_mean(product, row) / _mean(spectrum, row) for product in products(spectrum, light)]
             factor = np.ones((1, light.times.size))
             for share, course in zip(band, light.courses, strict=True):
                 factor -= share * course
-            curve = LightCurves(catalog.index, place, flux, light.times, np.maximum(factor, 0.0))
+            curve = LightCurves(
+                catalog.index, target.position, target.flux, light.times, np.maximum(factor, 0.0)
+            )
             self._beyond(catalog, light, *band_of(*row.optics), row.filter)
             return [(LightCurves.kind, curve.save(self._url))]
         found = grisms.grism(row, pack)
-        self._misplaced(row, pack, place)
-        self._beyond(
-            catalog,
-            light,
-            min(s.low for s in found.segments),
-            max(s.high for s in found.segments),
-            found.grism.name,
-        )
-        rows = [spectrum, *(product.scaled(-1.0) for product in products(spectrum, light))]
-        weights = np.concatenate(
-            [
-                np.stack([node_weights(one, r.wavelength, r.flux, r.lines) for r in rows])
-                for one in found.segments
-            ],
-            axis=1,
-        )
+        self._misplaced(row, pack, target.position)
+        self._beyond(catalog, light, *_range(found.segments), found.grism.name)
         table = DispersedCurves(
-            catalog.index, place, flux, found.key, pack.zeropoint.pivot, weights, light.times, light.courses,
-            light.wavelength, light.shapes, light.error, spectrum.wavelength, spectrum.flux, self._middles(catalog, seconds),
+            catalog.index, target.position, target.flux, found.key, pack.zeropoint.pivot,
+            np.concatenate(target.weights(found.segments), axis=1), light.times, light.courses,
+            light.wavelength, light.shapes, light.error, spectrum.wavelength, spectrum.flux, target.middles,
         )  # fmt: skip
         return [(DispersedCurves.kind, table.save(self._url))]
+
+    def soss_layers(
+        self,
+        row: ExposureRow,
+        pack: ReferencePack,
+        soss: SossTables,
+        attitude: Iterable[float],
+        seconds: float,
+    ) -> list[tuple[str, str]]:
+        """Return (kind, key) of the layer of the target of an exposure behind GR700XD; none where it has no such catalog.
+
+        Parameters
+        ----------
+        soss
+            That of the plan.
+        attitude
+            Nine numbers.
+        seconds
+            From the start of the first integration to the end of the last.
+
+        Raises
+        ------
+        InputError
+            If the target cannot be used.
+        """
+        target = self._target(row, pack, direct_row(row).optics, seconds)
+        if target is None:
+            return []
+        traces, where = soss.traces(row, pack), places(row, pack, attitude, target.position)
+        self._beyond(target.catalog, target.light, *_range(traces.segments), row.pupil)
+        name = f"{target.catalog.path}: the target falls"
+        table = soss_target_table(row, traces, soss.images, target, *where)
+        if table is None:
+            self._notes[
+                f"{name} so far from the reference point of {row.aperture} that none of its light is seen"
+            ] = None
+            return []
+        across, along = where[1][0][1], where[1][0][0]
+        if max(abs(across), abs(along)) > MISPLACED:
+            self._notes[
+                f"{name} {along:+.0f} columns and {across:+.0f} rows from the reference point of {row.aperture}, where the "
+                "pipeline takes it to be, and its traces and wavelengths as far from theirs: its position is another "
+                "one than that of the pointing, or the observation has an offset"
+            ] = None
+        return [(SossCurves.kind, table.save(self._url))]
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
         return tuple(f"time series: {text}." for text in self._notes)
 
-    @staticmethod
-    def _middles(catalog: Catalog, seconds: float) -> Floats:
+    def _target(
+        self, row: ExposureRow, pack: ReferencePack, optics: tuple[str, str, str], seconds: float
+    ) -> PlannedTarget | None:
+        """Return the target of an exposure, whose magnitudes are those in some optics; None where it has no catalog."""
+        path = row.catalogs.get(KIND)
+        if not path:
+            return None
+        catalog = self._catalogs[path]
+        light: RelativeLight = self._once(("light", path, seconds), lambda: self._light(catalog, seconds))
+        flux = count_rate(catalog.magnitude(*optics), catalog.system, pack.zeropoint)
+        choice = row.spectra or SpectraChoice()
+        given = self._once(("given", choice.file, choice.lines), lambda: read_given(choice))
+        spectrum = target_spectrum(optics, pack.zeropoint, catalog, choice, given)
         transit = read_target(catalog).transit
-        return np.zeros(0) if transit is None else transit.middles(seconds)
+        middles = np.zeros(0) if transit is None else transit.middles(seconds)
+        return PlannedTarget(catalog, light, spectrum, flux, positions(catalog), middles)
 
     def _light(self, catalog: Catalog, seconds: float) -> RelativeLight:
         target = read_target(catalog)
@@ -216,23 +298,10 @@ class TimeSeriesTables:
         return self._known[name]
 
 
-def products(spectrum: Spectrum, light: RelativeLight) -> list[Spectrum]:
-    """Return a spectrum times each of the shapes of its light; they may be negative."""
-    ends = np.unique(np.concatenate([spectrum.wavelength, light.wavelength]))
-    steps = np.arange(PARTS) / PARTS
-    wave = np.append((ends[:-1, None] + np.diff(ends)[:, None] * steps).ravel(), ends[-1:])
-    wave = wave[(wave >= spectrum.wavelength[0]) & (wave <= spectrum.wavelength[-1])]
-    flux = np.interp(wave, spectrum.wavelength, spectrum.flux)
-    at_lines = light.at(np.array([line[0] for line in spectrum.lines]))
-    return [
-        Spectrum(
-            wave,
-            flux * shape,
-            tuple((at, total * s, sigma) for (at, total, sigma), s in zip(spectrum.lines, own, strict=True)),
-            spectrum.name,
-        )
-        for shape, own in zip(light.at(wave), at_lines, strict=True)
-    ]
+def _range(segments: Iterable[Segment]) -> tuple[float, float]:
+    """Return the shortest and the longest wavelength of some segments."""
+    ends = [(one.low, one.high) for one in segments]
+    return min(low for low, _ in ends), max(high for _, high in ends)
 
 
 def _mean(spectrum: Spectrum, row: ExposureRow) -> float:
