@@ -33,12 +33,12 @@ from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
 from mirage_dask.detector.read_out import ReadOutPlanes, read_out
-from mirage_dask.exposure.areas import Area, ArrayLike, read_area
-from mirage_dask.exposure.charge_motion import READ_OUT, neighbours
+from mirage_dask.exposure.boxes.areas import Area, ArrayLike, read_area
+from mirage_dask.exposure.boxes.charge_motion import READ_OUT, neighbours
+from mirage_dask.exposure.boxes.varying import add_varying_light
 from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import crosstalk, read_planes
 from mirage_dask.exposure.references import References
-from mirage_dask.exposure.varying import add_varying_light
 from mirage_dask.spec import ExposureSpec, Window
 
 SAMPLES = 32 * 512 * 10

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.context import Box
 from mirage_dask.detector.first_frame import share_read_noise
-from mirage_dask.exposure.areas import ArrayLike
+from mirage_dask.exposure.boxes.areas import ArrayLike
 from mirage_dask.exposure.chain import CHARGES, Chain
 from mirage_dask.exposure.given import GivenWindow
 from mirage_dask.exposure.references import References

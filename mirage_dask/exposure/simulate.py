@@ -12,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import EFFECTS, effects_on
-from mirage_dask.exposure.areas import ArrayLike, static_light
+from mirage_dask.exposure.boxes.areas import ArrayLike, static_light
 from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.contributions.effects import contribution
 from mirage_dask.exposure.contributions.photons import photons

@@ -21,7 +21,7 @@ import numpy as np
 
 from mirage_dask.detector.context import Floats
 from mirage_dask.detector.effects import EFFECTS, Effect, effects_on, switched_effects
-from mirage_dask.exposure.areas import ArrayLike
+from mirage_dask.exposure.boxes.areas import ArrayLike
 from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.contributions.photons import photons
 from mirage_dask.exposure.references import References

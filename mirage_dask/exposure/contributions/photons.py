@@ -9,7 +9,7 @@ import numpy as np
 from mirage_dask.detector.context import Box, Floats, Inside, Place, Readout
 from mirage_dask.detector.light import collect_light
 from mirage_dask.detector.random.keys import exposure_keys
-from mirage_dask.exposure.areas import ArrayLike, static_light
+from mirage_dask.exposure.boxes.areas import ArrayLike, static_light
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.exposure.planes import read_planes
 from mirage_dask.exposure.references import References

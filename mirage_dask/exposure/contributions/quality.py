@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.detector.context import Floats
 from mirage_dask.detector.effects import EFFECTS, effects_on, switched_effects
-from mirage_dask.exposure.areas import ArrayLike
+from mirage_dask.exposure.boxes.areas import ArrayLike
 from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.contributions.effects import ramp
 from mirage_dask.exposure.frame import Frame

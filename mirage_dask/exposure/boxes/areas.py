@@ -14,7 +14,7 @@ import numpy as np
 
 from mirage_dask.detector.context import ExposureContext, Floats
 from mirage_dask.detector.coupling.pixels import Coupling
-from mirage_dask.exposure.charge_motion import ChargeMotion, neighbours
+from mirage_dask.exposure.boxes.charge_motion import ChargeMotion, neighbours
 from mirage_dask.exposure.frame import DetectorBox, Frame, as_slices, clipped
 from mirage_dask.exposure.planes import coupling, ipc_kernels, read_planes
 from mirage_dask.exposure.references import References

@@ -13,7 +13,7 @@ from support.simulated import SUBARRAY_LW, exposure
 
 from mirage_dask.detector.effects import default_effects, switched_effects
 from mirage_dask.exposure import chain
-from mirage_dask.exposure.charge_motion import MOVING, neighbours
+from mirage_dask.exposure.boxes.charge_motion import MOVING, neighbours
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.spec import Window
 
