@@ -28,8 +28,8 @@ a resumed run never mixes two versions; it is part of the digest of a spec. `tes
 5: stars in crowded squares have their wings by one convolution; transmissions dim varying light; the PSF of galaxies that
 trail is blended for their pixel.
 6: light behind grisms, and PSFs behind the mask NRM, are drawn in another way.
-7: full pixels stay full; noise of alternating columns, reset noise of each detector; coupling of outputs and of pixels that
-are read one after the other."""
+7: full pixels stay full; reset noise of each detector; coupling of outputs and of pixels that are read one after the
+other."""
 
 SEGMENTATION_THRESHOLD = 0.031
 """DN/s in a pixel: the default of `ExposureSpec.segmentation_threshold`. Source: Mirage's signal_low_limit_for_segmap."""

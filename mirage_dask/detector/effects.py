@@ -243,6 +243,7 @@ EFFECTS: tuple[Effect, ...] = (
         "alternating_columns",
         "1/f noise of even against odd columns",
         "dark",
+        on=False,
         random=(RandomWords("alternating_columns"),),
         add="mirage_dask.detector.noise.outputs:add_alternating_columns",
         parameters=(Parameter("amplitude", "standard deviation within a frame, e-", 0.5, high=1e4),),

@@ -10,7 +10,7 @@ detectors differs by 11 to 50 DN between resets (github cnaw/guitarra, ground da
 
 with n(t) of the power spectrum 1/f along the rows of an output and of the standard deviation `amplitude` within a frame
 [e-]: the slow octaves of `pink.py`, one value for each row; G is the mean gain. Sources: Rauscher 2015, PASP 127, 1144, 0.5
-e- by default for H2RGs; pynrc (github JarronL/pynrc) takes 1 e- for NIRCam, from ground darks. What differs between odd and
+e- by default for H2RGs; no figure of NIRCam, NIRISS or FGS in flight was found. What differs between odd and
 even columns in every exposure is part of the superbias.
 
 **Drift of the reference pixels** (`reference_drift`). Reference pixels do not follow the active ones exactly:
@@ -128,6 +128,7 @@ def alternate(key, readout, box, row0, rows_of_frame, sigma, output, sign, outpu
     seen = np.zeros(outputs, np.bool_)
     for i in range(columns):
         seen[output[i]] = True
+    alone = seen.sum() == 1
     weight = sigma / f4(readout.nframes)
     for t in range(integrations):
         nodes[:] = -1
@@ -144,8 +145,13 @@ def alternate(key, readout, box, row0, rows_of_frame, sigma, output, sign, outpu
                             )
             for r in range(rows):
                 row = dark[t, g, r]
-                for i in range(columns):
-                    row[i] += sign[i] * levels[r, output[i]]
+                if alone:  # the compiler makes vectors of this one
+                    level = levels[r, output[0]]
+                    for i in range(columns):
+                        row[i] += sign[i] * level
+                else:
+                    for i in range(columns):
+                        row[i] += sign[i] * levels[r, output[i]]
 
 
 def add_reference_drift(exposure: ExposureContext, box: Box, dark: Floats) -> bool:
