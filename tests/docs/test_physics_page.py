@@ -34,6 +34,7 @@ PHYSICS = (
     *(f"reference.masks.{name}" for name in ("lyot_stops", "occulters", "places")),
     *("reference.soss.orders", "reference.builtin.soss.psf", "reference.builtin.stops.nrm"),
     *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink"),
+    *(f"detector.charge.{name}" for name in ("migration", "persistence", "spilling", "trapping")),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )
