@@ -81,6 +81,12 @@ def _slope(c, i, x):
 
 
 @inline
+def _opposite(x, target, well):
+    """Return whether a root has another sign than the counts, by more than c_0 and noise make of it: it is another one."""
+    return x * target < f4(-FAR) * (well * well)
+
+
+@inline
 def _reached(c, i, x, target):
     """Return whether f has reached a value at x, or turned over before it did."""
     return _value(c, i, x) >= target or _slope(c, i, x) <= f4(0)
@@ -125,6 +131,8 @@ def settle(coefficients, i, target, well, x, step):
             step = (_value(coefficients, i, x) - target) / _slope(coefficients, i, x)
             x -= step
             if abs(step) <= f4(FAR) * well:
+                if _opposite(x, target, well) or not _slope(coefficients, i, x) > f4(0):
+                    break
                 return x
     if target <= coefficients[0, i]:
         return (target - coefficients[0, i]) / coefficients[1, i]
@@ -163,14 +171,16 @@ def measured_row(linear, coefficients, start, full_well, n, work, steps, far):
         slope = ((c1[i] + f4(2) * c2[i] * x) + x2 * (f4(3) * c3[i] + f4(4) * c4[i] * x)) + x4 * (
             f4(5) * c5[i] + f4(6) * c6[i] * x
         )
-        step = (value - linear[i]) / slope
+        step = (value - linear[i]) / slope if slope > f4(0) else f4(HIGHEST)  # else it has turned over
         steps[i] = step
         work[i] = x - step
     # As in `normal_row`: few pixels need more, and no branch is in the way of the others.
     count = 0
     for i in range(n):
         far[count] = i
-        count += int32(not abs(steps[i]) <= f4(FAR) * full_well[i])
+        count += int32(
+            not abs(steps[i]) <= f4(FAR) * full_well[i] or _opposite(work[i], linear[i], full_well[i])
+        )
     for j in range(count):
         i = far[j]
         work[i] = settle(coefficients, i, linear[i], full_well[i], work[i], steps[i])

@@ -47,7 +47,7 @@ SOURCES = (
         "planning",
         "spec.py",
         "detector/effects.py",
-        "detector/charge",
+        "detector/charge/trapping.py",
         "store/plan.py",
         "settings",
         "scene",

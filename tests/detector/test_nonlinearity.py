@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
@@ -27,7 +27,9 @@ def measured(coefficients: np.ndarray, well: np.ndarray, levels: np.ndarray) -> 
 shares = st.lists(st.floats(-0.4, 0.4), min_size=COEFFICIENTS - 2, max_size=COEFFICIENTS - 2)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=300, deadline=None)
+@example([0.3125, 0.375, 0.0, 0.0, 0.09375], 13.80859375, 0.875, 2e4)
+@example([0.3125, 0.375, 0.0, 0.0, 0.09375], 0.0, 0.875, 2e4)
 @given(shares, st.floats(-20, 20), st.floats(0.8, 1.2), st.floats(2e4, 65_535))
 def test_every_polynomial_of_a_pack_is_inverted_to_a_millionth_of_the_full_well(parts, c0, c1, limit):
     raw = np.array([c0, c1, *(p / limit**k for k, p in enumerate(parts, 1))], np.float32).reshape(-1, 1, 1)

@@ -36,6 +36,7 @@ PHYSICS = (
     *("reference.soss.orders", "reference.builtin.soss.psf", "reference.builtin.stops.nrm"),
     *("reference.builtin.psf_optics", "detector.pink", "detector.pixel_pink", "detector.noise.outputs"),
     *("detector.particles.snowballs", "detector.particles.snowball_hits"),
+    *(f"detector.charge.{name}" for name in ("migration", "persistence", "spilling", "trapping")),
     *("scene.photometry", "catalogs.photometry"),
     *(f"scene.sky.{p.stem}" for p in sorted((PACKAGE / "scene/sky").glob("[a-z]*.py"))),
 )

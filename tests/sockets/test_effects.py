@@ -1,4 +1,4 @@
-"""A new effect: one module with `add`, one declaration. Persistence as a toy, in a file that the package does not know."""
+"""A new effect: one module with `add`, one declaration. Traps as a toy, in a file that the package does not know."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from support import toy_persistence
+from support import toy_traps
 from support.simulated import SUBARRAY_SW, exposure, whole
 
 from mirage_dask.detector import effects
@@ -25,14 +25,14 @@ from mirage_dask.variables import VARIABLES
 def persistent(monkeypatch):
     """An exposure behind a bright one: a spec that names the fill of the earlier exposure, and its references."""
     spec, opened = exposure(SUBARRAY_SW)  # planned before the effect is declared
-    declared = (*EFFECTS, toy_persistence.EFFECT)
+    declared = (*EFFECTS, toy_traps.EFFECT)
     monkeypatch.setattr(effects, "EFFECTS", declared)
     monkeypatch.setattr(chain, "EFFECTS", declared)
     fill = np.zeros(opened.pack.array.shape, np.float32)
     rows, columns = chain.Frame(spec, opened.pack.array).extent
     fill[rows[0] + 50 : rows[0] + 90, columns[0] + 100 : columns[0] + 160] = 8e4
-    inputs = {"persistence": {"fill": fill, "since": np.float64(120.0)}}
-    return replace(spec, inputs=(("persistence", "0" * 32),)), References(opened.pack, opened.light, inputs)
+    inputs = {"toy_traps": {"fill": fill, "since": np.float64(120.0)}}
+    return replace(spec, inputs=(("toy_traps", "0" * 32),)), References(opened.pack, opened.light, inputs)
 
 
 def test_persistence_adds_electrons_and_a_window_has_the_bits_of_the_whole(persistent):
@@ -41,7 +41,7 @@ def test_persistence_adds_electrons_and_a_window_has_the_bits_of_the_whole(persi
     found = everything["transients"]
     where = whole(SUBARRAY_SW)["transients"] != found
     assert 0.01 < where[:, -1].mean() < 0.03  # 40 x 60 of 400 x 400 pixels
-    expected = 8e4 * toy_persistence.TRAPPED * np.log(1 + spec.ngroups * spec.tgroup / 120.0)
+    expected = 8e4 * toy_traps.TRAPPED * np.log(1 + spec.ngroups * spec.tgroup / 120.0)
     glowing = found[0, -1][where[0, -1]]
     assert abs(glowing.mean() - expected) < 4 * np.sqrt(expected / glowing.size) + 0.01 * expected
     window = Window((0, 1), (1, 5), (70, 130), (81, 190))
@@ -57,7 +57,7 @@ def test_other_effects_keep_their_bits(persistent):
     for name in ("dark", "cosmic_rays", "seed"):
         assert np.array_equal(found[name], whole(SUBARRAY_SW)[name])
     assert (found["raw"] != whole(SUBARRAY_SW)["raw"]).any()
-    off = replace(spec, switched=("persistence",))
+    off = replace(spec, switched=("toy_traps",))
     assert np.array_equal(simulate_window(off, opened, Window.whole(spec))["raw"], whole(SUBARRAY_SW)["raw"])
 
 

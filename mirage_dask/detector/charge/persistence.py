@@ -79,7 +79,8 @@ def add_persistence(exposure: ExposureContext, box: Box, charge: Floats) -> bool
     if table is None:
         return False
     integrations, groups, rows, columns = charge.shape
-    first, stop = np.searchsorted(table["row"], (box.row, box.row + rows))
+    # Of the same type as the column, which would be converted as a whole otherwise.
+    first, stop = np.searchsorted(table["row"], np.array((box.row, box.row + rows), table["row"].dtype))
     column = table["column"][first:stop]
     inside = (column >= box.column) & (column < box.column + columns)
     if not inside.any():

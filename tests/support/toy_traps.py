@@ -17,18 +17,18 @@ SLOT = 900
 TRAPPED = 0.002
 
 EFFECT = Effect(
-    "persistence",
+    "toy_traps",
     "charge that traps release after earlier exposures",
     "charge",
     random=(RandomWords("pixel", SLOT),),
-    add="support.toy_persistence:add",
+    add="support.toy_traps:add",
     variable="transients",
 )
 
 
 def add(exposure: ExposureContext, box: Box, charge: Floats) -> bool:
     """Add what traps release: a `ChargeFunction`."""
-    history = exposure.inputs.get("persistence")
+    history = exposure.inputs.get("toy_traps")
     if history is None:
         return False
     integrations, groups, rows, columns = charge.shape
