@@ -172,6 +172,7 @@ def exposure_yaml(
         | {name: getattr(row, name) for name in OWN_COLUMNS}
         | {name: settings[name] for name in OWN_SETTINGS}
         | ({"scene_image": settings["scene_image"]} if row.scene_image else {})
+        | ({"scattered_light": settings["scattered_light"]} if row.scattered_light else {})
         | ({"ghost_stamp": row.ghosts.stamp} if row.ghosts and row.ghosts.stamp else {})
         | ({PARAMETERS: settings[PARAMETERS]} if row.effects.parameters else {})
         | _grism_keys(row)

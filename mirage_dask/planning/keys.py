@@ -32,6 +32,7 @@ from mirage_dask.settings.row import (
     read_ghosts,
     read_overrides,
     read_references,
+    read_scattered,
     read_scene_image,
     read_soss,
     read_spectra_choice,
@@ -69,6 +70,7 @@ PLACES = (
     "spectra",
     "grism_configurations",
     "soss",
+    "scattered_light",
     *CATALOG_KINDS,
 )
 """Columns of the table that say which files an exposure needs."""
@@ -212,6 +214,10 @@ class _FileStates:
             given.update(choice.paths)
         if (soss := read_soss(places["soss"])) is not None and soss.traces:
             given.add(soss.traces)
+        if (scattered := read_scattered(places["scattered_light"])) is not None:
+            given |= {scattered.claws} - {""}
+            if folder := scattered.wisp_templates:
+                given.update(str(path) for path in Path(folder).glob("*.fits"))
         if folder := places["grism_configurations"]:
             if f"grisms {folder}" not in self._listed:
                 found = Path(folder).iterdir() if Path(folder).is_dir() else ()

@@ -34,6 +34,7 @@ from mirage_dask.settings.sky import (
     BACKGROUND,
     COSMIC_RAYS,
     ExtendedChoice,
+    ScatteredChoice,
     SceneImageChoice,
     background_entries,
 )
@@ -240,6 +241,13 @@ KEYS: tuple[Key, ...] = (
         "`{library: SUNMIN, SUNMAX, FLARE or FLIGHT, scale: NUMBER}`, a library's name, or `none`",
         COSMIC_RAYS,
         "`SUNMAX`, scale 1",
+    ),
+    Key(
+        "scattered_light",
+        "light on other paths, of NIRCam's short wavelengths: `{wisps: true, or their peak over the sky, wisp_templates: "
+        "FOLDER, claws: FILE of bright stars}`; see [Scattered light](#scattered-light)",
+        ScatteredChoice(),
+        "none",
     ),
     Key(
         "references",

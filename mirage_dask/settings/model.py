@@ -21,6 +21,7 @@ from mirage_dask.settings.sky import (
     BackgroundEntry,
     CosmicRays,
     ExtendedLight,
+    ScatteredLight,
     SceneImages,
     background_as_given,
     on_the_day,
@@ -67,6 +68,8 @@ class Settings:
     dates: datetime | dict[int, datetime] = datetime(2021, 10, 4)
     """Start, UTC: one, or one for each observation."""
     cosmic_rays: CosmicRays | dict[int, CosmicRays | None] | None = DEFAULT_COSMIC_RAYS
+    scattered_light: ScatteredLight | None = None
+    """Wisps of NIRCam, and bright stars whose claws plans warn of; None for neither."""
     use_dateobs_for_background: bool = False
     """Background levels are what the sky is on the day of the exposure; numbers and images stay what they are."""
     references: tuple[str, ...] = REFERENCES[:1]
@@ -140,6 +143,9 @@ class Settings:
             filter_wheel_angle=angle,
             soss=self.soss if soss else None,
             cosmic_rays=cosmic_rays,
+            scattered_light=self.scattered_light
+            if instrument == "NIRCAM" and str(values["channel"]) == "SHORT" and not grism
+            else None,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},
             darks=self.darks,
@@ -279,6 +285,7 @@ _AS_GIVEN: dict[str, Callable[[Any], Any]] = {
     "soss": lambda value: value.to_dict(),
     "dates": lambda value: _each(value, datetime.isoformat),
     "cosmic_rays": lambda value: _each(value, lambda rays: rays.to_dict() if rays else False),
+    "scattered_light": lambda value: value.to_dict() if value else None,
     "references": list,
     "reffile_overrides": overrides_as_given,
     "effects": lambda value: value.switched,

@@ -22,6 +22,7 @@ from mirage_dask.settings.sky import (
     Background,
     CosmicRays,
     ExtendedLight,
+    ScatteredLight,
     SceneFile,
     is_brightness,
     is_image,
@@ -42,6 +43,7 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
     "soss": str,
     "cosmic_ray_library": str,
     "cosmic_ray_scale": float,
+    "scattered_light": str,
     "references": str,
     "overrides": str,
     "psf_path": str,
@@ -55,7 +57,8 @@ SETTINGS_COLUMNS: dict[str, type] = dict.fromkeys(CATALOG_TYPES, str) | {
 scale of images of extended sources, empty for none; {path, units, psf} of the image of the scene as JSON, empty for none;
 {stamp, psf} of ghosts as JSON, empty for no ghosts; choice of spectra (`SpectraChoice.to_text`), and folder of
 configurations, behind a grism, empty for others and for the built-in ones; degrees of the filter wheel, empty for those of
-the configuration; {pwcpos, traces} of GR700XD as JSON, empty for others; library of cosmic rays, empty for none; sources of
+the configuration; {pwcpos, traces} of GR700XD as JSON, empty for others; library of cosmic rays, empty for none;
+{wisps, wisp_templates, claws} as JSON, empty for none; sources of
 reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
 are on; {EFFECT.PARAMETER: value} of their parameters that are not at the default as JSON, empty for none; number and unit of
@@ -85,6 +88,8 @@ class ExposureSettings:
     """Where light behind GR700XD falls; None of others."""
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
+    scattered_light: ScatteredLight | None = None
+    """None when there is none, as of all but images of NIRCam's short wavelengths."""
     references: tuple[str, ...] = REFERENCES[:1]
     """Where reference data come from, the first that has a file."""
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -112,6 +117,9 @@ class ExposureSettings:
             "soss": json.dumps(asdict(self.soss), sort_keys=True) if self.soss else "",
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
+            "scattered_light": json.dumps(asdict(self.scattered_light), sort_keys=True)
+            if self.scattered_light
+            else "",
             "references": " ".join(self.references),
             "overrides": overrides_text(self.overrides),
             "psf_path": self.psf_path,
@@ -207,6 +215,11 @@ def read_soss(text: str) -> SossChoice | None:
     return SossChoice(**json.loads(text)) if text else None
 
 
+def read_scattered(text: str) -> ScatteredLight | None:
+    """Return scattered light from the column `scattered_light`."""
+    return ScatteredLight(**json.loads(text)) if text else None
+
+
 _READERS: dict[str, Callable[[str], Any]] = {
     "background": read_background,
     "extended_light": read_extended,
@@ -216,6 +229,7 @@ _READERS: dict[str, Callable[[str], Any]] = {
     "grism_configurations": str,
     "filter_wheel_angle": lambda text: float(text) if text else None,
     "soss": read_soss,
+    "scattered_light": read_scattered,
     "references": read_references,
     "overrides": read_overrides,
     "psf_path": str,

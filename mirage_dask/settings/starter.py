@@ -40,6 +40,10 @@ scene_image: null
 # Ghosts of NIRISS: true, false, or the image of a point's ghost, {{stamp: FILE, psf: jwst or none}}
 ghosts: true
 
+# Light on other paths, NIRCam's short wavelengths: {{wisps: true, or their peak over the sky, wisp_templates: FOLDER, claws:
+# FILE of bright stars}}
+scattered_light: null
+
 # Position angle of V3, degrees, and start, UTC; one each, or {{{observations}}}
 # {pointing}
 roll_angle: {roll_angle}

@@ -16,6 +16,7 @@ from mirage_dask.planning.light.coronagraphs import OccultedTables
 from mirage_dask.planning.light.ghosts import GhostTables
 from mirage_dask.planning.light.grisms import FoundCatalog, GrismTables
 from mirage_dask.planning.light.images import SceneImages
+from mirage_dask.planning.light.scattered import ScatteredTables
 from mirage_dask.planning.light.soss import SossTables
 from mirage_dask.planning.light.time_series.grism_targets import TimeSeriesTables
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -48,6 +49,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
         self._series = TimeSeriesTables(url, catalogs)
         self._occulted = OccultedTables(url)
         self._soss = SossTables(url, catalogs)
+        self._scattered = ScatteredTables(url)
 
     def __enter__(self) -> LayerTables:
         """Return it."""
@@ -90,6 +92,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             layers += self._occulted.layers(row, pack, attitude, sources)
             layers += self._ghosts.layers(row, pack, sources)
             layers += self._images.layers(row, pack, attitude.ravel())
+            layers += self._scattered.layers(row, pack, attitude, level)
         if row.pupil == SOSS:
             layers += self._series.soss_layers(row, pack, self._soss, attitude.ravel(), _seconds(row))
         else:
@@ -103,7 +106,15 @@ class LayerTables(AbstractContextManager["LayerTables"]):
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        tables = (self._images, self._ghosts, self._grisms, self._series, self._occulted, self._soss)
+        tables = (
+            self._images,
+            self._ghosts,
+            self._grisms,
+            self._series,
+            self._occulted,
+            self._soss,
+            self._scattered,
+        )
         return tuple(note for table in tables for note in table.notes)
 
     def _background(self, row: ExposureRow, pack: ReferencePack) -> tuple[float, Layers]:

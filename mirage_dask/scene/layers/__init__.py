@@ -32,6 +32,7 @@ from mirage_dask.scene.layers.soss import SossCurveLayer, SossLayer
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
+from mirage_dask.scene.layers.wisps import Wisps
 
 __all__ = [
     "LAYERS",
@@ -69,6 +70,7 @@ __all__ = [
     "UniformBackground",
     "VaryingLayer",
     "View",
+    "Wisps",
     "in_order",
     "open_layers",
 ]
@@ -98,6 +100,7 @@ LAYERS: dict[str, Any] = {
         OccultedStarLayer,
         SossLayer,
         SossCurveLayer,
+        Wisps,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""
@@ -116,6 +119,7 @@ TRACKING: dict[str, Any] = {
         TrackedStarLayer,
         TrackedGalaxyLayer,
         TrackedExtendedLayer,
+        Wisps,
     )
 }
 """Class of each kind of layer while the telescope tracks a moving target: stars, galaxies and images trail."""

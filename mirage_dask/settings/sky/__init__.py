@@ -1,4 +1,5 @@
-"""What falls on detectors besides catalogs: the keys `background`, `extended`, `scene_image` and `cosmic_rays`."""
+"""What falls on detectors besides catalogs: the keys `background`, `extended`, `scene_image`, `cosmic_rays` and
+`scattered_light`."""
 
 from mirage_dask.settings.sky.background import (
     BACKGROUND,
@@ -27,6 +28,7 @@ from mirage_dask.settings.sky.images import (
     SceneImageChoice,
     SceneImages,
 )
+from mirage_dask.settings.sky.scattered import ScatteredChoice, ScatteredLight
 
 __all__ = [
     "BACKGROUND",
@@ -41,6 +43,8 @@ __all__ = [
     "ExtendedChoice",
     "ExtendedLight",
     "Level",
+    "ScatteredChoice",
+    "ScatteredLight",
     "SceneFile",
     "SceneImageChoice",
     "SceneImages",
