@@ -328,10 +328,9 @@ def _not_simulated(store: SimulationStore, rows: list[int]) -> set[int]:
 def _estimate(plan: Plan, rows: list[int], datatypes: tuple[str, ...], threads: int) -> RunEstimate:
     """Return the estimate of a run with the memory that an export needs."""
     computing = estimate_run(plan, rows, threads=threads)
-    if {"linear", "truth"} & set(
-        datatypes
-    ):  # two windows of float32, one computed ahead, besides what computing takes
-        ahead = 8 * max(int(np.prod(plan.grid(row).part)) for row in rows)
+    if {"linear", "truth"} & set(datatypes):
+        # Besides what computing takes: two windows of 9 bytes a pixel, one computed ahead, and two ramps of float32.
+        ahead = 26 * max(int(np.prod(plan.grid(row).part)) for row in rows)
         each, base = computing.thread_bytes + ahead, computing.peak_bytes - threads * computing.thread_bytes
     else:
         each, base = THREAD_BYTES, PROCESS_BYTES

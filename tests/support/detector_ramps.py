@@ -27,6 +27,8 @@ from support.small_plans import make_spec
 from support.table_packs import TablePack
 
 KINDS = ("mask", "gain", "readnoise", "superbias", "saturation", "linearity", "dark")
+HITS = 4.3 * 18e-4**2
+"""Cosmic rays per pixel and second: 4.3 per cm2 in flight (Rauscher & Fixsen 2025), in pixels of 18 micron."""
 SPOT_RATES = (20.0, 60.0, 150.0, 400.0, 1500.0)
 """e-/s of spots of 3 x 3 pixels: from faint to saturated in the first groups."""
 
@@ -136,7 +138,7 @@ def make_ramp(
     spec = make_spec(
         detector=name, nints=1, ngroups=groups, nframes=1, groupgap=0, tframe=tframe, x0=0, y0=0, nx=nx, ny=ny,
         fast_axis=detector.fast_axis, slow_axis=detector.slow_axis, amplifiers=4, layers=(), random_seed=2026,
-        cosmic_ray_library="FLIGHT", cosmic_ray_rate=2e-6,
+        cosmic_ray_library="FLIGHT", cosmic_ray_rate=HITS,
         switched=switched_effects(default_effects() | (frozenset(also_on) & declared)),
     )  # fmt: skip
     pack = FilePack(name, files)

@@ -89,13 +89,7 @@ def _jumps(
     particles = {effect.name for effect in EFFECTS if effect.variable == PARTICLES}
     alone = replace(spec, switched=switched_effects(on & (particles | _COUPLING)))
     own = {name: values for name, values in given.items() if name == PARTICLES}
-    seen = Chain(
-        alone,
-        References(references.pack, Light(), references.inputs, references.view),
-        window,
-        ["linear"],
-        own,
-    )
+    seen = Chain(alone, replace(references, light=Light()), window, ["linear"], own)
     steps = np.diff(seen.compute()["linear"], axis=1)
     limit = np.float32(JUMP * np.sqrt(2.0 / spec.nframes)) * _read_noise(spec, references, window)
     jumps: NDArray[np.uint8] = (steps > limit).astype(np.uint8)
