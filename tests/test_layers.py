@@ -74,7 +74,15 @@ LAYERS: dict[str, list[set[str]]] = {
         {"__init__"},
     ],
     "mirage_dask.scene": [{"__init__"}, {"*"}, {"galaxies", "images", "sky"}, {"stars"}],
-    "mirage_dask.detector": [{"*"}, {"coupling"}, {"context"}, {"outputs"}, {"effects", "pink"}, {"random"}, {"__init__"}],
+    "mirage_dask.detector": [
+        {"*"},
+        {"coupling"},
+        {"context"},
+        {"outputs"},
+        {"effects", "pink"},
+        {"random"},
+        {"__init__"},
+    ],
     "mirage_dask.apt": [
         {"__init__"},
         {"reading"},

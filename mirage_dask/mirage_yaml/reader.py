@@ -41,14 +41,13 @@ from mirage_dask.instruments import (
     split_optics,
     subarray_of,
 )
+from mirage_dask.mirage_yaml.detector_values import read_darks, read_effects, read_ghosts
 from mirage_dask.mirage_yaml.requests import not_simulated
 from mirage_dask.mirage_yaml.values import YamlValues
 from mirage_dask.mirage_yaml.writer import (
     CATALOG_KEYS,
-    DARK_KEYS,
     IMAGE_KEYS,
     OWN_SECTION,
-    PARAMETERS,
     REFERENCE_KEYS,
     SPECTRA_PREFIX,
     mirages_cosmic_rays,
@@ -56,9 +55,8 @@ from mirage_dask.mirage_yaml.writer import (
 from mirage_dask.pointing import aperture, attitude_matrix
 from mirage_dask.settings import SETTINGS_COLUMNS, CosmicRays, Effects, ExposureSettings
 from mirage_dask.settings.catalogs import IMAGE_TYPES
-from mirage_dask.settings.effects import EffectSwitches, GhostLight, effect_names
 from mirage_dask.settings.grammar import Converted, existing_path
-from mirage_dask.settings.keys import DARKS, DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES, parse_threshold
+from mirage_dask.settings.keys import DEFAULT_SEED, DEFAULT_THRESHOLD, REFERENCES, parse_threshold
 from mirage_dask.settings.overrides import CONTEXT, DARK_FILES, NESTING, NOT_NEEDED
 from mirage_dask.settings.problems import Problems
 from mirage_dask.settings.sky import (
@@ -321,7 +319,7 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
     if any(added):
         level = (*components(level), *filter(None, added))
     overrides = {kind: path for key, kind in REFERENCE_KEYS.items() if (path := files.file(key))}
-    darks, dark = _darks(files, own)
+    darks, dark = read_darks(files, own)
     overrides |= dark
     # Mirage's key has precedence for types that have one: it may have been edited.
     edited = {kind for key, kind in REFERENCE_KEYS.items() if files.text(key, "").lower() == "crds"}
@@ -353,14 +351,14 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         extended=images if not IMAGE_TYPES.isdisjoint(catalogs) else None,
         scene_image=_scene_image(own),
         scattered_light=_scattered_light(own),
-        ghosts=_ghosts(signals, own, row["instrument"]),
+        ghosts=read_ghosts(signals, own, row["instrument"]),
         **_behind_a_grism(own, row),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
         references=own.words("references", REFERENCES, REFERENCES[:1]) or REFERENCES[:1],
         overrides=overrides,
         psf_path=signals.folder("psfpath", usual=usual) or own.folder("psf_path"),
         darks=darks,
-        effects=_effects(own, effects),
+        effects=read_effects(own, effects),
         segmentation_threshold=_threshold(signals),
         random_seed=own.integer("random_seed", signals.integer("poissonseed", DEFAULT_SEED)),
     ).to_columns()
@@ -411,34 +409,6 @@ def _scattered_light(own: YamlValues) -> ScatteredLight | None:
     """Return scattered light, which is checked as the setting of that name is."""
     found = own.mapping("scattered_light", numbers=True)
     return ScatteredChoice().parse(found, f"{OWN_SECTION}:scattered_light", own.problems) if found else None
-
-
-def _effects(own: YamlValues, usual: Effects) -> Effects:
-    """Return the effects that are on and their parameters, which are checked as the setting `effects` is."""
-    nested: dict[str, dict[str, Any]] = {}
-    for key, value in own.mapping(PARAMETERS, numbers=True).items():
-        effect, _, name = key.partition(".")
-        nested.setdefault(effect, {})[name] = value
-    given = EffectSwitches().parse(nested, f"{OWN_SECTION}:{PARAMETERS}", own.problems)
-    return Effects(own.words("effects", effect_names(), usual.names), given.parameters)
-
-
-def _ghosts(signals: YamlValues, own: YamlValues, instrument: str) -> GhostLight | None:
-    """Return what ghosts look like, Mirage's keys and the stamp that it has no key for; None for no ghosts."""
-    wanted, convolved = signals.flag("add_ghosts", True), signals.flag("PSFConvolveGhosts", False)
-    stamp = own.file("ghost_stamp")
-    if not wanted or instrument != "NIRISS":
-        return None
-    return GhostLight(stamp, PSFS[0] if convolved else PSFS[1])
-
-
-def _darks(files: YamlValues, own: YamlValues) -> tuple[str, dict[str, str]]:
-    """Return the kind of darks, and the file that the exposure's dark is made of, by its key in `overrides`."""
-    chosen = (own.words("darks", DARKS, DARKS[:1]) or DARKS)[0]
-    named = {kind: path for kind, key in DARK_KEYS.items() if (path := files.file(key))}
-    for kind, path in named.items():  # as in Mirage, a linearized dark goes before a raw one
-        return chosen if chosen.partition("_")[0] == kind else kind, {DARK_FILES[kind]: path}
-    return chosen, {}
 
 
 def _status(row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
