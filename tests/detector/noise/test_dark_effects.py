@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dark_effects import added, dark_exposure
-from support.simulated import SUBARRAY_SW, exposure
+from support.small_plans import make_spec
+from support.table_pack import TablePack
 
 from mirage_dask.detector.context import Box
 from mirage_dask.detector.effects import EFFECTS
+from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.scene.layers import Light, UniformBackground
 from mirage_dask.spec import Window
 
 OFTEN = {
@@ -93,18 +97,30 @@ def test_rare_pixels_belong_to_the_detector(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_switch_changes_no_other_effect(name):
     """In the chain: what the switch adds to the dark does not depend on the other effects, and nothing else changes."""
-    spec, references = exposure(SUBARRAY_SW)
-    window = Window((0, 1), (0, 3), (0, 60), (10, 90))
+    spec = make_spec(
+        layers=(),
+        cosmic_ray_library="",
+        amplifiers=1,
+        x0=512,
+        y0=512,
+        nx=80,
+        ny=60,
+        nints=1,
+        ngroups=3,
+        tframe=10.0,
+    )
+    references: Any = References(TablePack(spec.detector), Light((UniformBackground(2.0),)))
+    window = Window.whole(spec)
     switched = lambda *names: tuple(sorted(set(spec.switched) ^ set(names)))  # noqa: E731
     parameters = tuple((name, key, value) for key, value in sorted(OFTEN.get(name, {}).items()))
-    want = ("dark", "cosmic_rays", "seed")
+    want = ("dark", "transients", "seed")
 
     def run(*names):
         changed = replace(spec, switched=switched(*names), parameters=parameters)
         return simulate_window(changed, references, window, want=want)
 
     here, there = run(), run(name)
-    for other in ("cosmic_rays", "seed"):
+    for other in ("transients", "seed"):
         assert np.array_equal(here[other], there[other])
     if name == "reference_drift":  # none of its pixels is a reference pixel
         assert np.array_equal(here["dark"], there["dark"])
