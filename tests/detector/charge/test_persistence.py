@@ -153,7 +153,7 @@ def persistent(model: str = "power_law", **changed):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_a_window_has_the_bits_of_the_whole(model):
-    spec, opened, table = persistent(model, amplitude=3.0)
+    spec, opened, table = persistent(model, amplitude=3.0, density=0.1, trap_density=2e4)
     assert {name: column.dtype.str[1:] for name, column in table.items()} == TABLE
     names = ("raw", "transients")
     whole = simulate_window(spec, opened, Window.whole(spec), want=names)
