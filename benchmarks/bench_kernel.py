@@ -11,8 +11,9 @@ from mirage_dask.detector import cosmic_rays, dark, pink, read_out
 from mirage_dask.detector import light as light_stage
 from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.outputs import Outputs
+from mirage_dask.detector.particles import snowball_hits, snowballs
 from mirage_dask.detector.random.keys import Key
-from mirage_dask.instruments import get_readout
+from mirage_dask.instruments import cosmic_ray_rate, get_readout
 
 ROWS, COLUMNS = 32, 2048
 KEY = Key(np.uint32(5), np.uint32(9))
@@ -50,6 +51,8 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     planes = read_out.ReadOutPlanes(inverse_gain, bias, coefficients, full_well)
     array = cosmic_rays.Collecting(2048, 2048, 4, 2044, 4, 2044)
     stamps = cosmic_rays.Stamps(start, dy, dx, electrons)
+    period = groups * (readout.nframes + readout.groupgap)
+    fall = snowball_hits.Fall(KEY, F4(0.05 * 64), 6, period, array)
     parts: dict[str, tuple[Callable[[], object], int]] = {
         "1/f noise": (
             lambda: pink.pink_rows(KEY, readout, 0, 0, 0, 2048, 0, F4(0.3), F4(0.1), bands),
@@ -64,6 +67,10 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
         ),
         "cosmic rays": (
             lambda: cosmic_rays.cosmic_ray_groups(KEY, readout, inside, array, F4(5.76e-6 * 10.7), stamps, cosmic),
+            shape[1],
+        ),
+        "snowballs where none falls": (
+            lambda: snowballs.snowball_groups(fall, readout, inside, F4(1e5), cosmic),
             shape[1],
         ),
         "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, every, charge), shape[1]),
@@ -84,6 +91,29 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     return [*rows, Measurement(text + "all", total, "ns per pixel and group", goal)]
 
 
+def measure_flare() -> list[Measurement]:
+    """Return the CPU seconds of the cosmic rays of a full frame of FLARE with scale 44, in boxes of 8, 32 and 128 rows."""
+    readout, array = Readout(1, 0, F4(10.7)), cosmic_rays.Collecting(2048, 2048, 4, 2044, 4, 2044)
+    rate = cosmic_ray_rate("FLARE") * 44 * 10.7
+    rng = np.random.default_rng(1)
+    start = np.arange(0, 7 * 1001, 7, dtype=np.int32)
+    dy, dx = (rng.integers(-5, 6, 7000).astype(np.int8) for _ in range(2))
+    stamps = cosmic_rays.Stamps(start, dy, dx, rng.uniform(0, 3000, 7000).astype(F4))
+    found = []
+    for rows in (8, 32, 128):
+        charge = np.zeros((1, 1, rows + 2, 514), F4)
+        box = Box(0, 7 * rows - 1, 511)
+        seconds = cpu_seconds(
+            lambda box=box, charge=charge: cosmic_rays.cosmic_ray_groups(
+                KEY, readout, box, array, F4(rate), stamps, charge
+            )
+        )
+        boxes = 2048 // rows * 4
+        name = f"FLARE, scale 44, {rate * 2048**2:.2g} hits a frame, boxes of {rows} rows: cosmic rays"
+        found.append(Measurement(name, seconds * boxes, "CPU s per frame"))
+    return found
+
+
 def measure() -> list[Measurement]:
-    """Measure the fastest and a slow read-out pattern."""
-    return measure_chain("RAPID", 10) + measure_chain("SHALLOW4", 10)
+    """Measure the fastest and a slow read-out pattern, and a flare."""
+    return measure_chain("RAPID", 10) + measure_chain("SHALLOW4", 10) + measure_flare()

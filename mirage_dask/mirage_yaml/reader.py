@@ -64,7 +64,6 @@ from mirage_dask.settings.sky import (
     Background,
     ExtendedLight,
     ScatteredChoice,
-    ScatteredLight,
     SceneFile,
     SceneImageChoice,
     components,
@@ -350,7 +349,9 @@ def _settings(values: YamlValues, own: YamlValues, row: Mapping[str, Any]) -> di
         background=level,
         extended=images if not IMAGE_TYPES.isdisjoint(catalogs) else None,
         scene_image=_scene_image(own),
-        scattered_light=_scattered_light(own),
+        scattered_light=ScatteredChoice().parse(
+            own.mapping("scattered_light", numbers=True), f"{OWN_SECTION}:scattered_light", own.problems
+        ),
         ghosts=read_ghosts(signals, own, row["instrument"]),
         **_behind_a_grism(own, row),
         cosmic_rays=(flight if same else CosmicRays(library, scale)) if scale != 0.0 else None,
@@ -403,12 +404,6 @@ def _scene_image(own: YamlValues) -> SceneFile | None:
         return None
     images = SceneImageChoice().parse(found, f"{OWN_SECTION}:scene_image", own.problems)
     return None if images is None else images.for_optics("", "")
-
-
-def _scattered_light(own: YamlValues) -> ScatteredLight | None:
-    """Return scattered light, which is checked as the setting of that name is."""
-    found = own.mapping("scattered_light", numbers=True)
-    return ScatteredChoice().parse(found, f"{OWN_SECTION}:scattered_light", own.problems) if found else None
 
 
 def _status(row: Mapping[str, Any], reading: Reading | None) -> dict[str, str]:
