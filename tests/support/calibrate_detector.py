@@ -55,7 +55,7 @@ def calibrate(raw: str, out: str, files: dict[str, str]) -> None:
 
 def row_noise(ramp: Any) -> float:
     """Return the scatter of what pixels of a row have in common in a difference of groups, along the longer axis."""
-    double = np.diff(ramp[:6], axis=0)
+    double = np.diff(ramp, axis=0)
     axis = 2 if double.shape[2] >= double.shape[1] else 1
     return float(np.median(np.std(np.median(double, axis=axis), axis=1)))
 

