@@ -297,7 +297,7 @@ class PlaneMaker:
         if self._ipc_file is None:
             return ipc_kernel(self.detector)
         path, values = self._ipc_file.path, self._ipc_file.values
-        middle = np.nanmean(values, axis=tuple(range(2, values.ndim)), dtype=np.float64)
+        middle = np.asarray(np.nanmean(values, axis=tuple(range(2, values.ndim)), dtype=np.float64))
         if not np.isfinite(middle).all() or abs(middle.sum() - 1.0) > TOLERANCE:
             broken(path, f"its kernel sums to {middle.sum():.3f}, not to 1", extension="SCI")
         forward = inverse_kernel(middle) if middle[1, 1] > 1.0 else middle
