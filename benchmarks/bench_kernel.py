@@ -10,10 +10,12 @@ from measure import Measurement, cpu_seconds
 from mirage_dask.detector import cosmic_rays, dark, pink, read_out
 from mirage_dask.detector import light as light_stage
 from mirage_dask.detector.context import Box, Inside, Place, Readout
+from mirage_dask.detector.coupling import crosstalk, pixels
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.particles import snowball_hits, snowballs
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.instruments import cosmic_ray_rate, get_readout
+from mirage_dask.instruments.electronics import get_electronics
 
 ROWS, COLUMNS = 32, 2048
 KEY = Key(np.uint32(5), np.uint32(9))
@@ -48,7 +50,12 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
     inside, around, place = Box(0, 0, 0), Box(0, -1, -1), Place(0, 0)
     dark_planes = dark.DarkPlanes(rate, bias, sigma, inverse_gain)
     pixel_pink = dark.PixelPink(KEY, F4(1.9))
-    planes = read_out.ReadOutPlanes(inverse_gain, bias, coefficients, full_well)
+    planes = read_out.ReadOutPlanes(bias, coefficients, full_well)
+    coupling = pixels.Coupling(ipc, np.zeros((0, 0, 0), F4), F4(0.0008))
+    crosstalk_of = get_electronics("NRCB1")
+    coefficients_of = crosstalk.Crosstalk(np.array(crosstalk_of.direct, F4), np.array(crosstalk_of.late, F4))
+    signals = np.zeros((4, 1, groups, *shape), F4)
+    wells = np.full((4, *shape), 5e4, F4)
     array = cosmic_rays.Collecting(2048, 2048, 4, 2044, 4, 2044)
     stamps = cosmic_rays.Stamps(start, dy, dx, electrons)
     period = groups * (readout.nframes + readout.groupgap)
@@ -75,8 +82,13 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
         ),
         "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, every, charge), shape[1]),
         "adding charge": (lambda: light_stage.add_charge(charge, cosmic), shape[1]),
+        "coupling": (
+            lambda: pixels.couple(0, inverse_gain, place, coupling, pixels.Reading(-1, 0), charge, signals[0]),
+            shape[1],
+        ),
+        "crosstalk": (lambda: crosstalk.add_crosstalk(0, coefficients_of, wells, place, signals), COLUMNS),
         "read-out": (
-            lambda: read_out.read_out(0, planes, place, ipc, charge, ramp_dark, linear, raw),
+            lambda: read_out.read_out(0, planes, place, signals[0], 0, ramp_dark, linear, raw),
             shape[1],
         ),
     }  # fmt: skip

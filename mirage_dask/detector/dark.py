@@ -22,7 +22,8 @@ import numpy as np
 from numba import float32 as f4
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inline, kernel
+from mirage_dask.detector.pink import NODE
 from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until, start_row
 from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
 from mirage_dask.detector.random.normal import normal_row
@@ -50,6 +51,19 @@ class PixelPink(NamedTuple):
     """Of the stream `pixel_pink`."""
     sigma: np.float32
     """Standard deviation per octave of time, e-; 0 for none."""
+
+
+@inline
+def _spread(values, edges, nodes, out):
+    """Fill columns with the 1/f value that each has."""
+    for s in range(nodes.size):
+        value, first = values[nodes[s]], edges[s]
+        if edges[s + 1] - first == NODE:  # a number of columns that the compiler knows
+            for i in range(NODE):
+                out[first + i] = value
+        else:
+            for i in range(first, edges[s + 1]):
+                out[i] = value
 
 
 @kernel
@@ -178,10 +192,7 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                             mean_charge[i] += charge[i]
                 if g < first_group:
                     continue
-                for s in range(nodes.size):
-                    stripe = stripes[nodes[s]]
-                    for i in range(edges[s], edges[s + 1]):
-                        target[i] = stripe
+                _spread(stripes, edges, nodes, target)
                 for i in range(n):
                     collected = (mean_charge[i] * weight + (reset[i] + step * f4(summed[i]))) * per_electron[
                         i

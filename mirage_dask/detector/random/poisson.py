@@ -305,7 +305,7 @@ def draw_row(mean, first_entry, thresholds, a, b, n, bright, n_bright, work, tai
 def prepare_sparse_row(mean, n, thresholds, many):
     """Prepare a row of means for `draw_sparse_row` and return how many exceed 1.
 
-    `thresholds` is int32 (SPARSE, n), `many` an int32 row of n + 1 that takes their positions.
+    `thresholds` is int32 (SPARSE, n), `many` an int32 row of n + 1 that takes their positions; their own thresholds are 0.
     """
     t1 = thresholds[0]
     t2 = thresholds[1]
@@ -317,7 +317,7 @@ def prepare_sparse_row(mean, n, thresholds, many):
     t8 = thresholds[7]
     t9 = thresholds[8]
     for i in range(n):
-        m = min(mean[i], f4(1))
+        m = mean[i] if mean[i] <= f4(1) else f4(0)
         t1[i], t2[i], t3[i], t4[i], t5[i], t6[i], t7[i], t8[i], t9[i] = _survival_sparse(m)
     return _list_above(mean, n, f4(1), many)
 
@@ -334,12 +334,17 @@ def draw_sparse_row(mean, thresholds, words, n, many, n_many, out):
     t7 = thresholds[6]
     t8 = thresholds[7]
     t9 = thresholds[8]
+    higher = int32(0)
     for i in range(n):
         v = int32(words[i] >> uint32(1))
         k = int32(int32(v < t1[i]) + int32(v < t2[i]) + int32(v < t3[i]))
-        k = int32(k + int32(v < t4[i]) + int32(v < t5[i]) + int32(v < t6[i]))
-        k = int32(k + int32(v < t7[i]) + int32(v < t8[i]) + int32(v < t9[i]))
-        out[i] += f4(k) if mean[i] <= f4(1) else f4(0)
+        out[i] += f4(int32(k + int32(v < t4[i])))
+        higher |= t5[i]
+    if higher != 0:  # never where all means are below 0.05
+        for i in range(n):
+            v = int32(words[i] >> uint32(1))
+            k = int32(int32(v < t5[i]) + int32(v < t6[i]) + int32(v < t7[i]))
+            out[i] += f4(int32(k + int32(v < t8[i]) + int32(v < t9[i])))
     for j in range(n_many):
         i = many[j]
         out[i] += poisson_sparse(mean[i], words[i])
