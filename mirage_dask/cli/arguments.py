@@ -87,14 +87,13 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         "proposal",
         metavar="PROPOSAL",
         type=local_place,
-        help=".aptx or .xml with its pointing report beside it (my.pointing; in APT: File > Export... > pointing file), "
-        "or records.json",
+        help=".aptx, .xml or records.json; its pointing report is used if it lies beside it as my.pointing",
     )
     parser.add_argument(
         "--pointing",
         metavar="FILE",
         type=local_place,
-        help="the pointing report, if it does not lie beside the proposal under its name",
+        help="a pointing report of another name",
     )
     parser.add_argument(
         "--naming",
