@@ -26,7 +26,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "mirage_dask" / "examples"
 FIELD = ("DEMO-FIELD", "10 00 30.0000 +02 12 0.00", 150.125, 2.2)
 STARS = ("DEMO-STARS", "10 00 54.0000 +02 18 0.00", 150.225, 2.3)
 
-STEP = 118.0  # arcsec between tiles: a tenth of a module's width overlaps
+STEP = (
+    118.0  # arcsec between tiles, which overlap by 10.7703 % of a module's height and 11.5391 % of its width
+)
 TILES = [(-STEP / 2, -STEP / 2), (STEP / 2, -STEP / 2), (-STEP / 2, STEP / 2), (STEP / 2, STEP / 2)]
 DITHERS = [(-0.335, -0.335), (0.335, 0.335), (-0.295, 0.295), (0.295, -0.295)]
 
@@ -141,12 +143,11 @@ OBSERVATION_XML = """\
                 <MosaicParameters>
                     <Rows>{rows}</Rows>
                     <Columns>{rows}</Columns>
-                    <RowOverlapPercent>10.0</RowOverlapPercent>
-                    <ColumnOverlapPercent>10.0</ColumnOverlapPercent>
+                    <RowOverlapPercent>10.7703</RowOverlapPercent>
+                    <ColumnOverlapPercent>11.5391</ColumnOverlapPercent>
                     <SkewDegreesX>0.0</SkewDegreesX>
                     <SkewDegreesY>0.0</SkewDegreesY>
 {tiles}
-                    <MosaicTileOrder>DEFAULT</MosaicTileOrder>
                 </MosaicParameters>
 {visits}
             </Observation>

@@ -66,6 +66,7 @@ class ProposalRow:
     s_region: str = ""
     xoffset: float = math.nan
     yoffset: float = math.nan
+    pointing: str = ""
     primary_dither_type: str = ""
     total_primary: int = 0
     primary: int = 0

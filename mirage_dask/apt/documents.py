@@ -39,13 +39,14 @@ def find_pointing(path: Path, given: str | Path | None) -> Path | None:
 
 
 def missing_pointing(path: Path) -> str:
-    """Return what is missing beside a proposal without a pointing report, and how to get it; no full stop."""
+    """Return what is missing beside a proposal without a pointing report; no full stop."""
     others = sorted(p.name for p in path.parent.glob("*.pointing"))
     hint = f" (found: {', '.join(others[:5])})" if others else ""
-    return (
-        f"there is no pointing report {path.with_suffix('.pointing').name} beside {path.name}{hint}; export it in APT "
-        "(File > Export... > pointing file), or name another one with pointing=FILE (--pointing FILE)"
-    )
+    return f"there is no pointing report {path.with_suffix('.pointing').name} beside {path.name}{hint}"
+
+
+HOW_TO_EXPORT = "export it in APT (File > Export... > pointing file), or name another with pointing=FILE (--pointing FILE)"
+"""How to get a pointing report."""
 
 
 def _read_bounded(path: Path, limit: int, what: str) -> bytes:

@@ -52,10 +52,18 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
                     f"{name}, line {coordinates.sourceline}: target {target}: {value!r} is not a valid position; "
                     "expected 'hh mm ss.s +dd mm ss.s'."
                 )
-        motion, epoch = _proper_motion(element, dec)
-        catalog_name = child_text(element, "TargetArchiveName")
+        (ra_motion, dec_motion), epoch = _proper_motion(element, dec)
         targets[target] = Target(
-            parse_integer(number) or 0, target, ra, dec, moving, motion, epoch, catalog_name
+            number=parse_integer(number) or 0,
+            name=target,
+            ra=ra,
+            dec=dec,
+            moving=moving,
+            motion=math.hypot(ra_motion, dec_motion),
+            epoch=epoch,
+            catalog_name=child_text(element, "TargetArchiveName"),
+            ra_motion=ra_motion,
+            dec_motion=dec_motion,
         )
     # Fields around one object are several targets: the pipeline's associations tell them apart by this name.
     counts = Counter(target.catalog_name for target in targets.values())
@@ -65,8 +73,8 @@ def _targets(root: Any, name: str, problems: list[str]) -> dict[str, Target]:
     }
 
 
-def _proper_motion(element: Any, dec: float) -> tuple[float, float]:
-    """Return the total proper motion, arcsec per year, and the epoch of the position, a year."""
+def _proper_motion(element: Any, dec: float) -> tuple[tuple[float, float], float]:
+    """Return the proper motion towards east and north, arcsec per year, and the epoch of the position, a year."""
     components = []
     for axis in ("RA", "Dec"):
         value = _number(child_text(element, f"{axis}ProperMotion"), 0.0)
@@ -75,9 +83,9 @@ def _proper_motion(element: Any, dec: float) -> tuple[float, float]:
         if "sec of time" in unit:
             scale = 15.0 * math.cos(math.radians(dec))
         components.append(scale * value)
-    motion = math.hypot(*components)
     epoch = _number(child_text(element, "Epoch"), 2000.0)
-    return (motion if math.isfinite(motion) else 0.0), epoch
+    east, north = components
+    return ((east, north) if math.isfinite(math.hypot(east, north)) else (0.0, 0.0)), epoch
 
 
 def _number(text: str, default: float) -> float:

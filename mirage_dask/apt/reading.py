@@ -1,20 +1,22 @@
 """Read a proposal: find its files, read each, and combine their contents.
 
 A proposal is exported as XML (or .aptx) with a pointing report, or, from APT 2025 on, as a single records.json. Without a
-report the exposures that the XML requests are listed, none of which can be simulated: their positions are not known. A
-report of another program is an error; where the two files of one program disagree, counts and positions are taken from the
-report, parameters from the XML, and `ProposalFile.mismatches` lists the disagreement.
+report the pointings are computed from the XML (`apt.geometry`); the exposures of an observation for which that is not
+possible are listed with the reason. A report of another program is an error; where the two files of one program disagree,
+counts and positions are taken from the report, parameters from the XML, and `ProposalFile.mismatches` lists the
+disagreement.
 """
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mirage_dask.apt.documents import (
+    HOW_TO_EXPORT,
     find_pointing,
     is_records,
     missing_pointing,
@@ -22,6 +24,7 @@ from mirage_dask.apt.documents import (
     read_records,
     read_xml,
 )
+from mirage_dask.apt.geometry import compare_pointings, compute_pointings
 from mirage_dask.apt.matching import compare_contents, match_exposures
 from mirage_dask.apt.pointing_report import parse_pointing
 from mirage_dask.apt.proposal_xml import parse_proposal
@@ -62,7 +65,7 @@ def read_proposal(path: str | Path, *, pointing: str | Path | None = None) -> Pr
         The XML file, the .aptx file, or the records.json of APT 2025.
     pointing
         The pointing report. By default the file of the same name with suffix .pointing beside `path`; a
-        records.json needs none. Where there is none, exposures have a reason, not a position.
+        records.json needs none. Where there is none, pointings are computed from the XML.
 
     Raises
     ------
@@ -109,35 +112,45 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
         )
     if problems or report is None:
         raise InputError(problems)
-    joined = _join(xml, report, str(path))
+    computed = compute_pointings(root, xml)
     if report.path:
-        return joined
-    return replace(
-        joined, exposures=tuple(_unplaced(xml.observations, missing_pointing(path))), mismatches=()
-    )
+        joined = _join(xml, report, str(path))
+        wrong = compare_pointings(computed.rows, report.rows)
+        return replace(joined, mismatches=(*joined.mismatches, *wrong))
+    joined = _join(xml, replace(report, rows=computed.rows), str(path))
+    missing = missing_pointing(path)
+    exposures = _placed(xml.observations, joined.exposures, computed.unknown, f"{missing}; {HOW_TO_EXPORT}")
+    note = f"{path}: {missing}; the pointings of {len(computed.rows)} exposures are computed from the XML."
+    return replace(joined, exposures=tuple(exposures), mismatches=(), notes=(*joined.notes, note))
 
 
-def _unplaced(observations: tuple[Observation, ...], missing: str) -> Iterator[Exposure]:
-    """Yield the exposures that the templates request, without positions: all of them in the first visit."""
+def _placed(
+    observations: tuple[Observation, ...],
+    computed: tuple[Exposure, ...],
+    unknown: Mapping[int, str],
+    missing: str,
+) -> Iterator[Exposure]:
+    """Yield exposures with computed pointings; those of observations without, as their templates request them."""
+    of_observation: dict[int, list[Exposure]] = defaultdict(list)
+    for exposure in computed:
+        of_observation[exposure.observation].append(exposure)
     for observation in observations:
-        if observation.prime.internal:
-            yield from match_exposures([observation], [])[0]
-            continue
-        prime = observation.prime
-        if not prime.specifications:
-            yield Exposure(
-                observation.number,
-                observation.visits[0],
-                1,
-                prime.template,
-                None,
-                None,
-                prime.reason or missing,
-            )
-        for tile in range(1, observation.tiles + 1):
-            for number, leader in enumerate(prime.specifications, start=1):
-                for dither in range(1, max(leader.dithers.points, 1) * leader.repeats + 1):
-                    yield from _simultaneous(observation, tile, number, dither, missing)
+        if why := unknown.get(observation.number):
+            yield from _unplaced(observation, f"{why}; and {missing}")
+        else:
+            yield from of_observation[observation.number]
+
+
+def _unplaced(observation: Observation, missing: str) -> Iterator[Exposure]:
+    """Yield the exposures that the templates request, without positions: all of them in the first visit."""
+    prime = observation.prime
+    if not prime.specifications:
+        reason = prime.reason or missing
+        yield Exposure(observation.number, observation.visits[0], 1, prime.template, None, None, reason)
+    for tile in range(1, observation.tiles + 1):
+        for number, leader in enumerate(prime.specifications, start=1):
+            for dither in range(1, max(leader.dithers.points, 1) * leader.repeats + 1):
+                yield from _simultaneous(observation, tile, number, dither, missing)
 
 
 def _simultaneous(
@@ -156,7 +169,7 @@ def _simultaneous(
             aperture="",
             target_number=0,
             target=observation.target,
-            **dict.fromkeys(_POSITION, math.nan),
+            **dict.fromkeys(_POSITION, math.nan),  # type: ignore[arg-type]
             level="",
             type="PARALLEL" if place > 1 else sequence.specifications[number - 1].type,
             line=0,
@@ -168,7 +181,7 @@ def _simultaneous(
             sequence.template,
             sequence.specifications[number - 1],
             row,
-            sequence.reason or f"its position is not known: {missing}",
+            sequence.reason or f"its position cannot be computed: {missing}",
         )
 
 

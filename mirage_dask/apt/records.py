@@ -48,6 +48,9 @@ class Target:
     """Year of the position."""
     catalog_name: str = ""
     """Name in an astronomical catalog; empty if the proposer gave none."""
+    ra_motion: float = 0.0
+    """Proper motion on the sky towards east and north, arcsec per year."""
+    dec_motion: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,9 @@ class PointingRow:
     type: str
     """SCIENCE, PARALLEL, DIRECT, T_ACQ, …"""
     line: int
-    """Line number in the report."""
+    """Line number in the report; 0 if there is none."""
+    computed: bool = False
+    """True if it was computed from the XML, without a report."""
 
     @property
     def instrument(self) -> str:

@@ -23,6 +23,7 @@ from mirage_dask.apt.records import (
     Observation,
     PointingRow,
     ProposalFile,
+    Target,
 )
 from mirage_dask.apt.schedule import (
     DEFAULT_DATE,
@@ -47,7 +48,16 @@ from mirage_dask.instruments import (
     instruments,
     resets_before,
 )
-from mirage_dask.pointing import Aperture, Track, aperture, attitude_matrix, footprint, reference_point
+from mirage_dask.pointing import (
+    Aperture,
+    Track,
+    aperture,
+    attitude_matrix,
+    footprint,
+    julian_year,
+    reference_point,
+    with_proper_motion,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -61,6 +71,8 @@ Detectors = list[tuple[dict[str, Any], Reading | None]]
 """Rows of one exposure, each with its `Reading`; None for an exposure that is only listed."""
 TrackFinder = Callable[[str, int, datetime], Track | None]
 """Returns the track of a moving target by its name, the observation, and when that begins; None if there is none."""
+COMPUTED, REPORTED = "computed", "report"
+"""Where the pointing of an exposure comes from: the XML alone, or a pointing report (or records.json)."""
 SIDEREAL, NON_SIDEREAL = "sidereal", "non-sidereal"
 """What the telescope follows: the stars, or a moving target (Mirage's words)."""
 
@@ -125,7 +137,8 @@ def exposure_table(
         number, (first, _) = exposure.observation, detectors[0]
         moving = first["tracking"] == NON_SIDEREAL
         track = find(first["target"], number, began[number]) if moving else None
-        _point(exposure, detectors, spread["roll_angle"][number], start, track)
+        target = proposal_file.targets.get(observations[number].target)
+        _point(exposure, detectors, spread["roll_angle"][number], start, track, target)
         for row, _ in detectors:
             if moving and track is None and row["status"] == "ready":
                 row |= {"status": "unsupported", "reason": no_track(row["target"])}
@@ -237,6 +250,7 @@ def _pointing_values(exposure: Exposure) -> dict[str, Any]:
             **dict(zip(("v2", "v3"), _target_place(row), strict=True)),
             "xoffset": row.ideal_x,
             "yoffset": row.ideal_y,
+            "pointing": "" if math.isnan(row.ra) else COMPUTED if row.computed else REPORTED,
         }
     if specification is not None:
         dithers = specification.dithers
@@ -344,12 +358,23 @@ def _starts(
 
 
 def _point(
-    exposure: Exposure, detectors: Detectors, roll: float, start: datetime, track: Track | None
+    exposure: Exposure,
+    detectors: Detectors,
+    roll: float,
+    start: datetime,
+    track: Track | None,
+    star: Target | None,
 ) -> None:
-    """Fill in the start time and the sky position of each detector of an exposure."""
+    """Fill in the start time and the sky position of each detector of an exposure.
+
+    A computed pointing follows the proper motion of its target to the start; a report has the target where APT put it.
+    """
     first, _ = detectors[0]
     position = first["ra_pointing"], first["dec_pointing"]
     target = first["target_ra"], first["target_dec"]
+    if star is not None and star.motion and first["pointing"] == COMPUTED:
+        motion = star.ra_motion, star.dec_motion
+        position = with_proper_motion(star.ra, star.dec, motion, julian_year(start) - star.epoch)
     if track is not None:
         position = target = track.position(start)
     elif exposure.row is not None and math.isnan(target[0]) and position == (0.0, 0.0):

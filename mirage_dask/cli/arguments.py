@@ -87,14 +87,14 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         "proposal",
         metavar="PROPOSAL",
         type=local_place,
-        help=".aptx or .xml with its pointing report beside it (my.pointing; in APT: File > Export... > pointing file), "
-        "records.json, or a folder: of YAML files of Mirage, or of FITS files of exposures",
+        help=".aptx, .xml or records.json; its pointing report is used if it lies beside it as my.pointing. Or a folder: of YAML "
+        "files of Mirage, or of FITS files of exposures",
     )
     parser.add_argument(
         "--pointing",
         metavar="FILE",
         type=local_place,
-        help="the pointing report, if it does not lie beside the proposal under its name",
+        help="a pointing report of another name",
     )
     parser.add_argument(
         "--naming",

@@ -1,10 +1,11 @@
-"""The command `reference`: build the built-in data, list the files that a proposal uses, download Mirage's."""
+"""The command `reference`: build the built-in data, list what a proposal uses, add dither patterns, download files."""
 
 from __future__ import annotations
 
 import argparse
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.cli import downloads
@@ -57,6 +58,7 @@ def add(commands: Any) -> None:
     )
     _add_build(actions)
     _add_check(actions)
+    _add_dithers(actions)
     downloads.add(actions)
 
 
@@ -103,6 +105,53 @@ def _add_check(actions: Any) -> None:
     add_proposal(parser)
     add_select(parser)
     add_json(parser)
+
+
+def _add_dithers(actions: Any) -> None:
+    parser = add_command(
+        actions,
+        "dithers",
+        "list dither patterns, or add tables of them",
+        "Dither patterns, with which pointings are computed where a proposal has no pointing report. Without FILES, list "
+        "the patterns that are known and the versions of APT for which they hold. With FILES, keep their patterns for all "
+        "proposals of this machine: plain text, a line with the name as the reason of an exposure states it, then a "
+        "line 'number x y' for each point, arcsec.",
+        """
+        mirage-dask reference dithers
+        mirage-dask reference dithers my_patterns.txt
+        """,
+        dithers,
+    )
+    parser.add_argument("files", metavar="FILES", type=local_place, nargs="*", help="tables to add")
+    add_json(parser)
+
+
+def dithers(arguments: argparse.Namespace) -> int:
+    """Add the patterns of files, or print the table of those that are known."""
+    from mirage_dask.apt.geometry.patterns import (
+        add_patterns,
+        builtin_patterns,
+        own_directory,
+        own_patterns,
+    )
+
+    if arguments.files:
+        added = add_patterns(Path(path) for path in arguments.files)
+        print_line(str(own_directory()))
+        print_note(f"added {', '.join(f'{name} ({len(points)} points)' for name, points in added.items())}")
+        return 0
+    rows = [(name, len(points), "all", "own") for name, points in own_patterns().items()]
+    rows += [
+        (name, len(pattern.points), pattern.versions, "built in")
+        for name, patterns in builtin_patterns().items()
+        for pattern in patterns
+    ]
+    columns = ("pattern", "points", "versions", "table")
+    if arguments.json:
+        print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        print_table(columns, rows, right=("points",))
+    return 0
 
 
 def check(arguments: argparse.Namespace) -> int:

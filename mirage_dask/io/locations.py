@@ -5,6 +5,7 @@
     <cache>/packs, plans, darks            packs and plans, and dark ramps converted once
     <cache>/headers                        headers of FITS files (`mirage_dask.fits.header_templates`)
     <cache>/siaf                           apertures of the SIAF (`mirage_dask.pointing.siaf_table`)
+    <cache>/dithers                        dither patterns that the user added (`apt.geometry.patterns`); they are kept
     <cache>/catalogs                       catalogs that were given as tables in memory (`mirage_dask.io.astropy_tables`)
 
 `<cache>` is the directory in the environment variable MIRAGE_DASK_CACHE, else the platform's user cache.

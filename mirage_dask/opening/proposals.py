@@ -35,7 +35,8 @@ def open_proposal(
         An .aptx file, the XML that APT exports, the records.json of APT 2025, a folder of Mirage's YAML files, or one of
         FITS files of exposures (`open_exposures`).
     pointing
-        The pointing report; default the .pointing file beside it. Without one, exposures are listed but have no position.
+        The pointing report; default the .pointing file beside it. Without one, pointings are computed from the proposal;
+        exposures of an observation for which that is not possible are listed with the reason.
     settings
         YAML file, or the same as a dictionary.
     naming

@@ -17,6 +17,7 @@ from mirage_dask.pointing.distortion import Distortion, distortion_from_model
 from mirage_dask.pointing.ephemeris import Ephemeris, Track, read_ephemeris
 from mirage_dask.pointing.linear_wcs import linear_wcs
 from mirage_dask.pointing.projection import SkyProjection
+from mirage_dask.pointing.proper_motion import julian_year, with_proper_motion
 from mirage_dask.pointing.siaf import (
     Aperture,
     aperture_polynomials,
@@ -56,6 +57,7 @@ __all__ = [
     "footprint",
     "full_frame",
     "great_circles",
+    "julian_year",
     "linear_wcs",
     "local_roll",
     "next_observable",
@@ -76,4 +78,5 @@ __all__ = [
     "unit_to_v2v3",
     "v2v3_to_unit",
     "visibility_at",
+    "with_proper_motion",
 ]

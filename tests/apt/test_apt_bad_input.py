@@ -148,11 +148,14 @@ def test_missing_files(draft, tmp_path):
     with pytest.raises(InputError, match=r"the pointing report does not exist"):
         read_proposal(draft.xml, pointing=tmp_path / "absent.pointing")
     draft.pointing.rename(tmp_path / "other.pointing")
-    (reason,) = set(exposure_table(read_proposal(draft.xml))["reason"])
-    assert (
-        "there is no pointing report mosaic_2x2.pointing beside mosaic_2x2.xml (found: other.pointing)"
-        in reason
+    missing = (
+        "there is no pointing report mosaic_2x2.pointing beside mosaic_2x2.xml (found: other.pointing); "
     )
+    (note,) = read_proposal(draft.xml).notes
+    assert missing + "the pointings of 8 exposures are computed" in note
+    draft.change(draft.xml, ("SUBARRAY_DITHER", "SUBARRAY_DANCE"))
+    (reason,) = set(exposure_table(read_proposal(draft.xml))["reason"]) - {""}
+    assert missing + "export it in APT" in reason
     assert "pointing=FILE (--pointing FILE)" in reason
     assert read_proposal(draft.xml, pointing=tmp_path / "other.pointing").program == 99001
 

@@ -128,7 +128,7 @@ def test_a_moving_target_has_no_position(draft):
 
 
 def test_what_apt_makes_differ_is_no_mismatch(draft):
-    """A fiducial point override and an offset; an aperture that no table knows."""
+    """A fiducial point override; an aperture that no table knows."""
     override = "<SpecialRequirements><FiducialPointOverride/></SpecialRequirements>"
     report = draft.pointing.read_text()
     draft.pointing.write_text(report.replace("NRCB1_SUB400P", "NRCA3_FP1    "))
@@ -140,9 +140,22 @@ def test_what_apt_makes_differ_is_no_mismatch(draft):
     draft.xml.write_text(head + requirements + tail)
     draft.pointing.write_text(report.replace("NRCB1_SUB400P", "NRCB1_TOMORROW"))
     assert sentences(draft) == []
+
+
+def test_an_offset_is_that_of_the_xml(draft):
+    """The special requirement Offset moves every exposure; a report with another one is of another proposal."""
+    report = draft.pointing.read_text()
     draft.pointing.write_text(
         report.replace("+150.22500   +2.30000   +0.000", "+150.22500   +2.30000 +120.000")
     )
+    assert sentences(draft) == [
+        "observation 2: tile 1, exposure 1, dither 1 at offset -0.335 -0.335 in the XML, +119.665 -0.335 (4 exposures up to "
+        "120.0 arcsec elsewhere) in the report"
+    ]
+    head, requirements, tail = draft.xml.read_text().rpartition("<SpecialRequirements/>")
+    assert requirements
+    offset = '<SpecialRequirements><Offset Xvalue="120" Yvalue="0"/></SpecialRequirements>'
+    draft.xml.write_text(head + offset + tail)
     assert sentences(draft) == []
 
 
