@@ -87,8 +87,8 @@ def add_proposal(parser: Parser, *, settings: bool = True) -> None:
         "proposal",
         metavar="PROPOSAL",
         type=local_place,
-        help=".aptx, .xml or records.json; its pointing report is used if it lies beside it as my.pointing. Or a folder: of YAML "
-        "files of Mirage, or of FITS files of exposures",
+        help=".aptx, .xml or records.json; its pointing report is used if it lies beside it as my.pointing. Or a folder: of "
+        "YAML files of Mirage, or of FITS files of exposures",
     )
     parser.add_argument(
         "--pointing",
