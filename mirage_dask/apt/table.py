@@ -71,8 +71,9 @@ Detectors = list[tuple[dict[str, Any], Reading | None]]
 """Rows of one exposure, each with its `Reading`; None for an exposure that is only listed."""
 TrackFinder = Callable[[str, int, datetime], Track | None]
 """Returns the track of a moving target by its name, the observation, and when that begins; None if there is none."""
-COMPUTED, REPORTED = "computed", "report"
-"""Where the pointing of an exposure comes from: the XML alone, or a pointing report (or records.json)."""
+COMPUTED, REPORTED, OBSERVED = "computed", "report", "header"
+"""Where the pointing of an exposure comes from: the XML alone, a pointing report (or records.json), or the header of a file
+of an exposure that was observed."""
 SIDEREAL, NON_SIDEREAL = "sidereal", "non-sidereal"
 """What the telescope follows: the stars, or a moving target (Mirage's words)."""
 

@@ -26,7 +26,7 @@ from mirage_dask.apt.records import (
 )
 from mirage_dask.apt.schedule import iso_time, parse_date
 from mirage_dask.apt.support import unsupported_reason
-from mirage_dask.apt.table import NON_SIDEREAL, SIDEREAL, detector_values, sky_values
+from mirage_dask.apt.table import NON_SIDEREAL, OBSERVED, SIDEREAL, detector_values, sky_values
 from mirage_dask.errors import InputError
 from mirage_dask.executed.files import Keywords, level_of
 from mirage_dask.instruments import get_detector, instruments, mode_of
@@ -115,7 +115,7 @@ def exposure_row(keywords: Keywords) -> Row:
     reason = _disagreement(keywords, row)
     attitude = None if reason else _pointing(keywords, row)
     if attitude is not None:
-        row |= sky_values(attitude, reading.aperture)
+        row |= sky_values(attitude, reading.aperture) | {"pointing": OBSERVED}
     moving = row["tracking"] == NON_SIDEREAL
     target = Target(0, row["target"], row["target_ra"], row["target_dec"], moving)
     reason = reason or unsupported_reason(reading, target, row["target"])

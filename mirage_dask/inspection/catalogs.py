@@ -33,7 +33,7 @@ from mirage_dask.scene.catalogs.columns import GHOST_STAMP
 from mirage_dask.scene.catalogs.magnitudes import ANY
 from mirage_dask.scene.catalogs.motions import STEEP
 from mirage_dask.scene.catalogs.proper_motions import EPOCH_COLUMN, GAIA_EPOCH, motion_columns
-from mirage_dask.scene.catalogs.reading import OWN_COLUMNS
+from mirage_dask.scene.catalogs.reading import OWN_COLUMNS, SERIES_KINDS
 from mirage_dask.scene.catalogs.table import name_rows
 from mirage_dask.scene.catalogs.units import VELOCITY_COLUMNS
 from mirage_dask.settings.row import read_scene_image
@@ -181,6 +181,10 @@ def catalog_notes(catalog: Catalog, uses: Iterable[Optics], also: Iterable[str] 
     if any(owner == "NIRISS" for owner, _, _ in owners):
         columns.add(GHOST_STAMP)
     columns |= set(OWN_COLUMNS.get(catalog.kind, ())) | set(catalog.shapes)
+    if catalog.kind in SERIES_KINDS:
+        from mirage_dask.scene.time_series.targets import COLUMNS  # of transits, which few proposals have
+
+        columns |= COLUMNS
     if catalog.proper is not None:
         columns |= motion_columns(catalog.table)
         if catalog.proper.assumed:

@@ -30,6 +30,7 @@ def test_a_row_says_what_the_header_says(written):
     proposal = md.open_exposures(written())
     (row,) = proposal.table.to_dict("records")
     assert (row["status"], row["reason"], row["name"]) == ("ready", "", NAME)
+    assert row["pointing"] == "header"
     assert (row["program"], row["observation"], row["visit"], row["visit_group"]) == (1234, 2, 1, 3)
     assert (row["activity"], row["exposure"], row["dither"], row["primary"], row["subpix"]) == (
         "01",

@@ -26,6 +26,12 @@ def test_a_catalog_of_which_everything_is_used(tmp_path):
     assert notes(tmp_path, "x_or_RA y_or_Dec magnitude\n150 2 20\n", uses=[LONG]) == []
 
 
+def test_columns_of_a_planet_are_used(tmp_path):
+    names = "x_or_RA y_or_Dec Orbital_period Radius_ratio Time_of_inferior_conjunction Spin magnitude\n"
+    text = names + "150 2 3.5 0.1 0.0 7 9\n"
+    assert notes(tmp_path, text, uses=[LONG], kind="tso_grism_catalog") == ["no exposure uses Spin."]
+
+
 def test_filters_that_use_the_column_magnitude(tmp_path):
     text = "x_or_RA y_or_Dec magnitude nircam_f150w_magnitude\n150 2 25 18\n"
     assert notes(tmp_path, text) == [

@@ -63,6 +63,13 @@ _NUMBERS: dict[str, tuple[str, Callable[[float], bool], str]] = {
     "orbital_period": ("Orbital_period", lambda v: v > 0, "must be above 0"),
 }
 """Column: its name, what is allowed, what to say else."""
+COLUMNS = frozenset(
+    (
+        *(CURVES, SPECTRUM, *_NUMBERS, "limb_darkening_model", "limb_darkening_coeffs"),
+        *("time_units", "start_time", "end_time", "radius_ratio"),
+    )
+)
+"""Columns besides position and magnitudes, in lower case."""
 
 
 @dataclass(frozen=True, eq=False)
