@@ -43,7 +43,7 @@ JUMP = 1.0
 """Smallest step that is flagged as JUMP_DET, in units of the read noise of the difference of two groups."""
 PARTICLES = "cosmic_rays"
 """Variable of the charge that particles leave."""
-_COUPLING = {"ipc", "gain_map"}
+_COUPLING = {"ipc", "post_pixel_coupling", "gain_map"}
 """Effects of the read-out that particles' charge is seen through."""
 
 

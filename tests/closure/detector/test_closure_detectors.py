@@ -38,8 +38,6 @@ ALSO_ON = (
     "charge_migration",
     "telegraph_noise",
     "column_jumps",
-    "hot_pixels",
-    "random_telegraph",
 )
 """Effects that a dark ramp may show, switched on where they are declared."""
 SECONDS = 1000.0
