@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,7 +35,7 @@ class TablePack:
         return self._planes[name][..., rows, columns].copy()
 
 
-@cache
+@lru_cache(maxsize=1)  # 200 MB each
 def table_references(name: str) -> References:
     """Return the references of a detector without light."""
     return References(TablePack(name))
