@@ -35,6 +35,8 @@ from mirage_dask.pointing.siaf import siaf_file
 OFFSETS = ("base_x", "base_y", "dither_x", "dither_y", "ideal_x", "ideal_y", "v2", "v3")
 PROPER_MOTION_SINCE = (2022, 1)
 """Version of APT from which on reports have the position of the day on which they are made."""
+GOOD = 0.002
+"""Arcsec; a version of the SIAF that fits so well is that of the report."""
 PA_V3 = 37.5
 """Degrees; a report has none."""
 _OLD = (
@@ -99,8 +101,14 @@ def compare(path: Path) -> Comparison:
     rows = by_observation(row for row in report.rows if row.type != "BASE")
     siaf = report.prd_version.removeprefix("PRDOPSSOC-")
     candidates = [siaf] if _folder(siaf).is_dir() and siaf else _OLD
-    tried = {name: compute_pointings(root, contents, frames=frames_of(name)) for name in candidates}
-    best = min(tried, key=lambda name: _misfit(rows, by_observation(tried[name].rows)))
+    tried: dict[str, Computed] = {}
+    misfit: dict[str, tuple[int, float]] = {}
+    for name in candidates:
+        tried[name] = compute_pointings(root, contents, frames=frames_of(name))
+        misfit[name] = _misfit(rows, by_observation(tried[name].rows))
+        if misfit[name][1] < GOOD:
+            break
+    best = min(misfit, key=lambda name: misfit[name])
     shown = best if siaf == best else f"{siaf or '?'} [{best}]"
     found = Comparison(path.stem, shown, len(contents.observations))
     motion = _Motion(text, contents)

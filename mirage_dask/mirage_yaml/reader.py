@@ -177,6 +177,7 @@ def _row(values: YamlValues) -> dict[str, Any]:
         "tile": own.integer("tile", 1),
         "dither": own.integer("dither", max((row["primary"] - 1) * subpixel + row["subpix"], 1)),
         "dither_size": own.text("dither_size", ""),
+        "pointing": own.text("pointing", ""),
         "catalog_name": own.label("catalog_name"),
         "visit_start": own.text("visit_start", ""),
         "observation_start": own.text("observation_start", ""),

@@ -81,6 +81,7 @@ OWN_COLUMNS = (
     "tile",
     "dither",
     "dither_size",
+    "pointing",
     "catalog_name",
     "visit_start",
     "observation_start",

@@ -37,7 +37,9 @@ def acquired(aperture: str) -> str:
 def table_of(folder: Path, template: str, body: str, rows: str) -> pd.DataFrame:
     """Table of a proposal with one observation; XML and report agree."""
     (folder / "niriss.xml").write_text(
-        '<JwstProposal xmlns="http://www.stsci.edu/JWST/APT"><ProposalInformation><ProposalID>99003</ProposalID>'
+        # Of a version of which no dither pattern is known: offsets are zero in the report.
+        '<JwstProposal xmlns="http://www.stsci.edu/JWST/APT" APTVersion="Version 2999.1">'
+        "<ProposalInformation><ProposalID>99003</ProposalID>"
         "</ProposalInformation><Targets><Target><Number>1</Number><TargetName>STAR</TargetName>"
         '<EquatorialCoordinates Value="03 32 38.400 -27 48 0.00"/></Target></Targets><DataRequests><ObservationGroup>'
         "<Observation><Number>1</Number><TargetID>1 STAR</TargetID><Template>"

@@ -193,7 +193,7 @@ def _nircam(drawn: Drawn) -> str:
     )
     return (
         f"<t:Module>{drawn.module}</t:Module><t:Subarray>{drawn.subarray}</t:Subarray>"
-        f"<t:PrimaryDitherType>INTRAMODULE</t:PrimaryDitherType><t:PrimaryDithers>{drawn.primary}</t:PrimaryDithers>"
+        f"<t:PrimaryDitherType>RANDOM</t:PrimaryDitherType><t:PrimaryDithers>{drawn.primary}</t:PrimaryDithers>"
         f"<t:SubpixelDitherType>STANDARD</t:SubpixelDitherType>"
         f"<t:SubpixelPositions>{drawn.subpixel}</t:SubpixelPositions><t:Filters>{configs}</t:Filters>"
     )
@@ -256,7 +256,9 @@ def xml(proposal: DrawnProposal) -> str:
     )
     observations = "".join(_observation(number, drawn) for number, drawn in proposal.observations)
     return (
-        f'<JwstProposal xmlns="{NAMESPACE}"><ProposalInformation><Title>{escape(proposal.title)}</Title>'
+        # Of a version of which no dither pattern is known: offsets are zero in the report.
+        f'<JwstProposal xmlns="{NAMESPACE}" APTVersion="Version 2999.1"><ProposalInformation>'
+        f"<Title>{escape(proposal.title)}</Title>"
         f"<ProposalID>{proposal.program}</ProposalID></ProposalInformation><Targets>{targets}</Targets>"
         f"<DataRequests><ObservationGroup>{observations}</ObservationGroup></DataRequests></JwstProposal>"
     )
