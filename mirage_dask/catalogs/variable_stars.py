@@ -14,12 +14,11 @@ from mirage_dask.catalogs.light_curves import LightCurve, light_curve_of, read_l
 from mirage_dask.errors import InputError
 from mirage_dask.pointing import radec_to_unit
 from mirage_dask.scene.catalogs import Catalog
+from mirage_dask.scene.time_series.targets import SAME_PLACE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SAME_PLACE = 0.1
-"""arcsec, or 1 pixel: a star of another catalog that is as near is taken for the same one."""
 MOST_VALUES = 20_000_000
 """Of all light curves of a catalog at their common times: 160 MB."""
 

@@ -29,7 +29,7 @@ def test_defaults():
     assert (chosen.catalogs, chosen.background) == ({}, "low")
     assert chosen.cosmic_rays == CosmicRays("SUNMAX", 1.0)
     assert chosen.effects == Effects()
-    assert len(Effects().names) == 14
+    assert len(Effects().names) == 16
     assert list(Effects().names) == sorted(Effects().names)
 
 

@@ -36,6 +36,8 @@ from mirage_dask.scene.time_series.transits import LAWS, Transit
 Floats = NDArray[np.float64]
 
 KIND = "tso_grism_catalog"
+SAME_PLACE = 0.1
+"""arcsec, or 1 pixel: a star of another catalog that is as near is taken for the same one."""
 CURVES, SPECTRUM = "lightcurve_file", "transmission_spectrum"
 """Columns that name files."""
 SECONDS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.dark_effects import added, dark_exposure
 from support.small_plans import make_spec
-from support.table_pack import TablePack
+from support.table_packs import TablePack
 
 from mirage_dask.detector.context import Box
 from mirage_dask.detector.effects import EFFECTS

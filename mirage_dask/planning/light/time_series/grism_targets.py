@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.catalogs.variable_stars import SAME_PLACE
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import grism_of
 from mirage_dask.planning.light.grisms import GrismTables
@@ -39,7 +38,7 @@ from mirage_dask.scene.soss.tables import SossCurves
 from mirage_dask.scene.sources import ARCSEC, PointSources, positions
 from mirage_dask.scene.time_series.decomposition import RelativeLight, decompose, decompose_function
 from mirage_dask.scene.time_series.tables import DispersedCurves
-from mirage_dask.scene.time_series.targets import KIND, Target, files_of, read_target
+from mirage_dask.scene.time_series.targets import KIND, SAME_PLACE, Target, files_of, read_target
 from mirage_dask.settings import ExposureRow
 from mirage_dask.settings.spectra import SpectraChoice
 
