@@ -33,7 +33,7 @@ target to be at XREF_SCI."""
 WAVE = np.linspace(3.7, 5.2, 31)
 QUIET = ("poisson", "read_noise", "dark_current", "pink_noise", "ktc_noise", "pixel_pink_noise", "crosstalk")
 """Off without noise. Crosstalk moves reference pixels by less than a count: where no noise dithers the rounding to whole
-counts, the step refpix spreads that over all pixels (0.3 % of the depth; the linear ramps have the same depth either way)."""
+counts, the step refpix spreads that over all pixels: 0.3 % of the depth, which linear ramps have right either way."""
 
 
 def depth(wave: np.ndarray, middle: float) -> np.ndarray:
