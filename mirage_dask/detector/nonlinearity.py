@@ -125,7 +125,7 @@ def settle(coefficients, i, target, well, x, step):
     x, step : float32
         Where the first step came to, and its length, DN.
     """
-    # Written so that a step which is no number counts as long.
+    # Written so that a step that is NaN counts as long.
     if abs(step) <= f4(ASTRAY) * well:
         for _ in range(NEWTON_STEPS):
             step = (_value(coefficients, i, x) - target) / _slope(coefficients, i, x)

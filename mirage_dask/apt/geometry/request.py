@@ -104,7 +104,7 @@ def _number(element: Any, name: str) -> float:
     text = element.get(name) or "0"
     value = _leading(text)
     if math.isnan(value):
-        raise NotKnown(f"{local_name(element)} {name} is {text!r}, which is no number")
+        raise NotKnown(f"{local_name(element)} {name} is {text!r}, which is not a number")
     return value
 
 

@@ -99,7 +99,7 @@ def read_stars(path: str) -> BrightStars:
     Raises
     ------
     InputError
-        With every problem, if it cannot be read, columns are missing, or cells are no numbers.
+        With every problem, if it cannot be read, columns are missing, or cells are not numbers.
     """
     cells = read_cells(Path(path))
     named = {name.removesuffix("_m").removesuffix("mag").rstrip("_"): name for name in cells.columns}
