@@ -1,8 +1,8 @@
 r"""Removing inter-pixel capacitance (IPC) from images of a library that include it.
 
 The detector model couples the pixels of everything it reads (`mirage_dask.detector.coupling`). A PSF or a cosmic ray whose
-file includes the coupling would get it twice, so it is removed when a pack is made, with the kernel K that the detector model
-will apply. The equation K * S = M, M being the file's image, is solved for S by van Cittert's iteration,
+file includes the coupling would get it twice, so it is removed when a pack is made, with the kernel K that the detector
+model will apply. The equation K * S = M, M being the file's image, is solved for S by van Cittert's iteration,
 
 .. math:: S_{n+1} = S_n + (M - K * S_n), \qquad S_0 = M
 
