@@ -89,6 +89,8 @@ class ExposureSpec:
     """Names of the effects that are not at their default, sorted; see `mirage_dask.detector.effects`."""
     parameters: tuple[tuple[str, str, float | str], ...] = ()
     """(effect, parameter, value) of parameters of effects that are not at their default, sorted."""
+    packages: Pairs = ()
+    """(effect, package and version) of the effects of other packages that are on, sorted; see `mirage_dask.plugins`."""
     inputs: Pairs = ()
     """(effect, content key) of tables that effects need of this exposure alone, such as the exposures before it."""
     replaced: Pairs = ()
@@ -225,6 +227,7 @@ _VALID: dict[str, Callable[[Any], bool]] = {
     "segmentation_threshold": lambda value: _is_number(value) and value >= 0,
     "switched": lambda value: isinstance(value, tuple) and all(is_valid("word", name) for name in value),
     "parameters": _are_parameters,
+    "packages": partial(_are_pairs, second="word"),
     "inputs": partial(_are_pairs, second="content key"),
     "replaced": partial(_are_pairs, second="content key"),
     "track": lambda value: value == "" or is_valid("content key", value),

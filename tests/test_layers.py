@@ -49,7 +49,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"footprints"},
         {"instruments"},
         {"spec"},
-        {"variables", "compiled"},
+        {"variables", "compiled", "plugins"},
         {"untrusted"},
         {"io", "selection", "formatting"},
         {"errors"},

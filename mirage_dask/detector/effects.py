@@ -15,114 +15,19 @@ Within a stage, the order of `EFFECTS` is the order in which effects act, so tha
 The names, sentences and defaults given here are those of the settings, their JSON schema, `--help` and the documentation.
 The random numbers of an effect are declared too: no two effects may use the same ones, so that switching an effect off
 changes no other. This module imports no kernel: functions are named as ``module:function`` and imported when they are used.
+`mirage_dask.plugins.effect` says how an effect is declared; effects of other packages (`mirage_dask.plugins`) come last.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Literal
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-Stage = Literal["light", "charge", "dark", "read-out"]
-STAGES: tuple[Stage, ...] = ("light", "charge", "dark", "read-out")
+from mirage_dask.plugins.effect import Changed, Effect, Parameter, Plane, RandomWords, Value
+from mirage_dask.plugins.loading import installed_effects
 
 LINEARITY_COEFFICIENTS = 7
 """Coefficients c_0 … c_6 of a linearity correction that the read-out kernel has room for; lower orders end in zeros."""
-
-
-@dataclass(frozen=True)
-class Plane:
-    """A plane of reference data that an effect reads."""
-
-    name: str
-    """Its name in a reference pack, see `mirage_dask.reference.packs.planes`."""
-    neutral: float | Callable[[Mapping[str, Any]], float] | None
-    """What every pixel has where no effect that reads the plane is on: a number, a function of the pack's `meta`, or None
-    for a plane of several coefficients, which then has none."""
-    sensitive_only: bool = False
-    """Whether the plane is zero on reference pixels, which collect no charge."""
-
-
-@dataclass(frozen=True)
-class RandomWords:
-    """Words of the counter-based generator that belong to one effect, see `mirage_dask.detector.random.keys`."""
-
-    stream: str
-    """`pixel`, or a stream of the effect's own, whose counters its module defines."""
-    slot: int = 0
-    """Slot of the stream `pixel`."""
-    words: tuple[int, ...] = (0, 1, 2, 3)
-
-
-Value = float | str
-"""Of a parameter."""
-Changed = tuple[tuple[str, str, Value], ...]
-"""(effect, parameter, value) of parameters that are not at their default, sorted."""
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """A number, or one of several words, that an effect takes from the settings: ``effects: {NAME: {PARAMETER: VALUE}}``."""
-
-    name: str
-    what: str
-    """One phrase for people, with the unit of a number."""
-    default: Value
-    low: float = 0.0
-    high: float = math.inf
-    """Smallest and largest number that is allowed."""
-    words: tuple[str, ...] = ()
-    """The words that are allowed, in lower case; empty for a number."""
-
-    def problem(self, value: object) -> str:
-        """Return what is wrong with a value, as the end of a sentence; empty for a valid one."""
-        if self.words:
-            return "" if value in self.words else f"is not one of {', '.join(self.words)}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return "is not a number"
-        if math.isfinite(value) and self.low <= value <= self.high:
-            return ""
-        most = f" to {self.high:g}" if math.isfinite(self.high) else " on"
-        return f"is not a number from {self.low:g}{most}"
-
-
-@dataclass(frozen=True)
-class Effect:
-    """One effect."""
-
-    name: str
-    """Its switch in the settings."""
-    what: str
-    """One phrase for people."""
-    stage: Stage
-    on: bool = True
-    """Default of the switch."""
-    planes: tuple[Plane, ...] = ()
-    random: tuple[RandomWords, ...] = ()
-    halo: int = 0
-    """Pixels of neighbours on each side that the effect needs."""
-    add: str = ""
-    """Stages `charge` and `dark`: the `ChargeFunction` or `DarkFunction`, as ``module:function``."""
-    variable: str = ""
-    """Stage `charge`: the variable of the exposure that holds what the effect adds (`mirage_dask.variables`)."""
-    parameters: tuple[Parameter, ...] = ()
-    """What the settings may say of it besides its switch; `ExposureContext.parameter` has the values."""
-
-    def function(self) -> Callable[..., bool]:
-        """Import and return the function named in `add`.
-
-        Raises
-        ------
-        ValueError
-            If the effect has none.
-        """
-        module, _, name = self.add.partition(":")
-        if not name:
-            raise ValueError(f"the effect {self.name!r} has no function")
-        found: Callable[..., bool] = getattr(import_module(module), name)
-        return found
 
 
 def _inverse_mean_gain(meta: Mapping[str, Any]) -> float:
@@ -168,7 +73,7 @@ _PERSISTENCE = (
     ),
 )
 
-EFFECTS: tuple[Effect, ...] = (
+_OWN: tuple[Effect, ...] = (
     Effect(
         "poisson",
         "photon noise",
@@ -333,7 +238,9 @@ EFFECTS: tuple[Effect, ...] = (
         "saturation", "full well, above which a pixel gains no more signal", "read-out", planes=(_FULL_WELL,)
     ),
 )
-"""All effects, in the order in which they act within a stage."""
+
+EFFECTS: tuple[Effect, ...] = (*_OWN, *installed_effects(_OWN))
+"""All effects, in the order in which they act within a stage; those of plug-ins in the order of their names."""
 
 
 def effect_names() -> tuple[str, ...]:
@@ -371,6 +278,18 @@ def effects_on(switched: Iterable[str]) -> frozenset[str]:
     if unknown := names - frozenset(effect_names()):
         raise ValueError(f"there is no effect {', '.join(sorted(unknown))}")
     return default_effects() ^ names
+
+
+def packages_of(on: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return (effect, package and version) of the effects of other packages among those that are on, sorted.
+
+    Parameters
+    ----------
+    on
+        Names of effects.
+    """
+    names = frozenset(on)
+    return tuple(sorted((e.name, e.package) for e in EFFECTS if e.package and e.name in names))
 
 
 def changed_parameters(values: Iterable[tuple[str, str, Value]]) -> Changed:

@@ -9,11 +9,12 @@ import numpy as np
 
 from mirage_dask.detector.context import Floats
 from mirage_dask.detector.coupling.crosstalk import Crosstalk
-from mirage_dask.detector.effects import EFFECTS, Plane, Stage
+from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.exposure.frame import DetectorBox, as_slices
 from mirage_dask.instruments.electronics import get_electronics
 from mirage_dask.instruments.geometry import DetectorArray
+from mirage_dask.plugins.effect import Plane, Stage
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.spec import ExposureSpec
 

@@ -9,6 +9,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mirage_dask.detector.effects import EFFECTS
+from mirage_dask.errors import StoreError
 from mirage_dask.io.tables import load_table
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.layers import Light, View, open_layers
@@ -42,10 +44,29 @@ def open_references(spec: ExposureSpec, plan_url: str) -> References:
     Raises
     ------
     ReferenceFileError, StoreError
-        If something the plan names is missing or damaged.
+        If something the plan names is missing or damaged, or an effect is of a package that is not installed here.
     """
+    check_packages(spec)
     pack = ReferencePack.open(plan_url, spec.pack)
     tables = f"{plan_url}/sources"
     view = exposure_view(spec, pack, plan_url)
     inputs = {effect: load_table(tables, key, kind=f"input/{effect}") for effect, key in spec.inputs}
     return References(pack, open_layers(spec.layers, view), inputs, view)
+
+
+def check_packages(spec: ExposureSpec) -> None:
+    """Refuse an exposure with effects of packages that are not installed, or not in the version that it was planned with.
+
+    Raises
+    ------
+    StoreError
+        Names the package.
+    """
+    installed = {effect.name: effect.package for effect in EFFECTS if effect.package}
+    for effect, package in spec.packages:
+        if installed.get(effect) != package:
+            there = f"it is of {installed[effect]}" if effect in installed else "there is none"
+            raise StoreError(
+                f"The exposure {spec.name} was planned with the effect {effect} of {package}, and here {there}; install "
+                "that version where exposures are computed, on every worker, or plan the simulation again."
+            )

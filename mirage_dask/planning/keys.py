@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from mirage_dask.detector.effects import effect_names, packages_of
 from mirage_dask.errors import InputError
 from mirage_dask.io.caches.sources import source_digest
 from mirage_dask.planning.history import histories
@@ -48,6 +49,7 @@ SOURCES = (
         "planning",
         "spec.py",
         "detector/effects.py",
+        "plugins",
         "detector/charge/trapping.py",
         "store/plan.py",
         "settings",
@@ -120,7 +122,8 @@ def row_keys(rows: pd.DataFrame, table: pd.DataFrame | None = None) -> dict[str,
 
 def _own_keys(rows: pd.DataFrame) -> dict[str, str]:
     """Return the keys of rows by themselves."""
-    hashes, version = table_hashes(rows), f"{source_digest(*SOURCES)} {builtin_version()}"
+    packages = packages_of(effect_names())
+    hashes, version = table_hashes(rows), f"{source_digest(*SOURCES)} {builtin_version()} {packages}"
     files, names = _FileStates(), rows["name"].to_numpy()
     found: dict[str, str] = {}
     for values, places in rows.groupby(list(PLACES), sort=False).indices.items():

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from mirage_dask.apt.naming import number_in_visit
-from mirage_dask.detector.effects import switched_effects
+from mirage_dask.detector.effects import packages_of, switched_effects
 from mirage_dask.errors import StoreError
 from mirage_dask.instruments import DARK, LYOT_STOPS, ZeroPoint, cosmic_ray_rate
 from mirage_dask.io.caches.sources import KERNELS, source_digest
@@ -281,6 +281,7 @@ def _spec(
         cosmic_ray_rate=float(rate),
         switched=switched_effects(row.effects.names),
         parameters=row.effects.parameters,
+        packages=packages_of(row.effects.names),
         filter_wheel_angle=tables.wheel_angle(row, opened),
         segmentation_threshold=threshold_rate(row.segmentation_threshold, opened),
     )

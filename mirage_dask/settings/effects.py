@@ -12,9 +12,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mirage_dask.detector.effects import (
-    Changed,
-    Parameter,
-    Value,
     changed_parameters,
     default_effects,
     effect_names,
@@ -22,6 +19,7 @@ from mirage_dask.detector.effects import (
     effects_on,
     switched_effects,
 )
+from mirage_dask.plugins.effect import Changed, Parameter, Value
 from mirage_dask.settings.grammar import Word, existing_path
 from mirage_dask.settings.problems import Problems, is_nothing
 

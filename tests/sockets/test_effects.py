@@ -11,11 +11,12 @@ from support import toy_traps
 from support.simulated import SUBARRAY_SW, exposure, whole
 
 from mirage_dask.detector import effects
-from mirage_dask.detector.effects import EFFECTS, STAGES, effects_on, switched_effects
+from mirage_dask.detector.effects import EFFECTS, effects_on, switched_effects
 from mirage_dask.exposure import chain
 from mirage_dask.exposure.boxes.charge_motion import READ_OUT, neighbours
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.plugins.effect import STAGES
 from mirage_dask.scene.layers import LAYERS
 from mirage_dask.spec import Window
 from mirage_dask.variables import VARIABLES

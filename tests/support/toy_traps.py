@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from mirage_dask.detector.context import Box, ExposureContext, Floats, Inside
-from mirage_dask.detector.effects import Effect, RandomWords
 from mirage_dask.detector.light import collect_varying
+from mirage_dask.plugins import Effect, RandomWords
 
 SLOT = 900
 TRAPPED = 0.002

@@ -20,11 +20,12 @@ from dataclasses import replace
 import numpy as np
 
 from mirage_dask.detector.context import Floats
-from mirage_dask.detector.effects import EFFECTS, Effect, effects_on, switched_effects
+from mirage_dask.detector.effects import EFFECTS, effects_on, switched_effects
 from mirage_dask.exposure.boxes.areas import ArrayLike
 from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.contributions.photons import photons
 from mirage_dask.exposure.references import References
+from mirage_dask.plugins.effect import Effect
 from mirage_dask.scene.layers import Light
 from mirage_dask.spec import ExposureSpec, Window
 
@@ -57,6 +58,10 @@ def contribution(
         return np.zeros(window.shape, np.float32)
     if effect.stage == "charge":
         return charge_of(spec, references, window, effect, given)
+    if effect.layer:
+        less = replace(references, light=references.light.without(effect.name))
+        with_it, without = (photons(spec, r, window, on, given) for r in (references, less))
+        return with_it - without
     if effect.stage == "light":
         with_it, without = (photons(spec, references, window, e, given) for e in (on, on - {effect.name}))
         return with_it - without

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from mirage_dask.detector.effects import EFFECTS, Effect, Stage
+from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.plugins.effect import Effect, Stage
 from mirage_dask.variables import VARIABLES, Variable
 
 PHOTONS, PIXELDQ, GROUPDQ = "photons", "pixeldq", "groupdq"

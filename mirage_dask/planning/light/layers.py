@@ -16,6 +16,7 @@ from mirage_dask.planning.light.coronagraphs import OccultedTables
 from mirage_dask.planning.light.ghosts import GhostTables
 from mirage_dask.planning.light.grisms import FoundCatalog, GrismTables
 from mirage_dask.planning.light.images import SceneImages
+from mirage_dask.planning.light.installed import own_layers
 from mirage_dask.planning.light.scattered import ScatteredTables
 from mirage_dask.planning.light.soss import SossTables
 from mirage_dask.planning.light.time_series.grism_targets import TimeSeriesTables
@@ -97,7 +98,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             layers += self._series.soss_layers(row, pack, self._soss, attitude.ravel(), _seconds(row))
         else:
             layers += self._series.layers(row, pack, self._grisms, _seconds(row))
-        return in_order(layers)
+        return in_order(layers + own_layers(row, pack, attitude, self._url))
 
     def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:
         """Return the angle of the filter wheel of an exposure: `GrismTables.wheel_angle`."""

@@ -4,16 +4,19 @@ A layer is *static*, one rate plane (y, x), or *varying*, with a mean for each r
 order in which they are added to a pixel, so that the bits do not depend on the order of settings. To add a kind: a
 class with `kind`, `varying`, `open(key, view)` and `add` (`view.StaticLayer`, `view.VaryingLayer`; `slot` for a varying
 one) in a module of this folder, and its name in `LAYERS`; where it is seen while the telescope tracks a moving target,
-its class for that in `TRACKING`.
+its class for that in `TRACKING`. Layers of other packages (`mirage_dask.plugins`) follow in the order of their names; they
+see in the view whether the telescope tracks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import StoreError
+from mirage_dask.plugins.effect import load
 from mirage_dask.scene.layers.background import BackgroundImage, UniformBackground
 from mirage_dask.scene.layers.dispersed.images import DispersedImageLayer
 from mirage_dask.scene.layers.dispersed.sources import (
@@ -134,10 +137,18 @@ class Light:
     keyed: tuple[tuple[str, Any], ...] = ()
     """(key, layer) of all of them, in order."""
 
+    def without(self, kind: str) -> Light:
+        """Return this light less its static layers of a kind."""
+        return replace(
+            self,
+            static=tuple(layer for layer in self.static if layer.kind != kind),
+            keyed=tuple(pair for pair in self.keyed if pair[1].kind != kind),
+        )
+
 
 def in_order(layers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Return (kind, key) pairs in the order of `LAYERS`, those of one kind as they are given."""
-    order = {kind: number for number, kind in enumerate(LAYERS)}
+    order = {kind: number for number, kind in enumerate((*LAYERS, *_installed()))}
     return tuple(sorted(layers, key=lambda layer: order[layer[0]]))
 
 
@@ -157,8 +168,11 @@ def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
         If a kind is unknown to this version, or a table is missing or damaged.
     """
     opened: list[Any] = []
-    layers = tuple(layers)
+    layers, installed = tuple(layers), _installed()
     for kind, key in layers:
+        if kind in installed:
+            opened.append(load(installed[kind]).open(key, view))
+            continue
         if kind not in LAYERS:
             raise StoreError(
                 f"An exposure has light of the kind {kind!r}, which this version does not know (it knows "
@@ -175,3 +189,8 @@ def open_layers(layers: Iterable[tuple[str, str]], view: View) -> Light:
         varying=tuple(layer for layer in opened if layer.varying),
         keyed=tuple((key, layer) for (_, key), layer in zip(layers, opened, strict=True)),
     )
+
+
+def _installed() -> dict[str, str]:
+    """Return ``module:Class`` of the layers of other packages, by kind."""
+    return {effect.name: effect.layer for effect in EFFECTS if effect.layer}
