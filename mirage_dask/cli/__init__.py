@@ -12,9 +12,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 
-from mirage_dask.cli import cache, demo, footprints, proposals, reference, settings, show, stores, truth
+from mirage_dask.cli import cache, demo, proposals, reference, settings, show, stores, truth
 from mirage_dask.cli.arguments import Parser, description
 from mirage_dask.cli.console import print_errors, print_line
+from mirage_dask.cli.neighbours import footprints, virtual
 from mirage_dask.errors import InputError, MirageDaskError
 
 DONE, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
@@ -47,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="store_true", help="print the version and stop")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
-    for module in (proposals, settings, stores, truth, show, footprints, reference, cache, demo):
+    for module in (proposals, settings, stores, truth, show, footprints, virtual, reference, cache, demo):
         module.add(commands)
     return top
 

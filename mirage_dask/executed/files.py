@@ -92,10 +92,10 @@ def read_keywords(path: str) -> Keywords | str:
         Keywords of PRIMARY, then those of SCI; texts and finite numbers only.
     """
     try:
-        primary, end = _header(path, 0)
+        primary, end = read_header(path, 0)
         values = dict(primary)
         if "TELESCOP" in values and str(values.get("EXTNAME", "")) != "SCI" and not _has_data(primary):
-            values = dict(_header(path, end)[0]) | values
+            values = dict(read_header(path, end)[0]) | values
     except (OSError, MirageDaskError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         return f"{path}: the headers cannot be read: {reason}; get the file again."
@@ -106,8 +106,8 @@ def _has_data(header: Keywords) -> bool:
     return int(header.get("NAXIS", 0)) > 0
 
 
-def _header(path: str, start: int) -> tuple[Keywords, int]:
-    """Return the header that begins at a byte of a file, and where it ends.
+def read_header(path: str, start: int) -> tuple[Keywords, int]:
+    """Return the header that begins at a byte of a file, texts and numbers only, and the byte where its data begin.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Outlines of exposures on the sky: of a whole table, as regions of DS9 and as a multi-order coverage map (MOC).
+"""Outlines of exposures on the sky: as regions of DS9, lines of STC-S, STAC items and a coverage map (MOC).
 
 The outline of an exposure is the polygon of the outer edges of its corner pixels, as S_REGION in FITS files has it: at the
 start of the exposure, also where the telescope follows a moving target. The sides between the corners are great circles; the

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from mirage_dask.errors import InputError
 from mirage_dask.footprints.coverage import coverage, write_coverage
 from mirage_dask.footprints.ds9 import colour_of, ds9_regions
+from mirage_dask.footprints.stac import stac_items
 from mirage_dask.io.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -53,11 +55,14 @@ class Footprints:
         Of each exposure.
     corners : float64, (exposure, corner, 2)
         ICRS ra and dec, degrees.
+    table
+        Their rows of the exposure table.
     """
 
     names: tuple[str, ...]
     instruments: tuple[str, ...]
     corners: Floats
+    table: pd.DataFrame
 
     def __len__(self) -> int:
         return len(self.names)
@@ -82,6 +87,45 @@ class Footprints:
         if path is not None:
             write_text(path, text)
         return text
+
+    def to_stcs(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return a line of STC-S for each exposure, ``POLYGON ICRS ra dec …`` in degrees, as Aladin reads them.
+
+        Parameters
+        ----------
+        path
+            Where to write them, too.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        lines = ["POLYGON ICRS " + " ".join(f"{v:.9f}" for v in outline.ravel()) for outline in self.corners]
+        text = "\n".join(lines) + "\n"
+        if path is not None:
+            write_text(path, text)
+        return text
+
+    def to_stac(self, path: str | os.PathLike[str] | None = None, *, store: str = "") -> dict[str, Any]:
+        """Return an index of the exposures as a GeoJSON FeatureCollection of STAC items: `mirage_dask.footprints.stac`.
+
+        Parameters
+        ----------
+        path
+            Where to write it, too, as JSON.
+        store
+            URL of the simulation that holds the exposures: each then has its group there as an asset.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be written.
+        """
+        found = stac_items(self.table, self.corners, store=store)
+        if path is not None:
+            write_text(path, json.dumps(found, allow_nan=False))
+        return found
 
     def moc(self, order: int = 16) -> Any:
         """Return the sky that any of the exposures sees as a `mocpy.MOC`.
@@ -133,6 +177,7 @@ def footprints_of(table: pd.DataFrame) -> Footprints:
         names=tuple(map(str, seen["name"])),
         instruments=tuple(map(str, seen["instrument"])),
         corners=corners(seen.set_index("name")["s_region"]),
+        table=seen,
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `footprints`: outlines of exposures as regions of DS9 and as a coverage map."""
+"""The command `footprints`: outlines of exposures for DS9, Aladin and jdaviz, as STAC items and as a coverage map."""
 
 from __future__ import annotations
 
@@ -19,19 +19,24 @@ def add(commands: Any) -> None:
     parser = add_command(
         commands,
         "footprints",
-        "write the outlines of exposures for DS9, or as a coverage map",
+        "write the outlines of exposures for DS9, Aladin, jdaviz or maps, or as a coverage map",
         "Write where exposures lie on the sky: with --ds9 a region file, a named polygon for each detector exposure, "
-        "coloured by instrument (NIRCam cyan, NIRISS magenta, FGS yellow); with --moc the area that they cover as a "
-        "multi-order coverage map in FITS. Without either, the regions go to stdout. Nothing is simulated.",
+        "coloured by instrument (NIRCam cyan, NIRISS magenta, FGS yellow), which Aladin Desktop and jdaviz load too; with "
+        "--stcs a line of STC-S for each, as Aladin Lite and ipyaladin take it; with --stac an index in GeoJSON, an item "
+        "with time, filter, target and outline for each; with --moc the area that they cover as a multi-order coverage map "
+        "in FITS. Without any, the regions go to stdout. Nothing is simulated.",
         """
         mirage-dask footprints my.aptx --ds9 my.reg
         mirage-dask footprints my.aptx --moc my_moc.fits --order 18 --select "filter == 'F200W'"
         mirage-dask footprints my.zarr --ds9 observation_2.reg --select "observation == 2"
+        mirage-dask footprints my.zarr --stac my_index.json --stcs my.stcs
         """,
         write_footprints,
     )
     parser.add_argument("source", metavar="PROPOSAL|STORE.zarr", type=place, help="whose exposures")
     parser.add_argument("--ds9", metavar="FILE", type=local_place, help="the region file ('-' for stdout)")
+    parser.add_argument("--stcs", metavar="FILE", type=local_place, help="a line of STC-S for each exposure")
+    parser.add_argument("--stac", metavar="FILE", type=local_place, help="the index, STAC items in GeoJSON")
     parser.add_argument(
         "--moc", metavar="FILE", type=local_place, help="the coverage map (needs the package mocpy)"
     )
@@ -55,12 +60,19 @@ def write_footprints(arguments: argparse.Namespace) -> int:
 
     if arguments.order != ORDER and not arguments.moc:
         raise InputError("--order is that of the coverage map; add --moc FILE, or leave it out.")
-    table = selected(open_source(arguments).table, arguments.select)
+    source = open_source(arguments)
+    table = selected(source.table, arguments.select)
     found = footprints_of(table)
     if left := len(table) - len(found):
         print_note(f"{left:,} rows have no outline: they are of other instruments, or have no pointing")
+    if arguments.stcs:
+        found.to_stcs(arguments.stcs)
+        print_note(f"wrote {len(found):,} lines to {arguments.stcs}")
+    if arguments.stac:
+        found.to_stac(arguments.stac, store=str(getattr(source, "url", "")))  # a proposal has none
+        print_note(f"wrote {len(found):,} items to {arguments.stac}")
     if arguments.ds9 in (None, "-"):
-        if arguments.ds9 or not arguments.moc:
+        if arguments.ds9 or not (arguments.moc or arguments.stcs or arguments.stac):
             print_line(found.to_ds9().rstrip("\n"))
     else:
         found.to_ds9(arguments.ds9)
