@@ -98,10 +98,7 @@ def test_all_problems_at_once(tmp_path):
     with pytest.raises(InputError) as error:
         virtual_zarr(tmp_path, tmp_path / "out.json")
     text = str(error.value)
-    assert (
-        "jw1_uncal.fits: the images cannot be found: it ends too early; get the file again."
-        in text
-    )
+    assert "jw1_uncal.fits: the images cannot be found: it ends too early; get the file again." in text
     assert "jw2_uncal.fits: the images cannot be found: it is not a FITS file" in text
     assert "jw3_cal.fits: the images cannot be found: the image SCI is scaled (BSCALE 0.5, BZERO 3.0)" in text
     assert f"{tmp_path}/a/{ROOT}_uncal.fits, {tmp_path}/b/{ROOT}_uncal.fits: files of the same name" in text
