@@ -14,7 +14,7 @@ from pathlib import Path
 from mirage_dask.errors import InputError, MirageDaskError
 from mirage_dask.executed.headers import Keywords, read_header
 from mirage_dask.executed.track_tables import NAME, read_track
-from mirage_dask.io.files import normal_url
+from mirage_dask.io.files import find_files, normal_url
 
 SUFFIXES = ("_uncal", "_rate", "_rateints", "_cal", "_calints")
 """Ends of the names of files that are exposures: levels 1b, 2a and 2b. Of several the first one is read."""
@@ -22,6 +22,8 @@ RAW = SUFFIXES[0]
 """The end of the names of raw files."""
 TRACK = "TRACK"
 """Entry of `Keywords` with the positions of a moving target; empty where the file has none."""
+
+_GIVE = f"give the folder of the files from the archive (*{', *'.join(f'{s}.fits' for s in SUFFIXES)})"
 
 
 def level_of(name: str) -> str:
@@ -36,7 +38,8 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     Parameters
     ----------
     given
-        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; files; or URLs of files.
+        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; or files. Each may be a
+        URL.
 
     Raises
     ------
@@ -50,7 +53,14 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     for entry in entries:
         text = os.fspath(entry)
         if "://" in text and not text.startswith("file://"):
-            found.add(normal_url(text))
+            try:
+                files = _remote_files(normal_url(text))
+            except (OSError, MirageDaskError) as error:
+                problems.append(f"{text}: its files cannot be listed: {str(error).rstrip('.')}.")
+                continue
+            if not files:
+                problems.append(f"{text}: there are no files of exposures; {_GIVE}.")
+            found.update(files)
             continue
         path = Path(normal_url(text))
         if path.is_dir():
@@ -61,8 +71,7 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
             files = [str(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p)]
         if not files:
             problems.append(
-                f"{text}: {'the folder has no file of an exposure' if path.is_dir() else 'there is no such file'}; give the "
-                f"folder of the files from the archive (*{', *'.join(f'{s}.fits' for s in SUFFIXES)})."
+                f"{text}: {'the folder has no file of an exposure' if path.is_dir() else 'there is no such file'}; {_GIVE}."
             )
         found.update(files)
     if not entries:
@@ -70,6 +79,13 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     if problems:
         raise InputError(problems)
     return sorted(found)
+
+
+def _remote_files(url: str) -> list[str]:
+    """Return the files that a URL stands for: a pattern, a directory, or a file, whose name ends in .fits."""
+    if "*" in url:
+        return [file for file in find_files(url) if file.endswith(".fits")]
+    return [url] if url.endswith(".fits") else [file for file in find_files(url) if level_of(file)]
 
 
 def read_keywords(path: str) -> Keywords | str:

@@ -1,8 +1,8 @@
 """Where the telescope looked in an exposure, by the keywords of its file.
 
 The attitude is that of the file's own WCS, RA_REF, DEC_REF, ROLL_REF at V2_REF and V3_REF, so that simulated pixels lie
-where those of the file do; RA_V1, DEC_V1 and PA_V3 where these are missing. In a file that `export` wrote, the keywords MD… have
-the pointing to the last digit.
+where those of the file do; RA_V1, DEC_V1 and PA_V3 where these are missing. In a file that `export` wrote, the keywords
+MD… have the pointing to the last digit.
 
 Of an exposure that followed a moving target these keywords, but for MD…, are those of its middle, as MT_RA and MT_DEC are,
 and the exposure table has the pointing of the start. The telescope is turned back by the smallest rotation that takes the

@@ -12,7 +12,7 @@ from typing import Any
 from mirage_dask.apt.schedule import parse_date
 from mirage_dask.errors import InputError
 from mirage_dask.executed.headers import RECORD, Keywords, read_header
-from mirage_dask.io.files import read_range
+from mirage_dask.io.files import file_size, read_range
 from mirage_dask.pointing import track_text
 
 NAME = "MOVING_TARGET_POSITION"
@@ -37,8 +37,9 @@ def read_track(path: str, start: int) -> str:
     ValueError
         If the table or a header is damaged.
     """
+    length = file_size(path)
     for _ in range(MOST_EXTENSIONS):
-        if not read_range(path, start, 1):
+        if start >= length:
             return ""
         header, end = read_header(path, start)
         size = _data_bytes(header)
