@@ -122,7 +122,8 @@ def open_exposures(
     Parameters
     ----------
     files
-        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; or files. Each may be a URL.
+        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; or files. Each
+        may be a URL.
     settings
         YAML file, or the same as a dictionary.
     client
