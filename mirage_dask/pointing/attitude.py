@@ -169,6 +169,7 @@ def following(attitude: Floats, old: Floats, new: Floats) -> Floats:
     """
     w = np.cross(old, new)
     skew = np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
+    # The rows of an attitude are the axes of the telescope, which turn with the target.
     turned = np.eye(3) + skew + skew @ skew / (1.0 + old @ new)
     return np.asarray(attitude @ turned.T)
 
