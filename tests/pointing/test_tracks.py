@@ -102,5 +102,5 @@ def test_the_text_of_a_track_keeps_it_and_a_second_more():
         np.testing.assert_allclose(
             radec_to_unit(*kept.position(when)), radec_to_unit(*track.position(when)), atol=1e-12
         )
-    with pytest.raises(InputError, match="Pallas: .* is outside its ephemeris"):
+    with pytest.raises(InputError, match=r"Pallas: .* is outside its ephemeris"):
         kept.position(EPOCH + timedelta(seconds=62))
