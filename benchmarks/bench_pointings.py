@@ -38,7 +38,7 @@ def _rows(one: Comparison) -> Iterator[Measurement]:
     name = f"{one.name[:28]} (SIAF {one.siaf}): {counts}"
     note = "; ".join(filter(None, [*(f"other rows: {o}" for o in one.different), refused]))
     yield Measurement(f"{name}, offset", one.offset, '"', goal=OFFSET, note=note)
-    yield Measurement(f"{name}, sky", one.sky, '"', goal=SKY)
+    yield Measurement(f"{name}, sky", one.sky, '"', goal=SKY, note=one.farthest if one.sky > SKY else "")
 
 
 def _all(found: list[Comparison]) -> list[Measurement]:

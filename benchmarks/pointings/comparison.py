@@ -82,6 +82,8 @@ class Comparison:
     """Largest difference of an offset, an ideal coordinate, V2 or V3, arcsec."""
     sky: float = 0.0
     """Largest difference in RA cos Dec or Dec of the reference point of an exposure's aperture, arcsec."""
+    farthest: str = ""
+    """Observation and target of that."""
     refused: Counter[str] = field(default_factory=Counter)
     """Rows of simulated instruments by the reason for which they are not computed."""
 
@@ -141,7 +143,9 @@ def _add(
         found.offset = max(found.offset, *differences)
         if not observation.target or not (theirs.ra or theirs.dec):
             continue  # a moving target has no position in a report
-        found.sky = max(found.sky, _on_the_sky(theirs, motion.moved(own), frames))
+        sky = _on_the_sky(theirs, motion.moved(own), frames)
+        if sky > found.sky:
+            found.sky, found.farthest = sky, f"observation {observation.number}, {observation.target}"
 
 
 def place(row: PointingRow) -> Place:

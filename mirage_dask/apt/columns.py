@@ -82,6 +82,7 @@ class ProposalRow:
     visit_start: str = ""
     observation_start: str = ""
     tracking: str = ""
+    track: str = ""
     duration: float = math.nan
     label: str = ""
     title: str = ""

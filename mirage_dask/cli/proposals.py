@@ -157,7 +157,9 @@ def add(commands: Any) -> None:
         """,
         inject_sources,
     )
-    inject.add_argument("files", metavar="FILES", nargs="+", help="a folder, a pattern in quotes, or files")
+    inject.add_argument(
+        "files", metavar="FILES", nargs="+", help="a folder, a pattern in quotes, or files; also URLs"
+    )
     inject.add_argument(
         "--settings",
         metavar="FILE",

@@ -1,33 +1,29 @@
 """FITS files of exposures: which there are, and their keywords.
 
-Of a file only its headers are read, some 40 kB of the first two (PRIMARY and SCI), whatever its size and wherever it lies.
-Files are untrusted: nothing in them is a path or is executed, and a header of more than `MOST` bytes is refused.
+Of a file only its headers are read, some 40 kB of the first two (PRIMARY and SCI), whatever its size and wherever it lies;
+and of a raw file of a moving target the table of its positions.
 """
 
 from __future__ import annotations
 
 import glob
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from mirage_dask.errors import InputError, MirageDaskError
-from mirage_dask.io.files import normal_url, read_range
+from mirage_dask.executed.headers import Keywords, read_header
+from mirage_dask.executed.track_tables import NAME, read_track
+from mirage_dask.io.files import find_files, normal_url
 
 SUFFIXES = ("_uncal", "_rate", "_rateints", "_cal", "_calints")
 """Ends of the names of files that are exposures: levels 1b, 2a and 2b. Of several the first one is read."""
-MOST = 2_000_000
-"""Bytes of a header; those of the archive have up to 60,000."""
-RECORD = 2880
-"""Bytes of a FITS record."""
-_PIECE = 16 * RECORD
-_END = b"END".ljust(80)
-_KINDS = (str, bool, int, float)
+RAW = SUFFIXES[0]
+"""The end of the names of raw files."""
+TRACK = "TRACK"
+"""Entry of `Keywords` with the positions of a moving target; empty where the file has none."""
 
-Keywords = dict[str, Any]
-"""Values of the headers PRIMARY and SCI by keyword; `PATH` is where the file lies."""
+_GIVE = f"give the folder of the files from the archive (*{', *'.join(f'{s}.fits' for s in SUFFIXES)})"
 
 
 def level_of(name: str) -> str:
@@ -42,7 +38,8 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     Parameters
     ----------
     given
-        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; files; or URLs of files.
+        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; or files. Each may be a
+        URL.
 
     Raises
     ------
@@ -56,7 +53,14 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     for entry in entries:
         text = os.fspath(entry)
         if "://" in text and not text.startswith("file://"):
-            found.add(normal_url(text))
+            try:
+                files = _remote_files(normal_url(text))
+            except (OSError, MirageDaskError) as error:
+                problems.append(f"{text}: its files cannot be listed: {str(error).rstrip('.')}.")
+                continue
+            if not files:
+                problems.append(f"{text}: there are no files of exposures; {_GIVE}.")
+            found.update(files)
             continue
         path = Path(normal_url(text))
         if path.is_dir():
@@ -67,8 +71,7 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
             files = [str(p) for p in glob.glob(str(path), recursive=True) if os.path.isfile(p)]
         if not files:
             problems.append(
-                f"{text}: {'the folder has no file of an exposure' if path.is_dir() else 'there is no such file'}; give the "
-                f"folder of the files from the archive (*{', *'.join(f'{s}.fits' for s in SUFFIXES)})."
+                f"{text}: {'the folder has no file of an exposure' if path.is_dir() else 'there is no such file'}; {_GIVE}."
             )
         found.update(files)
     if not entries:
@@ -76,6 +79,13 @@ def exposure_files(given: str | os.PathLike[str] | Iterable[str | os.PathLike[st
     if problems:
         raise InputError(problems)
     return sorted(found)
+
+
+def _remote_files(url: str) -> list[str]:
+    """Return the files that a URL stands for: a pattern, a directory, or a file, whose name ends in .fits."""
+    if "*" in url:
+        return [file for file in find_files(url) if file.endswith(".fits")]
+    return [url] if url.endswith(".fits") else [file for file in find_files(url) if level_of(file)]
 
 
 def read_keywords(path: str) -> Keywords | str:
@@ -89,57 +99,23 @@ def read_keywords(path: str) -> Keywords | str:
     Returns
     -------
     dict or str
-        Keywords of PRIMARY, then those of SCI; texts and finite numbers only.
+        Keywords of PRIMARY, then those of SCI; `PATH`, where the file lies; and `TRACK`, the positions of a moving target in
+        a raw file (`mirage_dask.pointing.track_text`).
     """
+    doing, track = "the headers cannot", ""
     try:
         primary, end = read_header(path, 0)
         values = dict(primary)
         if "TELESCOP" in values and str(values.get("EXTNAME", "")) != "SCI" and not _has_data(primary):
             values = dict(read_header(path, end)[0]) | values
+        if str(values.get("TARGTYPE", "")).strip().upper() == "MOVING" and level_of(path) == RAW:
+            doing = f"the table {NAME} cannot"
+            track = read_track(path, end)
     except (OSError, MirageDaskError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        return f"{path}: the headers cannot be read: {reason}; get the file again."
-    return values | {"PATH": path}
+        return f"{path}: {doing} be read: {reason}; get the file again."
+    return values | {"PATH": path, TRACK: track}
 
 
 def _has_data(header: Keywords) -> bool:
     return int(header.get("NAXIS", 0)) > 0
-
-
-def read_header(path: str, start: int) -> tuple[Keywords, int]:
-    """Return the header that begins at a byte of a file, texts and numbers only, and the byte where its data begin.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    from astropy.io import fits
-
-    data = b""
-    while True:
-        piece = read_range(path, start + len(data), _PIECE)
-        data += piece
-        if not start and data[:9] != b"SIMPLE  =":
-            raise ValueError("it is not a FITS file")
-        if (end := _end(data)) >= 0:
-            break
-        if len(piece) < _PIECE or len(data) > MOST:
-            raise ValueError("a header has no end")
-    try:
-        text = data[:end].decode("ascii")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of cards that are not standard: they are left out
-            cards = fits.Header.fromstring(text).cards
-            values = {card.keyword: card.value for card in cards if isinstance(card.value, _KINDS)}
-    except (UnicodeDecodeError, fits.VerifyError, ValueError) as error:
-        raise ValueError(f"its cards are damaged ({error})") from None
-    return values, start + -(-end // RECORD) * RECORD
-
-
-def _end(data: bytes) -> int:
-    """Return the byte behind the card END; -1 where there is none."""
-    at = data.find(_END)
-    while at >= 0 and at % 80:
-        at = data.find(_END, at + 1)
-    return at + 80 if at >= 0 else -1

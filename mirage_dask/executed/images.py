@@ -6,10 +6,8 @@ import math
 from dataclasses import dataclass
 
 from mirage_dask.errors import MirageDaskError
-from mirage_dask.executed.files import RECORD, Keywords, read_header
-from mirage_dask.io.files import read_range
+from mirage_dask.executed.headers import RECORD, Keywords, data_bytes, extensions, read_header
 
-MOST_HDUS = 1000
 TYPES = {8: "|u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 """numpy's name of the type of each BITPIX; FITS is big-endian."""
 UNSIGNED = {16: "<u2", 32: "<u4", 64: "<u8"}
@@ -44,40 +42,21 @@ def read_images(path: str) -> tuple[Keywords, list[FitsImage]] | str:
     Parameters
     ----------
     path
-        File or URL. Only headers are read, and the last byte.
+        File or URL. Only headers are read.
     """
     try:
-        primary, at = read_header(path, 0)
-        at = _behind(primary, at)
-        found: list[FitsImage] = []
-        for _ in range(MOST_HDUS):
-            if not read_range(path, at, RECORD).strip(b"\0"):
-                break
-            header, start = read_header(path, at)
-            at = _behind(header, start)
-            if header.get("XTENSION") == "IMAGE" and int(header.get("NAXIS", 0)):
-                found.append(_image(header, start))
-        if not read_range(path, at - 1, 1):
-            raise ValueError("it ends too early")
+        primary, first = read_header(path, 0)
+        behind = first + -(-data_bytes(primary) // RECORD) * RECORD
+        found = [
+            _image(header, start)
+            for header, start, _ in extensions(path, behind)
+            if header.get("XTENSION") == "IMAGE" and header["NAXIS"]
+        ]
         return primary, found
     except (OSError, MirageDaskError, ValueError, TypeError, KeyError) as error:
         missing = isinstance(error, KeyError)
         reason = f"a header has no {error}" if missing else getattr(error, "strerror", None) or error
         return f"{path}: the images cannot be found: {reason}; get the file again."
-
-
-def _behind(header: Keywords, start: int) -> int:
-    """Return the first byte behind the data of a header, which begin at `start`."""
-    axes = (
-        [int(header[f"NAXIS{i + 1}"]) for i in range(int(header.get("NAXIS", 0)))]
-        if "NAXIS" in header
-        else []
-    )
-    if min(axes, default=0) < 0:
-        raise ValueError("an axis has a negative length")
-    bits = abs(int(header.get("BITPIX", 8))) * int(header.get("GCOUNT", 1))
-    size = bits // 8 * (int(header.get("PCOUNT", 0)) + math.prod(axes)) if axes else 0
-    return start + -(-size // RECORD) * RECORD
 
 
 def _image(header: Keywords, start: int) -> FitsImage:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from mirage_dask.apt.columns import COLUMNS
-from mirage_dask.apt.table import add_starts, as_table
+from mirage_dask.apt.table import NON_SIDEREAL, TrackFinder, add_starts, as_table
 from mirage_dask.errors import InputError
-from mirage_dask.executed.files import SUFFIXES, Keywords, level_of
+from mirage_dask.executed.files import SUFFIXES, level_of
+from mirage_dask.executed.headers import Keywords
+from mirage_dask.executed.pointing import at_start, track_missing
 from mirage_dask.executed.rows import Row, exposure_row
 from mirage_dask.formatting import numbers
 
@@ -87,3 +90,31 @@ def executed_table(found: Iterable[Keywords | str]) -> ExecutedFiles:
             f"the files are of {len(programs)} programs ({numbers(programs)}); settings by observation hold for all."
         )
     return ExecutedFiles(as_table(chosen, COLUMNS), files, tuple(notes))
+
+
+def with_tracks(table: pd.DataFrame, find: TrackFinder) -> pd.DataFrame:
+    """Return the exposure table in which exposures of moving targets follow the tracks that the user gives.
+
+    Parameters
+    ----------
+    table
+        Of `executed_table`, where exposures of moving targets whose files have no track cannot be simulated.
+    find
+        Returns the track of a target.
+
+    Raises
+    ------
+    InputError
+        If an exposure goes beyond its track.
+    """
+    rows, changed = table.to_dict("records"), False
+    for number, row in enumerate(rows):
+        if row["tracking"] != NON_SIDEREAL or row["reason"] == "" or row["reason"] != track_missing(row):
+            continue
+        track = find(row["target"], row["observation"], datetime.fromisoformat(row["observation_start"]))
+        if track is not None:
+            moved = at_start(row, track)
+            place = {"target_ra": moved["ra_pointing"], "target_dec": moved["dec_pointing"]}
+            rows[number] = moved | place | {"status": "ready", "reason": ""}
+            changed = True
+    return as_table(rows, COLUMNS) if changed else table

@@ -1,9 +1,7 @@
 """Keywords of a file -> the row of the exposure table.
 
 Names, numbers, optics and readout are those of the header; the geometry of the aperture is the SIAF's in use, and a header
-that disagrees with it is told. The attitude is that of the file's own WCS, RA_REF, DEC_REF, ROLL_REF at V2_REF and V3_REF,
-so that simulated pixels lie where those of the file do; RA_V1, DEC_V1 and PA_V3 where these are missing. In a file that
-`export` wrote, the keywords MD… have the pointing to the last digit.
+that disagrees with it is told. Where the telescope looked: `mirage_dask.executed.pointing`.
 
 NOT read: which guide star was used, and engineering data; the telescope is steady during an exposure.
 """
@@ -28,17 +26,11 @@ from mirage_dask.apt.schedule import iso_time, parse_date
 from mirage_dask.apt.support import unsupported_reason
 from mirage_dask.apt.table import NON_SIDEREAL, OBSERVED, SIDEREAL, detector_values, sky_values
 from mirage_dask.errors import InputError
-from mirage_dask.executed.files import Keywords, level_of
+from mirage_dask.executed.files import TRACK, level_of
+from mirage_dask.executed.headers import Keywords, number_of, text_of
+from mirage_dask.executed.pointing import BORESIGHT, REFERENCE, pointing_of, track_missing
 from mirage_dask.instruments import get_detector, instruments, mode_of
-from mirage_dask.pointing import (
-    aperture,
-    attitude_matrix,
-    pa_v3_at,
-    pointed_attitude,
-    radec_to_unit,
-    unit_to_radec,
-    unit_to_v2v3,
-)
+from mirage_dask.pointing import aperture
 
 _NAME = re.compile(
     r"jw(?P<program>\d{5})(?P<observation>\d{3})(?P<visit>\d{3})_"
@@ -52,10 +44,6 @@ _MODES = {
 } | dict.fromkeys(("external_calibration", "sky_flat", "acquisition", "confirmation"), "imaging")
 """Mode of the simulation by that of EXP_TYPE, where the two differ."""
 _TYPES = {"acquisition": ACQUISITION, "confirmation": CONFIRMATION}
-_REFERENCE = ("RA_REF", "DEC_REF", "ROLL_REF", "V2_REF", "V3_REF")
-_BORESIGHT = ("RA_V1", "DEC_V1", "PA_V3")
-_PLANNED = ("MDRA", "MDDEC", "MDV2", "MDV3", "MDPAV3")
-"""Keywords of our own exports, see `mirage_dask.fits.provenance`."""
 _TOLERANCE = 1e-4
 """Relative difference of frame times that is told."""
 
@@ -102,49 +90,34 @@ def exposure_row(keywords: Keywords) -> Row:
         raise InputError(
             f"{path}: the header has no {', '.join(missing)}; get the file again from the archive."
         )
-    instrument = _text(keywords, "INSTRUME").upper()
+    instrument = text_of(keywords, "INSTRUME").upper()
     row = EMPTY_ROW | _proposal_values(keywords, match, name) | {"instrument": instrument}
-    row |= {"status": "unsupported", "detector": _text(keywords, "DETECTOR")}
+    row |= {"status": "unsupported", "detector": text_of(keywords, "DETECTOR")}
     if instrument not in instruments():
-        return row | {"reason": listed_only(instrument), "mode": _text(keywords, "EXP_TYPE").lower()}
+        return row | {"reason": listed_only(instrument), "mode": text_of(keywords, "EXP_TYPE").lower()}
     try:
         reading, specification = _reading(keywords, instrument)
-        row |= detector_values(specification, reading) | {"exp_type": _text(keywords, "EXP_TYPE")}
+        row |= detector_values(specification, reading) | {"exp_type": text_of(keywords, "EXP_TYPE")}
     except InputError as error:
         return row | {"reason": " ".join(p.rstrip(".") for p in error.problems)}
     reason = _disagreement(keywords, row)
-    attitude = None if reason else _pointing(keywords, row)
+    moving = row["tracking"] == NON_SIDEREAL
+    attitude = None if reason else pointing_of(keywords, row)
     if attitude is not None:
         row |= sky_values(attitude, reading.aperture) | {"pointing": OBSERVED}
-    moving = row["tracking"] == NON_SIDEREAL
+        if moving:
+            row |= {"target_ra": row["ra_pointing"], "target_dec": row["dec_pointing"]}
     target = Target(0, row["target"], row["target_ra"], row["target_dec"], moving)
     reason = reason or unsupported_reason(reading, target, row["target"])
     if not reason and attitude is None and reading.mode != "dark":
-        reason = f"its header has no pointing ({', '.join(_REFERENCE)}, or {', '.join(_BORESIGHT)}); get the file again"
+        reason = f"its header has no pointing ({', '.join(REFERENCE)}, or {', '.join(BORESIGHT)}); get the file again"
     if not reason and moving:
-        reason = (
-            "the telescope followed a target that moves; open the proposal of APT, with a track of the target"
-        )
+        reason = track_missing(row)
     return row | {"status": "unsupported" if reason else "ready", "reason": reason}
 
 
-def _text(keywords: Keywords, key: str, default: str = "") -> str:
-    return str(keywords.get(key, default)).strip()
-
-
-def _number(keywords: Keywords, key: str) -> float:
-    """Return a number, NaN where there is none."""
-    value = keywords.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float | str):
-        return math.nan
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
-
-
 def _whole(keywords: Keywords, key: str, default: int) -> int:
-    value = _number(keywords, key)
+    value = number_of(keywords, key)
     return int(value) if math.isfinite(value) and value >= 0 else default
 
 
@@ -161,27 +134,28 @@ def _proposal_values(keywords: Keywords, match: re.Match[str], name: str) -> Row
         "tile": _whole(keywords, "MDTILE", 1),
         "dither": _whole(keywords, "MDDITHER", position),
         "specification": 1,
-        "template": _text(keywords, "TEMPLATE"),
-        "pps_aperture": _text(keywords, "PPS_APER"),
-        "primary_dither_type": _text(keywords, "PATTTYPE").removesuffix("NONE"),
+        "template": text_of(keywords, "TEMPLATE"),
+        "pps_aperture": text_of(keywords, "PPS_APER"),
+        "primary_dither_type": text_of(keywords, "PATTTYPE").removesuffix("NONE"),
         "total_primary": points // subpixel,
         "primary": (position - 1) // subpixel + 1,
-        "subpix_type": _text(keywords, "SMGRDPAT") or _text(keywords, "SUBPXPAT"),
+        "subpix_type": text_of(keywords, "SMGRDPAT") or text_of(keywords, "SUBPXPAT"),
         "total_subpix": subpixel,
         "subpix": (position - 1) % subpixel + 1,
-        "dither_size": _text(keywords, "PATTSIZE").removesuffix("NONE"),
-        "xoffset": _number(keywords, "XOFFSET"),
-        "yoffset": _number(keywords, "YOFFSET"),
-        "target": _text(keywords, "TARGPROP"),
-        "catalog_name": _text(keywords, "TARGNAME"),
-        "target_ra": _number(keywords, "PROP_RA"),
-        "target_dec": _number(keywords, "PROP_DEC"),
-        "tracking": NON_SIDEREAL if _text(keywords, "TARGTYPE").upper() == "MOVING" else SIDEREAL,
-        "label": _text(keywords, "OBSLABEL"),
-        "title": _text(keywords, "TITLE"),
-        "pi": _text(keywords, "PI_NAME"),
-        "category": _text(keywords, "CATEGORY"),
-        "science_category": _text(keywords, "SCICAT"),
+        "dither_size": text_of(keywords, "PATTSIZE").removesuffix("NONE"),
+        "xoffset": number_of(keywords, "XOFFSET"),
+        "yoffset": number_of(keywords, "YOFFSET"),
+        "target": text_of(keywords, "TARGPROP"),
+        "catalog_name": text_of(keywords, "TARGNAME"),
+        "target_ra": number_of(keywords, "PROP_RA"),
+        "target_dec": number_of(keywords, "PROP_DEC"),
+        "tracking": NON_SIDEREAL if text_of(keywords, "TARGTYPE").upper() == "MOVING" else SIDEREAL,
+        "track": keywords.get(TRACK, ""),
+        "label": text_of(keywords, "OBSLABEL"),
+        "title": text_of(keywords, "TITLE"),
+        "pi": text_of(keywords, "PI_NAME"),
+        "category": text_of(keywords, "CATEGORY"),
+        "science_category": text_of(keywords, "SCICAT"),
         "start_time": _time(keywords, "DATE-BEG") or _time(keywords, "DATE-OBS", "TIME-OBS"),
         "visit_start": _time(keywords, "VSTSTART"),
         "observation_start": _time(keywords, "MDOBSBEG"),
@@ -197,7 +171,7 @@ def _time(keywords: Keywords, *keys: str) -> str:
     InputError
         If it is not valid.
     """
-    parts = [_text(keywords, key) for key in keys if _text(keywords, key)]
+    parts = [text_of(keywords, key) for key in keys if text_of(keywords, key)]
     if not parts:
         return ""
     try:
@@ -214,19 +188,19 @@ def _reading(keywords: Keywords, instrument: str) -> tuple[Reading, ExposureSpec
     InputError
         If the mode, the detector, the aperture, the filter or the pattern is unknown.
     """
-    mode = mode_of(instrument, _text(keywords, "EXP_TYPE").upper())
-    detector = get_detector(_text(keywords, "DETECTOR"))
-    filter, pupil = (_text(keywords, key).upper() for key in ("FILTER", "PUPIL"))
+    mode = mode_of(instrument, text_of(keywords, "EXP_TYPE").upper())
+    detector = get_detector(text_of(keywords, "DETECTOR"))
+    filter, pupil = (text_of(keywords, key).upper() for key in ("FILTER", "PUPIL"))
     if instrument == "FGS":
         filter = pupil = ""
-    place = aperture(_text(keywords, "APERNAME"))
+    place = aperture(text_of(keywords, "APERNAME"))
     if place.detector != detector.name:
         raise InputError(f"APERNAME {place.name} is not an aperture of DETECTOR {detector.fits_name}")
     specification = ExposureSpecification(
         instrument,
         mode=_MODES.get(mode, mode),
         type=_TYPES.get(mode, SCIENCE),
-        readpatt=_text(keywords, "READPATT").upper(),
+        readpatt=text_of(keywords, "READPATT").upper(),
         ngroup=_whole(keywords, "NGROUPS", 0),
         nint=_whole(keywords, "NINTS", 0),
     )
@@ -235,7 +209,7 @@ def _reading(keywords: Keywords, instrument: str) -> tuple[Reading, ExposureSpec
     reading = Reading(
         detector=detector,
         aperture=place,
-        subarray=_text(keywords, "SUBARRAY"),
+        subarray=text_of(keywords, "SUBARRAY"),
         amplifiers=_whole(keywords, "NOUTPUTS", 0) or detector.amplifiers,
         filter=filter,
         pupil=pupil,
@@ -253,47 +227,11 @@ def _disagreement(keywords: Keywords, row: Row) -> str:
     wrong = [
         f"{key} {keywords[key]} (here {value})"
         for key, value in said.items()
-        if key in keywords and _number(keywords, key) != value
+        if key in keywords and number_of(keywords, key) != value
     ]
-    frame = _number(keywords, "TFRAME")
+    frame = number_of(keywords, "TFRAME")
     if math.isfinite(frame) and abs(frame / row["tframe"] - 1) > _TOLERANCE:
         wrong.append(f"TFRAME {frame:.5f} s (here {row['tframe']:.5f} s)")
     if not wrong:
         return ""
     return f"its header disagrees with {row['aperture']} and {row['readpatt']} as they are known here: {', '.join(wrong)}"
-
-
-def _pointing(keywords: Keywords, row: Row) -> Any:
-    """Fill in where the telescope looked and return its attitude; None where the header does not say."""
-    planned = [_number(keywords, key) for key in _PLANNED]
-    if all(map(math.isfinite, planned)):
-        ra, dec, v2, v3, pa_v3 = planned
-        row |= {"ra_pointing": ra, "dec_pointing": dec, "v2": v2, "v3": v3, "pa_v3": pa_v3}
-        return attitude_matrix(ra, dec, v2, v3, pa_v3)
-    reference = [_number(keywords, key) for key in _REFERENCE]
-    boresight = [_number(keywords, key) for key in _BORESIGHT]
-    if all(map(math.isfinite, reference)):
-        ra, dec, roll, v2, v3 = reference
-        attitude = pointed_attitude(ra, dec, v2, v3, roll)
-    elif all(map(math.isfinite, boresight)):
-        ra, dec, roll = boresight
-        attitude = attitude_matrix(ra, dec, 0.0, 0.0, roll)
-    else:
-        return None
-    target = _number(keywords, "TARG_RA"), _number(keywords, "TARG_DEC")
-    if not all(map(math.isfinite, target)):
-        ra_v1, dec_v1 = unit_to_radec(attitude[:1])
-        target = float(ra_v1[0]), float(dec_v1[0])
-    ra, dec = target
-    v2, v3 = (float(angle[0]) for angle in unit_to_v2v3(radec_to_unit(ra, dec) @ attitude.T))
-    row |= {
-        "ra_pointing": ra,
-        "dec_pointing": dec,
-        "v2": v2,
-        "v3": v3,
-        "pa_v3": pa_v3_at(attitude, ra, dec, v2, v3),
-    }
-    for key, value in (("target_ra", ra), ("target_dec", dec)):
-        if not math.isfinite(row[key]):
-            row[key] = value
-    return attitude

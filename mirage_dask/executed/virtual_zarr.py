@@ -24,7 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import InputError
-from mirage_dask.executed.files import Keywords, exposure_files
+from mirage_dask.executed.files import exposure_files
+from mirage_dask.executed.headers import Keywords
 from mirage_dask.executed.images import FitsImage, read_images
 from mirage_dask.io.atomic import write_atomically
 

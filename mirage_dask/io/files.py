@@ -186,6 +186,51 @@ def tree_sizes(url: str) -> dict[str, int]:
     return {name.removeprefix(root): int(row["size"] or 0) for name, row in rows.items()}
 
 
+def file_size(url: str) -> int:
+    """Return the bytes of a file.
+
+    Raises
+    ------
+    OSError
+        If it cannot be asked for.
+    """
+    fs, path = filesystem(url)
+    with one_kind_of_error():
+        return int(fs.size(path) or 0)
+
+
+def find_files(url: str) -> list[str]:
+    """Return the URLs of the files that match a pattern with ``*``, or that a directory has, at any depth.
+
+    Parameters
+    ----------
+    url
+        A pattern, or a directory of an object store; of a file or of nothing there are no files below it.
+
+    Raises
+    ------
+    OSError
+        If they cannot be listed.
+    """
+    fs, path = filesystem(url)
+    with one_kind_of_error():
+        found = fs.glob(path) if "*" in path else fs.find(path)
+    return [fs.unstrip_protocol(name) for name in found if name != path]
+
+
+def copy_here(url: str, path: Path) -> None:
+    """Write the content of a file to a path of this machine; what is there is replaced.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read or the path not be written.
+    """
+    fs, source = filesystem(url)
+    with one_kind_of_error():
+        fs.get_file(source, str(path))
+
+
 def exists(url: str) -> bool:
     """Return whether there is a file or a directory at a URL."""
     fs, path = filesystem(url)

@@ -122,7 +122,8 @@ def open_exposures(
     Parameters
     ----------
     files
-        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; files; or URLs.
+        A folder, which is searched with all that is in it; a pattern such as ``data/*_uncal.fits``; or files. Each
+        may be a URL.
     settings
         YAML file, or the same as a dictionary.
     client
@@ -138,7 +139,8 @@ def open_exposures(
     InputError
         With every problem of the files and settings.
     """
-    from mirage_dask.executed import executed_table, exposure_files, read_keywords
+    from mirage_dask.executed import executed_table, exposure_files, read_keywords, with_tracks
+    from mirage_dask.planning.tracks import track_finder
     from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.files.mapping import mapped
 
@@ -149,12 +151,9 @@ def open_exposures(
         for name in ("roll_angle", "dates")
         if name in chosen.given
     )
-    proposal = Program(
-        file_of(found.table, path=str(files), notes=(*found.notes, *notes)),
-        chosen,
-        table=add_settings(found.table, chosen),
-        files=found.files,
-    )
+    file = file_of(found.table, path=str(files), notes=(*found.notes, *notes))
+    table = with_tracks(found.table, track_finder(chosen, file))
+    proposal = Program(file, chosen, table=add_settings(table, chosen), files=found.files)
     if strict:
         require_all(proposal.table)
     return proposal

@@ -12,7 +12,7 @@ import pandas as pd
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
 from mirage_dask.instruments import resets_before
-from mirage_dask.pointing import SkyProjection
+from mirage_dask.pointing import SkyProjection, track_from_text
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.catalogs import TRACKED, Catalog
 from mirage_dask.scene.image_tables import Extended, MovingExtended
@@ -85,6 +85,9 @@ def with_motion(
 ) -> ExposureSpec:
     """Return a specification with the moving sources of its exposure, and the track of its target.
 
+    The track is that of the user's catalog, else that of the file of an exposure that was observed; then the target has no
+    light of its own.
+
     Parameters
     ----------
     spec
@@ -116,17 +119,18 @@ def with_motion(
             convolved=how.psf != PSFS[1],
         )
 
+    given = catalogs[TRACKED, row.catalogs[TRACKED]] if tracked and TRACKED in row.catalogs else None
     if tracked:
-        catalog = catalogs[TRACKED, row.catalogs[TRACKED]]
-        moment = replace(moment, target=target_track(catalog, moment.began))
-        assert moment.target is not None
-        track = pointing_track(moment.target, moment).save(tables)
+        followed = target_track(given, moment.began) if given else track_from_text(row.track, row.target)
+        moment = replace(moment, target=followed)
+        track = pointing_track(followed, moment).save(tables)
         layers = [(kind, _on_sky(kind, key, moment, tables)) for kind, key in layers]
-        placed = at_start(catalog, moment)
+    if given:
+        placed = at_start(given, moment)
         layer: Any = TrackedStarLayer
-        if catalog.images:
+        if given.images:
             layer, target = TrackedExtendedLayer, cast(Any, images(placed))
-        elif catalog.shapes:
+        elif given.shapes:
             layer, target = TrackedGalaxyLayer, SOURCE_TABLES["galaxy"](placed, *row.optics, **optics)
         else:
             target = SOURCE_TABLES["point_source"](placed, *row.optics, **optics)

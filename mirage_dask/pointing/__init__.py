@@ -3,6 +3,7 @@
 from mirage_dask.pointing.apertures import aperture, footprint, full_frame, polygon, reference_point
 from mirage_dask.pointing.attitude import (
     attitude_matrix,
+    following,
     local_roll,
     north_and_east,
     pa_v3_at,
@@ -26,7 +27,14 @@ from mirage_dask.pointing.siaf import (
     prd_version,
     siaf_model,
 )
-from mirage_dask.pointing.tracks import FittedTrack, SteadyTrack, fit_ephemeris, great_circles
+from mirage_dask.pointing.tracks import (
+    FittedTrack,
+    SteadyTrack,
+    fit_ephemeris,
+    great_circles,
+    track_from_text,
+    track_text,
+)
 from mirage_dask.pointing.visibility import (
     Visibility,
     date_warning,
@@ -54,6 +62,7 @@ __all__ = [
     "distortion_from_siaf",
     "field_name",
     "fit_ephemeris",
+    "following",
     "footprint",
     "full_frame",
     "great_circles",
@@ -74,6 +83,8 @@ __all__ = [
     "roll_warning",
     "siaf_model",
     "sun_position",
+    "track_from_text",
+    "track_text",
     "unit_to_radec",
     "unit_to_v2v3",
     "v2v3_to_unit",

@@ -157,6 +157,23 @@ def pointed_attitude(ra: float, dec: float, v2: float, v3: float, roll: float) -
     return matrix.T
 
 
+def following(attitude: Floats, old: Floats, new: Floats) -> Floats:
+    """Return the attitude of a telescope that has followed a target by the smallest rotation, which turns nothing about it.
+
+    Parameters
+    ----------
+    attitude
+        Before, (3, 3).
+    old, new
+        Unit vectors (3,) of the target before and now, not opposite to each other.
+    """
+    w = np.cross(old, new)
+    skew = np.array([[0.0, -w[2], w[1]], [w[2], 0.0, -w[0]], [-w[1], w[0], 0.0]])
+    # The rows of an attitude are the axes of the telescope, which turn with the target.
+    turned = np.eye(3) + skew + skew @ skew / (1.0 + old @ new)
+    return np.asarray(attitude @ turned.T)
+
+
 def pa_v3_at(attitude: Floats, ra: float, dec: float, v2: float, v3: float) -> float:
     """Return the PA_V3 with which `attitude_matrix` gives an attitude, degrees in [0, 360).
 

@@ -18,7 +18,8 @@ NOT modelled: the uncertainty of the orbit; light time and aberration beyond wha
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -33,6 +34,7 @@ FEWEST_ROWS = 8
 EXPLAINED = 1.2
 """A residual of up to so many times that of the rounding is explained by it."""
 _HOUR = timedelta(hours=1)
+_MARGIN = timedelta(seconds=1)
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,42 @@ class FittedTrack:
         at = 2.0 * ((when - self.first) / (self.last - self.first)) - 1.0
         ra, dec = unit_to_radec(np.asarray(chebyshev.chebval(at, self.coefficients)))
         return float(ra[0]), float(dec[0])
+
+
+def track_text(times: Sequence[datetime], ra: Sequence[float], dec: Sequence[float]) -> str:
+    """Return the text that keeps positions of a target in a table: 'time RA Dec; …', UTC and ICRS degrees."""
+    rows = zip(times, ra, dec, strict=True)
+    return "; ".join(f"{utc(t).isoformat()} {float(a)!r} {float(d)!r}" for t, a, d in rows)
+
+
+def track_from_text(text: str, name: str) -> Ephemeris:
+    """Return the track through the positions of a text of `track_text`.
+
+    It goes on straight ahead for a second before the first position and after the last: times of files are rounded.
+
+    Parameters
+    ----------
+    text, name
+        The text, and the name of the target, which error messages begin with.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two positions, or they cannot be interpolated.
+    """
+    rows = [part.split() for part in text.split(";")]
+    times = [datetime.fromisoformat(row[0]) for row in rows]
+    ra, dec = [float(row[1]) for row in rows], [float(row[2]) for row in rows]
+    inside = Ephemeris(name, tuple(times), tuple(ra), tuple(dec))
+    units = radec_to_unit(ra, dec)
+    for end, near in ((0, 1), (-1, -2)):
+        step = abs(times[end] - times[near]) / _MARGIN
+        (a,), (d,) = unit_to_radec(units[end] + (units[end] - units[near]) / step)
+        beyond = times[end] + (_MARGIN if end else -_MARGIN)
+        times.insert(0 if end == 0 else len(times), beyond)
+        ra.insert(0 if end == 0 else len(ra), float(a))
+        dec.insert(0 if end == 0 else len(dec), float(d))
+    return replace(inside, times=tuple(times), ra=tuple(ra), dec=tuple(dec))
 
 
 def fit_ephemeris(ephemeris: Ephemeris, start: datetime, stop: datetime) -> FittedTrack | Ephemeris:

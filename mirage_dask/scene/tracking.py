@@ -21,6 +21,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.pointing import following
 from mirage_dask.scene.sources import SourceTable
 
 Floats = NDArray[np.float64]
@@ -61,9 +62,8 @@ class PointingTrack(SourceTable):
 
     def attitude(self, start: Floats, seconds: float) -> Floats:
         """Return the attitude, (3, 3), at a time from that of the start; for headers, not for pixel values."""
-        # The rows of an attitude are the axes of the telescope, which turn with the target: A Q^T.
-        back = PointingTrack(self.direction(seconds), self.reference[None], self.times[:1])
-        return back.seen(np.asarray(start, np.float64).reshape(3, 3), 0)
+        axes = np.asarray(start, np.float64).reshape(3, 3)
+        return following(axes, self.reference, self.direction(seconds))
 
     def paths(self, unit: Floats) -> Floats:
         """Return where directions on the sky, (n, 3), are seen at all nodes, (n, T, 3)."""

@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
 from mirage_dask.store.integrity import AGAIN, check_seal, sealed
-from mirage_dask.untrusted.documents import check_parquet, parsing, read_json
+from mirage_dask.untrusted.documents import parsing, read_json, read_parquet
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,9 +120,7 @@ def read_specs(url: str, info: Mapping[str, Any]) -> pa.Table:
     name = file_name(url, info, "specs")
     with parsing(files.join(url, name)):
         content = _read_checked(url, name)
-        check_parquet(content)
-        # `read_table` would import pandas, for half a second of each worker.
-        return pq.ParquetFile(io.BytesIO(content)).read()
+        return read_parquet(content)
 
 
 def read_table(url: str, info: Mapping[str, Any]) -> pd.DataFrame:
@@ -242,11 +240,8 @@ def decode_table(content: bytes, place: str) -> pd.DataFrame:
     StoreError
         If the content is damaged; names the place.
     """
-    import pandas as pd
-
     with parsing(place):
-        check_parquet(content)
-        return pd.read_parquet(io.BytesIO(content), page_checksum_verification=True)
+        return read_parquet(content).to_pandas(use_threads=False)
 
 
 def software_versions() -> dict[str, str]:

@@ -6,10 +6,13 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mirage_dask.errors import StoreError
 from mirage_dask.io import files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 MOST_JSON = 2**26
 """Bytes of a JSON document of a store, whose largest is plan.json."""
@@ -39,20 +42,25 @@ def read_json(url: str, *, most: int = MOST_JSON) -> dict[str, Any]:
     return found
 
 
-def check_parquet(content: bytes) -> None:
-    """Refuse the content of a Parquet file that says that it holds more than anybody's table.
+def read_parquet(content: bytes) -> pa.Table:
+    """Read the content of a Parquet file, in this thread alone.
+
+    Arrow's own threads hold the content for a moment after it is read. One that gives it back while Python ends aborts the
+    process: "terminate called without an active exception" (github.com/apache/arrow/issues/34314).
 
     Raises
     ------
     ValueError
-        If it does.
+        If it says that it holds more than anybody's table; and what Arrow raises of damaged content.
     """
-    import pyarrow.parquet as pq
+    import pyarrow.parquet as pq  # `pq.read_table` would import pandas, for half a second of each worker
 
-    about = pq.read_metadata(io.BytesIO(content))
+    file = pq.ParquetFile(io.BytesIO(content), pre_buffer=False, page_checksum_verification=True)
+    about = file.metadata
     size = sum(about.row_group(k).total_byte_size for k in range(about.num_row_groups))
     if size > MOST_TABLE_MEMORY:
         raise ValueError(f"it says that it holds {size:,} bytes")
+    return file.read(use_threads=False, use_pandas_metadata=True)
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_exposures_are_in_order_of_time_and_settings_apply(tmp_path):
         ({"SUBSTRT1": 7}, "SUBSTRT1 7 (here"),
         ({"NFRAMES": 4}, "NFRAMES 4 (here 1)"),
         ({"TFRAME": 10.7}, "TFRAME 10.70000 s (here 0.27864 s)"),
-        ({"TARGTYPE": "MOVING"}, "followed a target that moves"),
+        ({"TARGTYPE": "MOVING"}, "moves and its track is not given"),
     ],
 )
 def test_what_cannot_be_simulated_is_a_row_with_the_reason(written, changes, reason):

@@ -83,5 +83,5 @@ def test_nothing_to_simulate_is_told(uncal, tmp_path):
     def moving(hdus):
         hdus[0].header["TARGTYPE"] = "MOVING"
 
-    with pytest.raises(InputError, match="target that moves"):
+    with pytest.raises(InputError, match="moves and its track is not given"):
         _inject(_changed(uncal, tmp_path / "in" / uncal.name, moving), tmp_path)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirage_dask.errors import InputError
 from mirage_dask.pointing import (
     FittedTrack,
     SteadyTrack,
@@ -17,6 +18,8 @@ from mirage_dask.pointing import (
     fit_ephemeris,
     radec_to_unit,
     read_ephemeris,
+    track_from_text,
+    track_text,
 )
 from mirage_dask.scene.tracking import PointingTrack
 
@@ -86,3 +89,18 @@ def test_the_target_rests_in_the_frame_that_follows_it(ra, dec, east, north):
     turned = motion.attitude(start, 1800.0)
     assert turned @ stars.T == pytest.approx(start @ motion.seen(stars, 1).T, abs=1e-9)
     assert turned @ turned.T == pytest.approx(np.eye(3), abs=1e-12)
+
+
+def test_the_text_of_a_track_keeps_it_and_a_second_more():
+    """Across right ascension 0; times of files are rounded, so that an exposure may begin a little before its track."""
+    track = SteadyTrack(EPOCH, 359.9999, -10.0, 200.0, -100.0)
+    times = [EPOCH + timedelta(seconds=s) for s in np.linspace(0.0, 60.0, 13)]
+    places = [track.position(t) for t in times]
+    kept = track_from_text(track_text(times, *zip(*places, strict=True)), "Pallas")
+    for seconds in (-0.9, 0.0, 31.7, 60.0, 60.9):
+        when = EPOCH + timedelta(seconds=seconds)
+        np.testing.assert_allclose(
+            radec_to_unit(*kept.position(when)), radec_to_unit(*track.position(when)), atol=1e-12
+        )
+    with pytest.raises(InputError, match=r"Pallas: .* is outside its ephemeris"):
+        kept.position(EPOCH + timedelta(seconds=62))

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -112,3 +115,21 @@ def test_plan_in_memory_file_system(plan):
 def test_plan_of_nothing(tmp_path):
     empty = save_plan(tmp_path / "p", table_of([make_spec()]), [])
     assert (len(empty), empty.stacks, empty.raw_bytes) == (0, (), 0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="counts the threads of Linux")
+def test_reading_leaves_no_threads(plan):
+    """Threads of Arrow that outlive a read can abort a process that ends."""
+    script = (
+        "import os, sys, pandas, pyarrow.parquet\n"
+        "from mirage_dask.store import plan_files\n"
+        "count = lambda: len(os.listdir('/proc/self/task'))\n"
+        "before, url = count(), sys.argv[1]\n"
+        "info = plan_files.read_info(url)\n"
+        "plan_files.read_specs(url, info), plan_files.read_table(url, info)\n"
+        "print(count() - before)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, plan.url], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "0"

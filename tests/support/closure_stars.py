@@ -51,6 +51,8 @@ class Stars:
     offset: Image
     """(n, 2): measured position minus that of the catalog through the file's WCS, pixels."""
     offset_error: Image
+    jansky: Image
+    """The catalog's flux density."""
 
     @property
     def pull(self) -> Image:
@@ -69,8 +71,8 @@ class Stars:
 
 
 def background_of(spec: ExposureSpec) -> float:
-    """Return the uniform background of an exposure, e-/s."""
-    return float(dict(spec.layers)["background"])
+    """Return the uniform background of an exposure, e-/s; 0 of one without."""
+    return float(dict(spec.layers).get("background", 0.0))
 
 
 def read_calibration(exposure: Calibrated, pixel_area: float | None = None) -> Calibration:
@@ -142,9 +144,9 @@ def measure_stars(exposure: Calibrated, cal: Calibration) -> Stars:
         solve = np.linalg.solve(weighted.T @ design, weighted.T)
         value = solve @ (cal.light[box] - others)[good]
         error = np.sqrt(solve**2 @ cal.variance[box][good])
-        results.append((value[0] / jansky, error[0] / jansky, value[2], value[3], error[2], error[3]))
+        results.append((value[0] / jansky, error[0] / jansky, value[2], value[3], error[2], error[3], jansky))
     found = np.array(results)
-    return Stars(found[:, 0], found[:, 1], found[:, 2:4], found[:, 4:6])
+    return Stars(found[:, 0], found[:, 1], found[:, 2:4], found[:, 4:6], found[:, 6])
 
 
 def measure_sky(exposure: Calibrated, cal: Calibration) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from mirage_dask.executed.files import read_keywords
 from mirage_dask.formatting import duration
 from mirage_dask.injection import inject_file
 from mirage_dask.io.astropy_tables import write_ecsv
+from mirage_dask.io.files import copy_here
+from mirage_dask.io.filesystems import is_local
 from mirage_dask.io.progress import Progress
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.files.mapping import completed
@@ -48,6 +52,30 @@ class InjectionReport:
         return f"sources are in {len(self.made):,} files in {self.folder} after {duration(self.seconds)}{kept}{failed}"
 
 
+@contextmanager
+def _here(source: str, folder: Path) -> Iterator[Path]:
+    """Yield the path of a file on this machine: the file itself, or a copy of a remote one for as long as the block runs.
+
+    Raises
+    ------
+    InputError
+        If the remote file cannot be copied; and those of the block with the address of the file.
+    """
+    if is_local(source):
+        yield Path(source)
+        return
+    with tempfile.TemporaryDirectory(prefix=".remote-", dir=folder) as place:
+        path = Path(place) / os.path.basename(source)
+        try:
+            copy_here(source, path)
+        except OSError as error:
+            raise InputError(f"{source}: it cannot be read: {error.strerror or error}.") from None
+        try:
+            yield path
+        except InputError as error:
+            raise InputError([problem.replace(str(path), source) for problem in error.problems]) from None
+
+
 @dataclass(frozen=True)
 class _Task:
     """Adds the sources of a plan to one file."""
@@ -74,7 +102,8 @@ class _Task:
             known = read_keywords(str(target)) if target.exists() and not self.overwrite else ""
             if isinstance(known, dict) and known.get("MDSPEC") == plan.spec(row).digest and table.exists():
                 return "kept"
-            inject_file(plan, row, Path(source), target)
+            with _here(source, target.parent) as path:
+                inject_file(plan, row, path, target)
             write_ecsv(computed_truth(plan, [row]), table)
         except Exception as error:  # any error concerns this file only
             return error_line(error)
@@ -97,7 +126,7 @@ def inject_files(
     plan
         Of a table that `mirage_dask.injection.with_sources_only` made.
     files
-        Local files of each exposure by its name.
+        Files of each exposure by its name; a remote one is copied here for as long as it is worked on.
     folder
         Where the copies go, and a table of the sources of each exposure (`…_injected.ecsv`); with a client the plan, too,
         for its workers.
@@ -144,15 +173,13 @@ def folder_for(files: Mapping[str, Sequence[str]], folder: str | os.PathLike[str
     Raises
     ------
     InputError
-        If files do not lie on a disk, have the same name, or the folder is theirs or cannot be made.
+        If files have the same name, or the folder is theirs or cannot be made.
     """
     place = Path(os.path.abspath(folder))
     problems, named = [], dict[str, str]()
     for path in (path for paths in files.values() for path in paths):
         name = os.path.basename(path)
-        if "://" in path:
-            problems.append(f"{path}: sources are added to local files only; copy it to a disk first.")
-        elif Path(path).parent == place:
+        if is_local(path) and Path(path).parent == place:
             problems.append(f"{path}: it would be replaced by its copy; give another folder than {place}.")
         elif name in named:
             problems.append(f"{path}: {named[name]} has the same name; add sources to one of them at a time.")

@@ -22,6 +22,7 @@ from mirage_dask.io.astropy_tables import from_pandas
 from mirage_dask.scene.catalogs.regular import parse_regular
 from mirage_dask.scene.catalogs.table import CatalogTable, Comment, repeated
 from mirage_dask.scene.catalogs.text import decode, split_text
+from mirage_dask.untrusted.documents import read_parquet
 
 LARGEST = 2**31
 """Bytes of a catalog: 20 million sources."""
@@ -163,7 +164,7 @@ def _parquet(data: bytes) -> Any:
 
     if b"table_meta_yaml" in (pq.read_schema(pa.BufferReader(data)).metadata or {}):
         return Table.read(io.BytesIO(data), format="parquet")
-    return from_pandas(pq.read_table(pa.BufferReader(data)).to_pandas())
+    return from_pandas(read_parquet(data).to_pandas(use_threads=False))
 
 
 def _votable(data: bytes) -> Any:
