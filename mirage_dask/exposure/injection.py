@@ -3,11 +3,12 @@ r"""Sources added to exposures that were observed: to raw ramps, and to count ra
 A raw ramp R of the detector is linearised, the electrons Q of the sources with their own photon noise are added, and the sum
 is read out again,
 
-.. math:: R' = \mathrm{round}\big[ f^{-1}\big( f(R - B) + K * Q / G \big) + B \big],
+.. math:: R' = \mathrm{round}\big[ f^{-1}\big( f(R + u - B) + K * Q / G \big) + B \big],
 
 with superbias B, linearity correction f, coupling K and gain G of the reference data: the chain of a simulated exposure
-(`mirage_dask.detector.read_out`) with the ramp in place of the dark. So the noise, the sky and the artefacts of the detector
-stay. A pixel without new light keeps its counts bit for bit, and so does one that is saturated.
+(`mirage_dask.detector.read_out`) with the ramp in place of the dark. What digitisation has taken from R is drawn anew, u
+(`mirage_dask.detector.digitisation`): light of less than half a DN would be lost otherwise. So the noise, the sky and the
+artefacts of the detector stay. A pixel without new light keeps its counts bit for bit, and so does one that is saturated.
 
 To a count rate the slope of the linear ramp of the sources is added, from its first group to its last, and to its variance
 that of their photons, :math:`r / (G t)` with the rate r in DN/s and the time t between the two; with one group, the counts
@@ -26,6 +27,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.detector.context import Box, keys_of
+from mirage_dask.detector.digitisation import STREAM, lost_parts
 from mirage_dask.exposure.first_frame import read_frame_by_frame
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.exposure.given import GivenWindow
@@ -76,7 +79,7 @@ def inject_ramp(
         ).items()
     }
     bias, full_well = planes["superbias"], planes["full_well"]
-    linear = _linearised(ramp - bias, planes["linearity"])
+    linear = _linearised(ramp + _lost(spec, frame, window) - bias, planes["linearity"])
     given = linear + bias
     found = simulate_window(
         spec, references, window, want=("raw", "linear"), replaced={"dark": GivenWindow(window, given)}
@@ -135,6 +138,16 @@ def flat_field(spec: ExposureSpec, references: References, window: Window) -> ND
         planes["response"] * planes["inverse_gain"] * np.float32(references.pack.meta["mean_gain"])
     )
     return flat
+
+
+def _lost(spec: ExposureSpec, frame: Frame, window: Window) -> NDArray[np.float32]:
+    """Return what digitisation has taken from each count of a window, DN, (integration, group, y, x)."""
+    rows, columns = frame.box(window.rows, window.columns)
+    shape = [high - low for low, high in (window.integrations, window.groups, rows, columns)]
+    lost = np.empty(shape, np.float32)
+    box = Box(window.integrations[0], rows[0], columns[0])
+    lost_parts(keys_of(spec).stream(STREAM), box, lost)
+    return frame.science(lost)
 
 
 def _linearised(counts: NDArray[np.float32], coefficients: NDArray[np.float32]) -> NDArray[np.float32]:

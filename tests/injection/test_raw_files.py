@@ -53,6 +53,19 @@ def test_counts_of_a_star_are_those_of_the_truth(injected, number):
     assert found == pytest.approx(expected, abs=3 * np.sqrt(expected / (2 * seconds)) + 0.03 * expected)
 
 
+def test_light_of_less_than_a_count_is_not_lost(folder, tmp_path):
+    """Most of the light of faint stars is in pixels that get less than half a DN in a read."""
+    places = np.random.default_rng(4).uniform(20, 380, (200, 2))
+    catalog = star_catalog(tmp_path / "faint.cat", [(x, y, 25.5) for x, y in places])
+    program = _program(folder, catalog)
+    report = program.inject(tmp_path / "out", progress=False)
+    before, after = (fits.getdata(path).astype(int) for path in (program.files[NAME][0], report.made[0]))
+    expected = Table.read(f"{report.folder}/{NAME}_injected.ecsv")["rate_on_array"].sum()
+    seconds = 7 * program.table["tgroup"].iloc[0]
+    found = (after - before)[:, -1].sum((1, 2)).mean() * GAIN / (seconds + program.table["tgroup"].iloc[0])
+    assert found == pytest.approx(expected, abs=3 * np.sqrt(expected / (2 * seconds)) + 0.03 * expected)
+
+
 def test_pixels_without_new_light_keep_their_bits(injected):
     program, _, before, after = injected
     lit = program.sources_only.exposure(NAME).seed.values > 0

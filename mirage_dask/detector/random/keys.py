@@ -31,7 +31,8 @@ slot frame            words
 the next one that is read. Read noise is drawn once a group, with the words of its first read: the mean of NFRAMES
 independent normal deviates is one normal deviate; what the first frame alone has besides is in the stream `first_frame`
 (`mirage_dask.detector.first_frame`). The 1/f noise and the cosmic rays are correlated between pixels or in time: they
-have streams of their own, and counters that their modules (`pink.py`, `pixel_pink.py`, `cosmic_rays.py`) define.
+have streams of their own, and counters that their modules (`pink.py`, `pixel_pink.py`, `cosmic_rays.py`) define; so has what
+is drawn for counts that were observed (`digitisation.py`).
 
 Effects declare their words in `mirage_dask.detector.effects`, layers of light theirs in `mirage_dask.scene.layers`; a test
 compares the declarations with each other. Changing any of this changes every product: raise `LAYOUT`.
