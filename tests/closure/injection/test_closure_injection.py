@@ -1,7 +1,9 @@
 """Stars that were added to files come back through the stock pipeline: flux, position, and nothing else.
 
 The sky and the noise of the detector are the same in both files, so that the difference has the photon noise of the stars
-alone: 0.2 % of a star of magnitude 20, 5 % of one of 27. The flux is right to 1 % of every magnitude, of some 70 stars.
+alone: 0.3 % of a star of magnitude 20, 7 % of one of 27. The mean flux of the stars of each magnitude, some 70, is right to
+1 %; of those of 26 to 27, whose mean has an error of 0.6 %, to 3 of these. There are no cosmic rays: what the pipeline finds
+of them beneath a star depends on its photons.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ def test_fluxes_are_those_of_the_catalog(stars):
         mean, error = np.average(stars.ratio[here], weights=weights), weights.sum() ** -0.5
         pull = stars.pull[here]
         print(f"\n{low:.0f} mag: {here.sum()} stars, {mean:.5f} +- {error:.5f}, pull {pull.std():.2f}")
-        assert mean == pytest.approx(1.0, abs=0.01)
+        assert mean == pytest.approx(1.0, abs=max(0.01, 3 * error))
+        assert error < 0.007
 
 
 def test_positions_are_those_of_the_catalog(stars):
@@ -58,8 +61,8 @@ def test_positions_are_those_of_the_catalog(stars):
 
 def test_other_pixels_keep_their_bits(pair):
     far = pair.far
-    print(f"\n{far.mean():.3f} of the pixels get no light")
-    assert far.mean() > 0.1
+    print(f"\n{far.sum()} pixels get no light")
+    assert far.sum() > 50_000
     for folder, suffix in ((pair.raw, "uncal"), (pair.raw, "cal"), (pair.calibrated, "cal")):
         before, after = (pair.image(place, suffix) for place in (pair.sources.directory, folder))
         same = (before == after) | (np.isnan(before) & np.isnan(after))
