@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import html_pairs, size
-from mirage_dask.selection import Selection, is_condition, select_exposure, select_rows
+from mirage_dask.on_sky import OnSky
+from mirage_dask.selection import Selection, is_condition, select_exposure
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
-    from mirage_dask.footprints import Footprints
     from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -47,7 +46,7 @@ def open_simulation(store: str | os.PathLike[str]) -> Simulation:
     return Simulation(SimulationStore.open(store))
 
 
-class Simulation:
+class Simulation(OnSky):
     """A store of simulated exposures.
 
     Attributes
@@ -68,6 +67,9 @@ class Simulation:
     def table(self) -> pd.DataFrame:
         """The exposure table with what is done and what failed."""
         return self.store.status()
+
+    def _exposure_table(self) -> pd.DataFrame:
+        return self.store.plan.table
 
     @cached_property
     def settings(self) -> Settings:
@@ -96,19 +98,6 @@ class Simulation:
         from mirage_dask.lazy import stored_dataset
 
         return stored_dataset(self.store, select_exposure(self.store.plan.table, name), truth)
-
-    def footprints(self, select: Selection = None) -> Footprints:
-        """Return the outlines of exposures on the sky, as `Proposal.footprints` does.
-
-        Raises
-        ------
-        InputError
-            If the selection cannot be used, or none of the exposures has an outline.
-        """
-        from mirage_dask.footprints import footprints_of
-
-        table = self.store.plan.table
-        return footprints_of(table.iloc[select_rows(table, select)])
 
     def truth(
         self,
@@ -410,15 +399,9 @@ class Simulation:
         return sorted(paths)
 
     def _repr_html_(self) -> str:
-        table = self.table
-        counts = table["status"].value_counts()
-        pairs = [
-            ("exposures", f"{len(table):,}: {', '.join(f'{n:,} {status}' for status, n in counts.items())}"),
-            ("tiles", f"{table['tiles_done'].sum():,} of {table['tiles'].sum():,}"),
-            ("raw", size(float(table["raw_bytes"].sum()))),
-            ("stored", size(float(table["stored_bytes"].sum()))),
-        ]
-        return html_pairs(f"Simulation {self.url}", pairs)
+        from mirage_dask.representation.exposures import simulation_page
+
+        return simulation_page(f"Simulation {self.url}", self.table, self.store.raw)
 
     def __repr__(self) -> str:
         counts = self.table["status"].value_counts()
