@@ -11,14 +11,15 @@ FIELD_DEGREES = 0.5
 """Exposures further apart than this are in different fields."""
 
 
-def fields(sky: Floats) -> NDArray[np.int_]:
+def fields(sky: Floats, degrees: float = FIELD_DEGREES) -> NDArray[np.int_]:
     """Return the number of the field of each exposure, the largest field first.
 
     Parameters
     ----------
     sky
-        (exposure, corner, 2) ra and dec, degrees. Exposures nearer to each other than `FIELD_DEGREES` are in one field, and
-        so are those that a chain of such neighbours connects.
+        (exposure, corner, 2) ra and dec, degrees.
+    degrees
+        Exposures nearer to each other than this are in one field, and so are those that a chain of such neighbours connects.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -28,11 +29,9 @@ def fields(sky: Floats) -> NDArray[np.int_]:
     points = np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
     # A mosaic has thousands of exposures in one place: neighbours are looked for between cells of a tenth of the distance.
     cells, cell = np.unique(
-        np.round(points / np.radians(0.1 * FIELD_DEGREES)).astype(int), axis=0, return_inverse=True
+        np.round(points / np.radians(0.1 * degrees)).astype(int), axis=0, return_inverse=True
     )
-    pairs = cKDTree(cells * np.radians(0.1 * FIELD_DEGREES)).query_pairs(
-        np.radians(FIELD_DEGREES), output_type="ndarray"
-    )
+    pairs = cKDTree(cells * np.radians(0.1 * degrees)).query_pairs(np.radians(degrees), output_type="ndarray")
     links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells), len(cells)))
     _, labels = connected_components(links, directed=False)
     found = labels[cell.ravel()]

@@ -95,7 +95,10 @@ def proposal_page(
     ready = exposures[exposures["status"] == "ready"]
     others = exposures[exposures["status"] != "ready"]
     rows = [
-        ("detector exposures", f"{len(exposures):,}, {len(ready):,} can be simulated"),
+        (
+            "detector exposures",
+            f"{len(exposures):,}, {'all' if others.empty else f'{len(ready):,}'} can be simulated",
+        ),
         ("raw data", size(_raw_bytes(ready))),
         *facts,
     ]
@@ -115,7 +118,7 @@ def proposal_page(
             footprint(exposures),
         ),
         collapsed(
-            f"{len(exposures):,} detector exposures: {', '.join(columns)}",
+            f"{len(exposures):,} detector exposures",
             table(columns, exposures[list(columns)].to_numpy(object).tolist()),
         ),
         about=about,

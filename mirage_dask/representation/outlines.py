@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
-from mirage_dask.footprints.fields import FIELD_DEGREES, fields
+from mirage_dask.footprints.fields import fields
 from mirage_dask.footprints.plane import Floats, middle, tangent
 from mirage_dask.representation.page import swatch, text
 
@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT = 300.0, 230.0
 """Largest picture of a field, pixels."""
+APART = 0.1
+"""Degrees between exposures that are drawn apart: a subarray is a dot beside a mosaic."""
 MOST_FIELDS = 3
 MOST_OUTLINES = 600
 """Different outlines that are drawn of a field."""
+MOST_MARKS, MOST_NAMES = 100, 2
+"""Targets of a field that are marked; so few are named, too."""
 MOST_LINES = 8
 """Entries of a legend."""
 _VIOLET, _RED = 265.0, 5.0
@@ -81,8 +85,8 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
     sky = sky[finite]
     if not len(sky):
         return ""
-    apart = np.ptp(sky[..., 0]) > FIELD_DEGREES or np.ptp(sky[..., 1]) > FIELD_DEGREES
-    number = fields(sky) if apart else np.zeros(len(sky), int)
+    apart = np.ptp(sky[..., 0]) > APART or np.ptp(sky[..., 1]) > APART
+    number = fields(sky, APART) if apart else np.zeros(len(sky), int)
     rows = table[has]
     drawn = [
         _field(
@@ -152,16 +156,22 @@ def _targets(
     """Mark the targets that are inside of the picture; the name is shown while the mouse is over the mark."""
     if not {"target", "target_ra", "target_dec"} <= set(rows.columns):
         return ""
-    known = rows[["target", "target_ra", "target_dec"]].drop_duplicates().dropna()[:MOST_OUTLINES]
+    known = rows[["target", "target_ra", "target_dec"]].drop_duplicates().dropna()[:MOST_MARKS]
+    words = len(known) <= MOST_NAMES
     marks = []
     for name, x, z in zip(
         known["target"], *tangent(known["target_ra"], known["target_dec"], centre), strict=True
     ):
         u, v = place(x, z)
         if 0 < u < width and 0 < v < height - 18.0:
+            beside = (
+                f'<text x="{u + 6:.1f}" y="{v - 4:.1f}" font-size="10">{text(name, 30)}</text>'
+                if words
+                else ""
+            )
             marks.append(
                 f'<g><title>{text(name, 60)}</title><path d="M{u - 5:.1f} {v:.1f}h10m-5 -5v10" stroke="currentColor" '
-                'stroke-width="1.5" fill="none"/></g>'
+                f'stroke-width="1.5" fill="none"/>{beside}</g>'
             )
     return "".join(marks)
 
@@ -176,10 +186,10 @@ def scale_bar(longest: float) -> tuple[float, str]:
 
 
 def _legend(layers: Sequence[Layer]) -> str:
-    shown = [layer for layer in layers if layer.chosen.any()]
+    shown = [layer for layer in reversed(layers) if layer.chosen.any()]
     lines = [
         f'<span style="white-space:nowrap">{swatch(layer.colour)} {text(layer.label, 60)}</span>'
         for layer in shown[:MOST_LINES]
     ]
-    lines += [f"{len(shown) - MOST_LINES} more filters"] if len(shown) > MOST_LINES else []
+    lines += [f"and {len(shown) - MOST_LINES} more"] if len(shown) > MOST_LINES else []
     return f'<div style="max-width:{WIDTH:.0f}px">{" &#160; ".join(lines)}</div>'

@@ -42,10 +42,13 @@ def settings_page(
 
 
 def _lines(value: Any) -> str:
-    """Return a value as lines of YAML, without quotes where it is a word."""
-    if not isinstance(value, dict | list):
+    """Return a value as lines of YAML, a list of words as one line."""
+    if isinstance(value, list) and not any(isinstance(item, dict | list) for item in value):
+        return ", ".join(map(_lines, value))
+    if not isinstance(value, dict | list | bool):
         return str(value)
-    lines = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=88).rstrip().splitlines()
+    words = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=88).removesuffix("...\n")
+    lines = words.replace("'", "").rstrip().splitlines()
     more = len(lines) - MOST_LINES
     return "\n".join([*lines[:MOST_LINES], *([f"and {more} more lines"] if more > 0 else [])])
 

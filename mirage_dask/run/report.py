@@ -86,7 +86,7 @@ class RunReport:
         first = {failure.exposure: failure for failure in reversed(self.failures)}
         shown = [first[name] for name in self.failed[:MOST_FAILURES]]
         more = len(self.failed) - len(shown)
-        rows = [(failure.exposure, failure.tile, failure.error) for failure in shown]
+        rows = [(failure.exposure, str(failure.tile), failure.error) for failure in shown]
         rows += [(f"and {more:,} more", "", "")] if more > 0 else []
         traces = [
             collapsed(

@@ -239,7 +239,11 @@ class Settings:
         from mirage_dask.representation.settings import settings_page
 
         changed = self.to_dict()
-        others = {key.name: key.default or "none" for key in KEYS if key.name not in changed}
+        others = {
+            key.name: key.default for key in KEYS if key.name not in changed and hasattr(self, key.name)
+        }
+        if "effects" in others:
+            others["effects"] = ", ".join(sorted(self.effects.names))
         meanings = {key.name: key.what for key in KEYS}
         return settings_page(self.source, changed, others, meanings)
 

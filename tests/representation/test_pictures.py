@@ -40,7 +40,7 @@ def points(path: str) -> np.ndarray:
 
 
 def test_north_is_up_and_east_is_left():
-    table = exposures([(150.0, 2.0), (150.0, 2.1), (150.1, 2.0)], filter=["F444W", "F150W", "F200W"])
+    table = exposures([(150.0, 2.0), (150.0, 2.05), (150.05, 2.0)], filter=["F444W", "F150W", "F200W"])
     tree = checked(page("t", footprint(table)))
     found = {
         path.get("fill"): points(path.get("d")).mean(axis=(0, 1))
