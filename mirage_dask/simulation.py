@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
     from distributed.deploy import Cluster
+    from matplotlib.figure import Figure
 
     from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
@@ -155,6 +156,23 @@ class Simulation(OnSky):
 
         plan = self.store.plan
         return spectral_light_curves(plan, plan.row(select_exposure(plan.table, name)))
+
+    def plot_light_curve(self, exposure: Selection) -> Figure:
+        """Draw the white light of the target of a grism time series, in the pixels and as it was put in.
+
+        Parameters
+        ----------
+        exposure
+            Its root name, position or row; all of its raw data are read.
+
+        Raises
+        ------
+        InputError
+            If there is no such exposure, it has no target whose spectrum changes with time, or matplotlib is not installed.
+        """
+        from mirage_dask.plot.light_curve import draw_light_curve
+
+        return draw_light_curve(self, select_exposure(self.store.plan.table, exposure, argument="exposure="))
 
     def source(self, index: int, kind: str | None = None) -> pd.DataFrame:
         """Return where a source is seen: all exposures that its light reaches, with its place and electrons/s on each.
