@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 THUMBNAILS = 4
-SIDE = 150
+SIDE = 128
 """Pixels of a thumbnail."""
 MOST_REASONS, MOST_OBSERVATIONS = 5, 10
 STATUS_COLUMNS = (
@@ -168,39 +168,32 @@ def simulation_page(title: str, status: pd.DataFrame, raw: Callable[[str], Any])
     return page(
         title,
         beside(bar(parts) + pairs(facts), footprint(status, layers)),
-        beside(*_thumbnails(done, raw)),
+        _thumbnails(done, raw),
         collapsed(
             f"{len(status):,} detector exposures", table(shown, status[shown].to_numpy(object).tolist())
         ),
     )
 
 
-def _thumbnails(done: pd.DataFrame, raw: Callable[[str], Any]) -> list[str]:
-    """Return the middle of a few exposures: the last group less the first, in the first integration."""
-    if done.empty:
-        return []
-    different = done.drop_duplicates(
-        ["detector", "filter", "pupil", "subarray"] if "subarray" in done else ["detector"]
-    )
+def _thumbnails(done: pd.DataFrame, raw: Callable[[str], Any]) -> str:
+    """Return the middle of a few different exposures: the last group less the first, in the first integration."""
+    kinds = [column for column in ("detector", "filter", "pupil", "subarray") if column in done]
+    different = done.drop_duplicates(kinds)[:THUMBNAILS]
     drawn = []
-    for name, filter in list(zip(different["name"], different["filter"], strict=True))[:THUMBNAILS]:
+    for _, row in different.iterrows():
         try:
-            array = raw(str(name))
-            groups = array.shape[1]
-            where = tuple(
-                slice(max(0, (n - SIDE) // 2), max(0, (n - SIDE) // 2) + SIDE) for n in array.shape[2:]
-            )
-            image = np.asarray(array[(0, groups - 1, *where)], np.float32)
-            if groups > 1:
+            array = raw(str(row["name"]))
+            last = array.shape[1] - 1
+            where = tuple(slice(start := max(0, (n - SIDE) // 2), start + SIDE) for n in array.shape[2:])
+            image = np.asarray(array[(0, last, *where)], np.float32)
+            if last:
                 image -= np.asarray(array[(0, 0, *where)], np.float32)
         except (MirageDaskError, OSError, ValueError, RuntimeError):
             continue  # a damaged tile has no picture; `verify` says what is wrong
-        drawn.append(
-            thumbnail(
-                image, f"{str(name).rpartition('_')[2]} {filter}, {image.shape[1]} × {image.shape[0]} pixels"
-            )
-        )
-    return drawn
+        words = (str(row[column]) for column in kinds if row[column] not in ("", "FULL", "CLEAR"))
+        drawn.append(thumbnail(image, " ".join(words)))
+    about = f"the middle {SIDE} × {SIDE} pixels of finished exposures, last group less first"
+    return f"<div>{about}</div>{beside(*drawn)}" if drawn else ""
 
 
 def _raw_bytes(ready: pd.DataFrame) -> float:

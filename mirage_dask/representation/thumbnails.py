@@ -15,6 +15,8 @@ FAINT = 2.0
 """Noise below the median that is drawn black; the asinh scale is linear up to twice as much."""
 BRIGHT = 99.8
 """Percentile that is drawn white."""
+LEVEL = 8
+"""Steps of grey."""
 
 
 def thumbnail(image: NDArray[np.floating], caption: str, *, zoom: float = 1.0) -> str:
@@ -29,7 +31,10 @@ def thumbnail(image: NDArray[np.floating], caption: str, *, zoom: float = 1.0) -
     zoom
         Pixels of the screen for one of the image.
     """
-    data = base64.b64encode(png(stretched(image)[::-1])).decode("ascii")
+    shades = (
+        stretched(image)[::-1] // LEVEL * LEVEL
+    )  # noise in all 256 shades of grey would be twice as large
+    data = base64.b64encode(png(shades)).decode("ascii")
     ny, nx = image.shape
     return (
         f'<figure><img width="{nx * zoom:.0f}" height="{ny * zoom:.0f}" style="image-rendering:pixelated" '

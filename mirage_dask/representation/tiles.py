@@ -52,7 +52,7 @@ def diagram(stack: TiledShape) -> str:
     width, height = (max(LONG * n / longest, SHORT) for n in (nx, ny))
     depth = min(18.0 + 2.0 * groups, 56.0)
     dx, dy = 0.8 * depth, 0.5 * depth
-    left, top = 44.0, 8.0 + dy
+    left, top = 56.0, 8.0 + dy
     right, bottom = left + width, top + height
     rows, columns = _edges(ny, stack.tile[2], height), _edges(nx, stack.tile[3], width)
 
