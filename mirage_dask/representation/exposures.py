@@ -154,7 +154,7 @@ def simulation_page(title: str, status: pd.DataFrame, raw: Callable[[str], Any])
         ),
         ("stored", size(float(status["stored_bytes"].sum()))),
         *(
-            (f"failed: {name}", reason)
+            ("failed", f"{name}: {reason}")
             for name, reason in zip(failed["name"][:MOST_REASONS], failed["reason"], strict=False)
         ),
     ]
