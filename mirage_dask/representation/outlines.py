@@ -25,7 +25,7 @@ WIDTH, HEIGHT, FOOT = 300.0, 230.0, 18.0
 APART = 0.1
 """Degrees between exposures that are drawn apart: a subarray is a dot beside a mosaic."""
 MOST_FIELDS = 3
-MOST_OUTLINES = 500
+MOST_OUTLINES = 600
 """Different outlines that are drawn; of more, every n-th."""
 MOST_MARKS, MOST_NAMES = 20, 2
 """Targets of a field that are marked; so few are named, too."""
@@ -94,7 +94,8 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
         [frame.outlines(sky[chosen & layer.chosen[has]]) for layer in given]
         for frame, chosen in zip(frames, here, strict=True)
     ]
-    step = -(-sum(len(found) for parts in outlines for found in parts) // MOST_OUTLINES)
+    different = sum(len(found) for parts in outlines for found in parts)
+    step = -(-different // MOST_OUTLINES)
     drawn = [
         frame.draw(
             "".join(_path(found, step, layer.colour) for found, layer in zip(parts, given, strict=True))
@@ -105,6 +106,7 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
     ]
     left = count - len(drawn)
     more = f"<div>{left} more fields are not drawn</div>" if left else ""
+    more += f"<div>1 of {step} of {different:,} different outlines is drawn</div>" if step > 1 else ""
     return f"{''.join(drawn)}{_legend(given)}{more}"
 
 
@@ -142,9 +144,9 @@ class _Frame:
         return self.shift + self.scale * (self.east - east), self.scale * (self.north - north)
 
     def outlines(self, sky: Floats) -> Floats:
-        """Return the different outlines of exposures, (n, 8): x and y of four corners."""
+        """Return the different outlines of exposures, (n, 8): x and y of four corners, to half a pixel."""
         x, y = self.place(sky[..., 0], sky[..., 1])
-        found = np.stack([x, y], axis=-1).round(1).reshape(-1, 8)
+        found = np.round(2.0 * np.stack([x, y], axis=-1)).reshape(-1, 8) / 2.0
         return np.unique(found[np.isfinite(found).all(axis=1)], axis=0)
 
     def draw(self, content: str, exposures: int) -> str:
