@@ -106,7 +106,7 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
     ]
     left = count - len(drawn)
     more = f"<div>{left} more fields are not drawn</div>" if left else ""
-    more += f"<div>1 of {step} of {different:,} different outlines is drawn</div>" if step > 1 else ""
+    more += f"<div>{different:,} different outlines, of which 1 in {step} is drawn</div>" if step > 1 else ""
     return f"{''.join(drawn)}{_legend(given)}{more}"
 
 
