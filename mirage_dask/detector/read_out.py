@@ -68,9 +68,8 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
     """
     integrations, groups, rows, columns = dark.shape
     counts = np.empty(columns, np.float32)
-    work = np.empty(columns, np.float32)
+    measured = np.empty(columns, np.float32)
     steps = np.empty(columns, np.float32)
-    far = np.empty(columns + 1, np.int32)
     least = np.empty(columns, np.float32)
     orders = planes.linearity.shape[0]
     polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
@@ -89,20 +88,19 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
             for g in range(first_group, groups):
                 dark_row = dark[t, g, r]
                 signal_row = signal[t, g, r, first_column : first_column + columns]
-                for i in range(columns):
-                    counts[i] = signal_row[i] + (dark_row[i] - bias_row[i])
                 if linear.shape[0] > 0:
-                    linear[t, g, r, :] = counts
+                    linear_row = linear[t, g, r]
+                    for i in range(columns):
+                        linear_row[i] = signal_row[i] + (dark_row[i] - bias_row[i])
                 if raw.shape[0] > 0:
                     for i in range(columns):
-                        least[i] = well_row[i] if counts[i] >= well_row[i] else least[i]
-                        counts[i] = max(counts[i], least[i])
+                        value = signal_row[i] + (dark_row[i] - bias_row[i])
+                        least[i] = well_row[i] if value >= well_row[i] else least[i]
+                        counts[i] = min(max(value, least[i]), well_row[i])
                     if orders > 0:
-                        measured_row(counts, polynomial, start, well_row, columns, work, steps, far)
-                    else:
-                        for i in range(columns):
-                            counts[i] = min(counts[i], well_row[i])
+                        measured_row(counts, polynomial, start, well_row, columns, measured, steps)
                     raw_row = raw[t, g, r]
+                    above_bias = measured if orders > 0 else counts
                     for i in range(columns):
-                        v = min(max(counts[i] + bias_row[i] + f4(0.5), f4(0)), f4(HIGHEST))
+                        v = min(max(above_bias[i] + bias_row[i] + f4(0.5), f4(0)), f4(HIGHEST))
                         raw_row[i] = np.uint16(int32(v))
