@@ -1,4 +1,5 @@
-"""Peak memory of an exposure by its length: full frames, DEEP8 of 20 groups x 10 integrations and RAPID of 2 x 1.
+"""Peak memory of an exposure by its length and by the frames of its groups, full frames: RAPID of 2 groups x 1 integration,
+DEEP8 of 20 x 10; of 20 groups, RAPID with one frame a group and DEEP8 with eight.
 
 Each is simulated by a process of its own, in one thread, into a store (0.8 GB of disk); the kernels are compiled before.
 """
@@ -18,8 +19,10 @@ from measure import Measurement
 from mirage_dask.instruments import get_readout
 from mirage_dask.store.plan import Plan, save_plan
 
-SHAPES = {"RAPID": (2, 1), "DEEP8": (20, 10)}
-"""Groups and integrations by readout pattern."""
+SHORT, LONG = ("RAPID", 2, 1), ("DEEP8", 20, 10)
+ONE_FRAME, EIGHT_FRAMES = ("RAPID", 20, 1), ("DEEP8", 20, 1)
+SHAPES = (SHORT, LONG, ONE_FRAME, EIGHT_FRAMES)
+"""Readout pattern, groups, integrations."""
 
 RUN = """
 import sys
@@ -31,10 +34,9 @@ print(peak_megabytes())
 """
 
 
-def lengthened(folder: Path, pattern: str) -> Plan:
+def lengthened(folder: Path, pattern: str, groups: int, integrations: int) -> Plan:
     """Write a plan of one full frame in another readout pattern."""
     plan = full_frames(folder, 1)
-    groups, integrations = SHAPES[pattern]
     readout = get_readout("NIRCAM", pattern)
     shape: dict[str, Any] = {"nframes": readout.nframes, "groupgap": readout.groupgap}
     spec = replace(plan.spec(0), ngroups=groups, nints=integrations, **shape)
@@ -42,18 +44,19 @@ def lengthened(folder: Path, pattern: str) -> Plan:
 
 
 def measure() -> list[Measurement]:
-    """Return the two peaks and their ratio."""
-    peaks: dict[str, float] = {}
-    for pattern in ("RAPID", *SHAPES):  # the first time compiles
+    """Return the peaks and their ratios."""
+    peaks: dict[tuple[str, int, int], float] = {}
+    for shape in (SHORT, *SHAPES):  # the first time compiles
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            command = [sys.executable, "-c", RUN, lengthened(folder, pattern).url, str(folder / "s.zarr")]
+            command = [sys.executable, "-c", RUN, lengthened(folder, *shape).url, str(folder / "s.zarr")]
             here = Path(__file__).parent
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=here)
-            peaks[pattern] = float(done.stdout.split()[-1])
-    ratio = peaks["DEEP8"] / peaks["RAPID"]
+            peaks[shape] = float(done.stdout.split()[-1])
+    ratio = peaks[LONG] / peaks[SHORT]
     return [
-        *(Measurement(f"{p} {g} groups x {i} integrations", peaks[p], "MB") for p, (g, i) in SHAPES.items()),
+        *(Measurement(f"{p} {g} groups x {i} integrations", peaks[p, g, i], "MB") for p, g, i in SHAPES),
         Measurement("long over short", ratio, "", 1.2),
         Measurement("short over long", 1 / ratio, "", 1.2),
+        Measurement("eight frames a group over one", peaks[EIGHT_FRAMES] / peaks[ONE_FRAME], "", 1.1),
     ]

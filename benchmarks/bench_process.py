@@ -81,6 +81,8 @@ def measurements(name: str, bench: Bench) -> Iterator[Measurement]:
         )
 
     parts = row.parts if isinstance(row, Row) else {}
+    if isinstance(row, Row) and row.names_parts:
+        parts = {key: key.rpartition(" ")[0].rstrip(",") for m in measured for key in m.parts}
     for key, what in parts.items():
         unit = key.rpartition(" ")[2] if " " in key else "s"
         yield one(what, unit, [m.parts.get(key) for m in measured])

@@ -185,7 +185,8 @@ class Bench:
 
 
 def _summary(row: Row, runs: list[Usage]) -> Measured:
-    parts = {key: figure([run.parts[key] for run in runs]) for key in row.parts}
+    keys = runs[0].parts if row.names_parts else row.parts
+    parts = {key: figure([run.parts[key] for run in runs]) for key in keys}
     return Measured(figure([run.cpu for run in runs]), figure([run.megabytes for run in runs]), parts)
 
 

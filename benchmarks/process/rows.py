@@ -28,6 +28,8 @@ class Row:
     parts: Mapping[str, str] = field(default_factory=dict)
     """Figures that the process measures itself, in place of its own CPU seconds and peak: key of the JSON it prints, which
     ends with its unit unless that is CPU seconds -> what it is."""
+    names_parts: bool = False
+    """Whether the keys of the JSON say themselves what each figure is."""
     empty_cache: bool = False
     """Nothing is kept from before."""
 
@@ -93,6 +95,7 @@ PREPARATIONS = {
 IMGSIM = program("imgsim", f"{{made}}/yaml/plain/{FULL_NAME}.yaml")
 DARK = program("imgsim", f"{{made}}/yaml/dark/{FULL_NAME}.yaml", "dark")
 CHAIN = program("chain", EXAMPLE[0], EXAMPLE[2])
+EFFECTS = program("effects", EXAMPLE[0], EXAMPLE[2])
 SESSION = program("session", EXAMPLE[0], EXAMPLE[2], "{new}")
 WORKER = program("worker", "{made}/small.zarr", SMALL_NAME)
 TWO = ("--workers", "2")
@@ -150,6 +153,14 @@ ROWS: tuple[Row | Difference, ...] = (
             "RAPID20 ns": "RAPID, 20 groups",
             "DEEP8 ns": "DEEP8, 20 groups",
         },
+    ),
+    Row(
+        "effects",
+        "price of each effect per pixel and group, RAPID, 10 groups",
+        EFFECTS,
+        repeats=1,
+        needs=("all",),
+        names_parts=True,
     ),
     Row(
         "worker",

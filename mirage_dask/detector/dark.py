@@ -6,7 +6,8 @@ with B the superbias [DN], :math:`N_d` the Poisson deviates of the dark current 
 over the n frames of group g, k the reset (kTC) noise of the integration [e-], q the 1/f noise of the pixel [e-]
 (`pixel_pink.py`), G the gain [e-/DN], :math:`\sigma` the white read noise of one frame [DN], z a standard normal
 deviate and p the 1/f noise of the outputs [DN] (`pink.py`). Sources: Rauscher 2015 (PASP 127, 1144) for the
-decomposition; the values come from the reference pack.
+decomposition; the values come from the reference pack. Groups of many frames need no draw of :math:`N_d` for each
+(`averaging.py`).
 
 The dark current is the expected rate of the dark reference, in which inter-pixel capacitance is already contained.
 
@@ -20,13 +21,15 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import float32 as f4
+from numba import int32
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
+from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.pink import NODE
 from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until, start_row
 from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
-from mirage_dask.detector.random.normal import normal_row
+from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox_row
 from mirage_dask.detector.random.poisson import SPARSE, draw_sparse_row, prepare_sparse_row
 
@@ -66,6 +69,19 @@ def _spread(values, edges, nodes, out):
                 out[i] = value
 
 
+@inline
+def _sum_over_frames(before, arrived, words, n, more, n_more, nframes, out):
+    """Fill `out` with the sum over the frames of a group, from the charge before them and what arrived in them."""
+    for i in range(n):
+        events = int32(min(arrived[i], f4(FEW_EVENTS)))
+        out[i] = f4(nframes) * before[i] + (arrived[i] + f4(sum_of_few(events, words[i], nframes)))
+    for j in range(n_more):
+        i = more[j]
+        if arrived[i] > f4(FEW_EVENTS):
+            late = sum_of_many(arrived[i], normal(words[i]), nframes)
+            out[i] = f4(nframes) * before[i] + (arrived[i] + late)
+
+
 @kernel
 def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, out):
     """Fill `out` with the dark ramp of a box.
@@ -100,16 +116,20 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
     reset = np.empty(n, np.float32)
     white = np.empty(n, np.float32)
     charge = np.empty(n, np.float32)
-    mean_charge = np.empty(n, np.float32)
-    # One frame's dark current, and that of a frame with the gap before it: prepared once a row.
-    mean = np.empty((2, n), np.float32)
-    thresholds = np.empty((2, SPARSE, n), np.int32)
-    many = np.empty((2, n + 1), np.int32)
-    n_many = np.zeros(2, np.int64)
+    # The dark current of a frame; of a frame with the gap before it, or of the gap; of a group: prepared once a row.
+    mean = np.empty((3, n), np.float32)
+    thresholds = np.empty((3, SPARSE, n), np.int32)
+    more = np.empty((3, n + 1), np.int32)
+    n_more = np.zeros(3, np.int64)
     tails = np.empty(n + 1, np.int32)
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
     noise_weight = np.sqrt(weight)
+    together = drawn_together(nframes)
+    frames_of = (1, readout.groupgap if together else readout.groupgap + 1, nframes)
+    arrived = np.empty(n, np.float32)
+    # The sum over the frames of a group.
+    summed_charge = charge if nframes == 1 else np.empty(n, np.float32)
     # 1/f noise of the pixels: of the latest frame, and the sum of those of a group, in steps.
     drifts = pixel_pink.sigma > f4(0)
     step = f4(pixel_pink.sigma * f4(1 / STEPS)) * weight
@@ -125,11 +145,13 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
         bias_row = planes.bias[place.row + r, left : left + n]
         sigma_row = planes.sigma[place.row + r, left : left + n]
         per_electron = planes.inverse_gain[place.row + r, left : left + n]
-        for k in range(2 if readout.groupgap > 0 else 1):
-            seconds = readout.tframe * f4(readout.groupgap + 1 if k else 1)
+        for k in range(3):
+            if (k == 1 and readout.groupgap == 0) or (k == 2 and not together):
+                continue
+            seconds = readout.tframe * f4(frames_of[k])
             for i in range(n):
                 mean[k, i] = rate_row[i] * seconds
-            n_many[k] = prepare_sparse_row(mean[k], n, thresholds[k], many[k])
+            n_more[k] = prepare_sparse_row(mean[k], n, thresholds[k], more[k])
         for t in range(integrations):
             integration = box.integration + t
             philox_row(key.k0, key.k1, SLOT_RESET, box.column, y, 0, integration, n, w0, w1, w2, w3)
@@ -178,24 +200,33 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                             w2,
                             w3,
                         )
+                    if f == 0 and g >= first_group:
+                        normal_row(w3 if read & 1 else w1, n, white, tails)
+                    if together and g > 0:
+                        if readout.groupgap > 0:
+                            draw_sparse_row(mean[1], thresholds[1], w0, n, more[1], n_more[1], charge)
+                        arrived[:] = f4(0)
+                        draw_sparse_row(mean[2], thresholds[2], w2, n, more[2], n_more[2], arrived)
+                        _sum_over_frames(charge, arrived, w3, n, more[2], n_more[2], nframes, summed_charge)
+                        for i in range(n):
+                            charge[i] += arrived[i]
+                        break
                     k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
                     words = w2 if read & 1 else w0
-                    draw_sparse_row(mean[k], thresholds[k], words, n, many[k], n_many[k], charge)
-                    if g < first_group:
-                        continue
-                    if f == 0:
-                        normal_row(w3 if read & 1 else w1, n, white, tails)
-                        for i in range(n):
-                            mean_charge[i] = charge[i]
-                    else:
-                        for i in range(n):
-                            mean_charge[i] += charge[i]
+                    draw_sparse_row(mean[k], thresholds[k], words, n, more[k], n_more[k], charge)
+                    if nframes > 1 and g >= first_group:
+                        if f == 0:
+                            for i in range(n):
+                                summed_charge[i] = charge[i]
+                        else:
+                            for i in range(n):
+                                summed_charge[i] += charge[i]
                 if g < first_group:
                     continue
                 _spread(stripes, edges, nodes, target)
                 for i in range(n):
-                    collected = (mean_charge[i] * weight + (reset[i] + step * f4(summed[i]))) * per_electron[
-                        i
-                    ]
+                    collected = (
+                        summed_charge[i] * weight + (reset[i] + step * f4(summed[i]))
+                    ) * per_electron[i]
                     noise = sigma_row[i] * noise_weight * white[i] + target[i]
                     target[i] = bias_row[i] + (collected + noise)

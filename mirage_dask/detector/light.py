@@ -6,8 +6,9 @@ with S the light that reaches the pixel [e-/s], t_k the time between one read an
 belong to the read after them), N_k the photons that arrive in it, and the mean taken over the n frames of group g.
 
 Static light has one rate for all reads: a row's means and Poisson tables are prepared once for all groups and
-integrations. Light that varies has a mean for each read and a stream of its own. A sum of Poisson deviates is a Poisson
-deviate, so that the two add up to exactly the noise of their sum, and pixels without varying light do not pay for it.
+integrations, and groups of many frames need no draw for each of them (`averaging.py`). Light that varies has a mean for each
+read and a stream of its own. A sum of Poisson deviates is a Poisson deviate, so that the two add up to exactly the noise of
+their sum, and pixels without varying light do not pay for it.
 
 Not modelled: photons that arrive while the pixel is read or reset.
 """
@@ -16,9 +17,12 @@ from __future__ import annotations
 
 import numpy as np
 from numba import float32 as f4
+from numba import int32
 
 from mirage_dask.compiled import kernel
+from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.random.keys import SLOT_PHOTONS
+from mirage_dask.detector.random.normal import normal_row
 from mirage_dask.detector.random.philox import philox_row
 from mirage_dask.detector.random.poisson import FEW, draw_row, prepare_row
 
@@ -52,40 +56,85 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
     w1 = np.empty(n, np.uint32)
     w2 = np.empty(n, np.uint32)
     w3 = np.empty(n, np.uint32)
-    # The light of one frame, and of a frame with the gap before it: prepared once a row.
-    mean = np.empty((2, n), np.float32)
-    first_entry = np.empty((2, n), np.int32)
-    thresholds = np.empty((2, FEW, n), np.int32)
-    bright = np.empty((2, n + 1), np.int32)
-    n_bright = np.zeros(2, np.int64)
+    # The light of a frame; of a frame with the gap before it, or of the gap; of the frames of a group: prepared once a row.
+    mean = np.empty((3, n), np.float32)
+    first_entry = np.empty((3, n), np.int32)
+    thresholds = np.empty((3, FEW, n), np.int32)
+    bright = np.empty((3, n + 1), np.int32)
+    n_bright = np.zeros(3, np.int64)
     collected = np.empty(n, np.float32)
+    arrived = np.empty(n, np.float32)
+    spread = np.empty(n, np.float32)
+    splits = np.empty((4, n), np.uint32)
     work = np.empty(n + 2, np.float32)
     tails = np.empty(n + 1, np.int32)
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
+    together = poisson and drawn_together(nframes)
+    frames_of = (1, readout.groupgap if together else readout.groupgap + 1, nframes)
     for r in range(inside.first_row, inside.last_row):
+        y = box.row + r
         rate = light[place.row + r, place.column + inside.first_column : place.column + inside.last_column]
-        for k in range(2 if readout.groupgap > 0 else 1):
-            seconds = readout.tframe * f4(readout.groupgap + 1 if k else 1)
+        for k in range(3):
+            if (k == 1 and readout.groupgap == 0) or (k == 2 and not together):
+                continue
+            seconds = readout.tframe * f4(frames_of[k])
             for i in range(n):
                 m = rate[i] * seconds
                 mean[k, i] = m if m > f4(0) else f4(0)
             if poisson:
                 n_bright[k] = prepare_row(mean[k], n, first_entry[k], thresholds[k], bright[k])
         for t in range(integrations):
+            integration = box.integration + t
             for i in range(n):
                 collected[i] = f4(0)
             for g in range(groups):
                 target = charge[t, g, r, inside.first_column : inside.last_column]
+                if together and g > 0:
+                    pair = g * nframes >> 1
+                    philox_row(key.k0, key.k1, SLOT_PHOTONS, x0, y, pair, integration, n, w0, w1, w2, w3)
+                    if g & 3 == 0 or g == 1:
+                        # One word for each of four groups, in a block that has no reads of its own.
+                        philox_row(
+                            key.k0, key.k1, SLOT_PHOTONS, x0, y, ((g | 3) * nframes >> 1) + 1, integration, n,
+                            splits[0], splits[1], splits[2], splits[3],
+                        )  # fmt: skip
+                    if readout.groupgap > 0:
+                        draw_row(
+                            mean[1], first_entry[1], thresholds[1], w0, w1, n, bright[1], n_bright[1], work, tails,
+                            collected,
+                        )  # fmt: skip
+                    arrived[:] = f4(0)
+                    draw_row(
+                        mean[2],
+                        first_entry[2],
+                        thresholds[2],
+                        w2,
+                        w3,
+                        n,
+                        bright[2],
+                        n_bright[2],
+                        work,
+                        tails,
+                        arrived,
+                    )
+                    split = splits[g & 3]
+                    normal_row(split, n, spread, tails)
+                    for i in range(n):
+                        few = f4(sum_of_few(int32(min(arrived[i], f4(FEW_EVENTS))), split[i], nframes))
+                        many = sum_of_many(arrived[i], spread[i], nframes)
+                        seen = arrived[i] + (few if arrived[i] <= f4(FEW_EVENTS) else many)
+                        target[i] = collected[i] + seen * weight
+                        collected[i] += arrived[i]
+                    continue
                 for f in range(nframes):
                     read = g * nframes + f
                     k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
                     if poisson:
                         if read & 1 == 0:
                             philox_row(
-                                key.k0, key.k1, SLOT_PHOTONS, x0, box.row + r, read >> 1,
-                                box.integration + t, n, w0, w1, w2, w3,
-                            )  # fmt: skip
+                                key.k0, key.k1, SLOT_PHOTONS, x0, y, read >> 1, integration, n, w0, w1, w2, w3
+                            )
                         a = w2 if read & 1 else w0
                         b = w3 if read & 1 else w1
                         draw_row(
@@ -101,8 +150,9 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
                     else:
                         for i in range(n):
                             target[i] += collected[i]
-                for i in range(n):
-                    target[i] *= weight
+                if nframes > 1:
+                    for i in range(n):
+                        target[i] *= weight
 
 
 @kernel

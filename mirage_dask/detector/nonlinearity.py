@@ -38,6 +38,8 @@ ASTRAY = 2e-2
 """After a step longer than this part of the full well the root is looked for by bisection."""
 NEWTON_STEPS, HALVINGS = 4, 24
 """Most steps of the two."""
+CHUNK = 64
+"""Pixels that are looked at together."""
 STEPS = 64
 """Steps of the search for the interval that holds the root, from 0 to `HIGHEST`."""
 HIGHEST = 70_000.0
@@ -111,6 +113,12 @@ def _bisected(c, i, target):
     return f4(0.5) * (low + high)
 
 
+@inline
+def _is_far(step, x, target, well):
+    """Return 1 where a first Newton step, which came to x, is not the last one; NaN counts as long."""
+    return int32(not abs(step) <= f4(FAR) * well) | int32(_opposite(x, target, well))
+
+
 @kernel
 def settle(coefficients, i, target, well, x, step):
     """Return the measured counts of one pixel after a long first Newton step.
@@ -140,31 +148,29 @@ def settle(coefficients, i, target, well, x, step):
 
 
 @kernel
-def measured_row(linear, coefficients, start, full_well, n, work, steps, far):
-    """Replace `linear[:n]` (DN above bias) by the measured counts.
+def measured_row(linear, coefficients, start, full_well, n, measured, steps):
+    """Fill `measured[:n]` with the measured counts of linear ones, DN above bias.
 
-    `coefficients` and `start` are those of `prepare_row`, `full_well` the limit of the linear counts; `work`, `steps`
-    (float32, n) and `far` (int32, n + 1) are for work.
+    Parameters
+    ----------
+    linear : float32, (n,)
+        Linear counts, at most `full_well`.
+    coefficients, start
+        Those of `prepare_row`.
+    full_well : float32, (n,)
+        The limit of the linear counts.
+    n : int
+        Pixels.
+    measured, steps : float32, (n,)
+        Result, and an array for work.
     """
-    scale = start[0]
-    s2 = start[1]
-    s3 = start[2]
-    s4 = start[3]
-    s5 = start[4]
-    c0 = coefficients[0]
-    c1 = coefficients[1]
-    c2 = coefficients[2]
-    c3 = coefficients[3]
-    c4 = coefficients[4]
-    c5 = coefficients[5]
-    c6 = coefficients[6]
+    scale, s2, s3, s4, s5 = start[0], start[1], start[2], start[3], start[4]
+    c0, c1, c2, c3 = coefficients[0], coefficients[1], coefficients[2], coefficients[3]
+    c4, c5, c6 = coefficients[4], coefficients[5], coefficients[6]
     for i in range(n):
-        linear[i] = min(linear[i], full_well[i])
         u = (linear[i] - c0[i]) * scale[i]
         u2 = u * u
-        work[i] = u + u2 * ((s2[i] + s3[i] * u) + u2 * (s4[i] + s5[i] * u))
-    for i in range(n):
-        x = work[i]
+        x = u + u2 * ((s2[i] + s3[i] * u) + u2 * (s4[i] + s5[i] * u))
         x2 = x * x
         x4 = x2 * x2
         value = ((c0[i] + c1[i] * x) + x2 * (c2[i] + c3[i] * x)) + x4 * ((c4[i] + c5[i] * x) + x2 * c6[i])
@@ -173,16 +179,14 @@ def measured_row(linear, coefficients, start, full_well, n, work, steps, far):
         )
         step = (value - linear[i]) / slope if slope > f4(0) else f4(HIGHEST)  # else it has turned over
         steps[i] = step
-        work[i] = x - step
-    # As in `normal_row`: few pixels need more, and no branch is in the way of the others.
-    count = 0
-    for i in range(n):
-        far[count] = i
-        count += int32(
-            not abs(steps[i]) <= f4(FAR) * full_well[i] or _opposite(work[i], linear[i], full_well[i])
-        )
-    for j in range(count):
-        i = far[j]
-        work[i] = settle(coefficients, i, linear[i], full_well[i], work[i], steps[i])
-    for i in range(n):
-        linear[i] = work[i]
+        measured[i] = x - step
+    # As in `normal_row`: few pixels need more; they are looked for a chunk at a time, most of which have none.
+    for first in range(0, n, CHUNK):
+        last = min(first + CHUNK, n)
+        few = int32(0)
+        for i in range(first, last):
+            few |= _is_far(steps[i], measured[i], linear[i], full_well[i])
+        if few != 0:
+            for i in range(first, last):
+                if _is_far(steps[i], measured[i], linear[i], full_well[i]) != 0:
+                    measured[i] = settle(coefficients, i, linear[i], full_well[i], measured[i], steps[i])

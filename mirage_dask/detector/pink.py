@@ -15,7 +15,9 @@ one frame add up to the rms that the instrument table gives.
 
 Counters (key stream `pink`): within a row, ``(row time, block | stream << 8, 1, integration)``, four deviates a block;
 octaves of several rows, ``(node, k | stream << 8, 2, integration)`` with node = row time >> k and the one after it. Row
-time = frame * (rows + 1) + row; stream 0 is the common one, 1 + a that of output a.
+time = frame * (rows + 1) + row; stream 0 is the common one, 1 + a that of output a. The octaves within a row of one frame
+have nothing in common with those of another: groups whose frames are drawn together (`averaging.py`) have their mean by one
+draw, at the first frame.
 
 Not modelled: noise within a node; the sum over octaves ripples by about 1 dB around 1/f.
 """
@@ -29,6 +31,7 @@ from numba import float32 as f4
 from numba import uint32
 
 from mirage_dask.compiled import inline, kernel
+from mirage_dask.detector.averaging import drawn_together
 from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox
 
@@ -73,23 +76,8 @@ def slow_octaves(k0, k1, time, stream, integration, nodes, values):
 
 
 @inline
-def _add_rows(
-    key,
-    time,
-    rows,
-    stream,
-    integration,
-    nodes,
-    scale,
-    slow_nodes,
-    slow_values,
-    words,
-    values,
-    tails,
-    work,
-    out,
-):
-    """Add one stream's values of consecutive rows from `time` on to `out[:rows, :nodes]`.
+def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, values, tails, work, out):
+    """Add the octaves within a row of one stream, of consecutive rows from `time` on, to `out[:rows, :nodes]`.
 
     The random words of all rows are drawn together: a row of a small array has too few for the compiler's vectors.
     """
@@ -117,8 +105,15 @@ def _add_rows(
             first += level
             level >>= 1
             shift += 1
-        drift = scale * slow_octaves(key.k0, key.k1, time + r, stream, integration, slow_nodes, slow_values)
-        for i in range(nodes):
+
+
+@inline
+def _add_slow(key, time, rows, stream, integration, scale, nodes, values, out):
+    """Add the octaves of several rows of one stream to rows of `out`; `nodes`, `values` as for `slow_octaves`."""
+    for r in range(rows):
+        drift = scale * slow_octaves(key.k0, key.k1, time + r, stream, integration, nodes, values)
+        target = out[r]
+        for i in range(target.size):
             target[i] += drift
 
 
@@ -158,19 +153,48 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
         slow_nodes[:] = -1
         for g in range(first_group, groups):
             out[t, g] = f4(0)
+            once = drawn_together(readout.nframes) and g > 0
             for f in range(readout.nframes):
                 time = (g * (readout.nframes + readout.groupgap) + f) * (rows_of_frame + 1) + row0
+                # The mean of independent deviates is one deviate.
+                within = np.sqrt(weight) if once else weight
                 shared[:] = f4(0)
-                _add_rows(
-                    key, time, rows, 0, integration + t, nodes, common * weight, slow_nodes, slow_values, words, values,
-                    tails, work, shared,
-                )  # fmt: skip
+                if f == 0 or not once:
+                    _add_within_rows(
+                        key,
+                        time,
+                        rows,
+                        0,
+                        integration + t,
+                        nodes,
+                        common * within,
+                        words,
+                        values,
+                        tails,
+                        work,
+                        shared,
+                    )
+                _add_slow(
+                    key, time, rows, 0, integration + t, common * weight, slow_nodes, slow_values, shared
+                )
                 for s in range(outputs):
                     target = out[t, g, s]
                     for r in range(rows):
                         for i in range(nodes):
                             target[r, i] += shared[r, i]
-                    _add_rows(
-                        key, time, rows, 1 + output0 + s, integration + t, nodes, own * weight, slow_nodes, slow_values,
-                        words, values, tails, work, target,
-                    )  # fmt: skip
+                    if f == 0 or not once:
+                        _add_within_rows(
+                            key, time, rows, 1 + output0 + s, integration + t, nodes, own * within, words, values,
+                            tails, work, target,
+                        )  # fmt: skip
+                    _add_slow(
+                        key,
+                        time,
+                        rows,
+                        1 + output0 + s,
+                        integration + t,
+                        own * weight,
+                        slow_nodes,
+                        slow_values,
+                        target,
+                    )

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import float32 as f4
-from numba import int32
+from numba import int32, uint64
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
@@ -41,6 +41,16 @@ class ReadOutPlanes(NamedTuple):
     """(K, rows, columns), the linearity correction, K at most `nonlinearity.COEFFICIENTS`; 0 for a linear detector."""
     full_well: NDArray[np.float32]
     """Linear DN above bias."""
+
+
+class Turned(NamedTuple):
+    """How the science frame lies to the order of read-out."""
+
+    along_y: bool
+    """Rows of the detector are parallel to science y."""
+    rows_down: bool
+    """Rows are read from the last one to the first."""
+    columns_down: bool
 
 
 @kernel
@@ -68,9 +78,8 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
     """
     integrations, groups, rows, columns = dark.shape
     counts = np.empty(columns, np.float32)
-    work = np.empty(columns, np.float32)
+    measured = np.empty(columns, np.float32)
     steps = np.empty(columns, np.float32)
-    far = np.empty(columns + 1, np.int32)
     least = np.empty(columns, np.float32)
     orders = planes.linearity.shape[0]
     polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
@@ -89,20 +98,62 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
             for g in range(first_group, groups):
                 dark_row = dark[t, g, r]
                 signal_row = signal[t, g, r, first_column : first_column + columns]
-                for i in range(columns):
-                    counts[i] = signal_row[i] + (dark_row[i] - bias_row[i])
                 if linear.shape[0] > 0:
-                    linear[t, g, r, :] = counts
+                    linear_row = linear[t, g, r]
+                    for i in range(columns):
+                        linear_row[i] = signal_row[i] + (dark_row[i] - bias_row[i])
                 if raw.shape[0] > 0:
                     for i in range(columns):
-                        least[i] = well_row[i] if counts[i] >= well_row[i] else least[i]
-                        counts[i] = max(counts[i], least[i])
+                        value = signal_row[i] + (dark_row[i] - bias_row[i])
+                        least[i] = well_row[i] if value >= well_row[i] else least[i]
+                        counts[i] = min(max(value, least[i]), well_row[i])
                     if orders > 0:
-                        measured_row(counts, polynomial, start, well_row, columns, work, steps, far)
-                    else:
-                        for i in range(columns):
-                            counts[i] = min(counts[i], well_row[i])
+                        measured_row(counts, polynomial, start, well_row, columns, measured, steps)
                     raw_row = raw[t, g, r]
+                    above_bias = measured if orders > 0 else counts
                     for i in range(columns):
-                        v = min(max(counts[i] + bias_row[i] + f4(0.5), f4(0)), f4(HIGHEST))
+                        v = min(max(above_bias[i] + bias_row[i] + f4(0.5), f4(0)), f4(HIGHEST))
                         raw_row[i] = np.uint16(int32(v))
+
+
+@kernel
+def store_box(turned, first_group, integration, row, column, values, out):
+    """Put the groups of a box that are wanted where people see them: into the science frame of a window.
+
+    The same as an assignment to a view (`mirage_dask.exposure.frame`), in loops that the compiler makes vectors of: places
+    are unsigned, as in `crosstalk.py`.
+
+    Parameters
+    ----------
+    turned : Turned
+    first_group : int
+        First group of `values` that is wanted.
+    integration, row, column : int
+        Where the box begins in the window, in the order of read-out.
+    values : (integrations, groups, rows, columns), C-contiguous
+        Of the box.
+    out : (integrations, groups wanted, y, x), C-contiguous
+        Of the window, of the same type.
+    """
+    integrations, groups, rows, columns = values.shape
+    height, width = (out.shape[3], out.shape[2]) if turned.along_y else (out.shape[2], out.shape[3])
+    for t in range(integrations):
+        for g in range(first_group, groups):
+            plane = out[integration + t, g - first_group]
+            box = values[t, g]
+            if turned.along_y:
+                for i in range(columns):
+                    target = plane[uint64(width - 1 - column - i if turned.columns_down else column + i)]
+                    for r in range(rows):
+                        target[uint64(height - 1 - row - r if turned.rows_down else row + r)] = box[r, i]
+                continue
+            for r in range(rows):
+                target = plane[height - 1 - row - r if turned.rows_down else row + r]
+                source = box[r]
+                if turned.columns_down:
+                    last = width - 1 - column
+                    for i in range(columns):
+                        target[uint64(last - i)] = source[i]
+                else:
+                    for i in range(columns):
+                        target[uint64(column + i)] = source[i]

@@ -32,7 +32,7 @@ from mirage_dask.detector.effects import EFFECTS, effects_on
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
-from mirage_dask.detector.read_out import ReadOutPlanes, read_out
+from mirage_dask.detector.read_out import ReadOutPlanes, Turned, read_out, store_box
 from mirage_dask.exposure.boxes.areas import Area, ArrayLike, read_area
 from mirage_dask.exposure.boxes.charge_motion import READ_OUT, neighbours
 from mirage_dask.exposure.boxes.varying import add_varying_light
@@ -124,6 +124,9 @@ class Chain:
         self.pack = references.pack
         self.frame = Frame(spec, self.pack.array)
         self.on = effects_on(spec.switched)
+        self.adding = [
+            (e.stage, e.variable, e.name, e.function()) for e in EFFECTS if e.add and e.name in self.on
+        ]
         self.halo = neighbours(self.on)
         self.window = window
         self.first, self.groups = window.groups
@@ -137,6 +140,8 @@ class Chain:
         self.result = {n: np.empty(window.shape, np.uint16 if n == "raw" else np.float32) for n in names}
         # The same memory seen in the detector frame.
         self.target = {name: self.frame.detector(array) for name, array in self.result.items()}
+        axes = self.frame.array.orientation
+        self.turned = Turned(axes.along_y, axes.slow_axis < 0, axes.fast_axis < 0)
         self.needs_light = bool({"raw", "linear"} & set(names))
         self.needs_dark = self.needs_light or "dark" in names
         # A pixel that was full in an earlier group stays full: raw counts follow from all groups so far.
@@ -250,7 +255,7 @@ class Chain:
             part = _Part((block.start, block.stop), rows, integrations, self.halo)
             dark = self._dark(part, block, pink)
             if "dark" in self.target:
-                self.target["dark"][self._at(part)] = dark[:, self.first :]
+                self._store("dark", part, dark)
             if signal is not None:
                 k = bundle.source_of(block)
                 self._read_out(part, signal[k], block.start - parts[k].columns[0], dark)
@@ -291,11 +296,11 @@ class Chain:
             return self._given(name, part)
         found: Floats | None = None
         box = part.box(halo=self.halo)
-        for effect in EFFECTS:
-            if effect.stage == "charge" and effect.variable == name and effect.name in self.on:
-                charge = self._zeros(name if found is None else effect.name, part)
-                if effect.function()(self.context, box, charge):
-                    found = self._sum(found, charge, effect.name, part)
+        for stage, variable, effect, add in self.adding:
+            if stage == "charge" and variable == name:
+                charge = self._zeros(name if found is None else effect, part)
+                if add(self.context, box, charge):
+                    found = self._sum(found, charge, effect, part)
         if name == "transients" and area is not None:
             for number, layer in enumerate(self.light.varying):
                 charge = self._zeros(name if found is None else f"layer {number}", part)
@@ -342,9 +347,9 @@ class Chain:
             keys.stream("pixel"), self.context.readout, part.box(halo=0), self.computed_from, self.dark_planes, place,
             np.float32(ktc), PixelPink(keys.stream("pixel_pink"), np.float32(drift)), pink, block.edges, block.nodes, dark,
         )  # fmt: skip
-        for effect in EFFECTS:
-            if effect.stage == "dark" and effect.add and effect.name in self.on:
-                effect.function()(self.context, part.box(halo=0), dark)
+        for stage, _, _, add in self.adding:
+            if stage == "dark":
+                add(self.context, part.box(halo=0), dark)
         if "reference_pixels" not in self.on:
             quiet = self.frame.array.sensitive(slice(*part.rows), slice(*part.columns)) == 0
             rows, columns = part.shape
@@ -376,9 +381,15 @@ class Chain:
         place = self._place(part, self.columns)
         read_out(self.computed_from, self.read_out_planes, place, signal, first_column, dark, linear, raw)
         if "linear" in self.target:
-            self.target["linear"][self._at(part)] = linear[:, self.first :]
+            self._store("linear", part, linear)
         if "raw" in self.target:
-            self.target["raw"][self._at(part)] = raw[:, self.first :]
+            self._store("raw", part, raw)
+
+    def _store(self, name: str, part: _Part, values: NDArray[Any]) -> None:
+        """Put what was computed of a variable in a box, groups from the start, into the results."""
+        row, column = self._place(part, self.columns)
+        first = part.integrations[0] - self.window.integrations[0]
+        store_box(self.turned, self.first, first, row, column, values, self.result[name])
 
     def _inside(self, part: _Part) -> Inside:
         """Return which pixels of a box with its neighbours are read."""

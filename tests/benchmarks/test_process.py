@@ -74,6 +74,27 @@ def test_a_row_that_fails_says_why(checkout, monkeypatch):
     assert bench.measure("more")[0].problem == "LookupError: not in this version"
 
 
+def test_a_program_may_name_its_figures(checkout, monkeypatch):
+    import bench_process
+    from process import checkouts
+    from process.rows import Row
+
+    row = Row(
+        "prices",
+        "of two",
+        ("-c", 'print(\'{"one, ns": 1.5, "two, ns": -0.25}\')'),
+        repeats=1,
+        names_parts=True,
+    )
+    monkeypatch.setattr(checkouts, "BY_NAME", {"prices": row})
+    monkeypatch.setattr(bench_process, "BY_NAME", {"prices": row})
+    found = list(bench_process.measurements("prices", checkouts.Bench([checkout])))
+    assert [(m.name, m.value, m.unit) for m in found] == [
+        ("prices: one", 1.5, "ns"),
+        ("prices: two", -0.25, "ns"),
+    ]
+
+
 def test_each_of_many_more():
     from process.checkouts import Figure, Measured, taken_off
 

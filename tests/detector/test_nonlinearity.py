@@ -15,11 +15,12 @@ LEVELS = np.concatenate([[-60, -5, 0, 3, 40, 500], np.linspace(2e3, 7e4, 60)]).a
 def measured(coefficients: np.ndarray, well: np.ndarray, levels: np.ndarray) -> np.ndarray:
     """Return the measured counts (level, pixel) of polynomials (COEFFICIENTS, pixel) at linear levels."""
     n = coefficients.shape[1]
-    start, far = np.empty((START, n), np.float32), np.empty(n + 1, np.int32)
+    start, steps = np.empty((START, n), np.float32), np.empty(n, np.float32)
     prepare_row(coefficients, n, start)
-    out = np.repeat(levels[:, None], n, axis=1)
-    for row in out:
-        measured_row(row, coefficients, start, well, n, np.empty(n, np.float32), np.empty(n, np.float32), far)
+    limited = np.minimum(levels[:, None], well)
+    out = np.empty_like(limited)
+    for row, found in zip(limited, out, strict=True):
+        measured_row(row, coefficients, start, well, n, found, steps)
     return out
 
 

@@ -24,16 +24,13 @@ def realistic(n: int, strength: float) -> np.ndarray:
 def test_the_correction_undoes_the_inverse(strength, tolerance):
     n = 400
     c = realistic(n, strength)
-    start, work = np.empty((START, n), np.float32), np.empty(n, np.float32)
-    far = np.empty(n + 1, np.int32)
+    start = np.empty((START, n), np.float32)
+    full_well, measured, steps = np.full(n, 6e4, np.float32), np.empty(n, np.float32), np.empty(n, np.float32)
     coefficients = c.astype(np.float32)
     prepare_row(coefficients, n, start)
     for level in (-20.0, 0.0, 5.0, 700.0, 2e4, 5e4, 6.5e4):
-        linear = np.full(n, level, np.float32)
-        measured = linear.copy()
-        measured_row(
-            measured, coefficients, start, np.full(n, 6e4, np.float32), n, work, np.empty_like(work), far
-        )
+        linear = np.full(n, min(level, 6e4), np.float32)
+        measured_row(linear, coefficients, start, full_well, n, measured, steps)
         back = np.polynomial.polynomial.polyval(measured.astype(float), c, tensor=False)
         # Above the full well the signal stops there.
         np.testing.assert_allclose(back, min(level, 6e4), atol=tolerance)

@@ -19,6 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from numba import uint64
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
@@ -35,14 +36,19 @@ class Crosstalk(NamedTuple):
 
 
 @kernel
-def _sum_of_others(seen, crosstalk, b, n, out):
-    """Fill `out` with what an output gets from the three others; `seen` begins with what was read before."""
+def _add_others(seen, crosstalk, b, n, row):
+    """Add to a row of an output what it gets from the three others; `seen` begins with what was read before."""
     p, q, s = (b + 1) & 3, (b + 2) & 3, (b + 3) & 3
     u, v, w = seen[p], seen[q], seen[s]
     p0, q0, s0 = crosstalk.direct[p, b], crosstalk.direct[q, b], crosstalk.direct[s, b]
     p1, q1, s1 = crosstalk.late[p, b], crosstalk.late[q, b], crosstalk.late[s, b]
-    for i in range(n):
-        out[i] = (p0 * u[i + 1] + p1 * u[i]) + (q0 * v[i + 1] + q1 * v[i]) + (s0 * w[i + 1] + s1 * w[i])
+    if b & 1 == 0:
+        for i in range(n):
+            row[i] += (p0 * u[i + 1] + p1 * u[i]) + (q0 * v[i + 1] + q1 * v[i]) + (s0 * w[i + 1] + s1 * w[i])
+    else:
+        for i in range(n):
+            more = (p0 * u[i + 1] + p1 * u[i]) + (q0 * v[i + 1] + q1 * v[i]) + (s0 * w[i + 1] + s1 * w[i])
+            row[uint64(n - 1 - i)] += more
 
 
 @kernel
@@ -64,9 +70,9 @@ def add_crosstalk(first_group, crosstalk, full_well, place, signal):
         add is missing, unless they are the first of a row.
     """
     integrations, groups, rows, n = signal.shape[1:]
-    # Limited signals in the order of time, after a pixel before the first that has none.
+    # Limited signals in the order of time, after a pixel before the first that has none. Places that are counted down are
+    # unsigned: where they might be negative, the compiler makes no vectors.
     seen = np.zeros((OUTPUTS, n + 1), np.float32)
-    work = np.empty(n, np.float32)
     for t in range(integrations):
         for g in range(first_group, groups):
             for r in range(rows):
@@ -77,13 +83,6 @@ def add_crosstalk(first_group, crosstalk, full_well, place, signal):
                             target[i + 1] = min(row[i], well[i])
                     else:
                         for i in range(n):
-                            target[n - i] = min(row[i], well[i])
+                            target[uint64(n - i)] = min(row[i], well[i])
                 for b in range(OUTPUTS):
-                    _sum_of_others(seen, crosstalk, b, n, work)
-                    row = signal[b, t, g, r]
-                    if b & 1 == 0:
-                        for i in range(n):
-                            row[i] += work[i]
-                    else:
-                        for i in range(n):
-                            row[i] += work[n - 1 - i]
+                    _add_others(seen, crosstalk, b, n, signal[b, t, g, r])

@@ -27,7 +27,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import float32 as f4
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
@@ -55,41 +54,24 @@ class Reading(NamedTuple):
 
 
 @inline
-def _uniform_row(above, row, below, n, weights, out):
-    """Convolve one row of `n` pixels; the three input rows hold n + 2 values, one beyond each end."""
-    centre, horizontal, vertical, corner = weights[0], weights[1], weights[2], weights[3]
-    for i in range(n):
-        out[i] = (
-            centre * row[i + 1]
-            + horizontal * (row[i] + row[i + 2])
-            + vertical * (above[i + 1] + below[i + 1])
-            + corner * ((above[i] + above[i + 2]) + (below[i] + below[i + 2]))
-        )
+def _uniform(above, row, below, i, weights):
+    """Return the signal of pixel i with one kernel for all; the three input rows hold a value more beyond each end."""
+    return (
+        weights[0] * row[i + 1]
+        + weights[1] * (row[i] + row[i + 2])
+        + weights[2] * (above[i + 1] + below[i + 1])
+        + weights[3] * ((above[i] + above[i + 2]) + (below[i] + below[i + 2]))
+    )
 
 
 @inline
-def _own_row(above, row, below, n, kernels, y, x, out):
-    """As `_uniform_row`, with the kernels of the pixels that begin at row y, column x of `kernels`."""
-    k = kernels[:, y]
-    for i in range(n):
-        c = x + i
-        out[i] = (
-            (k[8, c] * above[i] + k[7, c] * above[i + 1] + k[6, c] * above[i + 2])
-            + (k[5, c] * row[i] + k[4, c] * row[i + 1] + k[3, c] * row[i + 2])
-            + (k[2, c] * below[i] + k[1, c] * below[i + 1] + k[0, c] * below[i + 2])
-        )
-
-
-@inline
-def _add_read_before(row, n, part, reading, out):
-    """Add what is left of the pixels read before to `out`; `row` holds n + 2 values."""
-    before = reading.step + 1
-    first = reading.first
-    kept = out[max(first, 0)]
-    for i in range(n):
-        out[i] += part * (row[i + before] - row[i + 1])
-    if first >= 0:
-        out[first] = kept
+def _own(above, row, below, i, k):
+    """As `_uniform`, with the kernel of the pixel, column i of `k`, float32 (9, n)."""
+    return (
+        (k[8, i] * above[i] + k[7, i] * above[i + 1] + k[6, i] * above[i + 2])
+        + (k[5, i] * row[i] + k[4, i] * row[i + 1] + k[3, i] * row[i + 2])
+        + (k[2, i] * below[i] + k[1, i] * below[i + 1] + k[0, i] * below[i + 2])
+    )
 
 
 @kernel
@@ -112,17 +94,27 @@ def couple(first_group, inverse_gain, place, coupling, reading, charge, signal):
         Linear counts above those of the dark, DN.
     """
     integrations, groups, rows, columns = signal.shape
+    uniform, part = coupling.uniform, coupling.post_pixel
+    before, first, left = reading.step + 1, reading.first, place.column
     for r in range(rows):
-        per_electron = inverse_gain[place.row + r, place.column : place.column + columns]
+        per_electron = inverse_gain[place.row + r, left : left + columns]
+        kernels = coupling.kernels[
+            :, place.row + r if coupling.kernels.size > 0 else 0, left : left + columns
+        ]
         for t in range(integrations):
             for g in range(first_group, groups):
                 above, row, below = charge[t, g, r], charge[t, g, r + 1], charge[t, g, r + 2]
+                read_before = row[before : before + columns]
                 out = signal[t, g, r]
                 if coupling.kernels.size > 0:
-                    _own_row(above, row, below, columns, coupling.kernels, place.row + r, place.column, out)
+                    for i in range(columns):
+                        value = _own(above, row, below, i, kernels)
+                        out[i] = (value + part * (read_before[i] - row[i + 1])) * per_electron[i]
+                    if first >= 0:
+                        out[first] = _own(above, row, below, first, kernels) * per_electron[first]
                 else:
-                    _uniform_row(above, row, below, columns, coupling.uniform, out)
-                if coupling.post_pixel > f4(0):
-                    _add_read_before(row, columns, coupling.post_pixel, reading, out)
-                for i in range(columns):
-                    out[i] *= per_electron[i]
+                    for i in range(columns):
+                        value = _uniform(above, row, below, i, uniform)
+                        out[i] = (value + part * (read_before[i] - row[i + 1])) * per_electron[i]
+                    if first >= 0:
+                        out[first] = _uniform(above, row, below, first, uniform) * per_electron[first]

@@ -27,6 +27,10 @@ slot frame            words
 11   pair of reads    photons of the target of a SOSS time series, as slot 0
 ==== ================ ===========================================================
 
+Groups whose frames are drawn together (`averaging.py`), all but the first, use the block of their first pair of reads for
+the whole group. Slot 0: words 0, 1 the gap before it, 2, 3 its frames; word g & 3 of the block after that of group g | 3
+says when in group g they came. Slot 1: word 0 the gap, 1 read noise, 2 the frames, 3 when.
+
 "Frame" counts pairs of the frames that are read (NFRAMES in each group): a frame that is dropped is drawn together with
 the next one that is read. Read noise is drawn once a group, with the words of its first read: the mean of NFRAMES
 independent normal deviates is one normal deviate; what the first frame alone has besides is in the stream `first_frame`

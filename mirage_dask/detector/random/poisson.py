@@ -48,6 +48,8 @@ FEW = 6
 """Thresholds of the residual ladder."""
 SPARSE = 9
 """Thresholds of the sparse ladder."""
+RARE = 0.03
+"""Mean up to which the thresholds of five and more are zero: P(N >= 5) is below their resolution, 2^-31, up to 0.035."""
 
 _ENTRIES = 128
 _STEPS_PER_UNIT = 4
@@ -302,10 +304,11 @@ def draw_row(mean, first_entry, thresholds, a, b, n, bright, n_bright, work, tai
 
 
 @kernel
-def prepare_sparse_row(mean, n, thresholds, many):
-    """Prepare a row of means for `draw_sparse_row` and return how many exceed 1.
+def prepare_sparse_row(mean, n, thresholds, more):
+    """Prepare a row of means for `draw_sparse_row` and return how many exceed `RARE`.
 
-    `thresholds` is int32 (SPARSE, n), `many` an int32 row of n + 1 that takes their positions; their own thresholds are 0.
+    `thresholds` is int32 (SPARSE, n), 0 where a mean exceeds 1; `more` an int32 row of n + 1 that takes the positions of
+    means above `RARE`.
     """
     t1 = thresholds[0]
     t2 = thresholds[1]
@@ -319,35 +322,41 @@ def prepare_sparse_row(mean, n, thresholds, many):
     for i in range(n):
         m = mean[i] if mean[i] <= f4(1) else f4(0)
         t1[i], t2[i], t3[i], t4[i], t5[i], t6[i], t7[i], t8[i], t9[i] = _survival_sparse(m)
-    return _list_above(mean, n, f4(1), many)
+    return _list_above(mean, n, f4(RARE), more)
+
+
+@inline
+def _higher(thresholds, i, word):
+    """Return how many of the thresholds from the fifth on a word is below."""
+    v = int32(word >> uint32(1))
+    k = int32(int32(v < thresholds[4, i]) + int32(v < thresholds[5, i]) + int32(v < thresholds[6, i]))
+    return int32(k + int32(v < thresholds[7, i]) + int32(v < thresholds[8, i]))
 
 
 @kernel
-def draw_sparse_row(mean, thresholds, words, n, many, n_many, out):
-    """Add one-word Poisson deviates of a prepared row to `out[:n]`."""
+def draw_sparse_row(mean, thresholds, words, n, more, n_more, out):
+    """Add one-word Poisson deviates of a prepared row to `out[:n]`.
+
+    What means above `RARE` add is looked up one by one where they are few, and by a pass over the row where they are many.
+    """
     t1 = thresholds[0]
     t2 = thresholds[1]
     t3 = thresholds[2]
     t4 = thresholds[3]
-    t5 = thresholds[4]
-    t6 = thresholds[5]
-    t7 = thresholds[6]
-    t8 = thresholds[7]
-    t9 = thresholds[8]
-    higher = int32(0)
     for i in range(n):
         v = int32(words[i] >> uint32(1))
         k = int32(int32(v < t1[i]) + int32(v < t2[i]) + int32(v < t3[i]))
         out[i] += f4(int32(k + int32(v < t4[i])))
-        higher |= t5[i]
-    if higher != 0:  # never where all means are below 0.05
+    all_at_once = n_more * 8 > n
+    if all_at_once:
         for i in range(n):
-            v = int32(words[i] >> uint32(1))
-            k = int32(int32(v < t5[i]) + int32(v < t6[i]) + int32(v < t7[i]))
-            out[i] += f4(int32(k + int32(v < t8[i]) + int32(v < t9[i])))
-    for j in range(n_many):
-        i = many[j]
-        out[i] += poisson_sparse(mean[i], words[i])
+            out[i] += f4(_higher(thresholds, i, words[i]))
+    for j in range(n_more):
+        i = more[j]
+        if mean[i] > f4(1):
+            out[i] += poisson_sparse(mean[i], words[i])
+        elif not all_at_once:
+            out[i] += f4(_higher(thresholds, i, words[i]))
 
 
 @kernel

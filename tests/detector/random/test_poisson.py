@@ -9,6 +9,7 @@ from support.words import random_words
 
 from mirage_dask.detector.random.poisson import (
     FEW,
+    RARE,
     SPARSE,
     draw,
     draw_row,
@@ -95,11 +96,14 @@ def test_rows_equal_single_draws(bright, words):
     assert np.array_equal(drawn_row(means, a, b), single)
 
 
-def test_sparse_rows_equal_single_draws(words):
+@pytest.mark.parametrize("above", [1.0, 0.02])
+def test_sparse_rows_equal_single_draws(above, words):
+    """Where most means are above `RARE`, and where few are: a row is drawn in two ways."""
     n = 5000
     rng = np.random.default_rng(6)
-    means = (10 ** rng.uniform(-4, 3, n)).astype(np.float32)
-    means[:4] = 0, 1, np.nextafter(np.float32(1), np.float32(2)), 64
+    high = rng.random(n) < above
+    means = np.where(high, 10 ** rng.uniform(-4, 3, n), rng.uniform(0, RARE, n)).astype(np.float32)
+    means[:5] = 0, 1, np.nextafter(np.float32(1), np.float32(2)), 64, RARE
     thresholds, many = np.empty((SPARSE, n), np.int32), np.empty(n + 1, np.int32)
     n_many = prepare_sparse_row(means, n, thresholds, many)
     out, single = np.zeros(n, np.float32), np.empty(n, np.float32)
