@@ -186,7 +186,7 @@ EFFECTS: tuple[Effect, ...] = (
         "charge deposited by cosmic rays",
         "charge",
         random=(RandomWords("cosmic"),),
-        add="mirage_dask.detector.cosmic_rays:add_cosmic_rays",
+        add="mirage_dask.detector.particles.cosmic_rays:add_cosmic_rays",
         variable="cosmic_rays",
     ),
     Effect(

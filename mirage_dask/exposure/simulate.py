@@ -98,7 +98,7 @@ def _on_request(
     if name == GROUPDQ:
         return group_flags(spec, references, window, given)
     if name == PIXELDQ:
-        return mask_plane(spec, references.pack)[slice(*window.rows), slice(*window.columns)]
+        return mask_plane(spec, references.pack, given)[slice(*window.rows), slice(*window.columns)]
     if name == SCATTERED_LIGHT:
         return scattered_light(spec, references, window, given)
     if name == SCATTERED_FLAGS:
