@@ -29,6 +29,7 @@ from mirage_dask.planning.settings_columns import add_settings, launch_notes, ro
 from mirage_dask.planning.tracks import track_finder
 from mirage_dask.selection import Selection, select_exposure, select_rows
 from mirage_dask.settings import Settings
+from mirage_dask.truth.planned import PlannedTruth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,7 +53,7 @@ SHOWN_COLUMNS = (
 """Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
-class Proposal:
+class Proposal(PlannedTruth):
     """A proposal with its settings: its exposures as a table, as lazy arrays, as a plan and as a run.
 
     Attributes
@@ -426,14 +427,6 @@ class Proposal:
 
         plan = self.prepare(select, progress=progress)
         return computed_truth(plan, [plan.row(name) for name in self._selected(select)])
-
-    def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
-        """Return the spectrum of a source in an exposure behind a grism, computed now: see `Simulation.spectrum`."""
-        from mirage_dask.truth.spectra import input_spectrum
-
-        name = select_exposure(self.table, exposure, argument="exposure=")
-        plan = self.prepare(name)
-        return input_spectrum(plan, plan.row(name), index, kind)
 
     def _repr_html_(self) -> str:
         rows = self.exposures.to_numpy().tolist()

@@ -97,7 +97,7 @@ def test_rare_pixels_belong_to_the_detector(name):
 
 @pytest.mark.parametrize(("name", "flag"), [("telegraph_noise", "TELEGRAPH"), ("rc_pixels", "RC")])
 def test_rare_pixels_are_flagged_where_the_effect_is_on(name, flag):
-    """In `pixeldq`, by the names of the standard bits, exactly those whose dark it changes; not with a dark of the user's."""
+    """In `pixeldq`, by the names of the standard bits: those whose dark it changes; not with a dark of the user's."""
     spec = make_spec(
         x0=100, y0=0, nx=120, ny=60, nints=1, ngroups=4, layers=(), cosmic_ray_library="", amplifiers=1
     )
