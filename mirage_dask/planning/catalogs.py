@@ -28,7 +28,8 @@ def check_catalogs(table: pd.DataFrame) -> None:
 def read_inputs(ready: pd.DataFrame) -> list[Found]:
     """Read every catalog that exposures look at, and look for what else of their light cannot be used.
 
-    That are columns that filters need, images of the scene, spectra, light curves, traces of SOSS, files of scattered light.
+    That are columns that filters need, images of the scene, spectra, light curves, traces of SOSS, files of scattered light
+    and of traps.
 
     Parameters
     ----------
@@ -69,10 +70,16 @@ def read_inputs(ready: pd.DataFrame) -> list[Found]:
 
             check_scattered(ready)
 
+    def traps() -> None:
+        if ready["overrides"].str.contains("trappars|trapdensity|persat").any():
+            from mirage_dask.planning.light.persistence import check_traps  # with kernels
+
+            check_traps(ready)
+
     def catalogs() -> None:
         found.extend(read_catalogs(ready))
 
-    for check in (catalogs, lambda: check_scene_images(ready), spectra, light_curves, soss, scattered):
+    for check in (catalogs, lambda: check_scene_images(ready), spectra, light_curves, soss, scattered, traps):
         try:
             check()
         except InputError as error:

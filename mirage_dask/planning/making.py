@@ -128,7 +128,8 @@ def make_plan(
             specs[row.name] = _with_dark(spec, row, url) if row.name in keys else spec
         for note in tables.notes:
             _LOG.warning("%s", note)
-    specs |= Histories(url, specs).with_persistence(before, progress)
+    overrides = {row.name: row.overrides for row in rows}
+    specs |= Histories(url, specs, overrides).with_persistence(before, progress)
     return save_plan(
         url,
         table,

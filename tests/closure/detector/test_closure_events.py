@@ -1,7 +1,7 @@
 """Snowballs and persistence through steps of the stock pipeline: what they find, against what was put in.
 
-Snowballs fall on strips of three detectors, eighty times as often as in flight; the jump step looks for large events. After a
-bright exposure, empty ones see what traps release; their rates are compared with the decay that the effect specifies. The
+Snowballs fall on strips of three detectors, eighty times as often as in flight; the jump step looks for large events. After
+a bright exposure, empty ones see what traps release; their rates are compared with the decay that the effect specifies. The
 pipeline's step `persistence` corrects nothing any more, and its flags need reference files that it no longer reads.
 """
 
