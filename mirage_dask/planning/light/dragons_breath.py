@@ -110,8 +110,7 @@ def _glints(detector: str, lit_from: str, v2: Floats, v3: Floats, flux: Floats) 
 
 def _inside(pixels: Floats) -> NDArray[np.bool_]:
     """Return which pixels (2, n) lie on a full frame."""
-    inside: NDArray[np.bool_] = ((pixels >= -0.5) & (pixels <= 2047.5)).all(axis=0)
-    return inside
+    return np.asarray(((pixels >= -0.5) & (pixels <= 2047.5)).all(axis=0))
 
 
 @cache

@@ -1,9 +1,10 @@
 """What the light of earlier exposures leaves in an exposure: the inputs of persistence.
 
 What an earlier exposure has filled is its expected light, without noise, drawn here strip by strip; of it only the pixels
-with more than the effect's least fluence are kept, and never more than `MOST_PIXELS`. The table of what an exposure receives
-lies in the plan under the hash of its content, which is part of its specification: exposures can be simulated in any order,
-and each by itself.
+with more than the effect's least fluence are kept, and never more than `MOST_PIXELS`: at most 16 MB for each exposure within
+the look-back, beside one strip of light. They are drawn one after another, on the client. The table of what an exposure
+receives lies in the plan under the hash of its content, which is part of its specification: exposures can be simulated in
+any order, and each by itself.
 
 The model `traps` takes its numbers from the files TRAPPARS, TRAPDENSITY and PERSAT of the user's where there are any.
 """

@@ -15,7 +15,8 @@ from mirage_dask.instruments import get_detector
 from mirage_dask.planning.light.claws import Claws, read_stars
 from mirage_dask.planning.light.dragons_breath import breath_of
 from mirage_dask.reference.packs.pack import ReferencePack
-from mirage_dask.scene.layers import scattered as layers
+from mirage_dask.scene.layers import ClawImage, DragonsBreath, Wisps
+from mirage_dask.scene.layers import Claws as ClawLayer
 from mirage_dask.scene.scattered.claws import claws, share
 from mirage_dask.scene.scattered.streaks import joined
 from mirage_dask.scene.scattered.wisps import has_wisps, strength, wisp_template
@@ -46,7 +47,7 @@ def check_scattered(table: pd.DataFrame) -> None:
     columns = ["detector", "filter", "pupil", "scattered_light"]
     rows = table[table["scattered_light"] != ""][columns].drop_duplicates()
     for detector, filter, pupil, text in rows.itertuples(index=False, name=None):
-        choice = read_scattered(text)
+        choice = read_scattered(text) or ScatteredLight()
         optics = pupil if _is_filter(pupil) else filter
         shape = get_detector(detector).array.science_shape
         for folder, key, used in (
@@ -132,7 +133,7 @@ class ScatteredTables:
                 else wisp_template(row.detector, shape)
             )
         peak = choice.wisps * strength(row.detector) * sky
-        return self._image(layers.Wisps, row, self._templates[name], peak)
+        return self._image(Wisps, row, self._templates[name], peak)
 
     def _claws(
         self, row: ExposureRow, pack: ReferencePack, choice: ScatteredLight, attitude: NDArray[np.float64]
@@ -153,9 +154,9 @@ class ScatteredTables:
                 template = read_template(*name[1:], shape, key="claw_templates")
                 self._templates[name] = (template / template.sum()).astype(np.float32)
             rate = per_count * sum(claw.counts for claw in found)
-            return self._image(layers.ClawImage, row, self._templates[name], rate)
+            return self._image(ClawImage, row, self._templates[name], rate)
         streaks = joined([claws(claw.u, claw.v, claw.counts * per_count, shape) for claw in found])
-        return [(layers.Claws.kind, layers.Claws.of(streaks).save(self._url))]
+        return [(ClawLayer.kind, ClawLayer.of(streaks).save(self._url))]
 
     def _breath(
         self,
@@ -177,10 +178,10 @@ class ScatteredTables:
                 found += breath_of(row, pack, attitude, stars, choice.dragons_breath)
         if not found:
             return []
-        return [(layers.DragonsBreath.kind, layers.DragonsBreath.of(joined(found)).save(self._url))]
+        return [(DragonsBreath.kind, DragonsBreath.of(joined(found)).save(self._url))]
 
     def _image(
-        self, layer: type[layers.Wisps | layers.ClawImage], row: ExposureRow, template: Image, peak: float
+        self, layer: type[Wisps | ClawImage], row: ExposureRow, template: Image, peak: float
     ) -> Layers:
         """Return the layer of a template, cut to the exposure; none where that has no light."""
         part = template[row.y0 : row.y0 + row.ny, row.x0 : row.x0 + row.nx]

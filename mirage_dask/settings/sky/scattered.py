@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from mirage_dask.settings.grammar import existing_path
@@ -69,11 +69,12 @@ class ScatteredChoice:
         }
         usual = {"wisps": AMPLITUDE, "claw_light": 1.0, "dragons_breath": 1.0}
         asked = {"wisps": "wisp_templates" in files, "claw_light": "claw_templates" in files} | given
-        strengths = {
-            name: _strength(asked.get(name), usual[name], f"{key}.{name}", problems) for name in STRENGTHS
-        }
-        if None in strengths.values():
-            return None
+        strengths: dict[str, float] = {}
+        for name in STRENGTHS:
+            strength = _strength(asked.get(name), usual[name], f"{key}.{name}", problems)
+            if strength is None:
+                return None
+            strengths[name] = strength
         for templates, name in (("wisp_templates", "wisps"), ("claw_templates", "claw_light")):
             if templates in files and not strengths[name]:
                 problems.add(
@@ -82,7 +83,8 @@ class ScatteredChoice:
                 )
         if strengths["claw_light"] and "claws" not in files:
             problems.add(f"{key}.claws", "claws need a table of bright stars; write claws: FILE")
-        found = replace(ScatteredLight(), **strengths, **files)
+        values: dict[str, Any] = {**strengths, **files}
+        found = ScatteredLight(**values)
         return found if found != ScatteredLight() else None
 
     def schema(self) -> dict[str, Any]:
