@@ -28,6 +28,7 @@ from mirage_dask.planning.settings_columns import add_settings, launch_notes, ro
 from mirage_dask.planning.tracks import track_finder
 from mirage_dask.selection import Selection, ready_names, select_exposure
 from mirage_dask.settings import Settings
+from mirage_dask.truth.planned import PlannedTruth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +51,7 @@ SHOWN_COLUMNS = (
 """Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
-class Proposal(OnSky):
+class Proposal(OnSky, PlannedTruth):
     """A proposal with its settings: its exposures as a table, as lazy arrays, as a plan and as a run.
 
     Attributes
@@ -397,14 +398,6 @@ class Proposal(OnSky):
 
         plan = self.prepare(select, progress=progress)
         return computed_truth(plan, [plan.row(name) for name in ready_names(self.table, select)])
-
-    def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
-        """Return the spectrum of a source in an exposure behind a grism, computed now: see `Simulation.spectrum`."""
-        from mirage_dask.truth.spectra import input_spectrum
-
-        name = select_exposure(self.table, exposure, argument="exposure=")
-        plan = self.prepare(name)
-        return input_spectrum(plan, plan.row(name), index, kind)
 
     def _repr_html_(self) -> str:
         from mirage_dask.representation.exposures import proposal_page

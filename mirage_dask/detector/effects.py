@@ -91,7 +91,7 @@ _OWN: tuple[Effect, ...] = (
         "charge deposited by cosmic rays",
         "charge",
         random=(RandomWords("cosmic"),),
-        add="mirage_dask.detector.cosmic_rays:add_cosmic_rays",
+        add="mirage_dask.detector.particles.cosmic_rays:add_cosmic_rays",
         variable="cosmic_rays",
     ),
     Effect(

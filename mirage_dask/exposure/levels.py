@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.detector.effects import effects_on
+from mirage_dask.detector.noise.rare_pixels import FLAGS as RARE_PIXELS
+from mirage_dask.detector.noise.rare_pixels import kind_of, rare_pixels
 from mirage_dask.exposure.frame import Frame, as_slices
+from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.spec import ExposureSpec, Window
 
 
-def mask_plane(spec: ExposureSpec, pack: ReferencePack) -> NDArray[np.uint32]:
-    """Return the standard data-quality flags of the pixels of an exposure, (y, x)."""
+def mask_plane(spec: ExposureSpec, pack: ReferencePack, given: Collection[str] = ()) -> NDArray[np.uint32]:
+    """Return the standard data-quality flags of the pixels of an exposure, (y, x).
+
+    Those of the mask, and RC and TELEGRAPH of the pixels that effects which are on have made so.
+
+    Parameters
+    ----------
+    given
+        Variables of the user's own: no effect has made a `dark` that is given.
+    """
     frame = Frame(spec, pack.array)
-    return np.array(frame.science(pack.plane("mask", *as_slices(frame.extent))))
+    flags = np.array(pack.plane("mask", *as_slices(frame.extent)))
+    (top, bottom), (left, right) = frame.extent
+    for effect in sorted(RARE_PIXELS.keys() & effects_on(spec.switched)):
+        if "dark" not in given and "dark" not in dict(spec.replaced):
+            kind = kind_of(effect, spec, pack.array)
+            row, column, _ = rare_pixels(kind, (top, left), (bottom - top, right - left))
+            flags[row, column] |= np.uint32(FLAGS[RARE_PIXELS[effect]])
+    return np.ascontiguousarray(frame.science(flags))
 
 
 def pixel_area(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArray[np.float32]:

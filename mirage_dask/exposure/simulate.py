@@ -17,7 +17,15 @@ from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.contributions.effects import contribution
 from mirage_dask.exposure.contributions.photons import photons
 from mirage_dask.exposure.contributions.quality import group_flags
-from mirage_dask.exposure.contributions.variables import GROUPDQ, PHOTONS, PIXELDQ, truth_variables
+from mirage_dask.exposure.contributions.scattered import scattered_flags, scattered_light
+from mirage_dask.exposure.contributions.variables import (
+    GROUPDQ,
+    PHOTONS,
+    PIXELDQ,
+    SCATTERED_FLAGS,
+    SCATTERED_LIGHT,
+    truth_variables,
+)
 from mirage_dask.exposure.levels import mask_plane, pixel_area
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.segmentation import segmentation_window
@@ -90,7 +98,11 @@ def _on_request(
     if name == GROUPDQ:
         return group_flags(spec, references, window, given)
     if name == PIXELDQ:
-        return mask_plane(spec, references.pack)[slice(*window.rows), slice(*window.columns)]
+        return mask_plane(spec, references.pack, given)[slice(*window.rows), slice(*window.columns)]
+    if name == SCATTERED_LIGHT:
+        return scattered_light(spec, references, window, given)
+    if name == SCATTERED_FLAGS:
+        return scattered_flags(spec, references, window, given)
     effect = next(effect for effect in EFFECTS if effect.name == name)
     return contribution(spec, references, window, effect, given)
 

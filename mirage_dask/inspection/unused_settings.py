@@ -82,7 +82,7 @@ def _images(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
     if settings.ghosts != GhostLight() and settings.ghosts is not None and not (table["ghosts"] != "").any():
         yield "ghosts: no exposure is of NIRISS, the instrument whose ghosts are simulated."
     if settings.scattered_light is not None and not (table["scattered_light"] != "").any():
-        yield "scattered_light: no exposure is an image of NIRCam's short wavelengths, which have it."
+        yield "scattered_light: no exposure is an image of NIRCam that has what is asked for."
     scene = settings.scene_image
     if scene is None:
         return

@@ -16,23 +16,39 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Found = tuple[str, str, Catalog, list[tuple[str, str, str]]]
+"""Type, path, catalog, and (detector, filter, pupil) that look at it."""
+
+
 def check_catalogs(table: pd.DataFrame) -> None:
-    """Read every catalog and look for the columns that the filters need; open every image of the scene.
+    """Read every input of the light of exposures: `read_inputs`."""
+    read_inputs(table[table["status"] == "ready"])
+
+
+def read_inputs(ready: pd.DataFrame) -> list[Found]:
+    """Read every catalog that exposures look at, and look for what else of their light cannot be used.
+
+    That are columns that filters need, images of the scene, spectra, light curves, traces of SOSS, files of scattered light
+    and of traps.
+
+    Parameters
+    ----------
+    ready
+        Rows of the exposure table.
 
     Raises
     ------
     InputError
-        With every problem of every catalog and image.
+        With every problem of every file.
     """
-    ready = table[table["status"] == "ready"]
     problems: list[str] = []
-    found: list[tuple[str, str, Catalog]] = []
+    found: list[Found] = []
 
     def spectra() -> None:
         if any(map(grism_of, ready["filter"], ready["pupil"])):
             from mirage_dask.planning.light.grisms import check_grisms  # most proposals have no grism
 
-            check_grisms(ready, found)
+            check_grisms(ready, [one[:3] for one in found])
 
     def light_curves() -> None:
         if (ready[VARIABLE] != "").any():
@@ -40,21 +56,40 @@ def check_catalogs(table: pd.DataFrame) -> None:
                 check_light_curves,
             )  # with kernels and astropy
 
-            check_light_curves(ready, found)
+            check_light_curves(ready, [one[:3] for one in found])
+
+    def soss() -> None:
+        if (ready["soss"] != "").any():
+            from mirage_dask.planning.light.soss import check_soss  # with astropy
+
+            check_soss(ready)
+
+    def scattered() -> None:
+        if (ready["scattered_light"] != "").any():
+            from mirage_dask.planning.light.scattered import check_scattered  # with astropy
+
+            check_scattered(ready)
+
+    def traps() -> None:
+        if ready["overrides"].str.contains("trappars|trapdensity|persat").any():
+            from mirage_dask.planning.light.persistence import check_traps  # with kernels
+
+            check_traps(ready)
 
     def catalogs() -> None:
-        found.extend(one[:3] for one in read_catalogs(ready))
+        found.extend(read_catalogs(ready))
 
-    for check in (catalogs, lambda: check_scene_images(ready), spectra, light_curves):
+    for check in (catalogs, lambda: check_scene_images(ready), spectra, light_curves, soss, scattered, traps):
         try:
             check()
         except InputError as error:
             problems += error.problems
     if problems:
         raise InputError(problems)
+    return found
 
 
-def read_catalogs(ready: pd.DataFrame) -> Iterator[tuple[str, str, Catalog, list[tuple[str, str, str]]]]:
+def read_catalogs(ready: pd.DataFrame) -> Iterator[Found]:
     """Yield (kind, path, catalog, (detector, filter, pupil) that look at it) of exposures that can be simulated.
 
     Raises

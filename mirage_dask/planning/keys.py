@@ -219,7 +219,7 @@ class _FileStates:
             given.add(soss.traces)
         if (scattered := read_scattered(places["scattered_light"])) is not None:
             given |= {scattered.claws} - {""}
-            if folder := scattered.wisp_templates:
+            for folder in filter(None, (scattered.wisp_templates, scattered.claw_templates)):
                 given.update(str(path) for path in Path(folder).glob("*.fits"))
         if folder := places["grism_configurations"]:
             if f"grisms {folder}" not in self._listed:

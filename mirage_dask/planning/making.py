@@ -26,13 +26,11 @@ from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.progress import Progress
-from mirage_dask.planning.catalogs import check_scene_images, read_catalogs
+from mirage_dask.planning.catalogs import read_inputs
 from mirage_dask.planning.history import histories
 from mirage_dask.planning.keys import plan_key, row_keys
-from mirage_dask.planning.light.grisms import check_grisms
 from mirage_dask.planning.light.layers import LayerTables
 from mirage_dask.planning.light.persistence import Histories
-from mirage_dask.planning.light.soss import check_soss
 from mirage_dask.planning.motion import with_motion
 from mirage_dask.planning.segmentation import threshold_rate
 from mirage_dask.planning.settings_columns import launch_notes
@@ -117,15 +115,7 @@ def make_plan(
     asked = list(chosen["name"])
     drawn = {*asked, *(earlier.name for history in before.values() for earlier in history)}
     chosen = table[table["name"].isin(drawn)]  # and those whose light persists in them
-    catalogs = list(read_catalogs(chosen))  # all their problems, before references are prepared
-    check_scene_images(chosen)
-    check_grisms(chosen, [found[:3] for found in catalogs])
-    if (chosen[VARIABLE] != "").any():
-        # Here, for it imports astropy, and most proposals have none.
-        from mirage_dask.planning.light.time_series.light_curves import check_light_curves
-
-        check_light_curves(chosen, [found[:3] for found in catalogs])
-    check_soss(chosen)
+    catalogs = read_inputs(chosen)  # all their problems, before references are prepared
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     _LOG.info(
@@ -145,7 +135,8 @@ def make_plan(
             specs[row.name] = _with_dark(spec, row, url) if row.name in keys else spec
         for note in tables.notes:
             _LOG.warning("%s", note)
-    specs |= Histories(url, specs).with_persistence(before, progress)
+    overrides = {row.name: row.overrides for row in rows}
+    specs |= Histories(url, specs, overrides).with_persistence(before, progress)
     plan = save_plan(
         url,
         table,

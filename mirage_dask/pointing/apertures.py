@@ -49,8 +49,11 @@ def reference_point(attitude: Floats, aperture: Aperture) -> tuple[float, float,
 
 
 @cache
-def _corners(aperture: Aperture) -> Floats:
-    """Return unit vectors (4, 3) of the V frame of an aperture's corners."""
+def corner_units(aperture: Aperture) -> Floats:
+    """Return unit vectors (4, 3) of the V frame of an aperture's corners.
+
+    They are the outer edges of the corner pixels: (-0.5, -0.5), then counter-clockwise in pixels.
+    """
     known = _measured(aperture.name)
     if known is None or known.aperture != aperture or known.corners is None:
         (places,) = measure_corners([aperture])
@@ -71,7 +74,7 @@ def footprint(attitude: Floats, aperture: Aperture) -> str:
     """
     if not aperture.detector:
         raise InputError(f"Aperture {aperture.name} spans several detectors; it has no single footprint.")
-    return polygon(*unit_to_radec(_corners(aperture) @ attitude))
+    return polygon(*unit_to_radec(corner_units(aperture) @ attitude))
 
 
 def polygon(ra: Floats, dec: Floats) -> str:

@@ -80,6 +80,10 @@ CACHE_USERS: dict[str, Callable[[ExposureSpec], bool]] = {
 SAMPLE_BYTES = 14
 """Per sample of a part: raw 2, float32 ramp 4 and one temporary 4, two copies while the shard is made 4."""
 
+TRUTH_SAMPLE_BYTES = 20
+"""The same while variables of the truth are stored: two ramps and their difference, or the linear ramp, that of particles
+and its steps, at most 16; a copy of float32 while the chunk is made 4."""
+
 PIXEL_BYTES = 240
 """Per pixel of a part: windows of some 25 reference planes, seed and masks (float32), their halo and copies."""
 
@@ -278,6 +282,7 @@ def estimate_run(
     store_url: str | None = None,
     finished: Mapping[int, Mapping[int, Commit]] | None = None,
     measured: Measured | None = None,
+    truth: bool = False,
 ) -> RunEstimate:
     """Estimate a run.
 
@@ -295,6 +300,8 @@ def estimate_run(
         {row: tiles} that are in the store already.
     measured
         Cost of the tiles; default the cost on the machine where the constants were set.
+    truth
+        Variables of the truth are stored too: their memory is counted, their time and space are not.
     """
     chosen = list(range(len(plan))) if rows is None else [int(row) for row in rows]
     grids = [plan.grid(row) for row in chosen]
@@ -305,7 +312,7 @@ def estimate_run(
         stored_fraction(grid.shape[1]) if measured is None else measured.stored_fraction for grid in grids
     ]
     cost = SAMPLE_SECONDS if measured is None else measured.sample_seconds
-    working = thread_bytes(plan, chosen)
+    working = thread_bytes(plan, chosen, truth=truth)
     remote = store_url is not None and not files.is_local(files.normal_url(store_url))
     # Compressed to half or so, and there twice while its chunks are joined.
     held = max((2 * int(np.prod(grid.tile)) for grid in grids), default=0) if remote else 0
@@ -340,11 +347,12 @@ def cache_bytes(plan: Plan, rows: Iterable[int]) -> int:
     return sum(cache.limit for cache in CACHES.values()) - sum(unfilled.values())
 
 
-def thread_bytes(plan: Plan, rows: Iterable[int]) -> int:
-    """Return the bytes that a thread needs for the largest part of the tiles of some exposures."""
+def thread_bytes(plan: Plan, rows: Iterable[int], *, truth: bool = False) -> int:
+    """Return the bytes that a thread needs for the largest part of the tiles of some exposures, and of their truth."""
     chosen = list(rows)
+    sample = max(SAMPLE_BYTES, TRUTH_SAMPLE_BYTES if truth else 0)
     parts = {plan.grid(row).part for row in chosen}
-    part = max((ny * nx * (SAMPLE_BYTES * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
+    part = max((ny * nx * (sample * i * g + PIXEL_BYTES) for i, g, ny, nx in parts), default=0)
     if any(_has({"dispersed_image"}, plan.spec(row)) for row in chosen):
         return part + IMAGE_BYTES
     return part + SQUARE_BYTES * any(_has(GALAXIES | STARS | DISPERSED, plan.spec(row)) for row in chosen)

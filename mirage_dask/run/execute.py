@@ -140,8 +140,9 @@ def run_plan(
             threads=executor.threads_per_process,
             store_url=root.url,
             finished=finished,
+            truth=bool(variables),
         )
-        remedy = partial(smaller_tiles, loaded, rows, store_exists=root.exists)
+        remedy = partial(smaller_tiles, loaded, rows, store_exists=root.exists, truth=bool(variables))
         check_memory(estimate, executor.memory_limit, remedy)
         check_disk(estimate, root.url, replaced_bytes(loaded, root.url, rows, finished), loaded.url)
         subscribers = [

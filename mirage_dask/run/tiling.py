@@ -45,7 +45,7 @@ def tiled(plan: Plan, root: StoreRoot | None, tile_bytes: str | int | None) -> P
     return plan.with_tile_bytes(existing or wanted or plan.tile_bytes)
 
 
-def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None:
+def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int, *, truth: bool = False) -> int | None:
     """Return the largest tile size, the plan's halved repeatedly, with which a thread stays within its memory.
 
     Parameters
@@ -54,6 +54,8 @@ def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None
         What is to be simulated.
     room
         Bytes that a thread may add to its process.
+    truth
+        Whether variables of the truth are stored too.
 
     Returns
     -------
@@ -62,14 +64,16 @@ def fitting_tile_bytes(plan: Plan, rows: Iterable[int], room: int) -> int | None
     """
     examples = list({plan.grid(row): row for row in rows}.values())
     smaller = plan
-    while thread_bytes(smaller, examples) > room:
+    while thread_bytes(smaller, examples, truth=truth) > room:
         if smaller.tile_bytes == 1:
             return None
         smaller = smaller.with_tile_bytes(smaller.tile_bytes // 2)
     return smaller.tile_bytes
 
 
-def smaller_tiles(plan: Plan, rows: Iterable[int], room: int, *, store_exists: bool) -> str:
+def smaller_tiles(
+    plan: Plan, rows: Iterable[int], room: int, *, store_exists: bool, truth: bool = False
+) -> str:
     """Return a remedy that names smaller tiles that would fit; an empty string when none would.
 
     Parameters
@@ -80,8 +84,10 @@ def smaller_tiles(plan: Plan, rows: Iterable[int], room: int, *, store_exists: b
         Bytes that a thread may add to its process.
     store_exists
         The store exists, so that its tiles are fixed.
+    truth
+        Whether variables of the truth are stored too.
     """
-    tiles = fitting_tile_bytes(plan, rows, room)
+    tiles = fitting_tile_bytes(plan, rows, room, truth=truth)
     if tiles is None:
         return ""
     place = " and another place, because a store keeps its tiles" if store_exists else ""

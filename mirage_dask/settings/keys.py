@@ -244,8 +244,9 @@ KEYS: tuple[Key, ...] = (
     ),
     Key(
         "scattered_light",
-        "light on other paths, of NIRCam's short wavelengths: `{wisps: true, or their peak over the sky, wisp_templates: "
-        "FOLDER, claws: FILE of bright stars}`; see [Scattered light](#scattered-light)",
+        "light on other paths, in images of NIRCam: `{wisps: true, or their peak over the sky, wisp_templates: FOLDER, "
+        "claws: FILE of bright stars, claw_light: true or a factor, claw_templates: FOLDER, dragons_breath: true or a "
+        "factor}`; see [Scattered light](#scattered-light)",
         ScatteredChoice(),
         "none",
     ),

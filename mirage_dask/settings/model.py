@@ -142,8 +142,8 @@ class Settings:
             filter_wheel_angle=angle,
             soss=self.soss if soss else None,
             cosmic_rays=cosmic_rays,
-            scattered_light=self.scattered_light
-            if instrument == "NIRCAM" and str(values["channel"]) == "SHORT" and not grism
+            scattered_light=self.scattered_light.for_channel(str(values["channel"]))
+            if self.scattered_light and instrument == "NIRCAM" and not grism
             else None,
             references=self.references,
             overrides={e.type: e.path for e in self.reffile_overrides if e.holds_for(values)},

@@ -35,6 +35,7 @@ _OPTICS = {
 NESTING: dict[str, Mapping[str, tuple[str, ...]]] = {
     "superbias": {name: (*keys, "readpatt") for name, keys in _DETECTOR.items()},
     **dict.fromkeys(("linearity", "saturation", "gain", "ipc", "dark", "readnoise"), _DETECTOR),
+    **dict.fromkeys(("trappars", "trapdensity", "persat"), _DETECTOR),
     "area": {name: (*keys, "exp_type") if "filter" in keys else keys for name, keys in _OPTICS.items()},
     "distortion": {name: (*keys, "exp_type") for name, keys in _DETECTOR.items()}
     | {"nircam": ("detector", "filter", "exp_type"), "niriss": ("pupil", "exp_type")},

@@ -58,7 +58,7 @@ scale of images of extended sources, empty for none; {path, units, psf} of the i
 {stamp, psf} of ghosts as JSON, empty for no ghosts; choice of spectra (`SpectraChoice.to_text`), and folder of
 configurations, behind a grism, empty for others and for the built-in ones; degrees of the filter wheel, empty for those of
 the configuration; {pwcpos, traces} of GR700XD as JSON, empty for others; library of cosmic rays, empty for none;
-{wisps, wisp_templates, claws} as JSON, empty for none; sources of
+what `ScatteredLight` has that is not its default as JSON, empty for none; sources of
 reference data;
 {CRDS type: file} as JSON; folder of the user's own PSFs, empty for none; what darks are made of; names of the effects that
 are on; {EFFECT.PARAMETER: value} of their parameters that are not at the default as JSON, empty for none; number and unit of
@@ -89,7 +89,7 @@ class ExposureSettings:
     cosmic_rays: CosmicRays | None = None
     """None when there are none."""
     scattered_light: ScatteredLight | None = None
-    """None when there is none, as of all but images of NIRCam's short wavelengths."""
+    """None when there is none, as of all but images of NIRCam."""
     references: tuple[str, ...] = REFERENCES[:1]
     """Where reference data come from, the first that has a file."""
     overrides: Mapping[str, str] = field(default_factory=dict)
@@ -117,7 +117,7 @@ class ExposureSettings:
             "soss": json.dumps(asdict(self.soss), sort_keys=True) if self.soss else "",
             "cosmic_ray_library": rays.library if rays else "",
             "cosmic_ray_scale": rays.scale if rays else 0.0,
-            "scattered_light": json.dumps(asdict(self.scattered_light), sort_keys=True)
+            "scattered_light": json.dumps(self.scattered_light.to_dict(), sort_keys=True)
             if self.scattered_light
             else "",
             "references": " ".join(self.references),

@@ -1,7 +1,8 @@
 """The particles that hit an exposure: cosmic rays and snowballs, one row each, listed from the numbers that make them.
 
 Places are where a particle enters the detector, `group` the first whose reads hold its charge (the part of it that the
-group's later reads saw, see `mirage_dask.detector.cosmic_rays`). A table is made when it is asked for and is in no file.
+group's later reads saw, see `mirage_dask.detector.particles.cosmic_rays`). A table is made when it is asked for and is in no
+file.
 
 NOT listed: hits whose middle lies beyond what is read, though their charge may reach it.
 """
@@ -14,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.detector.context import keys_of
-from mirage_dask.detector.cosmic_rays import Collecting, Stamps
 from mirage_dask.detector.effects import effects_on
 from mirage_dask.detector.particles.cosmic_ray_hits import count_hits, list_hits
+from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps
 from mirage_dask.detector.particles.snowballs import fall_of, snowballs_of
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.frame import Frame

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from mirage_dask.detector.context import Box, Inside, Place, Readout
-from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.coupling.pixels import Coupling, Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.light import add_charge, collect_light
 from mirage_dask.detector.outputs import Outputs
+from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.pink import pink_rows
 from mirage_dask.detector.random.keys import exposure_keys
 from mirage_dask.detector.read_out import ReadOutPlanes, read_out

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import mirage_dask as md
 from mirage_dask.detector.charge.trapping import stimulus
+from mirage_dask.errors import InputError
 from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.planning.history import histories
@@ -79,6 +81,58 @@ def test_the_star_stays_where_it_was_and_fades(folder):
         np.testing.assert_allclose(glow[integration, :, *peak], expected, rtol=2e-4)
     later = transients(plan, THIRD)[0, -1, *peak]
     assert 0.2 * glow[0, -1, *peak] < later < 0.8 * glow[0, -1, *peak]
+
+
+def test_traps_are_those_of_the_files(folder, tmp_path):
+    """One family that fills at once: F = D c2 (fill / level)^2; D is 0 in the left half of the frame."""
+    columns = ("capture0", "capture1", "capture2", "decay_param")
+    table = fits.BinTableHDU.from_columns(
+        [
+            fits.Column(name, "D", array=[value])
+            for name, value in zip(columns, (0.0, 0.0, 2.0, -1e-3), strict=True)
+        ]
+    )
+    fits.HDUList([fits.PrimaryHDU(), table]).writeto(tmp_path / "pars.fits")
+    row = opened(folder).table.set_index("name").loc[FIRST]
+    middle = int(row["x0"] + row["nx"] // 2)
+    density = np.full((2048, 2048), 500.0, np.float32)
+    density[:, :middle] = 0.0
+    for name, image in (("density", density), ("level", np.full_like(density, 3e5))):
+        fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(image, name="SCI")]).writeto(tmp_path / f"{name}.fits")
+    kinds = {"trappars": "pars", "trapdensity": "density", "persat": "level"}
+    files = {"nircam": {kind: {"nrcb1": str(tmp_path / f"{name}.fits")} for kind, name in kinds.items()}}
+    how = {
+        "catalogs": {"point_source": folder / "star.cat"}, "background": 0.0, "cosmic_rays": "none",
+        "effects": {"persistence": {"look_back": 100.0, "model": "traps"}, "poisson": False}, "dates": "2021-10-04",
+        "roll_angle": 30.0, "reffile_overrides": files,
+    }  # fmt: skip
+    plan = md.open_proposal(md.example_proposal(), **how).prepare([FIRST, SECOND])
+    glow = transients(plan, SECOND)
+    left = int(row["nx"] // 2)
+    assert not glow[..., :left].any()
+    first, second = (plan.spec(plan.row(name)) for name in (FIRST, SECOND))
+    pack = open_references(first, plan.url).pack
+    array = pack.array
+    box = array.detector_box((first.y0, first.y0 + first.ny), (first.x0, first.x0 + first.nx))
+    response, per_electron = (
+        array.orientation.science(pack.plane(name, *(slice(*span) for span in box)))
+        for name in ("response", "inverse_gain")
+    )
+    seed = simulate_window(first, open_references(first, plan.url), Window.whole(first), want=("seed",))[
+        "seed"
+    ]
+    seconds = first.frames_per_integration * first.tframe
+    rate = (seed * response).astype(float)
+    part = np.minimum(rate * (seconds + first.tframe) * per_electron / 3e5, 1.0)
+    peak = np.unravel_index(np.where(np.arange(rate.shape[1]) >= left, rate, 0).argmax(), rate.shape)
+    trapped = 500.0 / per_electron[peak] * 2.0 * part[peak] ** 2
+    # It decays by 1e-3 of it a second: released within the second exposure, after at most 100 s.
+    last = glow[0, -1, *peak]
+    low, high = (1 - np.exp(-1e-3 * second.group_end_times[-1])) * trapped * np.array([0.88, first.nints])
+    assert low < last < high
+    (tmp_path / "density.fits").write_text("no FITS")
+    with pytest.raises(InputError, match=r"density.fits.*it cannot be read"):
+        md.open_proposal(md.example_proposal(), **how).prepare([FIRST])
 
 
 @settings(max_examples=4, deadline=None)

@@ -7,19 +7,30 @@ import json
 import re
 import subprocess
 import sys
+import tracemalloc
 from functools import partial
 
 import pytest
 from rich.console import Console
 from support.small_plans import make_spec, small_plan, table_of
+from support.table_packs import table_references
 
 from mirage_dask.errors import InputError
+from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.run.display.terminal import TerminalProgress
-from mirage_dask.run.estimate import check_memory, estimate_run, measure_once
+from mirage_dask.run.estimate import (
+    PIXEL_BYTES,
+    SAMPLE_BYTES,
+    TRUTH_SAMPLE_BYTES,
+    check_memory,
+    estimate_run,
+    measure_once,
+)
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 from mirage_dask.run.sizes import binary_size, parse_size
 from mirage_dask.run.tiling import smaller_tiles
+from mirage_dask.spec import Window
 from mirage_dask.store.plan import save_plan
 
 
@@ -76,6 +87,36 @@ def test_a_refusal_names_the_largest_tiles_that_fit(tmp_path, threads):
         InputError, match=f"--tile-bytes {binary_size(named)}.* and another place, because a store keeps"
     ):
         check_memory(found, limit, partial(remedy, store_exists=True))
+
+
+def test_variables_of_the_truth_need_no_more_than_is_stated(tmp_path):
+    """What a pixel and a group take: arrays while a ramp is computed, and one more of float32 while a chunk is written."""
+    specs = [frame()]
+    plan = save_plan(tmp_path / "plan", table_of(specs), specs)
+    grid = plan.grid(0)
+    part = grid.part[0] * grid.part[1] * grid.part[2] * grid.part[3]
+    more = estimate_run(plan, truth=True).peak_bytes - estimate_run(plan).peak_bytes
+    assert more == part * (TRUTH_SAMPLE_BYTES - SAMPLE_BYTES)
+    references, (few, many), height = table_references("NRCA1"), (2, 12), 64
+    for name in ("read_noise", "ipc", "groupdq"):
+        peaks = []
+        for groups in (few, few, many):  # the first time compiles
+            spec = frame(
+                detector="NRCA1",
+                y0=512,
+                ny=height,
+                ngroups=groups,
+                layers=(),
+                cosmic_ray_library="",
+                filter="F200W",
+            )
+            tracemalloc.start()
+            simulate_window(spec, references, Window.whole(spec), want=(name,))
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+        each = (peaks[2] - peaks[1]) / (height * 2048 * (many - few))
+        assert 4 < each <= TRUTH_SAMPLE_BYTES - 4, name
+        assert peaks[1] < height * 2048 * (TRUTH_SAMPLE_BYTES * few + PIXEL_BYTES), name
 
 
 MEASURED = """

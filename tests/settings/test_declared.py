@@ -86,6 +86,7 @@ GOOD: list[dict[str, Any]] = [
     *({"cosmic_rays": value} for value in ("flight", {"library": "flight"}, {"1": "FLIGHT"})),
     *({"scattered_light": value} for value in (None, False, {}, {"wisps": True}, {"wisps": 0.03, "claws": "other.cat"})),
     {"scattered_light": {"wisp_templates": "."}},
+    {"scattered_light": {"claws": "other.cat", "claw_light": 0.5, "claw_templates": ".", "dragons_breath": True}},
     *({"psf_paths": value} for value in (".", None, {"1": "."}, [".", "."])),
     *({"segmentation_threshold": value} for value in ("0.05 e-/s", "27 ABmag", "0.1 mjy/str", "1e-29 erg/cm2/Hz")),
     *({"effects": value} for value in ("ipc", ["ipc", "flat"], {"ipc": False, "flat": True}, [])),

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirage_dask.detector.context import Box, Readout
-from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.effects import switched_effects
 from mirage_dask.detector.outputs import Outputs
+from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.pink import NODE
 from mirage_dask.detector.random.keys import exposure_keys
 from mirage_dask.exposure.references import References

@@ -5,7 +5,7 @@ A strip of rows at the edge of the detector, with its reference pixels, dark but
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.detector.effects import EFFECTS, default_effects, switched_effects
+from mirage_dask.detector.effects import EFFECTS, changed_parameters, default_effects, switched_effects
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.instruments import frame_time, get_detector
@@ -31,6 +31,9 @@ HITS = 4.3 * 18e-4**2
 """Cosmic rays per pixel and second: 4.3 per cm2 in flight (Rauscher & Fixsen 2025), in pixels of 18 micron."""
 SPOT_RATES = (20.0, 60.0, 150.0, 400.0, 1500.0)
 """e-/s of spots of 3 x 3 pixels: from faint to saturated in the first groups."""
+
+
+Parameter = tuple[str, str, float | str]
 
 
 class FilePack(TablePack):
@@ -106,7 +109,16 @@ def spots(spec: ExposureSpec) -> NDArray[np.float32]:
 
 
 def make_ramp(
-    name: str, folder: Path, *, rows: int, groups: int, also_on: Collection[str] = ()
+    name: str,
+    folder: Path,
+    *,
+    rows: int,
+    groups: int,
+    also_on: Collection[str] = (),
+    off: Collection[str] = (),
+    parameters: tuple[Parameter, ...] = (),
+    inputs: Mapping[str, Mapping[str, NDArray[Any]]] | None = None,
+    seed: NDArray[np.float32] | None = None,
 ) -> DetectorRamp:
     """Simulate a dark RAPID ramp of a detector.
 
@@ -122,6 +134,14 @@ def make_ramp(
         Of the ramp.
     also_on
         Effects that are switched on besides those that are on by default.
+    off
+        Effects that are switched off.
+    parameters
+        (effect, name, value) of those that are not at their default.
+    inputs
+        Tables of effects, as of `References`.
+    seed
+        Light, e-/s; default `spots`.
     """
     detector = get_detector(name)
     maps, files = DetectorMaps(detector), {}
@@ -139,13 +159,14 @@ def make_ramp(
         detector=name, nints=1, ngroups=groups, nframes=1, groupgap=0, tframe=tframe, x0=0, y0=0, nx=nx, ny=ny,
         fast_axis=detector.fast_axis, slow_axis=detector.slow_axis, amplifiers=4, layers=(), random_seed=2026,
         cosmic_ray_library="FLIGHT", cosmic_ray_rate=HITS,
-        switched=switched_effects(default_effects() | (frozenset(also_on) & declared)),
+        switched=switched_effects((default_effects() - set(off)) | (frozenset(also_on) & declared)),
+        parameters=changed_parameters(parameters),
     )  # fmt: skip
     pack = FilePack(name, files)
     pack.cosmic_rays = lambda library: Hits
-    references = References(pack)
+    references = References(pack, inputs=inputs or {})
     adding = [e.name for e in EFFECTS if e.stage == "charge"]
-    window, given = Window.whole(spec), {"seed": spots(spec)}
+    window, given = Window.whole(spec), {"seed": spots(spec) if seed is None else seed}
     found = simulate_window(
         spec, references, window, want=("raw", "linear", "groupdq", *adding), replaced=given
     )

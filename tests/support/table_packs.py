@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,12 +27,13 @@ class TablePack:
             for key in ("ktc_noise", "pink_noise", "output_pink_noise", "pixel_pink_noise")
         }
         self.meta = {"mean_gain": self.detector.gain, "ipc": self.maker.ipc(), "pixar_a2": 1.0, **facts}
-        self._planes: dict[str, NDArray[np.float32]] = {}
+        self._planes: dict[str, NDArray[Any]] = {}
 
-    def plane(self, name: str, rows: slice, columns: slice) -> NDArray[np.float32]:
+    def plane(self, name: str, rows: slice, columns: slice) -> NDArray[Any]:
         if name not in self._planes:
             made = self.maker.dark_rate()[0] if name == "dark_rate" else getattr(self.maker, name)()
-            self._planes[name] = to_detector(made, self.detector).astype(np.float32)
+            kind = np.uint32 if name == "mask" else np.float32
+            self._planes[name] = to_detector(made, self.detector).astype(kind)
         return self._planes[name][..., rows, columns].copy()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.simulated import SUBARRAY_LW, SUBARRAY_SW, example_plan, exposure, whole
 
+import mirage_dask as md
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.exposure.simulate import simulate_window
@@ -105,3 +106,10 @@ def test_places_are_turned_as_arrays_are(name):
     found = frame.science_places(rows.astype(float) + low_row, columns.astype(float) + low_column)
     assert np.array_equal(found[0], frame.detector(x))
     assert np.array_equal(found[1], frame.detector(y))
+
+
+def test_a_proposal_lists_them_before_any_run():
+    source = md.example_proposal()
+    plan, proposal = example_plan(), md.open_proposal(source, settings=source.with_name("settings.yaml"))
+    found = proposal.hits(SUBARRAY_SW, (0, 1))
+    assert found.equals(particle_hits(plan, plan.row(SUBARRAY_SW), (0, 1)))

@@ -66,6 +66,8 @@ class Fill:
     integrations: int
     since: float
     """Seconds from its end to the start of the exposure that receives; at least one frame."""
+    density: Doubles | None = None
+    """Traps of each pixel, e-, where a file has them: instead of the parameter `trap_density`."""
 
     @property
     def duration(self) -> float:
@@ -102,7 +104,13 @@ Parameters = Callable[[str], float | str]
 """Value of a parameter of the effect by its name."""
 
 
-def release(fills: Sequence[Fill], parameter: Parameters) -> Release:
+Coefficients = tuple[float, float, float, float]
+"""Of a family of traps: capture0, capture1, capture2, decay."""
+
+
+def release(
+    fills: Sequence[Fill], parameter: Parameters, families: Sequence[Coefficients] | None = None
+) -> Release:
     """Return what the earlier exposures let a detector release.
 
     Parameters
@@ -111,6 +119,8 @@ def release(fills: Sequence[Fill], parameter: Parameters) -> Release:
         The earlier exposures, in the order of time, all relative to the same exposure.
     parameter
         Values of the parameters of the effect `persistence`.
+    families
+        Of the model `traps`, instead of those of the parameters.
 
     Raises
     ------
@@ -124,12 +134,18 @@ def release(fills: Sequence[Fill], parameter: Parameters) -> Release:
         density = float(parameter("density"))
         return _states(fills, [_Exponential(tau, s * density) for tau, s in zip(TAU, SHARES, strict=True)])
     if model == "traps":
-        families = []
-        for k in TRAP_FAMILIES:
-            c0, c1, c2, decay = (float(parameter(f"{name}_{k}")) for name in TRAP_COEFFICIENTS)
-            families.append(_Family(float(parameter("trap_density")), c0, abs(c1), c2, abs(decay)))
-        return _states(fills, [family for family in families if family.decay > 0])
+        if families is None:
+            families = [_coefficients(parameter, k) for k in TRAP_FAMILIES]
+        density = float(parameter("trap_density"))
+        traps = [_Family(density, c0, abs(c1), c2, abs(decay)) for c0, c1, c2, decay in families]
+        return _states(fills, [family for family in traps if family.decay > 0])
     raise ValueError(f"persistence has no model {model!r}; it has {', '.join(MODELS)}")
+
+
+def _coefficients(parameter: Parameters, family: int) -> Coefficients:
+    """Return those of a family, by its number, from the parameters."""
+    c0, c1, c2, decay = (float(parameter(f"{name}_{family}")) for name in TRAP_COEFFICIENTS)
+    return c0, c1, c2, decay
 
 
 def stimulus(charge: Doubles) -> Doubles:
@@ -201,13 +217,14 @@ class _Family:
 
     def captured(self, fill: Fill) -> Doubles:
         seconds, slope = self.exposed(fill), fill.rate / fill.well
+        density = self.density if fill.density is None else fill.density
         t = np.minimum(seconds, 1 / slope)
         bracket = t**2 * self.c2 / 2
         if self.c1 > 0:
             tau = 1 / self.c1
             bracket = bracket + self.c0 * (t**2 / 2 - tau**2 + (t * tau + tau**2) * exponential(-t / tau))
-        found = 2 * self.density * slope**2 * bracket
-        free = self.density * self.c0 - (found - self.density * self.c2)
+        found = 2 * density * slope**2 * bracket
+        free = density * self.c0 - (found - density * self.c2)
         return np.maximum(found + free * (1 - exponential(-self.c1 * (seconds - t))), 0.0)
 
 

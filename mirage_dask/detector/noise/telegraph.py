@@ -13,7 +13,7 @@ of the pipeline's masks; fraction, size and time are chosen: none is published f
 Counters (key stream `telegraph_noise`): ``(x, y, 0, integration)``, word 0, lowest bit: the first level; ``(x, y, 1 + (frame
 >> 2), integration)``, word frame & 3: whether the level changes before frame 1, 2, ….
 
-Not modelled: more than two levels, levels of unequal duration, a pixel's own T, flags in the mask, reference pixels.
+Not modelled: more than two levels, levels of unequal duration, a pixel's own T, reference pixels.
 """
 
 from __future__ import annotations
@@ -24,85 +24,70 @@ from numba import int64, uint32
 
 from mirage_dask.compiled import kernel
 from mirage_dask.detector.context import Box, ExposureContext, Floats
-from mirage_dask.detector.cosmic_rays import Collecting
-from mirage_dask.detector.noise.rare_pixels import happens, pixels_key, threshold_of
-from mirage_dask.detector.random.philox import philox, philox_row
+from mirage_dask.detector.noise.rare_pixels import happens, kind_of, rare_pixels, threshold_of
+from mirage_dask.detector.random.philox import philox
 
 NAME = "telegraph_noise"
 
 
 def add_telegraph_noise(exposure: ExposureContext, box: Box, dark: Floats) -> bool:
     """Add the levels of the pixels that switch, a `DarkFunction`."""
-    fraction, amplitude, period = (
-        exposure.parameter(NAME, name) for name in ("fraction", "amplitude", "period")
-    )
-    if fraction <= 0 or amplitude == 0:
+    kind = kind_of(NAME, exposure.spec, exposure.array)
+    if not kind.fraction:
         return False
-    added: bool = telegraph_groups(
-        pixels_key(exposure, NAME), exposure.keys.stream(NAME), exposure.readout, box, Collecting.of(exposure.array),
-        threshold_of(fraction), threshold_of(min(exposure.spec.tframe / period, 0.5)),
+    row, column, strength = rare_pixels(kind, (box.row, box.column), (dark.shape[2], dark.shape[3]))
+    if not row.size:
+        return False
+    amplitude, period = (exposure.parameter(NAME, name) for name in ("amplitude", "period"))
+    telegraph_groups(
+        exposure.keys.stream(NAME), exposure.readout, box, row, column, strength,
+        threshold_of(min(exposure.spec.tframe / period, 0.5)),
         np.float32(amplitude / exposure.pack.meta["mean_gain"]), dark,
     )  # fmt: skip
-    return added
+    return True
 
 
 @kernel
-def telegraph_groups(pixels, key, readout, box, array, fraction, change, size, dark):
-    """Add the levels of the pixels of a box that switch; return whether there are any.
+def telegraph_groups(key, readout, box, row, column, strength, change, size, dark):
+    """Add the levels of the pixels of a box that switch.
 
     Parameters
     ----------
-    pixels, key : Key
-        By which pixels are chosen, and of the stream.
+    key : Key
+        Of the stream.
     readout : Readout
     box : Box
         What `dark` covers.
-    array : Collecting
-        Pixels that are no reference pixels.
-    fraction, change : int
-        Probability that a pixel switches, and that it does in a frame, times 2**31.
+    row, column, strength : (n,)
+        The pixels, see `rare_pixels`.
+    change : int
+        Probability that a pixel switches in a frame, times 2**31.
     size : float32
         Mean difference of the levels, DN.
     dark : float32, (integrations, groups, rows, columns)
         Linear counts; changed in place, DN.
     """
-    integrations, groups, rows, columns = dark.shape
+    integrations, groups = dark.shape[:2]
     nframes, stride = readout.nframes, readout.nframes + readout.groupgap
-    w0 = np.empty(columns, np.uint32)
-    w1 = np.empty(columns, np.uint32)
-    w2 = np.empty(columns, np.uint32)
-    w3 = np.empty(columns, np.uint32)
     summed = np.empty(groups, np.int64)
-    found = False
-    for r in range(rows):
-        y = box.row + r
-        if not array.first_row <= y < array.last_row:
-            continue
-        philox_row(pixels.k0, pixels.k1, 0, box.column, y, 0, 0, columns, w0, w1, w2, w3)
-        for i in range(columns):
-            x = box.column + i
-            if not happens(w0[i], fraction) or not array.first_column <= x < array.last_column:
-                continue
-            found = True
-            half = size * (f4(0.5) + f4(w1[i] >> uint32(8)) * f4(2.0**-24)) * f4(0.5)
-            for t in range(integrations):
-                integration = uint32(box.integration + t)
-                a, b, c, d = philox(key.k0, key.k1, uint32(x), uint32(y), uint32(0), integration)
-                level = int64(1) - int64(2) * int64(a & uint32(1))
-                summed[:] = 0
-                block = int64(-1)
-                for frame in range((groups - 1) * stride + nframes):
-                    if frame >> 2 != block:
-                        block = frame >> 2
-                        a, b, c, d = philox(
-                            key.k0, key.k1, uint32(x), uint32(y), uint32(block + 1), integration
-                        )
-                    which = frame & 3
-                    word = a if which == 0 else b if which == 1 else c if which == 2 else d
-                    if frame > 0 and happens(word, change):
-                        level = -level
-                    if frame % stride < nframes:
-                        summed[frame // stride] += level
-                for g in range(groups):
-                    dark[t, g, r, i] += half * (f4(summed[g]) / f4(nframes))
-    return found
+    for k in range(row.size):
+        x, y = box.column + column[k], box.row + row[k]
+        half = size * strength[k] * f4(0.5)
+        for t in range(integrations):
+            integration = uint32(box.integration + t)
+            a, b, c, d = philox(key.k0, key.k1, uint32(x), uint32(y), uint32(0), integration)
+            level = int64(1) - int64(2) * int64(a & uint32(1))
+            summed[:] = 0
+            block = int64(-1)
+            for frame in range((groups - 1) * stride + nframes):
+                if frame >> 2 != block:
+                    block = frame >> 2
+                    a, b, c, d = philox(key.k0, key.k1, uint32(x), uint32(y), uint32(block + 1), integration)
+                which = frame & 3
+                word = a if which == 0 else b if which == 1 else c if which == 2 else d
+                if frame > 0 and happens(word, change):
+                    level = -level
+                if frame % stride < nframes:
+                    summed[frame // stride] += level
+            for g in range(groups):
+                dark[t, g, row[k], column[k]] += half * (f4(summed[g]) / f4(nframes))

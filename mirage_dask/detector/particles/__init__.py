@@ -1,6 +1,7 @@
-"""Particles that hit a detector: snowballs, and lists of all hits of an exposure, which are its truth.
+"""Particles that hit a detector: cosmic rays, snowballs, and lists of all hits of an exposure, which are its truth.
 
 `snowball_hits`     when, where and how large snowballs are
 `snowballs`         stage charge: what they leave
-`cosmic_ray_hits`   the hits of `mirage_dask.detector.cosmic_rays`, one by one
+`cosmic_rays`       stage charge: the hits of cosmic rays
+`cosmic_ray_hits`   the same hits, one by one
 """

@@ -1,4 +1,4 @@
-"""The hits of cosmic rays one by one, as `mirage_dask.detector.cosmic_rays` draws them: the truth of an exposure.
+"""The hits of cosmic rays one by one, as `mirage_dask.detector.particles.cosmic_rays` draws them: the truth of an exposure.
 
 The counters are those of that module; nothing is drawn anew.
 """
@@ -13,7 +13,7 @@ from numba import int64, uint32
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import kernel
-from mirage_dask.detector.cosmic_rays import TILE_COLUMNS, TILE_ROWS, Collecting, Stamps, scaled
+from mirage_dask.detector.particles.cosmic_rays import TILE_COLUMNS, TILE_ROWS, Collecting, Stamps, scaled
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.detector.random.philox import philox
 from mirage_dask.detector.random.poisson import poisson

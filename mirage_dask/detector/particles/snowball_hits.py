@@ -26,7 +26,7 @@ from numba import int64, uint32, uint64
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
-from mirage_dask.detector.cosmic_rays import Collecting
+from mirage_dask.detector.particles.cosmic_rays import Collecting
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.detector.random.philox import philox
 from mirage_dask.detector.random.poisson import poisson

@@ -38,8 +38,8 @@ from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.context import Box, ExposureContext, Floats
-from mirage_dask.detector.cosmic_rays import Collecting
 from mirage_dask.detector.effects import parameter_value
+from mirage_dask.detector.particles.cosmic_rays import Collecting
 from mirage_dask.detector.particles.snowball_hits import (
     STREAM,
     Fall,

@@ -17,6 +17,7 @@ from mirage_dask.plugins.effect import Effect, Stage
 from mirage_dask.variables import VARIABLES, Variable
 
 PHOTONS, PIXELDQ, GROUPDQ = "photons", "pixeldq", "groupdq"
+SCATTERED_LIGHT, SCATTERED_FLAGS = "scattered_light", "scattered_light_flags"
 
 _QUANTITY: dict[Stage, tuple[str, str]] = {
     "light": ("electron", "photons with it less those without"),
@@ -43,6 +44,19 @@ def _truth_variables(effects: tuple[Effect, ...]) -> dict[str, Variable]:
         ),
         Variable(
             PIXELDQ, "1", "flags of pixels in the mask", dimensions=("y", "x"), dtype=np.dtype(np.uint32)
+        ),
+        Variable(
+            SCATTERED_LIGHT,
+            "electron / s",
+            "expected light of wisps, claws and dragon's breath",
+            dimensions=("y", "x"),
+        ),
+        Variable(
+            SCATTERED_FLAGS,
+            "1",
+            "where scattered light is 1 % of the uniform sky or more: wisps (1), claws (2), dragon's breath (4)",
+            dimensions=("y", "x"),
+            dtype=np.dtype(np.uint8),
         ),
     )
     found = {variable.name: variable for variable in own}

@@ -8,14 +8,16 @@ in all, with m its magnitude in a band of 2MASS and Z that of the filter and mod
 and zero points: github mfixstsci/jwst_rogue_path_tool 1b02430; what claws are: JWST User Documentation, NIRCam Claws and
 Wisps.
 
-NOT modelled: how sensitive places within a region are (all count as the most sensitive); where on the detectors claws fall
-and how they look, so that no light of them is simulated: a plan says which exposures have them.
+What it looks like on a detector is chosen: `mirage_dask.scene.scattered.claws`. Counts are taken as DN.
+
+NOT modelled: how sensitive places within a region are (all count as the most sensitive).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,15 +49,27 @@ class BrightStars:
     """By band of 2MASS, J, H, K; nan where there is none."""
 
 
+class Claw(NamedTuple):
+    """The claws of a star in an exposure."""
+
+    u: float
+    """Place of the star in the region, -1 to 1 along V2 and V3."""
+    v: float
+    counts: float
+    """Light of the module in all, counts/s."""
+
+
 @dataclass
 class Claws:
     """Finds the stars that put claws into exposures."""
 
     stars: BrightStars
-    _found: dict[tuple[int, str, str], list[tuple[str, float]]] = field(default_factory=dict)
+    _found: dict[tuple[int, str, str, bool], list[tuple[str, float]]] = field(default_factory=dict)
 
-    def look(self, row: ExposureRow, filter: str, attitude: NDArray[np.float64]) -> None:
-        """Look at an exposure.
+    def look(
+        self, row: ExposureRow, filter: str, attitude: NDArray[np.float64], *, drawn: bool = False
+    ) -> list[Claw]:
+        """Look at an exposure; return its claws, in the order of the table.
 
         Parameters
         ----------
@@ -63,32 +77,42 @@ class Claws:
             The exposure and its filter.
         attitude
             (3, 3) from ICRS to the V frame.
+        drawn
+            Whether their light is simulated, as `notes` say.
         """
         zero = next((r for r in read_table("claws") if r["filter"] == filter), None)
         if zero is None or row.module not in REGIONS:
-            return
+            return []
         v2, v3 = unit_to_v2v3(self.stars.unit @ attitude.T)
         low2, high2, low3, high3 = (3600.0 * edge for edge in REGIONS[row.module])
+        claws = []
         for star in np.flatnonzero((v2 > low2) & (v2 < high2) & (v3 > low3) & (v3 < high3)):
             magnitude = float(self.stars.magnitudes[zero["band"]][star])
             counts = 10 ** (0.4 * (float(zero[f"module_{row.module.lower()}"]) - magnitude))
             if counts >= FAINTEST:
-                self._found.setdefault((int(star), filter, row.module), []).append((row.name, counts))
+                self._found.setdefault((int(star), filter, row.module, drawn), []).append((row.name, counts))
+                u, v = (
+                    (v2[star] - (low2 + high2) / 2) / (high2 - low2),
+                    (v3[star] - (low3 + high3) / 2) / (high3 - low3),
+                )
+                claws.append(Claw(2 * float(u), 2 * float(v), counts))
+        return claws
 
     @property
     def notes(self) -> list[str]:
         """A sentence for each star, filter and module."""
         return [self._note(*key, seen) for key, seen in self._found.items()]
 
-    def _note(self, star: int, filter: str, module: str, seen: list[tuple[str, float]]) -> str:
+    def _note(self, star: int, filter: str, module: str, drawn: bool, seen: list[tuple[str, float]]) -> str:
         names = sorted({name for name, _ in seen})
         more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         low2, high2, low3, high3 = REGIONS[module]
         stars = self.stars
+        simulated = "They are simulated" if drawn else "They are not simulated (claw_light is off)"
         return (
             f"scattered_light.claws: the star at {stars.ra[star]:.4f}, {stars.dec[star]:.4f} ({Path(stars.path).name}, "
             f"number {star + 1}) puts claws into module {module} with {filter}, about {seen[0][1]:.3g} counts/s in all: "
-            f"{', '.join(names[:SHOWN])}{more}. They are not simulated; another roll takes it out of V2 {low2:g} to "
+            f"{', '.join(names[:SHOWN])}{more}. {simulated}; another roll takes it out of V2 {low2:g} to "
             f"{high2:g}, V3 {low3:g} to {high3:g} degrees."
         )
 

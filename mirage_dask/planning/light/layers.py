@@ -93,7 +93,7 @@ class LayerTables(AbstractContextManager["LayerTables"]):
             layers += self._occulted.layers(row, pack, attitude, sources)
             layers += self._ghosts.layers(row, pack, sources)
             layers += self._images.layers(row, pack, attitude.ravel())
-            layers += self._scattered.layers(row, pack, attitude, level)
+            layers += self._scattered.layers(row, pack, attitude, level, sources)
         if row.pupil == SOSS:
             layers += self._series.soss_layers(row, pack, self._soss, attitude.ravel(), _seconds(row))
         else:

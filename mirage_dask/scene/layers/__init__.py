@@ -31,21 +31,25 @@ from mirage_dask.scene.layers.light_curves import LightCurveLayer, LightCurves
 from mirage_dask.scene.layers.moving import MovingGalaxies, MovingGalaxyLayer, MovingLayer, MovingPoints
 from mirage_dask.scene.layers.moving_images import MovingImageLayer
 from mirage_dask.scene.layers.occulted import OccultedStarLayer, OccultedStars
+from mirage_dask.scene.layers.scattered import SCATTERED, ClawImage, Claws, DragonsBreath, Wisps
 from mirage_dask.scene.layers.soss import SossCurveLayer, SossLayer
 from mirage_dask.scene.layers.sources import GalaxyLayer, StarLayer, TrackedGalaxyLayer, TrackedStarLayer
 from mirage_dask.scene.layers.trailing import TrailingGalaxyLayer, TrailingImageLayer, TrailingStarLayer
 from mirage_dask.scene.layers.view import StaticLayer, VaryingLayer, View
-from mirage_dask.scene.layers.wisps import Wisps
 
 __all__ = [
     "LAYERS",
+    "SCATTERED",
     "TRACKING",
     "BackgroundImage",
+    "ClawImage",
+    "Claws",
     "DispersedCurveLayer",
     "DispersedGalaxyLayer",
     "DispersedImageLayer",
     "DispersedSkyLayer",
     "DispersedStarLayer",
+    "DragonsBreath",
     "ExtendedLayer",
     "GalaxyLayer",
     "GhostLayer",
@@ -104,6 +108,9 @@ LAYERS: dict[str, Any] = {
         SossLayer,
         SossCurveLayer,
         Wisps,
+        Claws,
+        ClawImage,
+        DragonsBreath,
     )
 }
 """Class of each kind of layer, in the order in which they are added."""
@@ -123,6 +130,8 @@ TRACKING: dict[str, Any] = {
         TrackedGalaxyLayer,
         TrackedExtendedLayer,
         Wisps,
+        Claws,
+        ClawImage,
     )
 }
 """Class of each kind of layer while the telescope tracks a moving target: stars, galaxies and images trail."""

@@ -1,4 +1,4 @@
-"""The key `scattered_light`: wisps of NIRCam, and the bright stars whose claws a plan warns of."""
+"""The key `scattered_light`: wisps, claws and dragon's breath of NIRCam."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from mirage_dask.settings.problems import Problems, is_nothing
 
 AMPLITUDE = 0.1
 """Usual peak of wisps in NRCB4, of the sky."""
-NAMES = ("wisps", "wisp_templates", "claws")
+STRENGTHS = ("wisps", "claw_light", "dragons_breath")
+"""Entries that are true, false or a number."""
+FILES = {"wisp_templates": "folder", "claws": "file", "claw_templates": "folder"}
+NAMES = (*STRENGTHS, *FILES)
 MOST = 100.0
-"""Largest amplitude of wisps, of the sky."""
+"""Largest amplitude of wisps, of the sky, and largest factor of claws and dragon's breath."""
 
 
 @dataclass(frozen=True)
 class ScatteredLight:
-    """Light that reaches NIRCam's short-wavelength detectors on other paths than through the optics."""
+    """Light that reaches NIRCam's detectors on other paths than through the optics."""
 
     wisps: float = 0.0
     """Peak in NRCB4, of the sky; 0 for none."""
@@ -26,11 +29,22 @@ class ScatteredLight:
     """Folder of FITS images; empty for the built-in template."""
     claws: str = ""
     """Table of bright stars; empty for none."""
+    claw_light: float = 0.0
+    """Factor of the light of their claws; 0: a plan says which stars have some, and there is no light."""
+    claw_templates: str = ""
+    """Folder of FITS images; empty for the built-in form."""
+    dragons_breath: float = 0.0
+    """Factor of the light of dragon's breath; 0 for none."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from no scattered light."""
         usual = asdict(ScatteredLight())
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def for_channel(self, channel: str) -> ScatteredLight | None:
+        """Return what images of a channel of NIRCam have of it; None for nothing."""
+        found = self if channel == "SHORT" else ScatteredLight(dragons_breath=self.dragons_breath)
+        return found if found != ScatteredLight() else None
 
 
 class ScatteredChoice:
@@ -50,30 +64,45 @@ class ScatteredChoice:
             problems.not_allowed(f"{key}.{name}", name, NAMES)
         files = {
             name: existing_path(given[name], f"{key}.{name}", problems, kind=kind)
-            for name, kind in (("wisp_templates", "folder"), ("claws", "file"))
+            for name, kind in FILES.items()
             if not is_nothing(given.get(name))
         }
-        wisps = given.get("wisps", "wisp_templates" in files)
-        amplitude = wisps
-        if wisps is None or isinstance(wisps, bool):
-            amplitude = AMPLITUDE if wisps else 0.0
-        if not isinstance(amplitude, int | float) or not 0.0 <= amplitude <= MOST:
-            problems.add(
-                f"{key}.wisps", f"{wisps!r} is neither true nor false, nor a number from 0 to {MOST:g}"
-            )
-            return None
-        if "wisp_templates" in files and not amplitude:
-            problems.add(
-                f"{key}.wisp_templates",
-                "there are templates, and wisps are off; write wisps: true, or leave them out",
-            )
-        found = ScatteredLight(float(amplitude), **files)
+        usual = {"wisps": AMPLITUDE, "claw_light": 1.0, "dragons_breath": 1.0}
+        asked = {"wisps": "wisp_templates" in files, "claw_light": "claw_templates" in files} | given
+        strengths: dict[str, float] = {}
+        for name in STRENGTHS:
+            strength = _strength(asked.get(name), usual[name], f"{key}.{name}", problems)
+            if strength is None:
+                return None
+            strengths[name] = strength
+        for templates, name in (("wisp_templates", "wisps"), ("claw_templates", "claw_light")):
+            if templates in files and not strengths[name]:
+                problems.add(
+                    f"{key}.{templates}",
+                    f"there are templates, and {name} is off; write {name}: true, or leave them out",
+                )
+        if strengths["claw_light"] and "claws" not in files:
+            problems.add(f"{key}.claws", "claws need a table of bright stars; write claws: FILE")
+        values: dict[str, Any] = {**strengths, **files}
+        found = ScatteredLight(**values)
         return found if found != ScatteredLight() else None
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
         text = {"type": ["string", "null"]}
-        wisps = {"anyOf": [{"type": ["boolean", "null"]}, {"type": "number", "minimum": 0, "maximum": MOST}]}
-        parts = {"wisps": wisps, "wisp_templates": text, "claws": text}
+        strength = {
+            "anyOf": [{"type": ["boolean", "null"]}, {"type": "number", "minimum": 0, "maximum": MOST}]
+        }
+        parts = dict.fromkeys(STRENGTHS, strength) | dict.fromkeys(FILES, text)
         whole = {"type": "object", "properties": parts, "additionalProperties": False}
         return {"anyOf": [whole, {"enum": [False, "none", "None", ""]}]}
+
+
+def _strength(value: Any, usual: float, key: str, problems: Problems) -> float | None:
+    """Return a number from true, false or a number; None after a problem."""
+    if value is None or isinstance(value, bool):
+        return usual if value else 0.0
+    if not isinstance(value, int | float) or not 0.0 <= value <= MOST:
+        problems.add(key, f"{value!r} is neither true nor false, nor a number from 0 to {MOST:g}")
+        return None
+    return float(value)

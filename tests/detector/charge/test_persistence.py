@@ -130,6 +130,18 @@ def test_integrations_are_exposures_that_follow_one_another(model, rate, count):
     assert (longer.amplitude >= together.amplitude).all()
 
 
+def test_families_and_densities_of_files_stand_for_those_of_parameters():
+    """Two families instead of three; a density for each pixel, which the fill is proportional to."""
+    coefficients = [(0.4, -0.01, 0.1, -0.01), (0.3, 0.003, 0.0, 0.0), (0.3, 0.001, 0.2, 0.001)]
+    one = release([fill(900.0, 90.0, 40.0, 2)], values(model="traps", trap_density=20.0), coefficients)
+    assert one.scale.tolist() == [100.0, 1000.0]  # the second one releases nothing
+    dense = replace(fill(900.0, 90.0, 40.0, 2), density=np.array([60.0]))
+    three = release([dense], values(model="traps"), coefficients)
+    np.testing.assert_allclose(three.amplitude, 3 * one.amplitude, rtol=1e-12)
+    usual = release([fill(900.0, 90.0, 40.0, 2)], values(model="traps"))
+    assert usual.scale.size == 3
+
+
 PLACES = [(30, 40), (31, 40), (63, 100), (64, 101), (90, 17)]
 
 

@@ -17,6 +17,7 @@ from mirage_dask.detector.context import Box
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.exposure.references import References
 from mirage_dask.exposure.simulate import simulate_window
+from mirage_dask.reference.files.quality import FLAGS
 from mirage_dask.scene.layers import Light, UniformBackground
 from mirage_dask.spec import Window
 
@@ -92,6 +93,28 @@ def test_rare_pixels_belong_to_the_detector(name):
     assert not found[0][:, :4].any()
     pixels = found[0][4:, 4:-4].size
     assert abs(found[0].sum() - 0.02 * pixels) < 3 * np.sqrt(0.02 * pixels)
+
+
+@pytest.mark.parametrize(("name", "flag"), [("telegraph_noise", "TELEGRAPH"), ("rc_pixels", "RC")])
+def test_rare_pixels_are_flagged_where_the_effect_is_on(name, flag):
+    """In `pixeldq`, by the names of the standard bits: those whose dark it changes; not with a dark of the user's."""
+    spec = make_spec(
+        x0=100, y0=0, nx=120, ny=60, nints=1, ngroups=4, layers=(), cosmic_ray_library="", amplifiers=1
+    )
+    on = replace(spec, switched=(name,), parameters=((name, "fraction", 0.02),))
+    references: Any = References(TablePack(spec.detector), Light())
+    window = Window.whole(spec)
+    before = simulate_window(spec, references, window, want=("pixeldq",))["pixeldq"]
+    found = simulate_window(on, references, window, want=("pixeldq", name))
+    changed = (found[name] != 0).any(axis=(0, 1))
+    assert 50 < changed.sum() < 250
+    assert np.array_equal(found["pixeldq"], before | np.where(changed, FLAGS[flag], 0))
+    own = {"dark": np.zeros(spec.shape, np.float32)}
+    assert np.array_equal(
+        simulate_window(on, references, window, want=("pixeldq",), replaced=own)["pixeldq"], before
+    )
+    silent = replace(on, parameters=((name, "amplitude", 0.0),))
+    assert np.array_equal(simulate_window(silent, references, window, want=("pixeldq",))["pixeldq"], before)
 
 
 @pytest.mark.parametrize("name", NAMES)

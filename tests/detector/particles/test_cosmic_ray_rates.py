@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mirage_dask.detector.context import Box, Readout
-from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.particles.cosmic_ray_hits import count_hits, list_hits
+from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.instruments import cosmic_ray_rate, get_readout
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from support.simulated import SUBARRAY_SW, exposure, whole
 
 from mirage_dask.detector.context import Box, Readout
-from mirage_dask.detector.cosmic_rays import Collecting
+from mirage_dask.detector.particles.cosmic_rays import Collecting
 from mirage_dask.detector.particles.snowball_hits import RADII, Fall, list_snowballs
 from mirage_dask.detector.particles.snowballs import full_well, snowball_groups, snowballs_of
 from mirage_dask.detector.random.keys import Key

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mirage_dask.detector.context import Box, Readout
-from mirage_dask.detector.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
+from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.random.keys import Key
 
 KEY = (np.uint32(4), np.uint32(5))
