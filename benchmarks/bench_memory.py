@@ -1,8 +1,8 @@
 """Peak memory of an exposure by its length, by the frames of its groups and by its particles.
 
-Full frames: RAPID of 2 groups x 1 integration and DEEP8 of 20 x 10; of 20 groups, RAPID with one frame a group and DEEP8 with
-eight; 10 groups of RAPID with the cosmic rays of SUNMIN, and with those of FLARE, 44 times as many, and snowballs. Each is simulated by a process of its own, in one thread, into a store
-(0.8 GB of disk); the kernels are compiled before.
+Full frames: RAPID of 2 groups x 1 integration and DEEP8 of 20 x 10; of 20 groups, RAPID with one frame a group and DEEP8
+with eight; 10 groups of RAPID with the cosmic rays of SUNMIN, and with those of FLARE, 44 times as many, and snowballs. Each
+is simulated by a process of its own, in one thread, into a store (0.8 GB of disk); the kernels are compiled before.
 """
 
 from __future__ import annotations

@@ -83,6 +83,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"context"},
         {"outputs"},
         {"effects", "pink"},
+        {"averaging"},
         {"random"},
         {"__init__"},
     ],
