@@ -69,12 +69,12 @@ class ScatteredChoice:
         }
         usual = {"wisps": AMPLITUDE, "claw_light": 1.0, "dragons_breath": 1.0}
         asked = {"wisps": "wisp_templates" in files, "claw_light": "claw_templates" in files} | given
-        strengths: dict[str, float] = {}
-        for name in STRENGTHS:
-            strength = _strength(asked.get(name), usual[name], f"{key}.{name}", problems)
-            if strength is None:
-                return None
-            strengths[name] = strength
+        found = {
+            name: _strength(asked.get(name), usual[name], f"{key}.{name}", problems) for name in STRENGTHS
+        }
+        strengths = {name: number for name, number in found.items() if number is not None}
+        if len(strengths) < len(STRENGTHS):
+            return None
         for templates, name in (("wisp_templates", "wisps"), ("claw_templates", "claw_light")):
             if templates in files and not strengths[name]:
                 problems.add(
@@ -84,8 +84,8 @@ class ScatteredChoice:
         if strengths["claw_light"] and "claws" not in files:
             problems.add(f"{key}.claws", "claws need a table of bright stars; write claws: FILE")
         values: dict[str, Any] = {**strengths, **files}
-        found = ScatteredLight(**values)
-        return found if found != ScatteredLight() else None
+        choice = ScatteredLight(**values)
+        return choice if choice != ScatteredLight() else None
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""
