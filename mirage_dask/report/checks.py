@@ -251,8 +251,11 @@ def _saturation(group: str, tiles: list[Measured]) -> Check | None:
         return None
     expected, found = total.expected_saturated, total.found_saturated
     sigma = np.sqrt((TOLERANCES["saturation"] * expected) ** 2 + 1.0)
-    texts = (f"{value:,.0f} ({100 * value / total.pixels:.2g} %)" for value in (expected, found))
-    return judged(group, *texts, (found - expected) / sigma)
+    return judged(group, _part(expected, total), _part(found, total), (found - expected) / sigma)
+
+
+def _part(count: float, total: Sums) -> str:
+    return f"{count:,.0f} ({100 * count / total.pixels:.2g} %)"
 
 
 def _level(group: str, tiles: list[Measured]) -> Check | None:

@@ -97,10 +97,10 @@ class Expectation:
 
     def linear(self, raw: NDArray[np.uint16]) -> NDArray[np.float32]:
         """Return linear counts above the bias of raw ones (…, rows, columns), DN."""
-        measured = raw.astype(np.float32) - self.bias
+        measured = np.asarray(raw.astype(np.float32) - self.bias, np.float32)
         if not len(self.linearity):
             return measured
-        found = np.zeros_like(measured)
+        found: NDArray[np.float32] = np.zeros_like(measured)
         for coefficient in self.linearity[::-1]:
             found *= measured
             found += coefficient

@@ -317,8 +317,8 @@ def _calibrated(
         if comparisons and len(comparisons[0].stars):
             pictures.append(draw_stars(product.label, comparisons[0].stars))
     text = (
-        f"JWST pipeline {found.version}, its default parameters, the reference files of the simulation: Detector1 and Image2 "
-        f"of each exposure, Image3 of each filter. {found.chosen}"
+        f"JWST pipeline {found.version}, its default parameters, the reference files of the simulation: Detector1 and "
+        f"Image2 of each exposure, Image3 of each filter. {found.chosen}"
     )
     if found.kept:
         text += f" {found.kept:,} of them had been calibrated before, and nothing of them has changed."

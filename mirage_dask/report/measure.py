@@ -45,6 +45,8 @@ HIT_CHARGE = 100.0
 """e-: 98 of 100 hits leave more in their brightest pixel."""
 FAINT = 3000.0
 """e- between two groups: brighter pixels are not searched for hits, and noise is not judged there."""
+MOST_VARYING = 10.0
+"""e- of varying light between two groups in a pixel that is searched for hits."""
 CLIP = 5.0
 """Sigma."""
 BLOCKS = 16
@@ -278,8 +280,9 @@ def _hits(
     sigma = np.sqrt(model.variance(1) + 2.0 * (model.output_pink * model.gain) ** 2).astype(np.float32)
     limit = HIT_SIGMA * sigma + HIT_CHARGE
     usable = good & (light < FAINT)
-    if "transients" in model.on or collected is not None:
-        usable = usable & (np.abs(np.diff(collected, axis=1)).max(axis=(0, 1)) < 10.0)
+    if collected is not None:  # light that varies has noise of its own: it is looked at where there is little
+        steps = np.abs(np.diff(collected, axis=1)).max(axis=(0, 1))
+        usable = usable & (steps < MOST_VARYING)
     saturated = (flags.astype(np.uint8) & FLAGS["SATURATED"]) > 0
     found = expected = variance = 0.0
     for group in range(spec.ngroups - 1):

@@ -78,7 +78,8 @@ def image_source(image: NDArray[Any], *, bright: float = 99.95, colours: str = I
     from PIL import Image
 
     scale = stretch(image, bright=bright)
-    seen = np.asarray(scale(np.clip(np.nan_to_num(image, nan=scale.vmin), scale.vmin, scale.vmax)))
+    low, high = float(scale.vmin or 0.0), float(scale.vmax or 0.0)
+    seen = np.asarray(scale(np.clip(np.where(np.isfinite(image), image, low), low, high)))
     rgb = (colormaps[colours](seen)[::-1, :, :3] * 255).astype(np.uint8)
     out = io.BytesIO()
     Image.fromarray(rgb).save(out, format="jpeg", quality=85)

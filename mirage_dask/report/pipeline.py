@@ -18,6 +18,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,13 +33,13 @@ def main(path: str) -> None:
     directory, results = Path(job["directory"]), Path(job["results"])
     if "exposures" in job:
         for name, uncal, key in job["exposures"]:
-            record(results / f"{name}.json", key, lambda uncal=uncal: calibrate(Path(uncal), directory))
+            record(results / f"{name}.json", key, partial(calibrate, Path(uncal), directory))
     elif "stars" in job:
         for name, key in job["stars"]:
-            record(results / f"{name}_stars.json", key, lambda name=name: measure_stars(directory, name))
+            record(results / f"{name}_stars.json", key, partial(measure_stars, directory, name))
     else:
         product, members = job["product"], job["members"]
-        record(results / f"{product}.json", job["key"], lambda: combine(product, members, directory))
+        record(results / f"{product}.json", job["key"], partial(combine, product, members, directory))
 
 
 def record(path: Path, key: str, run: Callable[[], list[str]]) -> None:
