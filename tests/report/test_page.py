@@ -139,7 +139,7 @@ def test_the_command(good, tmp_path, capsys):
     [
         (["--products", "a"], "goes with --calibrate"),
         (["--out", "no/such/folder/a.html"], "there is no folder"),
-        (["--select", "detector == 'NRCA1'"], "No exposure"),
+        (["--select", "detector == 'NRCA1'"], "holds no exposure"),
     ],
 )
 def test_bad_input(good, tmp_path, capsys, monkeypatch, words, sentence):
@@ -150,9 +150,9 @@ def test_bad_input(good, tmp_path, capsys, monkeypatch, words, sentence):
 
 
 def test_thumbnails_are_chosen_in_turn(good):
-    table = good.status()
-    many = table.loc[table.index.repeat(20)].reset_index(drop=True)
-    many["name"] = [f"e{k}" for k in range(len(many))]
-    many["detector"] = ["NRCB1"] * 30 + ["NRCB5"] * (len(many) - 30)
+    row = good.status().head(1)
+    many = row.loc[row.index.repeat(40)].reset_index(drop=True)
+    many["name"] = [f"e{k}" for k in range(40)]
+    many["detector"] = ["NRCB1"] * 30 + ["NRCB5"] * 10
     names = chosen_fairly(many, 8)
     assert names == ["e0", "e1", "e2", "e3", "e30", "e31", "e32", "e33"]
