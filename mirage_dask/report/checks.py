@@ -15,6 +15,8 @@ from mirage_dask.report.measure import Measured, Sums
 
 LIMIT = 4.0
 """Sigma."""
+TOLD = 0.02
+"""Relative error below which a ratio is told."""
 TILE_LIMIT = 6.0
 """Sigma, of a single tile among all."""
 TOLERANCES = {
@@ -190,7 +192,7 @@ def _counts(group: str, tiles: list[Measured]) -> Check | None:
         return None
     expected, found = total.expected_charge / total.clean, total.found_charge / total.clean
     sigma = np.hypot(np.sqrt(total.charge_variance) / total.clean, TOLERANCES["counts"] * abs(expected))
-    ratio = f", ratio {found / expected:.4f}" if expected > 1.0 else ""
+    ratio = f", ratio {found / expected:.4f}" if sigma < TOLD * expected else ""
     return judged(group, f"{expected:,.2f} ± {sigma:.2g}", f"{found:,.2f}", (found - expected) / sigma, ratio)
 
 

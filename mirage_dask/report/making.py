@@ -172,7 +172,7 @@ def _page(
     first = chosen.iloc[0]
     programs = ", ".join(str(p) for p in sorted(set(chosen["program"])))
     title = f"Closure report: {programs} {str(first.get('title', '')).strip()}".strip()
-    counts = chosen["status"].value_counts()
+    counts, done = chosen["status"].value_counts(), chosen[chosen["status"] == "done"]
     made = info.get("versions", {})
     facts = (
         ("program", programs),
@@ -180,7 +180,7 @@ def _page(
         ("exposures", ", ".join(f"{n:,} {status}" for status, n in counts.items())),
         (
             "raw data",
-            f"{size(float(chosen['raw_bytes'].sum()))}, stored in {size(float(chosen['stored_bytes'].sum()))}",
+            f"{size(float(done['raw_bytes'].sum()))}, stored in {size(float(done['stored_bytes'].sum()))}",
         ),
         ("store", anonymous(store.url)),
         ("planned", str(info.get("created", ""))),

@@ -122,12 +122,13 @@ def _section(section: Section) -> str:
         f"<td>{'✓' if check.ok and check.deviation is not None else '–' if check.ok else '✗'} {_e(check.verdict)}</td></tr>"
         for check in section.checks
     )
-    unit = f" ({_e(section.unit)})" if section.unit else ""
+    unit = f' <span class="what">({_e(section.unit)})</span>' if section.unit else ""
     remedy = "" if section.ok else f'<p class="remedy">{_e(section.remedy)}</p>'
     return (
-        f'<h3>{_e(section.title)}</h3><p class="what">{_e(section.what)}</p>{remedy}<div class="scroll"><table><thead><tr>'
-        f'<th></th><th class="n">expected{unit}</th><th class="n">found</th><th>verdict</th></tr></thead>'
-        f"<tbody>{rows}</tbody></table></div>"
+        f'<h3>{_e(section.title)}{unit}</h3><p class="what">{_e(section.what)}</p>{remedy}<div class="scroll">'
+        '<table class="checks"><thead><tr><th>of</th><th class="n">expected</th><th class="n">found</th>'
+        "<th>verdict</th></tr>"
+        f"</thead><tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -171,6 +172,9 @@ caption { text-align: left; font-weight: 600; padding: 4px 0; }
 th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; padding-right: 24px; }
+.checks { table-layout: fixed; min-width: 560px; }
+.checks th:nth-child(1) { width: 30%; } .checks th:nth-child(2) { width: 20%; } .checks th:nth-child(3) { width: 17%; }
+.checks td:first-child { overflow-wrap: anywhere; }
 .pairs th { color: var(--faint); font-weight: 400; white-space: nowrap; width: 1%; padding-right: 18px; }
 .pairs td { overflow-wrap: anywhere; white-space: pre-line; }
 tr.bad td { color: var(--bad); background: var(--bad-paper); }

@@ -1,4 +1,4 @@
-"""The closure report with --calibrate: the stock pipeline on a small subarray, stars against the truth, and a second report."""
+"""The closure report with --calibrate: the stock pipeline on a small subarray, stars against the truth, and once more."""
 
 from __future__ import annotations
 
