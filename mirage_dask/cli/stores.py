@@ -136,7 +136,7 @@ def _add_report(commands: Any) -> None:
         "Write one self-contained HTML page: footprint, thumbnails, and expected against found: counts, light of sources, "
         "noise, rate of cosmic rays, saturation, reference pixels, each with a verdict. Tiles are measured one by one, on "
         "the same resources as a run. --calibrate also takes images through the JWST pipeline (extra 'calibrate': "
-        "Detector1, Image2, Image3), in processes of 2.5 GB each, and compares stars, completeness and mosaics with the "
+        "Detector1, Image2, Image3), in processes of 2 GB and more, and compares stars, completeness and mosaics with the "
         "truth: at most 20 images, whole filters first, unless --select names others. What is calibrated already is kept. "
         "The exit code is 1 when something disagrees or failed. Needs the extra 'plot'.",
         """

@@ -7,7 +7,7 @@ is calibrated again only when its specification, the references or the version o
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
 from mirage_dask.formatting import size
 from mirage_dask.io.progress import Progress
@@ -23,6 +24,7 @@ from mirage_dask.report.photometry import true_stars
 from mirage_dask.report.pipeline import CATALOG, MOSAIC
 from mirage_dask.report.runs import Runs
 from mirage_dask.run.calibration import calibration_environment
+from mirage_dask.run.executors.local import processors
 from mirage_dask.run.export import export_store
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.store.plan import Plan
@@ -32,8 +34,9 @@ from mirage_dask.truth.files import computed_truth, read_truth
 MOST_EXPOSURES = 20
 """That are calibrated without a selection."""
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE")
-PROCESS_BYTES = 2_500_000_000
-"""Of one process of the pipeline (measured: 1.55 GB with jwst 3.0 and a full frame of 4 groups)."""
+BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 500_000_000, 17, 2_000_000_000
+"""Memory of a process of the pipeline: what it takes for nothing, multiples of the ramp as float32, and the least that is
+reckoned with (jwst 3.0: 0.48 GB for 4 groups of 400 x 400 pixels, 1.55 GB for 4 of 2048 x 2048)."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[st
     rows = table if select is None else table.iloc[select_rows(table, select)]
     images = rows[(rows["status"] == "done") & rows["exp_type"].isin(EXPOSURE_TYPES)]
     if "tracking" in images:
-        images = images[images["tracking"].astype(str) != "moving"]
+        images = images[images["tracking"].astype(str) != NON_SIDEREAL]
     if images.empty:
         raise InputError("--calibrate: none of these exposures is a complete image of a fixed target.")
     optics = images[["instrument", "filter", "pupil"]].agg(
@@ -143,8 +146,17 @@ def _neighbours(group: pd.DataFrame, most: int) -> pd.DataFrame:
     return group.iloc[np.sort(np.argsort(apart, kind="stable")[:most])]
 
 
-def processes_for(workers: int | None, exposures: int) -> int:
+def processes_for(workers: int | None, exposures: int, each: int) -> int:
     """Return how many processes run beside one another.
+
+    Parameters
+    ----------
+    workers
+        What the user asked for; None for as many as processors and memory allow.
+    exposures
+        That are calibrated.
+    each
+        Memory of one process, bytes.
 
     Raises
     ------
@@ -154,17 +166,21 @@ def processes_for(workers: int | None, exposures: int) -> int:
     import psutil
 
     free = psutil.virtual_memory().available
-    fitting = max(int(free // PROCESS_BYTES), 1)
+    fitting = max(int(free // each), 1)
     if workers is None:
-        return min(
-            len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 2, fitting, exposures
-        )
+        return min(processors(), fitting, exposures)
     if workers > fitting:
         raise InputError(
-            f"--calibrate with {workers} workers needs {size(workers * PROCESS_BYTES)} of memory, and {size(free)} are "
-            f"free; give --workers {fitting}."
+            f"--calibrate with {workers} workers needs {size(workers * each)} of memory, and {size(free)} are free; "
+            f"give --workers {fitting}."
         )
     return min(workers, exposures)
+
+
+def process_bytes(plan: Plan, names: Sequence[str]) -> int:
+    """Return the memory of a process of the pipeline that calibrates exposures."""
+    ramp = max(4 * int(np.prod(plan.shape(plan.row(name)), dtype=np.int64)) for name in names)
+    return max(BASE_BYTES + RAMP_COPIES * ramp, LEAST_BYTES)
 
 
 def calibrate(
@@ -200,8 +216,8 @@ def calibrate(
     jwst = check_pipeline()
     groups, sentence = chosen_exposures(store, select)
     names = [name for group in groups.values() for name in group]
-    processes = processes_for(workers, len(names))
     plan = store.plan
+    processes = processes_for(workers, len(names), process_bytes(plan, names))
     report = export_store(
         store,
         directory,
@@ -263,5 +279,6 @@ def _wanted(stars: pd.DataFrame) -> dict[str, str]:
 
 def _product_name(plan: Plan, names: Sequence[str], label: str) -> str:
     """Return the name of a level-3 product, of letters that names of exposures have."""
-    program = str(plan.table_row(names[0])["program"])
-    return f"jw{program}_{'_'.join(label.lower().split())}"
+    program = plan.spec(plan.row(names[0])).program
+    # The table of a store may say anything: a file is made of it.
+    return f"jw{program:05d}_{re.sub('[^a-z0-9]+', '_', label.lower()).strip('_')[:60]}"

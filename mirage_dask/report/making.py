@@ -360,7 +360,7 @@ def report_on(
         Folder for what is exported and calibrated, which is kept for the next report.
     client, workers, memory, scheduler, threads
         Where tiles are measured, as for `Proposal.simulate`; `workers` is also the number of processes of the pipeline, of
-        2.5 GB each.
+        2 GB and more each.
 
     Raises
     ------

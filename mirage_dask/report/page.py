@@ -185,6 +185,8 @@ figure img { max-width: 100%; height: auto; display: block; border-radius: 6px; 
 .thumbnails img { width: 100%; image-rendering: auto; }
 .thumbnails figcaption { font-size: 0.76rem; line-height: 1.35; overflow-wrap: anywhere; padding-top: 4px; }
 footer { margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; overflow-wrap: anywhere; }
+@media (max-width: 620px) { .checks { min-width: 0; font-size: 0.82rem; } .checks th, .checks td { padding-right: 8px; }
+  .checks th:nth-child(1) { width: 25%; } .checks th:nth-child(2) { width: 24%; } .checks th:nth-child(3) { width: 19%; } }
 @media print { :root { color-scheme: light; --ink: #000000; --faint: #444444; --paper: #ffffff; --panel: #f4f6f9;
   --line: #bbbbbb; --good: #0b5a30; --good-paper: #ffffff; --bad: #a3161f; --bad-paper: #ffffff; }
   main { max-width: none; padding: 0; } body { font-size: 10.5pt; } figure, tr { break-inside: avoid; }
