@@ -163,6 +163,8 @@ def _page(
     problems += [text for chapter in chapters for text in chapter.failures]
     judged = [check for _, check in checks if check.deviation is not None]
     count = len(judged)
+    if not (count or problems):
+        problems.append("Nothing could be compared: none of the tiles has clean pixels and two groups.")
     verdict = (
         f"All {count:,} comparisons agree with what is expected."
         if not problems

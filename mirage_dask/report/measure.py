@@ -1,8 +1,8 @@
 r"""What tiles of a store hold, measured from their raw counts, beside what they should hold.
 
 A task reads the first part of one tile from the store (8 MB of raw counts) and returns a few sums (`Sums`), so that memory
-follows from the size of tiles and not from that of the store: some 300 MB in a process. Used are *clean* pixels: without any
-flag in the mask, not saturated and not hit by a particle by the truth.
+follows from the size of tiles and not from that of the store. Used are *clean* pixels: without any flag in the mask, not
+saturated and not hit by a particle by the truth.
 
 *Counts*: sum of (last - first group) x gain after the linearity correction. Its error has two parts: the noise of pixels,
 and that of whole rows (1/f), which is estimated from the scatter of the means of blocks of rows.
