@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from mirage_dask.report.checks import Section
 from mirage_dask.report.pictures import Picture
 
+NARROW = 4
+"""Columns up to which a table is not stretched over the page."""
 MOST_ROWS = 500
 """Of a table; the others are counted."""
 
@@ -139,11 +141,10 @@ def _table(table: Table) -> str:
         "<tr>" + "".join(f"<td{kind}>{_e(v)}</td>" for v, kind in zip(row, kinds, strict=True)) + "</tr>"
         for row in table.rows[:MOST_ROWS]
     )
+    narrow = ' class="narrow"' if len(table.columns) <= NARROW else ""
     left = len(table.rows) - MOST_ROWS
     more = f'<p class="note">and {left:,} more rows</p>' if left > 0 else ""
-    return (
-        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}'
-    )
+    return f'<div class="scroll"><table{narrow}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}'
 
 
 STYLE = """
@@ -172,6 +173,7 @@ caption { text-align: left; font-weight: 600; padding: 4px 0; }
 th, td { padding: 5px 12px 5px 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
 thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 .n { text-align: right; white-space: nowrap; padding-right: 24px; }
+.narrow { width: auto; min-width: min(520px, 100%); }
 .checks { table-layout: fixed; min-width: 560px; }
 .checks th:nth-child(1) { width: 30%; } .checks th:nth-child(2) { width: 20%; } .checks th:nth-child(3) { width: 17%; }
 .checks td:first-child { overflow-wrap: anywhere; }
@@ -180,7 +182,7 @@ thead th { color: var(--faint); font-weight: 600; white-space: nowrap; }
 tr.bad td { color: var(--bad); background: var(--bad-paper); }
 figure { margin: 12px 0; }
 figure img { max-width: 100%; height: auto; display: block; border-radius: 6px; }
-.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(150px, 1fr)); gap: 12px; }
+.thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
 .thumbnails figure { margin: 0; min-width: 0; }
 .thumbnails img { width: 100%; image-rendering: auto; }
 .thumbnails figcaption { font-size: 0.76rem; line-height: 1.35; overflow-wrap: anywhere; padding-top: 4px; }

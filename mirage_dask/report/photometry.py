@@ -1,9 +1,9 @@
 """What the pipeline made against the truth: flux and place of stars, completeness of the catalog, by magnitude.
 
 *Stars* are point sources of the truth tables, which lie on the calibrated images and nowhere saturate; photometry uses those
-without a neighbour of a tenth of their light within `ALONE` arcsec. The expected flux is rate x zero point (Jy). Found are
-the stars on calibrated images (`stars`), and in the source catalog of stage 3 the source nearest to each, within one pixel
-of the mosaic.
+without a neighbour of a tenth of their light within `ISOLATED` arcsec. The expected flux is rate x zero point (Jy). Found
+are the stars on calibrated images (`stars`), and in the source catalog of stage 3 the source nearest to each, within one
+pixel of the mosaic.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Floats = NDArray[np.floating]
 
 JANSKY = 1e-23
 """erg/s/cm2/Hz."""
-ALONE = 1.0
+ISOLATED = 1.0
 """arcsec."""
 BRIGHT = 20.0
 """Signal to noise from which stars are judged."""
@@ -63,7 +63,7 @@ def true_stars(store: SimulationStore, truth: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        exposure, id, ra, dec, x, y, magnitude, jansky, saturated, alone.
+        exposure, id, ra, dec, x, y, magnitude, jansky, saturated, isolated.
     """
     stars = truth[truth["kind"].astype(str).str.contains("point") & ~truth["moves"].astype(bool)].copy()
     zero = {}
@@ -71,27 +71,27 @@ def true_stars(store: SimulationStore, truth: pd.DataFrame) -> pd.DataFrame:
         row = store.plan.row(str(name))
         zero[name] = open_references(store.plan.spec(row), store.plan.url).pack.zeropoint.photfnu_e / JANSKY
     stars["jansky"] = stars["rate"] * stars["exposure"].map(zero)
-    stars["alone"] = _are_alone(stars, truth)
+    stars["isolated"] = _are_isolated(stars, truth)
     return stars
 
 
-def _are_alone(stars: pd.DataFrame, truth: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which stars have no neighbour of a tenth of their light within `ALONE`."""
+def _are_isolated(stars: pd.DataFrame, truth: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which stars have no neighbour of a tenth of their light within `ISOLATED`."""
     from scipy.spatial import cKDTree
 
-    alone = np.ones(len(stars), bool)
+    isolated = np.ones(len(stars), bool)
     for exposure, own in stars.groupby("exposure"):
         every = truth[truth["exposure"] == exposure]
         scale = np.cos(np.radians(float(every["dec"].mean())))
         places = [np.column_stack([t["ra"] * scale, t["dec"]]) * 3600.0 for t in (own, every)]
         rates = every["rate"].to_numpy()
-        near = cKDTree(places[1]).query_ball_point(places[0], ALONE)
+        near = cKDTree(places[1]).query_ball_point(places[0], ISOLATED)
         found = [
             sum(rates[other] > 0.1 * rate for other in others) <= 1
             for others, rate in zip(near, own["rate"], strict=True)
         ]
-        alone[stars.index.get_indexer(own.index)] = found
-    return alone
+        isolated[stars.index.get_indexer(own.index)] = found
+    return isolated
 
 
 def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparison:
@@ -113,7 +113,7 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
             parts.append(pd.read_csv(path).assign(exposure=name))
     none = pd.DataFrame(columns=["id", "exposure"])
     found = stars.merge(pd.concat(parts) if parts else none, on=["exposure", "id"], suffixes=("_true", ""))
-    found = found[~found["saturated"].astype(bool) & found["alone"]]
+    found = found[~found["saturated"].astype(bool) & found["isolated"]]
     if found.empty:
         return Comparison((), (), pd.DataFrame())
     found = found.assign(
@@ -210,7 +210,7 @@ def compare_catalog(label: str, stars: pd.DataFrame, catalog: Path, mosaic: Path
     found = Catalog.read(catalog, format="ascii.ecsv")
     true = stars.groupby("id").agg(
         ra=("ra", "first"), dec=("dec", "first"), magnitude=("magnitude", "first"), jansky=("jansky", "mean"),
-        saturated=("saturated", "any"), alone=("alone", "all"),
+        saturated=("saturated", "any"), isolated=("isolated", "all"),
     ).reset_index()  # fmt: skip
     with fits.open(mosaic) as hdus, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pipeline's headers have both MJD-BEG and DATE-BEG
@@ -235,7 +235,7 @@ def compare_catalog(label: str, stars: pd.DataFrame, catalog: Path, mosaic: Path
             "dy": np.asarray(own["ycentroid"], float) - y,
         }
     true = true.assign(matched=matched, **{name: np.where(matched, v, np.nan) for name, v in values.items()})
-    good = true[true["matched"] & ~true["saturated"].astype(bool) & true["alone"]]
+    good = true[true["matched"] & ~true["saturated"].astype(bool) & true["isolated"]]
     checks = _medians(label, good[good["snr"] >= BRIGHT], CATALOG_FLUX, CATALOG_PLACE)
     complete, table = _completeness(label, true)
     sections = []
@@ -291,7 +291,7 @@ def _completeness(label: str, true: pd.DataFrame) -> tuple[Section | None, Table
         found = int((true["matched"] & true["saturated"].astype(bool)).sum())
         rows.append(["saturated", f"{full:,}", f"{found:,}", f"{found / full:.2f}"])
     table = Table(("magnitude", "stars", "found", "completeness"), rows, frozenset((1, 2, 3)))
-    bright = usable[usable["alone"] & (usable["magnitude"] <= _depth(usable))]
+    bright = usable[usable["isolated"] & (usable["magnitude"] <= _depth(usable))]
     if len(bright) < 3:
         return None, table
     found_part, count = float(bright["matched"].mean()), len(bright)
@@ -304,8 +304,8 @@ def _completeness(label: str, true: pd.DataFrame) -> tuple[Section | None, Table
     )  # fmt: skip
     return Section(
         f"Completeness: {label}",
-        f"Part of the lonely stars of a signal to noise of {BRIGHT:.0f} and more that the source catalog of stage 3 has "
-        "within one pixel of the mosaic.",
+        f"Part of the isolated stars of a signal to noise of {2 * BRIGHT:.0f} and more that the source catalog of stage 3 "
+        "has within one pixel of the mosaic.",
         "",
         (check,),
         "Look at the mosaic for the missing stars, and at the threshold of the step source_catalog.",
@@ -313,9 +313,9 @@ def _completeness(label: str, true: pd.DataFrame) -> tuple[Section | None, Table
 
 
 def _depth(true: pd.DataFrame) -> float:
-    """Return the magnitude at which the signal to noise of the found stars is `BRIGHT`."""
+    """Return the magnitude from which found stars have a signal to noise below twice `BRIGHT`, which a detection needs."""
     known = true[np.isfinite(true["snr"].astype(float)) & (true["snr"] > 0)]
-    faint = known[known["snr"] < BRIGHT]
+    faint = known[known["snr"] < 2.0 * BRIGHT]
     if known.empty:
         return -np.inf
     return float(faint["magnitude"].min() if len(faint) else known["magnitude"].max())
