@@ -68,7 +68,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "mirage_dask.report": [
         {"making"},
-        {"calibrate", "mosaics"},
+        {"calibrate"},
         {"photometry", "runs", "particles"},
         {"page", "pipeline"},
         {"checks", "pictures", "stars"},

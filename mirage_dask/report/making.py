@@ -27,6 +27,8 @@ from mirage_dask.report.pictures import (
     Picture,
     check_pictures,
     chosen_fairly,
+    draw_mosaic,
+    draw_stars,
     footprint,
     thumbnail,
 )
@@ -288,7 +290,6 @@ def _calibrated(
 ) -> Chapter:
     """Return the chapter of the pipeline."""
     from mirage_dask.report.calibrate import calibrate
-    from mirage_dask.report.mosaics import draw_mosaic, draw_stars
     from mirage_dask.report.photometry import compare_catalog, compare_images
 
     directory = (

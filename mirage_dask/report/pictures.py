@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,17 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.plot.footprint import draw_footprint
-from mirage_dask.plot.style import IMAGE_COLOURS, blocks, stretch, style
+from mirage_dask.plot.style import (
+    ACCENT,
+    FAINT,
+    IMAGE_COLOURS,
+    INK,
+    blocks,
+    colour_bar,
+    new_figure,
+    stretch,
+    style,
+)
 from mirage_dask.store.simulation import SimulationStore
 
 if TYPE_CHECKING:
@@ -26,6 +38,8 @@ if TYPE_CHECKING:
 THUMBNAIL = 256
 """Pixels of the longer side."""
 MOST_THUMBNAILS = 24
+MOSAIC_SIDE = 1400
+"""Pixels of the longer side of a mosaic."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +122,60 @@ def chosen_fairly(table: pd.DataFrame, most: int = MOST_THUMBNAILS) -> list[str]
     rank = table.groupby(kinds, sort=False).cumcount().to_numpy()
     first = np.sort(np.argsort(rank, kind="stable")[:most])
     return list(table["name"].iloc[first])
+
+
+def draw_mosaic(label: str, path: Path) -> Picture:
+    """Draw the mosaic of stage 3 with its own WCS."""
+
+    def make() -> str:
+        import astropy.visualization.wcsaxes  # noqa: F401 - registers the projection
+        from astropy.io import fits
+        from astropy.wcs import WCS
+
+        with fits.open(path) as hdus, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the pipeline's headers have both MJD-BEG and DATE-BEG
+            image, weight = np.asarray(hdus["SCI"].data), np.asarray(hdus["WHT"].data)
+            wcs = WCS(hdus["SCI"].header)
+        image = np.where(weight > 0, image, np.nan)
+        step = max(1, round(max(image.shape) / MOSAIC_SIDE))
+        small = blocks(image, max(image.shape) // step)
+        step = image.shape[1] // small.shape[1] if small.shape[1] else 1
+        height, width = small.shape
+        with style():
+            figure = new_figure(10.5, float(np.clip(9.2 * height / width, 4.0, 13.0)))
+            axes = figure.add_subplot(projection=wcs[::step, ::step] if step > 1 else wcs)
+            picture = axes.imshow(small, norm=stretch(small, bright=99.8), cmap="gray", origin="lower")
+            axes.set_facecolor("#20262f")
+            axes.coords.grid(color=FAINT, alpha=0.35, linewidth=0.5)
+            axes.set_xlabel("right ascension (ICRS)")
+            axes.set_ylabel("declination (ICRS)")
+            axes.set_title(f"{label}: {image.shape[1]:,} × {image.shape[0]:,} pixels", fontweight="bold")
+            colour_bar(figure, picture, axes, "surface brightness (MJy/sr)")
+            return figure_source(figure)
+
+    return picture_of(f"{label}: mosaic of stage 3 (drizzled), with its WCS", make)
+
+
+def draw_stars(label: str, stars: pd.DataFrame) -> Picture:
+    """Draw flux ratio and places of the stars on calibrated images against their magnitude."""
+
+    def make() -> str:
+        with style():
+            figure = new_figure(10.5, 4.2)
+            left, right = figure.subplots(1, 2)
+            left.axhline(1.0, color=FAINT, lw=1.0)
+            left.plot(stars["magnitude"], stars["ratio"], ".", color=ACCENT, ms=4, alpha=0.7)
+            left.set(xlabel="magnitude", ylabel="flux found / true", ylim=(0.8, 1.2))
+            bright = stars[stars["snr"] >= 20.0]
+            right.axhline(0.0, color=FAINT, lw=1.0)
+            for column, colour, name in (("dx", ACCENT, "x"), ("dy", INK, "y")):
+                right.plot(
+                    bright["magnitude"], bright[column], ".", color=colour, ms=4, alpha=0.7, label=name
+                )
+            right.set(xlabel="magnitude", ylabel="place found − true (pixel)", ylim=(-0.2, 0.2))
+            right.legend(loc="upper left")
+            left.set_title(f"{label}: flux")
+            right.set_title("place, signal to noise of 20 and more")
+            return figure_source(figure)
+
+    return picture_of(f"{label}: stars on calibrated images against the truth", make)
