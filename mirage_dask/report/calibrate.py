@@ -3,6 +3,8 @@
 The exposures are exported as Level-1b files with their `calibrate.env`, so that the pipeline works offline with the
 reference files of the simulation. Each runs through Detector1 and Image2, then all of a filter through Image3. An exposure
 is calibrated again only when its specification, the references or the version of jwst have changed.
+
+NOT done: exposures that are exported in segments (products above 2 GB); the page says that they have no calibrated file.
 """
 
 from __future__ import annotations
