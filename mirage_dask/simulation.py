@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from distributed.deploy import Cluster
     from matplotlib.figure import Figure
 
+    from mirage_dask.report.making import Report
     from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -323,6 +324,20 @@ class Simulation(OnSky):
 
         resources = Resources(client, workers, memory, scheduler, threads)
         return verify_store(self.store, sample=sample, select=select, resources=resources)
+
+    def report(self, out: str | os.PathLike[str] = "report.html", **options: Any) -> Report:
+        """Write one HTML page of what the exposures should hold against what they hold, with a verdict for each number.
+
+        Parameters
+        ----------
+        out
+            Local file of the page.
+        options
+            `select`, `tiles`, `calibrate`, `products`, and where it is computed: see `mirage_dask.report.making.report_on`.
+        """
+        from mirage_dask.report.making import report_on
+
+        return report_on(self.store, out, **options)
 
     def export(
         self,

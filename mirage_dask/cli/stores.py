@@ -1,4 +1,4 @@
-"""Commands that start from a store: status, verify, export."""
+"""Commands that start from a store: status, verify, report, export."""
 
 from __future__ import annotations
 
@@ -79,6 +79,8 @@ def add(commands: Any) -> None:
     add_resources(verify)
     add_json(verify)
 
+    _add_report(commands)
+
     export = add_command(
         commands,
         "export",
@@ -124,6 +126,85 @@ def add(commands: Any) -> None:
     export.add_argument("--overwrite", action="store_true", help="write files again that exist and are valid")
     add_resources(export)
     add_json(export)
+
+
+def _add_report(commands: Any) -> None:
+    report = add_command(
+        commands,
+        "report",
+        "write a page of what a store should hold against what it holds",
+        "Write one self-contained HTML page: footprint, thumbnails, and expected against found: counts, light of sources, "
+        "noise, rate of cosmic rays, saturation, reference pixels, each with a verdict. Tiles are measured one by one, on "
+        "the same resources as a run. --calibrate also takes images through the JWST pipeline (extra 'calibrate': "
+        "Detector1, Image2, Image3), in processes of 2 GB and more, and compares stars, completeness and mosaics with the "
+        "truth: at most 20 images, whole filters first, unless --select names others. What is calibrated already is kept. "
+        "The exit code is 1 when something disagrees or failed. Needs the extra 'plot'.",
+        """
+        mirage-dask report my.zarr
+        mirage-dask report my.zarr --out closure.html --select "filter == 'F200W'" --workers 4
+        mirage-dask report my.zarr --calibrate --workers 4 --products calibrated/
+        """,
+        write_report,
+    )
+    report.add_argument("store", metavar="STORE.zarr", type=place, help="a folder or an fsspec URL")
+    report.add_argument(
+        "--out",
+        metavar="FILE",
+        type=local_place,
+        default="report.html",
+        help="the page (default: report.html)",
+    )
+    add_select(report)
+    report.add_argument(
+        "--tiles", metavar="N", type=count, help="measure at most N tiles, spread evenly (default: 100)"
+    )
+    report.add_argument(
+        "--calibrate", action="store_true", help="calibrate images with the JWST pipeline and compare"
+    )
+    report.add_argument(
+        "--products",
+        metavar="DIR",
+        type=local_place,
+        help="with --calibrate: folder for exported and calibrated files, 350 MB for each full frame (default: FILE without "
+        "its suffix, and _calibrated)",
+    )
+    add_resources(report)
+    add_json(report)
+
+
+def write_report(arguments: argparse.Namespace) -> int:
+    """Write a page, and print its path; name what disagrees."""
+    from mirage_dask.report.making import MOST_TILES, make_report
+    from mirage_dask.store.simulation import SimulationStore
+
+    if arguments.products and not arguments.calibrate:
+        raise InputError("--products goes with --calibrate; give both, or leave --products out.")
+    resources = resources_of(arguments)
+    store = SimulationStore.open(arguments.store)
+    selected(store.plan.table, arguments.select)
+    with progress_bar() as progress:
+        report = make_report(
+            store,
+            arguments.out,
+            select=arguments.select,
+            tiles=arguments.tiles or MOST_TILES,
+            calibrate=arguments.calibrate,
+            products=arguments.products,
+            resources=resources,
+            processes=arguments.workers,
+            progress=progress,
+        )
+    if arguments.json:
+        print_json(report)
+    else:
+        print_line(str(report.path))
+    for sentence in report.disagreements:
+        print_errors(sentence)
+    agree = "all agree" if report.ok else f"{len(report.disagreements):,} problems"
+    print_note(
+        f"{report.comparisons:,} comparisons of {report.tiles:,} tiles in {duration(report.seconds)}: {agree}"
+    )
+    return 0 if report.ok else 1
 
 
 def show_status(arguments: argparse.Namespace) -> int:

@@ -41,6 +41,10 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "simulate": (["simulate", *GIVEN, *SMALL, "--out", "{store}", "--quiet"], NEVER | REFERENCES | PICTURES),
     "status": (["status", "{store}"], REFERENCES | PICTURES | COMPUTING | OTHERS | {"dask", "xarray"}),
     "verify": (["verify", "{store}"], NEVER | REFERENCES | PICTURES),
+    "report": (
+        ["report", "{store}", "--out", "{folder}/r.html"],
+        NEVER | REFERENCES | {"photutils", "distributed"},
+    ),
     "footprints": (["footprints", PROPOSAL, "--ds9", "{folder}/a.reg"], A_TABLE),
     "footprints of a store": (
         ["footprints", "{store}"],

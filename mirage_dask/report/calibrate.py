@@ -1,0 +1,286 @@
+"""A selection of exposures through the JWST pipeline, in processes beside one another; what is done already is kept.
+
+The exposures are exported as Level-1b files with their `calibrate.env`, so that the pipeline works offline with the
+reference files of the simulation. Each runs through Detector1 and Image2, then all of a filter through Image3. An exposure
+is calibrated again only when its specification, the references or the version of jwst have changed.
+
+NOT done: exposures that are exported in segments (products above 2 GB); the page says that they have no calibrated file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mirage_dask.apt.table import NON_SIDEREAL
+from mirage_dask.errors import InputError
+from mirage_dask.formatting import size
+from mirage_dask.io.progress import Progress
+from mirage_dask.report.photometry import true_stars
+from mirage_dask.report.pipeline import CATALOG, MOSAIC
+from mirage_dask.report.runs import Runs
+from mirage_dask.run.calibration import calibration_environment
+from mirage_dask.run.executors.local import processors
+from mirage_dask.run.export import export_store
+from mirage_dask.selection import Selection, select_rows
+from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.truth.files import computed_truth, read_truth
+
+MOST_EXPOSURES = 20
+"""That are calibrated without a selection."""
+EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE")
+BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 500_000_000, 17, 2_000_000_000
+"""Memory of a process of the pipeline: what it takes for nothing, multiples of the ramp as float32, and the least that is
+reckoned with (jwst 3.0: 0.48 GB for 4 groups of 400 x 400 pixels, 1.55 GB for 4 of 2048 x 2048)."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """The exposures of one instrument, filter and pupil, calibrated."""
+
+    name: str
+    label: str
+    """Instrument and optics."""
+    exposures: tuple[str, ...]
+    failures: tuple[tuple[str, str], ...]
+    """(exposure or product, the pipeline's sentence)."""
+    mosaic: Path | None
+    catalog: Path | None
+    stars: pd.DataFrame
+    """See `photometry.true_stars`."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the pipeline made of a selection."""
+
+    directory: Path
+    products: tuple[Product, ...]
+    chosen: str
+    """Which exposures were taken, a sentence."""
+    version: str
+    """Of jwst."""
+    kept: int
+    """Exposures that were calibrated before."""
+    processes: int
+    memory: int
+    """Of the largest process, bytes; 0 if none ran."""
+
+
+def check_pipeline() -> str:
+    """Return the version of jwst.
+
+    Raises
+    ------
+    InputError
+        If the pipeline or photutils are not installed.
+    """
+    try:
+        found = version("jwst")
+        version("photutils")
+    except PackageNotFoundError as missing:
+        raise InputError(
+            f"--calibrate needs the JWST pipeline, and {missing.name} is not installed: "
+            "pip install 'mirage_dask[calibrate]'."
+        ) from None
+    return found
+
+
+def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[str, list[str]], str]:
+    """Return the exposures that are calibrated by instrument and optics, and a sentence about them.
+
+    Parameters
+    ----------
+    store
+        The store.
+    select
+        What the user asked for. None takes the filters with the most images, at most `MOST_EXPOSURES` in all.
+
+    Raises
+    ------
+    InputError
+        If no complete exposure is an image.
+    """
+    table = store.status()
+    rows = table if select is None else table.iloc[select_rows(table, select)]
+    images = rows[(rows["status"] == "done") & rows["exp_type"].isin(EXPOSURE_TYPES)]
+    if "tracking" in images:
+        images = images[images["tracking"].astype(str) != NON_SIDEREAL]
+    if images.empty:
+        raise InputError("--calibrate: none of these exposures is a complete image of a fixed target.")
+    optics = images[["instrument", "filter", "pupil"]].agg(
+        lambda row: " ".join(filter(None, map(str, row))), axis=1
+    )
+    counts = optics.value_counts(sort=True)
+    groups = {label: images[optics == label] for label in counts.index}
+    everything = sum(len(group) for group in groups.values())
+    if select is not None or everything <= MOST_EXPOSURES:
+        taken = groups
+    else:
+        taken, left = {}, MOST_EXPOSURES
+        for label, group in groups.items():
+            if taken and len(group) > left:
+                continue
+            taken[label] = _neighbours(group, left)
+            left -= len(taken[label])
+    total = sum(len(group) for group in taken.values())
+    told = ", ".join(f"{label}: {len(group)}" for label, group in taken.items())
+    which = "all" if total == everything else f"{total:,} of {everything:,}"
+    sentence = f"Calibrated are {which} selected images of fixed targets ({told})."
+    if total < everything:
+        sentence += " --select chooses others, and any number of them."
+    return {label: list(group["name"]) for label, group in taken.items()}, sentence
+
+
+def _neighbours(group: pd.DataFrame, most: int) -> pd.DataFrame:
+    """Return the exposures nearest to the first one, so that they make one mosaic."""
+    if len(group) <= most:
+        return group
+    ra, dec = (np.radians(group[c].to_numpy(float)) for c in ("ra_ref", "dec_ref"))
+    apart = np.hypot((np.angle(np.exp(1j * (ra - ra[0])))) * np.cos(dec[0]), dec - dec[0])
+    return group.iloc[np.sort(np.argsort(apart, kind="stable")[:most])]
+
+
+def processes_for(workers: int | None, exposures: int, each: int) -> int:
+    """Return how many processes run beside one another.
+
+    Parameters
+    ----------
+    workers
+        What the user asked for; None for as many as processors and memory allow.
+    exposures
+        That are calibrated.
+    each
+        Memory of one process, bytes.
+
+    Raises
+    ------
+    InputError
+        If that many do not fit into the memory of this machine.
+    """
+    import psutil
+
+    free = psutil.virtual_memory().available
+    fitting = max(int(free // each), 1)
+    if workers is None:
+        return min(processors(), fitting, exposures)
+    if workers > fitting:
+        raise InputError(
+            f"--calibrate with {workers} workers needs {size(workers * each)} of memory, and {size(free)} are free; "
+            f"give --workers {fitting}."
+        )
+    return min(workers, exposures)
+
+
+def process_bytes(plan: Plan, names: Sequence[str]) -> int:
+    """Return the memory of a process of the pipeline that calibrates exposures."""
+    ramp = max(4 * int(np.prod(plan.shape(plan.row(name)), dtype=np.int64)) for name in names)
+    return max(BASE_BYTES + RAMP_COPIES * ramp, LEAST_BYTES)
+
+
+def calibrate(
+    store: SimulationStore,
+    directory: Path,
+    select: Selection,
+    *,
+    workers: int | None = None,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Calibrate a selection of the exposures of a store.
+
+    Parameters
+    ----------
+    store
+        The store.
+    directory
+        For files: those exported, those of the pipeline, what is done.
+    select
+        See `chosen_exposures`.
+    workers
+        Processes of the pipeline; default as many as processors and memory allow.
+    progress
+        Called with (what, how many are done, how many there are).
+
+    Raises
+    ------
+    InputError
+        If the pipeline is not installed, nothing can be calibrated, or the processes do not fit into the memory.
+    StoreError
+        If the directory cannot be written.
+    """
+    jwst = check_pipeline()
+    groups, sentence = chosen_exposures(store, select)
+    names = [name for group in groups.values() for name in group]
+    plan = store.plan
+    processes = processes_for(workers, len(names), process_bytes(plan, names))
+    report = export_store(
+        store,
+        directory,
+        select=names,
+        calibrate_env=lambda: calibration_environment(plan, directory, select=names),
+    )
+    failures = dict(report.failed)
+    directory = Path(report.directory)
+    runs = Runs(plan, directory, jwst)
+    exported = [name for name in names if name not in failures]
+    to_do = [name for name in exported if not runs.is_done(name, runs.key(name))]
+    runs.calibrate(to_do, processes, progress)
+    failures |= runs.problems(exported)
+    memory = max((int(runs.result(name).get("memory", 0)) for name in to_do), default=0)
+    calibrated = [name for name in names if name not in failures]
+    stars = true_stars(store, truth_of(store, calibrated)) if calibrated else None
+    unmeasured = runs.measure_stars(_wanted(stars), processes, progress) if stars is not None else {}
+    products = []
+    for number, (label, group) in enumerate(groups.items()):
+        if progress is not None:
+            progress("mosaics", number, len(groups))
+        good = [name for name in group if name not in failures]
+        product = _product_name(plan, group, label)
+        bad = [(name, failures[name]) for name in group if name in failures]
+        bad += [(name, f"stars: {unmeasured[name]}") for name in group if name in unmeasured]
+        if good:
+            error = runs.combine(product, good)
+            bad += [(product, error)] if error else []
+        paths = (directory / f"{product}{suffix}" for suffix in (MOSAIC, CATALOG))
+        mosaic, catalog = (path if good and path.exists() else None for path in paths)
+        own = stars[stars["exposure"].isin(good)] if stars is not None else pd.DataFrame()
+        products.append(Product(product, label, tuple(group), tuple(bad), mosaic, catalog, own))
+    return Calibration(
+        directory,
+        tuple(products),
+        sentence,
+        jwst,
+        len(exported) - len(to_do),
+        processes if to_do else 0,
+        memory,
+    )
+
+
+def truth_of(store: SimulationStore, names: list[str]) -> pd.DataFrame:
+    """Return the truth of exposures: as stored, or computed now."""
+    try:
+        return read_truth(store, names)
+    except InputError:
+        return computed_truth(store.plan, [store.plan.row(name) for name in names])
+
+
+def _wanted(stars: pd.DataFrame) -> dict[str, str]:
+    """Return the table of stars to be measured, CSV, by exposure."""
+    return {
+        str(name): own[["id", "ra", "dec"]].to_csv(index=False, float_format="%.10f")
+        for name, own in stars.groupby("exposure")
+    }
+
+
+def _product_name(plan: Plan, names: Sequence[str], label: str) -> str:
+    """Return the name of a level-3 product, of letters that names of exposures have."""
+    program = plan.spec(plan.row(names[0])).program
+    # The table of a store may say anything: a file is made of it.
+    return f"jw{program:05d}_{re.sub('[^a-z0-9]+', '_', label.lower()).strip('_')[:60]}"

@@ -1,0 +1,382 @@
+"""A report from a store: what is measured, compared and drawn, put together into a page."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from mirage_dask import __version__
+from mirage_dask.errors import InputError, MirageDaskError
+from mirage_dask.formatting import size
+from mirage_dask.io.atomic import replacing
+from mirage_dask.io.privacy import anonymous
+from mirage_dask.io.progress import Progress
+from mirage_dask.report.checks import LIMIT, Section, compare
+from mirage_dask.report.measure import Measured, measure_tiles, sampled_tiles
+from mirage_dask.report.page import Chapter, Page, Table, render
+from mirage_dask.report.particles import library_rates
+from mirage_dask.report.pictures import (
+    MOST_THUMBNAILS,
+    Picture,
+    check_pictures,
+    chosen_fairly,
+    draw_mosaic,
+    draw_stars,
+    footprint,
+    thumbnail,
+)
+from mirage_dask.run.executors.resources import DEFAULT, Resources
+from mirage_dask.selection import Selection, select_rows
+from mirage_dask.spec import VALUES
+from mirage_dask.store.simulation import SimulationStore
+
+if TYPE_CHECKING:
+    from distributed import Client
+    from distributed.deploy import Cluster
+
+MOST_TILES = 100
+"""Tiles that are measured, unless told otherwise."""
+MOST_LISTED = 50
+"""Exposures whose particles are listed."""
+MOST_VALUE = 300
+"""Letters of a setting."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report that was written."""
+
+    path: Path
+    comparisons: int
+    """Numbers that were expected and found."""
+    disagreements: tuple[str, ...]
+    """Sentences: which disagree, and what failed."""
+    tiles: int
+    """Measured."""
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything agrees."""
+        return not self.disagreements
+
+    def __str__(self) -> str:
+        head = f"{self.path}: {self.comparisons:,} comparisons, {self.tiles:,} tiles measured"
+        return "\n".join([f"{head}; {'all agree' if self.ok else 'not all agree'}", *self.disagreements])
+
+
+def make_report(
+    store: SimulationStore,
+    out: str | Path = "report.html",
+    *,
+    select: Selection = None,
+    tiles: int = MOST_TILES,
+    calibrate: bool = False,
+    products: str | Path | None = None,
+    resources: Resources = DEFAULT,
+    processes: int | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """Measure a store, compare with what is expected, and write a page.
+
+    Parameters
+    ----------
+    store
+        The store.
+    out
+        Local file of the page.
+    select
+        Exposures; default all that are complete.
+    tiles
+        At most so many tiles are measured, spread evenly over the exposures.
+    calibrate
+        Also calibrate images with the JWST pipeline, and compare with the truth.
+    products
+        Folder for what is exported and calibrated, which is kept; default `out` without its suffix and `_calibrated`.
+    resources
+        Where tiles are measured.
+    processes
+        Of the pipeline; default as many as processors and memory allow.
+    progress
+        Called with (what, how many are done, how many there are).
+
+    Raises
+    ------
+    InputError
+        If nothing is complete, matplotlib or the pipeline are not installed, or the page cannot be written.
+    StoreError
+        If the store is damaged.
+    """
+    began = time.monotonic()
+    path = Path(out).expanduser()
+    check_pictures()
+    if tiles < 1:
+        raise InputError(f"tiles must be at least 1, not {tiles}.")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another file.")
+    if calibrate:
+        from mirage_dask.report.calibrate import check_pipeline
+
+        check_pipeline()
+    status = store.status()
+    chosen = status.iloc[select_rows(status, select)]
+    done = chosen[chosen["status"] == "done"]
+    if done.empty:
+        raise InputError(
+            f"{store.url} contains no complete exposure of this selection; run mirage-dask simulate first."
+        )
+    rows = [store.plan.row(name) for name in done["name"]]
+    which, available = sampled_tiles(store, rows, tiles)
+    measured = measure_tiles(store, which, resources=resources, progress=progress)
+    chapters = [_field(done), _closure(store, rows, measured, available)]
+    if calibrate:
+        chapters.append(_calibrated(store, select, path, products, processes, progress))
+    chapters.append(_exposures(store, chosen, done, progress))
+    page, comparisons, problems = _page(store, chosen, chapters, measured)
+    try:
+        with replacing(path) as temporary:
+            temporary.write_text(render(page), encoding="utf-8")
+    except OSError as error:
+        raise InputError(
+            f"{path}: the page cannot be written ({error.strerror}); choose another place."
+        ) from None
+    return Report(path, comparisons, tuple(problems), len(measured), time.monotonic() - began)
+
+
+def _page(
+    store: SimulationStore, chosen: pd.DataFrame, chapters: Sequence[Chapter], measured: list[Measured]
+) -> tuple[Page, int, list[str]]:
+    """Return the page, the number of comparisons, and what disagrees."""
+    sections = [section for chapter in chapters for section in chapter.sections]
+    checks = [(section, check) for section in sections for check in section.checks]
+    problems = [f"{s.title}, {c.subject}: {c.verdict}." for s, c in checks if not c.ok]
+    problems += [
+        f"{store.plan.names[m.row]}, tile {m.tile}: cannot be measured: {anonymous(m.error)}"
+        for m in measured
+        if m.error
+    ]
+    problems += [text for chapter in chapters for text in chapter.failures]
+    judged = [check for _, check in checks if check.deviation is not None]
+    count = len(judged)
+    if not (count or problems):
+        problems.append("Nothing could be compared: none of the tiles has clean pixels and two groups.")
+    verdict = (
+        f"All {count:,} comparisons agree with what is expected."
+        if not problems
+        else f"{len(problems):,} problem{'s' * (len(problems) != 1)} in {count:,} comparisons."
+    )
+    info = store.plan.info
+    first = chosen.iloc[0]
+    programs = ", ".join(str(p) for p in sorted(set(chosen["program"])))
+    title = f"Closure report: {programs} {str(first.get('title', '')).strip()}".strip()
+    counts, done = chosen["status"].value_counts(), chosen[chosen["status"] == "done"]
+    made = info.get("versions", {})
+    facts = (
+        ("program", programs),
+        ("title", str(first.get("title", ""))),
+        ("exposures", ", ".join(f"{n:,} {status}" for status, n in counts.items())),
+        (
+            "raw data",
+            f"{size(float(done['raw_bytes'].sum()))}, stored in {size(float(done['stored_bytes'].sum()))}",
+        ),
+        ("store", anonymous(store.url)),
+        ("planned", str(info.get("created", ""))),
+        ("made by", ", ".join(f"{name} {version}" for name, version in made.items())),
+        ("version of the values", str(VALUES)),
+        ("random seed", ", ".join(map(str, info.get("seeds", [])))),
+        ("report", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, mirage_dask {__version__}"),
+    )
+    settings = tuple((name, _short(value)) for name, value in dict(info.get("settings", {})).items())
+    footer = (
+        f"Made by mirage-dask report {anonymous(store.url)}. Sigma: number of standard errors; a comparison agrees within "
+        f"{LIMIT:.0f}."
+    )
+    return Page(title, facts, settings, verdict, tuple(problems), tuple(chapters), footer), count, problems
+
+
+def _short(value: Any) -> str:
+    lines = [f"{name}: {one}" for name, one in value.items()] if isinstance(value, dict) else [str(value)]
+    text = anonymous("\n".join(lines))
+    return text if len(text) <= MOST_VALUE else f"{text[: MOST_VALUE - 1]}…"
+
+
+def _field(done: pd.DataFrame) -> Chapter:
+    return Chapter("Field", pictures=(footprint(done),))
+
+
+def _closure(store: SimulationStore, rows: list[int], measured: list[Measured], available: int) -> Chapter:
+    """Return the chapter of expected against found."""
+    plan = store.plan
+    groups = {row: _group(plan.table_row(plan.names[row])) for row in {m.row for m in measured}}
+    sections = compare(measured, dict(enumerate(plan.names)), groups)
+    listed = _spread(rows, MOST_LISTED)
+    try:
+        rates = library_rates(plan, listed)
+    except MirageDaskError as error:
+        rates = None
+        failure: tuple[str, ...] = (f"Cosmic rays: rate: {error}",)
+    else:
+        failure = ()
+    at = next((k for k, s in enumerate(sections) if s.title.startswith("Samples")), len(sections))
+    sections[at:at] = [rates] if rates is not None else []
+    exposures = len({m.row for m in measured})
+    text = (
+        f"Measured are {len(measured):,} of {available:,} tiles, of {exposures:,} exposures: of each its first "
+        "integrations, all groups. Clean pixels are those without a flag in the mask, not saturated, and hit by no particle "
+        "of the truth. ± is one standard error."
+    )
+    return Chapter("Expected against found", (text,), tuple(sections), failures=failure)
+
+
+def _group(row: dict[str, Any]) -> str:
+    optics = [str(row.get(name) or "") for name in ("filter", "pupil")]
+    return " ".join([str(row["detector"]), *(o for o in optics if o and o != "CLEAR")])
+
+
+def _spread(values: list[int], most: int) -> list[int]:
+    """Return at most so many values, spread evenly."""
+    if len(values) <= most:
+        return values
+    return [values[k * len(values) // most] for k in range(most)]
+
+
+def _exposures(
+    store: SimulationStore, chosen: pd.DataFrame, done: pd.DataFrame, progress: Progress | None
+) -> Chapter:
+    """Return the chapter of thumbnails and the table of the others."""
+    names = chosen_fairly(done)
+    pictures: list[Picture] = []
+    rows = done.set_index("name")
+    for number, name in enumerate(names):
+        if progress is not None:
+            progress("thumbnails", number, len(names))
+        row = rows.loc[name]
+        optics = " ".join(o for o in (str(row["filter"]), str(row["pupil"])) if o and o != "CLEAR")
+        caption = f"{name} {optics} {row['ngroup']} groups × {row['nint']}".replace("  ", " ")
+        pictures.append(thumbnail(store, name, caption))
+    others = chosen[~chosen["name"].isin(names)]
+    columns = [c for c in ("name", "detector", "filter", "pupil", "readpatt", "ngroup", "nint", "target", "status", "reason")
+               if c in chosen]  # fmt: skip
+    tables = []
+    if len(others):
+        cells = [[str(v) for v in row] for row in others[columns].itertuples(index=False, name=None)]
+        tables.append(("Other exposures", Table(tuple(columns), cells)))
+    text = (
+        "The light that a detector collected: last group less the first of the first integration, asinh scale, linear "
+        f"within three times the noise. {len(names):,} of {len(done):,} complete exposures"
+        + (
+            f", at most {MOST_THUMBNAILS}, in turn of every detector, filter and observation."
+            if len(names) < len(done)
+            else "."
+        )
+    )
+    return Chapter("Exposures", (text,), tables=tuple(tables), thumbnails=tuple(pictures))
+
+
+def _calibrated(
+    store: SimulationStore,
+    select: Selection,
+    path: Path,
+    products: str | Path | None,
+    processes: int | None,
+    progress: Progress | None,
+) -> Chapter:
+    """Return the chapter of the pipeline."""
+    from mirage_dask.report.calibrate import calibrate
+    from mirage_dask.report.photometry import compare_catalog, compare_images
+
+    directory = (
+        Path(products).expanduser() if products is not None else path.with_name(f"{path.stem}_calibrated")
+    )
+    found = calibrate(store, directory, select, workers=processes, progress=progress)
+    sections: list[Section] = []
+    tables: list[tuple[str, Table]] = []
+    pictures: list[Picture] = []
+    failures = [f"Calibration, {name}: {reason}" for p in found.products for name, reason in p.failures]
+    for product in found.products:
+        comparisons = []
+        try:
+            comparisons.append(compare_images(product.label, product.stars, found.directory))
+            if product.catalog is not None and product.mosaic is not None:
+                comparisons.append(
+                    compare_catalog(product.label, product.stars, product.catalog, product.mosaic)
+                )
+        except (OSError, KeyError, ValueError) as error:
+            failures.append(
+                f"Calibration, {product.label}: its files cannot be compared ({type(error).__name__}: {error})"
+            )
+        for comparison in comparisons:
+            sections += comparison.sections
+            tables += comparison.tables
+        if product.mosaic is not None:
+            pictures.append(draw_mosaic(product.label, product.mosaic))
+        if comparisons and len(comparisons[0].stars):
+            pictures.append(draw_stars(product.label, comparisons[0].stars))
+    text = (
+        f"JWST pipeline {found.version}, its default parameters, the reference files of the simulation: Detector1 and "
+        f"Image2 of each exposure, Image3 of each filter. {found.chosen}"
+    )
+    if found.kept:
+        text += f" {found.kept:,} of them had been calibrated before, and nothing of them has changed."
+    if found.processes:
+        text += f" {found.processes} processes; the largest took {size(found.memory)}."
+    paragraphs = (text, *(f"The pipeline failed. {failure}" for failure in failures))
+    return Chapter(
+        "Calibrated by the JWST pipeline", paragraphs, tuple(sections), tuple(tables), tuple(pictures),
+        failures=tuple(anonymous(failure) for failure in failures),
+    )  # fmt: skip
+
+
+def report_on(
+    store: SimulationStore,
+    out: str | os.PathLike[str] = "report.html",
+    *,
+    select: Selection = None,
+    tiles: int = MOST_TILES,
+    calibrate: bool = False,
+    products: str | os.PathLike[str] | None = None,
+    client: Client | Cluster | str | None = None,
+    workers: int | None = None,
+    memory: str | int | None = None,
+    scheduler: str | None = None,
+    threads: int | None = None,
+) -> Report:
+    """Write a report of a store; what `Simulation.report` does.
+
+    Parameters
+    ----------
+    store, out, tiles
+        As for `make_report`.
+    select
+        Condition on the columns of the table, names, positions, rows or a mask; default all that are complete.
+    calibrate
+        Also take images through the JWST pipeline (extra `calibrate`), and compare stars, completeness and mosaics with the
+        truth: at most 20, whole filters first, unless `select` names others.
+    products
+        Folder for what is exported and calibrated, which is kept for the next report.
+    client, workers, memory, scheduler, threads
+        Where tiles are measured, as for `Proposal.simulate`; `workers` is also the number of processes of the pipeline, of
+        2 GB and more each.
+
+    Raises
+    ------
+    InputError
+        If nothing is complete, an extra is not installed, or the arguments contradict each other.
+    """
+    return make_report(
+        store,
+        os.fspath(out),
+        select=select,
+        tiles=tiles,
+        calibrate=calibrate,
+        products=None if products is None else os.fspath(products),
+        resources=Resources(client, workers, memory, scheduler, threads),
+        processes=workers,
+    )
