@@ -19,7 +19,13 @@ copyright = "The mirage_dask developers"
 release = mirage_dask.__version__
 version = ".".join(release.split(".")[:2])
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.autosummary", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
 exclude_patterns = ["_build", "**/README.md"]
 myst_enable_extensions = ["attrs_block", "deflist", "dollarmath"]
 myst_heading_anchors = 4
@@ -51,7 +57,6 @@ _STARS = re.compile(r"(?<=[\w)])\*(?=[\w(/ ])|\*(?=/)|(?<= )\*(?=[,)])")
 nitpick_ignore_regex = [(r"py:.*", r"(?!mirage_dask\.).*")]
 
 
-
 def link_to_pages(app: Any, name: str, source: list[str]) -> None:
     """Let links to files beside the folder of pages, which are right on GitHub, lead to their pages of the site."""
     if whole := _CONTENTS.search(source[0]):  # the page of such a file
@@ -62,7 +67,7 @@ def link_to_pages(app: Any, name: str, source: list[str]) -> None:
 
 
 def plain_words(app: Any, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
-    """Read docstrings of modules as prose: |x| is an absolute value, a * b a product, and what is indented stays as it is."""
+    """Read docstrings of modules as prose: |x| is an absolute value, a * b a product, what is indented stays as it is."""
     if what != "module":
         return
     found: list[str] = []

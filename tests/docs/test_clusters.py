@@ -119,7 +119,9 @@ def test_the_lines_for_a_gateway_run(tmp_path, monkeypatch, cache_directory):
             _wait_for(dask_gateway.Gateway, tmp_path / "server.log")
             (block,) = _blocks("gateway.md")
             lines = block.replace("s3://bucket/my.zarr", str(tmp_path / "my.zarr"))
-            lines = lines.replace("scale(20)", "scale(1)").replace("client=client", "client=client, select=SELECT")
+            lines = lines.replace("scale(20)", "scale(1)").replace(
+                "client=client", "client=client, select=SELECT"
+            )
             exec(lines, {"SELECT": SELECT})
     finally:
         server.terminate()

@@ -64,7 +64,11 @@ def test_every_argument_of_the_generator_is_listed():
     arguments = set(inspect.signature(SimInput).parameters) - {"use_dateobs_for_background"}
     attributes = set(vars(SimInput())) - {"settings"} - arguments
     assert (arguments | attributes) - set(listed) == set()
-    assert {name for name, word in listed.items() if word != "gone"} <= {*arguments, *attributes, "create_inputs"}
+    assert {name for name, word in listed.items() if word != "gone"} <= {
+        *arguments,
+        *attributes,
+        "create_inputs",
+    }
 
 
 def test_every_class_of_catalogs_is_listed():

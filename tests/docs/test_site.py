@@ -37,7 +37,19 @@ def test_the_site_is_built_without_a_warning_and_its_links_hold(tmp_path):
         pytest.skip(f"the extra 'docs' is not installed: {', '.join(missing)}")
     built = tmp_path / "html"
     run = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-n", "-q", "-b", "html", ROOT / "docs", built],
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-W",
+            "--keep-going",
+            "-n",
+            "-q",
+            "-b",
+            "html",
+            ROOT / "docs",
+            built,
+        ],
         capture_output=True,
         text=True,
         check=False,
@@ -59,12 +71,18 @@ def test_the_site_is_built_without_a_warning_and_its_links_hold(tmp_path):
 
 
 def test_every_page_is_in_the_table_of_contents():
-    pages = {p.relative_to(ROOT / "docs").with_suffix("") for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts}
+    pages = {
+        p.relative_to(ROOT / "docs").with_suffix("")
+        for p in (ROOT / "docs").rglob("*.md")
+        if "_build" not in p.parts
+    }
     listed = {Path("index")}
     for index in (p for p in pages if p.name == "index"):
         text = (ROOT / "docs" / index).with_suffix(".md").read_text(encoding="utf-8")
         for block in re.findall(r"```{toctree}\n(.*?)```", text, flags=re.DOTALL):
-            listed |= {index.parent / line for line in block.splitlines() if line and not line.startswith(":")}
+            listed |= {
+                index.parent / line for line in block.splitlines() if line and not line.startswith(":")
+            }
     assert pages == listed
 
 

@@ -50,7 +50,9 @@ def test_the_reader_is_short_and_needs_numpy_and_numcodecs_alone():
         None,
         [make_spec(1, "NRCB1", nints=5, ngroups=1)],  # one group: no differences
         [make_spec(1, "NRCB1", nints=1, ngroups=7, nx=64, ny=43)],  # tiles that are cut
-        [make_spec(1, "NIS", nx=43, ny=64, fast_axis=2, slow_axis=-1, filter="CLEAR", pupil="F200W")],  # columns
+        [
+            make_spec(1, "NIS", nx=43, ny=64, fast_axis=2, slow_axis=-1, filter="CLEAR", pupil="F200W")
+        ],  # columns
     ],
     ids=["two shapes", "one group", "cut", "columns"],
 )

@@ -19,7 +19,7 @@ EXAMPLE = md.example_proposal()
 
 
 def write_proposal(folder: Path) -> None:
-    """my.aptx, eight exposures of a subarray, with my.yaml and its catalogs: what every page has."""
+    """my.aptx, eight exposures of a subarray, with my.yaml and its catalogs."""
     text = EXAMPLE.read_text(encoding="utf-8")
     first = re.findall(r"(?s)<Observation AutoTarget.*?</Observation>", text)[0]
     with zipfile.ZipFile(folder / "my.aptx", "w") as file:
@@ -51,9 +51,15 @@ def write_observed(folder: Path) -> None:
     (folder / "data" / "calibrate.env").unlink(missing_ok=True)
 
 
+def write_nothing(folder: Path) -> None:
+    """Nothing: a page that makes its own files."""
+
+
 SETS: dict[str, Callable[[Path], None]] = {
+    "my": write_proposal,
+    "none": write_nothing,
     "time_series": write_time_series,
     "moving": write_moving,
     "observed": write_observed,
 }
-"""What a page can ask for besides, by the names of its comment `files`."""
+"""What a page can ask for, by the names of its comment `files`; without one it is `my`."""

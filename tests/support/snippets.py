@@ -5,9 +5,9 @@ A fenced block `python` is run in the one namespace of its page, in order; the l
 
     <!-- not run: it needs a cluster of SLURM -->
 
-and one of a page which files it finds in its folder, besides those that every page has (`support.page_files`):
+and one of a page which files it finds in its folder, by names of `support.page_files` (without it: `my`):
 
-    <!-- files: time_series -->
+    <!-- files: my, time_series -->
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGES = (
 RUN = ("python", "sh")
 """Languages of blocks that are run."""
 _FENCE = re.compile(r"^( *)```([\w{}-]*)[^\n]*\n(.*?)^\1```", flags=re.MULTILINE | re.DOTALL)
-_REASON = re.compile(r"<!-- not run: (.+?) -->\s*\Z", flags=re.DOTALL)
+_REASON = re.compile(r"<!-- not run: ((?:(?!-->).)+?) -->\s*\Z", flags=re.DOTALL)
 _FILES = re.compile(r"<!-- files: ([\w ,]+) -->")
 
 
@@ -71,7 +71,7 @@ def snippets(page: Path) -> Iterator[Snippet]:
 def files_of(page: Path) -> list[str]:
     """Return the sets of files that a page asks for."""
     found = _FILES.search(page.read_text(encoding="utf-8"))
-    return [name.strip() for name in found.group(1).split(",")] if found else []
+    return [name.strip() for name in found.group(1).split(",")] if found else ["my"]
 
 
 def commands(text: str) -> list[list[str]]:
@@ -95,7 +95,9 @@ def run(snippet: Snippet, names: dict[str, Any]) -> None:
     from mirage_dask.cli import main
 
     for words in commands(snippet.text):
-        assert words[0] == "mirage-dask", f"{snippet.place}: {words[0]} is not run here; say why above the block"
+        assert words[0] == "mirage-dask", (
+            f"{snippet.place}: {words[0]} is not run here; say why above the block"
+        )
         assert main(words[1:]) == 0, f"{snippet.place}: {shlex.join(words)}"
 
 
