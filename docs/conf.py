@@ -32,12 +32,15 @@ myst_heading_anchors = 4
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"mirage_dask {version}"
-html_static_path: list[str] = []
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_sidebars = {"**": ["globaltoc.html"]}
 html_show_sphinx = False
 html_theme_options = {
     "navigation_depth": 2,
     "show_toc_level": 2,
-    "navbar_align": "left",
+    "navbar_center": [],
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_prev_next": True,
@@ -50,10 +53,11 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 # Names of other packages have no pages here, and the site is built without a network: only our own are checked.
 nitpicky = True
+default_role = "code"
 OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 _CONTENTS = re.compile(r"<!-- contents of (\S+) -->")
 _LINES = re.compile(r"\|(?!`)")
-_STARS = re.compile(r"(?<=[\w)])\*(?=[\w(/ ])|\*(?=/)|(?<= )\*(?=[,)])")
+_STARS = re.compile(r"(\*\*[^*]+\*\*|(?<![\w)*])\*[^*\s][^*]*\*(?![\w*]))|\*")  # words that stand out, or a product
 nitpick_ignore_regex = [(r"py:.*", r"(?!mirage_dask\.).*")]
 
 
@@ -77,13 +81,15 @@ def plain_words(app: Any, what: str, name: str, obj: Any, options: Any, lines: l
             found += ["::", ""]
             head = ".. as it is"
         if line and not line.startswith(" "):
+            if head == ".. as it is" and found[-1]:
+                found.append("")
             head = line
         if line and not line.strip("-~^") and found:  # a heading: these are for files, not for a page of many
             found[-1] = f"**{found[-1]}**"
             line = ""
         elif not line.startswith((" ", "..", "=")):
             line = _LINES.sub(r"\|", line)
-            line = _STARS.sub(r"\*", line)
+            line = _STARS.sub(lambda found: found.group(1) or r"\*", line)
         found.append(line)
     lines[:] = found
 

@@ -28,7 +28,8 @@ def read_raw():
 def _store(folder: Path, specs=None, **options) -> tuple[str, object]:
     plan = small_plan(folder / "plan", specs)
     url = str(folder / "store.zarr")
-    run_plan(plan, url, resources=Resources(scheduler="serial"), progress=False, truth=False, **options)
+    report = run_plan(plan, url, resources=Resources(scheduler="serial"), progress=False, truth=False, **options)
+    assert report.ok
     return url, plan
 
 
@@ -56,7 +57,7 @@ def test_the_reader_is_short_and_needs_numpy_and_numcodecs_alone():
     ],
     ids=["two shapes", "one group", "cut", "columns"],
 )
-def test_pixels_are_those_of_the_store(read_raw, tmp_path, specs):
+def test_pixels_are_those_of_the_store(read_raw, tmp_path, fake, specs):
     url, plan = _store(tmp_path, specs, tile_bytes=SMALL_TILE)
     found = {name: read_raw(url, name) for name in plan.names}
     assert all(done.all() for _, done in found.values())
@@ -65,7 +66,7 @@ def test_pixels_are_those_of_the_store(read_raw, tmp_path, specs):
     assert same(contents(url), expected(plan))
 
 
-def test_tiles_that_are_missing_are_told(read_raw, tmp_path):
+def test_tiles_that_are_missing_are_told(read_raw, tmp_path, fake):
     url, plan = _store(tmp_path, tile_bytes=SMALL_TILE)
     name = plan.names[0]
     Path(url, name, "commit", "c.1.0").unlink()

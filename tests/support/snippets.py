@@ -8,6 +8,10 @@ A fenced block `python` is run in the one namespace of its page, in order; the l
 and one of a page which files it finds in its folder, by names of `support.page_files` (without it: `my`):
 
     <!-- files: my, time_series -->
+
+and which packages of extras the tests leave it out without:
+
+    <!-- needs: dask_jobqueue -->
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ RUN = ("python", "sh")
 _FENCE = re.compile(r"^( *)```([\w{}-]*)[^\n]*\n(.*?)^\1```", flags=re.MULTILINE | re.DOTALL)
 _REASON = re.compile(r"<!-- not run: ((?:(?!-->).)+?) -->\s*\Z", flags=re.DOTALL)
 _FILES = re.compile(r"<!-- files: ([\w ,]+) -->")
+_NEEDS = re.compile(r"<!-- needs: ([\w ,]+) -->")
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,17 @@ def snippets(page: Path) -> Iterator[Snippet]:
 
 def files_of(page: Path) -> list[str]:
     """Return the sets of files that a page asks for."""
-    found = _FILES.search(page.read_text(encoding="utf-8"))
-    return [name.strip() for name in found.group(1).split(",")] if found else ["my"]
+    return _words(_FILES, page) or ["my"]
+
+
+def packages_of(page: Path) -> list[str]:
+    """Return the packages without which a page is left out."""
+    return _words(_NEEDS, page)
+
+
+def _words(comment: re.Pattern[str], page: Path) -> list[str]:
+    found = comment.search(page.read_text(encoding="utf-8"))
+    return [name.strip() for name in found.group(1).split(",")] if found else []
 
 
 def commands(text: str) -> list[list[str]]:
