@@ -24,7 +24,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
-    "sphinx.ext.viewcode",
 ]
 exclude_patterns = ["_build", "**/README.md"]
 myst_enable_extensions = ["attrs_block", "deflist", "dollarmath"]
@@ -57,7 +56,9 @@ default_role = "code"
 OUTSIDE = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changes.md"}
 _CONTENTS = re.compile(r"<!-- contents of (\S+) -->")
 _LINES = re.compile(r"\|(?!`)")
-_STARS = re.compile(r"(\*\*[^*]+\*\*|(?<![\w)*])\*[^*\s][^*]*\*(?![\w*]))|\*")  # words that stand out, or a product
+_STARS = re.compile(
+    r"(\*\*[^*]+\*\*|(?<![\w)*])\*[^*\s][^*]*\*(?![\w*]))|\*"
+)  # words that stand out, or a product
 nitpick_ignore_regex = [(r"py:.*", r"(?!mirage_dask\.).*")]
 
 

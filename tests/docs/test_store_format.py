@@ -28,7 +28,9 @@ def read_raw():
 def _store(folder: Path, specs=None, **options) -> tuple[str, object]:
     plan = small_plan(folder / "plan", specs)
     url = str(folder / "store.zarr")
-    report = run_plan(plan, url, resources=Resources(scheduler="serial"), progress=False, truth=False, **options)
+    report = run_plan(
+        plan, url, resources=Resources(scheduler="serial"), progress=False, truth=False, **options
+    )
     assert report.ok
     return url, plan
 
