@@ -55,7 +55,9 @@ def test_the_site_is_built_without_a_warning_and_its_links_hold(tmp_path):
         check=False,
     )
     assert (run.returncode, run.stderr) == (0, "")
-    pages = {path.relative_to(built): Page(path) for path in built.rglob("*.html") if "_static" not in path.parts}
+    pages = {
+        path.relative_to(built): Page(path) for path in built.rglob("*.html") if "_static" not in path.parts
+    }
     assert len(pages) > 30
     broken = []
     for path, page in pages.items():
