@@ -26,7 +26,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = (
     ROOT / "README.md",
-    *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts and "api" not in p.parts),
+    *sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts),
 )
 """All pages with snippets."""
 RUN = ("python", "sh")
