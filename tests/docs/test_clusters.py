@@ -1,53 +1,13 @@
-"""The recipes for clusters, as far as one machine goes: real jobs of a queue, job scripts, the specification of pods."""
+"""The recipes for clusters, as far as they go without one: job scripts, the specification of pods."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
-from support.page_files import write_proposal
-from support.small_plans import contents
 from support.snippets import ROOT, snippets
-
-import mirage_dask as md
-
-SELECT = "exposure == 1 and detector == 'NRCB1'"
-
-
-def _proposal(folder: Path) -> md.Proposal:
-    write_proposal(folder)
-    return md.open_proposal(folder / "my.aptx", settings=folder / "my.yaml")
 
 
 def _blocks(page: str) -> list[str]:
     return [s.text for s in snippets(ROOT / "docs" / "clusters" / page) if s.language == "python"]
-
-
-def _is_right(store: Path, proposal: md.Proposal) -> bool:
-    """Whether a store holds what one process computes."""
-    (name,) = proposal.table.query(SELECT)["name"]
-    expected = proposal.exposure(name).raw.values
-    return (contents(store)[name] == expected).all()
-
-
-@pytest.mark.slow
-def test_jobs_of_a_queue_simulate(tmp_path, monkeypatch, cache_directory):
-    """dask-jobqueue's own queue of this machine: a job script like that of SLURM, started as a process."""
-    local = pytest.importorskip("dask_jobqueue.local")
-    monkeypatch.chdir(tmp_path)
-    proposal = _proposal(tmp_path)
-    with local.LocalCluster(
-        cores=1,
-        processes=1,
-        memory="2GB",
-        death_timeout=600,  # seconds that a job waits for the scheduler: a busy machine starts it slowly
-        job_script_prologue=[f"export MIRAGE_DASK_CACHE={cache_directory}"],
-        scheduler_options={"dashboard_address": None},
-    ) as cluster:
-        cluster.scale(jobs=1)
-        report = proposal.simulate(tmp_path / "my.zarr", client=cluster, select=SELECT, progress=False)
-    assert (report.done, report.failures) == (1, ())
-    assert _is_right(tmp_path / "my.zarr", proposal)
 
 
 def test_job_scripts_of_the_page_start_workers():
