@@ -16,7 +16,11 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-PROSE = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)
+PROSE = [
+    *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT")),
+    *PAGES,
+]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -25,7 +29,7 @@ def fenced(text: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", PROSE, ids=lambda p: p.name)
+@pytest.mark.parametrize("page", PROSE, ids=lambda p: str(p.relative_to(ROOT)))
 def test_local_links_exist(page):
     targets = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     local = [t for t in targets if "://" not in t]
@@ -42,7 +46,7 @@ def command_lines() -> list[list[str]]:
     """Return the arguments of every `mirage-dask …` in README, docs and help texts, without comments and pipes."""
     from mirage_dask import cli
 
-    texts = [block for page in PROSE for block in fenced(page.read_text(encoding="utf-8"), "")]
+    texts = [block for page in PROSE for block in fenced(page.read_text(encoding="utf-8"), "sh")]
     texts.append(cli.EXAMPLES)
     texts += [p.read_text(encoding="utf-8") for p in sorted((ROOT / "mirage_dask/cli").glob("*.py"))]
     lines = [line.strip() for text in texts for line in text.splitlines()]
