@@ -1,10 +1,8 @@
-"""Values as people read them: sizes, times, lists of numbers, and tables in HTML."""
+"""Values as people read them: sizes, times, lists of numbers."""
 
 from __future__ import annotations
 
-import html
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable
 
 
 def size(count: float) -> str:
@@ -34,53 +32,3 @@ def numbers(values: Iterable[int]) -> str:
             runs.append([value])
     texts = [f"{r[0]} to {r[-1]}" if len(r) > 2 else ", ".join(map(str, r)) for r in runs]
     return ", ".join(texts)
-
-
-def html_pairs(title: str, pairs: Iterable[tuple[str, Any]]) -> str:
-    """Return names and values as an HTML table below a title.
-
-    Parameters
-    ----------
-    title
-        One line.
-    pairs
-        (name, value); lines of a value stay lines.
-    """
-    rows = "".join(
-        f'<tr><th style="text-align: left; font-weight: normal; opacity: 0.7">{html.escape(name)}</th>'
-        f'<td style="text-align: left">{_lines(value)}</td></tr>'
-        for name, value in pairs
-    )
-    return f"<div><b>{html.escape(title)}</b><table>{rows}</table></div>"
-
-
-def html_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most: int = 20) -> str:
-    """Return rows as an HTML table below a title; of many rows the first and the last.
-
-    Parameters
-    ----------
-    title
-        One line.
-    columns
-        Names of the columns.
-    rows
-        Their values.
-    most
-        Rows that are shown.
-    """
-    shown = (
-        list(rows) if len(rows) <= most else [*rows[: most // 2], ["⋮"] * len(columns), *rows[-(most // 2) :]]
-    )
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in columns)
-    body = "".join(
-        "<tr>" + "".join(f'<td style="white-space: nowrap">{html.escape(str(v))}</td>' for v in row) + "</tr>"
-        for row in shown
-    )
-    return (
-        f'<div style="overflow-x: auto"><b>{html.escape(title)}</b>'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _lines(value: Any) -> str:
-    return "<br>".join(map(html.escape, str(value).splitlines())) or "&nbsp;"

@@ -305,6 +305,19 @@ def stored_dataset(store: SimulationStore, name: str, truth: str | Iterable[str]
     return _dataset(plan, plan.spec(row), plan.grid(row), arrays).assign_attrs(raw_from=raw_from)
 
 
+def exposure_behind(data: xr.Dataset) -> VirtualArray | None:
+    """Return an array whose values compute one of the variables of a dataset: it says of which plan and row they are.
+
+    None where there is none left: of a dataset that is in memory, or whose values were computed from others.
+    """
+    for variable in data.variables.values():
+        selection = getattr(variable.data, "_selection", None) if variable.chunks is not None else None
+        array = selection.array if isinstance(selection, LazySelection) else None
+        if isinstance(array, VirtualArray) and array.stop is None:
+            return array
+    return None
+
+
 # ------------------------------------------------------------------------------------------- arrays of the user
 
 

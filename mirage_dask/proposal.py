@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table
-from mirage_dask.errors import InputError
-from mirage_dask.formatting import html_table
 from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
+from mirage_dask.on_sky import OnSky
 from mirage_dask.planning.settings_columns import add_settings, launch_notes, roll_notes
 from mirage_dask.planning.tracks import track_finder
-from mirage_dask.selection import Selection, select_exposure, select_rows
+from mirage_dask.selection import Selection, ready_names, select_exposure
 from mirage_dask.settings import Settings
 
 if TYPE_CHECKING:
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
     from distributed import Client
     from distributed.deploy import Cluster
 
-    from mirage_dask.footprints import Footprints
     from mirage_dask.run.report import RunReport
     from mirage_dask.run.summary import PlanSummary
     from mirage_dask.store.plan import Plan
@@ -52,7 +50,7 @@ SHOWN_COLUMNS = (
 """Columns of `Proposal.exposures`, and of the command `exposures`."""
 
 
-class Proposal:
+class Proposal(OnSky):
     """A proposal with its settings: its exposures as a table, as lazy arrays, as a plan and as a run.
 
     Attributes
@@ -90,6 +88,9 @@ class Proposal:
         tracks = track_finder(self.settings, self.file)
         table = exposure_table(self.file, roll_angle=roll, dates=dates, naming=self.naming, tracks=tracks)
         return add_settings(table, self.settings)
+
+    def _exposure_table(self) -> pd.DataFrame:
+        return self.table
 
     @property
     def exposures(self) -> pd.DataFrame:
@@ -202,7 +203,7 @@ class Proposal:
             If nothing is selected that can be simulated, a catalog or a reference file cannot be used, or the cache
             cannot be written.
         """
-        names = self._selected(select)
+        names = ready_names(self.table, select)
         if store is not None:
             from mirage_dask.planning.keys import stale_names
 
@@ -216,19 +217,6 @@ class Proposal:
                 found = make_plan(self.table, self.settings, names=names, progress=told)
             self._plans.append(found)
         return found
-
-    def _selected(self, select: Selection) -> list[str]:
-        """Return the names of the selected exposures that can be simulated."""
-        rows = self.table.iloc[select_rows(self.table, select)]
-        ready = rows[rows["status"] == "ready"]
-        if ready.empty:
-            reasons = "; ".join(sorted(set(rows["reason"])))
-            raise InputError(
-                f"Exposure {rows['name'].iloc[0]} cannot be simulated: {reasons}."
-                if len(rows) == 1
-                else f"None of the {len(rows)} exposures can be simulated: {reasons}."
-            )
-        return list(ready["name"])
 
     def plan(
         self,
@@ -317,23 +305,6 @@ class Proposal:
 
         name = select_exposure(self.table, which, argument="which=")
         return exposure_dataset(self.prepare(name), name, truth, **replaced)
-
-    def footprints(self, select: Selection = None) -> Footprints:
-        """Return the outlines of exposures on the sky, which can be written as regions of DS9 and as a coverage map.
-
-        Parameters
-        ----------
-        select
-            Exposures, as for `prepare`; default all that have an outline, whether they can be simulated or not.
-
-        Raises
-        ------
-        InputError
-            If the selection cannot be used, or none of the exposures has an outline.
-        """
-        from mirage_dask.footprints import footprints_of
-
-        return footprints_of(self.table.iloc[select_rows(self.table, select)])
 
     def simulate(
         self,
@@ -425,7 +396,7 @@ class Proposal:
         from mirage_dask.truth.files import computed_truth
 
         plan = self.prepare(select, progress=progress)
-        return computed_truth(plan, [plan.row(name) for name in self._selected(select)])
+        return computed_truth(plan, [plan.row(name) for name in ready_names(self.table, select)])
 
     def spectrum(self, exposure: Selection, index: int, kind: str | None = None) -> pd.DataFrame:
         """Return the spectrum of a source in an exposure behind a grism, computed now: see `Simulation.spectrum`."""
@@ -436,8 +407,14 @@ class Proposal:
         return input_spectrum(plan, plan.row(name), index, kind)
 
     def _repr_html_(self) -> str:
-        rows = self.exposures.to_numpy().tolist()
-        return html_table(repr(self).strip("<>"), SHOWN_COLUMNS, rows)
+        from mirage_dask.representation.exposures import proposal_page
+
+        file, given = self.file, ", ".join(self.settings.given)
+        facts = [("settings", given or "none given")]
+        if file.mismatches:
+            facts.append(("XML and report", f"disagree in {len(file.mismatches):,} places, see `mismatches`"))
+        about = " · ".join(word for word in (file.title, file.pi, file.category) if word)
+        return proposal_page(f"Proposal {file.program}", about, self.table, SHOWN_COLUMNS, facts)
 
     def __str__(self) -> str:
         return f"{self!r}\n{self.exposures.to_string(index=False, max_rows=20)}"

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import html_pairs, size
-from mirage_dask.selection import Selection, is_condition, select_exposure, select_rows
+from mirage_dask.on_sky import OnSky
+from mirage_dask.selection import Selection, is_condition, select_exposure
 from mirage_dask.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     import xarray as xr
     from distributed import Client
     from distributed.deploy import Cluster
+    from matplotlib.figure import Figure
 
-    from mirage_dask.footprints import Footprints
     from mirage_dask.run.truth.making import TruthReport
     from mirage_dask.run.verify import Verification
     from mirage_dask.store.simulation import SimulationStore
@@ -47,7 +47,7 @@ def open_simulation(store: str | os.PathLike[str]) -> Simulation:
     return Simulation(SimulationStore.open(store))
 
 
-class Simulation:
+class Simulation(OnSky):
     """A store of simulated exposures.
 
     Attributes
@@ -68,6 +68,9 @@ class Simulation:
     def table(self) -> pd.DataFrame:
         """The exposure table with what is done and what failed."""
         return self.store.status()
+
+    def _exposure_table(self) -> pd.DataFrame:
+        return self.store.plan.table
 
     @cached_property
     def settings(self) -> Settings:
@@ -96,19 +99,6 @@ class Simulation:
         from mirage_dask.lazy import stored_dataset
 
         return stored_dataset(self.store, select_exposure(self.store.plan.table, name), truth)
-
-    def footprints(self, select: Selection = None) -> Footprints:
-        """Return the outlines of exposures on the sky, as `Proposal.footprints` does.
-
-        Raises
-        ------
-        InputError
-            If the selection cannot be used, or none of the exposures has an outline.
-        """
-        from mirage_dask.footprints import footprints_of
-
-        table = self.store.plan.table
-        return footprints_of(table.iloc[select_rows(table, select)])
 
     def truth(
         self,
@@ -166,6 +156,23 @@ class Simulation:
 
         plan = self.store.plan
         return spectral_light_curves(plan, plan.row(select_exposure(plan.table, name)))
+
+    def plot_light_curve(self, exposure: Selection) -> Figure:
+        """Draw the white light of the target of a grism time series, in the pixels and as it was put in.
+
+        Parameters
+        ----------
+        exposure
+            Its root name, position or row; all of its raw data are read.
+
+        Raises
+        ------
+        InputError
+            If there is no such exposure, it has no target whose spectrum changes with time, or matplotlib is not installed.
+        """
+        from mirage_dask.plot.light_curve import draw_light_curve
+
+        return draw_light_curve(self, select_exposure(self.store.plan.table, exposure, argument="exposure="))
 
     def source(self, index: int, kind: str | None = None) -> pd.DataFrame:
         """Return where a source is seen: all exposures that its light reaches, with its place and electrons/s on each.
@@ -410,15 +417,9 @@ class Simulation:
         return sorted(paths)
 
     def _repr_html_(self) -> str:
-        table = self.table
-        counts = table["status"].value_counts()
-        pairs = [
-            ("exposures", f"{len(table):,}: {', '.join(f'{n:,} {status}' for status, n in counts.items())}"),
-            ("tiles", f"{table['tiles_done'].sum():,} of {table['tiles'].sum():,}"),
-            ("raw", size(float(table["raw_bytes"].sum()))),
-            ("stored", size(float(table["stored_bytes"].sum()))),
-        ]
-        return html_pairs(f"Simulation {self.url}", pairs)
+        from mirage_dask.representation.exposures import simulation_page
+
+        return simulation_page(f"Simulation {self.url}", self.table, self.store.raw)
 
     def __repr__(self) -> str:
         counts = self.table["status"].value_counts()

@@ -1,4 +1,4 @@
-"""The accessor `md`: positions on the sky of the pixels of one exposure.
+"""The accessor `md`: positions on the sky of the pixels of one exposure, and pictures of it.
 
 Everything follows from two things that stay with a dataset when it is cut: the coordinate `sky_projection`, attitude and
 distortion with which the exposure is simulated (`mirage_dask.store.plain.description`), and the coordinates x and y, the
@@ -9,7 +9,9 @@ target they move with it, as S_REGION and the WCS of FITS files, which are those
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,20 +20,24 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from mirage_dask.accessor.sky_arrays import AXES, SkyArray, in_domain, radec_of_pixels
-from mirage_dask.errors import InputError
+from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.exposure.levels import raw_saturation
 from mirage_dask.footprints.coverage import coverage
 from mirage_dask.footprints.ds9 import colour_of, ds9_regions
 from mirage_dask.footprints.outlines import write_text
 from mirage_dask.instruments import get_detector
 from mirage_dask.io.indexing import LazySelection
-from mirage_dask.lazy import tiled
+from mirage_dask.lazy import exposure_behind, tiled
 from mirage_dask.pointing import SkyProjection, polygon, radec_to_unit
 from mirage_dask.pointing.astropy_models import sky_wcs
+from mirage_dask.reference.packs.pack import ReferencePack
+from mirage_dask.spec import Window
 from mirage_dask.store.plain.description import SKY
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
     from gwcs import WCS
+    from matplotlib.figure import Figure
 
 Floats = NDArray[np.float64]
 
@@ -263,3 +269,64 @@ class ExposureSky:
         if "pixel_area" not in self._data:
             raise InputError("This dataset has no variable pixel_area; it was left out when it was opened.")
         return self._data["pixel_area"]
+
+    # ------------------------------------------------------------------------------------------------- pictures
+
+    def plot(self, **options: Any) -> Figure:
+        """Draw the exposure: the collected light, the ramp of a bright pixel, and a cut-out group by group.
+
+        Parameters
+        ----------
+        **options
+            As for `mirage_dask.plot.draw_exposure`: marks, integration, title, cutout.
+
+        Raises
+        ------
+        InputError
+            If matplotlib is not installed.
+        """
+        from mirage_dask.plot.exposure import draw_exposure
+
+        return draw_exposure(self._data, **options)
+
+    def plot_ramp(
+        self, x: float, y: float, *, integrations: Sequence[int] | None = None, title: str | None = None
+    ) -> Figure:
+        """Draw the ramp of a pixel, the cosmic rays that hit it, and the level of its saturation.
+
+        Parameters
+        ----------
+        x, y
+            0-based indices of the arrays of the dataset, as `sky_to_pixel` gives them; rounded.
+        integrations
+            0-based indices; default the first few.
+        title
+            Default: name and filter of the exposure, and the pixel in the full frame.
+
+        Raises
+        ------
+        InputError
+            If there is no such pixel or integration, or matplotlib is not installed.
+        """
+        from mirage_dask.plot.ramps import draw_ramp
+
+        if not (math.isfinite(x) and math.isfinite(y)):
+            raise InputError(f"x = {x}, y = {y} is no pixel: the position is too far from the detector.")
+        i, j = round(float(x)), round(float(y))
+        return draw_ramp(
+            self._data, i, j, integrations=integrations, saturation=self._saturation(i, j), title=title
+        )
+
+    def _saturation(self, x: int, y: int) -> float | None:
+        """Return the raw counts at which a pixel saturates; None where that is not known any more."""
+        array = exposure_behind(self._data)
+        if array is None or not (0 <= x < self._data.sizes["x"] and 0 <= y < self._data.sizes["y"]):
+            return None
+        spec = array.plan.spec(array.start)
+        column, row = self._pixels("x")[x] - spec.x0, self._pixels("y")[y] - spec.y0
+        window = Window((0, 1), (0, 1), (row, row + 1), (column, column + 1))
+        try:
+            pack = ReferencePack.open(array.plan_url, spec.pack)
+            return float(raw_saturation(spec, pack, window)[0, 0])
+        except (ReferenceFileError, KeyError):  # stored pixels are drawn without
+            return None

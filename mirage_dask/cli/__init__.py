@@ -14,7 +14,8 @@ from collections.abc import Sequence
 
 from mirage_dask.cli import cache, demo, proposals, reference, settings, show, stores, truth
 from mirage_dask.cli.arguments import Parser, description
-from mirage_dask.cli.console import print_errors, print_line
+from mirage_dask.cli.completion import command as completion
+from mirage_dask.cli.console import logged, print_errors, print_line
 from mirage_dask.cli.neighbours import footprints, virtual
 from mirage_dask.errors import InputError, MirageDaskError
 
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(title="commands", metavar="COMMAND", dest="command", parser_class=Parser)
     for module in (proposals, settings, stores, truth, show, footprints, virtual, reference, cache, demo):
         module.add(commands)
+    completion.add(commands, top)
     return top
 
 
@@ -69,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help(sys.stderr)
         return BAD_INPUT
     try:
-        return int(arguments.run(arguments))
+        with logged(arguments.verbose):
+            return int(arguments.run(arguments))
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE

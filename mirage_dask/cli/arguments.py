@@ -76,6 +76,13 @@ def add_command(commands: Any, name: str, summary: str, detail: str, examples: s
     """Add a command with the options that every command has."""
     lines = "examples\n" + "\n".join("  " + line.strip() for line in examples.strip().splitlines())
     parser: Parser = commands.add_parser(name, help=summary, **description(detail, lines))
+    parser.add_argument(
+        "-v",
+        "--verbose",
+        action="count",
+        default=0,
+        help="write to stderr what is done (-v), and details (-vv)",
+    )
     parser.add_argument("--debug", action="store_true", help="show the traceback of an error")
     parser.set_defaults(run=run, parser=parser)
     return parser

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,46 @@ def print_failure(exposure: str, reason: str) -> None:
     from rich.text import Text
 
     _console(stderr=True).print(Text.assemble(("failed ", "bold red"), f"{exposure}: {reason}"))
+
+
+class _StderrHandler(logging.Handler):
+    """Writes messages of the package to stderr as they come: above a progress bar, too."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one message."""
+        from rich.text import Text
+
+        try:
+            message, level = record.getMessage(), record.levelname.lower()
+            if record.levelno >= logging.WARNING:
+                line = Text.assemble((f"{level}: ", "bold yellow"), message)
+            else:
+                line = Text(f"{datetime.fromtimestamp(record.created):%H:%M:%S} {message}", style="dim")
+            _console(stderr=True).print(line)
+        except Exception:
+            self.handleError(record)
+
+
+@contextmanager
+def logged(verbose: int) -> Iterator[None]:
+    """Write what the package logs to stderr while a command runs.
+
+    Parameters
+    ----------
+    verbose
+        0: warnings; 1: what is done, too; 2: details, too.
+    """
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logger, handler = logging.getLogger("mirage_dask"), _StderrHandler(level)
+    before = logger.level
+    logger.addHandler(handler)
+    if verbose:
+        logger.setLevel(level)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
 
 
 def print_json(value: Any) -> None:

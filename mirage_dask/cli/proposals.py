@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mirage_dask.cli.arguments import (
     add_command,
@@ -29,10 +29,6 @@ from mirage_dask.cli.console import (
     print_table,
 )
 from mirage_dask.errors import InputError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
@@ -199,41 +195,13 @@ def list_exposures(arguments: argparse.Namespace) -> int:
                 SHOWN_COLUMNS, table[list(SHOWN_COLUMNS)].itertuples(index=False, name=None), right=NUMBERS
             )
         else:
+            from mirage_dask.representation.exposures import by_observation
+
             summary = by_observation(table)
             print_table(list(summary), summary.itertuples(index=False, name=None), right=NUMBERS)
     _print_unsupported(table)
     print_notes(proposal)
     return 0
-
-
-def by_observation(table: pd.DataFrame) -> pd.DataFrame:
-    """Return one row for each observation and instrument, narrow enough for a terminal of 80 columns."""
-    import pandas as pd
-
-    def words(values: pd.Series) -> str:
-        return ", ".join(dict.fromkeys(str(v) for v in values if str(v)))
-
-    rows = []
-    for (number, template, _), group in table.groupby(["observation", "template", "instrument"], sort=False):
-        pairs = zip(group["filter"], group["pupil"], strict=True)
-        optics = [f if p in ("", "CLEAR", "CLEARP") else p if f == "CLEAR" else f"{f}+{p}" for f, p in pairs]
-        pointings = group[["visit", "tile", "specification", "dither", "exposure"]].drop_duplicates()
-        rows.append(
-            {
-                "obs": number,
-                "template": template,
-                "target": _short(words(group["target"]), 16),
-                "optics": _short(words(pd.Series(optics)), 25),
-                "exp": len(pointings),
-                "rows": len(group),
-                "ready": int((group["status"] == "ready").sum()),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def print_notes(proposal: Any) -> None:

@@ -78,8 +78,7 @@ def add(commands: Any) -> None:
 
 def draw(arguments: argparse.Namespace) -> int:
     """Draw one picture and print its path."""
-    from mirage_dask.plot import coadd, draw_footprint, draw_mosaic
-    from mirage_dask.plot.sources import catalog_sources
+    from mirage_dask.plot import coadd, draw_mosaic
     from mirage_dask.plot.style import save
 
     what = arguments.what or ("exposure" if arguments.exposure else "footprint")
@@ -93,7 +92,7 @@ def draw(arguments: argparse.Namespace) -> int:
     source = open_source(arguments)
     table = selected(source.table, arguments.select)
     if what == "footprint":
-        figure = draw_footprint(table, sources=catalog_sources(table))
+        figure = source.plot(arguments.select)
     elif what == "mosaic":
         figure = draw_mosaic(coadd(one_field(simulated(table)), source.exposure))
     else:

@@ -37,6 +37,32 @@ def pixel_area(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArr
     return frame.science(relative * np.float32(pack.meta["pixar_a2"]))
 
 
+def raw_saturation(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArray[np.float32]:
+    """Return the raw counts above which the calibration pipeline calls a pixel saturated: SATURATION.
+
+    Without the effect `bias` raw counts have no superbias, and the level is lower by it.
+
+    Parameters
+    ----------
+    spec, pack
+        The exposure and its references.
+    window
+        Only rows and columns count.
+
+    Returns
+    -------
+    ndarray
+        DN, (y, x); infinite when saturation is not simulated.
+    """
+    on = effects_on(spec.switched)
+    frame = Frame(spec, pack.array)
+    box = as_slices(frame.box(window.rows, window.columns))
+    if "saturation" not in on:
+        return np.full(window.shape[2:], np.inf, np.float32)
+    level = pack.plane("saturation", *box)
+    return frame.science(level if "bias" in on else level - pack.plane("superbias", *box))
+
+
 def saturation_level(spec: ExposureSpec, pack: ReferencePack, window: Window) -> NDArray[np.float32]:
     """Return the linear signal above which the calibration pipeline would call a pixel saturated.
 

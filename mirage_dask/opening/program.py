@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from mirage_dask.apt import ProposalFile, require_all
 from mirage_dask.planning.settings_columns import add_settings
 from mirage_dask.proposal import Proposal
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.settings import Settings, load_settings
+from mirage_dask.settings.loading import Location, OtherArguments, given_settings
 
 if TYPE_CHECKING:
     import pandas as pd
+    from astropy.time import Time
+    from astropy.units import Quantity
     from distributed import Client
     from distributed.deploy import Cluster
 
@@ -112,7 +116,29 @@ def open_exposures(
     settings: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     client: Client | Cluster | str | None = None,
     strict: bool = False,
-    **arguments: Any,
+    catalogs: Mapping[str, Any] | None = None,
+    background: str | float | Quantity | Sequence[Any] | Mapping[Any, Any] | None = None,
+    extended: Mapping[str, Any] | None = None,
+    scene_image: Location | Mapping[str, Any] | None = None,
+    ghosts: bool | Mapping[str, Any] | None = None,
+    spectra: Location | Mapping[str, Any] | None = None,
+    grism_configurations: Location | None = None,
+    filter_wheel_angle: float | Mapping[Any, Any] | None = None,
+    soss: Mapping[str, Any] | None = None,
+    roll_angle: float | Quantity | Mapping[int, Any] | None = None,
+    dates: str | datetime | Time | Mapping[int, Any] | None = None,
+    use_dateobs_for_background: bool | None = None,
+    cosmic_rays: str | bool | Mapping[Any, Any] | None = None,
+    scattered_light: Mapping[str, Any] | None = None,
+    references: str | Sequence[str] | None = None,
+    reffile_defaults: str | None = None,
+    reffile_overrides: Mapping[str, Any] | None = None,
+    psf_paths: Location | Sequence[Location] | Mapping[int, Location] | None = None,
+    darks: str | None = None,
+    effects: Mapping[str, Any] | Sequence[str] | None = None,
+    segmentation_threshold: str | None = None,
+    random_seed: int | None = None,
+    **other_names: Unpack[OtherArguments],
 ) -> Program:
     """Open exposures as they were executed, from FITS files of the archive or of `Simulation.export`: ready to simulate.
 
@@ -130,8 +156,10 @@ def open_exposures(
         process.
     strict
         Raise one error that lists everything that cannot be simulated, instead of rows with a reason.
-    **arguments
+    catalogs, ..., random_seed
         Settings given here instead, as for `open_proposal`; `roll_angle` and `dates` are those of the files.
+    **other_names
+        As for `open_proposal`.
 
     Raises
     ------
@@ -142,7 +170,7 @@ def open_exposures(
     from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.files.mapping import mapped
 
-    chosen = load_settings(settings, **arguments)  # type: ignore[arg-type]
+    chosen = load_settings(settings, **given_settings(locals()), **other_names)
     found = executed_table(mapped(read_keywords, exposure_files(files), Resources(client=client)))
     notes = tuple(
         f"{chosen.source or 'settings'}: {name} changes nothing: exposures that were executed have their own."

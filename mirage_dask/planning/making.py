@@ -8,6 +8,7 @@ of an exposure does not depend on which others are prepared.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -98,6 +99,7 @@ def make_plan(
     chosen = table[table["status"] == "ready"] if names is None else table[table["name"].isin(set(names))]
     for note in launch_notes(chosen):
         _LOG.warning("%s", note)
+    began = time.monotonic()
     keys = row_keys(chosen, table)
     url = str(cache_directory() / "plans" / plan_key(table, settings, keys))
     mark_used(cache_directory() / "kernels" / source_digest(*KERNELS))
@@ -106,6 +108,7 @@ def make_plan(
         _ = found.table  # damaged or not, it is read sooner or later
         if not (gone := remove_damaged_content(url)):
             mark_used(f"{url}/plan.json")
+            _LOG.info("the plan of %d exposures was made earlier: %s", len(found), url)
             return found
         _LOG.warning(
             "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
@@ -125,6 +128,10 @@ def make_plan(
     check_soss(chosen)
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
+    _LOG.info(
+        "%d sets of references for %d exposures are ready after %.1f s",
+        len(set(references.packs.values())), len(rows), time.monotonic() - began,
+    )  # fmt: skip
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
     moving = {(kind, path): catalog for kind, path, catalog, _ in catalogs if kind in MOVING_KINDS}
@@ -139,7 +146,7 @@ def make_plan(
         for note in tables.notes:
             _LOG.warning("%s", note)
     specs |= Histories(url, specs).with_persistence(before, progress)
-    return save_plan(
+    plan = save_plan(
         url,
         table,
         [specs[name] for name in asked],
@@ -151,6 +158,8 @@ def make_plan(
         },
         inputs=keys,
     )
+    _LOG.info("the plan of %d exposures is made after %.1f s: %s", len(plan), time.monotonic() - began, url)
+    return plan
 
 
 def _prepare(ready: Sequence[ExposureRow], url: str, progress: Progress | None) -> PreparedReferences:

@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
-from mirage_dask.plot.sky_axes import Centre, Floats, compass, middle, sky_axes, tangent
+from mirage_dask.footprints.bands import passband, wavelength
+from mirage_dask.footprints.fields import fields
+from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
+from mirage_dask.plot.sky_axes import compass, sky_axes
 from mirage_dask.plot.style import (
     ACCENT,
     FAINT,
@@ -18,9 +21,7 @@ from mirage_dask.plot.style import (
     band_colour,
     new_figure,
     observation_colour,
-    passband,
     style,
-    wavelength,
 )
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 Layer = tuple[NDArray[np.bool_], tuple[float, float, float], str]
 """Which exposures, in which colour, under which label."""
 
-FIELD_DEGREES = 0.5
-"""Exposures further apart than this are in different fields."""
 MOST_FIELDS = 12
 """Panels of a picture."""
 MOST_LABELS = 30
@@ -66,7 +65,7 @@ def draw_footprint(
 ) -> Figure:
     """Draw every exposure's outline on the sky.
 
-    Exposures of one field are coloured by filter. Fields that are further apart than `FIELD_DEGREES` have a panel each, with
+    Exposures of one field are coloured by filter. Fields (`footprints.fields`) have a panel each, with
     colours by observation.
 
     Parameters
@@ -113,35 +112,6 @@ def draw_footprint(
             )
         ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
         return ax.figure  # type: ignore[return-value]
-
-
-def fields(sky: Floats) -> NDArray[np.int_]:
-    """Return the number of the field of each exposure, the largest field first.
-
-    Parameters
-    ----------
-    sky
-        (exposure, corner, 2) ra and dec, degrees. Exposures nearer to each other than `FIELD_DEGREES` are in one field, and
-        so are those that a chain of such neighbours connects.
-    """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-    from scipy.spatial import cKDTree
-
-    a, d = np.radians(sky.mean(axis=1) if np.ptp(sky[..., 0]) < 180.0 else sky[:, 0]).T
-    points = np.stack([np.cos(d) * np.cos(a), np.cos(d) * np.sin(a), np.sin(d)], axis=-1)
-    # A mosaic has thousands of exposures in one place: neighbours are looked for between cells of a tenth of the distance.
-    cells, cell = np.unique(
-        np.round(points / np.radians(0.1 * FIELD_DEGREES)).astype(int), axis=0, return_inverse=True
-    )
-    pairs = cKDTree(cells * np.radians(0.1 * FIELD_DEGREES)).query_pairs(
-        np.radians(FIELD_DEGREES), output_type="ndarray"
-    )
-    links = coo_array((np.ones(len(pairs)), (pairs[:, 0], pairs[:, 1])), shape=(len(cells), len(cells)))
-    _, labels = connected_components(links, directed=False)
-    found = labels[cell.ravel()]
-    order = np.argsort(-np.bincount(found), kind="stable")
-    return np.argsort(order)[found]
 
 
 def _by_filter(drawn: pd.DataFrame) -> list[Layer]:

@@ -24,19 +24,18 @@ from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
+from mirage_dask.footprints.bands import passband, wavelength
+from mirage_dask.footprints.plane import Floats, middle, tangent
 from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
 from mirage_dask.plot.exposure import group_times
-from mirage_dask.plot.sky_axes import Floats, middle, tangent
 from mirage_dask.plot.style import (
     INK,
     SKY,
     band_colour,
     colour_bar,
     new_figure,
-    passband,
     stretch,
     style,
-    wavelength,
 )
 
 if TYPE_CHECKING:

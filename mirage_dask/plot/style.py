@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.footprints.bands import wavelength
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -131,17 +131,6 @@ def _save_with_palette(figure: Figure, path: Path, dpi: int) -> None:
     picture = Image.open(buffer).convert("RGB")
     few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
     few.save(path, optimize=True)
-
-
-def passband(filter: str, pupil: str) -> str:
-    """Return the element that defines the bandpass: the narrow one if filter and pupil are both filters."""
-    return pupil if re.fullmatch(r"F\d{3}[A-Z]\d?", pupil) else filter
-
-
-def wavelength(band: str) -> float:
-    """Return the wavelength in a filter's name, micron: 4.44 for 'F444W'; 2.0 if there is none."""
-    match = re.search(r"F(\d{3})", band)
-    return int(match.group(1)) / 100.0 if match else 2.0
 
 
 def band_colour(band: str) -> tuple[float, float, float]:

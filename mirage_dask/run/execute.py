@@ -22,6 +22,7 @@ from mirage_dask.run.display.events import (
     TileDone,
     TileFailed,
 )
+from mirage_dask.run.display.log import RunLog
 from mirage_dask.run.display.preparing import preparing
 from mirage_dask.run.estimate import RunEstimate, check_disk, check_memory, estimate_run
 from mirage_dask.run.executors.choice import open_executor
@@ -153,7 +154,8 @@ def run_plan(
             if _is_begun(root.url):
                 raise StoreError(f"Another run has just made {root.url}; the same command continues it.")
         store = SimulationStore.create(root.url, loaded, rows=rows, update=True, root=root)
-        recorder = _RunRecorder(store, rows, finished, on_error, EventDispatcher(subscribers))
+        dispatcher = EventDispatcher([*subscribers, RunLog(shown=bool(subscribers))])
+        recorder = _RunRecorder(store, rows, finished, on_error, dispatcher)
         return recorder.run(executor, estimate, comparison, retries, truth=bool(truth), variables=variables)
 
 

@@ -7,11 +7,13 @@ import textwrap
 import time
 from dataclasses import dataclass
 
-from mirage_dask.formatting import duration, html_pairs, size
+from mirage_dask.formatting import duration, size
 from mirage_dask.instruments import TABLE_CONTEXT, get_detector, get_instrument
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.reference.sources import BUILTIN
+from mirage_dask.representation.page import beside, page, pairs
+from mirage_dask.representation.tiles import TiledShape, diagrams
 from mirage_dask.run.estimate import estimate_run, measure_once, start_seconds
 from mirage_dask.run.executors.graph import graph_size
 from mirage_dask.run.executors.local import processors
@@ -78,6 +80,8 @@ class PlanSummary:
     """How many sources of each catalog of the proposal fall on how many detector exposures."""
     measured_earlier: bool = False
     """Whether the cost of a tile was measured by an earlier call, on this machine."""
+    shapes: tuple[TiledShape, ...] = ()
+    """Shapes of the exposures, and how they are cut into tiles."""
 
     @property
     def lines(self) -> list[tuple[str, str]]:
@@ -121,7 +125,10 @@ class PlanSummary:
         ]
 
     def _repr_html_(self) -> str:
-        return html_pairs(f"Plan of {self.exposures:,} exposures", self.lines)
+        many = "s" * (self.exposures != 1)
+        return page(
+            f"Plan of {self.exposures:,} exposure{many}", beside(pairs(self.lines), diagrams(self.shapes))
+        )
 
     def __repr__(self) -> str:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
@@ -223,6 +230,7 @@ def summarise(
         references=dict(sorted(sources.items())),
         url=plan.url,
         zero_points=zero_point_sources(plan),
+        shapes=plan.tiled_shapes(rows),
     )
 
 

@@ -4,6 +4,6 @@
 `rows`       positions in a table by condition, name, position, row or mask
 """
 
-from mirage_dask.selection.rows import Selection, is_condition, select_exposure, select_rows
+from mirage_dask.selection.rows import Selection, is_condition, ready_names, select_exposure, select_rows
 
-__all__ = ["Selection", "is_condition", "select_exposure", "select_rows"]
+__all__ = ["Selection", "is_condition", "ready_names", "select_exposure", "select_rows"]

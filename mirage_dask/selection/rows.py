@@ -71,6 +71,26 @@ def select_exposure(table: pd.DataFrame, which: Any, *, argument: str = "name=")
     return str(table["name"].iloc[rows[0]])
 
 
+def ready_names(table: pd.DataFrame, which: Selection) -> list[str]:
+    """Return the names of the exposures that are meant and can be simulated.
+
+    Raises
+    ------
+    InputError
+        As `select_rows`; or if none of them can be simulated, with the reasons.
+    """
+    rows = table.iloc[select_rows(table, which)]
+    ready = rows[rows["status"] == "ready"]
+    if ready.empty:
+        reasons = "; ".join(sorted(set(rows["reason"])))
+        raise InputError(
+            f"Exposure {rows['name'].iloc[0]} cannot be simulated: {reasons}."
+            if len(rows) == 1
+            else f"None of the {len(rows)} exposures can be simulated: {reasons}."
+        )
+    return list(ready["name"])
+
+
 def is_condition(table: pd.DataFrame, which: Any) -> bool:
     """Return whether a selection is a condition, an expression or a mask, and does not name its exposures one by one."""
     if isinstance(which, str):

@@ -2,20 +2,89 @@
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import yaml
 
 from mirage_dask.errors import InputError
-from mirage_dask.settings.keys import ALLOWED, FULL_NAMES, NESTED, keys_by_name
+from mirage_dask.settings.keys import ALLOWED, FULL_NAMES, KEYS, NESTED, keys_by_name
 from mirage_dask.settings.model import Settings
 from mirage_dask.settings.problems import Problems
 from mirage_dask.untrusted.yaml_documents import load_yaml
 
+if TYPE_CHECKING:
+    from astropy.time import Time
+    from astropy.units import Quantity
+
+Location = str | os.PathLike[str]
 MAX_BYTES = 2**22
+
+
+class SettingsArguments(TypedDict, total=False):
+    """Settings as arguments of functions, with what editors and type checkers show of them; None means not given.
+
+    The keys are those of `settings.keys.KEYS`, which say all that is allowed. Functions that people call write them out,
+    because completion in notebooks follows the signature.
+    """
+
+    catalogs: Mapping[str, Any] | None
+    """Sources, {'point_source': FILE or table, 'galaxy': …}: for all targets, or for each by its name."""
+    background: str | float | Quantity | Sequence[Any] | Mapping[Any, Any] | None
+    """'low', 'medium', 'high', 'date', DN/s per pixel, a quantity such as '0.2 MJy/sr', or a FITS image; a list is a sum."""
+    extended: Mapping[str, Any] | None
+    """What is true of the images in catalogs of extended sources, {'psf': 'none' or 'jwst', 'scale': NUMBER}."""
+    scene_image: Location | Mapping[str, Any] | None
+    """An image of the sky with a WCS: a file, or {'path': …, 'units': …, 'psf': …}."""
+    ghosts: bool | Mapping[str, Any] | None
+    """Ghosts of NIRISS: True, False, or {'stamp': FILE, 'psf': …}."""
+    spectra: Location | Mapping[str, Any] | None
+    """Light of sources behind a grism: a file of spectra, or {'continuum': …, 'file': …, 'lines': …}."""
+    grism_configurations: Location | None
+    """Folder of the instrument teams' configurations of grisms."""
+    filter_wheel_angle: float | Mapping[Any, Any] | None
+    """Angle of the filter wheel of NIRISS with a grism in it, degrees."""
+    soss: Mapping[str, Any] | None
+    """Single-object spectroscopy with NIRISS, {'pwcpos': DEGREES, 'traces': FILE}."""
+    roll_angle: float | Quantity | Mapping[int, Any] | None
+    """Position angle of V3, degrees or a quantity: one, or one for each observation by its number."""
+    dates: str | datetime | Time | Mapping[int, Any] | None
+    """Start, UTC, text, datetime or Time: one, or one for each observation."""
+    use_dateobs_for_background: bool | None
+    """Whether levels of `background` are what the sky is on the day of the exposure."""
+    cosmic_rays: str | bool | Mapping[Any, Any] | None
+    """'SUNMIN', 'SUNMAX', 'FLARE', 'FLIGHT', {'library': …, 'scale': NUMBER}, or False for none."""
+    scattered_light: Mapping[str, Any] | None
+    """Wisps and claws of NIRCam's short wavelengths, {'wisps': True, 'claws': FILE}."""
+    references: str | Sequence[str] | None
+    """Where reference files come from: 'builtin', 'crds', 'mirage_data', or several: the first that has a file."""
+    reffile_defaults: str | None
+    """'crds' or 'crds_full_name': Mirage's words for `references='crds'`."""
+    reffile_overrides: Mapping[str, Any] | None
+    """Your own reference files, nested by instrument, type and detector."""
+    psf_paths: Location | Sequence[Location] | Mapping[int, Location] | None
+    """Folder of PSF libraries of your own; one for each observation, or for each exposure specification."""
+    darks: str | None
+    """'model', 'linearized', 'raw', 'linearized_varied' or 'raw_varied'."""
+    effects: Mapping[str, Any] | Sequence[str] | None
+    """Effects of the detector, {NAME: True or False}, or a list of names that are off."""
+    segmentation_threshold: str | None
+    """Light in a pixel from which a source is in the variable `segmentation`, 'NUMBER UNIT'."""
+    random_seed: int | None
+    """Whole number; another one is another realisation of all noise."""
+
+
+class OtherArguments(TypedDict, total=False):
+    """Settings under names that are still understood."""
+
+    seed: int | None
+    """Old name of random_seed."""
+    parameter_defaults: Mapping[str, Any] | None
+    """The same keys, which the others override."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -99,7 +168,12 @@ def _parse(values: Mapping[Any, Any], problems: Problems) -> dict[str, Any]:
     return nested | parsed
 
 
-def load_settings(source: str | Path | Mapping[str, Any] | None = None, **arguments: Any) -> Settings:
+def given_settings(arguments: Mapping[str, Any]) -> SettingsArguments:
+    """Return the settings among the arguments of a function that writes them out: `given_settings(locals())`."""
+    return cast(SettingsArguments, {key.name: arguments[key.name] for key in KEYS})
+
+
+def load_settings(source: Location | Mapping[str, Any] | None = None, **arguments: Any) -> Settings:
     """Read what a user adds to a proposal.
 
     Parameters

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from mirage_dask.errors import InputError, nearest
-from mirage_dask.formatting import html_pairs
 from mirage_dask.instruments import DARK, SOSS, grism_of
 from mirage_dask.settings.catalogs import IMAGE_TYPES, CatalogEntry, catalog_types, catalogs_as_given
 from mirage_dask.settings.effects import Effects, GhostLight
@@ -237,13 +236,16 @@ class Settings:
             raise InputError(problems)
 
     def _repr_html_(self) -> str:
-        names = [key.name for key in KEYS if hasattr(self, key.name)]
+        from mirage_dask.representation.settings import settings_page
+
         changed = self.to_dict()
-        pairs = [
-            (name, f"{changed.get(name, getattr(self, name))}{'' if name in changed else ' (default)'}")
-            for name in names
-        ]
-        return html_pairs(f"Settings {self.source}".strip(), pairs)
+        others = {
+            key.name: key.default for key in KEYS if key.name not in changed and hasattr(self, key.name)
+        }
+        if "effects" in others:
+            others["effects"] = ", ".join(sorted(self.effects.names))
+        meanings = {key.name: key.what for key in KEYS}
+        return settings_page(self.source, changed, others, meanings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return what differs from the defaults as plain values, ready for JSON; `load_settings` takes them back.

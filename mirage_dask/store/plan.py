@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -21,9 +22,12 @@ import numpy as np
 import pyarrow as pa
 
 from mirage_dask.errors import InputError, StoreError, nearest
+from mirage_dask.formatting import size
 from mirage_dask.io import files
 from mirage_dask.io.copying import copy_tree
 from mirage_dask.io.privacy import anonymous_table, anonymous_values
+from mirage_dask.representation.page import beside, page, pairs
+from mirage_dask.representation.tiles import TiledShape, diagrams
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store import plan_files
 from mirage_dask.store.integrity import check_rows, check_spec, check_table
@@ -117,6 +121,23 @@ class Plan:
 
     def __repr__(self) -> str:
         return f"<Plan of {len(self)} exposures at {self.url}>"
+
+    def _repr_html_(self) -> str:
+        facts = [
+            ("raw data", size(self.raw_bytes)),
+            ("made", self.info.get("created", "")),
+            ("plan", self.url),
+        ]
+        shapes = diagrams(self.tiled_shapes(range(len(self))))
+        return page(f"Plan of {len(self):,} exposures", beside(pairs(facts), shapes))
+
+    def tiled_shapes(self, rows: Iterable[int]) -> tuple[TiledShape, ...]:
+        """Return the different shapes of exposures among rows, and how they are cut into tiles."""
+        counts = Counter((self.shape(row), int(self._shapes[row, 4])) for row in rows)
+        grids = {key: tile_grid(*key, self.tile_bytes) for key in counts}
+        return tuple(
+            TiledShape(count, key[0], grids[key].tile, grids[key].count) for key, count in counts.items()
+        )
 
     def spec(self, row: int) -> ExposureSpec:
         """Return the specification of a row; the last few that were asked for are kept.

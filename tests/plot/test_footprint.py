@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
+from mirage_dask.footprints.bands import passband, wavelength
+from mirage_dask.footprints.fields import fields
+from mirage_dask.footprints.plane import from_tangent, middle, tangent
 from mirage_dask.plot import draw_footprint
-from mirage_dask.plot.footprint import detector_names, fields
-from mirage_dask.plot.sky_axes import from_tangent, middle, nice, tangent
-from mirage_dask.plot.style import band_colour, passband, save, wavelength
+from mirage_dask.plot.footprint import detector_names
+from mirage_dask.plot.sky_axes import nice
+from mirage_dask.plot.style import band_colour, save
 
 
 def square(ra: float, dec: float, half: float = 0.01) -> str:
