@@ -25,7 +25,9 @@ def answer(shell: str, script: str, folder: object) -> list[str]:
     if shutil.which(shell) is None:
         pytest.skip(f"{shell} is not installed")
     options = ["--norc"] if shell == "bash" else ["--no-config"] if shell == "fish" else ["-f"]
-    run = subprocess.run([shell, *options, "-c", script], capture_output=True, text=True, cwd=folder, timeout=60)
+    run = subprocess.run(
+        [shell, *options, "-c", script], capture_output=True, text=True, cwd=folder, timeout=60
+    )
     assert (run.returncode, run.stderr) == (0, "")
     return sorted(line for line in run.stdout.splitlines() if line)
 
@@ -88,7 +90,11 @@ def test_every_command_and_option_is_known():
     assert found[()].commands[:2] == ("exposures", "plan")
     assert ("reference", "build") in found
     simulate = {name: option for option in found[("simulate",)].options for name in option.names}
-    assert (simulate["--quiet"].takes, simulate["--out"].takes, simulate["--select"].takes) == (FLAG, FILE, VALUE)
+    assert (simulate["--quiet"].takes, simulate["--out"].takes, simulate["--select"].takes) == (
+        FLAG,
+        FILE,
+        VALUE,
+    )
     assert simulate["-v"].repeats
     assert found[("simulate",)].files
     assert found[("completion",)].choices == tuple(SHELLS)
