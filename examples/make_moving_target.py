@@ -4,7 +4,8 @@
 
 The files that ship with the package (mirage_dask/examples/moving_target/) were made by this script. The ephemeris has the
 form of an observer table of JPL Horizons; the body and its motion are invented. What it shares with the mosaic, positions
-and lines of the report, it takes from make_mosaic_2x2.py beside it, and the form of a proposal from make_three_instruments.py.
+and lines of the report, it takes from make_mosaic_2x2.py beside it, and the form of a proposal from
+make_three_instruments.py.
 """
 
 from __future__ import annotations

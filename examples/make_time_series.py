@@ -4,7 +4,8 @@
 
 The files that ship with the package (mirage_dask/examples/time_series/) were made by this script. The transits are a few
 minutes long, such as those of a white dwarf, so that they are quickly simulated. What it shares with the mosaic, positions
-and lines of the report, it takes from make_mosaic_2x2.py beside it, and the form of a proposal from make_three_instruments.py.
+and lines of the report, it takes from make_mosaic_2x2.py beside it, and the form of a proposal from
+make_three_instruments.py.
 """
 
 from __future__ import annotations
