@@ -3,8 +3,8 @@
 A source falls on an exposure if its position lies in the array that is read, the polygon `s_region` of the exposure table,
 whose edges are taken as great circles (they bend by a few pixels); positions in pixels must lie in the array. Behind GR700XD
 (SOSS), whose target lies beside the array that its traces fall on, that polygon is of twice the size, and around the target.
-The wings of stars beside the field do not count, and galaxies count by their centres. What moves counts by where it is at the
-start of the first exposure that looks at it.
+The wings of stars beside the field do not count, and galaxies count by their centres. What moves counts by where it is at
+the start of the first exposure that looks at it.
 
 Sources are found by a tree of unit vectors: first those within the largest circle inside a polygon, then, of what is left,
 those between that circle and the corners. So a mosaic of 12,160 exposures over 100,000 sources takes seconds.
