@@ -30,6 +30,8 @@ PLACE = (150.225, 2.3)
 """Degrees, at the beginning."""
 VELOCITY = (110.0, -45.0)
 """Arcsec per hour on the sky, in right ascension and declination."""
+NEAR = 3.0
+"""Arcsec from the body at the beginning within which there are no stars."""
 FOLDER = mosaic.FOLDER / "moving_target"
 
 TARGET_XML = """\
@@ -142,12 +144,13 @@ def stars() -> str:
     source = random.Random(PROGRAM)
     names = "index x_or_RA y_or_Dec nircam_f150w_magnitude nircam_f444w_magnitude"
     lines = ["# point sources of the example moving_target", "# abmag", names]
-    for i in range(1, 41):
+    while len(lines) < 43:
         ra, dec = place(source.uniform(0.0, 0.15))
         x, y = source.uniform(-12, 12), source.uniform(-12, 12)
         ra, dec = ra + x / 3600 / math.cos(math.radians(dec)), dec + y / 3600
         magnitude = source.uniform(16.0, 21.0)
-        lines.append(f"{i} {ra:.7f} {dec:.7f} {magnitude:.3f} {magnitude + 0.8:.3f}")
+        if math.hypot(ra - PLACE[0], dec - PLACE[1]) * 3600 > NEAR:
+            lines.append(f"{len(lines) - 2} {ra:.7f} {dec:.7f} {magnitude:.3f} {magnitude + 0.8:.3f}")
     return "\n".join(lines) + "\n"
 
 

@@ -104,7 +104,7 @@ def planet_catalog() -> str:
 
 def radii() -> str:
     """Return the text of radius ratios: 0.1, and a band at 1.4 micron where the planet is larger."""
-    wave = np.linspace(0.6, 2.9, 93)
+    wave = np.linspace(0.5, 2.95, 99)
     ratio = 0.1 + 0.01 * np.exp(-0.5 * ((wave - 1.4) / 0.06) ** 2)
     return (
         "\n".join(
