@@ -7,8 +7,9 @@ is read out again,
 
 with superbias B, linearity correction f, coupling K and gain G of the reference data: the chain of a simulated exposure
 (`mirage_dask.detector.read_out`) with the ramp in place of the dark. u is what the rounding of R has left open, from -0.5 to
-0.5 DN, spread evenly over pixels, groups and integrations (`rounded_off`): without it an electron, half a count, would become
-one count or none in all pixels alike. So the noise, the sky and the artefacts of the detector stay. A pixel without new light keeps its counts bit for bit, and so does one that is saturated.
+0.5 DN, spread evenly over pixels, groups and integrations (`rounded_off`): without it an electron, half a count, would
+become one count or none in all pixels alike. So the noise, the sky and the artefacts of the detector stay. A pixel without
+new light keeps its counts bit for bit, and so does one that is saturated.
 
 To a count rate the slope of the linear ramp of the sources is added, from its first group to its last, and to its variance
 that of their photons, :math:`r / (G t)` with the rate r in DN/s and the time t between the two; with one group, the counts
