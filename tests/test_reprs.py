@@ -49,6 +49,14 @@ def test_a_hostile_proposal():
     assert words(tree).count("<script>alert(1)</script>") >= 2 + 1 + 20
 
 
+def test_long_texts_do_not_make_a_page_long():
+    proposal = md.open_proposal(md.example_proposal())
+    names = [f"{number}{'<' * 5000}" for number in range(len(proposal.table))]
+    table = proposal.table.assign(target=names, reason=names, status="unsupported", filter=names)
+    file = dataclasses.replace(proposal.file, title="<" * 100_000)
+    checked(Proposal(file, proposal.settings, table=table)._repr_html_())
+
+
 def test_a_large_proposal_shows_itself_quickly():
     proposal = md.open_proposal(md.example_proposal())
     table = pd.concat([proposal.table] * 435, ignore_index=True)

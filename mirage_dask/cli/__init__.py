@@ -71,7 +71,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         top.print_help(sys.stderr)
         return BAD_INPUT
     try:
-        with logged(arguments.verbose):
+        silent = getattr(arguments, "quiet", False) or getattr(arguments, "json", False)
+        with logged(arguments.verbose, runs=silent):
             return int(arguments.run(arguments))
     except BrokenPipeError:  # the reader, such as `head`, has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -75,18 +75,26 @@ class _StderrHandler(logging.Handler):
             self.handleError(record)
 
 
+RUN_LOG = "mirage_dask.run.display.log"
+"""The logger of runs, which says what a progress display says."""
+
+
 @contextmanager
-def logged(verbose: int) -> Iterator[None]:
+def logged(verbose: int, *, runs: bool = True) -> Iterator[None]:
     """Write what the package logs to stderr while a command runs.
 
     Parameters
     ----------
     verbose
         0: warnings; 1: what is done, too; 2: details, too.
+    runs
+        Whether the progress of a run is written as well; not where a display shows it.
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logger, handler = logging.getLogger("mirage_dask"), _StderrHandler(level)
     before = logger.level
+    if not runs:
+        handler.addFilter(lambda record: record.name != RUN_LOG or record.levelno == logging.DEBUG)
     logger.addHandler(handler)
     if verbose:
         logger.setLevel(level)

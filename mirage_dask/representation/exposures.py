@@ -11,7 +11,6 @@ from mirage_dask.errors import MirageDaskError
 from mirage_dask.formatting import size
 from mirage_dask.representation.outlines import Layer, footprint
 from mirage_dask.representation.page import (
-    ACCENT,
     DONE,
     FAILED,
     WAITING,
@@ -155,7 +154,7 @@ def simulation_page(title: str, status: pd.DataFrame, raw: Callable[[str], Any])
         ),
         ("stored", size(float(status["stored_bytes"].sum()))),
         *(
-            (f"failed: {name}", reason)
+            ("failed", f"{name}: {reason}")
             for name, reason in zip(failed["name"][:MOST_REASONS], failed["reason"], strict=False)
         ),
     ]
@@ -163,7 +162,7 @@ def simulation_page(title: str, status: pd.DataFrame, raw: Callable[[str], Any])
     has = (status["status"] == "done").to_numpy(bool)
     layers = [
         Layer(~has, "#8a8f98", f"not done: {int((~has).sum()):,}"),
-        Layer(has, ACCENT, f"done: {int(has.sum()):,}"),
+        Layer(has, DONE, f"done: {int(has.sum()):,}"),
     ]
     return page(
         title,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +14,20 @@ from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
 from mirage_dask.footprints.fields import fields
-from mirage_dask.footprints.plane import Floats, middle, tangent
+from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
 from mirage_dask.representation.page import swatch, text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WIDTH, HEIGHT = 300.0, 230.0
-"""Largest picture of a field, pixels."""
+WIDTH, HEIGHT, FOOT = 300.0, 230.0, 18.0
+"""Largest picture of a field, and the height of its scale, pixels."""
 APART = 0.1
 """Degrees between exposures that are drawn apart: a subarray is a dot beside a mosaic."""
 MOST_FIELDS = 3
 MOST_OUTLINES = 600
-"""Different outlines that are drawn of a field."""
-MOST_MARKS, MOST_NAMES = 100, 2
+"""Different outlines that are drawn; of more, every n-th."""
+MOST_MARKS, MOST_NAMES = 20, 2
 """Targets of a field that are marked; so few are named, too."""
 MOST_LINES = 8
 """Entries of a legend."""
@@ -87,92 +87,118 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
         return ""
     apart = np.ptp(sky[..., 0]) > APART or np.ptp(sky[..., 1]) > APART
     number = fields(sky, APART) if apart else np.zeros(len(sky), int)
-    rows = table[has]
-    drawn = [
-        _field(
-            sky[number == k], rows[number == k], [(layer.chosen[has][number == k], layer) for layer in given]
-        )
-        for k in range(min(int(number.max()) + 1, MOST_FIELDS))
+    rows, count = table[has], int(number.max()) + 1
+    here = [number == k for k in range(min(count, MOST_FIELDS))]
+    frames = [_Frame.of(sky[chosen]) for chosen in here]
+    outlines = [
+        [frame.outlines(sky[chosen & layer.chosen[has]]) for layer in given]
+        for frame, chosen in zip(frames, here, strict=True)
     ]
-    left = int(number.max()) + 1 - len(drawn)
+    different = sum(len(found) for parts in outlines for found in parts)
+    step = -(-different // MOST_OUTLINES)
+    drawn = [
+        frame.draw(
+            "".join(_path(found, step, layer.colour) for found, layer in zip(parts, given, strict=True))
+            + _targets(rows[chosen], frame),
+            int(chosen.sum()),
+        )
+        for frame, parts, chosen in zip(frames, outlines, here, strict=True)
+    ]
+    left = count - len(drawn)
     more = f"<div>{left} more fields are not drawn</div>" if left else ""
+    more += f"<div>{different:,} different outlines, of which 1 in {step} is drawn</div>" if step > 1 else ""
     return f"{''.join(drawn)}{_legend(given)}{more}"
 
 
-def _field(sky: Floats, rows: pd.DataFrame, layers: Sequence[tuple[NDArray[np.bool_], Layer]]) -> str:
-    """Draw the exposures of one field."""
-    centre = middle(sky[..., 0], sky[..., 1])
-    plane = np.stack(tangent(sky[..., 0], sky[..., 1], centre), axis=-1)
-    low, high = plane.reshape(-1, 2).min(axis=0), plane.reshape(-1, 2).max(axis=0)
-    margin = 0.04 * float(max(high - low))
-    low, high = low - margin, high + margin
-    east, north = (float(v) for v in high - low)
-    scale = min(WIDTH / east, (HEIGHT - 18.0) / north)  # pixels of an arcsec
-    width, height = max(scale * east, 120.0), scale * north + 18.0
-    shift = (width - scale * east) / 2.0
-    points = np.stack([shift + scale * (high[0] - plane[..., 0]), scale * (high[1] - plane[..., 1])], axis=-1)
-    paths = []
-    for chosen, layer in layers:
-        different = np.unique(points[chosen].round(1).reshape(-1, 8), axis=0)
-        if not len(different):
-            continue
-        step = -(-len(different) // MOST_OUTLINES)
-        lines = "".join(
-            f"M{a:g} {b:g}L{c:g} {d:g} {e:g} {f:g} {g:g} {h:g}Z"
-            for a, b, c, d, e, f, g, h in different[::step]
+@dataclass(frozen=True)
+class _Frame:
+    """The picture of a field: offsets in arcsec -> pixels, x to the right and y down."""
+
+    centre: Centre
+    east: float
+    """Of the left edge."""
+    north: float
+    """Of the upper edge."""
+    scale: float
+    """Pixels of an arcsec."""
+    shift: float
+    """Pixels at the left."""
+    width: float
+    height: float
+
+    @classmethod
+    def of(cls, sky: Floats) -> Self:
+        """Return the frame of exposures, (n, corner, 2) ra and dec, degrees."""
+        centre = middle(sky[..., 0], sky[..., 1])
+        plane = np.nan_to_num(np.stack(tangent(sky[..., 0], sky[..., 1], centre), axis=-1)).reshape(-1, 2)
+        margin = max(0.04 * float(np.ptp(plane, axis=0).max()), 0.01)
+        (east, north), (west, south) = plane.max(axis=0) + margin, plane.min(axis=0) - margin
+        scale = float(min(WIDTH / (east - west), (HEIGHT - FOOT) / (north - south)))
+        width, height = max(scale * float(east - west), 120.0), scale * float(north - south) + FOOT
+        shift = (width - scale * float(east - west)) / 2.0
+        return cls(centre, float(east), float(north), scale, shift, width, height)
+
+    def place(self, ra: Any, dec: Any) -> tuple[Floats, Floats]:
+        """Return the pixels of positions; NaN on the opposite half of the sky."""
+        east, north = tangent(ra, dec, self.centre)
+        return self.shift + self.scale * (self.east - east), self.scale * (self.north - north)
+
+    def outlines(self, sky: Floats) -> Floats:
+        """Return the different outlines of exposures, (n, 8): x and y of four corners, to half a pixel."""
+        x, y = self.place(sky[..., 0], sky[..., 1])
+        found = np.round(2.0 * np.stack([x, y], axis=-1)).reshape(-1, 8) / 2.0
+        return np.unique(found[np.isfinite(found).all(axis=1)], axis=0)
+
+    def draw(self, content: str, exposures: int) -> str:
+        """Return the picture with its content, a scale and a compass."""
+        length, words = scale_bar(0.45 * self.width / self.scale)
+        right, y = self.width - 6.0, self.height - 4.0
+        end = 4.0 + self.scale * length
+        return (
+            f'<svg width="{self.width:.0f}" height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}" '
+            f'role="img" aria-label="footprint of {exposures} exposures" style="margin-right:14px">{content}'
+            f'<path d="M4 {y - 4:.1f}V{y:.1f}H{end:.1f}V{y - 4:.1f}" fill="none" stroke="currentColor"/>'
+            f'<text x="{end + 6:.1f}" y="{y:.1f}" font-size="11">{words}</text>'
+            f'<path d="M{right:.1f} {y:.1f}h-16m4 -3l-4 3 4 3M{right:.1f} {y:.1f}v-12m-3 4l3 -4 3 4" fill="none" '
+            'stroke="currentColor"/>'
+            f'<text x="{right - 28:.1f}" y="{y:.1f}" font-size="10">E</text>'
+            f'<text x="{right - 14:.1f}" y="{y - 8:.1f}" font-size="10">N</text></svg>'
         )
-        fill = min(max(0.35 / math.sqrt(len(different)), 0.03), 0.22)
-        edge = min(max(3.0 / math.sqrt(len(different)), 0.25), 0.95)
-        paths.append(
-            f'<path d="{lines}" fill="{layer.colour}" fill-opacity="{fill:.2f}" stroke="{layer.colour}" '
-            f'stroke-opacity="{edge:.2f}" stroke-width="1.1"/>'
-        )
-    length, words = scale_bar(0.45 * width / scale)
-    y = height - 4.0
-    bar = (
-        f'<path d="M4 {y - 4:.1f}V{y:.1f}H{4 + scale * length:.1f}V{y - 4:.1f}" fill="none" stroke="currentColor"/>'
-        f'<text x="{10 + scale * length:.1f}" y="{y:.1f}" font-size="11">{words}</text>'
-        f'<path d="M{width - 6:.1f} {y:.1f}h-16m4 -3l-4 3 4 3M{width - 6:.1f} {y:.1f}v-12m-3 4l3 -4 3 4" fill="none" '
-        'stroke="currentColor"/>'
-        f'<text x="{width - 34:.1f}" y="{y:.1f}" font-size="10">E</text>'
-        f'<text x="{width - 20:.1f}" y="{y - 8:.1f}" font-size="10">N</text>'
+
+
+def _path(outlines: Floats, step: int, colour: str) -> str:
+    """Return outlines in one colour, every n-th of them; the more there are, the fainter."""
+    count = len(outlines)
+    if not count:
+        return ""
+    lines = "".join(
+        f"M{a:g} {b:g}L{c:g} {d:g} {e:g} {f:g} {g:g} {h:g}Z" for a, b, c, d, e, f, g, h in outlines[::step]
     )
-    marks = _targets(
-        rows, centre, lambda x, z: (shift + scale * (high[0] - x), scale * (high[1] - z)), width, height
-    )
+    fill = min(max(0.35 / math.sqrt(count), 0.03), 0.22)
+    edge = min(max(3.0 / math.sqrt(count), 0.25), 0.95)
     return (
-        f'<svg width="{width:.0f}" height="{height:.0f}" viewBox="0 0 {width:.0f} {height:.0f}" role="img" '
-        f'aria-label="footprint of {len(rows)} exposures" style="margin-right:14px">{"".join(paths)}{bar}{marks}</svg>'
+        f'<path d="{lines}" fill="{colour}" fill-opacity="{fill:.2f}" stroke="{colour}" stroke-opacity="{edge:.2f}" '
+        'stroke-width="1.1"/>'
     )
 
 
-def _targets(
-    rows: pd.DataFrame,
-    centre: tuple[float, float],
-    place: Callable[[float, float], tuple[float, float]],
-    width: float,
-    height: float,
-) -> str:
+def _targets(rows: pd.DataFrame, frame: _Frame) -> str:
     """Mark the targets that are inside of the picture; the name is shown while the mouse is over the mark."""
+    import pandas as pd
+
     if not {"target", "target_ra", "target_dec"} <= set(rows.columns):
         return ""
-    known = rows[["target", "target_ra", "target_dec"]].drop_duplicates().dropna()[:MOST_MARKS]
-    words = len(known) <= MOST_NAMES
+    known = rows[["target", "target_ra", "target_dec"]].drop_duplicates()[:MOST_MARKS]
+    places = (pd.to_numeric(known[name], errors="coerce") for name in ("target_ra", "target_dec"))
     marks = []
-    for name, x, z in zip(
-        known["target"], *tangent(known["target_ra"], known["target_dec"], centre), strict=True
-    ):
-        u, v = place(x, z)
-        if 0 < u < width and 0 < v < height - 18.0:
-            beside = (
-                f'<text x="{u + 6:.1f}" y="{v - 4:.1f}" font-size="10">{text(name, 30)}</text>'
-                if words
-                else ""
-            )
-            marks.append(
-                f'<g><title>{text(name, 60)}</title><path d="M{u - 5:.1f} {v:.1f}h10m-5 -5v10" stroke="currentColor" '
-                f'stroke-width="1.5" fill="none"/>{beside}</g>'
-            )
+    for name, u, v in zip(known["target"], *frame.place(*places), strict=True):
+        if not (0 < u < frame.width and 0 < v < frame.height - FOOT):
+            continue
+        words = f'<text x="{u + 6:.1f}" y="{v - 4:.1f}" font-size="10">{text(name, 30)}</text>'
+        marks.append(
+            f'<g><title>{text(name, 60)}</title><path d="M{u - 5:.1f} {v:.1f}h10m-5 -5v10" stroke="currentColor" '
+            f'stroke-width="1.5" fill="none"/>{words if len(known) <= MOST_NAMES else ""}</g>'
+        )
     return "".join(marks)
 
 

@@ -10,31 +10,33 @@ DONE, WAITING, FAILED = "#2e9e6b", "#d08a1c", "#dd5044"
 """Colours of what is done, what is partly done, and what failed."""
 ACCENT = "#3f86d8"
 
-LONGEST = 400
-"""Letters of a value that are shown."""
+LONGEST, LONGEST_CELL = 400, 60
+"""Letters of a value that are shown, and of one in a table of many columns."""
 MOST_ROWS = 20
 MOST_COLUMNS = 10
 
-# JupyterLab styles tables itself (right-aligned, striped), so each rule names the element, too.
+# JupyterLab styles tables itself (right-aligned, striped, by rules of three parts): the class is named twice to win.
 _STYLE = """
 .mirage-dask{font-size:13px;line-height:1.45;max-width:1180px;color:var(--jp-content-font-color1,inherit)}
 .mirage-dask .md-title{font-size:15px;font-weight:600;overflow-wrap:anywhere}
 .mirage-dask .md-about{opacity:.75;overflow-wrap:anywhere}
 .mirage-dask .md-beside{display:flex;flex-wrap:wrap;gap:8px 28px;align-items:flex-start;margin:6px 0}
-.mirage-dask table{border-collapse:collapse;margin:2px 0;font-size:12.5px;color:inherit;border:none}
-.mirage-dask th,.mirage-dask td{padding:1px 14px 1px 0;text-align:left;vertical-align:top;border:none;background:none}
-.mirage-dask tbody tr,.mirage-dask tbody tr:nth-child(odd){background:none}
-.mirage-dask thead th{border-bottom:1px solid var(--jp-border-color1,#8888);font-weight:600}
-.mirage-dask .md-table td{white-space:nowrap;font-variant-numeric:tabular-nums}
-.mirage-dask .md-table td.md-long{white-space:normal;overflow-wrap:anywhere;min-width:16em}
-.mirage-dask .md-table th.md-right,.mirage-dask .md-table td.md-right{text-align:right}
-.mirage-dask .md-pairs{max-width:660px}
-.mirage-dask .md-pairs th{font-weight:400;opacity:.7;white-space:nowrap}
-.mirage-dask .md-pairs td{overflow-wrap:anywhere}
+.mirage-dask.mirage-dask table{border-collapse:collapse;margin:2px 0;font-size:12.5px;color:inherit;border:none}
+.mirage-dask.mirage-dask table th,.mirage-dask.mirage-dask table td{padding:1px 14px 1px 0;text-align:left;
+vertical-align:top;border:none;background:none}
+.mirage-dask.mirage-dask table tbody tr:nth-child(n){background:none}
+.mirage-dask.mirage-dask table thead th{border-bottom:1px solid var(--jp-border-color1,#8888);font-weight:600}
+.mirage-dask.mirage-dask table.md-table td{white-space:nowrap;font-variant-numeric:tabular-nums}
+.mirage-dask.mirage-dask table.md-table td.md-long{white-space:normal;overflow-wrap:anywhere;min-width:16em}
+.mirage-dask.mirage-dask table.md-table th.md-right,.mirage-dask.mirage-dask table.md-table td.md-right{text-align:right}
+.mirage-dask table.md-pairs{max-width:660px}
+.mirage-dask.mirage-dask table.md-pairs th{font-weight:400;opacity:.7;white-space:nowrap}
+.mirage-dask.mirage-dask table.md-pairs td{overflow-wrap:anywhere}
 .mirage-dask .md-wide{overflow-x:auto}
 .mirage-dask summary{cursor:pointer;display:list-item}
 .mirage-dask details{margin:3px 0}
-.mirage-dask pre{font-size:11.5px;margin:2px 0 6px 1em;color:inherit;background:none;white-space:pre-wrap}
+.mirage-dask.mirage-dask pre{font-size:11.5px;margin:2px 0 6px 1em;color:inherit;background:none;
+white-space:pre-wrap;font-family:var(--jp-code-font-family,monospace)}
 .mirage-dask figure{margin:0;display:inline-block}
 .mirage-dask figcaption{font-size:11px;opacity:.75}
 .mirage-dask svg text{fill:currentColor;font-family:inherit}
@@ -117,6 +119,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most: int = 
         Rows that are shown.
     """
     names = columns[:MOST_COLUMNS]
+    longest = LONGEST if len(names) < 5 else LONGEST_CELL
     left_out = len(rows) - most
     shown: list[Sequence[Any]] = list(rows)
     if left_out > 0:
@@ -130,7 +133,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most: int = 
     ]
 
     def line(row: Sequence[Any]) -> str:
-        cells = (f"<td{kind}>{text(value)}</td>" for kind, value in zip(classes, row, strict=False))
+        cells = (f"<td{kind}>{text(value, longest)}</td>" for kind, value in zip(classes, row, strict=False))
         return f"<tr>{''.join(cells)}</tr>"
 
     lines = [line(row) for row in shown]
@@ -138,7 +141,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most: int = 
         note = f"⋮ {left_out:,} more rows"
         lines.insert((most + 1) // 2, f'<tr><td colspan="{len(names)}">{text(note)}</td></tr>')
     head_cells = "".join(
-        f"<th{kind if 'right' in kind else ''}>{text(name)}</th>"
+        f"<th{kind if 'right' in kind else ''}>{text(name, LONGEST_CELL)}</th>"
         for kind, name in zip(classes, names, strict=True)
     )
     return (

@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[list[str], set[str]]] = {
     "version": (["--version"], AT_ALL),
     "help of a command": (["simulate", "--help"], AT_ALL),
     "cache": (["cache"], A_TABLE | {"pandas", "lxml"}),
+    "completion": (["completion", "bash"], AT_ALL),
     "schema": (["settings", "schema"], A_TABLE | {"pandas"}),
     "exposures": (["exposures", PROPOSAL], A_TABLE),
     "exposures as CSV": (["exposures", *GIVEN, "--csv", "-"], A_TABLE - {"scipy"}),  # catalogs are searched

@@ -8,7 +8,9 @@ import pytest
 from astropy.coordinates import SkyCoord
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.collections import PolyCollection
 
+import mirage_dask as md
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
@@ -203,3 +205,18 @@ def test_ticks_are_round_and_where_they_say(table):
 def test_near_a_pole_offsets_are_shown(table):
     (ax,) = draw_footprint(table.assign(s_region=square(0.0, 89.9))).axes
     assert ax.get_xlabel().startswith("east of centre")
+
+
+def test_a_proposal_draws_itself():
+    proposal = md.open_proposal(
+        md.example_proposal(), settings=md.example_proposal().with_name("settings.yaml")
+    )
+    (ax,) = proposal.plot("observation == 2", title="stars").axes
+    outlines = [c for c in ax.collections if isinstance(c, PolyCollection)]
+    assert sum(len(c.get_paths()) for c in outlines) == 2 * 8, "faces and edges of eight exposures"
+    assert ax.get_title(loc="left") == "stars"
+    assert any(text.startswith("stars: 400") for text in (t.get_text() for t in ax.get_legend().get_texts()))
+    (bare,) = proposal.plot("observation == 2", sources=False).axes
+    assert not any(t.get_text().startswith("stars") for t in bare.get_legend().get_texts())
+    with pytest.raises(InputError, match="no exposure"):
+        proposal.plot("observation == 9")

@@ -63,12 +63,30 @@ def test_fields_are_apart_and_unreadable_rows_left_out():
     assert footprint(exposures([(1.0, 1.0)]).drop(columns="s_region")) == ""
 
 
+def test_places_that_make_no_sense():
+    everywhere = [
+        "POLYGON ICRS 1 1 1 1 1 1 1 1",
+        "POLYGON ICRS 0 0 90 0 180 0 270 0",
+        "POLYGON ICRS 0 90 0 -90 0 0 1e9 0",
+    ]
+    table = exposures(
+        [(1.0, 1.0)] * 3, s_region=everywhere, target="t", target_ra="<script>", target_dec=[1, None, "x"]
+    )
+    for number in range(3):
+        checked(page("t", footprint(table.iloc[[number]])))
+    checked(page("t", footprint(table)))
+
+
 def test_a_large_mosaic_is_small():
     places = np.random.default_rng(1).uniform([150, 2], [150.4, 2.4], (12_160, 2))
-    html = footprint(exposures([(float(a), float(b)) for a, b in places]))
+    names = [f"F{number % 12 + 10}0W" for number in range(len(places))]
+    html = footprint(exposures([(float(a), float(b)) for a, b in places], filter=names, target=names))
+    assert len(html.encode()) < 40_000
     checked(page("t", html))
-    (path,) = re.findall(r'd="(M[^"]*)" fill="hsl', html)
-    assert 300 < path.count("M") <= MOST_OUTLINES
+    paths = re.findall(r'd="(M[^"]*)" fill="hsl', html)
+    assert len(paths) == 12
+    assert "different outlines, of which 1 in " in html, "it says that not all are drawn"
+    assert 400 < sum(path.count("M") for path in paths) <= MOST_OUTLINES + 12
 
 
 def test_equal_outlines_are_drawn_once_and_names_escaped():

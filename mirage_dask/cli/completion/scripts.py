@@ -92,7 +92,11 @@ def zsh(commands: Sequence[Command]) -> str:
 def _zsh_function(command: Command, known: dict[tuple[str, ...], Command]) -> list[str]:
     name = "_".join((FUNCTION, *command.path)).replace("-", "_")
     specs = [_zsh_option(option, spelling) for option in command.options for spelling in option.names]
-    lines = [f"{name}() {{", "  local line state", "  _arguments -s -C \\"]
+    lines = [
+        f"{name}() {{",
+        '  local curcontext="$curcontext" line state; typeset -A opt_args',
+        "  _arguments -s -C \\",
+    ]
     if command.commands:
         lines += [*(f"    {spec} \\" for spec in specs), "    '1: :->command' '*::argument:->argument'"]
         described = " ".join(
@@ -146,11 +150,8 @@ def fish(commands: Sequence[Command]) -> str:
                 takes = f"-x -a {_fish_quote(' '.join(option.choices))}"
             else:
                 takes = {FLAG: "", FILE: "-r -F"}.get(option.takes, "-x")
-            lines.append(
-                " ".join(
-                    f"complete -c {PROGRAM} {where} {names} {takes} -d {_fish_quote(option.help)}".split(" ")
-                )
-            )
+            parts = (f"complete -c {PROGRAM} {where}", names, takes, f"-d {_fish_quote(option.help)}")
+            lines.append(" ".join(part for part in parts if part))
     return "\n".join([*lines, ""])
 
 

@@ -50,7 +50,9 @@ def commands_of(parser: argparse.ArgumentParser) -> list[Command]:
 def _commands(parser: argparse.ArgumentParser, path: tuple[str, ...], summary: str) -> Iterator[Command]:
     inner: dict[str, argparse.ArgumentParser] = {}
     helps: dict[str, str] = {}
-    options, choices, files = [], (), False
+    options: list[Option] = []
+    choices: tuple[str, ...] = ()
+    files = False
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             inner |= action.choices

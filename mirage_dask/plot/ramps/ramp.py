@@ -85,9 +85,12 @@ def draw_ramp(
         if rays is not None:
             _mark_hits(ax, times, ramps, rays)
         if saturation is not None and np.isfinite(saturation):
+            limits = ax.get_ylim()
             ax.axhline(
                 saturation, color=INK, ls="--", lw=1.1, label=f"saturation, {saturation:,.0f} DN", zorder=1
             )
+            if saturation > limits[1] + np.ptp(limits):  # a ramp far below it would be a flat line
+                ax.set_ylim(limits)
         ax.set_title(title if title is not None else _title(exposure, x, y), fontweight="bold")
         ax.set_xlabel(label)
         ax.set_ylabel("raw (DN)")
@@ -133,7 +136,7 @@ def _of_pixel(exposure: xr.Dataset, name: str, x: int, y: int, integrations: Seq
 def _shade(place: int, count: int) -> tuple[float, float, float]:
     from matplotlib import colormaps
 
-    r, g, b = colormaps["viridis"](0.25 + 0.7 * place / max(count - 1, 1))[:3]
+    r, g, b = colormaps["viridis"](0.45 + 0.5 * place / max(count - 1, 1))[:3]
     return float(r), float(g), float(b)
 
 
