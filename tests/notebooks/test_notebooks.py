@@ -16,7 +16,7 @@ FOLDER = ROOT / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 CLOSURE = ("simulate_calibrate_compare",)
 """Those that run the calibration pipeline."""
-READ_PATH = re.compile(
+ABSOLUTE_PATH = re.compile(
     r"""(?<![\w.:/])(?:/(?:home|tmp|root|work|mnt|data|opt|usr|var|Users|scratch)\b|[A-Z]:\\|~/(?!crds_cache))"""
 )
 
@@ -64,7 +64,7 @@ def test_the_first_cell_says_what_for_and_how_long(path):
 @every
 def test_runs_anywhere(path):
     code = "\n".join(cells(path, "code")).replace("%matplotlib inline\n", "")
-    assert READ_PATH.findall(code) == []
+    assert ABSOLUTE_PATH.findall(code) == []
     assert undeclared(imported([ast.parse(code)])) == set()
     assert "pip install" not in code
 
