@@ -3,13 +3,11 @@ r"""Sources added to exposures that were observed: to raw ramps, and to count ra
 A raw ramp R of the detector is linearised, the electrons Q of the sources with their own photon noise are added, and the sum
 is read out again,
 
-.. math:: R' = \mathrm{round}\big[ f^{-1}\big( f(R - B) + u + K * Q / G \big) + B \big],
+.. math:: R' = \mathrm{round}\big[ f^{-1}\big( f(R - B) + K * Q / G \big) + B \big],
 
 with superbias B, linearity correction f, coupling K and gain G of the reference data: the chain of a simulated exposure
-(`mirage_dask.detector.read_out`) with the ramp in place of the dark. u is what the rounding of R has left open, from -0.5 to
-0.5 DN, spread evenly over pixels, groups and integrations (`rounded_off`): without it an electron, half a count, would
-become one count or none in all pixels alike. So the noise, the sky and the artefacts of the detector stay. A pixel without
-new light keeps its counts bit for bit, and so does one that is saturated.
+(`mirage_dask.detector.read_out`) with the ramp in place of the dark. So the noise, the sky and the artefacts of the detector
+stay. A pixel without new light keeps its counts bit for bit, and so does one that is saturated.
 
 To a count rate the slope of the linear ramp of the sources is added, from its first group to its last, and to its variance
 that of their photons, :math:`r / (G t)` with the rate r in DN/s and the time t between the two; with one group, the counts
@@ -38,10 +36,6 @@ from mirage_dask.spec import ExposureSpec, Window
 
 EFFECTS = ("poisson", "flat", "ipc", "gain_map", "bias", "nonlinearity", "saturation")
 """Effects of an exposure to which sources are added: those that make counts of their light. The rest is in the data."""
-
-
-SPREAD = (3_679_390_609, 3_152_041_523, 2_700_274_806, 2_313_257_605)
-"""2^32 times the powers -1 to -4 of the root of x^5 = x + 1."""
 
 
 class AddedRate(NamedTuple):
@@ -83,28 +77,13 @@ def inject_ramp(
     }
     bias, full_well = planes["superbias"], planes["full_well"]
     linear = _linearised(ramp - bias, planes["linearity"])
-    given = (linear + bias + rounded_off(window)).astype(np.float32)
+    given = linear + bias
     found = simulate_window(
         spec, references, window, want=("raw", "linear"), replaced={"dark": GivenWindow(window, given)}
     )
     unchanged = (found["linear"] == given - bias) | (linear >= full_well)
     added: NDArray[np.uint16] = np.where(unchanged, ramp, found["raw"])
     return added
-
-
-def rounded_off(window: Window) -> NDArray[np.float32]:
-    """Return what the rounding of a count has left open, DN, (integration, group, y, x): from -0.5 to 0.5, evenly spread.
-
-    The multiples of four numbers modulo 1, whose neighbours differ as much as possible: R. G. Roberts, "The unreasonable
-    effectiveness of quasirandom sequences" (2018), in 32-bit whole numbers, so that any processor gives the same bits.
-    """
-    total = np.zeros((1, 1, 1, 1), np.uint32)
-    spans = (window.integrations, window.groups, window.rows, window.columns)
-    for axis, ((start, stop), step) in enumerate(zip(spans, SPREAD, strict=True)):
-        shape = [1, 1, 1, 1]
-        shape[axis] = stop - start
-        total = total + (np.arange(start, stop, dtype=np.uint32) * np.uint32(step)).reshape(shape)
-    return (total / 2**32 - 0.5).astype(np.float32)
 
 
 def inject_first_frame(

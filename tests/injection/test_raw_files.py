@@ -62,19 +62,6 @@ def test_pixels_without_new_light_keep_their_bits(injected):
     assert (before != after)[:, -1, near].any()
 
 
-def test_single_electrons_are_not_rounded_up_or_down(injected):
-    """In the wings, where a pixel gets an electron or none; 5 sigma of photons that are rounded to whole counts."""
-    program, _, before, after = injected
-    truth = program.sources_only.exposure(NAME, truth=["photons"])
-    electrons = truth.photons[:, -1].values
-    mean = truth.seed.values * float(truth.group_time[-1])
-    few = (mean > 0.3) & (mean < 3.0)
-    added = (after.astype(int) - before)[:, -1][:, few].sum() * GAIN
-    sigma = 0.5 * GAIN * np.sqrt(few.sum() * len(electrons))
-    assert electrons[:, few].sum() > 20 * sigma
-    assert added == pytest.approx(electrons[:, few].sum(), abs=5 * sigma)
-
-
 def test_light_only_adds_up(injected):
     _, _, before, after = injected
     added = after.astype(int) - before
