@@ -54,7 +54,8 @@ def example_proposal(name: str = "mosaic_2x2") -> Path:
     ----------
     name
         'mosaic_2x2': a mosaic and a subarray with NIRCam; 'three_instruments': NIRCam with NIRISS in parallel, and FGS;
-        'slitless': NIRISS and NIRCam with grisms, and their direct images.
+        'slitless': NIRISS and NIRCam with grisms, and their direct images; 'moving_target': NIRCam follows a body of the
+        solar system; 'time_series': a transit in images of NIRCam and in spectra of NIRISS (SOSS).
     """
     folder = Path(__file__).parent / "examples"
     return next(path for path in (folder / f"{name}.xml", folder / name / f"{name}.xml") if path.exists())

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import shlex
 import subprocess
 import sys
-import tomllib
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 import yaml
+from support.packaging import PROJECT, imported, undeclared
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)
@@ -21,7 +20,6 @@ PROSE = [
     *(ROOT / f"{name}.md" for name in ("README", "CHANGELOG", "CONTRIBUTING", "CODE_OF_CONDUCT")),
     *PAGES,
 ]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def fenced(text: str, language: str) -> list[str]:
@@ -127,17 +125,7 @@ def test_dependencies_have_no_upper_bounds():
 def test_third_party_imports_are_declared():
     """Every third-party package that is imported is a dependency or belongs to an extra."""
     sources = [ast.parse(p.read_text(encoding="utf-8")) for p in (ROOT / "mirage_dask").rglob("*.py")]
-    found: set[str] = set()
-    for node in (n for tree in sources for n in ast.walk(tree)):
-        if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            found.add(node.module.split(".")[0])
-    groups = [PROJECT["dependencies"], *PROJECT["optional-dependencies"].values()]
-    declared = {re.split(r"[>=\[; ]", d)[0].lower().replace("-", "_") for group in groups for d in group}
-    modules = {"yaml": "pyyaml", "PIL": "pillow", "batman": "batman_package"}
-    outside = {m for m in found if m not in sys.stdlib_module_names}
-    assert {m for m in outside if modules.get(m, m).lower() not in declared} == set()
+    assert undeclared(imported(sources)) == set()
 
 
 def test_changelog_follows_its_format():
@@ -154,29 +142,6 @@ def test_makefile_has_the_targets_that_the_readme_names():
     assert {"demo", "test", "closure", "bench"} <= targets
     shown = re.findall(r"make ([a-z]+)", (ROOT / "README.md").read_text(encoding="utf-8"))
     assert set(shown) <= targets
-
-
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
-def test_notebooks_are_stored_without_output(path):
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    code = [cell for cell in cells if cell["cell_type"] == "code"]
-    assert [c["id"] for c in code if c["outputs"] or c["execution_count"] is not None] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
-def test_notebooks_run(path, cache_directory, tmp_path):
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(
-        notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
-    ).execute()
-    pictures = sum("image/png" in o.get("data", {}) for c in notebook.cells for o in c.get("outputs", []))
-    assert pictures == 3
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 """How many sources of a catalog fall on detectors: what tells an empty sky from one that was meant.
 
 A source falls on an exposure if its position lies in the array that is read, the polygon `s_region` of the exposure table,
-whose edges are taken as great circles (they bend by a few pixels); positions in pixels must lie in the array. The wings of
-stars beside the field do not count, and galaxies count by their centres. What moves counts by where it is at the start of
-the first exposure that looks at it.
+whose edges are taken as great circles (they bend by a few pixels); positions in pixels must lie in the array. Behind GR700XD
+(SOSS), whose target lies beside the array that its traces fall on, that polygon is of twice the size, and around the target.
+The wings of stars beside the field do not count, and galaxies count by their centres. What moves counts by where it is at
+the start of the first exposure that looks at it.
 
 Sources are found by a tree of unit vectors: first those within the largest circle inside a polygon, then, of what is left,
 those between that circle and the corners. So a mosaic of 12,160 exposures over 100,000 sources takes seconds.
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.pointing import radec_to_unit
+from mirage_dask.pointing import radec_to_unit, unit_to_radec
 from mirage_dask.scene import Catalog
 
 if TYPE_CHECKING:
@@ -68,7 +69,10 @@ class SourceCount:
 
     def __str__(self) -> str:
         of = f"of {self.sources:,} {NOUNS[self.kind][self.sources > 1]}"
-        name, exposures = Path(self.path).name, f"{self.exposures:,} detector exposures"
+        name, exposures = (
+            Path(self.path).name,
+            f"{self.exposures:,} detector exposure{'s' if self.exposures > 1 else ''}",
+        )
         if self.on_detectors:
             verb = "fall" if self.on_detectors > 1 else "falls"
             return f"{name}: {self.on_detectors:,} {of} {verb} on {self.with_sources:,} of {exposures}"
@@ -85,7 +89,7 @@ def count_sources(catalog: Catalog, rows: pd.DataFrame) -> SourceCount:
     catalog
         As read.
     rows
-        The rows of the exposure table that look at it, with the columns s_region, nx and ny.
+        The rows of the exposure table that look at it, with the columns s_region, nx, ny, mode, ra_ref and dec_ref.
     """
     seen: Flags
     reached: Flags
@@ -99,7 +103,7 @@ def count_sources(catalog: Catalog, rows: pd.DataFrame) -> SourceCount:
         )
         seen, reached = np.any(on, axis=0), np.asarray(np.any(on, axis=1))[of_row.ravel()]
     else:
-        regions, of_row = np.unique(rows["s_region"].to_numpy(dtype=str), return_inverse=True)
+        regions, of_row = np.unique(_regions(rows), return_inverse=True)
         polygons = Polygons.of(regions)
         units = radec_to_unit(catalog.x, catalog.y)
         seen, polygon_reached = polygons.find(units)
@@ -117,6 +121,18 @@ def count_sources(catalog: Catalog, rows: pd.DataFrame) -> SourceCount:
         nearest=nearest,
         guess=guess,
     )
+
+
+def _regions(rows: pd.DataFrame) -> NDArray[Any]:
+    """Return the polygon of each row in which sources count, as S_REGION texts."""
+    regions = np.array(rows["s_region"], dtype=object)
+    for i in np.flatnonzero(rows["mode"].to_numpy() == "soss"):
+        numbers = np.array(regions[i].split()[2:], float).reshape(-1, 2)
+        corners = radec_to_unit(*numbers.T)
+        around = radec_to_unit(rows["ra_ref"].iloc[i], rows["dec_ref"].iloc[i])
+        moved = unit_to_radec(around + 2.0 * (corners - corners.mean(axis=0)))
+        regions[i] = " ".join(["POLYGON ICRS", *(f"{value:.9f}" for value in np.column_stack(moved).ravel())])
+    return regions.astype(str)
 
 
 def _guesses(catalog: Catalog) -> Iterator[tuple[str, Floats]]:

@@ -100,7 +100,7 @@ def regions(count):
     corners = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * 32 / 3600
     corners = corners + rng.uniform(-0.3, 0.3, (count, 1, 2)) + (0.1, -60.0)
     texts = [f"POLYGON ICRS {' '.join(map(str, c.ravel()))}" for c in corners]
-    return corners, pd.DataFrame({"s_region": texts, "nx": 2048, "ny": 2048})
+    return corners, pd.DataFrame({"s_region": texts, "nx": 2048, "ny": 2048, "mode": "imaging"})
 
 
 def test_a_mosaic_across_the_zero_of_right_ascension(tmp_path):
@@ -147,3 +147,16 @@ def test_plans_and_runs_say_it(tmp_path, caplog, monkeypatch, cache_directory):
     monkeypatch.setattr("mirage_dask.run.execute.run_plan", lambda *_args, **_options: None)
     proposal.simulate(tmp_path / "a.zarr")
     assert [record.getMessage() for record in caplog.records] == list(proposal.catalog_report.empty)
+
+
+def test_the_target_of_soss_lies_beside_its_array(tmp_path):
+    """It counts where its traces fall on the array; a star two strips away in the same direction does not."""
+    path = example_proposal("time_series")
+    settings = path.with_name("settings.yaml")
+    assert open_proposal(path, settings=settings).notes == ()
+    row = open_proposal(path, settings=settings).table.query("mode == 'soss'").iloc[0]
+    offsets = np.array([0.0, 3.0, 30.0]) / 3600  # arcsec across the traces: 96 rows are 6.3
+    away = np.radians(row.roll_ref)
+    stars = catalog(tmp_path, row.ra_ref + offsets * np.sin(away), row.dec_ref + offsets * np.cos(away))
+    proposal = open_proposal(path, catalogs={"DEMO-FIELD": {"point_source": stars}, "DEMO-STARS": {}})
+    assert proposal.catalog_report.lines == ("stars.cat: 2 of 3 stars fall on 1 of 1 detector exposure",)
