@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from support.packaging import PROJECT, imported, undeclared
+from support.declared_packages import PROJECT, imported, undeclared
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = sorted(p for p in (ROOT / "docs").rglob("*.md") if "_build" not in p.parts)

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from support.packaging import PROJECT, imported, undeclared
+from support.declared_packages import PROJECT, imported, undeclared
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "notebooks"
