@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 from measure import Measurement, cpu_seconds
 
-from mirage_dask.detector import cosmic_rays, dark, pink, read_out
+from mirage_dask.detector import dark, pink, read_out
 from mirage_dask.detector import light as light_stage
 from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.coupling import crosstalk, pixels
 from mirage_dask.detector.outputs import Outputs
-from mirage_dask.detector.particles import snowball_hits, snowballs
+from mirage_dask.detector.particles import cosmic_rays, snowball_hits, snowballs
 from mirage_dask.detector.random.keys import Key
 from mirage_dask.instruments import cosmic_ray_rate, get_readout
 from mirage_dask.instruments.electronics import get_electronics
