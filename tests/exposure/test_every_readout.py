@@ -14,6 +14,7 @@ from support.simulated import SUBARRAY_SW, exposure
 from support.small_plans import make_spec
 from support.table_packs import table_references
 
+from mirage_dask.detector.averaging import TOGETHER
 from mirage_dask.detector.effects import default_effects, switched_effects
 from mirage_dask.exposure.chain import Chain
 from mirage_dask.exposure.first_frame import first_frame, read_frame_by_frame
@@ -92,12 +93,21 @@ def test_a_ramp_without_noise_is_that_of_the_clock(label, pattern):
 
 @pytest.mark.parametrize(("label", "pattern"), CASES)
 def test_groups_are_means_of_their_frames(label, pattern):
-    """Dark current, reset noise and both kinds of 1/f noise; photons and read noise where no frame is dropped."""
+    """Dark current, reset noise and both kinds of 1/f noise; photons where no frame is dropped.
+
+    Frames of groups that are drawn together have no deviates of their own: then reset noise and 1/f noise of pixels. What
+    groups have on the average says `tests/detector/test_averaging.py`.
+    """
     quiet = default_effects() - {"read_noise", "ipc", "flat", "bias"}
     spec = spec_of(label, pattern)
     references = table_references(spec.detector)
     # Deviates of the dark current belong to reads: where frames are dropped, one is that of the frame and its gap.
-    on = quiet - ({"dark_current"} if spec.groupgap else set())
+    together = spec.nframes in TOGETHER
+    on = (
+        quiet
+        - ({"dark_current"} if spec.groupgap or together else set())
+        - ({"pink_noise"} if together else set())
+    )
     spec = replace(spec, switched=switched_effects(on))
     single = read_frame_by_frame(spec)
     groups = simulate_window(spec, references, Window.whole(spec), want=("dark",))["dark"]
@@ -105,7 +115,7 @@ def test_groups_are_means_of_their_frames(label, pattern):
     expected = averaged(frames, spec)
     assert np.ptp(expected) > 10.0
     assert groups == pytest.approx(expected, abs=2e-4)
-    if not spec.groupgap:
+    if not (spec.groupgap or together):
         rate = np.full((spec.ny, spec.nx), 40.0, np.float32)
         photons = [
             Chain(

@@ -22,7 +22,6 @@ from mirage_dask.io.astropy_tables import from_pandas
 from mirage_dask.scene.catalogs.regular import parse_regular
 from mirage_dask.scene.catalogs.table import CatalogTable, Comment, repeated
 from mirage_dask.scene.catalogs.text import decode, split_text
-from mirage_dask.untrusted.documents import read_parquet
 
 LARGEST = 2**31
 """Bytes of a catalog: 20 million sources."""
@@ -161,6 +160,8 @@ def _parquet(data: bytes) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
     from astropy.table import Table
+
+    from mirage_dask.untrusted.documents import read_parquet  # which imports fsspec
 
     if b"table_meta_yaml" in (pq.read_schema(pa.BufferReader(data)).metadata or {}):
         return Table.read(io.BytesIO(data), format="parquet")
