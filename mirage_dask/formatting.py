@@ -1,4 +1,4 @@
-"""Values as people read them: sizes, times, lists of numbers."""
+"""Values as people read them: sizes, counts, times, lists of numbers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ def size(count: float) -> str:
             return f"{count:.0f} B" if unit == "B" else f"{count:.3g} {unit}"
         count /= 1000
     raise AssertionError
+
+
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something whose plural ends in s: '1 exposure', '1,200 exposures'."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -127,8 +127,9 @@ def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
     if early.empty:
         return ()
+    first = early["start_time"].min()[:10]
     return (
-        f"{len(early)} exposures start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
+        f"exposures that start before the launch ({LAUNCH}): {len(early):,}, the first on {first}; CRDS "
         f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
     )
 

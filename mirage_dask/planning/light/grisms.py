@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import (
     SOSS,
     blocking_filter,
@@ -259,7 +260,7 @@ class GrismTables:
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
         return tuple(
-            f"grisms: {text}{f' ({count} exposures)' if count else ''}."
+            f"grisms: {text}{' (' + counted(count, 'exposure') + ')' if count else ''}."
             for text, count in self._notes.items()
         )
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import get_detector
 from mirage_dask.planning.light.claws import Claws, read_stars
 from mirage_dask.planning.light.dragons_breath import breath_of
@@ -83,6 +84,7 @@ class ScatteredTables:
         self._stars: dict[str, Claws] = {}
         self._dark = 0
         self._following = 0
+        self._in_pixels = 0
 
     def layers(
         self,
@@ -174,7 +176,9 @@ class ScatteredTables:
                 self._following += 1
                 return []
             stars = load_once(PointSources, self._url, key)
-            if not stars.pixels:
+            if stars.pixels:
+                self._in_pixels += 1
+            else:
                 found += breath_of(row, pack, attitude, stars, choice.dragons_breath)
         if not found:
             return []
@@ -194,11 +198,16 @@ class ScatteredTables:
     def notes(self) -> list[str]:
         """A sentence for each star with claws, and for what has no light although the settings ask for it."""
         dark = "scattered_light: wisps are a share of the uniform sky, and there is none"
-        found = [f"{dark} ({self._dark} exposures)."] if self._dark else []
+        found = [f"{dark} ({counted(self._dark, 'exposure')})."] if self._dark else []
         if self._following:
             found.append(
                 "scattered_light: exposures that follow a moving target are simulated without dragon's breath "
-                f"({self._following} exposures)."
+                f"({counted(self._following, 'exposure')})."
+            )
+        if self._in_pixels:
+            found.append(
+                "scattered_light: stars with places in pixels have no dragon's breath, which needs them outside of the "
+                f"detector: give positions on the sky ({counted(self._in_pixels, 'exposure')})."
             )
         return [note for claws in self._stars.values() for note in claws.notes] + found
 
