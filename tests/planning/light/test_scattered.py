@@ -129,9 +129,7 @@ def test_from_the_setting_to_the_seed_in_any_window():
 
 def test_stars_in_pixels_have_no_dragons_breath_and_the_plan_says_so(tmp_path, caplog):
     stars = tmp_path / "stars.cat"
-    stars.write_text(
-        "# position_pixels\n# abmag\nindex x_or_RA y_or_Dec magnitude\n1 900 30 10.0\n"
-    )
+    stars.write_text("# position_pixels\n# abmag\nindex x_or_RA y_or_Dec magnitude\n1 900 30 10.0\n")
     options = {"catalogs": {"point_source": stars}, "scattered_light": {"dragons_breath": True}}
     plan = md.open_proposal(md.example_proposal(), **options).prepare(NRCB4)
     assert "dragons_breath" not in dict(plan.spec(plan.row(NRCB4)).layers)
