@@ -22,6 +22,12 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
+def counted(count: int, what: str) -> str:
+    """Return a number of things for people: '1 exposure', '1,200 exposures', '2 processes'."""
+    plural = "es" if what.endswith("s") else "s"
+    return f"{count:,} {what}{plural * (count != 1)}"
+
+
 def numbers(values: Iterable[int]) -> str:
     """Return whole numbers for people, neighbours joined: '1 to 3, 7'."""
     runs: list[list[int]] = []

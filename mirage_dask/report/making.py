@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
 from mirage_dask import __version__
 from mirage_dask.errors import InputError, MirageDaskError
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.io.atomic import replacing
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
@@ -36,10 +36,6 @@ from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.spec import VALUES
 from mirage_dask.store.simulation import SimulationStore
-
-if TYPE_CHECKING:
-    from distributed import Client
-    from distributed.deploy import Cluster
 
 MOST_TILES = 100
 """Tiles that are measured, unless told otherwise."""
@@ -74,12 +70,12 @@ class Report:
 
 def make_report(
     store: SimulationStore,
-    out: str | Path = "report.html",
+    out: str | os.PathLike[str] = "report.html",
     *,
     select: Selection = None,
     tiles: int = MOST_TILES,
     calibrate: bool = False,
-    products: str | Path | None = None,
+    products: str | os.PathLike[str] | None = None,
     resources: Resources = DEFAULT,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -284,7 +280,7 @@ def _calibrated(
     store: SimulationStore,
     select: Selection,
     path: Path,
-    products: str | Path | None,
+    products: str | os.PathLike[str] | None,
     processes: int | None,
     progress: Progress | None,
 ) -> Chapter:
@@ -326,57 +322,9 @@ def _calibrated(
     if found.kept:
         text += f" {found.kept:,} of them had been calibrated before, and nothing of them has changed."
     if found.processes:
-        text += f" {found.processes} processes; the largest took {size(found.memory)}."
+        text += f" {counted(found.processes, 'process')}; the largest took {size(found.memory)}."
     paragraphs = (text, *(f"The pipeline failed. {failure}" for failure in failures))
     return Chapter(
         "Calibrated by the JWST pipeline", paragraphs, tuple(sections), tuple(tables), tuple(pictures),
         failures=tuple(anonymous(failure) for failure in failures),
     )  # fmt: skip
-
-
-def report_on(
-    store: SimulationStore,
-    out: str | os.PathLike[str] = "report.html",
-    *,
-    select: Selection = None,
-    tiles: int = MOST_TILES,
-    calibrate: bool = False,
-    products: str | os.PathLike[str] | None = None,
-    client: Client | Cluster | str | None = None,
-    workers: int | None = None,
-    memory: str | int | None = None,
-    scheduler: str | None = None,
-    threads: int | None = None,
-) -> Report:
-    """Write a report of a store; what `Simulation.report` does.
-
-    Parameters
-    ----------
-    store, out, tiles
-        As for `make_report`.
-    select
-        Condition on the columns of the table, names, positions, rows or a mask; default all that are complete.
-    calibrate
-        Also take images through the JWST pipeline (extra `calibrate`), and compare stars, completeness and mosaics with the
-        truth: at most 20, whole filters first, unless `select` names others.
-    products
-        Folder for what is exported and calibrated, which is kept for the next report.
-    client, workers, memory, scheduler, threads
-        Where tiles are measured, as for `Proposal.simulate`; `workers` is also the number of processes of the pipeline, of
-        2 GB and more each.
-
-    Raises
-    ------
-    InputError
-        If nothing is complete, an extra is not installed, or the arguments contradict each other.
-    """
-    return make_report(
-        store,
-        os.fspath(out),
-        select=select,
-        tiles=tiles,
-        calibrate=calibrate,
-        products=None if products is None else os.fspath(products),
-        resources=Resources(client, workers, memory, scheduler, threads),
-        processes=workers,
-    )

@@ -102,17 +102,18 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
     label
         Instrument and optics.
     stars
-        From `true_stars`, of the exposures of the product.
+        From `true_stars`, with the column `image`: a row for each star and image of the product.
     directory
         Where the tables of `stars.measure_stars` are.
     """
     parts = []
-    for name in stars["exposure"].unique():
-        path = directory / f"{name}_stars.csv"
+    for root in stars["image"].unique():
+        path = directory / f"{root}_stars.csv"
         if path.is_file():
-            parts.append(pd.read_csv(path).assign(exposure=name))
-    none = pd.DataFrame(columns=["id", "exposure"])
-    found = stars.merge(pd.concat(parts) if parts else none, on=["exposure", "id"], suffixes=("_true", ""))
+            parts.append(pd.read_csv(path).assign(image=root))
+    if not parts:
+        return Comparison((), (), pd.DataFrame())
+    found = stars.merge(pd.concat(parts), on=["image", "id"], suffixes=("_true", ""))
     found = found[~found["saturated"].astype(bool) & found["isolated"]]
     if found.empty:
         return Comparison((), (), pd.DataFrame())

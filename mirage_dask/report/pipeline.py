@@ -1,10 +1,10 @@
 """The JWST pipeline in a process of its own: `python -m mirage_dask.report.pipeline JOB.json`.
 
-JOB.json holds `directory`, `results` (a folder) and `exposures`, (name, uncal file, key) each, for the stages 1 and 2; or
+JOB.json holds `directory`, `results` (a folder) and `images`, (root, uncal file, key) each, for the stages 1 and 2; or
 `members`, a list of cal files, with `product` and `key` for stage 3; or `stars`, (name, key) each, to measure the stars of
 calibrated images (`mirage_dask.report.stars`). No parameter of the pipeline is changed but where
-results go, which are kept, and that stage 3 keeps its images on disk. Of each exposure or product one small JSON file tells
-what came of it: an error is a sentence there, and the next exposure follows.
+results go, which are kept, and that stage 3 keeps its images on disk. Of each image or product one small JSON file tells
+what came of it: an error is a sentence there, and the next image follows.
 
 jwst is imported here and nowhere else; the caller sets the environment that names the reference files.
 """
@@ -31,8 +31,8 @@ def main(path: str) -> None:
     """Run the job that a file describes."""
     job = json.loads(Path(path).read_text())
     directory, results = Path(job["directory"]), Path(job["results"])
-    if "exposures" in job:
-        for name, uncal, key in job["exposures"]:
+    if "images" in job:
+        for name, uncal, key in job["images"]:
             record(results / f"{name}.json", key, partial(calibrate, Path(uncal), directory))
     elif "stars" in job:
         for name, key in job["stars"]:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.apt.table import NON_SIDEREAL
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import LYOT_STOPS
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.masks.places import Place, places_on
@@ -87,7 +88,9 @@ class OccultedTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(f"coronagraphs: {text} ({count} exposures)." for text, count in self._notes.items())
+        return tuple(
+            f"coronagraphs: {text} ({counted(count, 'exposure')})." for text, count in self._notes.items()
+        )
 
     def _note(self, text: str) -> None:
         self._notes[text] = self._notes.get(text, 0) + 1

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene import Catalog
@@ -97,13 +98,13 @@ class GhostTables:
     def notes(self) -> tuple[str, ...]:
         """A sentence for what has no ghosts although the settings ask for them."""
         found = [
-            f"ghosts: none are known of {INSTRUMENT} {optics}, and none are simulated ({count} exposures)."
+            f"ghosts: none are known of {INSTRUMENT} {optics}, and none are simulated ({counted(count, 'exposure')})."
             for optics, count in self._unknown.items()
         ]
         if self._moving:
             found.append(
                 "ghosts: those of sources that move, and of the field behind a moving target, are not simulated "
-                f"({self._moving} exposures)."
+                f"({counted(self._moving, 'exposure')})."
             )
         return tuple(found)
 

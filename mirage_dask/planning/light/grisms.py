@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import (
     SOSS,
     blocking_filter,
@@ -258,10 +259,10 @@ class GrismTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(
-            f"grisms: {text}{f' ({count} exposures)' if count else ''}."
-            for text, count in self._notes.items()
-        )
+        counts = {
+            text: f" ({counted(count, 'exposure')})" if count else "" for text, count in self._notes.items()
+        }
+        return tuple(f"grisms: {text}{count}." for text, count in counts.items())
 
     def _note(self, text: str) -> None:
         self._notes[text] = self._notes.get(text, 0) + 1

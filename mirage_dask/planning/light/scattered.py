@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import get_detector
 from mirage_dask.planning.light.claws import Claws, read_stars
 from mirage_dask.planning.light.dragons_breath import breath_of
@@ -194,11 +195,11 @@ class ScatteredTables:
     def notes(self) -> list[str]:
         """A sentence for each star with claws, and for what has no light although the settings ask for it."""
         dark = "scattered_light: wisps are a share of the uniform sky, and there is none"
-        found = [f"{dark} ({self._dark} exposures)."] if self._dark else []
+        found = [f"{dark} ({counted(self._dark, 'exposure')})."] if self._dark else []
         if self._following:
             found.append(
                 "scattered_light: exposures that follow a moving target are simulated without dragon's breath "
-                f"({self._following} exposures)."
+                f"({counted(self._following, 'exposure')})."
             )
         return [note for claws in self._stars.values() for note in claws.notes] + found
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import SOSS
 from mirage_dask.planning.light.grisms import FoundCatalog
 from mirage_dask.planning.light.spectra import FLAT, flat_spectrum, read_given, source_light
@@ -125,7 +126,7 @@ class SossTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(f"{SOSS}: {text} ({count} exposures)." for text, count in self._notes.items())
+        return tuple(f"{SOSS}: {text} ({counted(count, 'exposure')})." for text, count in self._notes.items())
 
     def layers(
         self,
