@@ -128,7 +128,7 @@ def compare(
             "Counts",
             "Electrons of scene, sky and dark current between the first and the last group, in clean pixels; found: raw "
             "counts, bias subtracted, linearity corrected, times the gain. The error is that of photons, read noise and 1/f "
-            f"noise, and {TOLERANCES['counts']:.1%} of the comparison.",
+            f"noise, which drifts over a whole frame, and {TOLERANCES['counts']:.1%} of the comparison.",
             "electrons per pixel",
             of(_counts) + worst,
             VERIFY,
@@ -191,9 +191,18 @@ def _counts(group: str, tiles: list[Measured]) -> Check | None:
     if not total.clean:
         return None
     expected, found = total.expected_charge / total.clean, total.found_charge / total.clean
-    sigma = np.hypot(np.sqrt(total.charge_variance) / total.clean, TOLERANCES["counts"] * abs(expected))
+    sigma = np.hypot(charge_error(tiles) / total.clean, TOLERANCES["counts"] * abs(expected))
     ratio = f", ratio {found / expected:.4f}" if sigma < TOLD * expected else ""
     return judged(group, f"{expected:,.2f} ± {sigma:.2g}", f"{found:,.2f}", (found - expected) / sigma, ratio)
+
+
+def charge_error(tiles: list[Measured]) -> float:
+    """Return the standard error of the charge of tiles, e-: by 1/f noise they are off together within an exposure."""
+    variance = sum(tile.sums.charge_variance for tile in tiles)
+    drifts: dict[int, float] = {}
+    for tile in tiles:
+        drifts[tile.row] = drifts.get(tile.row, 0.0) + tile.sums.charge_drift
+    return float(np.sqrt(variance + sum(drift**2 for drift in drifts.values())))
 
 
 def _light(group: str, tiles: list[Measured]) -> Check | None:
@@ -213,7 +222,7 @@ def _worst_tiles(tiles: list[Measured], names: Mapping[int, str]) -> tuple[Check
         if not sums.clean:
             continue
         expected = sums.expected_charge / sums.clean
-        sigma = np.hypot(np.sqrt(sums.charge_variance) / sums.clean, TOLERANCES["counts"] * abs(expected))
+        sigma = np.hypot(charge_error([tile]) / sums.clean, TOLERANCES["counts"] * abs(expected))
         deviation = (sums.found_charge - sums.expected_charge) / sums.clean / sigma
         if not abs(deviation) <= TILE_LIMIT:
             own = f"{names[tile.row]}, tile {tile.tile}"

@@ -14,11 +14,11 @@ import pandas as pd
 
 from mirage_dask import __version__
 from mirage_dask.errors import InputError, MirageDaskError
-from mirage_dask.formatting import counted, size
+from mirage_dask.formatting import size
 from mirage_dask.io.atomic import replacing
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.checks import LIMIT, Section, compare
+from mirage_dask.report.checks import LIMIT, compare
 from mirage_dask.report.measure import Measured, measure_tiles, sampled_tiles
 from mirage_dask.report.page import Chapter, Page, Table, render
 from mirage_dask.report.particles import library_rates
@@ -27,8 +27,6 @@ from mirage_dask.report.pictures import (
     Picture,
     check_pictures,
     chosen_fairly,
-    draw_mosaic,
-    draw_stars,
     footprint,
     thumbnail,
 )
@@ -118,7 +116,7 @@ def make_report(
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another file.")
     if calibrate:
-        from mirage_dask.report.calibrate import check_pipeline
+        from mirage_dask.report.calibrated.chapters import calibrated_chapters, check_pipeline
 
         check_pipeline()
     status = store.status()
@@ -133,7 +131,15 @@ def make_report(
     measured = measure_tiles(store, which, resources=resources, progress=progress)
     chapters = [_field(done), _closure(store, rows, measured, available)]
     if calibrate:
-        chapters.append(_calibrated(store, select, path, products, processes, progress))
+        chapters += calibrated_chapters(
+            store,
+            select,
+            Path(products).expanduser()
+            if products is not None
+            else path.with_name(f"{path.stem}_calibrated"),
+            processes,
+            progress,
+        )
     chapters.append(_exposures(store, chosen, done, progress))
     page, comparisons, problems = _page(store, chosen, chapters, measured)
     try:
@@ -274,57 +280,3 @@ def _exposures(
         )
     )
     return Chapter("Exposures", (text,), tables=tuple(tables), thumbnails=tuple(pictures))
-
-
-def _calibrated(
-    store: SimulationStore,
-    select: Selection,
-    path: Path,
-    products: str | os.PathLike[str] | None,
-    processes: int | None,
-    progress: Progress | None,
-) -> Chapter:
-    """Return the chapter of the pipeline."""
-    from mirage_dask.report.calibrate import calibrate
-    from mirage_dask.report.photometry import compare_catalog, compare_images
-
-    directory = (
-        Path(products).expanduser() if products is not None else path.with_name(f"{path.stem}_calibrated")
-    )
-    found = calibrate(store, directory, select, workers=processes, progress=progress)
-    sections: list[Section] = []
-    tables: list[tuple[str, Table]] = []
-    pictures: list[Picture] = []
-    failures = [f"Calibration, {name}: {reason}" for p in found.products for name, reason in p.failures]
-    for product in found.products:
-        comparisons = []
-        try:
-            comparisons.append(compare_images(product.label, product.stars, found.directory))
-            if product.catalog is not None and product.mosaic is not None:
-                comparisons.append(
-                    compare_catalog(product.label, product.stars, product.catalog, product.mosaic)
-                )
-        except (OSError, KeyError, ValueError) as error:
-            failures.append(
-                f"Calibration, {product.label}: its files cannot be compared ({type(error).__name__}: {error})"
-            )
-        for comparison in comparisons:
-            sections += comparison.sections
-            tables += comparison.tables
-        if product.mosaic is not None:
-            pictures.append(draw_mosaic(product.label, product.mosaic))
-        if comparisons and len(comparisons[0].stars):
-            pictures.append(draw_stars(product.label, comparisons[0].stars))
-    text = (
-        f"JWST pipeline {found.version}, its default parameters, the reference files of the simulation: Detector1 and "
-        f"Image2 of each exposure, Image3 of each filter. {found.chosen}"
-    )
-    if found.kept:
-        text += f" {found.kept:,} of them had been calibrated before, and nothing of them has changed."
-    if found.processes:
-        text += f" {counted(found.processes, 'process')}; the largest took {size(found.memory)}."
-    paragraphs = (text, *(f"The pipeline failed. {failure}" for failure in failures))
-    return Chapter(
-        "Calibrated by the JWST pipeline", paragraphs, tuple(sections), tuple(tables), tuple(pictures),
-        failures=tuple(anonymous(failure) for failure in failures),
-    )  # fmt: skip

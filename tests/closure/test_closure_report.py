@@ -9,8 +9,8 @@ import pytest
 from support.report_stores import NAMES, simulated
 
 import mirage_dask as md
-from mirage_dask.report.calibrate import calibrate
-from mirage_dask.report.photometry import compare_images
+from mirage_dask.report.calibrated.calibrate import calibrate
+from mirage_dask.report.calibrated.photometry import compare_images
 
 pytestmark = pytest.mark.closure
 
@@ -25,12 +25,14 @@ def test_report_with_the_pipeline(tmp_path: Path) -> None:
     text = page.read_text()
     for words in (
         "Stars on calibrated images",
+        "Stars on the mosaic",
+        "largest shift of an image",
         "Catalog of stage 3",
         "Completeness by magnitude",
         "mosaic of stage 3",
     ):
         assert words in text
-    assert text.count("data:image/") == 5  # footprint, two exposures, mosaic, stars
+    assert text.count("data:image/") == 6  # footprint, two exposures, mosaic, stars, completeness
     stars = _found(products)
     assert len(stars) >= 8
     # Nothing is calibrated again; what fails is a sentence of the page.

@@ -23,9 +23,9 @@ from mirage_dask.errors import InputError
 from mirage_dask.fits.segments import SEGMENT_BYTES
 from mirage_dask.formatting import size
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.photometry import true_stars
-from mirage_dask.report.pipeline import CATALOG, MOSAIC
-from mirage_dask.report.runs import Image, Runs, images_of
+from mirage_dask.report.calibrated.photometry import true_stars
+from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
+from mirage_dask.report.calibrated.runs import Image, Runs, images_of
 from mirage_dask.run.calibration import export_for_pipeline
 from mirage_dask.run.executors.local import processors
 from mirage_dask.selection import Selection, select_rows
@@ -52,6 +52,10 @@ class Product:
     """(exposure, image or product, the pipeline's sentence)."""
     mosaic: Path | None
     catalog: Path | None
+    sources: int
+    """Rows of the catalog."""
+    seconds: float
+    """That the stages 1 to 3 took, added up over processes."""
     stars: pd.DataFrame
     """See `photometry.true_stars`, with the image besides: one row for each star and image."""
 
@@ -249,10 +253,25 @@ def calibrate(
         bad += [(root, f"stars: {unmeasured[root]}") for root in own if root in unmeasured]
         if own:
             error = runs.combine(product, own)
+            if not error:
+                error = runs.measure_stars(_wanted_on_mosaic(directory, product, own), 1, None).get(
+                    product, ""
+                )
             bad += [(product, error)] if error else []
         paths = (directory / f"{product}{suffix}" for suffix in (MOSAIC, CATALOG))
         mosaic, catalog = (path if own and path.exists() else None for path in paths)
-        products.append(Product(product, label, tuple(bad), mosaic, catalog, stars[stars["image"].isin(own)]))
+        products.append(
+            Product(
+                product,
+                label,
+                tuple(bad),
+                mosaic,
+                catalog,
+                sources_of(catalog),
+                sum(float(runs.result(name).get("seconds", 0.0)) for name in (*own, product)),
+                stars[stars["image"].isin(own)],
+            )
+        )
     return Calibration(
         directory,
         tuple(products),
@@ -264,10 +283,18 @@ def calibrate(
     )
 
 
+def sources_of(catalog: Path | None) -> int:
+    """Return the number of sources in a catalog of stage 3."""
+    if catalog is None:
+        return 0
+    lines = catalog.read_text().splitlines()
+    return max(sum(not line.startswith("#") for line in lines) - 1, 0)
+
+
 def _stars_of(store: SimulationStore, images: Sequence[Image]) -> pd.DataFrame:
     """Return the true stars of images, one row for each star and image."""
     if not images:
-        return pd.DataFrame(columns=["exposure", "image", "id", "ra", "dec"])
+        return pd.DataFrame(columns=["exposure", "image", "id", "ra", "dec", "core_x", "core_y"])
     exposures = pd.DataFrame(
         [(image.exposure, image.root) for image in images], columns=["exposure", "image"]
     )
@@ -285,10 +312,29 @@ def truth_of(store: SimulationStore, names: list[str]) -> pd.DataFrame:
 
 def _wanted(stars: pd.DataFrame) -> dict[str, str]:
     """Return the table of stars to be measured, CSV, by image."""
+    columns = ["id", "ra", "dec", "core_x", "core_y"]
     return {
-        str(root): own[["id", "ra", "dec"]].to_csv(index=False, float_format="%.10f")
+        str(root): own[columns].to_csv(index=False, float_format="%.10f")
         for root, own in stars.groupby("image")
     }
+
+
+def _wanted_on_mosaic(directory: Path, product: str, roots: Sequence[str]) -> dict[str, str]:
+    """Return the table of stars to be measured on a mosaic: where their centroids should be by the images, in the mean."""
+    paths = [directory / f"{root}_stars.csv" for root in roots]
+    parts = [pd.read_csv(path, usecols=["id", "ra_core", "dec_core"]) for path in paths if path.is_file()]
+    if not parts:
+        return {}
+    stars = pd.concat(parts).sort_values("id", kind="stable")
+    first = stars.groupby("id")["ra_core"].transform("first")
+    stars["beside"] = (
+        stars["ra_core"] - first + 180.0
+    ) % 360.0 - 180.0  # the mean of 359.9 and 0.1 degrees is 0
+    mean = stars.groupby("id").agg(
+        ra=("ra_core", "first"), beside=("beside", "mean"), dec=("dec_core", "mean")
+    )
+    mean = mean.assign(ra=mean["ra"] + mean["beside"], core_x=0.0, core_y=0.0).drop(columns="beside")
+    return {product: mean.reset_index().to_csv(index=False, float_format="%.10f")}
 
 
 def _product_name(plan: Plan, names: Sequence[str], label: str) -> str:

@@ -16,15 +16,15 @@ from typing import Any
 
 from mirage_dask.fits.segments import Segment, file_name, segments_of
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.pipeline import CATALOG, MOSAIC
-from mirage_dask.report.stars import wanted_stars
+from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
+from mirage_dask.report.calibrated.stars import wanted_stars
 from mirage_dask.run.export import CALIBRATE_FILE
 from mirage_dask.store.plan import Plan
 
 RESULTS = "results"
 """Folder of the small files that say what is done."""
-VERSION, STARS_VERSION = 1, 1
-"""Raised when the same exposure is calibrated, or its stars are measured, otherwise."""
+VERSION, STARS_VERSION, PRODUCT_VERSION = 1, 2, 2
+"""Raised when the same image is calibrated, stars are measured, or a mosaic is made, otherwise."""
 KILLED = -9
 
 
@@ -91,6 +91,10 @@ class Runs:
         part = f" {image.segment.cards}" if image.segment.numbered else ""
         return _hash(f"{self._common} {self.plan.spec(self.plan.row(image.exposure)).digest}{part}")
 
+    def _made_with(self, name: str) -> str:
+        """Return the key of an image or a product."""
+        return self.key(name) if name in self.images else str(self.result(name).get("key"))
+
     def result(self, name: str) -> dict[str, Any]:
         """Return what is known of an image, the stars of one, or a product; empty for nothing."""
         try:
@@ -130,17 +134,17 @@ class Runs:
     def measure_stars(
         self, tables: dict[str, str], processes: int, progress: Progress | None
     ) -> dict[str, str]:
-        """Measure stars of calibrated images; return why those of an image are not measured.
+        """Measure stars of calibrated images and mosaics; return why those of one are not measured.
 
         Parameters
         ----------
         tables
-            CSV with the columns id, ra, dec of each image.
+            CSV of each image or product, see `stars.wanted_stars`.
         processes, progress
             As for `calibrate`.
         """
         keys = {
-            f"{name}_stars": _hash(f"{STARS_VERSION} {self.key(name)} {text}")
+            f"{name}_stars": _hash(f"{STARS_VERSION} {self._made_with(name)} {text}")
             for name, text in tables.items()
         }
         missing = [name for name in tables if not self.is_done(f"{name}_stars", keys[f"{name}_stars"])]
@@ -159,7 +163,7 @@ class Runs:
 
     def combine(self, product: str, names: Sequence[str]) -> str:
         """Make mosaic and catalog of images; return why there is none, or an empty text."""
-        key = _hash(" ".join([str(VERSION), *(self.key(name) for name in names)]))
+        key = _hash(" ".join([str(PRODUCT_VERSION), *(self.key(name) for name in names)]))
         if not self.is_done(product, key):
             for suffix in (MOSAIC, CATALOG):
                 (self.directory / f"{product}{suffix}").unlink(missing_ok=True)
@@ -214,7 +218,7 @@ class Runs:
         path = self.results / f"{label}.job"
         path.write_text(json.dumps({"directory": str(self.directory), "results": str(self.results), **job}))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CRDS_")}
-        command = [sys.executable, "-m", "mirage_dask.report.pipeline", str(path)]
+        command = [sys.executable, "-m", "mirage_dask.report.calibrated.pipeline", str(path)]
         with (self.results / f"{label}.log").open("wb") as log:
             done = subprocess.run(
                 command, env=kept | self.settings, cwd=self.directory, stdout=log, stderr=log, check=False
