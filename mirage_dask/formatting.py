@@ -14,6 +14,11 @@ def size(count: float) -> str:
     raise AssertionError
 
 
+def error_size(sigma: float) -> str:
+    """Return a standard error with two digits and without an exponent: '0.0027', '110'."""
+    return f"{float(f'{sigma:.2g}'):,.12f}".rstrip("0").rstrip(".")
+
+
 def duration(seconds: float) -> str:
     """Return a time for people: '3.2 s', '4 min 05 s', '2 h 10 min'."""
     if seconds < 60:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mirage_dask.formatting import error_size
 from mirage_dask.report.measure import Measured, Sums
 
 LIMIT = 4.0
@@ -193,7 +194,9 @@ def _counts(group: str, tiles: list[Measured]) -> Check | None:
     expected, found = total.expected_charge / total.clean, total.found_charge / total.clean
     sigma = np.hypot(charge_error(tiles) / total.clean, TOLERANCES["counts"] * abs(expected))
     ratio = f", ratio {found / expected:.4f}" if sigma < TOLD * expected else ""
-    return judged(group, f"{expected:,.2f} ± {sigma:.2g}", f"{found:,.2f}", (found - expected) / sigma, ratio)
+    return judged(
+        group, f"{expected:,.2f} ± {error_size(sigma)}", f"{found:,.2f}", (found - expected) / sigma, ratio
+    )
 
 
 def charge_error(tiles: list[Measured]) -> float:
@@ -211,7 +214,7 @@ def _light(group: str, tiles: list[Measured]) -> Check | None:
         return None
     sigma = np.hypot(1.0 / np.sqrt(total.contrast), TOLERANCES["light"])
     slope = total.found_contrast / total.contrast
-    return judged(group, f"1 ± {sigma:.2g}", f"{slope:.4f}", (slope - 1.0) / sigma)
+    return judged(group, f"1 ± {error_size(sigma)}", f"{slope:.4f}", (slope - 1.0) / sigma)
 
 
 def _worst_tiles(tiles: list[Measured], names: Mapping[int, str]) -> tuple[Check, ...]:
@@ -229,7 +232,7 @@ def _worst_tiles(tiles: list[Measured], names: Mapping[int, str]) -> tuple[Check
             found.append((deviation, own, expected, sums.found_charge / sums.clean, sigma))
     found.sort(key=lambda one: -abs(one[0]))
     return tuple(
-        judged(own, f"{expected:,.2f} ± {sigma:.2g}", f"{value:,.2f}", deviation)
+        judged(own, f"{expected:,.2f} ± {error_size(sigma)}", f"{value:,.2f}", deviation)
         for deviation, own, expected, value, sigma in found[:10]
     )
 
@@ -253,7 +256,9 @@ def _hits(group: str, tiles: list[Measured]) -> Check | None:
         return None
     sigma = np.sqrt(total.hits_variance + (TOLERANCES["hits"] * total.expected_hits) ** 2 + 4.0)
     deviation = (total.found_hits - total.expected_hits) / sigma
-    return judged(group, f"{total.expected_hits:,.0f} ± {sigma:.2g}", f"{total.found_hits:,.0f}", deviation)
+    return judged(
+        group, f"{total.expected_hits:,.0f} ± {error_size(sigma)}", f"{total.found_hits:,.0f}", deviation
+    )
 
 
 def _saturation(group: str, tiles: list[Measured]) -> Check | None:
@@ -282,7 +287,7 @@ def _level(group: str, tiles: list[Measured]) -> Check | None:
         return not_judged(
             group, "0", f"{level:.2f}", "effects that shift outputs are on, or darks are from files"
         )
-    return judged(group, f"0 ± {sigma:.2g}", f"{level:.2f}", level / sigma)
+    return judged(group, f"0 ± {error_size(sigma)}", f"{level:.2f}", level / sigma)
 
 
 def _reference_noise(group: str, tiles: list[Measured]) -> Check | None:

@@ -176,8 +176,8 @@ def draw_completeness(label: str, mosaic: pd.DataFrame, catalog: pd.DataFrame) -
             low = parts.index.to_numpy(float)
             left.bar(low, parts["mean"], width=0.46, align="edge", color=ACCENT, alpha=0.85)
             for at, count in zip(low, parts["count"], strict=True):
-                left.text(at + 0.23, 0.02, f"{count:,}", ha="center", va="bottom", fontsize=7, color=INK)
-            left.set(xlabel="magnitude", ylabel="part that the catalog has", ylim=(0.0, 1.05))
+                left.text(at + 0.23, 1.02, f"{count:,}", ha="center", va="bottom", fontsize=7, color=INK)
+            left.set(xlabel="magnitude", ylabel="part that the catalog has", ylim=(0.0, 1.1))
             left.set_title(f"{label}: completeness, number of stars")
             right.axhline(1.0, color=FAINT, lw=1.0)
             for flagged, colour, name in (
@@ -187,7 +187,7 @@ def draw_completeness(label: str, mosaic: pd.DataFrame, catalog: pd.DataFrame) -
                 own = mosaic[mosaic["flagged"] == flagged]
                 right.plot(own["magnitude"], own["ratio"], ".", color=colour, ms=4, alpha=0.7, label=name)
             right.set(xlabel="magnitude", ylabel="flux found / true", ylim=(0.7, 1.3))
-            right.legend(loc="lower left")
+            right.legend(loc="lower left", markerscale=2.5)
             right.set_title("flux on the mosaic")
             return figure_source(figure)
 
@@ -211,7 +211,7 @@ def draw_stars(label: str, stars: pd.DataFrame) -> Picture:
                     bright["magnitude"], bright[column], ".", color=colour, ms=4, alpha=0.7, label=name
                 )
             right.set(xlabel="magnitude", ylabel="place found − true (pixel)", ylim=(-0.2, 0.2))
-            right.legend(loc="upper left")
+            right.legend(loc="upper left", markerscale=2.5)
             left.set_title(f"{label}: flux")
             right.set_title("place, signal to noise of 20 and more")
             return figure_source(figure)

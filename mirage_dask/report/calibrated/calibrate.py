@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -118,9 +119,7 @@ def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[st
         images = images[images["tracking"].astype(str) != NON_SIDEREAL]
     if images.empty:
         raise InputError("--calibrate: none of these exposures is a complete image of a fixed target.")
-    optics = images[["instrument", "filter", "pupil"]].agg(
-        lambda row: " ".join(filter(None, map(str, row))), axis=1
-    )
+    optics = images[["instrument", "filter", "pupil"]].agg(_label, axis=1)
     counts = optics.value_counts(sort=True)
     groups = {label: images[optics == label] for label in counts.index}
     everything = sum(len(group) for group in groups.values())
@@ -140,6 +139,11 @@ def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[st
     if total < everything:
         sentence += " --select chooses others, and any number of them."
     return {label: list(group["name"]) for label, group in taken.items()}, sentence
+
+
+def _label(row: pd.Series[Any]) -> str:
+    """Return instrument and optics; a pupil wheel without an element is not named."""
+    return " ".join(text for text in map(str, row) if text and text != "CLEAR")
 
 
 def _neighbours(group: pd.DataFrame, most: int) -> pd.DataFrame:

@@ -66,13 +66,13 @@ def compare_mosaic(label: str, stars: pd.DataFrame, directory: Path, product: st
     )
     bright = found[found["snr"] >= BRIGHT]
     whole = bright[~bright["flagged"]]
-    checks = [*median_checks(label, whole, MOSAIC_FLUX, MOSAIC_PLACE)]
+    checks = [*median_checks(whole, MOSAIC_FLUX, MOSAIC_PLACE)]
     if len(bright):
         lost = bright[bright["flagged"]]
         ratio = f"{robust(lost['ratio'].to_numpy(float))[0]:.3f}" if len(lost) else "–"
         checks.append(
             not_judged(
-                f"{label}: stars with an outlier in their core",
+                "stars with an outlier in their core",
                 f"0 of {len(bright):,}",
                 f"{len(lost):,}",
                 f"flux found / true of these: {ratio}",
@@ -82,8 +82,8 @@ def compare_mosaic(label: str, stars: pd.DataFrame, directory: Path, product: st
         farthest = float(changes["farthest"].astype(float).max())
         checks.append(
             judged(
-                f"{label}: largest shift of an image (pixel)",
-                f"0 ± {MOVED:.2g}",
+                "largest shift of an image (pixel)",
+                f"0 ± {MOVED}",
                 f"{farthest:.4f}",
                 farthest / MOVED,
                 ", by tweakreg",
@@ -156,7 +156,7 @@ def compare_catalog(label: str, stars: pd.DataFrame, catalog: Path, mosaic: Path
     true = true.assign(matched=matched, **{name: np.where(matched, v, np.nan) for name, v in values.items()})
     good = true[true["matched"] & ~true["saturated"].astype(bool) & true["isolated"]]
     bright = good[good["snr"] >= BRIGHT]
-    checks = median_checks(label, bright, CATALOG_FLUX, CATALOG_PLACE)
+    checks = median_checks(bright, CATALOG_FLUX, CATALOG_PLACE)
     complete, table = _completeness(label, true)
     sections = []
     if checks:
@@ -217,7 +217,7 @@ def _completeness(label: str, true: pd.DataFrame) -> tuple[Section | None, Table
     sigma = float(np.sqrt(COMPLETE * (1 - COMPLETE) / count))
     ok = found_part >= COMPLETE - 2.0 * sigma
     check = Check(
-        f"{label}: {count:,} stars brighter than {bright['magnitude'].max():.1f} mag", f"at least {COMPLETE:.0%}",
+        f"{count:,} stars brighter than {bright['magnitude'].max():.1f} mag", f"at least {COMPLETE:.0%}",
         f"{found_part:.1%}", 0.0 if ok else (found_part - COMPLETE) / sigma, ok,
         "complete" if ok else "stars are missing",
     )  # fmt: skip

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.exposure.references import open_references
+from mirage_dask.formatting import error_size
 from mirage_dask.report.calibrated.centroids import centroid_bias
 from mirage_dask.report.checks import Check, Section, judged
 from mirage_dask.report.page import Table
@@ -140,7 +141,7 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
         dy=found["y_found"] - found["y"],
     )
     bright = found[found["snr"] >= BRIGHT]
-    checks = median_checks(label, bright, FLUX, PLACE)
+    checks = median_checks(bright, FLUX, PLACE)
     sections = (
         [
             Section(
@@ -162,7 +163,7 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
     return Comparison(tuple(sections), ((f"By magnitude: {label}, calibrated images", table),), found, bright)
 
 
-def median_checks(label: str, bright: pd.DataFrame, flux: float, place: float) -> tuple[Check, ...]:
+def median_checks(bright: pd.DataFrame, flux: float, place: float) -> tuple[Check, ...]:
     """Return the checks of flux ratio and place."""
     if len(bright) < 3:
         return ()
@@ -178,7 +179,7 @@ def median_checks(label: str, bright: pd.DataFrame, flux: float, place: float) -
         note = f", scatter {scatter:.4f}"
         checks.append(
             judged(
-                f"{label}: {what}", f"{target:.0f} ± {sigma:.2g}", f"{middle:{form}}",
+                what, f"{target:.0f} ± {error_size(sigma)}", f"{middle:{form}}",
                 (middle - target) / sigma, note,
             )
         )  # fmt: skip
@@ -196,9 +197,9 @@ def robust(values: Floats) -> tuple[float, float]:
 
 def by_magnitude(found: pd.DataFrame, ratio: str, places: dict[str, str]) -> Table:
     """Return medians and scatter in bins of a magnitude."""
-    columns = ["magnitude", "measurements", "flux: median ratio", "scatter", "expected error"]
+    columns = ["magnitude", "measurements", "flux ratio", "scatter", "expected error"]
     for name in places:
-        columns += [f"{name}: median", "scatter"]
+        columns += [name, "scatter"]
     rows = []
     for low, own in found.groupby(np.floor(found["magnitude"])):
         middle, scatter = robust(own[ratio].to_numpy(float))

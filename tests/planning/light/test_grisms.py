@@ -81,7 +81,7 @@ def test_sky_and_notes(tmp_path):
     ghosts = '{"stamp": "", "psf": "none"}'
     layers, notes = tables(tmp_path, stars, 0.5, spectra="flat", ghosts=ghosts)
     assert list(layers) == ["dispersed_background", "dispersed_star"]
-    assert "ghosts of dispersed sources are not simulated (1 exposures)" in notes[0]
+    assert "ghosts of dispersed sources are not simulated (1 exposure)" in notes[0]
     assert "dispersed_background" not in tables(tmp_path, stars, 0.0, spectra="flat")[0]
 
 

@@ -80,7 +80,7 @@ def test_light_is_a_share_of_the_sky_and_a_subarray_sees_its_part(tmp_path):
     assert tables.notes == []
     assert tables.layers(row(choice=choice), pack, np.eye(3), 0.0) == []
     assert tables.notes == [
-        "scattered_light: wisps are a share of the uniform sky, and there is none (1 exposures)."
+        "scattered_light: wisps are a share of the uniform sky, and there is none (1 exposure)."
     ]
 
 

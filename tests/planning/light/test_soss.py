@@ -144,7 +144,7 @@ def test_few_stars_are_drawn_and_the_rest_is_told(tmp_path, monkeypatch):
         tmp_path, [(0.0, 3.0 * n, 13.0 - n) for n in range(3)], spectra=SpectraChoice("flat").to_text()
     )
     assert notes == (
-        "GR700XD: of the stars whose traces reach the array, the 2 brightest are drawn (1 exposures).",
+        "GR700XD: of the stars whose traces reach the array, the 2 brightest are drawn (1 exposure).",
     )
     light = plane(tmp_path, layers)[:, 1024]
     assert light[46] < 1e-2 * light[46 + 45]
