@@ -3,7 +3,7 @@
 The step tweakreg aligns exposures with one another by the stars that it finds; where pointings are exact, as here, it can
 only move them by the noise of its centroids. The step outlier_detection compares each image with the median of all, and
 flags pixels that differ: cosmic rays, and, of undersampled images, the brightest pixel of stars, which then are too faint in
-the mosaic.
+the mosaic (a known fault of its default parameters at short wavelengths).
 
 This runs in a process of the pipeline (`pipeline`), after stage 3.
 """
