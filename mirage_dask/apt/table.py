@@ -38,6 +38,7 @@ from mirage_dask.apt.schedule import (
 )
 from mirage_dask.apt.support import no_track, unsupported_reason
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import (
     LYOT_STOPS,
     OCCULTING_MASKS,
@@ -428,7 +429,7 @@ def require_all(table: pd.DataFrame, mismatches: Iterable[Mismatch] = ()) -> Non
     not_ready = table[table["status"] == "unsupported"]
     problems = [f"{mismatch.sentence}." for mismatch in mismatches]
     problems += [
-        f"observation {number}: {count} exposures cannot be simulated: {reason}."
+        f"observation {number}: {counted(count, 'exposure')} cannot be simulated: {reason}."
         for (number, reason), count in not_ready.groupby(["observation", "reason"]).size().items()
     ]
     if problems:

@@ -356,5 +356,5 @@ def _done(store: Any) -> list[str]:
 
     done, left = complete_exposures(store)
     if left:
-        print_note(f"{counted(left, 'exposure')} not complete and left out")
+        print_note(f"left out, not complete: {counted(left, 'exposure')}")
     return done

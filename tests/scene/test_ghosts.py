@@ -236,7 +236,7 @@ def test_a_plan_has_ghosts_unless_the_settings_say_no(tmp_path, caplog):
     """With ghosts off the specification is that of a plan without them, and so are the bits."""
     spec, opened = planned(tmp_path)
     assert [kind for kind, _ in spec.layers] == ["background", "point_source", "ghost"]
-    assert "ghosts: none are known of NIRISS F430M/NRM, and none are simulated (1 exposures)." in caplog.text
+    assert "ghosts: none are known of NIRISS F430M/NRM, and none are simulated (1 exposure)." in caplog.text
     off, dark = planned(tmp_path, ghosts=False)
     assert [kind for kind, _ in off.layers] == ["background", "point_source"]
     assert spec.layers[:2] == off.layers

@@ -37,9 +37,10 @@ from mirage_dask.truth.files import computed_truth, read_truth
 MOST_EXPOSURES = 20
 """That are calibrated without a selection."""
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE")
-BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 500_000_000, 17, 2_000_000_000
+BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 750_000_000, 14, 2_000_000_000
 """Memory of a process of the pipeline: what it takes for nothing, multiples of the ramp as float32, and the least that is
-reckoned with (jwst 3.0: 0.48 GB for 4 groups of 400 x 400 pixels, 1.55 GB for 4 of 2048 x 2048)."""
+reckoned with. Measured (jwst 3.0, full frames of NIRCam): 0.61 GB for 2 groups, 1.55 for 4, 2.86 for 10, 3.74 for 4 in each
+of 4 integrations, 7.55 for 10 in each of 3; stage 3, alone in its process, 2.4 GB for a mosaic of 4615 x 4588 pixels."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from support.report_stores import NAMES, simulated
 
 from mirage_dask.errors import InputError
+from mirage_dask.fits.segments import Segment
 from mirage_dask.report.calibrated import calibrate as calibration
-from mirage_dask.report.calibrated.runs import Runs, images_of
+from mirage_dask.report.calibrated.runs import Image, Runs, images_of
 
 ONE_INTEGRATION = 24 * 400 * 400
 """Bytes of the Stage 2 products of one integration of the exposures."""
@@ -58,6 +60,7 @@ def test_segments_are_images_of_their_own(store, tmp_path, monkeypatch):
     ]
     (product,) = found.products
     assert product.failures == ()
+    assert (product.label, product.name) == ("NIRCAM F150W", "jw99001_nircam_f150w")
     assert (found.kept, found.processes, found.memory) == (0, 1, 7)
     stars = product.stars
     assert list(stars["image"].unique()) == ROOTS
@@ -86,6 +89,26 @@ def test_keys_tell_segments_apart(store, tmp_path):
     assert [image.root for image in whole] == NAMES[:1]
     runs = Runs(store.plan, tmp_path, "3.0", [*cut, *whole])
     assert len({runs.key(image.root) for image in [*cut, *whole]}) == 3
+
+
+@pytest.mark.parametrize(
+    ("groups", "integrations", "measured"),
+    [(2, 1, 0.61e9), (4, 1, 1.55e9), (10, 1, 2.86e9), (4, 4, 3.74e9), (10, 3, 7.55e9)],
+)
+def test_the_memory_of_a_process_is_what_was_measured(groups, integrations, measured):
+    """Peaks of processes of jwst 3.0 with full frames: reckoned with is more, and half as much again at most."""
+    plan = SimpleNamespace(row=lambda name: 0, shape=lambda row: (integrations, groups, 2048, 2048))
+    image = Image("e", Segment(1, 1, (0, integrations)))
+    told = calibration.process_bytes(plan, {"e": [image]})
+    assert measured < told < max(1.5 * measured, calibration.LEAST_BYTES + 1)
+
+
+def test_a_segment_takes_the_memory_of_its_integrations(store):
+    images = {name: images_of(store.plan, name, ONE_INTEGRATION) for name in NAMES}
+    assert calibration.process_bytes(store.plan, images) == calibration.LEAST_BYTES
+    many = SimpleNamespace(row=lambda name: 0, shape=lambda row: (100, 10, 2048, 2048))
+    segments = [Image("e", Segment(k + 1, 100, (k, k + 1))) for k in range(100)]
+    assert calibration.process_bytes(many, {"e": segments}) < 4e9
 
 
 def test_processes_follow_from_the_memory(monkeypatch):
