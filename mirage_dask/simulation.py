@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
 from mirage_dask.on_sky import OnSky
@@ -325,19 +325,55 @@ class Simulation(OnSky):
         resources = Resources(client, workers, memory, scheduler, threads)
         return verify_store(self.store, sample=sample, select=select, resources=resources)
 
-    def report(self, out: str | os.PathLike[str] = "report.html", **options: Any) -> Report:
+    def report(
+        self,
+        out: str | os.PathLike[str] = "report.html",
+        *,
+        select: Selection = None,
+        tiles: int = 100,
+        calibrate: bool = False,
+        products: str | os.PathLike[str] | None = None,
+        client: Client | Cluster | str | None = None,
+        workers: int | None = None,
+        memory: str | int | None = None,
+        scheduler: str | None = None,
+        threads: int | None = None,
+    ) -> Report:
         """Write one HTML page of what the exposures should hold against what they hold, with a verdict for each number.
 
         Parameters
         ----------
         out
             Local file of the page.
-        options
-            `select`, `tiles`, `calibrate`, `products`, and where it is computed: see `mirage_dask.report.making.report_on`.
-        """
-        from mirage_dask.report.making import report_on
+        select
+            Exposures, as for `export`; default all that are complete.
+        tiles
+            At most so many tiles are measured, spread evenly over the exposures.
+        calibrate
+            Also compare images that the JWST pipeline makes (extra `calibrate`) with the truth; at most 20 without `select`.
+        products
+            Folder for what is exported and calibrated; default `out` without its suffix, and `_calibrated`.
+        client, workers, memory, scheduler, threads
+            As for `Proposal.simulate`; `workers` is also the number of processes of the pipeline, of 2 GB and more each.
 
-        return report_on(self.store, out, **options)
+        Raises
+        ------
+        InputError
+            If nothing is complete, an extra is not installed, or the arguments contradict each other.
+        """
+        from mirage_dask.report.making import make_report
+        from mirage_dask.run.executors.resources import Resources
+
+        return make_report(
+            self.store,
+            out,
+            select=select,
+            tiles=tiles,
+            calibrate=calibrate,
+            products=products,
+            resources=Resources(client, workers, memory, scheduler, threads),
+            processes=workers,
+        )
 
     def export(
         self,
@@ -385,51 +421,23 @@ class Simulation(OnSky):
             If an exposure that is named is not simulated yet, one cannot be written, there is none to write, the
             arguments contradict each other, or an exposure with a grism has no direct image in the store.
         """
-        from mirage_dask.run.calibration import calibration_environment
+        from mirage_dask.run.calibration import complete_exposures, export_for_pipeline
         from mirage_dask.run.executors.resources import Resources
-        from mirage_dask.run.export import export_store
 
         resources = Resources(client, workers, memory, scheduler, threads)
-        chosen = select
-        if chosen is None:
-            table = self.table
-            chosen = list(table.loc[table["status"] == "done", "name"])
-            if not chosen:
-                raise InputError(f"{self.url} contains no complete exposure; run mirage-dask simulate first.")
-        plan = self.store.plan
-        check: Any = None
-        if with_spec2_inputs:
-            from mirage_dask.truth.spec2_inputs import direct_exposures
-
-            check = direct_exposures
-        report = export_store(
+        chosen = complete_exposures(self.store)[0] if select is None else select
+        report = export_for_pipeline(
             self.store,
             directory,
-            select=chosen,
+            chosen,
             datatype=datatype,
             truth=truth,
             overwrite=overwrite,
-            calibrate_env=lambda: calibration_environment(
-                plan, directory, with_references=with_references, select=chosen
-            ),
-            check=check,
+            with_references=with_references,
+            with_spec2_inputs=with_spec2_inputs,
             resources=resources,
         )
-        problems = [problem for _, problem in report.failed]
-        if not is_condition(self.store.plan.table, chosen) or not (report.written or report.skipped):
-            problems += [
-                f"{name} is not simulated yet; simulate it first, or leave it out."
-                for name in report.not_simulated
-            ]
-        if problems:
-            raise InputError(dict.fromkeys(problems))
-        exported = (*report.written, *report.skipped)
-        paths = [Path(report.directory) / name for name in exported]
-        if with_spec2_inputs:
-            from mirage_dask.truth.spec2_inputs import write_spec2_inputs
-
-            paths += write_spec2_inputs(plan, exported, report.directory)
-        return sorted(paths)
+        return report.paths(named=not is_condition(self.store.plan.table, chosen))
 
     def _repr_html_(self) -> str:
         from mirage_dask.representation.exposures import simulation_page

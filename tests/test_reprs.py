@@ -10,7 +10,7 @@ import pandas as pd
 from support.html_pages import HOSTILE, checked, words
 
 import mirage_dask as md
-from mirage_dask.formatting import duration, numbers, size
+from mirage_dask.formatting import counted, duration, error_size, numbers, size
 from mirage_dask.proposal import Proposal
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
@@ -162,3 +162,6 @@ def test_a_damaged_store_shows_what_is_left(fake, plan, tmp_path):
 def test_values():
     assert [numbers(v) for v in ([], [3], [1, 2], [1, 2, 3, 7])] == ["", "3", "1, 2", "1 to 3, 7"]
     assert (size(41_900_000), duration(65)) == ("41.9 MB", "1 min 05 s")
+    assert [counted(n, "process") for n in (1, 2)] == ["1 process", "2 processes"]
+    assert [counted(n, "tile") for n in (0, 1, 1200)] == ["0 tiles", "1 tile", "1,200 tiles"]
+    assert [error_size(v) for v in (0.00271, 0.59, 113.0, 12345.0)] == ["0.0027", "0.59", "110", "12,000"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-from dataclasses import replace
 from typing import Any
 
 from mirage_dask.cli.arguments import (
@@ -31,7 +30,7 @@ from mirage_dask.cli.console import (
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import duration, size
+from mirage_dask.formatting import counted, duration, size
 
 
 def add(commands: Any) -> None:
@@ -309,44 +308,27 @@ MOST_NAMES = 5
 
 def export_files(arguments: argparse.Namespace) -> int:
     """Write FITS files and print their paths."""
-    from mirage_dask.run.calibration import calibration_environment
-    from mirage_dask.run.export import export_store
+    from mirage_dask.run.calibration import export_for_pipeline
     from mirage_dask.store.simulation import SimulationStore
 
     resources = resources_of(arguments)
     store = SimulationStore.open(arguments.store)
     selected(store.plan.table, arguments.select)
     chosen: str | list[str] = arguments.select or _done(store)
-    check: Any = None
-    if arguments.with_spec2_inputs:
-        from mirage_dask.truth.spec2_inputs import direct_exposures
-
-        check = direct_exposures
     with progress_bytes() as progress:
-        report = export_store(
+        report = export_for_pipeline(
             store,
             arguments.directory,
-            select=chosen,
+            chosen,
             datatype=arguments.datatype,
             truth=arguments.truth,
             overwrite=arguments.overwrite,
-            calibrate_env=lambda: calibration_environment(
-                store.plan,
-                arguments.directory,
-                with_references=arguments.with_references,
-                select=chosen,
-            ),
-            check=check,
+            with_references=arguments.with_references,
+            with_spec2_inputs=arguments.with_spec2_inputs,
             resources=resources,
             progress=progress,
         )
     names = sorted({*report.written, *report.skipped})
-    if arguments.with_spec2_inputs:
-        from mirage_dask.truth.spec2_inputs import write_spec2_inputs
-
-        made = write_spec2_inputs(store.plan, names, report.directory)
-        report = replace(report, written=(*report.written, *(path.name for path in made)))
-        names += [path.name for path in made]
     if arguments.json:
         print_json(report)
     else:
@@ -370,11 +352,9 @@ def export_files(arguments: argparse.Namespace) -> int:
 
 def _done(store: Any) -> list[str]:
     """Return the exposures of a store that are complete; print how many are not."""
-    status = store.status()
-    done = list(status.loc[status["status"] == "done", "name"])
-    left = int(status["status"].isin(("ready", "partial", "failed")).sum())
-    if not done:
-        raise InputError(f"{store.url} contains no complete exposure; run mirage-dask simulate first.")
+    from mirage_dask.run.calibration import complete_exposures
+
+    done, left = complete_exposures(store)
     if left:
-        print_note(f"{left:,} exposures are not complete and are left out")
+        print_note(f"left out, not complete: {counted(left, 'exposure')}")
     return done

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from mirage_dask.formatting import error_size
 from mirage_dask.report.measure import Measured, Sums
 
 LIMIT = 4.0
@@ -128,7 +129,7 @@ def compare(
             "Counts",
             "Electrons of scene, sky and dark current between the first and the last group, in clean pixels; found: raw "
             "counts, bias subtracted, linearity corrected, times the gain. The error is that of photons, read noise and 1/f "
-            f"noise, and {TOLERANCES['counts']:.1%} of the comparison.",
+            f"noise, which drifts over a whole frame, and {TOLERANCES['counts']:.1%} of the comparison.",
             "electrons per pixel",
             of(_counts) + worst,
             VERIFY,
@@ -191,9 +192,20 @@ def _counts(group: str, tiles: list[Measured]) -> Check | None:
     if not total.clean:
         return None
     expected, found = total.expected_charge / total.clean, total.found_charge / total.clean
-    sigma = np.hypot(np.sqrt(total.charge_variance) / total.clean, TOLERANCES["counts"] * abs(expected))
+    sigma = np.hypot(charge_error(tiles) / total.clean, TOLERANCES["counts"] * abs(expected))
     ratio = f", ratio {found / expected:.4f}" if sigma < TOLD * expected else ""
-    return judged(group, f"{expected:,.2f} ± {sigma:.2g}", f"{found:,.2f}", (found - expected) / sigma, ratio)
+    return judged(
+        group, f"{expected:,.2f} ± {error_size(sigma)}", f"{found:,.2f}", (found - expected) / sigma, ratio
+    )
+
+
+def charge_error(tiles: list[Measured]) -> float:
+    """Return the standard error of the charge of tiles, e-: by 1/f noise they are off together within an exposure."""
+    variance = sum(tile.sums.charge_variance for tile in tiles)
+    drifts: dict[int, float] = {}
+    for tile in tiles:
+        drifts[tile.row] = drifts.get(tile.row, 0.0) + tile.sums.charge_drift
+    return float(np.sqrt(variance + sum(drift**2 for drift in drifts.values())))
 
 
 def _light(group: str, tiles: list[Measured]) -> Check | None:
@@ -202,7 +214,7 @@ def _light(group: str, tiles: list[Measured]) -> Check | None:
         return None
     sigma = np.hypot(1.0 / np.sqrt(total.contrast), TOLERANCES["light"])
     slope = total.found_contrast / total.contrast
-    return judged(group, f"1 ± {sigma:.2g}", f"{slope:.4f}", (slope - 1.0) / sigma)
+    return judged(group, f"1 ± {error_size(sigma)}", f"{slope:.4f}", (slope - 1.0) / sigma)
 
 
 def _worst_tiles(tiles: list[Measured], names: Mapping[int, str]) -> tuple[Check, ...]:
@@ -213,14 +225,14 @@ def _worst_tiles(tiles: list[Measured], names: Mapping[int, str]) -> tuple[Check
         if not sums.clean:
             continue
         expected = sums.expected_charge / sums.clean
-        sigma = np.hypot(np.sqrt(sums.charge_variance) / sums.clean, TOLERANCES["counts"] * abs(expected))
+        sigma = np.hypot(charge_error([tile]) / sums.clean, TOLERANCES["counts"] * abs(expected))
         deviation = (sums.found_charge - sums.expected_charge) / sums.clean / sigma
         if not abs(deviation) <= TILE_LIMIT:
             own = f"{names[tile.row]}, tile {tile.tile}"
             found.append((deviation, own, expected, sums.found_charge / sums.clean, sigma))
     found.sort(key=lambda one: -abs(one[0]))
     return tuple(
-        judged(own, f"{expected:,.2f} ± {sigma:.2g}", f"{value:,.2f}", deviation)
+        judged(own, f"{expected:,.2f} ± {error_size(sigma)}", f"{value:,.2f}", deviation)
         for deviation, own, expected, value, sigma in found[:10]
     )
 
@@ -244,7 +256,9 @@ def _hits(group: str, tiles: list[Measured]) -> Check | None:
         return None
     sigma = np.sqrt(total.hits_variance + (TOLERANCES["hits"] * total.expected_hits) ** 2 + 4.0)
     deviation = (total.found_hits - total.expected_hits) / sigma
-    return judged(group, f"{total.expected_hits:,.0f} ± {sigma:.2g}", f"{total.found_hits:,.0f}", deviation)
+    return judged(
+        group, f"{total.expected_hits:,.0f} ± {error_size(sigma)}", f"{total.found_hits:,.0f}", deviation
+    )
 
 
 def _saturation(group: str, tiles: list[Measured]) -> Check | None:
@@ -273,7 +287,7 @@ def _level(group: str, tiles: list[Measured]) -> Check | None:
         return not_judged(
             group, "0", f"{level:.2f}", "effects that shift outputs are on, or darks are from files"
         )
-    return judged(group, f"0 ± {sigma:.2g}", f"{level:.2f}", level / sigma)
+    return judged(group, f"0 ± {error_size(sigma)}", f"{level:.2f}", level / sigma)
 
 
 def _reference_noise(group: str, tiles: list[Measured]) -> Check | None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -18,7 +18,7 @@ from mirage_dask.formatting import size
 from mirage_dask.io.atomic import replacing
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.checks import LIMIT, Section, compare
+from mirage_dask.report.checks import LIMIT, compare
 from mirage_dask.report.measure import Measured, measure_tiles, sampled_tiles
 from mirage_dask.report.page import Chapter, Page, Table, render
 from mirage_dask.report.particles import library_rates
@@ -27,8 +27,6 @@ from mirage_dask.report.pictures import (
     Picture,
     check_pictures,
     chosen_fairly,
-    draw_mosaic,
-    draw_stars,
     footprint,
     thumbnail,
 )
@@ -36,10 +34,6 @@ from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.spec import VALUES
 from mirage_dask.store.simulation import SimulationStore
-
-if TYPE_CHECKING:
-    from distributed import Client
-    from distributed.deploy import Cluster
 
 MOST_TILES = 100
 """Tiles that are measured, unless told otherwise."""
@@ -74,12 +68,12 @@ class Report:
 
 def make_report(
     store: SimulationStore,
-    out: str | Path = "report.html",
+    out: str | os.PathLike[str] = "report.html",
     *,
     select: Selection = None,
     tiles: int = MOST_TILES,
     calibrate: bool = False,
-    products: str | Path | None = None,
+    products: str | os.PathLike[str] | None = None,
     resources: Resources = DEFAULT,
     processes: int | None = None,
     progress: Progress | None = None,
@@ -122,7 +116,7 @@ def make_report(
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another file.")
     if calibrate:
-        from mirage_dask.report.calibrate import check_pipeline
+        from mirage_dask.report.calibrated.chapters import calibrated_chapters, check_pipeline
 
         check_pipeline()
     status = store.status()
@@ -137,7 +131,15 @@ def make_report(
     measured = measure_tiles(store, which, resources=resources, progress=progress)
     chapters = [_field(done), _closure(store, rows, measured, available)]
     if calibrate:
-        chapters.append(_calibrated(store, select, path, products, processes, progress))
+        chapters += calibrated_chapters(
+            store,
+            select,
+            Path(products).expanduser()
+            if products is not None
+            else path.with_name(f"{path.stem}_calibrated"),
+            processes,
+            progress,
+        )
     chapters.append(_exposures(store, chosen, done, progress))
     page, comparisons, problems = _page(store, chosen, chapters, measured)
     try:
@@ -278,105 +280,3 @@ def _exposures(
         )
     )
     return Chapter("Exposures", (text,), tables=tuple(tables), thumbnails=tuple(pictures))
-
-
-def _calibrated(
-    store: SimulationStore,
-    select: Selection,
-    path: Path,
-    products: str | Path | None,
-    processes: int | None,
-    progress: Progress | None,
-) -> Chapter:
-    """Return the chapter of the pipeline."""
-    from mirage_dask.report.calibrate import calibrate
-    from mirage_dask.report.photometry import compare_catalog, compare_images
-
-    directory = (
-        Path(products).expanduser() if products is not None else path.with_name(f"{path.stem}_calibrated")
-    )
-    found = calibrate(store, directory, select, workers=processes, progress=progress)
-    sections: list[Section] = []
-    tables: list[tuple[str, Table]] = []
-    pictures: list[Picture] = []
-    failures = [f"Calibration, {name}: {reason}" for p in found.products for name, reason in p.failures]
-    for product in found.products:
-        comparisons = []
-        try:
-            comparisons.append(compare_images(product.label, product.stars, found.directory))
-            if product.catalog is not None and product.mosaic is not None:
-                comparisons.append(
-                    compare_catalog(product.label, product.stars, product.catalog, product.mosaic)
-                )
-        except (OSError, KeyError, ValueError) as error:
-            failures.append(
-                f"Calibration, {product.label}: its files cannot be compared ({type(error).__name__}: {error})"
-            )
-        for comparison in comparisons:
-            sections += comparison.sections
-            tables += comparison.tables
-        if product.mosaic is not None:
-            pictures.append(draw_mosaic(product.label, product.mosaic))
-        if comparisons and len(comparisons[0].stars):
-            pictures.append(draw_stars(product.label, comparisons[0].stars))
-    text = (
-        f"JWST pipeline {found.version}, its default parameters, the reference files of the simulation: Detector1 and "
-        f"Image2 of each exposure, Image3 of each filter. {found.chosen}"
-    )
-    if found.kept:
-        text += f" {found.kept:,} of them had been calibrated before, and nothing of them has changed."
-    if found.processes:
-        text += f" {found.processes} processes; the largest took {size(found.memory)}."
-    paragraphs = (text, *(f"The pipeline failed. {failure}" for failure in failures))
-    return Chapter(
-        "Calibrated by the JWST pipeline", paragraphs, tuple(sections), tuple(tables), tuple(pictures),
-        failures=tuple(anonymous(failure) for failure in failures),
-    )  # fmt: skip
-
-
-def report_on(
-    store: SimulationStore,
-    out: str | os.PathLike[str] = "report.html",
-    *,
-    select: Selection = None,
-    tiles: int = MOST_TILES,
-    calibrate: bool = False,
-    products: str | os.PathLike[str] | None = None,
-    client: Client | Cluster | str | None = None,
-    workers: int | None = None,
-    memory: str | int | None = None,
-    scheduler: str | None = None,
-    threads: int | None = None,
-) -> Report:
-    """Write a report of a store; what `Simulation.report` does.
-
-    Parameters
-    ----------
-    store, out, tiles
-        As for `make_report`.
-    select
-        Condition on the columns of the table, names, positions, rows or a mask; default all that are complete.
-    calibrate
-        Also take images through the JWST pipeline (extra `calibrate`), and compare stars, completeness and mosaics with the
-        truth: at most 20, whole filters first, unless `select` names others.
-    products
-        Folder for what is exported and calibrated, which is kept for the next report.
-    client, workers, memory, scheduler, threads
-        Where tiles are measured, as for `Proposal.simulate`; `workers` is also the number of processes of the pipeline, of
-        2 GB and more each.
-
-    Raises
-    ------
-    InputError
-        If nothing is complete, an extra is not installed, or the arguments contradict each other.
-    """
-    return make_report(
-        store,
-        os.fspath(out),
-        select=select,
-        tiles=tiles,
-        calibrate=calibrate,
-        products=None if products is None else os.fspath(products),
-        resources=Resources(client, workers, memory, scheduler, threads),
-        processes=workers,
-    )

@@ -5,7 +5,8 @@ follows from the size of tiles and not from that of the store. Used are *clean* 
 saturated and not hit by a particle by the truth.
 
 *Counts*: sum of (last - first group) x gain after the linearity correction. Its error has two parts: the noise of pixels,
-and that of whole rows (1/f), which is estimated from the scatter of the means of blocks of rows.
+and that of whole rows (1/f), which is estimated from the scatter of the means of blocks of rows. Slow drifts are common to a
+frame: the second part is taken as fully correlated between the tiles of an exposure (of the model, 70 % of the variance is).
 *Light*: the slope b of found over expected counts within rows, :math:`b = \sum w e f / \sum w e^2` with e, f less their
 means in each row and w the inverse variance: what rows have in common drops out, so that sources tell flux and gain.
 *Noise*: standard deviation of the differences of neighbours along a row, each in units of the expected one, within 5 sigma.
@@ -55,13 +56,16 @@ BLOCKS = 16
 
 @dataclass(frozen=True)
 class Sums:
-    """Sums over a part of a tile; `…_weight` are numbers of samples."""
+    """Sums over a part of a tile."""
 
     clean: float = 0.0
     found_charge: float = 0.0
     """e- in clean pixels."""
     expected_charge: float = 0.0
     charge_variance: float = 0.0
+    """By photons and read noise, which pixels have each for itself, e-^2."""
+    charge_drift: float = 0.0
+    """Error of the sum by 1/f noise, one sigma, e-; tiles of an exposure may have it in common."""
     contrast: float = 0.0
     """Weighted sum of squares of the expected counts, each less the mean of its row: 1 / variance of the slope."""
     found_contrast: float = 0.0
@@ -88,11 +92,6 @@ class Sums:
     output_pink: float = 0.0
     """DN, of one frame."""
     knows_noise: bool = True
-
-    @property
-    def charge_sigma(self) -> float:
-        """By how many sigma the charge is off."""
-        return float((self.found_charge - self.expected_charge) / np.sqrt(max(self.charge_variance, 1e-30)))
 
 
 @dataclass(frozen=True)
@@ -206,13 +205,13 @@ def _charge(
     residual = np.where(clean, difference - expected, 0.0)
     variance = model.variance(apart)
     count = float(clean.sum())
-    white = float((clean * variance).sum())
     spread = _block_variance(residual, clean)
     found = {
         "clean": count,
         "found_charge": float(difference.sum(where=clean, dtype=np.float64)),
         "expected_charge": float(expected.sum(where=clean, dtype=np.float64)),
-        "charge_variance": white + count**2 * spread / len(linear),
+        "charge_variance": float((clean * variance).sum()),
+        "charge_drift": float(count * np.sqrt(spread / len(linear))),
     }
     found |= _contrast(difference, expected, clean / variance)
     faint = clean & (expected < FAINT)

@@ -185,7 +185,7 @@ figure img { max-width: 100%; height: auto; display: block; border-radius: 6px; 
 .thumbnails { display: grid; grid-template-columns: repeat(auto-fill, minmax(190px, 1fr)); gap: 12px; }
 .thumbnails figure { margin: 0; min-width: 0; }
 .thumbnails img { width: 100%; image-rendering: auto; }
-.thumbnails figcaption { font-size: 0.76rem; line-height: 1.35; overflow-wrap: anywhere; padding-top: 4px; }
+.thumbnails figcaption { font-size: 0.7rem; line-height: 1.35; overflow-wrap: anywhere; padding-top: 4px; }
 footer { margin-top: 48px; border-top: 1px solid var(--line); padding-top: 10px; overflow-wrap: anywhere; }
 @media (max-width: 620px) { .checks { min-width: 0; font-size: 0.82rem; } .checks th, .checks td { padding-right: 8px; }
   .checks th:nth-child(1) { width: 25%; } .checks th:nth-child(2) { width: 24%; } .checks th:nth-child(3) { width: 19%; } }

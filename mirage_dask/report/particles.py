@@ -9,6 +9,7 @@ import numpy as np
 
 from mirage_dask.errors import MirageDaskError
 from mirage_dask.exposure.references import open_references
+from mirage_dask.formatting import counted, error_size
 from mirage_dask.instruments.modes import PIXEL_AREA, cosmic_ray_rate
 from mirage_dask.report.checks import VERIFY, Check, Section, judged, not_judged
 from mirage_dask.store.plan import Plan
@@ -46,8 +47,8 @@ def library_rates(plan: Plan, rows: list[int]) -> Section | None:
         sigma = np.sqrt(max(expected, 1.0))
         checks.append(
             judged(
-                f"{label}, {len(values)} exposures",
-                f"{expected / exposure:.3f} ± {sigma / exposure:.2g}",
+                f"{label}, {counted(len(values), 'exposure')}",
+                f"{expected / exposure:.3f} ± {error_size(sigma / exposure)}",
                 f"{hits / exposure:.3f}",
                 (hits - expected) / sigma,
                 f", {hits:,.0f} hits",

@@ -156,6 +156,44 @@ def draw_mosaic(label: str, path: Path) -> Picture:
     return picture_of(f"{label}: mosaic of stage 3 (drizzled), with its WCS", make)
 
 
+def mosaic_shape(path: Path) -> tuple[int, int]:
+    """Return the size of a mosaic of stage 3, (ny, nx)."""
+    from astropy.io import fits
+
+    header = fits.getheader(path, "SCI")
+    return int(header["NAXIS2"]), int(header["NAXIS1"])
+
+
+def draw_completeness(label: str, mosaic: pd.DataFrame, catalog: pd.DataFrame) -> Picture:
+    """Draw which part of the stars the catalog has, and flux ratios on the mosaic, with and without outliers in the core."""
+
+    def make() -> str:
+        usable = catalog[~catalog["saturated"].astype(bool)]
+        parts = usable.groupby(np.floor(usable["magnitude"] * 2) / 2)["matched"].agg(["mean", "count"])
+        with style():
+            figure = new_figure(10.5, 4.2)
+            left, right = figure.subplots(1, 2)
+            low = parts.index.to_numpy(float)
+            left.bar(low, parts["mean"], width=0.46, align="edge", color=ACCENT, alpha=0.85)
+            for at, count in zip(low, parts["count"], strict=True):
+                left.text(at + 0.23, 1.02, f"{count:,}", ha="center", va="bottom", fontsize=7, color=INK)
+            left.set(xlabel="magnitude", ylabel="part that the catalog has", ylim=(0.0, 1.1))
+            left.set_title(f"{label}: completeness, number of stars")
+            right.axhline(1.0, color=FAINT, lw=1.0)
+            for flagged, colour, name in (
+                (False, ACCENT, "no outlier in the core"),
+                (True, INK, "flagged by outlier_detection"),
+            ):
+                own = mosaic[mosaic["flagged"] == flagged]
+                right.plot(own["magnitude"], own["ratio"], ".", color=colour, ms=4, alpha=0.7, label=name)
+            right.set(xlabel="magnitude", ylabel="flux found / true", ylim=(0.7, 1.3))
+            right.legend(loc="lower left", markerscale=2.5)
+            right.set_title("flux on the mosaic")
+            return figure_source(figure)
+
+    return picture_of(f"{label}: completeness of the catalog of stage 3, and stars on the mosaic", make)
+
+
 def draw_stars(label: str, stars: pd.DataFrame) -> Picture:
     """Draw flux ratio and places of the stars on calibrated images against their magnitude."""
 
@@ -173,7 +211,7 @@ def draw_stars(label: str, stars: pd.DataFrame) -> Picture:
                     bright["magnitude"], bright[column], ".", color=colour, ms=4, alpha=0.7, label=name
                 )
             right.set(xlabel="magnitude", ylabel="place found − true (pixel)", ylim=(-0.2, 0.2))
-            right.legend(loc="upper left")
+            right.legend(loc="upper left", markerscale=2.5)
             left.set_title(f"{label}: flux")
             right.set_title("place, signal to noise of 20 and more")
             return figure_source(figure)

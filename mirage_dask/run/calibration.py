@@ -12,21 +12,96 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from mirage_dask.errors import InputError
+from mirage_dask.fits.segments import SEGMENT_BYTES
 from mirage_dask.instruments import get_detector, grism_of
+from mirage_dask.io.progress import Progress
 from mirage_dask.reference.crds.lookup import calibrate_env
 from mirage_dask.reference.sources import cache_of
+from mirage_dask.run.executors.resources import DEFAULT, Resources
+from mirage_dask.run.export import ExportReport, export_store
 from mirage_dask.scene.dispersed.tables import TABLES, open_configuration
 from mirage_dask.scene.sources import load_once
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.store.plan import Plan
+from mirage_dask.store.simulation import SimulationStore
+from mirage_dask.truth.spec2_inputs import direct_exposures, write_spec2_inputs
 
 REFERENCES_FOLDER = "crds_cache"
 """Where reference files go that are exported with the exposures."""
 
 _Optics = tuple[str, str, str]
+
+
+def complete_exposures(store: SimulationStore) -> tuple[list[str], int]:
+    """Return the names of the exposures of a store that are complete, and how many others it should have.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    status = store.status()
+    done = list(status.loc[status["status"] == "done", "name"])
+    if not done:
+        raise InputError(f"{store.url} contains no complete exposure; run mirage-dask simulate first.")
+    return done, int(status["status"].isin(("ready", "partial", "failed")).sum())
+
+
+def export_for_pipeline(
+    store: SimulationStore,
+    directory: str | os.PathLike[str],
+    select: Selection,
+    *,
+    datatype: str = "raw",
+    truth: str | Iterable[str] = (),
+    overwrite: bool = False,
+    with_references: bool = False,
+    with_spec2_inputs: bool = False,
+    segment_bytes: int = SEGMENT_BYTES,
+    resources: Resources = DEFAULT,
+    progress: Progress | None = None,
+) -> ExportReport:
+    """Write FITS files of exposures, and beside them what the pipeline needs to calibrate them.
+
+    Parameters
+    ----------
+    store, directory, select, datatype, truth, overwrite, segment_bytes, resources, progress
+        As for `export.export_store`.
+    with_references
+        See `calibration_environment`.
+    with_spec2_inputs
+        Put beside exposures with grisms what Stage 2 of the pipeline reads with them (see `truth.spec2_inputs`); these
+        files are among the written ones of the report.
+
+    Raises
+    ------
+    InputError, StoreError, RunError
+        As `export.export_store`; InputError also if an exposure with a grism has no direct image in the store.
+    """
+    report = export_store(
+        store,
+        directory,
+        select=select,
+        datatype=datatype,
+        truth=truth,
+        overwrite=overwrite,
+        segment_bytes=segment_bytes,
+        calibrate_env=lambda: calibration_environment(
+            store.plan, directory, with_references=with_references, select=select
+        ),
+        check=direct_exposures if with_spec2_inputs else None,
+        resources=resources,
+        progress=progress,
+    )
+    if not with_spec2_inputs:
+        return report
+    made = write_spec2_inputs(store.plan, (*report.written, *report.skipped), report.directory)
+    return replace(report, written=(*report.written, *(path.name for path in made)))
 
 
 def calibration_environment(

@@ -34,6 +34,7 @@ from typing import Any
 import numpy as np
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.io import copying, files
 from mirage_dask.io.caches.process_caches import CACHES
 from mirage_dask.io.caches.sources import source_digest
@@ -139,12 +140,12 @@ class RunEstimate:
 
     def __str__(self) -> str:
         free = "" if self.free_bytes is None else f" ({self.free_bytes / 1e9:,.1f} GB free)"
-        many = "s" if self.threads > 1 else ""
+        many = counted(self.exposures, "exposure")
         left = "" if self.tiles_left == self.tiles else f" ({self.tiles_left} to simulate)"
         return (
-            f"{self.exposures} exposures, {self.tiles} tiles{left}, {self.raw_bytes / 1e9:,.2f} GB raw, about "
+            f"{many}, {counted(self.tiles, 'tile')}{left}, {self.raw_bytes / 1e9:,.2f} GB raw, about "
             f"{self.stored_bytes / 1e9:,.2f} GB in the store{free}; at most {self.peak_bytes / 1e6:,.0f} MB of memory "
-            f"in each process of {self.threads} thread{many}; about {self.cpu_seconds:,.0f} CPU seconds."
+            f"in each process of {counted(self.threads, 'thread')}; about {self.cpu_seconds:,.0f} CPU seconds."
         )
 
 

@@ -74,6 +74,30 @@ class ExportReport:
         """Whether every selected exposure that is simulated has its file."""
         return not self.failed
 
+    def paths(self, named: bool) -> list[Path]:
+        """Return the paths of all files, sorted.
+
+        Parameters
+        ----------
+        named
+            Whether the user named each exposure, so that one that is not simulated yet is an error even beside others.
+
+        Raises
+        ------
+        InputError
+            If an exposure has failed, or one that is named, or all, are not simulated yet.
+        """
+        problems = [problem for _, problem in self.failed]
+        exported = (*self.written, *self.skipped)
+        if named or not exported:
+            problems += [
+                f"{name} is not simulated yet; simulate it first, or leave it out."
+                for name in self.not_simulated
+            ]
+        if problems:
+            raise InputError(dict.fromkeys(problems))
+        return sorted(Path(self.directory) / name for name in exported)
+
 
 @dataclass(frozen=True)
 class FileResult(TileResult):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mirage_dask.errors import MirageDaskError
-from mirage_dask.formatting import duration, size
+from mirage_dask.formatting import counted, duration, size
 from mirage_dask.representation.page import (
     ACCENT,
     DONE,
@@ -100,9 +100,10 @@ class RunReport:
 
     def __str__(self) -> str:
         ratio = f", stored at {self.raw_bytes / self.stored_bytes:.2f}:1" if self.stored_bytes else ""
+        many = counted(self.exposures, "exposure")
         text = (
-            f"{self.done} of {self.exposures} exposures complete in {self.store_url} ({self.skipped} before this run); "
-            f"{self.tiles} tiles, {self.raw_bytes / 1e6:,.0f} MB of raw data in {self.seconds:.1f} s{ratio}."
+            f"{self.done} of {many} complete in {self.store_url} ({self.skipped} before this run); "
+            f"{counted(self.tiles, 'tile')}, {self.raw_bytes / 1e6:,.0f} MB of raw data in {self.seconds:.1f} s{ratio}."
         )
         if self.failed:
             reasons = {failure.exposure: failure.error for failure in reversed(self.failures)}

@@ -7,7 +7,7 @@ import textwrap
 import time
 from dataclasses import dataclass
 
-from mirage_dask.formatting import duration, size
+from mirage_dask.formatting import counted, duration, size
 from mirage_dask.instruments import TABLE_CONTEXT, get_detector, get_instrument
 from mirage_dask.io.progress import Progress
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -134,8 +134,9 @@ class PlanSummary:
         more = f" ({self.unsupported} more cannot be simulated)" if self.unsupported else ""
         sources = ", ".join(sorted(set(self.references.values()))) or "none"
         catalogs = "".join(f"; {line}" for line in self.catalogs)
+        many = counted(self.exposures, "exposure")
         return (
-            f"<Plan of {self.exposures} exposures{more} in {self.tiles} tiles: {self.raw_bytes / 1e9:,.2f} GB raw, about "
+            f"<Plan of {many}{more} in {counted(self.tiles, 'tile')}: {self.raw_bytes / 1e9:,.2f} GB raw, about "
             f"{self.stored_bytes / 1e9:,.2f} GB in the store, at most {self.memory / 1e6:,.0f} MB in a process of one "
             f"thread, about {self.cpu_seconds:,.0f} CPU seconds; references: {sources}{catalogs}>"
         )

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from mirage_dask.errors import StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
@@ -56,8 +57,8 @@ class Change:
 
     def __str__(self) -> str:
         return (
-            f"observation {self.observation}: {_number(len(self.exposures), 'exposure')} "
-            f"({_number(self.tiles, 'tile')}) again{'' if self.selected else ', when they are selected'}: "
+            f"observation {self.observation}: {counted(len(self.exposures), 'exposure')} "
+            f"({counted(self.tiles, 'tile')}) again{'' if self.selected else ', when they are selected'}: "
             f"{', '.join(self.what)} changed"
         )
 
@@ -89,22 +90,18 @@ class StoreComparison:
             return []
         others = f" and {self.tiles_of_others:,} of another plan" if self.tiles_of_others else ""
         found = [
-            f"in the store: {self.tiles_done:,} of {_number(self.tiles_done + self.tiles_left, 'tile')}{others}; "
-            + ", ".join(f"{_number(n, 'exposure')} {state}" for state, n in self.exposures.items() if n)
+            f"in the store: {self.tiles_done:,} of {counted(self.tiles_done + self.tiles_left, 'tile')}{others}; "
+            + ", ".join(f"{counted(n, 'exposure')} {state}" for state, n in self.exposures.items() if n)
         ]
         found += [str(change) for change in self.changes]
         if self.dropped:
             found.append(
-                f"{_number(self.dropped, 'exposure')} of the store are not in this plan and stay as they are"
+                f"{counted(self.dropped, 'exposure')} of the store are not in this plan and stay as they are"
             )
         return found
 
     def __str__(self) -> str:
         return "\n".join(self.lines)
-
-
-def _number(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 Finished = dict[int, dict[int, Commit]]

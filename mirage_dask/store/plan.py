@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from mirage_dask.errors import InputError, StoreError, nearest
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.io import files
 from mirage_dask.io.copying import copy_tree
 from mirage_dask.io.privacy import anonymous_table, anonymous_values
@@ -120,7 +120,7 @@ class Plan:
         return len(self.names)
 
     def __repr__(self) -> str:
-        return f"<Plan of {len(self)} exposures at {self.url}>"
+        return f"<Plan of {counted(len(self), 'exposure')} at {self.url}>"
 
     def _repr_html_(self) -> str:
         facts = [
@@ -129,7 +129,7 @@ class Plan:
             ("plan", self.url),
         ]
         shapes = diagrams(self.tiled_shapes(range(len(self))))
-        return page(f"Plan of {len(self):,} exposures", beside(pairs(facts), shapes))
+        return page(f"Plan of {counted(len(self), 'exposure')}", beside(pairs(facts), shapes))
 
     def tiled_shapes(self, rows: Iterable[int]) -> tuple[TiledShape, ...]:
         """Return the different shapes of exposures among rows, and how they are cut into tiles."""

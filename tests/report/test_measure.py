@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from support.report_stores import NAMES, sections_of, simulated, with_pixels
 
+from mirage_dask.report.checks import charge_error
 from mirage_dask.report.expectation import pink_weight, shot_seconds
+from mirage_dask.report.measure import Measured, Sums
 from mirage_dask.report.particles import library_rates
 from mirage_dask.store.simulation import SimulationStore
 
@@ -100,3 +102,12 @@ def test_shot_noise_of_averaged_groups():
     counts = np.cumsum(random.poisson(3.0, (20_000, 9)), axis=1)
     difference = counts[:, 5:9].mean(axis=1) - counts[:, :4].mean(axis=1)
     assert 3.0 * shot_seconds(spec, 1) == pytest.approx(difference.var(), rel=0.04)
+
+
+def test_drifts_are_common_to_the_tiles_of_an_exposure():
+    """Four tiles of one exposure are off together; those of four exposures are not."""
+    sums = Sums(clean=100.0, charge_variance=9.0, charge_drift=4.0)
+    together = [Measured(0, tile, 0.0, None, sums=sums) for tile in range(4)]
+    apart = [Measured(row, 0, 0.0, None, sums=sums) for row in range(4)]
+    assert charge_error(together) == pytest.approx(np.sqrt(4 * 9.0 + 16.0**2))
+    assert charge_error(apart) == pytest.approx(np.sqrt(4 * 9.0 + 4 * 4.0**2))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import inspect
 import io
 import json
 import re
@@ -16,8 +17,10 @@ from support.report_stores import NAMES, simulated, with_pixels
 import mirage_dask as md
 from mirage_dask import cli
 from mirage_dask.report.checks import Section, judged
+from mirage_dask.report.making import make_report
 from mirage_dask.report.page import Chapter, Page, Table, render
 from mirage_dask.report.pictures import chosen_fairly
+from mirage_dask.simulation import Simulation
 
 VOID = {"meta", "img", "br"}
 HOSTILE = (
@@ -132,6 +135,15 @@ def test_the_command(good, tmp_path, capsys):
     assert said.out.strip() == str(out)
     assert "Light of sources" in said.err
     assert "disagrees by" in out.read_text()
+
+
+def test_the_method_names_its_options():
+    """Editors complete what a signature says; the defaults are those of the command."""
+    own, made = (inspect.signature(f).parameters for f in (Simulation.report, make_report))
+    shared = ["out", "select", "tiles", "calibrate", "products"]
+    assert [name for name in own if name in made] == shared
+    assert all(own[name].default == made[name].default for name in shared)
+    assert all(p.kind is p.KEYWORD_ONLY for name, p in own.items() if name not in ("self", "out"))
 
 
 @pytest.mark.parametrize(

@@ -2,32 +2,33 @@
 
 The exposures are exported as Level-1b files with their `calibrate.env`, so that the pipeline works offline with the
 reference files of the simulation. Each runs through Detector1 and Image2, then all of a filter through Image3. An exposure
-is calibrated again only when its specification, the references or the version of jwst have changed.
-
-NOT done: exposures that are exported in segments (products above 2 GB); the page says that they have no calibrated file.
+that is exported in segments, because its products exceed 2 GB, is an image for each of them, as in the archive: each is
+calibrated and measured by itself, and all go into the mosaic. An image is calibrated again only when the specification of
+its exposure, the references or the version of jwst have changed.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
+from mirage_dask.fits.segments import SEGMENT_BYTES
 from mirage_dask.formatting import size
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.photometry import true_stars
-from mirage_dask.report.pipeline import CATALOG, MOSAIC
-from mirage_dask.report.runs import Runs
-from mirage_dask.run.calibration import calibration_environment
+from mirage_dask.report.calibrated.photometry import true_stars
+from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
+from mirage_dask.report.calibrated.runs import Image, Runs, images_of
+from mirage_dask.run.calibration import export_for_pipeline
 from mirage_dask.run.executors.local import processors
-from mirage_dask.run.export import export_store
 from mirage_dask.selection import Selection, select_rows
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.simulation import SimulationStore
@@ -36,9 +37,10 @@ from mirage_dask.truth.files import computed_truth, read_truth
 MOST_EXPOSURES = 20
 """That are calibrated without a selection."""
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE")
-BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 500_000_000, 17, 2_000_000_000
+BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 750_000_000, 14, 2_000_000_000
 """Memory of a process of the pipeline: what it takes for nothing, multiples of the ramp as float32, and the least that is
-reckoned with (jwst 3.0: 0.48 GB for 4 groups of 400 x 400 pixels, 1.55 GB for 4 of 2048 x 2048)."""
+reckoned with. Measured (jwst 3.0, full frames of NIRCam): 0.61 GB for 2 groups, 1.55 for 4, 2.86 for 10, 3.74 for 4 in each
+of 4 integrations, 7.55 for 10 in each of 3; stage 3, alone in its process, 2.4 GB for a mosaic of 4615 x 4588 pixels."""
 
 
 @dataclass(frozen=True)
@@ -48,13 +50,16 @@ class Product:
     name: str
     label: str
     """Instrument and optics."""
-    exposures: tuple[str, ...]
     failures: tuple[tuple[str, str], ...]
-    """(exposure or product, the pipeline's sentence)."""
+    """(exposure, image or product, the pipeline's sentence)."""
     mosaic: Path | None
     catalog: Path | None
+    sources: int
+    """Rows of the catalog."""
+    seconds: float
+    """That the stages 1 to 3 took, added up over processes."""
     stars: pd.DataFrame
-    """See `photometry.true_stars`."""
+    """See `photometry.true_stars`, with the image besides: one row for each star and image."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +73,7 @@ class Calibration:
     version: str
     """Of jwst."""
     kept: int
-    """Exposures that were calibrated before."""
+    """Images that were calibrated before."""
     processes: int
     memory: int
     """Of the largest process, bytes; 0 if none ran."""
@@ -115,9 +120,7 @@ def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[st
         images = images[images["tracking"].astype(str) != NON_SIDEREAL]
     if images.empty:
         raise InputError("--calibrate: none of these exposures is a complete image of a fixed target.")
-    optics = images[["instrument", "filter", "pupil"]].agg(
-        lambda row: " ".join(filter(None, map(str, row))), axis=1
-    )
+    optics = images[["instrument", "filter", "pupil"]].agg(_label, axis=1)
     counts = optics.value_counts(sort=True)
     groups = {label: images[optics == label] for label in counts.index}
     everything = sum(len(group) for group in groups.values())
@@ -139,6 +142,11 @@ def chosen_exposures(store: SimulationStore, select: Selection) -> tuple[dict[st
     return {label: list(group["name"]) for label, group in taken.items()}, sentence
 
 
+def _label(row: pd.Series[Any]) -> str:
+    """Return instrument and optics; a pupil wheel without an element is not named."""
+    return " ".join(text for text in map(str, row) if text and text != "CLEAR")
+
+
 def _neighbours(group: pd.DataFrame, most: int) -> pd.DataFrame:
     """Return the exposures nearest to the first one, so that they make one mosaic."""
     if len(group) <= most:
@@ -148,14 +156,14 @@ def _neighbours(group: pd.DataFrame, most: int) -> pd.DataFrame:
     return group.iloc[np.sort(np.argsort(apart, kind="stable")[:most])]
 
 
-def processes_for(workers: int | None, exposures: int, each: int) -> int:
+def processes_for(workers: int | None, images: int, each: int) -> int:
     """Return how many processes run beside one another.
 
     Parameters
     ----------
     workers
         What the user asked for; None for as many as processors and memory allow.
-    exposures
+    images
         That are calibrated.
     each
         Memory of one process, bytes.
@@ -170,18 +178,22 @@ def processes_for(workers: int | None, exposures: int, each: int) -> int:
     free = psutil.virtual_memory().available
     fitting = max(int(free // each), 1)
     if workers is None:
-        return min(processors(), fitting, exposures)
+        return min(processors(), fitting, images)
     if workers > fitting:
         raise InputError(
             f"--calibrate with {workers} workers needs {size(workers * each)} of memory, and {size(free)} are free; "
             f"give --workers {fitting}."
         )
-    return min(workers, exposures)
+    return min(workers, images)
 
 
-def process_bytes(plan: Plan, names: Sequence[str]) -> int:
-    """Return the memory of a process of the pipeline that calibrates exposures."""
-    ramp = max(4 * int(np.prod(plan.shape(plan.row(name)), dtype=np.int64)) for name in names)
+def process_bytes(plan: Plan, images: Mapping[str, Sequence[Image]]) -> int:
+    """Return the memory of a process of the pipeline that calibrates images, by exposure."""
+    ramp = 0
+    for name, own in images.items():
+        _, groups, ny, nx = plan.shape(plan.row(name))
+        most = max(image.segment.integrations[1] - image.segment.integrations[0] for image in own)
+        ramp = max(ramp, 4 * most * groups * ny * nx)
     return max(BASE_BYTES + RAMP_COPIES * ramp, LEAST_BYTES)
 
 
@@ -191,6 +203,7 @@ def calibrate(
     select: Selection,
     *,
     workers: int | None = None,
+    segment_bytes: int = SEGMENT_BYTES,
     progress: Progress | None = None,
 ) -> Calibration:
     """Calibrate a selection of the exposures of a store.
@@ -205,6 +218,8 @@ def calibrate(
         See `chosen_exposures`.
     workers
         Processes of the pipeline; default as many as processors and memory allow.
+    segment_bytes
+        Exposures with larger products are calibrated in segments (see `fits.segments`).
     progress
         Called with (what, how many are done, how many there are).
 
@@ -219,48 +234,77 @@ def calibrate(
     groups, sentence = chosen_exposures(store, select)
     names = [name for group in groups.values() for name in group]
     plan = store.plan
-    processes = processes_for(workers, len(names), process_bytes(plan, names))
-    report = export_store(
-        store,
-        directory,
-        select=names,
-        calibrate_env=lambda: calibration_environment(plan, directory, select=names),
-    )
+    images = {name: images_of(plan, name, segment_bytes) for name in names}
+    processes = processes_for(workers, sum(map(len, images.values())), process_bytes(plan, images))
+    report = export_for_pipeline(store, directory, names, segment_bytes=segment_bytes)
     failures = dict(report.failed)
     directory = Path(report.directory)
-    runs = Runs(plan, directory, jwst)
-    exported = [name for name in names if name not in failures]
-    to_do = [name for name in exported if not runs.is_done(name, runs.key(name))]
+    exported = [image for name in names if name not in failures for image in images[name]]
+    runs = Runs(plan, directory, jwst, exported)
+    to_do = [image.root for image in exported if not runs.is_done(image.root, runs.key(image.root))]
     runs.calibrate(to_do, processes, progress)
-    failures |= runs.problems(exported)
-    memory = max((int(runs.result(name).get("memory", 0)) for name in to_do), default=0)
-    calibrated = [name for name in names if name not in failures]
-    stars = true_stars(store, truth_of(store, calibrated)) if calibrated else None
-    unmeasured = runs.measure_stars(_wanted(stars), processes, progress) if stars is not None else {}
+    failures |= runs.problems()
+    calibrated = [image for image in exported if image.root not in failures]
+    stars = _stars_of(store, calibrated)
+    unmeasured = runs.measure_stars(_wanted(stars), processes, progress)
     products = []
     for number, (label, group) in enumerate(groups.items()):
         if progress is not None:
             progress("mosaics", number, len(groups))
-        good = [name for name in group if name not in failures]
+        own = [image.root for image in calibrated if image.exposure in group]
         product = _product_name(plan, group, label)
-        bad = [(name, failures[name]) for name in group if name in failures]
-        bad += [(name, f"stars: {unmeasured[name]}") for name in group if name in unmeasured]
-        if good:
-            error = runs.combine(product, good)
+        whole = [*group, *(image.root for name in group for image in images[name])]
+        bad = [(root, failures[root]) for root in dict.fromkeys(whole) if root in failures]
+        bad += [(root, f"stars: {unmeasured[root]}") for root in own if root in unmeasured]
+        if own:
+            error = runs.combine(product, own)
+            if not error:
+                error = runs.measure_stars(_wanted_on_mosaic(directory, product, own), 1, None).get(
+                    product, ""
+                )
             bad += [(product, error)] if error else []
         paths = (directory / f"{product}{suffix}" for suffix in (MOSAIC, CATALOG))
-        mosaic, catalog = (path if good and path.exists() else None for path in paths)
-        own = stars[stars["exposure"].isin(good)] if stars is not None else pd.DataFrame()
-        products.append(Product(product, label, tuple(group), tuple(bad), mosaic, catalog, own))
+        mosaic, catalog = (path if own and path.exists() else None for path in paths)
+        products.append(
+            Product(
+                product,
+                label,
+                tuple(bad),
+                mosaic,
+                catalog,
+                sources_of(catalog),
+                sum(float(runs.result(name).get("seconds", 0.0)) for name in (*own, product)),
+                stars[stars["image"].isin(own)],
+            )
+        )
     return Calibration(
         directory,
         tuple(products),
         sentence,
         jwst,
         len(exported) - len(to_do),
-        processes if to_do else 0,
-        memory,
+        processes if runs.ran else 0,
+        max((int(runs.result(name).get("memory", 0)) for name in runs.ran), default=0),
     )
+
+
+def sources_of(catalog: Path | None) -> int:
+    """Return the number of sources in a catalog of stage 3."""
+    if catalog is None:
+        return 0
+    lines = catalog.read_text().splitlines()
+    return max(sum(not line.startswith("#") for line in lines) - 1, 0)
+
+
+def _stars_of(store: SimulationStore, images: Sequence[Image]) -> pd.DataFrame:
+    """Return the true stars of images, one row for each star and image."""
+    if not images:
+        return pd.DataFrame(columns=["exposure", "image", "id", "ra", "dec", "core_x", "core_y"])
+    exposures = pd.DataFrame(
+        [(image.exposure, image.root) for image in images], columns=["exposure", "image"]
+    )
+    stars = true_stars(store, truth_of(store, list(exposures["exposure"].unique())))
+    return stars.merge(exposures, on="exposure")
 
 
 def truth_of(store: SimulationStore, names: list[str]) -> pd.DataFrame:
@@ -272,11 +316,30 @@ def truth_of(store: SimulationStore, names: list[str]) -> pd.DataFrame:
 
 
 def _wanted(stars: pd.DataFrame) -> dict[str, str]:
-    """Return the table of stars to be measured, CSV, by exposure."""
+    """Return the table of stars to be measured, CSV, by image."""
+    columns = ["id", "ra", "dec", "core_x", "core_y"]
     return {
-        str(name): own[["id", "ra", "dec"]].to_csv(index=False, float_format="%.10f")
-        for name, own in stars.groupby("exposure")
+        str(root): own[columns].to_csv(index=False, float_format="%.10f")
+        for root, own in stars.groupby("image")
     }
+
+
+def _wanted_on_mosaic(directory: Path, product: str, roots: Sequence[str]) -> dict[str, str]:
+    """Return the table of stars to be measured on a mosaic: where their centroids should be by the images, in the mean."""
+    paths = [directory / f"{root}_stars.csv" for root in roots]
+    parts = [pd.read_csv(path, usecols=["id", "ra_core", "dec_core"]) for path in paths if path.is_file()]
+    if not parts:
+        return {}
+    stars = pd.concat(parts).sort_values("id", kind="stable")
+    first = stars.groupby("id")["ra_core"].transform("first")
+    stars["beside"] = (
+        stars["ra_core"] - first + 180.0
+    ) % 360.0 - 180.0  # the mean of 359.9 and 0.1 degrees is 0
+    mean = stars.groupby("id").agg(
+        ra=("ra_core", "first"), beside=("beside", "mean"), dec=("dec_core", "mean")
+    )
+    mean = mean.assign(ra=mean["ra"] + mean["beside"], core_x=0.0, core_y=0.0).drop(columns="beside")
+    return {product: mean.reset_index().to_csv(index=False, float_format="%.10f")}
 
 
 def _product_name(plan: Plan, names: Sequence[str], label: str) -> str:

@@ -1,10 +1,10 @@
-"""The JWST pipeline in a process of its own: `python -m mirage_dask.report.pipeline JOB.json`.
+"""The JWST pipeline in a process of its own: `python -m mirage_dask.report.calibrated.pipeline JOB.json`.
 
-JOB.json holds `directory`, `results` (a folder) and `exposures`, (name, uncal file, key) each, for the stages 1 and 2; or
+JOB.json holds `directory`, `results` (a folder) and `images`, (root, uncal file, key) each, for the stages 1 and 2; or
 `members`, a list of cal files, with `product` and `key` for stage 3; or `stars`, (name, key) each, to measure the stars of
-calibrated images (`mirage_dask.report.stars`). No parameter of the pipeline is changed but where
-results go, which are kept, and that stage 3 keeps its images on disk. Of each exposure or product one small JSON file tells
-what came of it: an error is a sentence there, and the next exposure follows.
+calibrated images and mosaics (`stars`). No parameter of the pipeline is changed but where results go, which are kept, and
+that stage 3 keeps its images on disk. Of each image or product one small JSON file tells what came of it: an error is a
+sentence there, and the next image follows.
 
 jwst is imported here and nowhere else; the caller sets the environment that names the reference files.
 """
@@ -22,7 +22,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.report.stars import measure_stars
+from mirage_dask.report.calibrated.changes import write_changes
+from mirage_dask.report.calibrated.stars import measure_stars
 
 CATALOG, MOSAIC = "_cat.ecsv", "_i2d.fits"
 
@@ -31,8 +32,8 @@ def main(path: str) -> None:
     """Run the job that a file describes."""
     job = json.loads(Path(path).read_text())
     directory, results = Path(job["directory"]), Path(job["results"])
-    if "exposures" in job:
-        for name, uncal, key in job["exposures"]:
+    if "images" in job:
+        for name, uncal, key in job["images"]:
             record(results / f"{name}.json", key, partial(calibrate, Path(uncal), directory))
     elif "stars" in job:
         for name, key in job["stars"]:
@@ -91,9 +92,11 @@ def combine(product: str, members: list[str], directory: Path) -> list[str]:
     path = directory / f"{product}_asn.json"
     path.write_text(json.dumps(association))
     Image3Pipeline.call(str(path), output_dir=str(directory), save_results=True, in_memory=False)
+    changes = write_changes(product, members, directory)
     for name in members:  # copies of what was calibrated, with the outliers flagged
         (directory / name.replace("_cal.fits", "_crf.fits")).unlink(missing_ok=True)
-    return [name for name in (f"{product}{CATALOG}", f"{product}{MOSAIC}") if (directory / name).exists()]
+    made = (f"{product}{CATALOG}", f"{product}{MOSAIC}", *changes)
+    return [name for name in made if (directory / name).exists()]
 
 
 if __name__ == "__main__":

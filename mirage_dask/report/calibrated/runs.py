@@ -10,20 +10,47 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mirage_dask.fits.segments import Segment, file_name, segments_of
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.pipeline import CATALOG, MOSAIC
-from mirage_dask.report.stars import wanted_stars
+from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
+from mirage_dask.report.calibrated.stars import wanted_stars
 from mirage_dask.run.export import CALIBRATE_FILE
 from mirage_dask.store.plan import Plan
 
 RESULTS = "results"
 """Folder of the small files that say what is done."""
-VERSION, STARS_VERSION = 1, 1
-"""Raised when the same exposure is calibrated, or its stars are measured, otherwise."""
+VERSION, STARS_VERSION, PRODUCT_VERSION = 1, 2, 2
+"""Raised when the same image is calibrated, stars are measured, or a mosaic is made, otherwise."""
 KILLED = -9
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the pipeline makes one calibrated image of: an exposure, or a segment of one."""
+
+    exposure: str
+    """Name of the exposure."""
+    segment: Segment
+
+    @property
+    def root(self) -> str:
+        """What the names of its files begin with."""
+        return self.file("").removesuffix("_.fits")
+
+    def file(self, product: str) -> str:
+        """Return the name of a file: uncal, cal."""
+        return file_name(self.exposure, product, self.segment)
+
+
+def images_of(plan: Plan, name: str, limit: int) -> list[Image]:
+    """Return the images of an exposure; `limit` as for `segments_of`."""
+    kind = str(plan.table_value(name, "exp_type"))
+    segments = segments_of(plan.shape(plan.row(name)), limit, exp_type=kind)
+    return [Image(name, segment) for segment in segments]
 
 
 class Runs:
@@ -37,10 +64,19 @@ class Runs:
         Where the exported files and their `calibrate.env` are.
     jwst
         Version of the pipeline.
+    images
+        All that there are.
+
+    Attributes
+    ----------
+    ran : list of str
+        What a process has worked at: roots of images, tables of stars, products.
     """
 
-    def __init__(self, plan: Plan, directory: Path, jwst: str):
+    def __init__(self, plan: Plan, directory: Path, jwst: str, images: Sequence[Image]):
         self.plan, self.directory = plan, directory
+        self.images = {image.root: image for image in images}
+        self.ran: list[str] = []
         text = (directory / CALIBRATE_FILE).read_text()
         lines = (line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
         self.settings = dict(lines)
@@ -49,12 +85,18 @@ class Runs:
         self.results = directory / RESULTS
         self.results.mkdir(exist_ok=True)
 
-    def key(self, name: str) -> str:
-        """Return what an exposure is calibrated with: it changes when anything of that changes."""
-        return _hash(f"{self._common} {self.plan.spec(self.plan.row(name)).digest}")
+    def key(self, root: str) -> str:
+        """Return what an image is calibrated with: it changes when anything of that changes."""
+        image = self.images[root]
+        part = f" {image.segment.cards}" if image.segment.numbered else ""
+        return _hash(f"{self._common} {self.plan.spec(self.plan.row(image.exposure)).digest}{part}")
+
+    def _made_with(self, name: str) -> str:
+        """Return the key of an image or a product."""
+        return self.key(name) if name in self.images else str(self.result(name).get("key"))
 
     def result(self, name: str) -> dict[str, Any]:
-        """Return what is known of an exposure, the stars of one, or a product; empty for nothing."""
+        """Return what is known of an image, the stars of one, or a product; empty for nothing."""
         try:
             found = json.loads((self.results / f"{name}.json").read_text())
         except (OSError, ValueError):
@@ -70,39 +112,39 @@ class Runs:
         paths = {self.directory / Path(file).name: count for file, count in files.items()}
         return all(path.is_file() and path.stat().st_size == count for path, count in paths.items())
 
-    def problems(self, names: Sequence[str]) -> dict[str, str]:
-        """Return why exposures are not calibrated."""
+    def problems(self) -> dict[str, str]:
+        """Return why images are not calibrated, by their roots."""
         return {
-            name: str(self.result(name).get("error") or "the pipeline made no file of it")
-            for name in names
-            if not self.is_done(name, self.key(name))
+            root: str(self.result(root).get("error") or "the pipeline made no file of it")
+            for root in self.images
+            if not self.is_done(root, self.key(root))
         }
 
     def calibrate(self, names: Sequence[str], processes: int, progress: Progress | None) -> None:
-        """Take exposures through the stages 1 and 2."""
+        """Take images through the stages 1 and 2."""
         keys = {name: self.key(name) for name in names}
 
         def job(left: Sequence[str]) -> dict[str, Any]:
             return {
-                "exposures": [(name, str(self.directory / f"{name}_uncal.fits"), keys[name]) for name in left]
+                "images": [(name, str(self.directory / f"{name}_uncal.fits"), keys[name]) for name in left]
             }
 
-        self._share(names, keys, processes, "exposures calibrated", job, progress)
+        self._share(names, keys, processes, "images calibrated", job, progress)
 
     def measure_stars(
         self, tables: dict[str, str], processes: int, progress: Progress | None
     ) -> dict[str, str]:
-        """Measure stars of calibrated exposures; return why those of an exposure are not measured.
+        """Measure stars of calibrated images and mosaics; return why those of one are not measured.
 
         Parameters
         ----------
         tables
-            CSV with the columns id, ra, dec of each exposure.
+            CSV of each image or product, see `stars.wanted_stars`.
         processes, progress
             As for `calibrate`.
         """
         keys = {
-            f"{name}_stars": _hash(f"{STARS_VERSION} {self.key(name)} {text}")
+            f"{name}_stars": _hash(f"{STARS_VERSION} {self._made_with(name)} {text}")
             for name, text in tables.items()
         }
         missing = [name for name in tables if not self.is_done(f"{name}_stars", keys[f"{name}_stars"])]
@@ -120,13 +162,14 @@ class Runs:
         }
 
     def combine(self, product: str, names: Sequence[str]) -> str:
-        """Make mosaic and catalog of exposures; return why there is none, or an empty text."""
-        key = _hash(" ".join([str(VERSION), *(self.key(name) for name in names)]))
+        """Make mosaic and catalog of images; return why there is none, or an empty text."""
+        key = _hash(" ".join([str(PRODUCT_VERSION), *(self.key(name) for name in names)]))
         if not self.is_done(product, key):
             for suffix in (MOSAIC, CATALOG):
                 (self.directory / f"{product}{suffix}").unlink(missing_ok=True)
             (self.results / f"{product}.json").unlink(missing_ok=True)
             members = [f"{name}_cal.fits" for name in names]
+            self.ran.append(product)
             code = self._run(f"stage3_{product}", {"product": product, "members": members, "key": key})
             if not self.result(product):
                 self._died(product, code, key)
@@ -142,6 +185,7 @@ class Runs:
         progress: Progress | None,
     ) -> None:
         """Share work among processes; one that dies takes what it was at with it, and not the others."""
+        self.ran += names
         shares = [list(names[k::processes]) for k in range(processes) if names[k::processes]]
         for name in names:
             (self.results / f"{name}.json").unlink(missing_ok=True)
@@ -174,7 +218,7 @@ class Runs:
         path = self.results / f"{label}.job"
         path.write_text(json.dumps({"directory": str(self.directory), "results": str(self.results), **job}))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("CRDS_")}
-        command = [sys.executable, "-m", "mirage_dask.report.pipeline", str(path)]
+        command = [sys.executable, "-m", "mirage_dask.report.calibrated.pipeline", str(path)]
         with (self.results / f"{label}.log").open("wb") as log:
             done = subprocess.run(
                 command, env=kept | self.settings, cwd=self.directory, stdout=log, stderr=log, check=False
