@@ -129,8 +129,8 @@ class _Terminal(_Display):
     def draw(self) -> None:
         what, done, count = self.step
         if self._task is None:
+            self._task = self._bar.add_task(what, completed=done, total=count or None)
             self._bar.start()
-            self._task = self._bar.add_task("")
         self._bar.update(self._task, description=what, completed=done, total=count or None)
 
     def end(self, *, failed: bool) -> None:  # noqa: ARG002

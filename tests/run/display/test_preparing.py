@@ -41,6 +41,7 @@ def test_a_terminal(quick):
     with preparing(True, Console(file=text, width=120, force_terminal=True)) as told:
         told("starting 2 workers", 0, 0)
         assert text.wait("starting 2 workers")
+    assert "0/100" not in text.getvalue()  # of a step that has no number yet
 
 
 def test_a_notebook(quick, monkeypatch):
