@@ -55,6 +55,8 @@ OUTPUT_COLUMNS = 512
 """Columns over which a row is levelled: those of one output of a full frame."""
 NODES = 17
 """Places along each side of a detector whose position is computed; straight lines between them are right to 0.01 pixels."""
+COVERED = 0.25
+"""Part of a pixel of the image that an exposure must cover: what lies on its edge has the noise of few pixels."""
 FREE_PIXELS = 0.2
 """Part of a row that must be free of sources to be levelled by itself; else it takes the level of its neighbours."""
 MAGNITUDES = 2.5
@@ -109,6 +111,7 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
 
     sums: dict[str, Floats] = {}
     counts: dict[str, Floats] = {}
+    enough: dict[str, float] = {}
     bands = [passband(f, p) for f, p in zip(used["filter"], used["pupil"], strict=True)]
     unit = "MJy/sr"
     for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
@@ -123,16 +126,20 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
         rate *= factor or 1.0
         total = sums.setdefault(band, np.zeros(ny * nx))
         count = counts.setdefault(band, np.zeros(ny * nx))
+        points = 0
         for values, e, n in _points(rate, _nodes(exposure, outline, centre), scale):
+            points += values.size
             u, v = (east_edge - e) / scale, (n - south) / scale  # east grows to the left
             inside = (u >= 0) & (u < nx) & (v >= 0) & (v < ny) & np.isfinite(values)
             cell = v[inside].astype(np.int64) * nx + u[inside].astype(np.int64)
             total += np.bincount(cell, weights=values[inside], minlength=ny * nx)
             count += np.bincount(cell, minlength=ny * nx)
+        cells = float(np.prod([np.hypot(*(outline[k] - outline[0])) / scale for k in (1, 3)]))
+        enough[band] = min(COVERED * points / cells, enough.get(band, np.inf))
     images = {}
     for band in sorted(sums, key=lambda b: (wavelength(b), b)):
-        with np.errstate(invalid="ignore"):
-            images[band] = (sums[band] / counts[band]).reshape(ny, nx).astype(np.float32)
+        seen = np.where(counts[band] >= enough[band], counts[band], np.nan)
+        images[band] = (sums[band] / seen).reshape(ny, nx).astype(np.float32)
     extent = (float(east_edge), float(east_edge - nx * scale), float(south), float(south + ny * scale))
     return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used), unit=unit)
 
