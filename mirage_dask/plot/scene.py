@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirage_dask.plot.boxes import LEGEND, draw_traces
 from mirage_dask.plot.style import (
@@ -222,12 +223,12 @@ def _draw_curves(ax: Axes, curves: tuple[Curve, ...]) -> None:
     ax.legend(loc="upper right", ncols=min(len(curves), 3), framealpha=0.8)
 
 
-def _relative_areas(exposure: xr.Dataset, shape: tuple[int, ...]) -> np.ndarray:
+def _relative_areas(exposure: xr.Dataset, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return the area of pixels, by which they collect sky, over its median; 1 where the dataset does not know it."""
     if "pixel_area" not in exposure:
         return np.ones(shape, np.float32)
     areas = np.asarray(exposure["pixel_area"].values, np.float32)
-    return areas / np.median(areas)
+    return areas / np.float32(np.median(areas))
 
 
 def has_sources(image: np.ndarray, sky: float) -> bool:

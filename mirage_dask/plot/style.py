@@ -107,7 +107,7 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:
     path = Path(path)
     try:
         figure.draw_without_rendering()  # labels are placed in a first pass, the layout is computed in the second
-        options = {"pil_kwargs": WEBP} if path.suffix == ".webp" else {}
+        options: dict[str, Any] = {"pil_kwargs": WEBP} if path.suffix == ".webp" else {}
         figure.savefig(path, dpi=dpi, **options)
     except ValueError as error:  # matplotlib lists its formats
         raise InputError(
