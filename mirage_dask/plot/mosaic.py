@@ -1,10 +1,10 @@
 r"""Quick-look mosaic of a store: the count rates of all exposures, coadded on the sky.
 
 The rate of a pixel is the median of its group differences, which is robust against a cosmic ray in one group; for saturated
-ramps it is computed from the first groups. The median of each row of each output is subtracted, without the pixels of
-sources, which removes the sky and the 1/f noise; single pixels far above all their neighbours (hot ones) are replaced. Pixel
-positions follow the distortion of the detector. A dataset without the coordinate `sky_projection` does not know it: there
-they are interpolated between the four corners of S_REGION, which are accurate to a few pixels in the middle.
+ramps it is computed from the first groups. The median of each row of each output, as it is read (along y with NIRISS and FGS),
+is subtracted, without the pixels of sources, which removes the sky and the 1/f noise; single pixels far above all their
+neighbours (hot ones) are replaced. Pixel positions follow the distortion of the detector; a dataset without the coordinate
+`sky_projection` does not know it, and has them interpolated between the four corners of S_REGION, to a few pixels.
 
 Rates are surface brightness by the zero points of the detector, so that filters of other pixel scales compare: a source of
 equal AB magnitude in all filters is white.
@@ -16,6 +16,7 @@ these.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -117,9 +118,9 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
     for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
         outline = np.stack([east[i], north[i]], axis=-1)
         exposure = read(str(name))
-        pixels_along = exposure.sizes["x"]
-        pixel = float(np.hypot(*(outline[1] - outline[0]))) / pixels_along
-        rate = rate_image(exposure, squeeze=_squeeze(pixels_along, pixel, scale))
+        pixel = float(np.hypot(*(outline[1] - outline[0]))) / exposure.sizes["x"]
+        both = math.gcd(exposure.sizes["x"], exposure.sizes["y"])
+        rate = rate_image(exposure, squeeze=_squeeze(both, pixel, scale))
         factor = brightness_of_dn(exposure, pixel)
         if factor is None:
             unit = "DN/s"
@@ -152,13 +153,16 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
     exposure
         Dataset with `raw` (integration, group, y, x).
     squeeze
-        Average this many pixels along the rows; rows are not averaged, because 1/f noise differs from row to row.
+        Average this many pixels along the rows; rows are not averaged, because 1/f noise differs from row to row. Rows are
+        those of the read-out: along y with NIRISS and FGS.
 
     Returns
     -------
-    (ny, nx / squeeze) DN/s; NaN on the reference pixels of a full frame.
+    (ny, nx / squeeze), or (ny / squeeze, nx) where rows are along y: DN/s; NaN on the reference pixels of a full frame.
     """
-    ramp = np.asarray(exposure["raw"].isel(integration=0).values)
+    name = str(exposure.attrs.get("detector") or "NRCB5")
+    turn, array = get_detector(name).orientation, get_detector(name).array
+    ramp = turn.detector(np.asarray(exposure["raw"].isel(integration=0).values))
     times, _ = group_times(exposure)
     if len(ramp) == 1:
         rate = ramp[0].astype(np.float32)
@@ -172,10 +176,10 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
         part = rate[:, columns[0] : columns[-1] + 1]
         part -= row_levels(part)[:, None]
     rate = _without_single_pixels(rate)
-    detector = exposure.attrs.get("detector")
-    if detector and (array := get_detector(str(detector)).array).science_shape == (ny, nx):
-        rate[~array.science_sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
-    return rate
+    sensitive = turn.detector(array.science_sensitive)
+    if "detector" in exposure.attrs and sensitive.shape == (ny, nx):
+        rate[~sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
+    return turn.science(rate)
 
 
 def row_levels(image: Image) -> Image:

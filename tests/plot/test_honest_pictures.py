@@ -31,6 +31,18 @@ def test_rows_of_bright_stars_are_not_dark():
     assert np.ptp(dark) < 1.5
 
 
+@pytest.mark.parametrize("detector", ["NRCB5", "NIS", "GUIDER1"])
+def test_rows_are_those_of_the_read_out(detector):
+    """1/f noise is a stripe along the direction in which a detector is read, whatever the science frame calls it."""
+    turn = get_detector(detector).orientation
+    stripes = np.random.default_rng(0).normal(0.0, 200.0, (2, 256, 1)) + np.zeros((2, 256, 256))
+    ramp = turn.science(2000.0 + stripes).astype(np.uint16)
+    raw = xr.DataArray(ramp[None], dims=("integration", "group", "y", "x"))
+    rate = rate_image(xr.Dataset({"raw": raw}, attrs={"detector": detector}), squeeze=2)
+    assert rate.shape == ((128, 256) if turn.along_y else (256, 128))
+    assert float(np.std(rate)) < 2.0
+
+
 def test_rows_full_of_light_take_the_level_of_others():
     image = np.random.default_rng(2).normal(10.0, 1.0, (300, 200)).astype(np.float32)
     image[100:120] += 500.0
@@ -154,6 +166,16 @@ def test_a_source_of_a_mosaic_lies_where_the_distortion_puts_it(detector):
     true = exposure.md.pixel_to_sky(x, y)
     expected = tangent(true.ra.deg, true.dec.deg, mosaic.centre)
     assert np.hypot(east - expected[0], north - expected[1]) < 0.5 * mosaic.scale
+
+
+def test_a_core_that_is_full_from_the_start_is_not_dark():
+    data = subarray()
+    data["raw"][0, :, 18:23, 28:33] = 60_000
+    figure = draw_exposure(data)
+    strip = [ax.images[0] for ax in figure.axes[-4:]]
+    for picture in (figure.axes[0].images[0], strip[-1]):
+        image = np.asarray(picture.get_array())
+        assert (image == image.max()).sum() >= 25
 
 
 def test_a_faint_source_is_a_source():
