@@ -38,7 +38,7 @@ MARGIN = 4
 LONELY = 10.0
 """A pixel of a star has two neighbours of more than a tenth of its light; of a hot one they have 1 %."""
 NEARLY_FULL = 55_000
-"""Raw counts of a pixel whose ramp becomes flat: it is not chosen as the bright one, and full from the start it looks dark."""
+"""Raw counts of a pixel whose ramp becomes flat: it is not chosen as the bright one."""
 
 
 def draw_exposure(

@@ -1,10 +1,10 @@
 r"""Quick-look mosaic of a store: the count rates of all exposures, coadded on the sky.
 
 The rate of a pixel is the median of its group differences, which is robust against a cosmic ray in one group; for saturated
-ramps it is computed from the first groups. The median of each row of each output, as it is read (along y with NIRISS and FGS),
-is subtracted, without the pixels of sources, which removes the sky and the 1/f noise; single pixels far above all their
-neighbours (hot ones) are replaced. Pixel positions follow the distortion of the detector; a dataset without the coordinate
-`sky_projection` does not know it, and has them interpolated between the four corners of S_REGION, to a few pixels.
+ramps it is computed from the first groups. The median of each row of each output, as it is read (along y with NIRISS and
+FGS), is subtracted, without the pixels of sources, which removes the sky and the 1/f noise; single pixels far above all
+their neighbours (hot ones) are replaced. Pixel positions follow the distortion of the detector; a dataset without the
+coordinate `sky_projection` does not know it, and has them interpolated between the corners of S_REGION, to a few pixels.
 
 Rates are surface brightness by the zero points of the detector, so that filters of other pixel scales compare: a source of
 equal AB magnitude in all filters is white.
