@@ -85,9 +85,8 @@ def exposure_truth(
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
-    wells = cache(
-        partial(_wells, spec, references)
-    )  # planes of the whole detector, which an empty sky does not need
+    # From planes of the whole detector, which an empty sky does not need.
+    wells = cache(partial(_wells, spec, references))
     found: list[Columns] = []
     edges = integration_edges(spec)
     for key, layer in references.light.keyed:

@@ -15,7 +15,6 @@ these.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
 from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
 from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.style import (
     INK,
@@ -40,8 +40,9 @@ from mirage_dask.plot.style import (
     stretch,
     style,
 )
-from mirage_dask.pointing import SkyProjection, unit_to_radec
+from mirage_dask.pointing import unit_to_radec
 from mirage_dask.store.plain.description import SKY as PROJECTION
+from mirage_dask.store.plain.description import read_projection
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -160,8 +161,9 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
     -------
     (ny, nx / squeeze), or (ny / squeeze, nx) where rows are along y: DN/s; NaN on the reference pixels of a full frame.
     """
-    name = str(exposure.attrs.get("detector") or "NRCB5")
-    turn, array = get_detector(name).orientation, get_detector(name).array
+    name = exposure.attrs.get("detector")
+    detector = get_detector(str(name)) if name else None
+    turn = detector.orientation if detector else Orientation(fast_axis=1, slow_axis=2)
     ramp = turn.detector(np.asarray(exposure["raw"].isel(integration=0).values))
     times, _ = group_times(exposure)
     if len(ramp) == 1:
@@ -176,8 +178,7 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
         part = rate[:, columns[0] : columns[-1] + 1]
         part -= row_levels(part)[:, None]
     rate = _without_single_pixels(rate)
-    sensitive = turn.detector(array.science_sensitive)
-    if "detector" in exposure.attrs and sensitive.shape == (ny, nx):
+    if detector and (sensitive := turn.detector(detector.array.science_sensitive)).shape == (ny, nx):
         rate[~sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
     return turn.science(rate)
 
@@ -274,7 +275,7 @@ def _nodes(exposure: xr.Dataset, outline: Floats, centre: Centre) -> Floats:
     """
     if PROJECTION not in exposure.coords:
         return outline[[[0, 1], [3, 2]]]
-    projection = SkyProjection.from_dict(json.loads(exposure.coords[PROJECTION].attrs["projection"]))
+    projection = read_projection(exposure.coords[PROJECTION].attrs)
     x, y = (np.asarray(exposure.coords[axis].values, float) for axis in "xy")
     columns, rows = (np.linspace(a[0] - 0.5, a[-1] + 0.5, NODES) for a in (x, y))
     places = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)

@@ -170,10 +170,8 @@ def possible_pointing(
     """
     first, each = _days(when) + np.arange(_YEAR), after or [0.0] * len(places)
     limits = [_limits(ra, dec, first + later) for (ra, dec), later in zip(places, each, strict=True)]
-    between = _limits(*places[0], first + 0.5 * max(each))[
-        1
-    ]  # what lasts for days is possible at the roll half-way
-    roll = np.round(between, 1) % 360.0
+    _, nominal, _ = _limits(*places[0], first + 0.5 * max(each))  # of what lasts for days, half-way
+    roll = np.round(nominal, 1) % 360.0
     good = np.all([_allows(*limit, roll, 0.0) for limit in limits], axis=0)
     if not good.any():
         return None
