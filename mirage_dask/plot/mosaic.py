@@ -56,7 +56,7 @@ NEARLY_FULL = 45_000
 OUTPUT_COLUMNS = 512
 """Columns over which a row is levelled: those of one output of a full frame."""
 NODES = 17
-"""Places along each side of a detector whose position is computed; straight lines between them are right to 0.01 pixels."""
+"""Places along each side of a detector whose position is computed; straight lines between them are right to 0.1 pixels."""
 COVERED = 0.25
 """Part of a pixel of the image that an exposure must cover: what lies on its edge has the noise of few pixels."""
 FREE_PIXELS = 0.2
