@@ -15,4 +15,4 @@ ROOT = Path(__file__).resolve().parent.parent
 
 if __name__ == "__main__":
     for name, figure in pictures(open_simulation(ROOT / "demo" / "demo.zarr")).items():
-        save(figure, ROOT / "docs" / "images" / f"{name}.png", dpi=100, palette=True)
+        save(figure, ROOT / "docs" / "images" / f"{name}.webp", dpi=100)

@@ -8,7 +8,6 @@ target they move with it, as S_REGION and the WCS of FITS files, which are those
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -32,7 +31,7 @@ from mirage_dask.pointing import SkyProjection, polygon, radec_to_unit
 from mirage_dask.pointing.astropy_models import sky_wcs
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.spec import Window
-from mirage_dask.store.plain.description import SKY
+from mirage_dask.store.plain.description import SKY, read_projection
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -74,13 +73,7 @@ class ExposureSky:
                 "proposal.exposure(NAME), simulation.exposure(NAME) or the xarray engine mirage_dask. One of a store whose "
                 "references are damaged has none; a run into that store mends it."
             )
-        text = self._data.coords[SKY].attrs.get("projection", "")
-        try:
-            return SkyProjection.from_dict(json.loads(text))
-        except (TypeError, ValueError, KeyError, RecursionError) as error:
-            raise InputError(
-                f"The coordinate {SKY} of this dataset is damaged ({type(error).__name__}); open the exposure again."
-            ) from error
+        return read_projection(self._data.coords[SKY].attrs)
 
     @property
     def name(self) -> str:

@@ -18,6 +18,7 @@ one of the array.
 
 from __future__ import annotations
 
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -84,8 +85,8 @@ def exposure_truth(
     """
     if references.view is None:
         raise StoreError(f"{spec.name} was opened without its sky, so its sources are not known.")
-    behind = any(isinstance(layer, OccultedStarLayer) for _, layer in references.light.keyed)
-    wells = {dimmed: _wells(spec, references, dimmed=dimmed) for dimmed in {True, not behind}}
+    # From planes of the whole detector, which an empty sky does not need.
+    wells = cache(partial(_wells, spec, references))
     found: list[Columns] = []
     edges = integration_edges(spec)
     for key, layer in references.light.keyed:
@@ -93,14 +94,13 @@ def exposure_truth(
         if seen is not None and len(seen):
             system = (systems or {}).get(seen.kind, "abmag")
             columns = _columns(spec, references, seen, system)
-            columns["saturated_pixels"] = saturated_pixels(
-                layer, wells[not isinstance(layer, OccultedStarLayer)]
-            )
+            dimmed = not isinstance(layer, OccultedStarLayer)
+            columns["saturated_pixels"] = saturated_pixels(layer, wells(dimmed))
             columns["saturated"] = columns["saturated_pixels"] > 0
             found.append(columns)
     layers = [layer for _, layer in references.light.keyed]
     for seen, orders, middle in dispersed_orders(
-        layers, references.view, wells[True], lambda: _transmission_plane(spec, references), edges
+        layers, references.view, lambda: wells(True), lambda: _transmission_plane(spec, references), edges
     ):
         system = (systems or {}).get(seen.kind, "abmag")
         columns = {
@@ -209,7 +209,7 @@ def _transmission_plane(spec: ExposureSpec, references: References) -> NDArray[n
     return frame.science(pack.plane("transmission", *as_slices(frame.extent)))
 
 
-def _wells(spec: ExposureSpec, references: References, *, dimmed: bool) -> Wells:
+def _wells(spec: ExposureSpec, references: References, dimmed: bool) -> Wells:
     """Return the pixels of an exposure for `scene.truth.saturation`, behind the optics' transmission or not; by strips."""
     pack = references.pack
     frame, on = Frame(spec, pack.array), effects_on(spec.switched)

@@ -38,7 +38,7 @@ MARGIN = 4
 LONELY = 10.0
 """A pixel of a star has two neighbours of more than a tenth of its light; of a hot one they have 1 %."""
 NEARLY_FULL = 55_000
-"""Pixels with raw counts above this are not chosen as the bright pixel: their ramps are flat."""
+"""Raw counts of a pixel whose ramp becomes flat: it is not chosen as the bright one."""
 
 
 def draw_exposure(
@@ -49,7 +49,7 @@ def draw_exposure(
     title: str | None = None,
     cutout: int = 72,
 ) -> Figure:
-    """Draw one integration of an exposure.
+    """Draw one integration of an exposure; pixels that are full in the first group are as bright as the brightest.
 
     Only a few groups and one pixel's ramp are read, so a lazy exposure with hundreds of groups is drawn as fast as one
     with ten.
@@ -70,8 +70,7 @@ def draw_exposure(
     raw = exposure["raw"]
     ngroups = raw.sizes["group"]
     groups, shown = _some_groups(raw, integration)
-    first = groups[0] if ngroups > 1 else np.float32(np.median(groups[0]))
-    light = groups[-1] - first
+    light = _growth(groups[0], groups[-1]) if ngroups > 1 else groups[0] - np.float32(np.median(groups[0]))
     y, x = _bright_pixel(groups)
     ramp = np.asarray(raw.isel(integration=integration, y=y, x=x).values, np.float64)
 
@@ -122,6 +121,12 @@ def group_times(exposure: xr.Dataset) -> tuple[NDArray[np.float64], str]:
         if coordinate.dims == ("group",) and coordinate.attrs.get("units") == "s":
             return np.asarray(coordinate.values, float), f"{str(name).replace('_', ' ')} (s)"
     return np.arange(1.0, count + 1.0), "group"
+
+
+def _growth(first: NDArray[np.float32], later: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what groups have more than the first, (…, y, x); as much as any other pixel where the first is full already."""
+    grown, full = later - first, first >= NEARLY_FULL
+    return np.where(full, grown.max(axis=(-2, -1), keepdims=True, initial=0.0, where=~full), grown)
 
 
 def _bright_pixel(groups: NDArray[np.float32]) -> tuple[int, int]:
@@ -177,7 +182,7 @@ def _draw_strip(
     y0 = int(np.clip(place[0] - side // 2, 0, max(ny - side, 0)))
     x0 = int(np.clip(place[1] - side // 2, 0, max(nx - side, 0)))
     cuts = groups[:, y0 : y0 + side, x0 : x0 + side]
-    cuts = cuts[1:] - cuts[0] if len(cuts) > 1 else cuts - np.median(cuts)
+    cuts = _growth(cuts[0], cuts[1:]) if len(cuts) > 1 else cuts - np.median(cuts)
     numbers = shown[1:] if len(shown) > 1 else shown
     scale = stretch(cuts[-1], bright=99.9)
     for i, (cut, number) in enumerate(zip(cuts, numbers, strict=True)):

@@ -1,19 +1,21 @@
 r"""Quick-look mosaic of a store: the count rates of all exposures, coadded on the sky.
 
 The rate of a pixel is the median of its group differences, which is robust against a cosmic ray in one group; for saturated
-ramps it is computed from the first groups. The median of each row of each output is subtracted, without the pixels of
-sources, which removes the sky and the 1/f noise; single pixels far above all their neighbours (hot ones) are replaced. Pixel
-positions are interpolated from the four corners of S_REGION, bilinearly in the tangent plane, accurate to a few pixels.
+ramps it is computed from the first groups. The median of each row of each output, as it is read (along y with NIRISS and
+FGS), is subtracted, without the pixels of sources, which removes the sky and the 1/f noise; single pixels far above all
+their neighbours (hot ones) are replaced. Pixel positions follow the distortion of the detector; a dataset without the
+coordinate `sky_projection` does not know it, and has them interpolated between the corners of S_REGION, to a few pixels.
 
 Rates are surface brightness by the zero points of the detector, so that filters of other pixel scales compare: a source of
 equal AB magnitude in all filters is white.
 
-For visual inspection only. NOT done: flat field, linearity, distortion inside a detector, outlier rejection between
-exposures; use the JWST pipeline for these.
+For visual inspection only. NOT done: flat field, linearity, outlier rejection between exposures; use the JWST pipeline for
+these.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,8 +27,9 @@ from numpy.typing import NDArray
 from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
-from mirage_dask.footprints.plane import Floats, middle, tangent
+from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
 from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
+from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.style import (
     INK,
@@ -37,6 +40,9 @@ from mirage_dask.plot.style import (
     stretch,
     style,
 )
+from mirage_dask.pointing import unit_to_radec
+from mirage_dask.store.plain.description import SKY as PROJECTION
+from mirage_dask.store.plain.description import read_projection
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,6 +55,10 @@ NEARLY_FULL = 45_000
 """Raw counts above which a pixel is considered saturated at the end of its ramp."""
 OUTPUT_COLUMNS = 512
 """Columns over which a row is levelled: those of one output of a full frame."""
+NODES = 17
+"""Places along each side of a detector whose position is computed; straight lines between them are right to 0.1 pixels."""
+COVERED = 0.25
+"""Part of a pixel of the image that an exposure must cover: what lies on its edge has the noise of few pixels."""
 FREE_PIXELS = 0.2
 """Part of a row that must be free of sources to be levelled by itself; else it takes the level of its neighbours."""
 MAGNITUDES = 2.5
@@ -103,30 +113,35 @@ def coadd(table: pd.DataFrame, read: Callable[[str], xr.Dataset], *, pixels: int
 
     sums: dict[str, Floats] = {}
     counts: dict[str, Floats] = {}
+    enough: dict[str, float] = {}
     bands = [passband(f, p) for f, p in zip(used["filter"], used["pupil"], strict=True)]
     unit = "MJy/sr"
     for i, (name, band) in enumerate(zip(used["name"], bands, strict=True)):
         outline = np.stack([east[i], north[i]], axis=-1)
         exposure = read(str(name))
-        pixels_along = exposure.sizes["x"]
-        pixel = float(np.hypot(*(outline[1] - outline[0]))) / pixels_along
-        rate = rate_image(exposure, squeeze=_squeeze(pixels_along, pixel, scale))
+        pixel = float(np.hypot(*(outline[1] - outline[0]))) / exposure.sizes["x"]
+        both = math.gcd(exposure.sizes["x"], exposure.sizes["y"])
+        rate = rate_image(exposure, squeeze=_squeeze(both, pixel, scale))
         factor = brightness_of_dn(exposure, pixel)
         if factor is None:
             unit = "DN/s"
         rate *= factor or 1.0
         total = sums.setdefault(band, np.zeros(ny * nx))
         count = counts.setdefault(band, np.zeros(ny * nx))
-        for values, e, n in _points(rate, outline, scale):
+        points = 0
+        for values, e, n in _points(rate, _nodes(exposure, outline, centre), scale):
+            points += values.size
             u, v = (east_edge - e) / scale, (n - south) / scale  # east grows to the left
             inside = (u >= 0) & (u < nx) & (v >= 0) & (v < ny) & np.isfinite(values)
             cell = v[inside].astype(np.int64) * nx + u[inside].astype(np.int64)
             total += np.bincount(cell, weights=values[inside], minlength=ny * nx)
             count += np.bincount(cell, minlength=ny * nx)
+        cells = float(np.prod([np.hypot(*(outline[k] - outline[0])) / scale for k in (1, 3)]))
+        enough[band] = min(COVERED * points / cells, enough.get(band, np.inf))
     images = {}
     for band in sorted(sums, key=lambda b: (wavelength(b), b)):
-        with np.errstate(invalid="ignore"):
-            images[band] = (sums[band] / counts[band]).reshape(ny, nx).astype(np.float32)
+        seen = np.where(counts[band] >= enough[band], counts[band], np.nan)
+        images[band] = (sums[band] / seen).reshape(ny, nx).astype(np.float32)
     extent = (float(east_edge), float(east_edge - nx * scale), float(south), float(south + ny * scale))
     return Coadd(images=images, centre=centre, extent=extent, scale=scale, exposures=len(used), unit=unit)
 
@@ -139,13 +154,17 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
     exposure
         Dataset with `raw` (integration, group, y, x).
     squeeze
-        Average this many pixels along the rows; rows are not averaged, because 1/f noise differs from row to row.
+        Average this many pixels along the rows; rows are not averaged, because 1/f noise differs from row to row. Rows are
+        those of the read-out: along y with NIRISS and FGS.
 
     Returns
     -------
-    (ny, nx / squeeze) DN/s; NaN on the reference pixels of a full frame.
+    (ny, nx / squeeze), or (ny / squeeze, nx) where rows are along y: DN/s; NaN on the reference pixels of a full frame.
     """
-    ramp = np.asarray(exposure["raw"].isel(integration=0).values)
+    name = exposure.attrs.get("detector")
+    detector = get_detector(str(name)) if name else None
+    turn = detector.orientation if detector else Orientation(fast_axis=1, slow_axis=2)
+    ramp = turn.detector(np.asarray(exposure["raw"].isel(integration=0).values))
     times, _ = group_times(exposure)
     if len(ramp) == 1:
         rate = ramp[0].astype(np.float32)
@@ -159,10 +178,9 @@ def rate_image(exposure: xr.Dataset, *, squeeze: int = 1) -> Image:
         part = rate[:, columns[0] : columns[-1] + 1]
         part -= row_levels(part)[:, None]
     rate = _without_single_pixels(rate)
-    detector = exposure.attrs.get("detector")
-    if detector and (array := get_detector(str(detector)).array).science_shape == (ny, nx):
-        rate[~array.science_sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
-    return rate
+    if detector and (sensitive := turn.detector(detector.array.science_sensitive)).shape == (ny, nx):
+        rate[~sensitive.reshape(ny, nx // squeeze, squeeze).all(axis=2)] = np.nan
+    return turn.science(rate)
 
 
 def row_levels(image: Image) -> Image:
@@ -249,26 +267,48 @@ def _squeeze(nx: int, pixel: float, scale: float) -> int:
     return next(n for n in (8, 4, 2, 1) if nx % n == 0 and n * pixel <= max(0.5 * scale, pixel))
 
 
+def _nodes(exposure: xr.Dataset, outline: Floats, centre: Centre) -> Floats:
+    """Return (row, column, 2): east and north, arcsec, of a regular grid over an exposure, from edge to edge.
+
+    `outline` holds the (4, 2) corners in arcsec, counter-clockwise in pixels from the outer corner of pixel (0, 0): the grid
+    of a dataset that does not know its distortion.
+    """
+    if PROJECTION not in exposure.coords:
+        return outline[[[0, 1], [3, 2]]]
+    projection = read_projection(exposure.coords[PROJECTION].attrs)
+    x, y = (np.asarray(exposure.coords[axis].values, float) for axis in "xy")
+    columns, rows = (np.linspace(a[0] - 0.5, a[-1] + 0.5, NODES) for a in (x, y))
+    places = np.stack(np.meshgrid(columns, rows), axis=-1).reshape(-1, 2)
+    sky = tangent(*unit_to_radec(projection.units(places)), centre)
+    return np.stack(sky, axis=-1).reshape(NODES, NODES, 2)
+
+
 def _points(
-    rate: Image, outline: Floats, scale: float, rows: int = 256
+    rate: Image, nodes: Floats, scale: float, rows: int = 256
 ) -> Iterator[tuple[Image, Floats, Floats]]:
     """Yield (values, east, north) of all pixels, a few rows at a time.
 
-    `outline` holds the (4, 2) corners in arcsec, counter-clockwise in pixels from the outer corner of pixel (0, 0).
     Pixels not much smaller than those of the image are split, to avoid gaps between them.
     """
     ny, nx = rate.shape
-    kx, ky = (_split(np.hypot(*(outline[k] - outline[0])) / n, scale) for k, n in ((1, nx), (3, ny)))
-    s = ((np.arange(nx * kx) + 0.5) / (nx * kx))[None, :]
+    kx, ky = (
+        _split(np.hypot(*(corner - nodes[0, 0])) / n, scale)
+        for corner, n in ((nodes[0, -1], nx), (nodes[-1, 0], ny))
+    )
+    s = (np.arange(nx * kx) + 0.5) / (nx * kx)
     for start in range(0, ny, rows):
         part = rate[start : start + rows]
-        t = ((np.arange(len(part) * ky) + 0.5) / ky + start)[:, None] / ny
-        east, north = (
-            (1 - t) * ((1 - s) * outline[0, k] + s * outline[1, k])
-            + t * ((1 - s) * outline[3, k] + s * outline[2, k])
-            for k in (0, 1)
-        )
-        yield part.repeat(ky, axis=0).repeat(kx, axis=1), east, north
+        t = ((np.arange(len(part) * ky) + 0.5) / ky + start) / ny
+        place = _between(_between(nodes, t).swapaxes(0, 1), s).swapaxes(0, 1)
+        yield part.repeat(ky, axis=0).repeat(kx, axis=1), place[..., 0], place[..., 1]
+
+
+def _between(nodes: Floats, at: Floats) -> Floats:
+    """Interpolate along the first axis at fractions, 0 to 1, of its length."""
+    position = at * (len(nodes) - 1)
+    k = np.minimum(position.astype(int), len(nodes) - 2)
+    weight = (position - k)[:, None, None]
+    return np.asarray((1.0 - weight) * nodes[k] + weight * nodes[k + 1], float)
 
 
 def _split(pixel: float, scale: float) -> int:
@@ -281,7 +321,7 @@ def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8
 
     All filters have one scale, that of the noisiest, so that hue is colour and not signal to noise; each is drawn in its own
     hue, short wavelengths blue, long ones red. The brightness of the sum is stretched by asinh, which preserves the hues of
-    bright sources (Lupton et al. 2004, PASP 116, 133).
+    bright sources (Lupton et al. 2004, PASP 116, 133). What is no brighter than noise is grey: it has no colour.
     Where a filter has no data, the mean of the others is used, which is neutral in colour.
 
     Parameters
@@ -301,6 +341,8 @@ def colours(images: dict[str, Image], *, faint: float = 3.0, smooth: float = 0.8
     stack = np.clip(np.where(seen, stack, others), 0.0, None)
     picture = np.einsum("bij,bc->ijc", stack, _hues(len(images)))
     brightness = np.maximum(picture.mean(axis=-1), 1e-9)
+    known = (brightness**2 / (brightness**2 + faint**2))[..., None]
+    picture = known * picture + (1.0 - known) * brightness[..., None]
     top = max(float(np.percentile(brightness, 99.8)), 12.0 * faint)
     picture *= (np.arcsinh(brightness / faint) / (np.arcsinh(top / faint) * brightness))[..., None]
     return np.asarray(picture / np.maximum(picture.max(axis=-1, keepdims=True), 1.0), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mirage_dask.plot.boxes import LEGEND, draw_traces
 from mirage_dask.plot.style import (
@@ -73,12 +74,13 @@ def draw_scene(
     with style():
         from matplotlib.colors import AsinhNorm, Normalize
 
-        sky, lines = float(np.median(image)), ""
+        areas = _relative_areas(exposure, image.shape)
+        sky, lines = float(np.median(image / areas)), ""
         if marks is not None and marks.traces:  # behind a grism the sky differs along the dispersion
             axis, lines = (1, "row") if marks.traces[0].along_y else (0, "column")
             image = image - np.median(image, axis=axis, keepdims=True).astype(np.float32)
         else:
-            image = image - np.float32(sky)
+            image = image - np.float32(sky) * areas
         # Linear up to a few percent of the sky, about its noise.
         linear = max(0.03 * abs(sky), 1e-4)
         scale: Normalize = AsinhNorm(
@@ -86,7 +88,7 @@ def draw_scene(
         )
         empty = not has_sources(image, sky)
         if empty:  # a scale on which the few percent by which pixels differ in area do not look like a nebula
-            scale = Normalize(-(abs(sky) or 1.0), abs(sky) or 1.0)
+            scale = Normalize(-0.25 * (abs(sky) or 1.0), abs(sky) or 1.0)
         below = 0.45 if marks is not None and (marks.marks or marks.paths or marks.traces) else 0.0
         figure = new_figure(11.5, 5.4 + below + (2.1 if curves else 0.0))
         rows = figure.add_gridspec(2, 2, height_ratios=(3.0, 1.0)) if curves else figure.add_gridspec(1, 2)
@@ -219,6 +221,14 @@ def _draw_curves(ax: Axes, curves: tuple[Curve, ...]) -> None:
     ax.grid(True)
     ax.tick_params(colors=FAINT)
     ax.legend(loc="upper right", ncols=min(len(curves), 3), framealpha=0.8)
+
+
+def _relative_areas(exposure: xr.Dataset, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return the area of pixels, by which they collect sky, over its median; 1 where the dataset does not know it."""
+    if "pixel_area" not in exposure:
+        return np.ones(shape, np.float32)
+    areas = np.asarray(exposure["pixel_area"].values, np.float32)
+    return areas / np.float32(np.median(areas))
 
 
 def has_sources(image: np.ndarray, sky: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +24,8 @@ INK = "#e6edf3"
 FAINT = "#8b98a9"
 ACCENT = "#ffd166"
 IMAGE_COLOURS = "inferno"
+WEBP = {"quality": 90, "method": 6}
+"""Of Pillow: colour bars without steps, noise that is not smoothed."""
 
 # Filter colours between the shortest and the longest NIRCam wavelength [micron], on a logarithmic axis.
 _WAVELENGTHS = (0.7, 1.15, 2.0, 3.0, 4.8)
@@ -86,7 +87,7 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: str | Path, *, dpi: int = 110, palette: bool = False) -> Path:
+def save(figure: Figure, path: str | Path, *, dpi: int = 110) -> Path:
     """Write a figure and return its path.
 
     Parameters
@@ -94,11 +95,9 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110, palette: bool = Fa
     figure
         From one of the `draw_…` functions.
     path
-        Its suffix determines the file format.
+        Its suffix determines the file format; .webp, which browsers show, has all colours at a fifth of the size of .png.
     dpi
         Pixels per inch.
-    palette
-        Write a PNG with a palette of 256 colours, for web pages: a third of the size.
 
     Raises
     ------
@@ -108,10 +107,8 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110, palette: bool = Fa
     path = Path(path)
     try:
         figure.draw_without_rendering()  # labels are placed in a first pass, the layout is computed in the second
-        if palette:
-            _save_with_palette(figure, path, dpi)
-        else:
-            figure.savefig(path, dpi=dpi)
+        options: dict[str, Any] = {"pil_kwargs": WEBP} if path.suffix == ".webp" else {}
+        figure.savefig(path, dpi=dpi, **options)
     except ValueError as error:  # matplotlib lists its formats
         raise InputError(
             f"{path}: the file format is not supported; use .png, .pdf or .svg ({error})."
@@ -121,16 +118,6 @@ def save(figure: Figure, path: str | Path, *, dpi: int = 110, palette: bool = Fa
             f"{path}: the picture cannot be written ({error.strerror}); check the folder."
         ) from None
     return path
-
-
-def _save_with_palette(figure: Figure, path: Path, dpi: int) -> None:
-    from PIL import Image  # matplotlib depends on it
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi)
-    picture = Image.open(buffer).convert("RGB")
-    few = picture.quantize(256, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(path, optimize=True)
 
 
 def band_colour(band: str) -> tuple[float, float, float]:

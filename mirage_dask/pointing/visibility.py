@@ -149,7 +149,9 @@ def next_observable(
     return when + timedelta(days=first), when + timedelta(days=last)
 
 
-def possible_pointing(places: Sequence[tuple[float, float]], when: datetime) -> tuple[datetime, float] | None:
+def possible_pointing(
+    places: Sequence[tuple[float, float]], when: datetime, *, after: Sequence[float] = ()
+) -> tuple[datetime, float] | None:
     """Return a day and a PA_V3 at which JWST can observe all of some positions: the middle of the first such period.
 
     Parameters
@@ -158,20 +160,24 @@ def possible_pointing(places: Sequence[tuple[float, float]], when: datetime) -> 
         Right ascension and declination of each, ICRS degrees.
     when
         First day of the search; UTC if it has no time zone.
+    after
+        How long after the day each is observed, days; default all on the day.
 
     Returns
     -------
     (datetime, float), or None
         The day, and the PA_V3 in degrees, to a tenth; None if there is none within 366 days.
     """
-    limits = [_limits(ra, dec, _days(when) + np.arange(_YEAR)) for ra, dec in places]
-    roll = np.round(limits[0][1], 1) % 360.0
+    first, each = _days(when) + np.arange(_YEAR), after or [0.0] * len(places)
+    limits = [_limits(ra, dec, first + later) for (ra, dec), later in zip(places, each, strict=True)]
+    _, nominal, _ = _limits(*places[0], first + 0.5 * max(each))  # of what lasts for days, half-way
+    roll = np.round(nominal, 1) % 360.0
     good = np.all([_allows(*limit, roll, 0.0) for limit in limits], axis=0)
     if not good.any():
         return None
-    first = int(np.argmax(good))
-    after = np.flatnonzero(~good[first:])
-    middle = first + ((int(after[0]) if len(after) else _YEAR - first) - 1) // 2
+    begin = int(np.argmax(good))
+    over = np.flatnonzero(~good[begin:])
+    middle = begin + ((int(over[0]) if len(over) else _YEAR - begin) - 1) // 2
     return when + timedelta(days=middle), float(roll[middle])
 
 

@@ -257,10 +257,16 @@ class _RunRecorder:
             make_variables,
         )  # reads Parquet; most runs have none
 
-        made = [("truth tables", "", make_truth(self.store, self.rows, executor))]
+        executor.tiles_begin = lambda: None  # these tasks are no tiles
+
+        def told(what: str, done: int, count: int) -> None:
+            self.dispatch(StepStarted(what, done, count))
+
+        made = [("truth tables", "", make_truth(self.store, self.rows, executor, progress=told))]
         if variables:
             option = f" --variables {','.join(variables)}"
-            made.append(("variables", option, make_variables(self.store, self.rows, variables, executor)))
+            report = make_variables(self.store, self.rows, variables, executor, progress=told)
+            made.append(("variables", option, report))
         for what, option, report in made:
             if report.failed:
                 (name, reason), *more = report.failed

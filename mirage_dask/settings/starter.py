@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
@@ -127,15 +127,20 @@ def starter_text(table: pd.DataFrame, catalog_types: Iterable[str]) -> str:
 def _pointing(table: pd.DataFrame) -> tuple[str, str, str]:
     """Return a comment, the roll and the date: one of each if JWST can observe all targets so, else one per observation."""
     firsts = table.drop_duplicates("observation")
-    places = {
-        int(number): (ra, dec)
-        for number, ra, dec in firsts[["observation", "ra_pointing", "dec_pointing"]].itertuples(index=False)
+    columns = ["observation", "ra_pointing", "dec_pointing", "start_time"]
+    starts = {
+        int(number): ((ra, dec), datetime.fromisoformat(start))
+        for number, ra, dec, start in firsts[columns].itertuples(index=False)
         if ra == ra and dec == dec
     }
-    common = possible_pointing(list(places.values()), FIRST_DAY) if places else None
+    places = {number: place for number, (place, _) in starts.items()}
+    # One date is that of the first observation: the others follow, those of a large program days later.
+    first = min((start for _, start in starts.values()), default=FIRST_DAY)
+    after = [(start - first) / timedelta(days=1) for _, start in starts.values()]
+    common = possible_pointing(list(places.values()), FIRST_DAY, after=after) if places else None
     if common is not None:
         return (
-            "JWST can observe all targets of this proposal so on that day.",
+            "JWST can observe all targets of this proposal so, beginning on that day.",
             f"{common[1]}",
             f"{common[0]:%Y-%m-%d}",
         )

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import mirage_dask as md
+from mirage_dask.footprints.plane import tangent
 from mirage_dask.instruments import get_detector, get_zeropoint
-from mirage_dask.plot import Coadd, draw_exposure, draw_mosaic, draw_scene
+from mirage_dask.plot import Coadd, coadd, draw_exposure, draw_mosaic, draw_scene
 from mirage_dask.plot.mosaic import brightness_of_dn, colours, rate_image, row_levels
 
 
@@ -27,6 +29,18 @@ def test_rows_of_bright_stars_are_not_dark():
     before = (bright - np.median(bright, axis=1)[:, None] - light - plain)[:, :40].mean(axis=1)
     assert np.ptp(before) > 20.0
     assert np.ptp(dark) < 1.5
+
+
+@pytest.mark.parametrize("detector", ["NRCB5", "NIS", "GUIDER1"])
+def test_rows_are_those_of_the_read_out(detector):
+    """1/f noise is a stripe along the direction in which a detector is read, whatever the science frame calls it."""
+    turn = get_detector(detector).orientation
+    stripes = np.random.default_rng(0).normal(0.0, 200.0, (2, 256, 1)) + np.zeros((2, 256, 256))
+    ramp = turn.science(2000.0 + stripes).astype(np.uint16)
+    raw = xr.DataArray(ramp[None], dims=("integration", "group", "y", "x"))
+    rate = rate_image(xr.Dataset({"raw": raw}, attrs={"detector": detector}), squeeze=2)
+    assert rate.shape == ((128, 256) if turn.along_y else (256, 128))
+    assert float(np.std(rate)) < 2.0
 
 
 def test_rows_full_of_light_take_the_level_of_others():
@@ -54,6 +68,8 @@ def test_hue_does_not_depend_on_the_pixel_scale_or_the_noise():
         images[band][30:50, 30:50] += factor * dn
     picture = colours(images)
     assert np.ptp(picture[40, 40]) < 0.02
+    empty = picture[:25]
+    assert float(np.ptp(empty, axis=-1).mean()) < 0.2 * float(empty.mean()), "noise has no colour"
     images["F356W"][30:50, 30:50] *= 2.512**2
     assert colours(images)[40, 40, 0] > 1.5 * colours(images)[40, 40, 2]
 
@@ -116,6 +132,50 @@ def test_a_scene_without_sources_says_so(sky):
     drawn = whole.images[0]
     shades = drawn.norm(drawn.get_array())
     assert float(np.ptp(shades)) < 0.05, "no nebula"
+
+
+def test_sky_is_subtracted_as_pixels_collect_it():
+    """By their area: it grows over a detector by a few percent, as much as the wings of stars are bright."""
+    y, x = np.mgrid[:200, :200]
+    area = (1.0 + 0.05 * (x + y) / 400).astype(np.float32)
+    image = 0.2 * area
+    image[50, 60] += 30.0
+    data = xr.Dataset({"seed": (("y", "x"), image), "pixel_area": (("y", "x"), 0.004 * area)})
+    drawn = draw_scene(data).axes[0].images[0].get_array()
+    assert float(np.abs(np.delete(drawn, 50, axis=0)).max()) < 1e-5
+
+
+@pytest.mark.parametrize("detector", ["NRCB1", "NRCB5"])
+def test_a_source_of_a_mosaic_lies_where_the_distortion_puts_it(detector):
+    """In the middle of an edge, which straight lines between the corners miss by 0.1 and 0.5 arcsec."""
+    proposal = md.open_proposal(md.example_proposal())
+    table = proposal.table[proposal.table["detector"] == detector].head(1)
+    name, x, y = table["name"].iloc[0], 1024.0, 2030.0
+    exposure = proposal.exposure(name)
+    ramp = np.zeros((1, 2, 2048, 2048), np.uint16)
+    ramp[0, 1, int(y) - 2 : int(y) + 3, int(x) - 2 : int(x) + 3] = 5000
+    raw = xr.DataArray(
+        ramp, dims=("integration", "group", "y", "x"), coords={"group_time": ("group", [1.0, 2.0])}
+    )
+    exposure = exposure[["seed"]].assign(raw=raw)
+    mosaic = coadd(table, lambda _: exposure, pixels=2000)
+    image = np.nan_to_num(next(iter(mosaic.images.values())))
+    rows, columns = np.nonzero(image > 0.5 * image.max())
+    east = mosaic.extent[0] - (columns.mean() + 0.5) * mosaic.scale
+    north = mosaic.extent[2] + (rows.mean() + 0.5) * mosaic.scale
+    true = exposure.md.pixel_to_sky(x, y)
+    expected = tangent(true.ra.deg, true.dec.deg, mosaic.centre)
+    assert np.hypot(east - expected[0], north - expected[1]) < 0.5 * mosaic.scale
+
+
+def test_a_core_that_is_full_from_the_start_is_not_dark():
+    data = subarray()
+    data["raw"][0, :, 18:23, 28:33] = 60_000
+    figure = draw_exposure(data)
+    strip = [ax.images[0] for ax in figure.axes[-4:]]
+    for picture in (figure.axes[0].images[0], strip[-1]):
+        image = np.asarray(picture.get_array())
+        assert (image == image.max()).sum() >= 25
 
 
 def test_a_faint_source_is_a_source():

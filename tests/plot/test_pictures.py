@@ -84,6 +84,16 @@ def test_coadd_puts_sources_where_they_are():
     assert found == pytest.approx(at, abs=1.5 * SCALE)
 
 
+def test_what_is_hardly_covered_is_left_out():
+    """Pixels of the image that few pixels of the detector fall on would be specks along its outline."""
+    table = pd.DataFrame(
+        {"name": ["a"], "s_region": [outline(0, 0)], "filter": ["F444W"], "pupil": ["CLEAR"]}
+    )
+    mosaic = coadd(table, lambda _: exposure(), pixels=20)
+    seen = np.isfinite(mosaic.images["F444W"]).sum() * mosaic.scale**2
+    assert seen == pytest.approx((SIDE * SCALE) ** 2, rel=0.1)
+
+
 def test_coadd_leaves_no_holes():
     table = rows({"a": (0.0, 0.0, "F444W")})
     image = coadd(table, lambda _: exposure(), pixels=400).images["F444W"]

@@ -12,6 +12,7 @@ from astropy.time import Time
 from mirage_dask.pointing.visibility import (
     _max_roll,
     next_observable,
+    possible_pointing,
     roll_warning,
     sun_position,
     visibility_at,
@@ -153,6 +154,16 @@ def test_next_observable():
         assert visibility_at(*NGC_6240, when).allows(110.0)
     assert next_observable(*NGC_6240, inside, pa_v3=0.0) is None
     assert next_observable(*POLES[0], inside) == (inside, inside + timedelta(days=365))
+
+
+@pytest.mark.parametrize("lasts", [0.0, 8.0, 12.0])
+def test_a_day_for_what_is_observed_days_later_too(lasts):
+    """In autumn the allowed roll of this field moves by half a degree and more a day, and may be off by seven."""
+    place = 53.1779, -27.7999
+    found = possible_pointing([place, place], day("2022-07-12"), after=[0.0, lasts])
+    assert found is not None
+    for later in np.linspace(0.0, lasts, 5):
+        assert roll_warning(*place, found[0] + timedelta(days=later), found[1]) == ""
 
 
 def test_warnings_name_the_remedy():

@@ -7,10 +7,12 @@ import json
 import re
 import subprocess
 import sys
+import time
 import tracemalloc
 from functools import partial
 
 import pytest
+from numba.core import event
 from rich.console import Console
 from support.small_plans import make_spec, small_plan, table_of
 from support.table_packs import table_references
@@ -25,6 +27,7 @@ from mirage_dask.run.estimate import (
     check_memory,
     estimate_run,
     measure_once,
+    measure_tiles,
 )
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
@@ -153,6 +156,24 @@ def test_display(fake, plan, tmp_path, terminal):
     assert "5 exposures, 5 tiles" in text.getvalue()
     assert str(report) in text.getvalue().replace("\x1b[0m", "")
     assert ("5/5 exposures" in text.getvalue()) == terminal
+
+
+def test_compiling_is_not_counted_twice(fake, plan, monkeypatch):
+    """The processes of the run that follows find the kernels in the cache."""
+    simulate, begun = fake.simulate_window, []
+
+    def compiling(*given, **named):
+        if not begun:
+            begun.append(True)
+            with event.trigger_event("numba:compile"):
+                until = time.process_time() + 3.0
+                while time.process_time() < until:
+                    pass
+        return simulate(*given, **named)
+
+    monkeypatch.setattr("mirage_dask.exposure.simulate.simulate_window", compiling)
+    assert measure_tiles(plan).load_seconds < 1.0
+    assert begun
 
 
 @pytest.mark.usefixtures("fake")

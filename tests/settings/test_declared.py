@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import fields, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -252,6 +253,17 @@ def test_the_starter_has_a_day_for_each_target():
     for number in (1, 2):
         ra, dec = table.loc[table["observation"] == number, ["ra_pointing", "dec_pointing"]].iloc[0]
         assert roll_warning(ra, dec, settings.dates[number], settings.roll_angle[number]) == ""
+
+
+def test_the_starter_knows_that_observations_follow_each_other():
+    """One date is that of the first; the last one begins ten days later, when other rolls are possible."""
+    place = {"ra_pointing": 53.1779, "dec_pointing": -27.7999}
+    table = md.open_proposal(md.example_proposal()).table.assign(**place)
+    late = table.assign(observation=7, start_time="2021-10-14T00:00:00.000")
+    settings = load_settings(yaml.safe_load(starter_text(pd.concat([table, late]), CATALOG_TYPES)))
+    for days in (0, 10):
+        when = settings.dates + timedelta(days=days)
+        assert roll_warning(*place.values(), when, settings.roll_angle) == ""
 
 
 # ---------------------------------------------------------------- the random seed and its old name

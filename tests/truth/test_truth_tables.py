@@ -25,6 +25,7 @@ from mirage_dask.exposure.references import open_references
 from mirage_dask.exposure.simulate import simulate_window
 from mirage_dask.io.atomic import machine
 from mirage_dask.pointing import unit_to_radec
+from mirage_dask.run.display.events import Event, StepStarted
 from mirage_dask.scene.layers import GalaxyLayer, StarLayer
 from mirage_dask.scene.seed import seed_window
 from mirage_dask.spec import Window
@@ -246,9 +247,16 @@ def test_a_resumed_run_makes_what_is_missing_and_simulates_nothing_again(store, 
     (lost, *_) = (store / "truth").iterdir()
     content = lost.read_bytes()
     lost.unlink()
-    report = proposal.simulate(store, select=SUBARRAYS, progress=False)
+    events: list[Event] = []
+    report = proposal.simulate(store, select=SUBARRAYS, progress=events.append)
     assert (report.ok, report.tiles) == (True, 0)
     assert lost.read_bytes() == content
+    assert events[-3:-1] == [StepStarted("truth tables", done, 1) for done in (0, 1)]
+
+
+def test_an_empty_sky_needs_no_planes(monkeypatch):
+    monkeypatch.setattr("mirage_dask.exposure.truth.read_planes", lambda *_: pytest.fail("read"))
+    assert md.open_proposal(md.example_proposal()).truth(SUBARRAY_SW, progress=False).empty
 
 
 def test_a_table_that_cannot_be_made_is_a_warning(store, proposal, monkeypatch, caplog):

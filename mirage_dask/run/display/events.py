@@ -41,9 +41,13 @@ class RunStarted:
 
 @dataclass(frozen=True)
 class StepStarted:
-    """After `RunStarted`: what is done before the first tile; an empty text when tiles begin."""
+    """What is done before the first tile or after the last; an empty text when tiles begin."""
 
     what: str
+    done: int = 0
+    """How much of it is done; another event says when that changes."""
+    count: int = 0
+    """How much there is; 0 where it is not counted."""
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ class RunLog:
                 )
                 for line in event.comparison.lines:
                     _LOG.info("%s", line)
-            case StepStarted() if event.what:
+            case StepStarted() if event.what and not event.done:
                 _LOG.info("%s", event.what)
             case TileDone():
                 _LOG.debug("%s, tile %d: %.2f s", event.exposure, event.tile, event.seconds)

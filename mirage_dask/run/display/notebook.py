@@ -59,10 +59,11 @@ class NotebookProgress:
         self.tally(event)
         if isinstance(event, RunStarted):
             self._lines = [str(event.estimate), *event.comparison.lines]
-        ended = isinstance(event, RunStarted | StepStarted | RunFinished) or (
-            isinstance(event, ExposureDone) and event.failed
+        at_once = isinstance(event, RunStarted | RunFinished) or (
+            (isinstance(event, ExposureDone) and event.failed)
+            or (isinstance(event, StepStarted) and not event.done)
         )
-        if ended or self.tally.clock() - self._shown >= SHORTEST:
+        if at_once or self.tally.clock() - self._shown >= SHORTEST:
             self._show()
 
     def _show(self, note: str = "") -> None:
@@ -87,10 +88,8 @@ class NotebookProgress:
         colour = "#c0392b" if tally.failures or note else "#2a7f62"
         facts = [tally.exposures_text, tally.size_text]
         if tally.report is None:
-            left = tally.seconds_left
             facts += [tally.rate_text, f"{clock_text(tally.seconds)} elapsed"]
-            ahead = f"{clock_text(left)} left" if left is not None else tally.step or "time left unknown"
-            facts += [] if note else [ahead]
+            facts += [] if note else [tally.ahead_text]
         facts += [tally.memory_text] if tally.memory_text else []
         facts += [note] if note else []
         below = [str(tally.report).splitlines()[0]] if tally.report else self._lines

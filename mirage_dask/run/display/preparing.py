@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from mirage_dask.io.progress import Progress as Callback
 from mirage_dask.run.display.notebook import in_notebook
@@ -120,18 +120,18 @@ class _Log(_Display):
 
 class _Terminal(_Display):
     def __enter__(self) -> _Terminal:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=self.console, transient=True)
         self._task: Any = None
         super().__enter__()
         return self
 
     def draw(self) -> None:
-        what, done, count = self.step
+        _, done, count = self.step
         if self._task is None:
+            self._task = self._bar.add_task(self.text, completed=done, total=count or None)
             self._bar.start()
-            self._task = self._bar.add_task("")
-        self._bar.update(self._task, description=what, completed=done, total=count or None)
+        self._bar.update(self._task, description=self.text, completed=done, total=count or None)
 
     def end(self, *, failed: bool) -> None:  # noqa: ARG002
         self._bar.stop()

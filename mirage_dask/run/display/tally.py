@@ -25,6 +25,8 @@ ROUNDS = 8
 """After so many tiles of each thread, the time left follows from the later half of the run."""
 STALLED = 3
 """Times the usual wait for a result after which the time left follows from what was done until now."""
+WAITING = "computing the first tiles"
+"""Said until results arrive: of a thread's first task, which may have tens of tiles."""
 
 
 @dataclass
@@ -47,7 +49,7 @@ class Tally:
     report: RunReport | None = None
     """Set at the end of the run."""
     step: str = ""
-    """What is done before the first tile."""
+    """What is done before the first tile or after the last."""
     _recent: deque[tuple[float, int]] = field(default_factory=deque)
     _half: deque[tuple[float, int]] = field(default_factory=deque)
     """(time, bytes done) at the start of the work and after each tile, of the later half of the run."""
@@ -70,7 +72,8 @@ class Tally:
                 self._started = event
                 self._begin_work()
             case StepStarted():
-                self.step = event.what
+                counted = f" ({event.done:,} of {event.count:,})" if event.count else ""
+                self.step = f"{event.what}{counted}"
                 if not self._tiles:
                     self._begin_work()
             case TileDone():
@@ -159,10 +162,15 @@ class Tally:
     @property
     def line(self) -> str:
         """The state of the run as one line of a log."""
-        left = self.seconds_left
         facts = [self.exposures_text, self.size_text, self.rate_text, f"{clock_text(self.seconds)} elapsed"]
-        facts += [self.step or ("time left unknown" if left is None else f"about {clock_text(left)} left")]
+        facts += [self.ahead_text]
         return ", ".join(facts + ([self.memory_text] if self.memory_text else []))
+
+    @property
+    def ahead_text(self) -> str:
+        """What goes on before the first tile or after the last, else the time left, in words."""
+        left = self.seconds_left
+        return self.step or (WAITING if left is None else f"about {clock_text(left)} left")
 
     @property
     def exposures_text(self) -> str:

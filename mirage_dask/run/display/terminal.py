@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mirage_dask.run.display.events import Event, RunFinished, RunStarted, TileFailed
-from mirage_dask.run.display.tally import Tally, clock_text
+from mirage_dask.run.display.tally import Tally
 
 LOG_SECONDS = 60.0
 """Seconds between two lines of a log."""
@@ -31,7 +31,7 @@ class TerminalProgress:
             TextColumn("{task.fields[rate]}"),
             TextColumn("{task.fields[memory]}"),
             TimeElapsedColumn(),
-            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[ahead]}"),
             console=self.console,
             disable=not self.console.is_terminal,
         )
@@ -72,11 +72,11 @@ class TerminalProgress:
         self.console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
     def _fields(self) -> dict[str, Any]:
-        tally, left = self._tally, self._tally.seconds_left
+        tally = self._tally
         return {
             "exposures": tally.exposures_text,
             "size": tally.size_text,
             "rate": tally.rate_text,
             "memory": tally.memory_text,
-            "left": f"left {clock_text(left)}" if left is not None else tally.step or "left -:--:--",
+            "ahead": tally.ahead_text,
         }

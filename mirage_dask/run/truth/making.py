@@ -183,6 +183,8 @@ def _make(
             progress(what, done, len(missing))
 
     if missing:
+        if progress is not None:
+            progress(what, 0, len(missing))
         ranges = np.array([(row, number, number + 1) for row, number in missing], TILE_RANGE)
         executor.execute(ranges, 1, handle, record)
     return failed

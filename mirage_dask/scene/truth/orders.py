@@ -37,7 +37,7 @@ Found = Iterator[tuple[SourcesSeen, OrdersSeen, float]]
 def dispersed_orders(
     layers: Sequence[Any],
     view: View,
-    wells: Wells,
+    wells: Callable[[], Wells],
     transmission: Callable[[], Light | None],
     edges: Floats,
 ) -> Found:
@@ -47,8 +47,10 @@ def dispersed_orders(
     ----------
     layers
         All of the exposure, opened; those that disperse nothing are passed over.
-    view, wells
+    view
         The exposure.
+    wells
+        Returns its pixels, as saturation sees them.
     transmission
         Returns (ny, nx) of the optics; None for 1.
     edges
@@ -56,10 +58,10 @@ def dispersed_orders(
     """
     grism = [layer for layer in layers if isinstance(layer, DispersedLayer | DispersedCurveLayer)]
     if grism:
-        yield from _behind_grism(grism, view, wells, transmission(), edges)
+        yield from _behind_grism(grism, view, wells(), transmission(), edges)
     soss = [layer for layer in layers if isinstance(layer, SossLayer | SossCurveLayer)]
     if soss:
-        yield from _behind_soss(soss, view, wells, transmission(), edges)
+        yield from _behind_soss(soss, view, wells(), transmission(), edges)
 
 
 def _behind_grism(

@@ -92,6 +92,22 @@ def sky_coordinate(plan: Plan, spec: ExposureSpec) -> dict[str, Described]:
     return {SKY: ((), np.array(spec.name), about)}
 
 
+def read_projection(about: Mapping[str, Any]) -> SkyProjection:
+    """Return the projection that the attributes of the coordinate `SKY` describe.
+
+    Raises
+    ------
+    InputError
+        If they are damaged.
+    """
+    try:
+        return SkyProjection.from_dict(json.loads(about.get("projection", "")))
+    except (TypeError, ValueError, KeyError, RecursionError) as error:
+        raise InputError(
+            f"The coordinate {SKY} of this dataset is damaged ({type(error).__name__}); open the exposure again."
+        ) from error
+
+
 def attributes(plan: Plan, spec: ExposureSpec) -> dict[str, Any]:
     """Return what a FITS header needs: the exposure's row of the table, and where the values come from."""
     found = {

@@ -14,11 +14,12 @@ from mirage_dask.run.display.events import (
     MemoryUsed,
     RunFinished,
     RunStarted,
+    StepStarted,
     TileDone,
     TileFailed,
 )
 from mirage_dask.run.display.notebook import SHORTEST, NotebookProgress, in_notebook
-from mirage_dask.run.display.tally import RATE_SECONDS, Tally
+from mirage_dask.run.display.tally import RATE_SECONDS, WAITING, Tally
 from mirage_dask.run.display.terminal import TerminalProgress
 from mirage_dask.run.estimate import RunEstimate
 from mirage_dask.run.execute import run_plan
@@ -177,6 +178,21 @@ def test_the_terminal_shows_memory():
     assert "812/2,000 MB memory" in text.getvalue()
 
 
+def test_a_terminal_says_what_it_waits_for():
+    """Of the first results, and of what follows the last tile; not a time that is over."""
+    text = io.StringIO()
+    with TerminalProgress(Console(file=text, force_terminal=True, width=160)) as shown:
+        shown(started(done=400_000_000 - 50_000_000))
+        shown._progress.refresh()
+        assert WAITING in text.getvalue()
+        shown(tile())
+        text.truncate(0)
+        shown(StepStarted("truth tables", 3, 20))
+        shown._progress.refresh()
+        assert "truth tables (3 of 20)" in text.getvalue()
+        assert "left" not in text.getvalue()
+
+
 # ---------------------------------------------------------------------------------------------- notebooks
 
 
@@ -210,7 +226,7 @@ def test_a_notebook_is_not_flooded(displays):
     assert [what for what, _ in displays].count("displayed") == 1
     assert 10 < len(displays) <= 2 + 10 / SHORTEST
     assert "10 MB/s" in displays[-2][1]
-    assert "time left unknown" in displays[0][1]
+    assert WAITING in displays[0][1]
     assert "3 of 4 exposures complete" in displays[-1][1]
 
 

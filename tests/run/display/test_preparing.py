@@ -41,6 +41,10 @@ def test_a_terminal(quick):
     with preparing(True, Console(file=text, width=120, force_terminal=True)) as told:
         told("starting 2 workers", 0, 0)
         assert text.wait("starting 2 workers")
+        told("references", 3, 42)
+        assert text.wait("references (3 of 42)")
+    assert "0/100" not in text.getvalue()  # of the empty bar before the first step
+    assert "0/?" not in text.getvalue()
 
 
 def test_a_notebook(quick, monkeypatch):

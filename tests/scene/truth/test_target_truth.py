@@ -49,7 +49,7 @@ def wells(limit: float = np.inf) -> Wells:
 
 
 def orders(layers, view, limit=np.inf):
-    return list(dispersed_orders(layers, view, wells(limit), lambda: None, EDGES))
+    return list(dispersed_orders(layers, view, lambda: wells(limit), lambda: None, EDGES))
 
 
 def mean_light(layer) -> np.ndarray:
