@@ -39,6 +39,7 @@ from mirage_dask.apt.records import (
 )
 from mirage_dask.apt.records_json.reader import parse_records
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 DRAFT_PROGRAM = 42
 """Program number given to a draft without one, as in Mirage."""
@@ -120,7 +121,7 @@ def _read_xml_and_pointing(path: Path, pointing: str | Path | None) -> ProposalF
     joined = _join(xml, replace(report, rows=computed.rows), str(path))
     missing = missing_pointing(path)
     exposures = _placed(xml.observations, joined.exposures, computed.unknown, f"{missing}; {HOW_TO_EXPORT}")
-    note = f"{path}: {missing}; the pointings of {len(computed.rows)} exposures are computed from the XML."
+    note = f"{path}: {missing}; the pointings of {counted(len(computed.rows), 'exposure')} are computed from the XML."
     return replace(joined, exposures=tuple(exposures), mismatches=(), notes=(*joined.notes, note))
 
 

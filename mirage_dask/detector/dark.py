@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import float32 as f4
-from numba import int32
+from numba import int32, uint64
 from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
@@ -31,7 +31,7 @@ from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until,
 from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
 from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox_row
-from mirage_dask.detector.random.poisson import SPARSE, draw_sparse_row, prepare_sparse_row
+from mirage_dask.detector.random.poisson import draw_sparse_row, prepare_sparse_row, sparse_row
 
 
 class DarkPlanes(NamedTuple):
@@ -60,26 +60,35 @@ class PixelPink(NamedTuple):
 def _spread(values, edges, nodes, out):
     """Fill columns with the 1/f value that each has."""
     for s in range(nodes.size):
-        value, first = values[nodes[s]], edges[s]
-        if edges[s + 1] - first == NODE:  # a number of columns that the compiler knows
+        value, first = values[nodes[s]], uint64(edges[s])  # unsigned: see `coupling/crosstalk.py`
+        if edges[s + 1] - edges[s] == NODE:  # a number of columns that the compiler knows
             for i in range(NODE):
-                out[first + i] = value
+                out[first + uint64(i)] = value
         else:
-            for i in range(first, edges[s + 1]):
+            for i in range(edges[s], edges[s + 1]):
                 out[i] = value
 
 
 @inline
-def _sum_over_frames(before, arrived, words, n, more, n_more, nframes, out):
+def _sum_over_frames(before, arrived, words, n, prepared, nframes, out):
     """Fill `out` with the sum over the frames of a group, from the charge before them and what arrived in them."""
     for i in range(n):
         events = int32(min(arrived[i], f4(FEW_EVENTS)))
         out[i] = f4(nframes) * before[i] + (arrived[i] + f4(sum_of_few(events, words[i], nframes)))
-    for j in range(n_more):
-        i = more[j]
+    # Means up to 1 give no more than `SPARSE` events, which are few.
+    for j in range(prepared.counts[1]):
+        i = prepared.many[j]
         if arrived[i] > f4(FEW_EVENTS):
             late = sum_of_many(arrived[i], normal(words[i]), nframes)
             out[i] = f4(nframes) * before[i] + (arrived[i] + late)
+
+
+@inline
+def _prepare(rate, seconds, prepared):
+    """Prepare the dark current of a row for a time."""
+    for i in range(rate.size):
+        prepared.mean[i] = rate[i] * seconds
+    prepare_sparse_row(prepared, rate.size)
 
 
 @kernel
@@ -117,16 +126,13 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
     white = np.empty(n, np.float32)
     charge = np.empty(n, np.float32)
     # The dark current of a frame; of a frame with the gap before it, or of the gap; of a group: prepared once a row.
-    mean = np.empty((3, n), np.float32)
-    thresholds = np.empty((3, SPARSE, n), np.int32)
-    more = np.empty((3, n + 1), np.int32)
-    n_more = np.zeros(3, np.int64)
+    of_frame, of_gap, of_group = sparse_row(n), sparse_row(n), sparse_row(n)
     tails = np.empty(n + 1, np.int32)
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
     noise_weight = np.sqrt(weight)
     together = drawn_together(nframes)
-    frames_of = (1, readout.groupgap if together else readout.groupgap + 1, nframes)
+    gap_frames = readout.groupgap if together else readout.groupgap + 1
     arrived = np.empty(n, np.float32)
     # The sum over the frames of a group.
     summed_charge = charge if nframes == 1 else np.empty(n, np.float32)
@@ -145,13 +151,11 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
         bias_row = planes.bias[place.row + r, left : left + n]
         sigma_row = planes.sigma[place.row + r, left : left + n]
         per_electron = planes.inverse_gain[place.row + r, left : left + n]
-        for k in range(3):
-            if (k == 1 and readout.groupgap == 0) or (k == 2 and not together):
-                continue
-            seconds = readout.tframe * f4(frames_of[k])
-            for i in range(n):
-                mean[k, i] = rate_row[i] * seconds
-            n_more[k] = prepare_sparse_row(mean[k], n, thresholds[k], more[k])
+        _prepare(rate_row, readout.tframe, of_frame)
+        if readout.groupgap > 0:
+            _prepare(rate_row, readout.tframe * f4(gap_frames), of_gap)
+        if together:
+            _prepare(rate_row, readout.tframe * f4(nframes), of_group)
         for t in range(integrations):
             integration = box.integration + t
             philox_row(key.k0, key.k1, SLOT_RESET, box.column, y, 0, integration, n, w0, w1, w2, w3)
@@ -204,16 +208,15 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                         normal_row(w3 if read & 1 else w1, n, white, tails)
                     if together and g > 0:
                         if readout.groupgap > 0:
-                            draw_sparse_row(mean[1], thresholds[1], w0, n, more[1], n_more[1], charge)
+                            draw_sparse_row(of_gap, w0, n, charge)
                         arrived[:] = f4(0)
-                        draw_sparse_row(mean[2], thresholds[2], w2, n, more[2], n_more[2], arrived)
-                        _sum_over_frames(charge, arrived, w3, n, more[2], n_more[2], nframes, summed_charge)
+                        draw_sparse_row(of_group, w2, n, arrived)
+                        _sum_over_frames(charge, arrived, w3, n, of_group, nframes, summed_charge)
                         for i in range(n):
                             charge[i] += arrived[i]
                         break
-                    k = 1 if readout.groupgap > 0 and f == 0 and g > 0 else 0
-                    words = w2 if read & 1 else w0
-                    draw_sparse_row(mean[k], thresholds[k], words, n, more[k], n_more[k], charge)
+                    late = readout.groupgap > 0 and f == 0 and g > 0
+                    draw_sparse_row(of_gap if late else of_frame, w2 if read & 1 else w0, n, charge)
                     if nframes > 1 and g >= first_group:
                         if f == 0:
                             for i in range(n):

@@ -116,7 +116,7 @@ def _bisected(c, i, target):
 @inline
 def _is_far(step, x, target, well):
     """Return 1 where a first Newton step, which came to x, is not the last one; NaN counts as long."""
-    return int32(not abs(step) <= f4(FAR) * well) | int32(_opposite(x, target, well))
+    return int32(int32(not abs(step) <= f4(FAR) * well) | int32(_opposite(x, target, well)))
 
 
 @kernel
@@ -180,13 +180,21 @@ def measured_row(linear, coefficients, start, full_well, n, measured, steps):
         step = (value - linear[i]) / slope if slope > f4(0) else f4(HIGHEST)  # else it has turned over
         steps[i] = step
         measured[i] = x - step
-    # As in `normal_row`: few pixels need more; they are looked for a chunk at a time, most of which have none.
-    for first in range(0, n, CHUNK):
-        last = min(first + CHUNK, n)
-        few = int32(0)
+    # As in `normal_row`: few pixels need more; they are looked for a chunk at a time, most of which have none. Of a length
+    # that the compiler knows: else it makes no vectors of the search, which then costs as much as the rest.
+    whole = n // CHUNK
+    for chunk in range(whole + 1):
+        first = chunk * CHUNK
+        last = first + CHUNK
+        if chunk < whole:
+            few = int32(0)
+            for k in range(CHUNK):
+                i = first + k
+                few = int32(few + _is_far(steps[i], measured[i], linear[i], full_well[i]))
+            if few == 0:
+                continue
+        else:
+            last = n
         for i in range(first, last):
-            few |= _is_far(steps[i], measured[i], linear[i], full_well[i])
-        if few != 0:
-            for i in range(first, last):
-                if _is_far(steps[i], measured[i], linear[i], full_well[i]) != 0:
-                    measured[i] = settle(coefficients, i, linear[i], full_well[i], measured[i], steps[i])
+            if _is_far(steps[i], measured[i], linear[i], full_well[i]) != 0:
+                measured[i] = settle(coefficients, i, linear[i], full_well[i], measured[i], steps[i])

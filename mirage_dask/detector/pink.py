@@ -76,10 +76,10 @@ def slow_octaves(k0, k1, time, stream, integration, nodes, values):
 
 
 @inline
-def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, values, tails, work, out):
-    """Add the octaves within a row of one stream, of consecutive rows from `time` on, to `out[:rows, :nodes]`.
+def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, values, tails, out):
+    """Add the octaves within a row of one stream, of consecutive rows from `time` on, to `out`, (nodes, rows).
 
-    The random words of all rows are drawn together: a row of a small array has too few for the compiler's vectors.
+    All rows together, node by node: a row of a small array has too few nodes for the compiler's vectors.
     """
     tag = uint32(stream << 8)
     for block in range(max(nodes // 2, 1)):
@@ -92,29 +92,30 @@ def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, 
             words[3, r] = d
         for j in range(4):
             normal_row(words[j], rows, values[4 * block + j], tails)
-    for r in range(rows):
-        for j in range(work.size):
-            work[j] = values[j, r]
-        target = out[r]
-        first = 0
-        level = nodes
-        shift = 0
-        while level > 0:
-            for i in range(nodes):
-                target[i] += scale * work[first + (i >> shift)]
-            first += level
-            level >>= 1
-            shift += 1
+    first = 0
+    level = nodes
+    shift = 0
+    while level > 0:
+        for i in range(nodes):
+            _add_scaled(values[first + (i >> shift)], scale, out[i])
+        first += level
+        level >>= 1
+        shift += 1
+
+
+@kernel
+def _add_scaled(values, scale, out):
+    for r in range(out.size):
+        out[r] += scale * values[r]
 
 
 @inline
-def _add_slow(key, time, rows, stream, integration, scale, nodes, values, out):
-    """Add the octaves of several rows of one stream to rows of `out`; `nodes`, `values` as for `slow_octaves`."""
-    for r in range(rows):
-        drift = scale * slow_octaves(key.k0, key.k1, time + r, stream, integration, nodes, values)
-        target = out[r]
-        for i in range(target.size):
-            target[i] += drift
+def _add_slow(key, time, stream, integration, scale, nodes, values, drift, out):
+    """Add the octaves of several rows of one stream to `out`, (nodes, rows); `nodes`, `values` as for `slow_octaves`."""
+    for r in range(drift.size):
+        drift[r] = slow_octaves(key.k0, key.k1, time + r, stream, integration, nodes, values)
+    for i in range(out.shape[0]):
+        _add_scaled(drift, scale, out[i])
 
 
 @kernel
@@ -144,15 +145,18 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
     words = np.empty((4, rows), np.uint32)
     values = np.empty((length, rows), np.float32)
     tails = np.empty(rows + 1, np.int32)
-    work = np.empty(length, np.float32)
-    shared = np.empty((rows, nodes), np.float32)
+    drift = np.empty(rows, np.float32)
+    # Node by node while they are summed.
+    shared = np.empty((nodes, rows), np.float32)
+    summed = np.empty((outputs, nodes, rows), np.float32)
     slow_nodes = np.empty((1 + output0 + outputs, SLOWEST + 1), np.int64)
     slow_values = np.zeros((1 + output0 + outputs, SLOWEST + 1, 2), np.float32)
     weight = f4(1) / f4(readout.nframes)
     for t in range(integrations):
+        own_integration = integration + t
         slow_nodes[:] = -1
         for g in range(first_group, groups):
-            out[t, g] = f4(0)
+            summed[:] = f4(0)
             once = drawn_together(readout.nframes) and g > 0
             for f in range(readout.nframes):
                 time = (g * (readout.nframes + readout.groupgap) + f) * (rows_of_frame + 1) + row0
@@ -165,36 +169,36 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
                         time,
                         rows,
                         0,
-                        integration + t,
+                        own_integration,
                         nodes,
                         common * within,
                         words,
                         values,
                         tails,
-                        work,
                         shared,
                     )
                 _add_slow(
-                    key, time, rows, 0, integration + t, common * weight, slow_nodes, slow_values, shared
+                    key, time, 0, own_integration, common * weight, slow_nodes, slow_values, drift, shared
                 )
                 for s in range(outputs):
-                    target = out[t, g, s]
-                    for r in range(rows):
-                        for i in range(nodes):
-                            target[r, i] += shared[r, i]
+                    stream = 1 + output0 + s
+                    target = summed[s]
+                    for i in range(nodes):
+                        _add_scaled(shared[i], f4(1), target[i])
                     if f == 0 or not once:
                         _add_within_rows(
-                            key, time, rows, 1 + output0 + s, integration + t, nodes, own * within, words, values,
-                            tails, work, target,
+                            key, time, rows, stream, own_integration, nodes, own * within, words, values, tails, target
                         )  # fmt: skip
                     _add_slow(
                         key,
                         time,
-                        rows,
-                        1 + output0 + s,
-                        integration + t,
+                        stream,
+                        own_integration,
                         own * weight,
                         slow_nodes,
                         slow_values,
+                        drift,
                         target,
                     )
+            for s in range(outputs):
+                out[t, g, s] = summed[s].T

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mirage_dask.detector.effects import parameter_value
+from mirage_dask.reference.files.traps import TYPES as TRAP_FILES
 from mirage_dask.scene.catalogs import TRACKED
 from mirage_dask.settings import Settings
 from mirage_dask.settings.catalogs import CATALOG_TYPES, IMAGE_TYPES, CatalogEntry, catalog_types
@@ -117,10 +119,19 @@ def _overrides(settings: Settings, table: pd.DataFrame) -> Iterator[str]:
         return
     columns = [name for name in ROW_COLUMNS if name in table]
     rows: list[dict[str, Any]] = table[columns].drop_duplicates().to_dict("records")
+    effects = settings.effects
+    traps = (
+        "persistence" in effects and parameter_value("persistence", "model", effects.parameters) == "traps"
+    )
     for entry in settings.reffile_overrides:
+        keys = ".".join((entry.instrument.lower(), entry.type, *(value for _, value in entry.keys)))
         if not any(entry.holds_for(row) for row in rows):
-            keys = ".".join((entry.instrument.lower(), entry.type, *(value for _, value in entry.keys)))
             yield f"reffile_overrides.{keys}: no exposure uses {Path(entry.path).name}."
+        elif entry.type in TRAP_FILES and not traps:
+            yield (
+                f"reffile_overrides.{keys}: it changes nothing without `effects: {{persistence: {{model: traps}}}}`, "
+                "the persistence that reads it."
+            )
 
 
 def _switches(settings: Settings) -> Iterator[str]:

@@ -281,7 +281,7 @@ def test_exposure_without_specification(draft):
     mismatch, table = only_mismatch(draft)
     assert (mismatch.observation, mismatch.visit) == (1, 1)
     assert mismatch.expected == "1 exposure specifications (NircamImaging)"
-    assert mismatch.found == "1 exposures of number 2"
+    assert mismatch.found == "1 exposure of number 2"
     odd = table[table.status == "unsupported"]
     assert list(odd.reason) == ["the XML has no exposure specification 2"]
     assert (table.status == "ready").sum() == 23

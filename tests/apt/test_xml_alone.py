@@ -104,7 +104,7 @@ def test_a_report_wins_and_disagreements_are_listed(alone):
     proposal = md.open_proposal(alone)
     (sentence,) = proposal.mismatches["sentence"]
     assert sentence == (
-        "observation 2: tile 1, exposure 1, dither 2 at offset +0.335 +0.335 in the XML, +4.335 +0.335 (1 exposures up to "
+        "observation 2: tile 1, exposure 1, dither 2 at offset +0.335 +0.335 in the XML, +4.335 +0.335 (1 exposure up to "
         "4.0 arcsec elsewhere) in the report: export both again"
     )
     assert set(proposal.table["pointing"]) == {"report"}

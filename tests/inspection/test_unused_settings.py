@@ -63,6 +63,17 @@ def test_reference_files_of_other_detectors(tmp_path):
     assert note == "reffile_overrides.nircam.gain.nrca5: no exposure uses gain.fits."
 
 
+def test_files_of_traps_without_the_model_that_reads_them(tmp_path):
+    path = tmp_path / "traps.fits"
+    path.touch()
+    files = {"nircam": {"trappars": {"nrcb5": str(path)}}}
+    unread = "reffile_overrides.nircam.trappars.nrcb5: it changes nothing without `effects: {persistence: {model: traps}}`"
+    for effects in ({}, {"persistence": True}):
+        (note,) = notes(reffile_overrides=files, effects=effects)
+        assert note.startswith(unread)
+    assert not notes(reffile_overrides=files, effects={"persistence": {"model": "traps"}})
+
+
 def test_switches_without_effect(tmp_path):
     assert notes(use_dateobs_for_background=True, background=0.2) == (
         "use_dateobs_for_background: it changes levels only, and the background is given as numbers or images.",

@@ -2,7 +2,8 @@
 
 Detector1's order, every reference file given. A line on stdout says that one is done; the steps are loaded once. What the
 steps found goes into OUT: flags of the groups after saturation, charge migration and jump (with snowballs), and the rate
-before and after `clean_flicker_noise`.
+before and after `clean_flicker_noise`. With "window": SECONDS and "remembered": FILE the step `persistence` flags pixels
+that have saturated in the last seconds, in earlier ramps too, which the file remembers.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ import numpy as np
 from calibrate import cut_network
 
 
-def calibrate(raw: str, out: str, files: dict[str, str]) -> None:
+def calibrate(
+    raw: str, out: str, files: dict[str, str], window: int | None = None, remembered: str | None = None
+) -> None:
     from jwst.charge_migration import ChargeMigrationStep
     from jwst.clean_flicker_noise import CleanFlickerNoiseStep
     from jwst.dq_init import DQInitStep
     from jwst.jump import JumpStep
     from jwst.linearity import LinearityStep
+    from jwst.persistence import PersistenceStep
     from jwst.ramp_fitting import RampFitStep
     from jwst.refpix import RefPixStep
     from jwst.saturation import SaturationStep
@@ -38,6 +42,11 @@ def calibrate(raw: str, out: str, files: dict[str, str]) -> None:
     model = RefPixStep.call(model)
     found["refpix"] = np.array([row_noise(before), row_noise(model.data[0])])
     model = LinearityStep.call(model, **given("linearity"))
+    if window is not None:
+        model = PersistenceStep.call(
+            model, skip=False, persistence_time=window, persistence_array_file=remembered, save_persistence=remembered
+        )  # fmt: skip
+        found["persistence"] = model.groupdq[0].copy()
     model = ChargeMigrationStep.call(model, skip=False)
     found["charge_migration"] = model.groupdq[0].copy()
     found["linear"] = model.data[0].copy()

@@ -216,14 +216,15 @@ def metadata(spec: ExposureSpec) -> dict[str, Any]:
     }
 
 
-def write_raw(path: Path, ramp: DetectorRamp) -> None:
-    """Write the raw ramp as the pipeline takes it."""
+def write_raw(path: Path, ramp: DetectorRamp, *, start: float = 0.0) -> None:
+    """Write the raw ramp as the pipeline takes it, begun `start` seconds after an arbitrary time."""
     from stdatamodels.jwst.datamodels import Level1bModel
 
     with Level1bModel(ramp.raw) as model:
         for key, value in metadata(ramp.spec).items():
             if value is not None:
                 model[key] = value
+        model.meta.exposure.start_time = 61_000.0 + start / 86_400  # MJD
         model.save(str(path))
 
 
@@ -231,3 +232,12 @@ def counted(found: NDArray[np.bool_], true: NDArray[np.bool_]) -> tuple[float, f
     """Return what part of what is true was found, and what part of what was found is true; NaN of nothing."""
     both = float((found & true).sum())
     return both / true.sum() if true.any() else np.nan, both / found.sum() if found.any() else np.nan
+
+
+def beside(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return flags of pixels and of their eight neighbours."""
+    near = flags.copy()
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            near |= np.roll(flags, (dy, dx), (-2, -1))
+    return near

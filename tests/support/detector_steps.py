@@ -33,14 +33,28 @@ class Steps:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stream,
             )  # fmt: skip
 
-    def __call__(self, ramp: DetectorRamp, folder: Path) -> dict[str, Any]:
-        """Run them on a ramp, with its own reference files."""
+    def __call__(
+        self, ramp: DetectorRamp, folder: Path, *, start: float = 0.0, **options: Any
+    ) -> dict[str, Any]:
+        """Run them on a ramp, with its own reference files.
+
+        Parameters
+        ----------
+        ramp, folder
+            The ramp, and where to put files.
+        start
+            Seconds from an arbitrary time to the start of the ramp.
+        options
+            `window` and `remembered`, see `calibrate_detector.py`.
+        """
         raw, out = folder / "raw_uncal.fits", folder / "found.npz"
-        write_raw(raw, ramp)
+        write_raw(raw, ramp, start=start)
         files = {kind: str(path) for kind, path in ramp.files.items()}
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"raw": str(raw), "out": str(out), "files": files}) + "\n")
+        self.process.stdin.write(
+            json.dumps({"raw": str(raw), "out": str(out), "files": files} | options) + "\n"
+        )
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer == "done\n", f"the pipeline failed:\n{self.log.read_text()[-4000:]}"

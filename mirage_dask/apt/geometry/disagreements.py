@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from mirage_dask.apt.records import Mismatch, PointingRow
+from mirage_dask.formatting import counted
 
 TOLERANCE = 1.0
 """arcsec."""
@@ -45,7 +46,7 @@ def compare_pointings(
                     number,
                     0,
                     f"{where} at offset {_shown(_offset(row))}",
-                    f"{_shown(_offset(other))} ({len(wrong)} exposures up to {distance:.1f} arcsec elsewhere)",
+                    f"{_shown(_offset(other))} ({counted(len(wrong), 'exposure')} up to {distance:.1f} arcsec elsewhere)",
                 )
             )
     return tuple(mismatches)

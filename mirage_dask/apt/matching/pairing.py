@@ -28,6 +28,7 @@ from mirage_dask.apt.records import (
     PointingRow,
     Sequence,
 )
+from mirage_dask.formatting import counted
 
 PARALLEL = "PARALLEL"
 _SPECIFIC = (SCIENCE, DIRECT, OUT_OF_FIELD, CONFIRMATION)
@@ -181,7 +182,7 @@ def _exposures_of(
             Exposure(number, row.visit, index + 1, sequence.template, specification, row, reason)
         )
     return exposures, [
-        Mismatch(number, visit, expected, f"{count} exposures {kind}")
+        Mismatch(number, visit, expected, f"{counted(count, 'exposure')} {kind}")
         for (visit, expected, kind), count in wrong.items()
     ]
 

@@ -19,11 +19,31 @@ from __future__ import annotations
 
 import numpy as np
 from numba import float32 as f4
+from numba import int32
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inline, kernel
 
 STEPS = 3
 """Times that charge is passed on: the pixels that it reaches."""
+
+
+@inline
+def _overflowing(charge, well):
+    """Return the smallest box with all pixels that are above their full well: rows and columns, half-open; empty if none."""
+    height, width = charge.shape
+    top, bottom, left, right = height, 0, width, 0
+    for r in range(height):
+        row, limit = charge[r], well[r]
+        over = int32(0)
+        for i in range(width):
+            over = int32(over + (int32(row[i] > limit[i]) & int32(limit[i] > f4(0))))
+        if over == 0:
+            continue
+        top, bottom = min(top, r), r + 1
+        for i in range(width):
+            if row[i] > limit[i] > f4(0):
+                left, right = min(left, i), max(right, i + 1)
+    return min(top, bottom), bottom, left, right
 
 
 @kernel
@@ -48,22 +68,22 @@ def spill(wells, place, charge, out):
     for t in range(integrations):
         for g in range(groups):
             given = charge[t, g]
-            over = 0
-            for r in range(height):
-                for i in range(width):
-                    over += given[r, i] > well[r, i] and well[r, i] > f4(0)
-            if over == 0:
+            top, bottom, left, right = _overflowing(given, well)
+            if top == bottom:
                 for r in range(rows):
                     out[t, g, r, :] = given[r + STEPS, STEPS : STEPS + columns]
                 continue
             work[:] = given
             for step in range(1, STEPS + 1):
-                for r in range(step - 1, height - step + 1):
-                    for i in range(step - 1, width - step + 1):
+                # What is above a well, and in each step the pixels around it.
+                first, last = max(top - step, step), min(bottom + step, height - step)
+                begin, end = max(left - step, step), min(right + step, width - step)
+                for r in range(first - 1, last + 1):
+                    for i in range(begin - 1, end + 1):
                         above = work[r, i] - well[r, i]
                         excess[r, i] = above if above > f4(0) and well[r, i] > f4(0) else f4(0)
-                for r in range(step, height - step):
-                    for i in range(step, width - step):
+                for r in range(first, last):
+                    for i in range(begin, end):
                         if well[r, i] > f4(0):
                             part = quarter * excess[r, i]
                             q = work[r, i]

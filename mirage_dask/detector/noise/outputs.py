@@ -31,7 +31,6 @@ integrations.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from numba import float32 as f4
@@ -159,15 +158,14 @@ def add_reference_drift(exposure: ExposureContext, box: Box, dark: Floats) -> bo
     amplitude = exposure.parameter("reference_drift", "amplitude")
     rows, columns = dark.shape[2:]
     window = slice(box.row, box.row + rows), slice(box.column, box.column + columns)
-    reference = exposure.array.sensitive(*window) == 0
-    if amplitude == 0 or not reference.any():
+    y, x = np.nonzero(exposure.array.sensitive(*window) == 0)
+    if amplitude == 0 or not y.size:
         return False
     output, _ = _places(exposure.outputs, box, columns)
     drifts = np.empty((*dark.shape[:2], exposure.outputs.count), np.float32)
     drift_groups(exposure.keys.stream("reference_drift"), exposure.readout, box.integration, drifts)
     size = np.float32(amplitude / exposure.pack.meta["mean_gain"])
-    added: Any = (size * drifts)[:, :, None, output] * reference
-    dark += added
+    dark[:, :, y, x] += (size * drifts)[:, :, output[x]]
     return True
 
 

@@ -4,11 +4,11 @@ The top bit of the word is the sign; the other 31 give x = (m + 1/2) 2^-31 in (0
 
 .. math:: |z| = \sqrt 2\, \mathrm{erf}^{-1}(x) = x\, P(w), \qquad w = -\ln[(1 - x)(1 + x)],
 
-the form of Giles (2010, "Approximating the erfinv function", GPU Computing Gems 2): P is a polynomial in w for w < 5,
-which is 99.66 % of all words, and one in :math:`\sqrt w` beyond. The polynomials, and that of the logarithm, are minimax
-fits of degree 6 of our own with relative errors of 2e-6, 4e-6 and 1e-6: deviates are right to 2e-5 (`tests/detector/
-test_normal.py`), which a sample of 1e9 could not tell. No library function is called: its last bit would depend on the
-processor. The largest \|z\| is 6.3.
+the form of Giles (2010, "Approximating the erfinv function", GPU Computing Gems 2): P is a polynomial in w for w < 7,
+which is 99.95 % of all words, and one in :math:`\sqrt w` beyond. The polynomials, and that of the logarithm, are minimax
+fits of degrees 7, 6 and 6 of our own with relative errors of 2e-6, 1e-6 and 1e-6: deviates are right to 1e-5
+(`tests/detector/random/test_normal.py`), which a sample of 1e9 could not tell. No library function is called: its last bit
+would depend on the processor. The largest \|z\| is 6.3.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ from mirage_dask.compiled import inline, kernel
 _LN2 = 0.6931471805599453
 _SQRT_HALF_BITS = 0x3F3504F3
 _LOWEST = 4.656612873077393e-10  # 2^-31
-_TAIL = 7_300_000
-"""Words with w >= 5 have their 31 bits below: (1 - x)(1 + x) <= exp(-5) up to 7,247,044."""
+_CENTRE = 7.0
+"""w below which the first polynomial is used."""
+_TAIL = 986_000
+"""Words with w >= `_CENTRE` have their 31 bits below: (1 - x)(1 + x) <= exp(-7) up to 979,349."""
 _CHUNK = 64
 """Words that are looked at together."""
 
@@ -61,29 +63,30 @@ def _signed(word, p):
 
 @inline
 def _central(word, w):
-    """Normal deviate of a word with w < 5."""
-    v = w - f4(2.5)
+    """Normal deviate of a word with w < `_CENTRE`."""
+    v = w - f4(3.5)
     v2 = v * v
     p = (
-        (f4(2.123314619064331) + f4(0.3488152027130127) * v)
-        + v2 * (f4(-0.005909921135753393) + f4(-0.0017893466865643859) * v)
+        (f4(2.464737892150879) + f4(0.33284762501716614) * v)
+        + v2 * (f4(-0.009511595591902733) + f4(-0.0006820891867391765) * v)
     ) + (v2 * v2) * (
-        (f4(0.00030897973920218647) + f4(-9.368630458084226e-07) * v) + v2 * f4(-4.678280674852431e-06)
+        (f4(0.00022979642380960286) + f4(-2.1789930542581715e-05) * v)
+        + v2 * (f4(-1.4034377500138362e-06) + f4(3.933684524781711e-07) * v)
     )
     return _signed(word, p)
 
 
 @inline
 def _tail(word, w):
-    """Normal deviate of a word with w >= 5."""
-    s = np.sqrt(w) - f4(3)
-    p = f4(0.0008932522032409906)
-    p = f4(-0.004400081932544708) + p * s
-    p = f4(0.008861253038048744) + p * s
-    p = f4(-0.011344282887876034) + p * s
-    p = f4(0.013162834569811821) + p * s
-    p = f4(1.416664719581604) + p * s
-    p = f4(4.006443977355957) + p * s
+    """Normal deviate of a word with w >= `_CENTRE`."""
+    s = np.sqrt(w) - f4(3.5)
+    p = f4(0.0005076679517515004)
+    p = f4(-0.0014043324626982212) + p * s
+    p = f4(0.0017587817274034023) + p * s
+    p = f4(-0.0027246687095612288) + p * s
+    p = f4(0.004567490424960852) + p * s
+    p = f4(1.4246108531951904) + p * s
+    p = f4(4.7170915603637695) + p * s
     return _signed(word, p)
 
 
@@ -91,12 +94,12 @@ def _tail(word, w):
 def normal(word):
     """Standard normal deviate (float32) of one uint32."""
     w = _argument(word)
-    return _central(word, w) if w < f4(5) else _tail(word, w)
+    return _central(word, w) if w < f4(_CENTRE) else _tail(word, w)
 
 
 @inline
 def _is_tail(word):
-    """Return 1 for every word with w >= 5, and a few more."""
+    """Return 1 for every word with w >= `_CENTRE`, and a few more."""
     return int32(int32(word & uint32(0x7FFFFFFF)) < int32(_TAIL))
 
 

@@ -31,10 +31,12 @@ Not modelled: means above 1.6e7 per draw, where a float32 no longer holds every 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import float32 as f4
 from numba import int32, uint32
+from numpy.typing import NDArray
 
 from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.random.normal import normal, normal_row
@@ -50,6 +52,10 @@ SPARSE = 9
 """Thresholds of the sparse ladder."""
 RARE = 0.03
 """Mean up to which the thresholds of five and more are zero: P(N >= 5) is below their resolution, 2^-31, up to 0.035."""
+
+_MOST = 200
+"""Largest deviate of a mean below `SPLIT`: no word reaches it."""
+_RECIPROCAL = np.array([0.0, *(1.0 / n for n in range(1, _MOST + 1))])
 
 _ENTRIES = 128
 _STEPS_PER_UNIT = 4
@@ -181,23 +187,29 @@ def _asymptotic(mean, w):
 
 
 @inline
-def _search(mean, word):
-    """Poisson deviate (whole float32) of a mean in (1, 64), from one word, term by term in double precision."""
-    u = (np.float64(word) + 0.5) * 2.0**-32
-    m = np.float64(mean)
+def _chance_of_none(mean):
+    """Return P(N = 0) of a mean in (1, 64) in double precision."""
     # exp(-m) = exp(-m/1024)^1024, the inner one by its series: a library's exp would differ between processors.
-    h = m / 1024.0
+    h = np.float64(mean) / 1024.0
     e = 1.0 / 5040
     for k in (720, 120, 24, 6, 2, 1, 1):
         e = 1.0 / k - h * e
     for _ in range(10):
         e = e * e
-    term = e
-    total = e
+    return e
+
+
+@inline
+def _search(mean, none, word):
+    """Poisson deviate (whole float32) of a mean in (1, 64), from P(N = 0) and one word, term by term in double precision."""
+    u = (np.float64(word) + 0.5) * 2.0**-32
+    m = np.float64(mean)
+    term = none
+    total = none
     n = 0
-    while u >= total and n < 200:
+    while u >= total and n < _MOST:
         n += 1
-        term = term * m / n
+        term = term * (m * _RECIPROCAL[n])
         total += term
     return f4(n)
 
@@ -224,7 +236,7 @@ def poisson_sparse(mean, word):
     if mean >= f4(SPLIT):
         return _asymptotic(mean, normal(word))
     if mean > f4(1):
-        return _search(mean, word)
+        return _search(mean, _chance_of_none(mean), word)
     t1, t2, t3, t4, t5, t6, t7, t8, t9 = _survival_sparse(mean)
     v = int32(word >> uint32(1))
     n = int32(v < t1) + int32(v < t2) + int32(v < t3) + int32(v < t4) + int32(v < t5) + int32(v < t6)
@@ -303,26 +315,62 @@ def draw_row(mean, first_entry, thresholds, a, b, n, bright, n_bright, work, tai
             out[i] += _asymptotic(mean[i], normal(a[i]))
 
 
-@kernel
-def prepare_sparse_row(mean, n, thresholds, more):
-    """Prepare a row of means for `draw_sparse_row` and return how many exceed `RARE`.
+class SparseRow(NamedTuple):
+    """A row of means that is drawn many times, for `draw_sparse_row`."""
 
-    `thresholds` is int32 (SPARSE, n), 0 where a mean exceeds 1; `more` an int32 row of n + 1 that takes the positions of
-    means above `RARE`.
-    """
-    t1 = thresholds[0]
-    t2 = thresholds[1]
-    t3 = thresholds[2]
-    t4 = thresholds[3]
-    t5 = thresholds[4]
-    t6 = thresholds[5]
-    t7 = thresholds[6]
-    t8 = thresholds[7]
-    t9 = thresholds[8]
+    mean: NDArray[np.float32]
+    """Means, filled in before the row is prepared."""
+    thresholds: NDArray[np.int32]
+    """(SPARSE, n), 0 where a mean exceeds 1."""
+    frequent: NDArray[np.int32]
+    """(n + 1,): first the positions of means above `RARE`."""
+    many: NDArray[np.int32]
+    """(n + 1,): first the positions of means above 1."""
+    none: NDArray[np.float64]
+    """P(N = 0) of means from 1 to `SPLIT`."""
+    counts: NDArray[np.int64]
+    """How many positions `frequent` and `many` have."""
+
+
+@kernel
+def sparse_row(n):
+    """Return the arrays of a row of n means, not yet filled."""
+    return SparseRow(
+        np.empty(n, np.float32),
+        np.empty((SPARSE, n), np.int32),
+        np.empty(n + 1, np.int32),
+        np.empty(n + 1, np.int32),
+        np.empty(n, np.float64),
+        np.zeros(2, np.int64),
+    )
+
+
+@kernel
+def prepare_sparse_row(row, n):
+    """Prepare a `SparseRow` of n means for `draw_sparse_row`."""
+    mean, none = row.mean, row.none
+    t1 = row.thresholds[0]
+    t2 = row.thresholds[1]
+    t3 = row.thresholds[2]
+    t4 = row.thresholds[3]
+    t5 = row.thresholds[4]
+    t6 = row.thresholds[5]
+    t7 = row.thresholds[6]
+    t8 = row.thresholds[7]
+    t9 = row.thresholds[8]
     for i in range(n):
         m = mean[i] if mean[i] <= f4(1) else f4(0)
         t1[i], t2[i], t3[i], t4[i], t5[i], t6[i], t7[i], t8[i], t9[i] = _survival_sparse(m)
-    return _list_above(mean, n, f4(RARE), more)
+    row.counts[0] = _list_above(mean, n, f4(RARE), row.frequent)
+    count = 0
+    for j in range(row.counts[0]):
+        i = row.frequent[j]
+        if mean[i] > f4(1):
+            row.many[count] = i
+            count += 1
+            if mean[i] < f4(SPLIT):
+                none[i] = _chance_of_none(mean[i])
+    row.counts[1] = count
 
 
 @inline
@@ -334,11 +382,12 @@ def _higher(thresholds, i, word):
 
 
 @kernel
-def draw_sparse_row(mean, thresholds, words, n, more, n_more, out):
-    """Add one-word Poisson deviates of a prepared row to `out[:n]`.
+def draw_sparse_row(row, words, n, out):
+    """Add one-word Poisson deviates of a prepared `SparseRow` to `out[:n]`.
 
     What means above `RARE` add is looked up one by one where they are few, and by a pass over the row where they are many.
     """
+    mean, thresholds = row.mean, row.thresholds
     t1 = thresholds[0]
     t2 = thresholds[1]
     t3 = thresholds[2]
@@ -347,16 +396,19 @@ def draw_sparse_row(mean, thresholds, words, n, more, n_more, out):
         v = int32(words[i] >> uint32(1))
         k = int32(int32(v < t1[i]) + int32(v < t2[i]) + int32(v < t3[i]))
         out[i] += f4(int32(k + int32(v < t4[i])))
-    all_at_once = n_more * 8 > n
-    if all_at_once:
+    if row.counts[0] * 8 > n:
         for i in range(n):
             out[i] += f4(_higher(thresholds, i, words[i]))
-    for j in range(n_more):
-        i = more[j]
-        if mean[i] > f4(1):
-            out[i] += poisson_sparse(mean[i], words[i])
-        elif not all_at_once:
+    else:
+        for j in range(row.counts[0]):
+            i = row.frequent[j]
             out[i] += f4(_higher(thresholds, i, words[i]))
+    for j in range(row.counts[1]):
+        i = row.many[j]
+        if mean[i] < f4(SPLIT):
+            out[i] += _search(mean[i], row.none[i], words[i])
+        else:
+            out[i] += poisson_sparse(mean[i], words[i])
 
 
 @kernel

@@ -84,6 +84,7 @@ class ScatteredTables:
         self._stars: dict[str, Claws] = {}
         self._dark = 0
         self._following = 0
+        self._in_pixels = 0
 
     def layers(
         self,
@@ -175,7 +176,9 @@ class ScatteredTables:
                 self._following += 1
                 return []
             stars = load_once(PointSources, self._url, key)
-            if not stars.pixels:
+            if stars.pixels:
+                self._in_pixels += 1
+            else:
                 found += breath_of(row, pack, attitude, stars, choice.dragons_breath)
         if not found:
             return []
@@ -200,6 +203,11 @@ class ScatteredTables:
             found.append(
                 "scattered_light: exposures that follow a moving target are simulated without dragon's breath "
                 f"({counted(self._following, 'exposure')})."
+            )
+        if self._in_pixels:
+            found.append(
+                "scattered_light: stars with places in pixels have no dragon's breath, which needs them outside of the "
+                f"detector: give positions on the sky ({counted(self._in_pixels, 'exposure')})."
             )
         return [note for claws in self._stars.values() for note in claws.notes] + found
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.dark_noise import GROUPS, MEASURED, noise
-from support.detector_ramps import DetectorRamp, counted, make_ramp, spots
+from support.detector_ramps import DetectorRamp, beside, counted, make_ramp, spots
 from support.detector_steps import Steps
 
 from mirage_dask.detector.effects import EFFECTS
@@ -85,15 +85,6 @@ def measure(ramp: DetectorRamp, found: dict[str, Any]) -> Row:
         struck = np.diff(ramp.charge["snowballs"], axis=0, prepend=0) > 1000.0
         row["snowballs found"], _ = counted(found["jump"] > 0, struck & usable)
     return row
-
-
-def beside(flags: np.ndarray) -> np.ndarray:
-    """Return flags of pixels and of their eight neighbours."""
-    near = flags.copy()
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            near |= np.roll(flags, (dy, dx), (1, 2))
-    return near
 
 
 def rows_of(image: np.ndarray, quiet: np.ndarray, axis: int) -> float:

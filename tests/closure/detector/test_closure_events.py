@@ -2,7 +2,7 @@
 
 Snowballs fall on strips of three detectors, eighty times as often as in flight; the jump step looks for large events. After
 a bright exposure, empty ones see what traps release; their rates are compared with the decay that the effect specifies. The
-pipeline's step `persistence` corrects nothing any more, and its flags need reference files that it no longer reads.
+pipeline's step `persistence` corrects nothing any more; it flags pixels for a time after they saturated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from support.detector_ramps import make_ramp
+from support.detector_ramps import beside, counted, make_ramp, spots
 from support.detector_steps import Steps
 
 from mirage_dask.detector.charge.persistence import released
@@ -120,3 +120,47 @@ def test_what_a_bright_star_leaves_decays_as_specified(steps, tmp_path, capsys):
             )
     for expected, measured in found:
         assert measured == pytest.approx(expected, rel=0.03)
+
+
+def test_pixels_that_saturated_are_flagged_in_the_next_exposure(steps, tmp_path, capsys):
+    """Spots, the brightest of which saturate; an empty exposure 300 s later, flagged, and one 1,500 s later, not."""
+    name, window, groups = "NRCB1", 1000, 12
+    folders = [tmp_path / part for part in ("bright", "soon", "late")]
+    for folder in folders:
+        folder.mkdir()
+    remembered = str(tmp_path / "remembered.asdf")
+    bright = make_ramp(name, folders[0], rows=64, groups=groups, off=("cosmic_rays",))
+    steps(bright, folders[0], window=window, remembered=remembered)
+    light = spots(bright.spec)
+    array, seconds = get_detector(name).array, groups * bright.spec.tframe
+    row, column = np.nonzero(array.orientation.detector(np.pad(light, ((0, 2048 - 64), (0, 0)))))
+    pixel = np.sort((row.astype(np.int64) << 16) + column)
+    rates = array.orientation.detector(np.pad(light, ((0, 2048 - 64), (0, 0))))[pixel >> 16, pixel & 0xFFFF]
+    saturated = (bright.flags[-1] & FLAGS["SATURATED"]) > 0
+    parameters = (("persistence", "amplitude", TRAPS),)
+    value = partial(parameter_value, "persistence", changed=changed_parameters(parameters))
+    flagged, left = [], []
+    for folder, since in zip(folders[1:], (300.0, 1500.0), strict=True):
+        fill = Fill(pixel, rates.astype(float), np.full(pixel.size, 1e5), seconds, 10.7, 1, since)
+        empty = make_ramp(
+            name, folder, rows=64, groups=4, also_on=("persistence",), off=("cosmic_rays",), parameters=parameters,
+            inputs={"persistence": release([fill], value).table()}, seed=np.zeros_like(light),
+        )  # fmt: skip
+        given = steps(empty, folder, start=seconds + since, window=window, remembered=remembered)
+        flagged.append((given["persistence"] & FLAGS["PERSISTENCE"]).all(axis=0))
+        left.append(empty.charge["persistence"][-1])
+    usable = bright.mask == 0
+    complete, _ = counted(flagged[0] & usable, saturated & usable)
+    _, pure = counted(beside(saturated) & usable, flagged[0] & usable)
+    with capsys.disabled():
+        print(
+            f"\n{name}: {saturated.sum()} pixels saturated, {complete:.3f} of them flagged 300 s later, {pure:.3f} of the "
+            f"flags at them or their neighbours; {flagged[1].sum()} flags 1,500 s later. Persistence in the first: "
+            f"{np.median(left[0][saturated]):.0f} e- where saturated, "
+            f"{np.median(left[0][(light > 0) & ~saturated]):.0f} e- in spots that were not"
+        )
+    assert saturated.sum() > 20
+    assert complete == 1.0
+    assert pure == 1.0
+    assert not flagged[1].any()
+    assert np.median(left[0][saturated]) > np.median(left[0][(light > 0) & ~saturated]) > 0

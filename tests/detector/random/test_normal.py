@@ -24,10 +24,10 @@ def deviates(words):
 
 def test_agrees_with_the_inverse_distribution():
     words = random_words(500_000)[0]
-    words[:8] = 0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 100, 7247043, 7247044
+    words[:8] = 0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 100, 979348, 979349
     half = ((words & 0x7FFFFFFF).astype(float) + 0.5) / 2**32
     exact = stats.norm.isf(half) * np.where(words >> 31, -1, 1)
-    assert np.abs(deviates(words) - exact).max() < 2.5e-5
+    assert np.abs(deviates(words) - exact).max() < 1.5e-5
 
 
 def test_rows_equal_single_draws():

@@ -10,13 +10,13 @@ from support.words import random_words
 from mirage_dask.detector.random.poisson import (
     FEW,
     RARE,
-    SPARSE,
     draw,
     draw_row,
     draw_sparse,
     draw_sparse_row,
     prepare_row,
     prepare_sparse_row,
+    sparse_row,
 )
 
 DRAWS = 2_000_000
@@ -104,10 +104,11 @@ def test_sparse_rows_equal_single_draws(above, words):
     high = rng.random(n) < above
     means = np.where(high, 10 ** rng.uniform(-4, 3, n), rng.uniform(0, RARE, n)).astype(np.float32)
     means[:5] = 0, 1, np.nextafter(np.float32(1), np.float32(2)), 64, RARE
-    thresholds, many = np.empty((SPARSE, n), np.int32), np.empty(n + 1, np.int32)
-    n_many = prepare_sparse_row(means, n, thresholds, many)
+    row = sparse_row(n)
+    row.mean[:] = means
+    prepare_sparse_row(row, n)
     out, single = np.zeros(n, np.float32), np.empty(n, np.float32)
-    draw_sparse_row(means, thresholds, words[2, :n], n, many, n_many, out)
+    draw_sparse_row(row, words[2, :n], n, out)
     draw_sparse(means, words[2, :n], single)
     assert np.array_equal(out, single)
 

@@ -127,6 +127,16 @@ def test_from_the_setting_to_the_seed_in_any_window():
     assert wisps.exposures.shape == md.open_proposal(source).exposures.shape
 
 
+def test_stars_in_pixels_have_no_dragons_breath_and_the_plan_says_so(tmp_path, caplog):
+    stars = tmp_path / "stars.cat"
+    stars.write_text("# position_pixels\n# abmag\nindex x_or_RA y_or_Dec magnitude\n1 900 30 10.0\n")
+    options = {"catalogs": {"point_source": stars}, "scattered_light": {"dragons_breath": True}}
+    plan = md.open_proposal(md.example_proposal(), **options).prepare(NRCB4)
+    assert "dragons_breath" not in dict(plan.spec(plan.row(NRCB4)).layers)
+    assert "scattered_light: stars with places in pixels have no dragon's breath" in caplog.text
+    assert "(1 exposure)." in caplog.text
+
+
 def test_templates_of_the_user(tmp_path):
     light = np.zeros(FULL, np.float32)
     light[1000:1200, 900:1300] = 3.0
