@@ -7,7 +7,7 @@ from pathlib import Path
 from mirage_dask.formatting import counted, duration, size
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.calibrated.calibrate import Calibration, Product, calibrate, check_pipeline
+from mirage_dask.report.calibrated.calibrate import Calibration, Product, calibrate
 from mirage_dask.report.calibrated.mosaics import compare_catalog, compare_mosaic, half_complete
 from mirage_dask.report.calibrated.photometry import Comparison, compare_images
 from mirage_dask.report.calibrated.stars import STARS
@@ -16,8 +16,7 @@ from mirage_dask.report.pictures import Picture, draw_completeness, draw_mosaic,
 from mirage_dask.selection import Selection
 from mirage_dask.store.simulation import SimulationStore
 
-__all__ = ["calibrated_chapters", "check_pipeline"]
-
+CALIBRATED, MOSAIC, CATALOG_OF_STAGE_3 = "calibrated images", "mosaic", "catalog of stage 3"
 JUDGED = "Stars of a signal to noise of 20 and more against the truth: medians and scatter"
 TITLE = "Calibrated by the JWST pipeline"
 MEASURED = (
@@ -86,9 +85,6 @@ def calibrated_chapters(
     paragraphs = (_text(found), *(f"The pipeline failed. {failure}" for failure in failures))
     first = Chapter(TITLE, paragraphs, tables=tables, failures=tuple(map(anonymous, failures)))
     return [first, *chapters]
-
-
-CALIBRATED, MOSAIC, CATALOG_OF_STAGE_3 = "calibrated images", "mosaic", "catalog of stage 3"
 
 
 def _comparisons(product: Product, directory: Path) -> dict[str, Comparison]:

@@ -22,11 +22,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mirage_dask.report.calibrated.changes import CHANGES, write_changes
+from mirage_dask.report.calibrated.changes import write_changes
 from mirage_dask.report.calibrated.stars import measure_stars
 
 CATALOG, MOSAIC = "_cat.ecsv", "_i2d.fits"
-__all__ = ["CATALOG", "CHANGES", "MOSAIC"]
 
 
 def main(path: str) -> None:

@@ -16,7 +16,8 @@ from typing import Any
 
 from mirage_dask.fits.segments import Segment, file_name, segments_of
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.calibrated.pipeline import CATALOG, CHANGES, MOSAIC
+from mirage_dask.report.calibrated.changes import CHANGES
+from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
 from mirage_dask.report.calibrated.stars import STARS, wanted_stars
 from mirage_dask.run.export import CALIBRATE_FILE
 from mirage_dask.store.plan import Plan
