@@ -14,6 +14,12 @@ def size(count: float) -> str:
     raise AssertionError
 
 
+def counted(number: int, noun: str) -> str:
+    """Return how many there are of something: '1 exposure', '1,200 exposures', '2 processes'."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
 def error_size(sigma: float) -> str:
     """Return a standard error with two digits and without an exponent: '0.0027', '110'."""
     return f"{float(f'{sigma:.2g}'):,.12f}".rstrip("0").rstrip(".")
@@ -25,12 +31,6 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest:02d} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02d} min"
-
-
-def counted(count: int, what: str) -> str:
-    """Return a number of things for people: '1 exposure', '1,200 exposures', '2 processes'."""
-    plural = "es" if what.endswith("s") else "s"
-    return f"{count:,} {what}{plural * (count != 1)}"
 
 
 def numbers(values: Iterable[int]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mirage_dask.apt.table import NON_SIDEREAL, as_table
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import counted, numbers
+from mirage_dask.formatting import numbers
 from mirage_dask.instruments import blocking_filter, grism_of, instruments
 from mirage_dask.pointing import roll_warning
 from mirage_dask.scene.catalogs import TRACKED
@@ -127,9 +127,9 @@ def launch_notes(table: pd.DataFrame) -> tuple[str, ...]:
     early = table[uses & (table["status"] == "ready") & (table["start_time"] < LAUNCH)]
     if early.empty:
         return ()
-    many = counted(len(early), "exposure")
+    first = early["start_time"].min()[:10]
     return (
-        f"{many} with a start before the launch ({LAUNCH}), the first on {early['start_time'].min()[:10]}: CRDS "
+        f"exposures that start before the launch ({LAUNCH}): {len(early):,}, the first on {first}; CRDS "
         f"gives them files of tests on the ground; give dates from {SCIENCE} on, when science observations began.",
     )
 

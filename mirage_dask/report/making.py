@@ -116,7 +116,8 @@ def make_report(
     if not path.parent.is_dir():
         raise InputError(f"{path}: there is no folder {path.parent}; make it, or name another file.")
     if calibrate:
-        from mirage_dask.report.calibrated.chapters import calibrated_chapters, check_pipeline
+        from mirage_dask.report.calibrated.calibrate import check_pipeline
+        from mirage_dask.report.calibrated.chapters import calibrated_chapters
 
         check_pipeline()
     status = store.status()

@@ -259,10 +259,10 @@ class GrismTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        counts = {
-            text: f" ({counted(count, 'exposure')})" if count else "" for text, count in self._notes.items()
-        }
-        return tuple(f"grisms: {text}{count}." for text, count in counts.items())
+        return tuple(
+            f"grisms: {text}{' (' + counted(count, 'exposure') + ')' if count else ''}."
+            for text, count in self._notes.items()
+        )
 
     def _note(self, text: str) -> None:
         self._notes[text] = self._notes.get(text, 0) + 1

@@ -27,6 +27,7 @@ from mirage_dask.io.progress import Progress
 from mirage_dask.report.calibrated.photometry import true_stars
 from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
 from mirage_dask.report.calibrated.runs import Image, Runs, images_of
+from mirage_dask.report.calibrated.stars import STARS
 from mirage_dask.run.calibration import export_for_pipeline
 from mirage_dask.run.executors.local import processors
 from mirage_dask.selection import Selection, select_rows
@@ -37,10 +38,15 @@ from mirage_dask.truth.files import computed_truth, read_truth
 MOST_EXPOSURES = 20
 """That are calibrated without a selection."""
 EXPOSURE_TYPES = ("NRC_IMAGE", "NIS_IMAGE", "FGS_IMAGE")
-BASE_BYTES, RAMP_COPIES, LEAST_BYTES = 750_000_000, 14, 2_000_000_000
-"""Memory of a process of the pipeline: what it takes for nothing, multiples of the ramp as float32, and the least that is
-reckoned with. Measured (jwst 3.0, full frames of NIRCam): 0.61 GB for 2 groups, 1.55 for 4, 2.86 for 10, 3.74 for 4 in each
-of 4 integrations, 7.55 for 10 in each of 3; stage 3, alone in its process, 2.4 GB for a mosaic of 4615 x 4588 pixels."""
+BASE_BYTES, LEAST_BYTES = 750_000_000, 2_000_000_000
+"""Memory of a process of the pipeline: what it takes for nothing, and the least that is reckoned with.
+
+Measured with jwst 3.0 and full frames of NIRCam: 0.61 GB for 2 groups, 1.55 for 4, 2.86 for 10, 3.74 for 4 in each of 4
+integrations, 7.55 for 10 in each of 3, 2.09 for 20, 3.80 for 20 in each of 2; stage 3, alone in its process, 2.4 GB for a
+mosaic of 4615 x 4588 pixels."""
+FEW_GROUPS, RAMP_COPIES, RAMP_COPIES_OF_MANY = 10, 14, 5
+"""Multiples of the ramp as float32 that come to that: ramps of up to so many groups the step jump looks at again and again,
+for which it copies them, and longer ones once (its min_diffs_single_pass)."""
 
 
 @dataclass(frozen=True)
@@ -189,12 +195,13 @@ def processes_for(workers: int | None, images: int, each: int) -> int:
 
 def process_bytes(plan: Plan, images: Mapping[str, Sequence[Image]]) -> int:
     """Return the memory of a process of the pipeline that calibrates images, by exposure."""
-    ramp = 0
+    copies = 0
     for name, own in images.items():
         _, groups, ny, nx = plan.shape(plan.row(name))
         most = max(image.segment.integrations[1] - image.segment.integrations[0] for image in own)
-        ramp = max(ramp, 4 * most * groups * ny * nx)
-    return max(BASE_BYTES + RAMP_COPIES * ramp, LEAST_BYTES)
+        multiple = RAMP_COPIES if groups <= FEW_GROUPS else RAMP_COPIES_OF_MANY
+        copies = max(copies, multiple * 4 * most * groups * ny * nx)
+    return max(BASE_BYTES + copies, LEAST_BYTES)
 
 
 def calibrate(
@@ -258,11 +265,9 @@ def calibrate(
         bad += [(root, f"stars: {unmeasured[root]}") for root in own if root in unmeasured]
         if own:
             error = runs.combine(product, own)
-            if not error:
-                error = runs.measure_stars(_wanted_on_mosaic(directory, product, own), 1, None).get(
-                    product, ""
-                )
             bad += [(product, error)] if error else []
+            wanted = {} if error else _wanted_on_mosaic(directory, product, own)
+            bad += [(product, f"stars: {why}") for why in runs.measure_stars(wanted, 1, None).values()]
         paths = (directory / f"{product}{suffix}" for suffix in (MOSAIC, CATALOG))
         mosaic, catalog = (path if own and path.exists() else None for path in paths)
         products.append(
@@ -326,9 +331,9 @@ def _wanted(stars: pd.DataFrame) -> dict[str, str]:
 
 def _wanted_on_mosaic(directory: Path, product: str, roots: Sequence[str]) -> dict[str, str]:
     """Return the table of stars to be measured on a mosaic: where their centroids should be by the images, in the mean."""
-    paths = [directory / f"{root}_stars.csv" for root in roots]
+    paths = [directory / f"{root}{STARS}" for root in roots]
     parts = [pd.read_csv(path, usecols=["id", "ra_core", "dec_core"]) for path in paths if path.is_file()]
-    if not parts:
+    if not sum(map(len, parts)):
         return {}
     stars = pd.concat(parts).sort_values("id", kind="stable")
     first = stars.groupby("id")["ra_core"].transform("first")

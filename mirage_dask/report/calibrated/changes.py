@@ -13,9 +13,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from mirage_dask.report.calibrated.stars import STARS
 
 OUTLIER = 1 << 4
 """Flag of the pipeline's masks."""
+CHANGES = "_changes.csv"
+"""End of the name of the table."""
 
 
 def write_changes(product: str, members: list[str], directory: Path) -> list[str]:
@@ -32,9 +37,9 @@ def write_changes(product: str, members: list[str], directory: Path) -> list[str
         root = member.removesuffix("_cal.fits")
         after = directory / f"{root}_crf.fits"
         if after.is_file():
-            rows.append((root, *_changes(directory / member, after, directory / f"{root}_stars.csv")))
+            rows.append((root, *_changes(directory / member, after, directory / f"{root}{STARS}")))
     names = ("image", "dx", "dy", "farthest", "outliers", "stars", "flagged")
-    out = directory / f"{product}_changes.csv"
+    out = directory / f"{product}{CHANGES}"
     Table(rows=rows or None, names=names, dtype=(str, float, float, float, int, int, str)).write(
         out, format="ascii.csv", overwrite=True
     )
@@ -56,10 +61,10 @@ def _changes(before: Path, after: Path, stars: Path) -> tuple[float, float, floa
     ids: list[int] = []
     measured = 0
     if stars.is_file():
-        table = np.atleast_1d(np.genfromtxt(stars, delimiter=",", names=True, dtype=None))
+        table = pd.read_csv(stars)
         measured = len(table)
         near = maximum_filter(outlier, 3)
-        columns, rows = (np.round(table[name]).astype(int) for name in ("x", "y"))
+        columns, rows = (np.round(table[name].to_numpy(float)).astype(int) for name in ("x", "y"))
         ids = list(table["id"][near[rows, columns]])
     farthest = float(np.hypot(dx, dy).max())
     return float(dx[0]), float(dy[0]), farthest, int(outlier.sum()), measured, " ".join(map(str, ids))

@@ -7,17 +7,17 @@ from pathlib import Path
 from mirage_dask.formatting import counted, duration, size
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
-from mirage_dask.report.calibrated.calibrate import Calibration, Product, calibrate, check_pipeline
+from mirage_dask.report.calibrated.calibrate import Calibration, Product, calibrate
 from mirage_dask.report.calibrated.mosaics import compare_catalog, compare_mosaic, half_complete
 from mirage_dask.report.calibrated.photometry import Comparison, compare_images
+from mirage_dask.report.calibrated.stars import STARS
 from mirage_dask.report.page import Chapter, Table
 from mirage_dask.report.pictures import Picture, draw_completeness, draw_mosaic, draw_stars, mosaic_shape
 from mirage_dask.selection import Selection
 from mirage_dask.store.simulation import SimulationStore
 
-__all__ = ["calibrated_chapters", "check_pipeline"]
-
-STARS = "Stars of a signal to noise of 20 and more against the truth: medians and scatter"
+CALIBRATED, MOSAIC, CATALOG_OF_STAGE_3 = "calibrated images", "mosaic", "catalog of stage 3"
+JUDGED = "Stars of a signal to noise of 20 and more against the truth: medians and scatter"
 TITLE = "Calibrated by the JWST pipeline"
 MEASURED = (
     "filter", "measured on", "images", "stars", "flux ratio", "scatter", "Δx (pixel)", "scatter", "Δy (pixel)", "scatter",
@@ -87,9 +87,6 @@ def calibrated_chapters(
     return [first, *chapters]
 
 
-CALIBRATED, MOSAIC, CATALOG_OF_STAGE_3 = "calibrated images", "mosaic", "catalog of stage 3"
-
-
 def _comparisons(product: Product, directory: Path) -> dict[str, Comparison]:
     """Return the comparisons of a product with the truth, by what is compared."""
     found = {}
@@ -97,7 +94,7 @@ def _comparisons(product: Product, directory: Path) -> dict[str, Comparison]:
         found[CALIBRATED] = compare_images(product.label, product.stars, directory)
     if product.mosaic is None or not len(product.stars):
         return found
-    if (directory / f"{product.name}_stars.csv").is_file():
+    if (directory / f"{product.name}{STARS}").is_file():
         found[MOSAIC] = compare_mosaic(product.label, product.stars, directory, product.name)
     if product.catalog is not None:
         found[CATALOG_OF_STAGE_3] = compare_catalog(

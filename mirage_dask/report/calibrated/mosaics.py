@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mirage_dask.report.calibrated.changes import CHANGES
 from mirage_dask.report.calibrated.photometry import (
     BRIGHT,
     Comparison,
@@ -24,6 +25,7 @@ from mirage_dask.report.calibrated.photometry import (
     median_checks,
     robust,
 )
+from mirage_dask.report.calibrated.stars import STARS
 from mirage_dask.report.checks import Check, Section, judged, not_judged
 from mirage_dask.report.page import Table
 
@@ -51,10 +53,10 @@ def compare_mosaic(label: str, stars: pd.DataFrame, directory: Path, product: st
     product
         Its name.
     """
-    changes = pd.read_csv(directory / f"{product}_changes.csv", keep_default_na=False)
+    changes = pd.read_csv(directory / f"{product}{CHANGES}", keep_default_na=False)
     flagged = {int(star) for own in changes["flagged"].astype(str) for star in own.split()}
     found = _merged(stars).merge(
-        pd.read_csv(directory / f"{product}_stars.csv"), on="id", suffixes=("_true", "")
+        pd.read_csv(directory / f"{product}{STARS}"), on="id", suffixes=("_true", "")
     )
     found = found[~found["saturated"].astype(bool) & found["isolated"]]
     found = found.assign(
@@ -102,7 +104,10 @@ def compare_mosaic(label: str, stars: pd.DataFrame, directory: Path, product: st
     tables = []
     if len(found):
         tables.append(
-            (f"By magnitude: {label}, mosaic", by_magnitude(found[~found["flagged"]], "ratio", PLACES))
+            (
+                f"By magnitude: {label}, mosaic, stars without outliers",
+                by_magnitude(found[~found["flagged"]], "ratio", PLACES),
+            )
         )
     return Comparison((section,) if checks else (), tuple(tables), found, whole)
 

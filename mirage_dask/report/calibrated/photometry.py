@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from mirage_dask.exposure.references import open_references
 from mirage_dask.formatting import error_size
 from mirage_dask.report.calibrated.centroids import centroid_bias
+from mirage_dask.report.calibrated.stars import STARS
 from mirage_dask.report.checks import Check, Section, judged
 from mirage_dask.report.page import Table
 from mirage_dask.store.simulation import SimulationStore
@@ -125,7 +126,7 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
     """
     parts = []
     for root in stars["image"].unique():
-        path = directory / f"{root}_stars.csv"
+        path = directory / f"{root}{STARS}"
         if path.is_file():
             parts.append(pd.read_csv(path).assign(image=root))
     if not parts:

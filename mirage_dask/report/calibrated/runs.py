@@ -16,8 +16,9 @@ from typing import Any
 
 from mirage_dask.fits.segments import Segment, file_name, segments_of
 from mirage_dask.io.progress import Progress
+from mirage_dask.report.calibrated.changes import CHANGES
 from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
-from mirage_dask.report.calibrated.stars import wanted_stars
+from mirage_dask.report.calibrated.stars import STARS, wanted_stars
 from mirage_dask.run.export import CALIBRATE_FILE
 from mirage_dask.store.plan import Plan
 
@@ -165,7 +166,7 @@ class Runs:
         """Make mosaic and catalog of images; return why there is none, or an empty text."""
         key = _hash(" ".join([str(PRODUCT_VERSION), *(self.key(name) for name in names)]))
         if not self.is_done(product, key):
-            for suffix in (MOSAIC, CATALOG):
+            for suffix in (MOSAIC, CATALOG, CHANGES, STARS):
                 (self.directory / f"{product}{suffix}").unlink(missing_ok=True)
             (self.results / f"{product}.json").unlink(missing_ok=True)
             members = [f"{name}_cal.fits" for name in names]

@@ -17,11 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from mirage_dask.report.calibrated.centroids import BOX
 
 LIGHT, MOSAIC_LIGHT = 0.7, 0.8
 """Part of the light in the aperture: that of the pipeline's source catalog; on mosaics."""
+LIGHT_RANGE = 0.15
+"""By which the part of an aperture that the file APCORR has may differ."""
+STARS = "_stars.csv"
+"""End of the name of a table of measured stars."""
 DO_NOT_USE = 1
 """Flag of the pipeline's masks."""
 MARGIN = 12.0
@@ -47,7 +52,9 @@ def measure_stars(directory: Path, name: str) -> list[str]:
     from astropy.table import Table
     from jwst.datamodels import open as open_model
 
-    stars = np.atleast_1d(np.genfromtxt(wanted_stars(directory, name), delimiter=",", names=True, dtype=None))
+    stars = pd.read_csv(wanted_stars(directory, name))
+    ids = stars["id"].to_numpy()
+    ra, dec, core_x, core_y = (stars[column].to_numpy(float) for column in ("ra", "dec", "core_x", "core_y"))
     mosaic = (directory / f"{name}_i2d.fits").is_file()
     with open_model(str(directory / f"{name}_{'i2d' if mosaic else 'cal'}.fits")) as model:
         aperture = _aperture(model, MOSAIC_LIGHT if mosaic else LIGHT)
@@ -57,17 +64,17 @@ def measure_stars(directory: Path, name: str) -> list[str]:
         bad = ~np.isfinite(image)
         bad |= np.asarray(model.wht) == 0 if mosaic else (np.asarray(model.dq) & DO_NOT_USE) > 0
         wcs = model.meta.wcs
-        x, y = (np.asarray(v, float) for v in wcs.world_to_pixel_values(stars["ra"], stars["dec"]))
-        core = x + stars["core_x"], y + stars["core_y"]
+        x, y = (np.asarray(v, float) for v in wcs.world_to_pixel_values(ra, dec))
+        core = x + core_x, y + core_y
         sky = [np.asarray(v, float) for v in wcs.pixel_to_world_values(*core)]
     height, width = image.shape
     inside = (x > MARGIN) & (y > MARGIN) & (x < width - 1 - MARGIN) & (y < height - 1 - MARGIN)
     x, y, *sky = (values[inside] for values in (*core, *sky))
     found_x, found_y, flux, noise = _measured(image, error, bad, x, y, aperture)
-    columns = [stars["id"][inside].astype(int), x, y, found_x, found_y, *sky, flux, noise]
+    columns = [ids[inside], x, y, found_x, found_y, *sky, flux, noise]
     table = Table(columns, names=COLUMNS)
     table = table[np.isfinite(table["flux"])]
-    out = directory / f"{name}_stars.csv"
+    out = directory / f"{name}{STARS}"
     table.write(out, format="ascii.csv", overwrite=True)
     return [out.name]
 
@@ -83,10 +90,11 @@ def _aperture(model: Any, light: float) -> dict[str, float]:
     for column, value in about.items():
         if value is not None and column in rows.names:
             rows = rows[[str(v).strip() == value for v in rows[column]]]
-    rows = rows[np.abs(np.asarray(rows["eefraction"], float) - light) < 0.005]
-    if len(rows) == 0:
+    parts = np.asarray(rows["eefraction"], float)
+    if len(rows) == 0 or np.abs(parts - light).min() > LIGHT_RANGE:
         raise ValueError(f"{Path(path).name} has no aperture of {light:.0%} of the light for {about}")
-    return {name: float(rows[name][0]) for name in ("radius", "apcorr", "skyin", "skyout")}
+    nearest = int(np.argmin(np.abs(parts - light)))
+    return {name: float(rows[name][nearest]) for name in ("radius", "apcorr", "skyin", "skyout")}
 
 
 def _measured(image: Any, error: Any, bad: Any, x: Any, y: Any, aperture: dict[str, float]) -> list[Any]:

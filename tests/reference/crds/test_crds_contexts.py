@@ -200,7 +200,7 @@ def test_a_store_never_asks_again(cache, site, tmp_path, monkeypatch):
 
 
 def test_dates_before_the_launch(caplog):
-    words = "1 exposure with a start before the launch"
+    words = "exposures that start before the launch (2021-12-25): 1, the first on"
     early = one_exposure(dates="2021-10-04")
     assert [note for note in early.notes if words in note and "2022-07-12" in note] == [early.notes[-1]]
     assert not [note for note in one_exposure(dates="2021-12-26").notes if words in note]

@@ -93,7 +93,15 @@ def test_keys_tell_segments_apart(store, tmp_path):
 
 @pytest.mark.parametrize(
     ("groups", "integrations", "measured"),
-    [(2, 1, 0.61e9), (4, 1, 1.55e9), (10, 1, 2.86e9), (4, 4, 3.74e9), (10, 3, 7.55e9)],
+    [
+        (2, 1, 0.61e9),
+        (4, 1, 1.55e9),
+        (10, 1, 2.86e9),
+        (4, 4, 3.74e9),
+        (10, 3, 7.55e9),
+        (20, 1, 2.09e9),
+        (20, 2, 3.80e9),
+    ],
 )
 def test_the_memory_of_a_process_is_what_was_measured(groups, integrations, measured):
     """Peaks of processes of jwst 3.0 with full frames: reckoned with is more, and half as much again at most."""
