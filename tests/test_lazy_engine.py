@@ -109,7 +109,7 @@ from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
 import dask.array as da
 import numpy as np
-assert da.ARRAY_EXPR_ENABLED if hasattr(da, "ARRAY_EXPR_ENABLED") else hasattr(da.ones(3), "expr")
+assert hasattr(da.ones(3), "expr")
 plan = small_plan(sys.argv[1] + "/plan")
 whole = virtual.VirtualArray(plan.url, plan.digest, "raw", 2)[...]
 exposure = lazy.exposure_dataset(plan, plan.names[2])

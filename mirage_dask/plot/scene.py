@@ -43,6 +43,8 @@ TRACK = "#ff6b5e"
 """Colour of paths."""
 EVEN = 0.02
 """Part of its mean by which light that has no light curve must change to have a scale of its own."""
+MARGIN = 0.05
+"""Part of the range of light curves that is free above and below them."""
 SHORT = 0.12
 """Part of the picture below which a path has one label, for both its ends."""
 
@@ -200,18 +202,22 @@ def _draw_curves(ax: Axes, curves: tuple[Curve, ...]) -> None:
     last = max(float(curve.edges[-1]) for curve in curves)
     unit, factor = ("s", 1.0) if last < 300 else ("min", 60.0) if last < 3 * 3600 else ("h", 3600.0)
     several = len(curves) > 1
+    drawn: list[NDArray[Any]] = []
     for curve in curves:
         mean = float(curve.rate.mean())
         shown = curve.rate / mean if several else curve.rate
         label = f"{curve.label}, mean {mean:.3g} electrons/s" if several else curve.label
         colour = SYMBOLS[curve.type][1]
         ax.stairs(shown, curve.edges / factor, baseline=None, color=colour, lw=1.5, label=label)
+        drawn.append(shown)
     ax.set_title("light that changes, on the detector", fontsize=11)
     ax.set_xlabel(f"time since the start of the first integration ({unit})")
     ax.set_ylabel("light over its mean" if several else "light (electrons/s)")
     ax.set_xlim(0.0, last / factor)
-    low, high = ax.get_ylim()
-    middle = 0.5 * (low + high)
+    # Not by the axes' own limits, in which matplotlib 3.9 has zero.
+    rates = np.concatenate(drawn)
+    margin, middle = MARGIN * float(np.ptp(rates)), 0.5 * float(rates.min() + rates.max())
+    low, high = float(rates.min()) - margin, float(rates.max()) + margin
     least = 1e-6 if all(curve.own for curve in curves) else EVEN
     if high - low < least * abs(middle):  # what only moves has the same light: a line, not its last digits
         low, high = sorted((middle * (1.0 - 2.0 * EVEN), middle * (1.0 + 2.0 * EVEN)))

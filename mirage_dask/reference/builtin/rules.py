@@ -337,8 +337,9 @@ def rules() -> Mapping[str, str]:
         for name, text in _reference_mappings(instrument).items():
             texts[f"mappings/jwst/{name}"] = text
             answers[name.split("_")[2].upper()] = name
-        # Every type of crds has an entry, or the pipeline would log an error for each missing one.
-        known = {kind.upper(): "N/A" for kind in crds_jwst.FILEKINDS if kind != "all"}
+        # Every type of crds has an entry, or the pipeline would log an error for each missing one; and every type that is
+        # asked for here: version 12 does not list all of them.
+        known = {kind.upper(): "N/A" for kind in (*crds_jwst.FILEKINDS, *KEYS) if kind != "all"}
         texts[f"mappings/jwst/{_imap(instrument)}"] = _mapping(
             _selector(known | answers),
             mapping="INSTRUMENT",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from crds import jwst as crds_jwst
 
 from mirage_dask.psf.library import PsfLibrary
 from mirage_dask.reference.builtin.cache import build_cache
 from mirage_dask.reference.builtin.locations import mirage_data_directory
-from mirage_dask.reference.builtin.rules import CONTEXT, DISPERSED, grism_optics, recipes
+from mirage_dask.reference.builtin.rules import CONTEXT, DISPERSED, grism_optics, recipes, rules
 from mirage_dask.reference.crds.lookup import PIPELINE_TYPES, CrdsCache, question, recommend
 from mirage_dask.reference.grisms.builtin import builtin_grisms
 from mirage_dask.settings.row import row_of
@@ -47,6 +48,13 @@ def test_an_exposure_with_a_grism_of_nircam(cache):
     assert found["flat"] == "jwst_nircam_flat_nrca5-f444w-grismr.fits"
     assert found["apcorr"] == "jwst_nircam_apcorr_nrc-wfss.fits"
     assert found["area"] == "jwst_nircam_area_nrca5.fits"
+
+
+def test_types_that_an_older_crds_does_not_list(monkeypatch):
+    """crds 12 has no `bkg` in its list: an exposure of FGS, which has no such file, is told N/A nevertheless."""
+    known = [kind for kind in crds_jwst.FILEKINDS if kind != "bkg"]
+    monkeypatch.setattr(crds_jwst, "FILEKINDS", known)
+    assert "'BKG' : 'N/A'," in rules.__wrapped__()["mappings/jwst/jwst_fgs_0001.imap"]
 
 
 def test_an_exposure_with_a_grism_of_niriss(cache):
