@@ -12,6 +12,9 @@ import mirage_dask as md
 from mirage_dask.errors import InputError
 from mirage_dask.io import filesystems
 
+pytest.importorskip("s3fs")
+pytest.importorskip("moto.server")
+
 SETTINGS = {"random_seed": 3}
 
 
