@@ -84,6 +84,14 @@ def _sum_over_frames(before, arrived, words, n, prepared, nframes, out):
 
 
 @inline
+def _draw(prepared, words, n, out):
+    """Add the dark current of a prepared row."""
+    draw_sparse_row(
+        prepared.mean, prepared.thresholds, prepared.frequent, prepared.many, prepared.none, prepared.counts, words, n, out
+    )  # fmt: skip
+
+
+@inline
 def _prepare(rate, seconds, prepared):
     """Prepare the dark current of a row for a time."""
     for i in range(rate.size):
@@ -127,6 +135,8 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
     charge = np.empty(n, np.float32)
     # The dark current of a frame; of a frame with the gap before it, or of the gap; of a group: prepared once a row.
     of_frame, of_gap, of_group = sparse_row(n), sparse_row(n), sparse_row(n)
+    # Arrays that are chosen or taken out of a tuple for each frame cost as much as a draw: numba counts references.
+    mean, thresholds, frequent, many, none, counts = of_frame
     tails = np.empty(n + 1, np.int32)
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
@@ -205,18 +215,26 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                             w3,
                         )
                     if f == 0 and g >= first_group:
-                        normal_row(w3 if read & 1 else w1, n, white, tails)
+                        if read & 1:
+                            normal_row(w3, n, white, tails)
+                        else:
+                            normal_row(w1, n, white, tails)
                     if together and g > 0:
                         if readout.groupgap > 0:
-                            draw_sparse_row(of_gap, w0, n, charge)
+                            _draw(of_gap, w0, n, charge)
                         arrived[:] = f4(0)
-                        draw_sparse_row(of_group, w2, n, arrived)
+                        _draw(of_group, w2, n, arrived)
                         _sum_over_frames(charge, arrived, w3, n, of_group, nframes, summed_charge)
                         for i in range(n):
                             charge[i] += arrived[i]
                         break
                     late = readout.groupgap > 0 and f == 0 and g > 0
-                    draw_sparse_row(of_gap if late else of_frame, w2 if read & 1 else w0, n, charge)
+                    if late:
+                        _draw(of_gap, w2 if read & 1 else w0, n, charge)
+                    elif read & 1:
+                        draw_sparse_row(mean, thresholds, frequent, many, none, counts, w2, n, charge)
+                    else:
+                        draw_sparse_row(mean, thresholds, frequent, many, none, counts, w0, n, charge)
                     if nframes > 1 and g >= first_group:
                         if f == 0:
                             for i in range(n):

@@ -382,12 +382,11 @@ def _higher(thresholds, i, word):
 
 
 @kernel
-def draw_sparse_row(row, words, n, out):
-    """Add one-word Poisson deviates of a prepared `SparseRow` to `out[:n]`.
+def draw_sparse_row(mean, thresholds, frequent, many, none, counts, words, n, out):
+    """Add one-word Poisson deviates of a prepared row to `out[:n]`; the first six arguments are those of its `SparseRow`.
 
     What means above `RARE` add is looked up one by one where they are few, and by a pass over the row where they are many.
     """
-    mean, thresholds = row.mean, row.thresholds
     t1 = thresholds[0]
     t2 = thresholds[1]
     t3 = thresholds[2]
@@ -396,17 +395,17 @@ def draw_sparse_row(row, words, n, out):
         v = int32(words[i] >> uint32(1))
         k = int32(int32(v < t1[i]) + int32(v < t2[i]) + int32(v < t3[i]))
         out[i] += f4(int32(k + int32(v < t4[i])))
-    if row.counts[0] * 8 > n:
+    if counts[0] * 8 > n:
         for i in range(n):
             out[i] += f4(_higher(thresholds, i, words[i]))
     else:
-        for j in range(row.counts[0]):
-            i = row.frequent[j]
+        for j in range(counts[0]):
+            i = frequent[j]
             out[i] += f4(_higher(thresholds, i, words[i]))
-    for j in range(row.counts[1]):
-        i = row.many[j]
+    for j in range(counts[1]):
+        i = many[j]
         if mean[i] < f4(SPLIT):
-            out[i] += _search(mean[i], row.none[i], words[i])
+            out[i] += _search(mean[i], none[i], words[i])
         else:
             out[i] += poisson_sparse(mean[i], words[i])
 
