@@ -53,15 +53,21 @@ def read_planes(
                 if names is not None and plane.name not in names:
                     continue
                 declared[plane.name] = plane, effect.name in on or declared.get(plane.name, (plane, False))[1]
-    sensitive = array.sensitive(*as_slices(box))
+    window = as_slices(box)
+    part = (..., *array.sensitive_part(*window))
+    shape = tuple(stop - start for start, stop in box)
     found: dict[str, Floats] = {}
     for name, (plane, wanted) in declared.items():
-        values = pack.plane(name, *as_slices(box)) if wanted else _neutral(plane, pack.meta, sensitive.shape)
-        found[name] = values * sensitive if plane.sensitive_only else values
+        values = pack.plane(name, *window) if wanted else _neutral(plane, pack.meta, shape)
+        if plane.sensitive_only:
+            found[name] = np.zeros_like(values)
+            found[name][part] = values[part]
+        else:
+            found[name] = values
     return found
 
 
-def _neutral(plane: Plane, meta: Mapping[str, Any], shape: tuple[int, int]) -> Floats:
+def _neutral(plane: Plane, meta: Mapping[str, Any], shape: tuple[int, ...]) -> Floats:
     if plane.neutral is None:
         return np.zeros((0, *shape), np.float32)
     value = plane.neutral(meta) if callable(plane.neutral) else plane.neutral

@@ -77,6 +77,20 @@ class DetectorArray:
             masks.append(((index >= low) & (index < high)).astype(np.float32))
         return np.outer(*masks)
 
+    def sensitive_part(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Return which rows and columns of a window collect light, counted from its start; both may be empty.
+
+        Parameters
+        ----------
+        rows, columns
+            Window of the detector; slices with start and stop.
+        """
+        y, x = (
+            slice(max(low - window.start, 0), max(min(high, window.stop) - window.start, 0))
+            for window, (low, high) in zip((rows, columns), self.sensitive_box, strict=True)
+        )
+        return y, x
+
     @property
     def science_sensitive(self) -> NDArray[np.bool_]:
         """True for pixels that collect light, (ny, nx) of the full frame in the science frame."""

@@ -113,7 +113,8 @@ def read_area(
     seen = np.zeros((0, 0), np.float32)
     if light:
         seed = static_light(spec, references, given, *frame.science_box(*around))
-        seen = _padded(frame.detector(seed), around, padded) * response
+        seen = _padded(frame.detector(seed), around, padded)
+        seen *= response
     if references.light.varying and "transmission" in pack.names:
         response = response * _padded(pack.plane("transmission", *as_slices(around)), around, padded)
     planes = known or read_planes(
