@@ -31,7 +31,8 @@ trail is blended for their pixel.
 7: full pixels stay full; reset noise of each detector; coupling of outputs and of pixels that are read one after the
 other.
 8: the frames of groups of four and eight are drawn together (`mirage_dask.detector.averaging`).
-9: normal deviates have errors below 1e-5 (2.5e-5 before)."""
+9: normal deviates have errors below 1e-5 (2.5e-5 before); what adds up to the counts of hot pixels is rounded in another
+way."""
 
 SEGMENTATION_THRESHOLD = 0.031
 """DN/s in a pixel: the default of `ExposureSpec.segmentation_threshold`. Source: Mirage's signal_low_limit_for_segmap."""

@@ -105,6 +105,7 @@ def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, 
 
 @kernel
 def _add_scaled(values, scale, out):
+    """Add values times a scale to `out`, both of one length: a function of its own, so that the compiler makes vectors."""
     for r in range(out.size):
         out[r] += scale * values[r]
 

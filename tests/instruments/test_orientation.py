@@ -51,7 +51,9 @@ def test_optics_of_detectors():
 
 
 @pytest.mark.parametrize("name", ["NRCB1", "NIS", "GUIDER1"])
-@pytest.mark.parametrize("window", [(0, 2048, 0, 2048), (0, 3, 100, 200), (1, 9, 2040, 2048), (2044, 2048, 2, 7)])
+@pytest.mark.parametrize(
+    "window", [(0, 2048, 0, 2048), (0, 3, 100, 200), (1, 9, 2040, 2048), (2044, 2048, 2, 7)]
+)
 def test_the_part_of_a_window_that_collects_light(name, window):
     array = get_detector(name).array
     rows, columns = slice(*window[:2]), slice(*window[2:])

@@ -316,7 +316,7 @@ def draw_row(mean, first_entry, thresholds, a, b, n, bright, n_bright, work, tai
 
 
 class SparseRow(NamedTuple):
-    """A row of means that is drawn many times, for `draw_sparse_row`."""
+    """A row of means that is drawn many times: n pixels, electrons; made by `sparse_row`, filled by `prepare_sparse_row`."""
 
     mean: NDArray[np.float32]
     """Means, filled in before the row is prepared."""
@@ -329,7 +329,7 @@ class SparseRow(NamedTuple):
     none: NDArray[np.float64]
     """P(N = 0) of means from 1 to `SPLIT`."""
     counts: NDArray[np.int64]
-    """How many positions `frequent` and `many` have."""
+    """(2,): how many positions `frequent` and `many` have."""
 
 
 @kernel
