@@ -81,7 +81,7 @@ def measure_chain(pattern: str, groups: int) -> list[Measurement]:
             shape[1],
         ),
         "light": (lambda: light_stage.collect_light(KEY, readout, around, True, light, place, every, charge), shape[1]),
-        "adding charge": (lambda: light_stage.add_charge(charge, cosmic), shape[1]),
+        "adding charge": (lambda: light_stage.move_charge(charge, cosmic), shape[1]),
         "coupling": (
             lambda: pixels.couple(0, inverse_gain, place, coupling, pixels.Reading(-1, 0), charge, signals[0]),
             shape[1],

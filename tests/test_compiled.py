@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
+from numba.core.errors import NumbaError
 
 from mirage_dask import compiled
 
@@ -50,3 +53,30 @@ def test_damaged_files_are_compiled_again(files, part):
         assert run() == 1, place
     path.write_bytes(clean[: len(clean) // 2])
     assert run() == 0
+
+
+def add_rows(values, out):
+    for r in range(values.shape[0]):
+        row = values[r]
+        for i in range(row.size):
+            out[i] += row[i]
+
+
+def fresh(values):
+    return np.zeros(values.size)
+
+
+def test_an_inner_kernel_keeps_the_arrays_that_it_is_given(files):
+    add = compiled.inner_kernel(add_rows)
+    values, out = np.ones((3, 4)), np.zeros(4)
+    add(values, out)
+    before = sys.getrefcount(values), sys.getrefcount(out)
+    for _ in range(100):
+        add(values[:, ::-1], out)
+    assert (sys.getrefcount(values), sys.getrefcount(out)) == before
+    assert (out == 303).all()
+
+
+def test_an_inner_kernel_allocates_nothing(files):
+    with pytest.raises(NumbaError, match="NRT required|Only accept returning of array passed"):
+        compiled.inner_kernel(fresh)(np.ones(4))

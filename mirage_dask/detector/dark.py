@@ -24,14 +24,14 @@ from numba import float32 as f4
 from numba import int32, uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, kernel
+from mirage_dask.compiled import inline, inner_kernel, kernel
 from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.pink import NODE
 from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until, start_row
 from mirage_dask.detector.random.keys import SLOT_DARK, SLOT_RESET, Key
 from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox_row
-from mirage_dask.detector.random.poisson import draw_sparse_row, prepare_sparse_row, sparse_row
+from mirage_dask.detector.random.poisson import SparseRow, draw_sparse_row, prepare_sparse_row, sparse_row
 
 
 class DarkPlanes(NamedTuple):
@@ -84,19 +84,34 @@ def _sum_over_frames(before, arrived, words, n, prepared, nframes, out):
 
 
 @inline
-def _draw(prepared, words, n, out):
-    """Add the dark current of a prepared row."""
-    draw_sparse_row(
-        prepared.mean, prepared.thresholds, prepared.frequent, prepared.many, prepared.none, prepared.counts, words, n, out
-    )  # fmt: skip
-
-
-@inline
 def _prepare(rate, seconds, prepared):
     """Prepare the dark current of a row for a time."""
     for i in range(rate.size):
         prepared.mean[i] = rate[i] * seconds
     prepare_sparse_row(prepared, rate.size)
+
+
+class _Work(NamedTuple):
+    """Arrays of a row of n pixels."""
+
+    words: NDArray[np.uint32]
+    tails: NDArray[np.int32]
+    of_frame: SparseRow
+    """The dark current of a frame, prepared once."""
+    of_gap: SparseRow
+    """That of a frame with the gap before it, or of the gap."""
+    of_group: SparseRow
+    reset: NDArray[np.float32]
+    white: NDArray[np.float32]
+    charge: NDArray[np.float32]
+    arrived: NDArray[np.float32]
+    summed_charge: NDArray[np.float32]
+    """Over the frames of a group."""
+    octaves: NDArray[np.int32]
+    """1/f noise of the pixels, in steps: each octave, the latest frame, the sum of those of a group."""
+    drift_words: NDArray[np.uint32]
+    drift: NDArray[np.int32]
+    summed: NDArray[np.int32]
 
 
 @kernel
@@ -125,35 +140,45 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
     out : float32, (integrations, groups, rows, columns)
         Linear counts, superbias included, DN.
     """
+    groups, n = out.shape[1], out.shape[3]
+    last_frame = (groups - 1) * (readout.nframes + readout.groupgap) + readout.nframes - 1
+    octaves = octaves_until(last_frame) if pixel_pink.sigma > f4(0) else 0
+    work = _Work(
+        np.empty((4, n), np.uint32),
+        np.empty(n + 1, np.int32),
+        sparse_row(n),
+        sparse_row(n),
+        sparse_row(n),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty((octaves, n), np.int32),
+        np.empty((4, n), np.uint32),
+        np.zeros(n, np.int32),
+        np.zeros(n, np.int32),
+    )
+    _dark_rows(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, work, out)
+
+
+@inner_kernel
+def _dark_rows(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, work, out):
+    """`dark_groups` with arrays for work."""
     integrations, groups, rows, n = out.shape
-    w0 = np.empty(n, np.uint32)
-    w1 = np.empty(n, np.uint32)
-    w2 = np.empty(n, np.uint32)
-    w3 = np.empty(n, np.uint32)
-    reset = np.empty(n, np.float32)
-    white = np.empty(n, np.float32)
-    charge = np.empty(n, np.float32)
-    # The dark current of a frame; of a frame with the gap before it, or of the gap; of a group: prepared once a row.
-    of_frame, of_gap, of_group = sparse_row(n), sparse_row(n), sparse_row(n)
-    # Arrays that are chosen or taken out of a tuple for each frame cost as much as a draw: numba counts references.
-    mean, thresholds, frequent, many, none, counts = of_frame
-    tails = np.empty(n + 1, np.int32)
+    words, tails, of_frame, of_gap, of_group, reset, white, charge, arrived = work[:9]
+    octaves, drift_words, drift = work.octaves, work.drift_words, work.drift
+    w0, w1, w2, w3 = words[0], words[1], words[2], words[3]
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
     noise_weight = np.sqrt(weight)
     together = drawn_together(nframes)
     gap_frames = readout.groupgap if together else readout.groupgap + 1
-    arrived = np.empty(n, np.float32)
-    # The sum over the frames of a group.
-    summed_charge = charge if nframes == 1 else np.empty(n, np.float32)
-    # 1/f noise of the pixels: of the latest frame, and the sum of those of a group, in steps.
+    summed_charge = charge if nframes == 1 else work.summed_charge
     drifts = pixel_pink.sigma > f4(0)
     step = f4(pixel_pink.sigma * f4(1 / STEPS)) * weight
     stride = nframes + readout.groupgap
-    octaves = np.empty((octaves_until((groups - 1) * stride + nframes - 1) if drifts else 0, n), np.int32)
-    drift_words = np.empty((4, n), np.uint32)
-    drift = np.zeros(n, np.int32)
-    summed = drift if nframes == 1 else np.zeros(n, np.int32)
+    summed = drift if nframes == 1 else work.summed
     left = place.column
     for r in range(rows):
         y = box.row + r
@@ -201,40 +226,21 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
                     read = g * nframes + f
                     if read & 1 == 0:
                         philox_row(
-                            key.k0,
-                            key.k1,
-                            SLOT_DARK,
-                            box.column,
-                            y,
-                            read >> 1,
-                            integration,
-                            n,
-                            w0,
-                            w1,
-                            w2,
-                            w3,
-                        )
+                            key.k0, key.k1, SLOT_DARK, box.column, y, read >> 1, integration, n, w0, w1, w2, w3
+                        )  # fmt: skip
                     if f == 0 and g >= first_group:
-                        if read & 1:
-                            normal_row(w3, n, white, tails)
-                        else:
-                            normal_row(w1, n, white, tails)
+                        normal_row(w3 if read & 1 else w1, n, white, tails)
                     if together and g > 0:
                         if readout.groupgap > 0:
-                            _draw(of_gap, w0, n, charge)
+                            draw_sparse_row(of_gap, w0, n, charge)
                         arrived[:] = f4(0)
-                        _draw(of_group, w2, n, arrived)
+                        draw_sparse_row(of_group, w2, n, arrived)
                         _sum_over_frames(charge, arrived, w3, n, of_group, nframes, summed_charge)
                         for i in range(n):
                             charge[i] += arrived[i]
                         break
                     late = readout.groupgap > 0 and f == 0 and g > 0
-                    if late:
-                        _draw(of_gap, w2 if read & 1 else w0, n, charge)
-                    elif read & 1:
-                        draw_sparse_row(mean, thresholds, frequent, many, none, counts, w2, n, charge)
-                    else:
-                        draw_sparse_row(mean, thresholds, frequent, many, none, counts, w0, n, charge)
+                    draw_sparse_row(of_gap if late else of_frame, w2 if read & 1 else w0, n, charge)
                     if nframes > 1 and g >= first_group:
                         if f == 0:
                             for i in range(n):

@@ -15,16 +15,43 @@ Not modelled: photons that arrive while the pixel is read or reset.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import float32 as f4
 from numba import int32
+from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inner_kernel, kernel
 from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.random.keys import SLOT_PHOTONS
 from mirage_dask.detector.random.normal import normal_row
 from mirage_dask.detector.random.philox import philox_row
 from mirage_dask.detector.random.poisson import FEW, draw_row, prepare_row
+
+
+class _Work(NamedTuple):
+    """Arrays of a row of n pixels.
+
+    Where they have three rows: of the light of a frame; of a frame with the gap before it, or of the gap; of the frames of
+    a group. These are prepared once.
+    """
+
+    words: NDArray[np.uint32]
+    mean: NDArray[np.float32]
+    first_entry: NDArray[np.int32]
+    thresholds: NDArray[np.int32]
+    bright: NDArray[np.int32]
+    n_bright: NDArray[np.int64]
+    collected: NDArray[np.float32]
+    """Electrons so far."""
+    arrived: NDArray[np.float32]
+    """Electrons of the group."""
+    spread: NDArray[np.float32]
+    splits: NDArray[np.uint32]
+    """Words by which the electrons of a group are divided among its frames, for four groups."""
+    normal: NDArray[np.float32]
+    tails: NDArray[np.int32]
 
 
 @kernel
@@ -49,31 +76,33 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
     charge : float32, (integrations, groups, rows, columns)
         Electrons of each group.
     """
+    n = inside.last_column - inside.first_column
+    work = _Work(
+        np.empty((4, n), np.uint32),
+        np.empty((3, n), np.float32),
+        np.empty((3, n), np.int32),
+        np.empty((3, FEW, n), np.int32),
+        np.empty((3, n + 1), np.int32),
+        np.zeros(3, np.int64),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty((4, n), np.uint32),
+        np.empty(n + 2, np.float32),
+        np.empty(n + 1, np.int32),
+    )
+    _collect_rows(key, readout, box, poisson, light, place, inside, work, charge)
+
+
+@inner_kernel
+def _collect_rows(key, readout, box, poisson, light, place, inside, work, charge):
+    """`collect_light` with arrays for work."""
     integrations, groups = charge.shape[:2]
     n = inside.last_column - inside.first_column
     x0 = box.column + inside.first_column
-    w0 = np.empty(n, np.uint32)
-    w1 = np.empty(n, np.uint32)
-    w2 = np.empty(n, np.uint32)
-    w3 = np.empty(n, np.uint32)
-    # The light of a frame; of a frame with the gap before it, or of the gap; of the frames of a group: prepared once a row.
-    mean = np.empty((3, n), np.float32)
-    first_entry = np.empty((3, n), np.int32)
-    thresholds = np.empty((3, FEW, n), np.int32)
-    bright = np.empty((3, n + 1), np.int32)
-    n_bright = np.zeros(3, np.int64)
-    collected = np.empty(n, np.float32)
-    arrived = np.empty(n, np.float32)
-    spread = np.empty(n, np.float32)
-    splits = np.empty((4, n), np.uint32)
-    work = np.empty(n + 2, np.float32)
-    tails = np.empty(n + 1, np.int32)
-    frame_mean, frame_entry, frame_thresholds, frame_bright = (
-        mean[0],
-        first_entry[0],
-        thresholds[0],
-        bright[0],
-    )
+    words, mean, first_entry, thresholds, bright, n_bright = work[:6]
+    collected, arrived, spread, splits, normal, tails = work[6:]
+    w0, w1, w2, w3 = words[0], words[1], words[2], words[3]
     nframes = readout.nframes
     weight = f4(1) / f4(nframes)
     together = poisson and drawn_together(nframes)
@@ -107,23 +136,13 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
                         )  # fmt: skip
                     if readout.groupgap > 0:
                         draw_row(
-                            mean[1], first_entry[1], thresholds[1], w0, w1, n, bright[1], n_bright[1], work, tails,
+                            mean[1], first_entry[1], thresholds[1], w0, w1, n, bright[1], n_bright[1], normal, tails,
                             collected,
                         )  # fmt: skip
                     arrived[:] = f4(0)
                     draw_row(
-                        mean[2],
-                        first_entry[2],
-                        thresholds[2],
-                        w2,
-                        w3,
-                        n,
-                        bright[2],
-                        n_bright[2],
-                        work,
-                        tails,
-                        arrived,
-                    )
+                        mean[2], first_entry[2], thresholds[2], w2, w3, n, bright[2], n_bright[2], normal, tails, arrived
+                    )  # fmt: skip
                     split = splits[g & 3]
                     normal_row(split, n, spread, tails)
                     for i in range(n):
@@ -141,24 +160,12 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
                             philox_row(
                                 key.k0, key.k1, SLOT_PHOTONS, x0, y, read >> 1, integration, n, w0, w1, w2, w3
                             )
-                        # Arrays that are chosen cost a tenth of the draw, because numba counts references to them.
-                        if k == 0 and read & 1 == 0:
-                            draw_row(
-                                frame_mean, frame_entry, frame_thresholds, w0, w1, n, frame_bright, n_bright[0], work,
-                                tails, collected,
-                            )  # fmt: skip
-                        elif k == 0:
-                            draw_row(
-                                frame_mean, frame_entry, frame_thresholds, w2, w3, n, frame_bright, n_bright[0], work,
-                                tails, collected,
-                            )  # fmt: skip
-                        else:
-                            a = w2 if read & 1 else w0
-                            b = w3 if read & 1 else w1
-                            draw_row(
-                                mean[1], first_entry[1], thresholds[1], a, b, n, bright[1], n_bright[1], work, tails,
-                                collected,
-                            )  # fmt: skip
+                        a = w2 if read & 1 else w0
+                        b = w3 if read & 1 else w1
+                        draw_row(
+                            mean[k], first_entry[k], thresholds[k], a, b, n, bright[k], n_bright[k], normal, tails,
+                            collected,
+                        )  # fmt: skip
                     else:
                         for i in range(n):
                             collected[i] += mean[k, i]
@@ -249,9 +256,12 @@ def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
                 target[i] += averaged[i] * weight
 
 
-@kernel
-def add_charge(charge, more):
-    """Add electrons to electrons, both float32 (integrations, groups, rows, columns)."""
+@inner_kernel
+def move_charge(charge, more):
+    """Add electrons to electrons, both float32 (integrations, groups, rows, columns), and leave zeros behind.
+
+    One pass: the array that is emptied here is the next box's, which would otherwise be read and cleared apart.
+    """
     for t in range(charge.shape[0]):
         for g in range(charge.shape[1]):
             for r in range(charge.shape[2]):
@@ -259,3 +269,4 @@ def add_charge(charge, more):
                 b = more[t, g, r]
                 for i in range(a.size):
                     a[i] += b[i]
+                    b[i] = f4(0)

@@ -25,12 +25,14 @@ Not modelled: noise within a node; the sum over octaves ripples by about 1 dB ar
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import float32 as f4
 from numba import uint32
+from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, kernel
+from mirage_dask.compiled import inline, inner_kernel, kernel
 from mirage_dask.detector.averaging import drawn_together
 from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox
@@ -103,7 +105,7 @@ def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, 
         shift += 1
 
 
-@kernel
+@inner_kernel
 def _add_scaled(values, scale, out):
     """Add values times a scale to `out`, both of one length: a function of its own, so that the compiler makes vectors."""
     for r in range(out.size):
@@ -117,6 +119,24 @@ def _add_slow(key, time, stream, integration, scale, nodes, values, drift, out):
         drift[r] = slow_octaves(key.k0, key.k1, time + r, stream, integration, nodes, values)
     for i in range(out.shape[0]):
         _add_scaled(drift, scale, out[i])
+
+
+class _Work(NamedTuple):
+    """Arrays for work on a band of rows."""
+
+    words: NDArray[np.uint32]
+    values: NDArray[np.float32]
+    """(at least 2 nodes, rows): deviates of the octaves within a row."""
+    tails: NDArray[np.int32]
+    drift: NDArray[np.float32]
+    """(rows,): sum of the slow octaves."""
+    shared: NDArray[np.float32]
+    """(nodes, rows): the common noise; node by node while it is summed, as `summed`."""
+    summed: NDArray[np.float32]
+    """(outputs, nodes, rows): noise of each output."""
+    slow_nodes: NDArray[np.int64]
+    """(streams, octaves): see `slow_octaves`."""
+    slow_values: NDArray[np.float32]
 
 
 @kernel
@@ -141,17 +161,28 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
     out : float32, (integrations, groups, outputs, rows, nodes)
         In the unit of `common`, in the order in which the output reads its pixels.
     """
+    outputs, rows, nodes = out.shape[2:]
+    streams = 1 + output0 + outputs
+    work = _Work(
+        np.empty((4, rows), np.uint32),
+        np.empty((max(2 * nodes, 4), rows), np.float32),
+        np.empty(rows + 1, np.int32),
+        np.empty(rows, np.float32),
+        np.empty((nodes, rows), np.float32),
+        np.empty((outputs, nodes, rows), np.float32),
+        np.empty((streams, SLOWEST + 1), np.int64),
+        np.zeros((streams, SLOWEST + 1, 2), np.float32),
+    )
+    _sum_octaves(key, readout, integration, first_group, row0, rows_of_frame, output0, common, own, work, out)
+
+
+@inner_kernel
+def _sum_octaves(
+    key, readout, integration, first_group, row0, rows_of_frame, output0, common, own, work, out
+):
+    """`pink_rows` with arrays for work."""
     integrations, groups, outputs, rows, nodes = out.shape
-    length = max(2 * nodes, 4)
-    words = np.empty((4, rows), np.uint32)
-    values = np.empty((length, rows), np.float32)
-    tails = np.empty(rows + 1, np.int32)
-    drift = np.empty(rows, np.float32)
-    # Node by node while they are summed.
-    shared = np.empty((nodes, rows), np.float32)
-    summed = np.empty((outputs, nodes, rows), np.float32)
-    slow_nodes = np.empty((1 + output0 + outputs, SLOWEST + 1), np.int64)
-    slow_values = np.zeros((1 + output0 + outputs, SLOWEST + 1, 2), np.float32)
+    words, values, tails, drift, shared, summed, slow_nodes, slow_values = work
     weight = f4(1) / f4(readout.nframes)
     for t in range(integrations):
         own_integration = integration + t
@@ -202,4 +233,6 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
                         target,
                     )
             for s in range(outputs):
-                out[t, g, s] = summed[s].T
+                for r in range(rows):
+                    for i in range(nodes):
+                        out[t, g, s, r, i] = summed[s, i, r]

@@ -24,7 +24,7 @@ from numba import float32 as f4
 from numba import int32, uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inner_kernel, kernel
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
 
 HIGHEST = 65535.0
@@ -53,6 +53,18 @@ class Turned(NamedTuple):
     columns_down: bool
 
 
+class _Work(NamedTuple):
+    """Arrays of a row: counts; what `measured_row` and `prepare_row` fill."""
+
+    counts: NDArray[np.float32]
+    measured: NDArray[np.float32]
+    steps: NDArray[np.float32]
+    least: NDArray[np.float32]
+    """Counts that a pixel does not fall below."""
+    polynomial: NDArray[np.float32]
+    start: NDArray[np.float32]
+
+
 @kernel
 def read_out(first_group, planes, place, signal, first_column, dark, linear, raw):
     """Compute the linear and the raw ramp of a box.
@@ -76,21 +88,33 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
     raw : uint16, (integrations, groups, rows, columns) or of no integrations
         Raw counts, DN; not written when empty.
     """
+    columns = dark.shape[3]
+    work = _Work(
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+        np.empty(columns, np.float32),
+        np.zeros((COEFFICIENTS, columns), np.float32),
+        np.empty((START, columns), np.float32),
+    )
+    _read_rows(first_group, planes, place, signal, first_column, dark, work, linear, raw)
+
+
+@inner_kernel
+def _read_rows(first_group, planes, place, signal, first_column, dark, work, linear, raw):
+    """`read_out` with arrays for work."""
     integrations, groups, rows, columns = dark.shape
-    counts = np.empty(columns, np.float32)
-    measured = np.empty(columns, np.float32)
-    steps = np.empty(columns, np.float32)
-    least = np.empty(columns, np.float32)
+    counts, measured, steps, least, polynomial, start = work
     orders = planes.linearity.shape[0]
-    polynomial = np.zeros((COEFFICIENTS, columns), np.float32)
-    start = np.empty((START, columns), np.float32)
     left = place.column
     right = left + columns
     for r in range(rows):
         bias_row = planes.bias[place.row + r, left:right]
         well_row = planes.full_well[place.row + r, left:right]
         for k in range(orders):
-            polynomial[k, :] = planes.linearity[k, place.row + r, left:right]
+            coefficient = planes.linearity[k, place.row + r, left:right]
+            for i in range(columns):
+                polynomial[k, i] = coefficient[i]
         if orders > 0:
             prepare_row(polynomial, columns, start)
         for t in range(integrations):
@@ -116,7 +140,7 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
                         raw_row[i] = np.uint16(int32(v))
 
 
-@kernel
+@inner_kernel
 def store_box(turned, first_group, integration, row, column, values, out):
     """Put the groups of a box that are wanted where people see them: into the science frame of a window.
 

@@ -29,7 +29,7 @@ from mirage_dask.detector.coupling.crosstalk import add_crosstalk
 from mirage_dask.detector.coupling.pixels import Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
 from mirage_dask.detector.effects import EFFECTS, effects_on
-from mirage_dask.detector.light import add_charge, collect_light
+from mirage_dask.detector.light import collect_light, move_charge
 from mirage_dask.detector.outputs import Block, Outputs
 from mirage_dask.detector.pink import octave_sigma, pink_rows
 from mirage_dask.detector.read_out import ReadOutPlanes, Turned, read_out, store_box
@@ -41,7 +41,7 @@ from mirage_dask.exposure.planes import crosstalk, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.spec import ExposureSpec, Window
 
-SAMPLES = 32 * 512 * 10
+SAMPLES = 64 * 512 * 10
 """Pixels x groups x integrations of a box: two arrays of float32 that fit into a processor's second cache."""
 ROWS = (8, 128)
 """Fewest and most rows of a box: the rows follow the number of groups, but fewer would repeat too many neighbours."""
@@ -272,8 +272,9 @@ class Chain:
                 self.target[name][at] = charges[name][own] if name in charges else 0
         if signal is not None and area is not None:
             self._couple(part, area, charges, signal)
-        for name in charges.keys() - self.given.keys():
-            self._clear(name, part)
+        else:
+            for charge in charges.values():
+                charge.fill(0)
 
     def _at(self, part: _Part) -> tuple[slice, slice, slice, slice]:
         """Return the place of a box in the results."""
@@ -300,28 +301,25 @@ class Chain:
             if stage == "charge" and variable == name:
                 charge = self._zeros(name if found is None else effect, part)
                 if add(self.context, box, charge):
-                    found = self._sum(found, charge, effect, part)
+                    found = self._sum(found, charge)
         if name == "transients" and area is not None:
             for number, layer in enumerate(self.light.varying):
                 charge = self._zeros(name if found is None else f"layer {number}", part)
                 place = self._place(part, area.columns)
                 if add_varying_light(self.context, self.frame, layer, box, area.response, place, charge):
-                    found = self._sum(found, charge, f"layer {number}", part)
+                    found = self._sum(found, charge)
         return found
 
-    def _sum(self, found: Floats | None, charge: Floats, name: str, part: _Part) -> Floats:
+    @staticmethod
+    def _sum(found: Floats | None, charge: Floats) -> Floats:
         if found is None:
             return charge
-        add_charge(found, charge)
-        self._clear(name, part)
+        move_charge(found, charge)
         return found
 
     def _zeros(self, name: str, part: _Part) -> Floats:
-        """Return an array of zeros for a box with its neighbours; who fills it clears it again."""
+        """Return an array of zeros for a box with its neighbours; who fills it leaves zeros again."""
         return self._buffer(f"charge of {name}", self._padded_shape(part), np.float32)
-
-    def _clear(self, name: str, part: _Part) -> None:
-        self._zeros(name, part).fill(0)
 
     def _padded_shape(self, part: _Part) -> tuple[int, int, int, int]:
         (top, bottom), (left, right) = part.padded
@@ -367,7 +365,7 @@ class Chain:
         )  # fmt: skip
         for name in CHARGES:
             if name in charges:
-                add_charge(charge, charges[name])
+                move_charge(charge, charges[name])
         charge = area.motion.apply(charge, place, self._buffer)
         self._fill_padding(part, charge)
         reading = Reading(*self.outputs.order(*part.columns))

@@ -13,7 +13,7 @@ import pytest
 from mirage_dask.detector.context import Box, Inside, Place, Readout
 from mirage_dask.detector.coupling.pixels import Coupling, Reading, couple
 from mirage_dask.detector.dark import DarkPlanes, PixelPink, dark_groups
-from mirage_dask.detector.light import add_charge, collect_light
+from mirage_dask.detector.light import collect_light, move_charge
 from mirage_dask.detector.outputs import Outputs
 from mirage_dask.detector.particles.cosmic_rays import Collecting, Stamps, cosmic_ray_groups
 from mirage_dask.detector.pink import pink_rows
@@ -80,7 +80,7 @@ def test_values_are_those_of_this_version(nframes, groupgap):
         Inside(0, ROWS + 2, 0, COLUMNS + 2),
         charge,
     )
-    add_charge(charge, cosmic)
+    move_charge(charge, cosmic.copy())
     raw, linear = np.empty(dark.shape, np.uint16), np.empty(dark.shape, F4)
     none = np.zeros((0, 0, 0), F4)
     coupling = Coupling(np.array([0.976, 0.006, 0.005, 0.0005], F4), none, F4(0))

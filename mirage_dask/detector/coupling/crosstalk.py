@@ -22,7 +22,7 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import kernel
+from mirage_dask.compiled import inner_kernel, kernel
 from mirage_dask.instruments.electronics import OUTPUTS
 
 
@@ -35,7 +35,7 @@ class Crosstalk(NamedTuple):
     """One pixel later."""
 
 
-@kernel
+@inner_kernel
 def _add_others(seen, crosstalk, b, n, row):
     """Add to a row of an output what it gets from the three others; `seen` begins with what was read before."""
     p, q, s = (b + 1) & 3, (b + 2) & 3, (b + 3) & 3
@@ -69,10 +69,18 @@ def add_crosstalk(first_group, crosstalk, full_well, place, signal):
         output reads them upwards, the second downwards, and so on. At the first of these times, what the pixels before it
         add is missing, unless they are the first of a row.
     """
+    # Limited signals in the order of time, after a pixel before the first that has none.
+    seen = np.zeros((OUTPUTS, signal.shape[4] + 1), np.float32)
+    _add_to_rows(first_group, crosstalk, full_well, place, seen, signal)
+
+
+@inner_kernel
+def _add_to_rows(first_group, crosstalk, full_well, place, seen, signal):
+    """`add_crosstalk` with an array for work.
+
+    Places that are counted down are unsigned: where they might be negative, the compiler makes no vectors.
+    """
     integrations, groups, rows, n = signal.shape[1:]
-    # Limited signals in the order of time, after a pixel before the first that has none. Places that are counted down are
-    # unsigned: where they might be negative, the compiler makes no vectors.
-    seen = np.zeros((OUTPUTS, n + 1), np.float32)
     for t in range(integrations):
         for g in range(first_group, groups):
             for r in range(rows):

@@ -40,7 +40,8 @@ class Area:
     """Static light x response, e-/s, with `neighbours` on each side; zero where no pixel is read. Of no elements where
     it is not needed."""
     response: Floats
-    """Of light that varies: relative efficiency, transmission included, with neighbours too."""
+    """Of light that varies: relative efficiency, transmission included, with neighbours too. Of no elements where there is
+    no such light."""
     inverse_gain: Floats
     """DN/e-."""
     full_well: Floats
@@ -109,14 +110,15 @@ def read_area(
     frame = Frame(spec, pack.array)
     padded = (box[0][0] - halo, box[0][1] + halo), (box[1][0] - halo, box[1][1] + halo)
     around = clipped(padded, frame.extent)
-    response = _padded(read_planes(pack, on, ("light",), around, frame.array)["response"], around, padded)
-    seen = np.zeros((0, 0), np.float32)
+    efficiency = read_planes(pack, on, ("light",), around, frame.array)["response"]
+    seen = response = np.zeros((0, 0), np.float32)
     if light:
         seed = static_light(spec, references, given, *frame.science_box(*around))
-        seen = _padded(frame.detector(seed), around, padded)
-        seen *= response
-    if references.light.varying and "transmission" in pack.names:
-        response = response * _padded(pack.plane("transmission", *as_slices(around)), around, padded)
+        seen = _product(frame.detector(seed), efficiency, around, padded)
+    if references.light.varying:
+        transmitted = "transmission" in pack.names
+        other = pack.plane("transmission", *as_slices(around)) if transmitted else np.ones_like(efficiency)
+        response = _product(efficiency, other, around, padded)
     planes = known or read_planes(
         pack, on, ("read-out",), box, frame.array, names=("inverse_gain", "full_well")
     )
@@ -135,10 +137,10 @@ def read_area(
     )
 
 
-def _padded(values: Floats, around: DetectorBox, padded: DetectorBox) -> Floats:
-    """Return values of `around` in the larger box `padded`, with zeros where there are none, C-contiguous."""
+def _product(a: Floats, b: Floats, around: DetectorBox, padded: DetectorBox) -> Floats:
+    """Return a x b of `around` in the larger box `padded`, with zeros where there are none, C-contiguous."""
     (rows, columns), (all_rows, all_columns) = around, padded
     out = np.zeros((all_rows[1] - all_rows[0], all_columns[1] - all_columns[0]), np.float32)
     top, left = rows[0] - all_rows[0], columns[0] - all_columns[0]
-    out[top : top + values.shape[0], left : left + values.shape[1]] = values
+    np.multiply(a, b, out=out[top : top + a.shape[0], left : left + a.shape[1]])
     return out

@@ -108,7 +108,7 @@ def test_sparse_rows_equal_single_draws(above, words):
     row.mean[:] = means
     prepare_sparse_row(row, n)
     out, single = np.zeros(n, np.float32), np.empty(n, np.float32)
-    draw_sparse_row(*row, words[2, :n], n, out)
+    draw_sparse_row(row, words[2, :n], n, out)
     draw_sparse(means, words[2, :n], single)
     assert np.array_equal(out, single)
 
