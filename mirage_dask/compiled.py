@@ -17,7 +17,7 @@ import pickle
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 import numba
 import platformdirs
@@ -95,19 +95,30 @@ def _check_files(dispatcher: Any) -> None:
     )
 
 
-def kernel(function: F) -> F:
-    """Compile a function with the package's options on its first call."""
-    return _compiled(function, OPTIONS)
+@overload
+def kernel(function: F) -> F: ...
 
 
-def inner_kernel(function: F) -> F:
-    """Compile a function that allocates no arrays; one that does is refused when it is compiled.
+@overload
+def kernel(*, allocates: bool) -> Callable[[F], F]: ...
 
-    Numba then counts no references to arrays. In other kernels each view, such as a row, costs some 5 ns for its counts,
-    which makes a tenth of the time of a row of 512 pixels. So a kernel that needs arrays for work allocates them and gives
-    them to an inner one, which has the loops.
+
+def kernel(function: F | None = None, *, allocates: bool = True) -> F | Callable[[F], F]:
+    """Compile a function with the package's options on its first call.
+
+    Parameters
+    ----------
+    function
+        To be compiled.
+    allocates
+        Whether it may allocate arrays. One that does in spite of False is refused when it is compiled.
+
+        Numba counts references to arrays where it may have to free one: some 5 ns for each view, such as a row, which
+        makes a tenth of the time of a row of 512 pixels. Without allocation it does not. So a kernel that needs arrays for
+        work allocates them and gives them to another, which has the loops.
     """
-    return _compiled(function, UNCOUNTED)
+    options = OPTIONS if allocates else UNCOUNTED
+    return _compiled(function, options) if function is not None else lambda given: _compiled(given, options)
 
 
 def inline(function: F) -> F:

@@ -66,8 +66,8 @@ def fresh(values):
     return np.zeros(values.size)
 
 
-def test_an_inner_kernel_keeps_the_arrays_that_it_is_given(files):
-    add = compiled.inner_kernel(add_rows)
+def test_a_kernel_without_allocation_keeps_the_arrays_that_it_is_given(files):
+    add = compiled.kernel(allocates=False)(add_rows)
     values, out = np.ones((3, 4)), np.zeros(4)
     add(values, out)
     before = sys.getrefcount(values), sys.getrefcount(out)
@@ -77,6 +77,6 @@ def test_an_inner_kernel_keeps_the_arrays_that_it_is_given(files):
     assert (out == 303).all()
 
 
-def test_an_inner_kernel_allocates_nothing(files):
-    with pytest.raises(NumbaError, match="NRT required|Only accept returning of array passed"):
-        compiled.inner_kernel(fresh)(np.ones(4))
+def test_a_kernel_that_allocates_in_spite_of_that_is_refused(files):
+    with pytest.raises(NumbaError, match=r"NRT required|Only accept returning of array passed"):
+        compiled.kernel(allocates=False)(fresh)(np.ones(4))

@@ -24,7 +24,7 @@ from numba import float32 as f4
 from numba import int32, uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, inner_kernel, kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.pink import NODE
 from mirage_dask.detector.pixel_pink import STEPS, advance_group, octaves_until, start_row
@@ -162,7 +162,7 @@ def dark_groups(key, readout, box, first_group, planes, place, ktc, pixel_pink, 
     _dark_rows(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, work, out)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _dark_rows(key, readout, box, first_group, planes, place, ktc, pixel_pink, pink, edges, nodes, work, out):
     """`dark_groups` with arrays for work."""
     integrations, groups, rows, n = out.shape

@@ -22,7 +22,7 @@ from numba import float32 as f4
 from numba import int32
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inner_kernel, kernel
+from mirage_dask.compiled import kernel
 from mirage_dask.detector.averaging import FEW_EVENTS, drawn_together, sum_of_few, sum_of_many
 from mirage_dask.detector.random.keys import SLOT_PHOTONS
 from mirage_dask.detector.random.normal import normal_row
@@ -94,7 +94,7 @@ def collect_light(key, readout, box, poisson, light, place, inside, charge):
     _collect_rows(key, readout, box, poisson, light, place, inside, work, charge)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _collect_rows(key, readout, box, poisson, light, place, inside, work, charge):
     """`collect_light` with arrays for work."""
     integrations, groups = charge.shape[:2]
@@ -256,7 +256,7 @@ def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
                 target[i] += averaged[i] * weight
 
 
-@inner_kernel
+@kernel(allocates=False)
 def move_charge(charge, more):
     """Add electrons to electrons, both float32 (integrations, groups, rows, columns), and leave zeros behind.
 

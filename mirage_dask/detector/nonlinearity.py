@@ -26,7 +26,7 @@ from __future__ import annotations
 from numba import float32 as f4
 from numba import int32
 
-from mirage_dask.compiled import inline, inner_kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.effects import LINEARITY_COEFFICIENTS
 
 COEFFICIENTS = LINEARITY_COEFFICIENTS
@@ -46,7 +46,7 @@ HIGHEST = 70_000.0
 """Measured counts above bias that no pixel reaches, DN: 1.04 (`reference.packs.planes.HARD_STOP`) times 16 bits is less."""
 
 
-@inner_kernel
+@kernel(allocates=False)
 def prepare_row(coefficients, n, start):
     """Fill `start`, float32 (START, n), with the reversed series of `coefficients`, float32 (COEFFICIENTS, n)."""
     for i in range(n):
@@ -119,7 +119,7 @@ def _is_far(step, x, target, well):
     return int32(int32(not abs(step) <= f4(FAR) * well) | int32(_opposite(x, target, well)))
 
 
-@inner_kernel
+@kernel(allocates=False)
 def settle(coefficients, i, target, well, x, step):
     """Return the measured counts of one pixel after a long first Newton step.
 
@@ -147,7 +147,7 @@ def settle(coefficients, i, target, well, x, step):
     return _bisected(coefficients, i, target)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def measured_row(linear, coefficients, start, full_well, n, measured, steps):
     """Fill `measured[:n]` with the measured counts of linear ones, DN above bias.
 

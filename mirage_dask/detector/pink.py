@@ -32,7 +32,7 @@ from numba import float32 as f4
 from numba import uint32
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, inner_kernel, kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.averaging import drawn_together
 from mirage_dask.detector.random.normal import normal, normal_row
 from mirage_dask.detector.random.philox import philox
@@ -105,7 +105,7 @@ def _add_within_rows(key, time, rows, stream, integration, nodes, scale, words, 
         shift += 1
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _add_scaled(values, scale, out):
     """Add values times a scale to `out`, both of one length: a function of its own, so that the compiler makes vectors."""
     for r in range(out.size):
@@ -176,7 +176,7 @@ def pink_rows(key, readout, integration, first_group, row0, rows_of_frame, outpu
     _sum_octaves(key, readout, integration, first_group, row0, rows_of_frame, output0, common, own, work, out)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _sum_octaves(
     key, readout, integration, first_group, row0, rows_of_frame, output0, common, own, work, out
 ):

@@ -38,7 +38,7 @@ import math
 
 from numba import int32, uint32
 
-from mirage_dask.compiled import inline, inner_kernel, kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.random.philox import philox_row
 
 SLOT_CHANGES = 0
@@ -57,7 +57,7 @@ def _deviate(word, shift):
 
 
 # Functions of their own, because within the loop over changes LLVM makes no vectors of them; the casts keep 32 bits.
-@inner_kernel
+@kernel(allocates=False)
 def _change(words, shift, n, octave, drift, frames, summed):
     """Give an octave its next value, which the last `frames` frames of the group have."""
     frames = int32(frames)
@@ -69,7 +69,7 @@ def _change(words, shift, n, octave, drift, frames, summed):
         summed[i] = int32(summed[i] + int32(step * frames))
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _change_alone(words, shift, n, octave, drift):
     """As `_change`, in a group of one frame, where the sum is the drift."""
     for i in range(n):
@@ -78,7 +78,7 @@ def _change_alone(words, shift, n, octave, drift):
         octave[i] = value
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _change_two(words, n, slow, fast, drift, slow_frames, fast_frames, summed):
     """Two changes whose deviates lie in one word: half the passes over `drift` and `summed`."""
     slow_frames, fast_frames = int32(slow_frames), int32(fast_frames)
@@ -117,7 +117,7 @@ def octaves_until(frame):
     return octaves
 
 
-@inner_kernel
+@kernel(allocates=False)
 def start_row(key, x0, y, integration, n, words, octaves):
     """Fill `octaves` with the values at the first frame of an integration.
 
@@ -157,7 +157,7 @@ def start_row(key, x0, y, integration, n, words, octaves):
             value[i] = _deviate(row[i], shift)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def advance_group(key, x0, y, integration, n, before, first, frames, block, words, octaves, drift, summed):
     """Take a row from the last frame of a group through the frames of the next; return the block that `words` holds.
 

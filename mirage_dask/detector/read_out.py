@@ -24,7 +24,7 @@ from numba import float32 as f4
 from numba import int32, uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inner_kernel, kernel
+from mirage_dask.compiled import kernel
 from mirage_dask.detector.nonlinearity import COEFFICIENTS, START, measured_row, prepare_row
 
 HIGHEST = 65535.0
@@ -100,7 +100,7 @@ def read_out(first_group, planes, place, signal, first_column, dark, linear, raw
     _read_rows(first_group, planes, place, signal, first_column, dark, work, linear, raw)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _read_rows(first_group, planes, place, signal, first_column, dark, work, linear, raw):
     """`read_out` with arrays for work."""
     integrations, groups, rows, columns = dark.shape
@@ -140,7 +140,7 @@ def _read_rows(first_group, planes, place, signal, first_column, dark, work, lin
                         raw_row[i] = np.uint16(int32(v))
 
 
-@inner_kernel
+@kernel(allocates=False)
 def store_box(turned, first_group, integration, row, column, values, out):
     """Put the groups of a box that are wanted where people see them: into the science frame of a window.
 

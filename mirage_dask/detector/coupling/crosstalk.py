@@ -22,7 +22,7 @@ import numpy as np
 from numba import uint64
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inner_kernel, kernel
+from mirage_dask.compiled import kernel
 from mirage_dask.instruments.electronics import OUTPUTS
 
 
@@ -35,7 +35,7 @@ class Crosstalk(NamedTuple):
     """One pixel later."""
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _add_others(seen, crosstalk, b, n, row):
     """Add to a row of an output what it gets from the three others; `seen` begins with what was read before."""
     p, q, s = (b + 1) & 3, (b + 2) & 3, (b + 3) & 3
@@ -74,7 +74,7 @@ def add_crosstalk(first_group, crosstalk, full_well, place, signal):
     _add_to_rows(first_group, crosstalk, full_well, place, seen, signal)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def _add_to_rows(first_group, crosstalk, full_well, place, seen, signal):
     """`add_crosstalk` with an array for work.
 

@@ -29,7 +29,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, inner_kernel
+from mirage_dask.compiled import inline, kernel
 
 
 class Coupling(NamedTuple):
@@ -74,7 +74,7 @@ def _own(above, row, below, i, k):
     )
 
 
-@inner_kernel
+@kernel(allocates=False)
 def couple(first_group, inverse_gain, place, coupling, reading, charge, signal):
     """Compute what the outputs are given, in a box.
 

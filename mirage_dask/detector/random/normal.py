@@ -17,7 +17,7 @@ import numpy as np
 from numba import float32 as f4
 from numba import int32, uint32
 
-from mirage_dask.compiled import inline, inner_kernel
+from mirage_dask.compiled import inline, kernel
 
 _LN2 = 0.6931471805599453
 _SQRT_HALF_BITS = 0x3F3504F3
@@ -103,7 +103,7 @@ def _is_tail(word):
     return int32(int32(word & uint32(0x7FFFFFFF)) < int32(_TAIL))
 
 
-@inner_kernel
+@kernel(allocates=False)
 def normal_row(words, n, out, tails):
     """Fill `out[:n]` with standard normal deviates of `words[:n]`; `tails` is an int32 row of n + 1 for work.
 

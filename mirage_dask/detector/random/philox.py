@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import int64, uint32, uint64
 
-from mirage_dask.compiled import inline, inner_kernel
+from mirage_dask.compiled import inline, kernel
 
 _M0 = 0xD2511F53
 _M1 = 0xCD9E8D57
@@ -42,7 +42,7 @@ def philox(k0, k1, c0, c1, c2, c3):
     return uint32(a), uint32(b), uint32(c), uint32(d)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def philox_row(k0, k1, slot, x0, y, frame, integration, n, w0, w1, w2, w3):
     """Fill four rows of `n` words for the pixels (x0 … x0+n-1, y) of the pixel stream (see `keys.py`)."""
     # A 64-bit sum, cut to 32 bits in `philox`: combining 32-bit words here keeps LLVM from vectorising the products.

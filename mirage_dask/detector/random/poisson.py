@@ -38,7 +38,7 @@ from numba import float32 as f4
 from numba import int32, uint32
 from numpy.typing import NDArray
 
-from mirage_dask.compiled import inline, inner_kernel, kernel
+from mirage_dask.compiled import inline, kernel
 from mirage_dask.detector.random.normal import normal, normal_row
 
 SPLIT = 64.0
@@ -253,7 +253,7 @@ def _list_above(values, n, limit, out):
     return count
 
 
-@inner_kernel
+@kernel(allocates=False)
 def prepare_row(mean, n, first_entry, thresholds, bright):
     """Prepare a row of means for `draw_row` and return the number of bright pixels.
 
@@ -284,7 +284,7 @@ def prepare_row(mean, n, first_entry, thresholds, bright):
     return _list_above(mean, n, f4(_BELOW_SPLIT), bright)
 
 
-@inner_kernel
+@kernel(allocates=False)
 def draw_row(mean, first_entry, thresholds, a, b, n, bright, n_bright, work, tails, out):
     """Add Poisson deviates of a prepared row to `out[:n]`, with words `a` and `b` of each pixel.
 
@@ -345,7 +345,7 @@ def sparse_row(n):
     )
 
 
-@inner_kernel
+@kernel(allocates=False)
 def prepare_sparse_row(row, n):
     """Prepare a `SparseRow` of n means for `draw_sparse_row`."""
     mean, none = row.mean, row.none
@@ -381,7 +381,7 @@ def _higher(thresholds, i, word):
     return int32(k + int32(v < thresholds[7, i]) + int32(v < thresholds[8, i]))
 
 
-@inner_kernel
+@kernel(allocates=False)
 def draw_sparse_row(row, words, n, out):
     """Add one-word Poisson deviates of a prepared `SparseRow` to `out[:n]`.
 
