@@ -180,6 +180,20 @@ def _collect_rows(key, readout, box, poisson, light, place, inside, work, charge
                         target[i] *= weight
 
 
+class _VaryingWork(NamedTuple):
+    """Arrays of a row of n pixels, as in `_Work`."""
+
+    words: NDArray[np.uint32]
+    first_entry: NDArray[np.int32]
+    thresholds: NDArray[np.int32]
+    bright: NDArray[np.int32]
+    collected: NDArray[np.float32]
+    averaged: NDArray[np.float32]
+    """Electrons summed over the frames of a group."""
+    normal: NDArray[np.float32]
+    tails: NDArray[np.int32]
+
+
 @kernel
 def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
     """Add the electrons of light that varies, one integration at a time.
@@ -202,20 +216,28 @@ def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
     charge : float32, (groups, rows, columns)
         Electrons of each group.
     """
+    n = lit.last_column - lit.first_column
+    work = _VaryingWork(
+        np.empty((4, n), np.uint32),
+        np.empty(n, np.int32),
+        np.empty((FEW, n), np.int32),
+        np.empty(n + 1, np.int32),
+        np.empty(n, np.float32),
+        np.empty(n, np.float32),
+        np.empty(n + 2, np.float32),
+        np.empty(n + 1, np.int32),
+    )
+    _collect_varying_rows(key, slot, readout, box, poisson, lit, mean, work, charge)
+
+
+@kernel(allocates=False)
+def _collect_varying_rows(key, slot, readout, box, poisson, lit, mean, work, charge):
+    """`collect_varying` with arrays for work."""
     groups = charge.shape[0]
     n = lit.last_column - lit.first_column
     column = box.column + lit.first_column
-    w0 = np.empty(n, np.uint32)
-    w1 = np.empty(n, np.uint32)
-    w2 = np.empty(n, np.uint32)
-    w3 = np.empty(n, np.uint32)
-    first_entry = np.empty(n, np.int32)
-    thresholds = np.empty((FEW, n), np.int32)
-    bright = np.empty(n + 1, np.int32)
-    collected = np.empty(n, np.float32)
-    averaged = np.empty(n, np.float32)
-    work = np.empty(n + 2, np.float32)
-    tails = np.empty(n + 1, np.int32)
+    words, first_entry, thresholds, bright, collected, averaged, normal, tails = work
+    w0, w1, w2, w3 = words[0], words[1], words[2], words[3]
     weight = f4(1) / f4(readout.nframes)
     for r in range(lit.last_row - lit.first_row):
         for i in range(n):
@@ -228,24 +250,16 @@ def collect_varying(key, slot, readout, box, poisson, lit, mean, charge):
                 own = mean[read, r]
                 if poisson:
                     if read & 1 == 0:
+                        y = box.row + lit.first_row + r
                         philox_row(
-                            key.k0,
-                            key.k1,
-                            slot,
-                            column,
-                            box.row + lit.first_row + r,
-                            read >> 1,
-                            box.integration,
-                            n,
-                            w0,
-                            w1,
-                            w2,
-                            w3,
-                        )
+                            key.k0, key.k1, slot, column, y, read >> 1, box.integration, n, w0, w1, w2, w3
+                        )  # fmt: skip
                     n_bright = prepare_row(own, n, first_entry, thresholds, bright)
                     a = w2 if read & 1 else w0
                     b = w3 if read & 1 else w1
-                    draw_row(own, first_entry, thresholds, a, b, n, bright, n_bright, work, tails, collected)
+                    draw_row(
+                        own, first_entry, thresholds, a, b, n, bright, n_bright, normal, tails, collected
+                    )
                 else:
                     for i in range(n):
                         collected[i] += own[i]

@@ -54,8 +54,14 @@ def migrate(coefficient, wells, place, charge, out):
     out : float32, (integrations, groups, rows, columns)
         Receives the electrons after migration, without the outermost pixels.
     """
+    rows, columns = out.shape[2:]
+    _migrate(coefficient, wells, place, charge, np.empty((rows + 2, columns + 2), np.float32), out)
+
+
+@kernel(allocates=False)
+def _migrate(coefficient, wells, place, charge, squares, out):
+    """`migrate` with an array for the squares of the charges of a group."""
     integrations, groups, rows, columns = out.shape
-    squares = np.empty((rows + 2, columns + 2), np.float32)
     quarter = f4(coefficient) * f4(0.25)
     for t in range(integrations):
         for g in range(groups):

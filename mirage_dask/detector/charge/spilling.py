@@ -59,21 +59,36 @@ def spill(wells, place, charge, out):
     out : float32, (integrations, groups, rows, columns)
         Receives the electrons afterwards, without the outermost `STEPS` pixels.
     """
-    integrations, groups, rows, columns = out.shape
-    height, width = rows + 2 * STEPS, columns + 2 * STEPS
+    height, width = charge.shape[2:]
     well = wells[place.row : place.row + height, place.column : place.column + width]
-    excess = np.empty((height, width), np.float32)
-    work = np.empty((height, width), np.float32)
+    _spill(well, charge, np.empty((height, width), np.float32), np.empty((height, width), np.float32), out)
+
+
+@inline
+def _copy_inner(charge, out):
+    """Fill `out` with charge, without the outermost `STEPS` pixels."""
+    for r in range(out.shape[0]):
+        source, target = charge[r + STEPS], out[r]
+        for i in range(out.shape[1]):
+            target[i] = source[i + STEPS]
+
+
+@kernel(allocates=False)
+def _spill(well, charge, excess, work, out):
+    """`spill` with arrays for work, of the shape of a group with its neighbours."""
+    integrations, groups = out.shape[:2]
+    height, width = work.shape
     quarter = f4(0.25)
     for t in range(integrations):
         for g in range(groups):
             given = charge[t, g]
             top, bottom, left, right = _overflowing(given, well)
             if top == bottom:
-                for r in range(rows):
-                    out[t, g, r, :] = given[r + STEPS, STEPS : STEPS + columns]
+                _copy_inner(given, out[t, g])
                 continue
-            work[:] = given
+            for r in range(height):
+                for i in range(width):
+                    work[r, i] = given[r, i]
             for step in range(1, STEPS + 1):
                 # What is above a well, and in each step the pixels around it.
                 first, last = max(top - step, step), min(bottom + step, height - step)
@@ -92,5 +107,4 @@ def spill(wells, place, charge, out):
                             q += (excess[r, i - 1] * quarter - part) if well[r, i - 1] > f4(0) else f4(0)
                             q += (excess[r, i + 1] * quarter - part) if well[r, i + 1] > f4(0) else f4(0)
                             work[r, i] = q
-            for r in range(rows):
-                out[t, g, r, :] = work[r + STEPS, STEPS : STEPS + columns]
+            _copy_inner(work, out[t, g])
