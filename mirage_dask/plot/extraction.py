@@ -114,7 +114,7 @@ def _parts(light: Floats, along: Floats, wavelength: Floats, response: Floats) -
     terms = np.polyfit(
         (wavelength[good] - middle) / half, light[good] / along[good], degree, w=np.sqrt(along[good])
     )
-    return np.polyval(terms, (wavelength - middle) / half)
+    return np.asarray(np.polyval(terms, (wavelength - middle) / half), np.float64)
 
 
 def _above_sky(

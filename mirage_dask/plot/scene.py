@@ -234,7 +234,7 @@ def _relative_areas(exposure: xr.Dataset, shape: tuple[int, ...]) -> NDArray[np.
     if "pixel_area" not in exposure:
         return np.ones(shape, np.float32)
     areas = np.asarray(exposure["pixel_area"].values, np.float32)
-    return areas / np.float32(np.median(areas))
+    return np.asarray(areas / np.median(areas), np.float32)
 
 
 def has_sources(image: np.ndarray, sky: float) -> bool:

@@ -174,7 +174,7 @@ def blocks(image: NDArray[Any], size: int = 1024) -> NDArray[np.float32]:
         return np.asarray(image, np.float32)
     ny, nx = (n - n % step for n in image.shape)
     cut = np.asarray(image[:ny, :nx], np.float32)
-    return cut.reshape(ny // step, step, nx // step, step).mean(axis=(1, 3))
+    return cut.reshape(ny // step, step, nx // step, step).mean(axis=(1, 3), dtype=np.float32)
 
 
 def colour_bar(figure: Figure, image: Any, axes: Axes, label: str, *, cax: Axes | None = None) -> None:

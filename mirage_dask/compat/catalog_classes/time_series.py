@@ -59,7 +59,8 @@ class GrismTSOCatalog(PointSourceCatalog):
         transmission_spectrum: Any = (),
         starting_index: int = INDEX,
     ):
-        super().__init__(*map(np.atleast_1d, (ra, dec, x, y)), starting_index)  # type: ignore[arg-type,call-arg]
+        ra, dec, x, y = map(np.atleast_1d, (ra, dec, x, y))
+        super().__init__(ra, dec, x, y, starting_index)
         if len(self) != 1:
             raise InputError(f"GrismTSOCatalog: {len(self)} stars; a grism time series has one target.")
         coefficients = np.ravel(np.asarray(limb_dark_coeffs, dtype=object))

@@ -92,7 +92,8 @@ def _occulted(layer: OccultedStarLayer, wells: Wells) -> Counts:
 
 
 def _light_curves(layer: LightCurveLayer, wells: Wells) -> Counts:
-    s, brightest = layer.stars, np.ones(layer.stars.x.size)
+    s = layer.stars
+    brightest: NDArray[Any] = np.ones(s.x.size)
     if wells.starts:
         brightest = np.max([layer.mean_factor(t, t + wells.seconds) for t in wells.starts], axis=0)
     return _count_stars(s.x, s.y, (s.flux * brightest).astype(np.float32), s.half_width, layer.psf, wells)
