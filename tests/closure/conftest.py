@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.closure_runs import Calibrated, calibrate, simulate
+from support.detector_steps import Steps
 
 
 @pytest.fixture(scope="session")
@@ -19,3 +21,12 @@ def exposures(tmp_path_factory) -> dict[str, Calibrated]:
     found = simulate(directory)
     calibrate(found)
     return found
+
+
+@pytest.fixture(scope="session")
+def steps(tmp_path_factory) -> Iterator[Steps]:
+    """Single steps of the pipeline, in a process that stays."""
+    pytest.importorskip("jwst")
+    found = Steps(tmp_path_factory.mktemp("steps"))
+    yield found
+    found.close()

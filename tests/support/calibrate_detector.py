@@ -3,7 +3,8 @@
 Detector1's order, every reference file given. A line on stdout says that one is done; the steps are loaded once. What the
 steps found goes into OUT: flags of the groups after saturation, charge migration and jump (with snowballs), and the rate
 before and after `clean_flicker_noise`. With "window": SECONDS and "remembered": FILE the step `persistence` flags pixels
-that have saturated in the last seconds, in earlier ramps too, which the file remembers.
+that have saturated in the last seconds, in earlier ramps too, which the file remembers. With "jumps_only": true OUT holds
+the flags of the jump step with its default parameters, and reference pixels are not used: noise stays that of the pixel.
 """
 
 from __future__ import annotations
@@ -17,7 +18,12 @@ from calibrate import cut_network
 
 
 def calibrate(
-    raw: str, out: str, files: dict[str, str], window: int | None = None, remembered: str | None = None
+    raw: str,
+    out: str,
+    files: dict[str, str],
+    window: int | None = None,
+    remembered: str | None = None,
+    jumps_only: bool = False,
 ) -> None:
     from jwst.charge_migration import ChargeMigrationStep
     from jwst.clean_flicker_noise import CleanFlickerNoiseStep
@@ -38,6 +44,11 @@ def calibrate(
     model = SaturationStep.call(model, **given("saturation", "superbias"))
     found["saturation"] = model.groupdq[0].copy()
     model = SuperBiasStep.call(model, **given("superbias"))
+    if jumps_only:
+        model = LinearityStep.call(model, **given("linearity"))
+        model = JumpStep.call(model, **given("gain", "readnoise"), skip=False)
+        np.savez(out, jump=model.groupdq[0])
+        return
     before = model.data[0].copy()
     model = RefPixStep.call(model)
     found["refpix"] = np.array([row_noise(before), row_noise(model.data[0])])

@@ -170,6 +170,8 @@ class Flags:
     flags: int
     true: int
     """Flags within 1 pixel of a hit."""
+    quiet: int
+    """Pixels and reads without a hit within 1 pixel."""
 
     @property
     def completeness(self) -> float:
@@ -181,13 +183,14 @@ class Flags:
         """Part of the flags that are due to hits."""
         return self.true / self.flags
 
+    @property
+    def false(self) -> float:
+        """Part of what is far from hits that is flagged."""
+        return (self.flags - self.true) / self.quiet
 
-def measure_flags(exposure: Calibrated, *, threshold: float = 7.0) -> Flags:
-    """Compare the flags of the jump step with the charge that particles left.
 
-    A hit is a pixel that got more than `threshold` times the noise between two reads: read noise of both, and photons.
-    Bad pixels and what comes after saturation do not count.
-    """
+def measure_flags(exposure: Calibrated) -> Flags:
+    """Compare the flags of the jump step with the charge that particles left."""
     from astropy.io import fits
 
     spec, truth = exposure.spec, exposure.truth
@@ -196,13 +199,44 @@ def measure_flags(exposure: Calibrated, *, threshold: float = 7.0) -> Flags:
     per_electron, read_noise = exposure.plane("inverse_gain"), exposure.plane("read_noise")
     rate = truth["seed"] * exposure.plane("response") + exposure.plane("dark_rate")
     sigma = np.sqrt(2.0 * read_noise**2 / spec.nframes + per_electron**2 * rate * spec.tgroup)
-    counts = np.zeros(4, int)
-    for charge, flags in zip(truth["cosmic_rays"], quality, strict=True):
-        saturated = np.logical_or.accumulate((flags & 2) > 0)[1:]
-        for step, flag, full in zip(np.diff(charge, axis=0), flags[1:], saturated, strict=True):
-            used = ~bad & ~full
-            hit = used & (step * per_electron > threshold * sigma)
-            flagged = used & ((flag & 4) > 0)
+    return count_flags(truth["cosmic_rays"], quality, sigma / per_electron, ~bad)
+
+
+def count_flags(
+    charge: NDArray[np.floating],
+    quality: NDArray[np.integer],
+    sigma: NDArray[np.floating],
+    used: NDArray[np.bool_],
+    *,
+    threshold: float = 7.0,
+) -> Flags:
+    """Compare flags with charge; what comes after saturation does not count.
+
+    Parameters
+    ----------
+    charge
+        (integration, group, y, x), what particles left, e-.
+    quality
+        (integration, group, y, x), flags of the groups.
+    sigma
+        (y, x), noise of a difference of two groups: read noise of both, and photons, e-. A hit is a pixel that got more than
+        `threshold` times as much between two groups.
+    used
+        (y, x), pixels that count.
+    """
+    counts = np.zeros(5, int)
+    for collected, groups in zip(charge, quality, strict=True):
+        saturated = np.logical_or.accumulate((groups & 2) > 0)[1:]
+        for step, flag, full in zip(np.diff(collected, axis=0), groups[1:], saturated, strict=True):
+            clear = used & ~full
+            hit = clear & (step > threshold * sigma)
+            flagged = clear & ((flag & 4) > 0)
             near = ndimage.maximum_filter(step > 0, 3)
-            counts += [hit.sum(), (hit & flagged).sum(), flagged.sum(), (flagged & near).sum()]
+            counts += [
+                hit.sum(),
+                (hit & flagged).sum(),
+                flagged.sum(),
+                (flagged & near).sum(),
+                (clear & ~near).sum(),
+            ]
     return Flags(*map(int, counts))

@@ -45,7 +45,7 @@ class Steps:
         start
             Seconds from an arbitrary time to the start of the ramp.
         options
-            `window` and `remembered`, see `calibrate_detector.py`.
+            `window`, `remembered` and `jumps_only`, see `calibrate_detector.py`.
         """
         raw, out = folder / "raw_uncal.fits", folder / "found.npz"
         write_raw(raw, ramp, start=start)

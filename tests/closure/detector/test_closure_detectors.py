@@ -17,7 +17,6 @@ import numpy as np
 import pytest
 from support.dark_noise import GROUPS, MEASURED, noise
 from support.detector_ramps import DetectorRamp, beside, counted, make_ramp, spots
-from support.detector_steps import Steps
 
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.instruments.tables import read_table
@@ -107,16 +106,14 @@ def as_table(rows: dict[str, Row]) -> str:
 
 
 @pytest.fixture(scope="module")
-def table(tmp_path_factory) -> dict[str, Row]:
-    pytest.importorskip("jwst")
-    found, steps = {}, Steps(tmp_path_factory.mktemp("steps"))
+def table(steps, tmp_path_factory) -> dict[str, Row]:
+    found = {}
     for name in DETECTORS:
         folder = tmp_path_factory.mktemp(name)
         ramp = make_ramp(name, folder, rows=ROWS, groups=RAMP, also_on=ALSO_ON)
         found[name] = measure(ramp, steps(ramp.until(STEPS_SEE), folder))
         for path in folder.iterdir():
             path.unlink()
-    steps.close()
     return found
 
 

@@ -12,7 +12,6 @@ from functools import partial
 import numpy as np
 import pytest
 from support.detector_ramps import beside, counted, make_ramp, spots
-from support.detector_steps import Steps
 
 from mirage_dask.detector.charge.persistence import released
 from mirage_dask.detector.charge.trapping import Fill, release
@@ -34,14 +33,6 @@ STAR = 300.0
 """e-/s of the pixels of the bright exposure."""
 TRAPS = 3.0
 """Amplitude of the power law, e-/s: a thousand times that of NIRCam, so that one exposure is enough."""
-
-
-@pytest.fixture(scope="module")
-def steps(tmp_path_factory):
-    pytest.importorskip("jwst")
-    found = Steps(tmp_path_factory.mktemp("steps"))
-    yield found
-    found.close()
 
 
 @pytest.mark.parametrize("name", ["NRCB1", "NRCA5", "NIS"])
