@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -100,7 +100,7 @@ class HeaderTemplate:
         own |= {("PRIMARY", keyword): comment for keyword, _, comment in content.cards}
         for part in made.parts:
             template.headers[part.name] = _cards(part, own)
-        return template if template.parts(content) == made.parts else None
+        return template if _same(template.parts(content), made.parts) else None
 
     def allows(self, content: Content) -> bool:
         """Return whether the schema allows the values of a content of this kind."""
@@ -288,6 +288,11 @@ def _choices(schemas: list[Mapping[str, Any]]) -> list[Any] | None:
 def _remark(schema: Mapping[str, Any]) -> str:
     """Return the comment that the model gives to a value: a card may hold only the beginning of it."""
     return str(schema.get("title") or schema.get("description") or "").partition("\n")[0]
+
+
+def _same(parts: Sequence[Part], others: Sequence[Part]) -> bool:
+    """Return whether HDUs are equal, and have the same hollow arrays."""
+    return parts == others and all(a.array is b.array for a, b in zip(parts, others, strict=True))
 
 
 def _cards(part: Part, own: Mapping[tuple[str, str], str]) -> list[str | list[str]]:

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -46,7 +46,7 @@ class Part:
     """With END and padding."""
     data: bytes = b""
     """Without padding."""
-    array: npt.NDArray[Any] | None = None
+    array: npt.NDArray[Any] | None = field(default=None, compare=False)
     """A hollow array in place of data: (integration, group, y, x), (integration, y, x) or (y, x)."""
 
     @property
