@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from mirage_dask.detector.context import Box, keys_of
 from mirage_dask.detector.digitisation import STREAM, lost_parts
 from mirage_dask.exposure.first_frame import read_frame_by_frame
-from mirage_dask.exposure.frame import Frame
+from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.given import GivenWindow
 from mirage_dask.exposure.planes import read_planes
 from mirage_dask.exposure.references import References
@@ -130,12 +130,28 @@ def added_rate(spec: ExposureSpec, references: References, window: Window) -> Ad
 
 
 def flat_field(spec: ExposureSpec, references: References, window: Window) -> NDArray[np.float32]:
-    """Return the flat field that the pipeline divides by in a window, float32 (y, x): 0 where no light is collected."""
-    frame = Frame(spec, references.pack.array)
+    """Return the flat field of images that the pipeline divides by in a window: QE x relative area x mean gain / gain.
+
+    It has the relative area of the pixels, as the plane `response` has not (`mirage_dask.reference.packs.planes`): a
+    calibrated image is surface brightness.
+
+    Parameters
+    ----------
+    spec, references, window
+        As for `inject_ramp`; only rows and columns count.
+
+    Returns
+    -------
+    float32 (y, x)
+        0 where no light is collected.
+    """
+    pack = references.pack
+    frame = Frame(spec, pack.array)
     box = frame.box(window.rows, window.columns)
-    planes = read_planes(references.pack, EFFECTS, ("light", "read-out"), box, frame.array)
+    planes = read_planes(pack, EFFECTS, ("light", "read-out"), box, frame.array)
+    area = pack.plane("area", *as_slices(box))
     flat: NDArray[np.float32] = frame.science(
-        planes["response"] * planes["inverse_gain"] * np.float32(references.pack.meta["mean_gain"])
+        planes["response"] * planes["inverse_gain"] * area * np.float32(pack.meta["mean_gain"])
     )
     return flat
 

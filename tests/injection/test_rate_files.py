@@ -10,6 +10,8 @@ from support.injected import GAIN, NAME, STARS, observed, rate_file, star_catalo
 
 import mirage_dask as md
 from mirage_dask.injection import exposures
+from mirage_dask.reference.builtin.locations import reference_path
+from mirage_dask.reference.crds.lookup import CrdsCache
 
 PHOTMJSR = 2.5
 
@@ -81,6 +83,23 @@ def test_a_calibrated_image_gets_mega_janskys(add):
     ratio = _of_star(calibrated["SCI"].data - 1, 0).sum() / _of_star(rate["SCI"].data - 1, 0).sum()
     assert ratio == pytest.approx(PHOTMJSR, rel=0.1)  # over the flat field around it
     assert (calibrated["SCI"].data[np.isfinite(calibrated["SCI"].data)] >= 0.9).all()
+
+
+def test_a_calibrated_image_is_divided_by_the_flat_field_of_the_pipeline(add):
+    """By the file, that is, which holds the relative area of the pixels."""
+    rate, _ = add("rate", "_for_flat")
+    calibrated, _ = add("cal", "_for_flat", unit="MJy/sr", PHOTMJSR=PHOTMJSR)
+    header = calibrated[0].header
+    corner = np.s_[header["SUBSTRT2"] - 1 :, header["SUBSTRT1"] - 1 :]
+    flat, area = (
+        fits.getdata(reference_path(CrdsCache.builtin().root, f"jwst_nircam_{name}.fits"))[corner][:400, :400]
+        for name in ("flat_nrcb1-f150w-clear", "area_nrcb1")
+    )
+    bright = rate["SCI"].data > 5
+    assert bright.sum() > 20
+    assert np.abs(area[bright] - 1).max() > 0.005
+    added = (image["SCI"].data[bright] - 1.0 for image in (rate, calibrated))
+    np.testing.assert_allclose(PHOTMJSR * next(added) / next(added), flat[bright], rtol=1e-5)
 
 
 def test_windows_give_the_same_values(add, monkeypatch):

@@ -176,7 +176,7 @@ def median_checks(bright: pd.DataFrame, flux: float, place: float) -> tuple[Chec
     ):
         values = bright[column].to_numpy(float)
         middle, scatter = robust(values)
-        sigma = np.hypot(systematic, 1.2533 * scatter / np.sqrt(len(values)))
+        sigma = np.hypot(systematic, median_error(scatter, len(values)))
         note = f", scatter {scatter:.4f}"
         checks.append(
             judged(
@@ -196,15 +196,26 @@ def robust(values: Floats) -> tuple[float, float]:
     return middle, 1.4826 * float(np.median(np.abs(good - middle)))
 
 
+def median_error(scatter: float, count: int) -> float:
+    """Return the standard error of the median of so many normal deviates that scatter by this."""
+    return float(np.sqrt(np.pi / 2.0 / max(count, 1))) * scatter
+
+
 def by_magnitude(found: pd.DataFrame, ratio: str, places: dict[str, str]) -> Table:
-    """Return medians and scatter in bins of a magnitude."""
+    """Return medians, that of the ratio with its error, and scatter in bins of a magnitude."""
     columns = ["magnitude", "measurements", "flux ratio", "scatter", "expected error"]
     for name in places:
         columns += [name, "scatter"]
     rows = []
     for low, own in found.groupby(np.floor(found["magnitude"])):
         middle, scatter = robust(own[ratio].to_numpy(float))
-        row = [f"{low:.0f} to {low + 1:.0f}", f"{len(own):,}", f"{middle:.4f}", f"{scatter:.4f}"]
+        middle_error = median_error(scatter, int(own[ratio].notna().sum()))
+        row = [
+            f"{low:.0f} to {low + 1:.0f}",
+            f"{len(own):,}",
+            f"{middle:.4f} ± {middle_error:.4f}",
+            f"{scatter:.4f}",
+        ]
         row.append(f"{1.0 / float(own['snr'].median()):.4f}")
         for column in places.values():
             middle, scatter = robust(own[column].to_numpy(float))

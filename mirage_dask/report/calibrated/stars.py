@@ -4,9 +4,13 @@ correction.
 *Flux* is that in a circle of 70 % of the light (80 % on mosaics, whose PSF is blurred by the resampling) around the place
 where the WCS of the image puts the star, less the median of an annulus, times the correction of the pipeline's file APCORR
 for that circle; the image is multiplied by the relative area of its pixels first, since the pipeline's `cal` is surface
-brightness. *Place* is the centroid of a fitted Gaussian, to be
-compared with where the centroid of the PSF lies (`centroids`): x and y by the WCS, plus that bias. Stars whose circle holds
-a pixel that the pipeline has flagged DO_NOT_USE, or that no image has seen, are not measured.
+brightness. *Place* is the centroid of a fitted Gaussian, to be compared with where the centroid of the PSF lies
+(`centroids`): x and y by the WCS, plus that bias. Stars whose circle holds a pixel that the pipeline has flagged DO_NOT_USE,
+or that no image has seen, are not measured.
+
+Not corrected: what the resampling takes out of the circle (0.7 % of noise-free stars in F356W, where the correction is 0.4 %
+high, less than 0.1 % in F115W; it would be 1.0 and 1.4 % with 70 % of the light); neighbours in the annulus, whose light a
+median counts as a mean does where there is more noise.
 
 This runs in a process of the pipeline (`pipeline`), where the environment names its reference files.
 """

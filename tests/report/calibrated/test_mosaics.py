@@ -54,6 +54,21 @@ def test_stars_with_outliers_are_told_and_not_judged(tmp_path):
     assert found.summary()[0] == str(COUNT - 3)
 
 
+def test_medians_by_magnitude_have_their_errors(tmp_path):
+    found = compare_mosaic("B1", tables(tmp_path), tmp_path, "p")
+    ((_, table),) = found.tables
+    rows = {row[0]: row for row in table.rows}
+    for (low, own), count in zip(
+        found.judged.groupby(np.floor(found.judged["magnitude"])), (17, 20), strict=True
+    ):
+        row = rows[f"{low:.0f} to {low + 1:.0f}"]
+        median, error = map(float, row[2].split(" ± "))
+        assert row[1] == str(count) == str(len(own))
+        assert median == pytest.approx(own["ratio"].median(), abs=1e-4)
+        assert error == pytest.approx(1.2533 * float(row[3]) / count**0.5, abs=1e-4)
+        assert 0.0005 < error < 0.006
+
+
 def test_images_that_have_moved_are_told(tmp_path):
     found = compare_mosaic("B1", tables(tmp_path, farthest=0.5, flagged=""), tmp_path, "p")
     (section,) = found.sections
