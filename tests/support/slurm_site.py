@@ -13,20 +13,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
 
+from support.services import PATIENCE, free_ports, kill, processes_where, stop, wait_until
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sinfo")
 PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"])
 """Daemons often lie where only root looks for programs."""
 CPUS, MEMORY = 4, 16_000
 """What the node says that it has, MiB of memory; jobs are not confined to their part."""
-PATIENCE = 60.0
-"""Seconds until something that is awaited counts as failed."""
 
 CONFIGURATION = """
 ClusterName=test
@@ -61,20 +60,6 @@ PartitionName=normal Nodes={host} Default=YES MaxTime=INFINITE State=UP
 def missing_programs() -> list[str]:
     """Return the programs of SLURM and MUNGE that this machine lacks."""
     return [name for name in PROGRAMS if shutil.which(name, path=PATH) is None]
-
-
-def wait_until(condition, what: str) -> None:
-    """Wait until a condition holds.
-
-    Raises
-    ------
-    AssertionError
-        If it does not within `PATIENCE` seconds.
-    """
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"{what}: not within {PATIENCE:.0f} s"
-        time.sleep(0.2)
 
 
 class SlurmSite:
@@ -112,14 +97,13 @@ class SlurmSite:
 
     def processes_of_jobs(self) -> list[psutil.Process]:
         """Return the processes that jobs have started."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                variables = process.environ()
-                here = variables.get("SLURM_CONF") == self.environment["SLURM_CONF"]
-                if here and "SLURM_JOB_ID" in variables:
-                    found.append(process)
-        return found
+
+        def belongs(process: psutil.Process) -> bool:
+            variables = process.environ()
+            here = variables.get("SLURM_CONF") == self.environment["SLURM_CONF"]
+            return here and "SLURM_JOB_ID" in variables
+
+        return processes_where(belongs)
 
 
 @contextmanager
@@ -137,10 +121,10 @@ def slurm_site() -> Iterator[SlurmSite]:
                 program = shutil.which(words[0], path=PATH) or words[0]
                 environment = os.environ | site.environment
                 daemon = subprocess.Popen([program, *words[1:]], env=environment, stdout=log, stderr=log)
-            stack.callback(_stop, daemon)
+            stack.callback(stop, daemon)
             if words[0] == "munged":
-                wait_until((site.folder / "munge.socket").exists, f"munged answers{site.logs}")
-        wait_until(lambda: _is_idle(site), "slurmd is known to slurmctld")
+                wait_until((site.folder / "munge.socket").exists, lambda: site.logs)
+        wait_until(lambda: _is_idle(site), lambda: site.logs)
         stack.callback(_end_jobs, site)
         yield site
 
@@ -151,13 +135,9 @@ def _configure(folder: Path) -> None:
     key = folder / "munge.key"
     key.write_bytes(secrets.token_bytes(1024))
     key.chmod(0o600)
-    with socket.socket() as one, socket.socket() as other:
-        for free in (one, other):
-            free.bind(("127.0.0.1", 0))
-        ports = one.getsockname()[1], other.getsockname()[1]
     host = socket.gethostname().split(".")[0]
     text = CONFIGURATION.format(
-        host=host, ports=ports, user=getpass.getuser(), folder=folder, cpus=CPUS, memory=MEMORY
+        host=host, ports=free_ports(2), user=getpass.getuser(), folder=folder, cpus=CPUS, memory=MEMORY
     )
     (folder / "slurm.conf").write_text(text)
 
@@ -179,16 +159,5 @@ def _end_jobs(site: SlurmSite) -> None:
     """Cancel all jobs; processes of theirs that stay are killed."""
     with suppress(AssertionError, subprocess.TimeoutExpired):
         site.call("scancel", f"--user={getpass.getuser()}")
-        wait_until(lambda: not site.jobs(), "jobs are gone")
-    for process in site.processes_of_jobs():
-        with suppress(psutil.Error):
-            process.kill()
-
-
-def _stop(daemon: subprocess.Popen) -> None:
-    daemon.terminate()
-    try:
-        daemon.wait(10)
-    except subprocess.TimeoutExpired:
-        daemon.kill()
-        daemon.wait()
+        wait_until(lambda: not site.jobs(), lambda: site.logs)
+    kill(site.processes_of_jobs(), patience=1)

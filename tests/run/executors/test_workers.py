@@ -47,7 +47,9 @@ def test_workers_that_may_serve(client):
 
 def test_workers_without_the_package_are_refused():
     client = Workers({"tcp://a": HERE, "tcp://b": ABSENT}, {"tcp://b": None})
-    with pytest.raises(InputError, match=r"^1 of 2 workers do not have mirage_dask \(tcp://b\); install .*image"):
+    with pytest.raises(
+        InputError, match=r"^1 of 2 workers do not have mirage_dask \(tcp://b\); install .*image"
+    ):
         check_package(client)
 
 
@@ -79,7 +81,12 @@ def queue(monkeypatch):
 
     monkeypatch.setattr(jobs.slurm.SLURMJob, "_submit_job", submitted)
     monkeypatch.setattr(jobs.slurm.SLURMJob, "_call", staticmethod(called))
-    options = {"cores": 4, "processes": 2, "memory": "500 MiB", "scheduler_options": {"dashboard_address": ":0"}}
+    options = {
+        "cores": 4,
+        "processes": 2,
+        "memory": "500 MiB",
+        "scheduler_options": {"dashboard_address": ":0"},
+    }
     with (
         jobs.SLURMCluster(**options) as cluster,
         distributed.Client(cluster, set_as_default=False) as client,
