@@ -156,8 +156,16 @@ def _is_idle(site: SlurmSite) -> bool:
 
 
 def _end_jobs(site: SlurmSite) -> None:
-    """Cancel all jobs; processes of theirs that stay are killed."""
+    """Cancel all jobs and wait for the end of their processes; those that stay are killed."""
+    of_jobs = site.processes_of_jobs()
+    steps = processes_where(
+        lambda one: one.name() == "slurmstepd" and any(child in of_jobs for child in one.children())
+    )
+
+    def alive() -> list[psutil.Process]:
+        return [one for one in of_jobs + steps if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+
     with suppress(AssertionError, subprocess.TimeoutExpired):
         site.call("scancel", f"--user={getpass.getuser()}")
-        wait_until(lambda: not site.jobs(), lambda: site.logs)
-    kill(site.processes_of_jobs(), patience=1)
+        wait_until(lambda: not site.jobs() and not alive(), lambda: site.logs)
+    kill(alive(), patience=0)
