@@ -8,6 +8,6 @@
 `graph`       the dask graph of a run
 `warm`        kernels compiled and references opened on each worker before its first task
 `memory`      memory that the workers use during a run
-`workers`     what a scheduler knows of its workers
+`workers`     what a scheduler knows of its workers, and whether they have this package
 `performance` dask's own report of a run
 """

@@ -24,7 +24,7 @@ def open_executor(resources: Resources) -> Iterator[Executor]:
     Raises
     ------
     InputError
-        If nothing answers at the address, or the client is closed or asynchronous.
+        If nothing answers at the address, the client is closed or asynchronous, or its workers cannot serve the run.
     """
     if resources.scheduler == "serial":
         yield SerialExecutor()

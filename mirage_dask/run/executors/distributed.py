@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dask.utils
@@ -24,7 +24,7 @@ from mirage_dask.run.executors.graph import task_array
 from mirage_dask.run.executors.interrupts import end_quietly, interrupts_held, levels_kept
 from mirage_dask.run.executors.memory import memory_of_workers
 from mirage_dask.run.executors.resources import ASYNCHRONOUS, Resources
-from mirage_dask.run.executors.workers import known_workers
+from mirage_dask.run.executors.workers import check_package, known_workers
 from mirage_dask.run.report import RunError
 from mirage_dask.run.tasks import MOST_BLOCKS, RunHandle, TileRanges, TileResult, error_line, submissions
 
@@ -150,13 +150,27 @@ def _most_adaptive_workers(cluster: Any) -> float:
     return float(adaptive.maximum) if adaptive is not None and running else 0.0
 
 
-def _limit_to_come(cluster: Any) -> list[int]:
-    """Return the memory limit that a cluster will give to its workers, in a list; an empty list where it is not known."""
-    spec = getattr(cluster, "new_spec", None) or {}
+@dataclass(frozen=True)
+class _WorkerToCome:
+    """What a cluster will give to each worker that it starts."""
+
+    threads: int = 1
+    memory_limit: int | None = None
+    """Bytes; None where it is not known."""
+
+
+def _worker_to_come(cluster: Any) -> _WorkerToCome:
+    """Return what the workers of a cluster will have, whose processes start now or whose jobs wait in a queue."""
+    job = getattr(cluster, "_dummy_job", None)  # of dask-jobqueue; there is no public attribute
+    options = (getattr(cluster, "new_spec", None) or {}).get("options", {})
     try:
-        return [int(dask.utils.parse_bytes(spec["options"]["memory_limit"]))]
-    except (KeyError, TypeError, ValueError):  # other kinds of clusters; 'auto', a fraction
-        return []
+        if job is not None:
+            limit = dask.utils.parse_bytes(job.worker_process_memory)
+            return _WorkerToCome(int(job.worker_process_threads), int(limit))
+        limit = dask.utils.parse_bytes(options["memory_limit"])
+        return _WorkerToCome(int(options.get("nthreads") or 1), int(limit))
+    except (AttributeError, KeyError, TypeError, ValueError):  # other kinds of clusters; 'auto', a fraction
+        return _WorkerToCome()
 
 
 def _results(client: Client, batch: list[Any], deserted: threading.Event) -> dict[str, Any]:
@@ -215,7 +229,8 @@ def connected(resources: Resources) -> Iterator[Client]:
     Raises
     ------
     InputError
-        If nothing answers at the address within seconds, the client is closed or asynchronous, or processes do not start.
+        If nothing answers at the address within seconds, the client is closed or asynchronous, its workers have another
+        version of this package or none, or processes do not start.
     """
     from distributed import Client
 
@@ -295,12 +310,13 @@ def _check_usable(client: Client) -> None:
     Raises
     ------
     InputError
-        If it is asynchronous or closed.
+        If it is asynchronous or closed, or its workers lack this package or have another version of it.
     """
     if client.asynchronous:
         raise InputError(ASYNCHRONOUS)
     if client.status != "running":
         raise InputError(f"The dask client is {client.status}; connect it to a running scheduler.")
+    check_package(client)
 
 
 def _short(error: BaseException) -> str:
@@ -313,8 +329,14 @@ def client_resources(client: Client) -> tuple[int, int, int | None]:
     Threads in all are at least those of the workers that an adaptive cluster may start, so that there are tasks for them.
     """
     workers = known_workers(client).values()
-    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")] or _limit_to_come(client.cluster)
+    to_come = _worker_to_come(client.cluster)
+    limits = [w["memory_limit"] for w in workers if w.get("memory_limit")]
     threads = [w["nthreads"] for w in workers]
     most = _most_adaptive_workers(client.cluster)
-    expected = int(most) * max(threads, default=1) if most < float("inf") else 0
-    return max(sum(threads), expected) or THREADS_TO_COME, max(threads, default=1), min(limits, default=None)
+    per_worker = max(threads, default=to_come.threads)
+    expected = int(most) * per_worker if most < float("inf") else 0
+    return (
+        max(sum(threads), expected) or THREADS_TO_COME,
+        per_worker,
+        min(limits, default=to_come.memory_limit),
+    )
