@@ -41,7 +41,7 @@ from mirage_dask.exposure.planes import crosstalk, read_planes
 from mirage_dask.exposure.references import References
 from mirage_dask.spec import ExposureSpec, Window
 
-SAMPLES = 64 * 512 * 10
+SAMPLES = 32 * 512 * 10
 """Pixels x groups x integrations of a box: two arrays of float32 that fit into a processor's second cache."""
 ROWS = (8, 128)
 """Fewest and most rows of a box: the rows follow the number of groups, but fewer would repeat too many neighbours."""
