@@ -35,11 +35,12 @@ from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges, tiles_at_once
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
+from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.plan_files import PLAN_FILE
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import extended
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 

@@ -20,9 +20,10 @@ from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import compare, extended
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import extended
 
 
 @dataclass(frozen=True, repr=False)

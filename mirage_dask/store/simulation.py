@@ -21,8 +21,7 @@ from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
-from mirage_dask.store.checks import TileMismatch, compare_tile
-from mirage_dask.store.commits import Commit, checksum, commit_key
+from mirage_dask.store.commits import Commit, TileMismatch, checksum, commit_key, compare_tile
 from mirage_dask.store.integrity import check_links, remove_damaged_content
 from mirage_dask.store.plain.arrays import DOCUMENTS, all_nodes, exposure_files, write_list
 from mirage_dask.store.plain.marks import mark_complete
