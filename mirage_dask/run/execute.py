@@ -11,6 +11,7 @@ from functools import partial
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.exposure.contributions.variables import check_truth
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.run.display.events import (
     EventDispatcher,
@@ -272,8 +273,8 @@ class _RunRecorder:
             if report.failed:
                 (name, reason), *more = report.failed
                 _LOG.warning(
-                    "The %s of %d exposures could not be made; %s: %s. mirage-dask truth %s --make%s tries again.",
-                    what, len(more) + 1, name, reason, self.store.url, option,
+                    "The %s of %s could not be made; %s: %s. mirage-dask truth %s --make%s tries again.",
+                    what, counted(len(more) + 1, "exposure"), name, reason, self.store.url, option,
                 )  # fmt: skip
 
     def _bytes(self, row: int, tile: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.contributions.variables import check_truth
 from mirage_dask.fits.segments import SEGMENT_BYTES
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.progress import Progress
@@ -287,7 +288,7 @@ class _ExportRecorder:
         self.results[file] = result
         self.bytes_done += self.sizes[file]
         if self.progress is not None:
-            text = f"{len(self.results):,} of {len(self.sizes):,} files"
+            text = f"{len(self.results):,} of {counted(len(self.sizes), 'file')}"
             self.progress(text, self.bytes_done, sum(self.sizes.values()))
         if result.fatal:
             raise _Stop(self.store.plan.names[result.row])

@@ -133,6 +133,6 @@ def compare_tile(
         return ""
     i, g, y, x = first
     return (
-        f"{different:,} of {size:,} values differ from what is computed now, the first at integration {i}, group {g}, "
+        f"has other values than are computed now, {different:,} of {size:,}, the first at integration {i}, group {g}, "
         f"y {y}, x {x}"
     )

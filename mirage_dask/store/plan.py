@@ -278,7 +278,7 @@ class Plan:
             raise InputError(
                 "The selection holds no exposure that "
                 + (f"was simulated: {waiting} are not simulated yet" if waiting else "can be simulated")
-                + f" ({len(hits)} of {len(self.table)} rows of the table match)."
+                + f" ({len(hits)} of {counted(len(self.table), 'row')} of the table selected)."
             )
         return rows
 
