@@ -78,5 +78,5 @@ def test_an_inner_kernel_keeps_the_arrays_that_it_is_given(files):
 
 
 def test_an_inner_kernel_allocates_nothing(files):
-    with pytest.raises(NumbaError, match=r"NRT required|Only accept returning of array passed"):
+    with pytest.raises(NumbaError, match="NRT required|Only accept returning of array passed"):
         compiled.inner_kernel(fresh)(np.ones(4))
