@@ -20,6 +20,7 @@ import cloudpickle
 from mirage_dask import example_proposal, open_proposal
 from mirage_dask.cli.arguments import add_resources, resources_of
 from mirage_dask.errors import MirageDaskError
+from mirage_dask.formatting import counted
 from mirage_dask.plot import draw_footprint
 from mirage_dask.plot.sources import catalog_sources
 from mirage_dask.plot.style import save
@@ -54,8 +55,9 @@ def main(argv: list[str] | None = None) -> int:
         )
     plan = proposal.plan(arguments.out, workers=arguments.workers)
     print(
-        f"{plan.exposures} exposures, {plan.tiles} tiles in {plan.tasks} tasks; at most {plan.memory / 1e6:.0f} MB in a "
-        f"process of one thread; about {plan.seconds:.0f} s with {plan.workers} workers"
+        f"{counted(plan.exposures, 'exposure')}, {counted(plan.tiles, 'tile')} in {counted(plan.tasks, 'task')}; at most "
+        f"{plan.memory / 1e6:.0f} MB in a process of one thread; about {plan.seconds:.0f} s with "
+        f"{counted(plan.workers, 'worker')}"
     )
 
     picture = save(

@@ -19,6 +19,7 @@ from typing import Any
 from mirage_dask import Proposal, example_proposal, open_proposal
 from mirage_dask.cli.arguments import add_resources, resources_of
 from mirage_dask.errors import InputError, MirageDaskError
+from mirage_dask.formatting import counted
 from mirage_dask.run.executors.resources import DEFAULT
 
 
@@ -57,8 +58,8 @@ def main(argv: list[str] | None = None) -> int:
     plan = proposal.plan(arguments.out, workers=arguments.workers, measure=False)
     print("\n".join(plan.changes) or f"{arguments.out} is not there yet: all of it would be made")
     print(
-        f"{plan.tiles_left} of {plan.tiles} tiles to make, in {plan.tasks} tasks; at most {plan.memory / 1e6:.0f} MB in a "
-        "process of one thread"
+        f"{plan.tiles_left} of {counted(plan.tiles, 'tile')} to make, in {counted(plan.tasks, 'task')}; at most "
+        f"{plan.memory / 1e6:.0f} MB in a process of one thread"
     )
     if resources == DEFAULT:
         print("Nothing was simulated; --workers N or --scheduler ADDRESS runs it.")
@@ -71,7 +72,9 @@ def main(argv: list[str] | None = None) -> int:
         scheduler=resources.scheduler,
         update=True,  # accept a store of other settings
     )
-    print(f"{report.tiles} tiles made, {report.skipped} exposures untouched: {report.store_url}")
+    print(
+        f"{counted(report.tiles, 'tile')} made, {counted(report.skipped, 'exposure')} untouched: {report.store_url}"
+    )
     return 0 if report.ok else 1
 
 

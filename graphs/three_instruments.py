@@ -17,6 +17,7 @@ from pathlib import Path
 from mirage_dask import example_proposal, open_proposal
 from mirage_dask.cli.arguments import add_resources, resources_of
 from mirage_dask.errors import MirageDaskError
+from mirage_dask.formatting import counted
 from mirage_dask.plot import draw_footprint
 from mirage_dask.plot.sources import catalog_sources
 from mirage_dask.plot.style import save
@@ -54,8 +55,8 @@ def main(argv: list[str] | None = None) -> int:
             arguments.out, select=list(rows["name"]), workers=arguments.workers, measure=False
         )
         print(
-            f"{instrument}: {plan.exposures} exposures, {plan.raw_bytes / 1e9:.2f} GB raw in {plan.tasks} tasks; at most "
-            f"{plan.memory / 1e6:.0f} MB in a process of one thread"
+            f"{instrument}: {counted(plan.exposures, 'exposure')}, {plan.raw_bytes / 1e9:.2f} GB raw in "
+            f"{counted(plan.tasks, 'task')}; at most {plan.memory / 1e6:.0f} MB in a process of one thread"
         )
 
     picture = save(draw_footprint(proposal.table, sources=catalog_sources(proposal.table)), arguments.png)

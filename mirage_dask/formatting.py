@@ -15,9 +15,10 @@ def size(count: float) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Return how many there are of something: '1 exposure', '1,200 exposures', '2 processes'."""
-    plural = "es" if noun.endswith("s") else "s"
-    return f"{number:,} {noun}{'' if number == 1 else plural}"
+    """Return how many there are of something: '1 exposure', '1,200 exposures', '2 processes', '3 axes'."""
+    ending = "es" if noun.endswith(("s", "x")) else "s"
+    several = f"{noun[:-2]}es" if noun.endswith("is") else noun + ending
+    return f"{number:,} {noun if number == 1 else several}"
 
 
 def error_size(sigma: float) -> str:

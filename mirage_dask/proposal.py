@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mirage_dask.apt import ProposalFile, exposure_table
-from mirage_dask.inspection import CatalogReport, report_catalogs, unused_settings
+from mirage_dask.formatting import counted
+from mirage_dask.inspection import CatalogReport, misread_settings, report_catalogs, unused_settings
 from mirage_dask.io.progress import Progress
 from mirage_dask.on_sky import OnSky
 from mirage_dask.planning.settings_columns import add_settings, launch_notes, roll_notes
@@ -104,13 +105,14 @@ class Proposal(OnSky, PlannedTruth):
 
         Where the user gave both date and roll, that includes observations that JWST could not point so on that day; with the
         observatory's CRDS, exposures before the launch. Settings, and columns of catalogs, that change nothing are among
-        them, and catalogs of which no source falls on any detector.
+        them, effects that a list has switched off, and catalogs of which no source falls on any detector.
         """
         catalogs = self.catalog_report
         found = (
             *self.file.notes,
             *self._roll_notes,
             *unused_settings(self.settings, self.table),
+            *misread_settings(self.settings),
             *catalogs.empty,
             *catalogs.notes,
             *launch_notes(self.table),
@@ -405,7 +407,9 @@ class Proposal(OnSky, PlannedTruth):
         file, given = self.file, ", ".join(self.settings.given)
         facts = [("settings", given or "none given")]
         if file.mismatches:
-            facts.append(("XML and report", f"disagree in {len(file.mismatches):,} places, see `mismatches`"))
+            facts.append(
+                ("XML and report", f"disagree in {counted(len(file.mismatches), 'place')}, see `mismatches`")
+            )
         about = " · ".join(word for word in (file.title, file.pi, file.category) if word)
         return proposal_page(f"Proposal {file.program}", about, self.table, SHOWN_COLUMNS, facts)
 
@@ -415,6 +419,6 @@ class Proposal(OnSky, PlannedTruth):
     def __repr__(self) -> str:
         ready = int((self.table["status"] == "ready").sum())
         return (
-            f"<Proposal {self.file.program} {self.file.title!r}: {len(self.table)} detector exposures, "
+            f"<Proposal {self.file.program} {self.file.title!r}: {counted(len(self.table), 'detector exposure')}, "
             f"{ready} can be simulated>"
         )

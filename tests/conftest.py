@@ -61,7 +61,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         return
     os.utime(CACHE)
     for other in CACHE.parent.iterdir():
-        if other != CACHE and time.time() - other.stat().st_mtime > 3600:
+        if other != CACHE and time.time() - other.stat().st_mtime > 6 * 3600:
             shutil.rmtree(other, ignore_errors=True)
 
 

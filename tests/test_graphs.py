@@ -142,7 +142,7 @@ def test_workers_of_its_own(subarray, tmp_path):
 @pytest.mark.slow
 def test_three_instruments(tmp_path, cache_directory):
     out = run("three_instruments.py", tmp_path, "--workers", 1)
-    for line in ("NIRISS: 1 exposures", "FGS: 1 exposures", "NIRCAM: 5 exposures"):
+    for line in ("NIRISS: 1 exposure,", "FGS: 1 exposure,", "NIRCAM: 5 exposures,"):
         assert line in out
     store = SimulationStore.open(tmp_path / "three_instruments.zarr")
     assert set(store.status()["status"]) == {"done"}

@@ -85,7 +85,7 @@ def test_an_axis_that_is_dropped_takes_no_index():
     axes = select_axes([range(4), range(5)], 2)
     assert axes == (2, range(5))
     assert select_axes(axes, np.s_[1::2]) == (2, range(1, 5, 2))
-    with pytest.raises(IndexError, match="too many indices for an array of 1 dimensions"):
+    with pytest.raises(IndexError, match="too many indices for an array of 1 dimension"):
         select_axes(axes, (0, 0))
     with pytest.raises(IndexError, match="out of range for an axis of length 5"):
         select_axes(axes, 5)

@@ -55,7 +55,8 @@ LAYERS: dict[str, list[set[str]]] = {
         {"spec"},
         {"variables", "compiled", "plugins"},
         {"untrusted"},
-        {"io", "selection", "formatting"},
+        {"io", "selection"},
+        {"formatting"},
         {"errors"},
     ],
     "mirage_dask.reference": [

@@ -163,5 +163,7 @@ def test_values():
     assert [numbers(v) for v in ([], [3], [1, 2], [1, 2, 3, 7])] == ["", "3", "1, 2", "1 to 3, 7"]
     assert (size(41_900_000), duration(65)) == ("41.9 MB", "1 min 05 s")
     assert [counted(n, "process") for n in (1, 2)] == ["1 process", "2 processes"]
+    assert [counted(n, "axis") for n in (1, 2)] == ["1 axis", "2 axes"]
+    assert [counted(n, "flux") for n in (1, 2)] == ["1 flux", "2 fluxes"]
     assert [counted(n, "tile") for n in (0, 1, 1200)] == ["0 tiles", "1 tile", "1,200 tiles"]
     assert [error_size(v) for v in (0.00271, 0.59, 113.0, 12345.0)] == ["0.0027", "0.59", "110", "12,000"]

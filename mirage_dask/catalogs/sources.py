@@ -15,6 +15,7 @@ from astropy.table import Column, Table
 
 from mirage_dask.catalogs.filters import END, column_of
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.io.atomic import replacing
 
 Floats = npt.NDArray[np.float64]
@@ -323,7 +324,7 @@ def _index(index: Any, count: int, problems: list[str]) -> npt.NDArray[np.int64]
     if numbers.ndim == 0 and numbers.dtype.kind in "iu":
         numbers = int(index) + np.arange(count, dtype=np.int64)
     if numbers.shape != (count,) or numbers.dtype.kind not in "iu" or (count and numbers.min() < 0):
-        problems.append(f"index: {count} whole numbers of 0 or more are needed, or the first of them.")
+        problems.append(f"index: give {counted(count, 'whole number')} of 0 or more, or the first of them.")
         return np.arange(1, count + 1, dtype=np.int64)
     if np.unique(numbers).size < count:
         problems.append("index: a number is used twice; number the sources differently.")
@@ -345,7 +346,7 @@ def _numbers(
             found = np.asarray(values, dtype=np.float64)
         found = np.array(np.broadcast_to(found, (count,)), dtype=np.float64)
     except (TypeError, ValueError, u.UnitsError) as error:
-        problems.append(f"{name}: {count} numbers are needed, or one ({str(error).rstrip('.')}).")
+        problems.append(f"{name}: give {counted(count, 'number')}, or one ({str(error).rstrip('.')}).")
         return np.zeros(count)
     bad = ~np.isfinite(found)
     if bad.any():

@@ -15,7 +15,7 @@ from mirage_dask.cli.console import (
     print_table,
     progress_bytes,
 )
-from mirage_dask.formatting import duration, size
+from mirage_dask.formatting import counted, duration, size
 
 
 def add(actions: Any) -> None:
@@ -112,13 +112,13 @@ def download(arguments: argparse.Namespace) -> int:
         print_table(("instrument", "kind", "disk, about", "status", "archive"), rows, right=("disk, about",))
         total = size(sum(file.disk or 0 for file in missing))
         print_note(
-            f"{len(missing)} of {len(rows)} archives to fetch: about {total} on the disk, archives included"
+            f"{len(missing)} of {counted(len(rows), 'archive')} to fetch: about {total} on the disk, archives included"
         )
         return 0
     print_line(report.reminder)
     fetched = sum(file.status == "fetched" for file in report.files)
     print_note(
-        f"{fetched} archives fetched, {len(report.files) - fetched} existed already; took "
+        f"{counted(fetched, 'archive')} fetched, {len(report.files) - fetched} existed already; took "
         f"{duration(time.monotonic() - start)}. Run the line above in your shell to set MIRAGE_DATA."
     )
     return 0

@@ -29,6 +29,7 @@ from mirage_dask.cli.console import (
     print_table,
 )
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 NUMBERS = ("obs", "exp", "rows", "ready", "ngroup", "nint")
 """Columns of numbers."""
@@ -181,10 +182,10 @@ def list_exposures(arguments: argparse.Namespace) -> int:
     table = selected(proposal.table, arguments.select)
     if arguments.parquet:
         table.to_parquet(arguments.parquet, index=False)
-        print_note(f"wrote {len(table):,} rows to {arguments.parquet}")
+        print_note(f"wrote {counted(len(table), 'row')} to {arguments.parquet}")
     if arguments.csv and arguments.csv != "-":
         table.to_csv(arguments.csv, index=False)
-        print_note(f"wrote {len(table):,} rows to {arguments.csv}")
+        print_note(f"wrote {counted(len(table), 'row')} to {arguments.csv}")
     if arguments.csv == "-":
         table.to_csv(sys.stdout, index=False)
     elif arguments.json:
@@ -243,7 +244,9 @@ def _print_unsupported(table: Any) -> None:
     if "status" not in table:
         return
     not_ready = table[table["status"] == "unsupported"]
-    print_note(f"{len(table):,} detector exposures, {len(table) - len(not_ready):,} can be simulated")
+    print_note(
+        f"{counted(len(table), 'detector exposure')}, {len(table) - len(not_ready):,} can be simulated"
+    )
     for reason, group in not_ready.groupby("reason"):
         print_note(f"[yellow]not simulated[/]: {len(group):,} × {reason}")
 

@@ -29,7 +29,7 @@ from mirage_dask.cli.console import (
 )
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import duration
+from mirage_dask.formatting import counted, duration
 from mirage_dask.io.progress import Progress
 
 if TYPE_CHECKING:
@@ -138,7 +138,8 @@ def dithers(arguments: argparse.Namespace) -> int:
     if arguments.files:
         added = add_patterns(Path(path) for path in arguments.files)
         print_line(str(own_directory()))
-        print_note(f"added {', '.join(f'{name} ({len(points)} points)' for name, points in added.items())}")
+        what = ", ".join(f"{name} ({counted(len(points), 'point')})" for name, points in added.items())
+        print_note(f"added {what}")
         return 0
     rows = [(name, len(points), "all", "own") for name, points in own_patterns().items()]
     rows += [
@@ -169,7 +170,7 @@ def check(arguments: argparse.Namespace) -> int:
         print_table(columns, ([getattr(use, name) for name in columns] for use in uses), right=("exposures",))
     for problem in dict.fromkeys(use.problem or f"{use.selection}: {use.type} is missing" for use in missing):
         print_errors(problem)
-    print_note(f"{len(uses)} uses of reference files, {len(missing)} missing")
+    print_note(f"{counted(len(uses), 'use')} of reference files, {len(missing)} missing")
     return int(bool(missing))
 
 

@@ -18,6 +18,7 @@ from mirage_dask.cli.console import print_json, print_line, print_note, progress
 from mirage_dask.cli.proposals import print_catalogs, print_notes, selected
 from mirage_dask.detector.effects import EFFECTS
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 
 def add(commands: Any) -> None:
@@ -134,7 +135,9 @@ def check_settings(arguments: argparse.Namespace) -> int:
     print_catalogs(proposal)
     print_notes(proposal)
     ready = int((proposal.table["status"] == "ready").sum())
-    print_line(f"{arguments.settings}: valid for {ready} of {len(proposal.table)} detector exposures")
+    print_line(
+        f"{arguments.settings}: valid for {ready} of {counted(len(proposal.table), 'detector exposure')}"
+    )
     return 0
 
 
@@ -158,9 +161,10 @@ def write_files(arguments: argparse.Namespace) -> int:
         with progress_bar() as progress:
             table = pin_files(table, progress=progress)
     written = write_yaml(table, arguments.out, datatype=arguments.datatype, directory=arguments.simdata)
-    print_line(f"{len(written)} YAML files in {arguments.out}")
+    print_line(f"{counted(len(written), 'YAML file')} in {arguments.out}")
     if left := len(table) - len(written):
         print_note(
-            f"[yellow]not written[/]: {left} rows without a detector of NIRCam, NIRISS or FGS, or without a position"
+            f"[yellow]not written[/]: {counted(left, 'row')} without a detector of NIRCam, NIRISS or FGS, or without a "
+            "position"
         )
     return 0

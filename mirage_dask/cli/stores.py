@@ -199,9 +199,10 @@ def write_report(arguments: argparse.Namespace) -> int:
         print_line(str(report.path))
     for sentence in report.disagreements:
         print_errors(sentence)
-    agree = "all agree" if report.ok else f"{len(report.disagreements):,} problems"
+    agree = "all agree" if report.ok else counted(len(report.disagreements), "problem")
     print_note(
-        f"{report.comparisons:,} comparisons of {report.tiles:,} tiles in {duration(report.seconds)}: {agree}"
+        f"{counted(report.comparisons, 'comparison')} of {counted(report.tiles, 'tile')} in "
+        f"{duration(report.seconds)}: {agree}"
     )
     return 0 if report.ok else 1
 
@@ -213,7 +214,7 @@ def show_status(arguments: argparse.Namespace) -> int:
     store = SimulationStore.open(arguments.store)
     table = store.status()
     if arguments.retry_failed and (names := list(table.loc[table["status"] == "failed", "name"])):
-        print_note(f"simulating {len(names):,} failed exposures again")
+        print_note(f"simulating {counted(len(names), 'failed exposure')} again")
         simulate_again(store, names, arguments)
         table = store.status()
     failed = table[table["status"] == "failed"]
@@ -281,10 +282,10 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             print_line(problem)
         for damage in found.damages:
             print_line(f"{damage.exposure}, tile {damage.tile}: {damage.problem}")
-    what = "have the checksums they were written with" if arguments.checksums else "are what the plan gives"
+    what = "with the checksums they were written with" if arguments.checksums else "as the plan gives them"
     good = found.checked - len(found.damages)
     print_note(
-        f"{good:,} of {found.checked:,} tiles {what}; {found.tiles:,} are finished in all "
+        f"{what}: {good:,} of {counted(found.checked, 'tile')}; finished in all: {found.tiles:,} "
         f"({duration(found.seconds)})"
     )
     if found.damages:
@@ -293,11 +294,11 @@ def verify_tiles(arguments: argparse.Namespace) -> int:
             if found.made_by != __version__
             else ""
         )
-        print_errors(f"{len(found.exposures):,} exposures of {found.store_url}{other} are not correct.")
+        print_errors(f"not correct: {counted(len(found.exposures), 'exposure')} of {found.store_url}{other}.")
     if found.inputs:
         print_errors(
-            f"{len(found.inputs):,} files of {found.store_url} from which values are computed are damaged; simulate into "
-            "the store again, which replaces them."
+            f"damaged: {counted(len(found.inputs), 'file')} of {found.store_url} from which values are computed; simulate "
+            "into the store again, which replaces what is damaged."
         )
     return 0 if found.ok else 1
 
@@ -346,7 +347,7 @@ def export_files(arguments: argparse.Namespace) -> int:
         print_failure(name, reason)
     there = f", {len(report.skipped):,} existed already" if report.skipped else ""
     what = f"{size(report.bytes_written)} in {duration(report.seconds)}"
-    print_note(f"wrote {len(report.written):,} files to {report.directory} ({what}){there}")
+    print_note(f"wrote {counted(len(report.written), 'file')} to {report.directory} ({what}){there}")
     return 0 if report.ok else 1
 
 

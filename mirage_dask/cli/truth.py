@@ -19,7 +19,7 @@ from mirage_dask.cli.arguments import (
 from mirage_dask.cli.console import print_failure, print_json, print_note, print_table, progress_bar
 from mirage_dask.cli.proposals import selected
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import duration
+from mirage_dask.formatting import counted, duration
 
 SHOWN = (
     *("exposure", "kind", "id", "ra", "dec", "x", "y", "magnitude", "rate", "fraction", "rate_on_array"),
@@ -205,9 +205,9 @@ def _make(store: Any, arguments: argparse.Namespace) -> bool:
         print_failure(name, reason)
     there = f", {report.kept:,} were there" if report.kept else ""
     what = (
-        f"variables of {len(report.made):,} exposures"
+        f"variables of {counted(len(report.made), 'exposure')}"
         if arguments.variables
-        else f"{len(report.made):,} truth tables"
+        else counted(len(report.made), "truth table")
     )
     print_note(f"made {what} in {duration(report.seconds)}{there}")
     return report.ok
@@ -223,7 +223,7 @@ def _write(table: Any, name: str, path: str) -> None:
 
         write_ecsv(table, path)
     if path != "-":
-        print_note(f"wrote {len(table):,} rows to {path}")
+        print_note(f"wrote {counted(len(table), 'row')} to {path}")
 
 
 def _print(table: Any, columns: tuple[str, ...]) -> None:
@@ -234,7 +234,7 @@ def _print(table: Any, columns: tuple[str, ...]) -> None:
     )
     print_table(columns, rows, right=[name for name in columns if name not in ("exposure", "kind")])
     if len(shown) < len(table):
-        print_note(f"… and {len(table) - len(shown):,} more rows; --csv FILE writes all")
+        print_note(f"… and {counted(len(table) - len(shown), 'more row')}; --csv FILE writes all")
 
 
 def _text(name: str, value: Any) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from mirage_dask.compat.one_exposure import print_note
 from mirage_dask.download import mirage_data
+from mirage_dask.formatting import counted
 from mirage_dask.io.progress import Progress
 
 ARGUMENTS = (
@@ -45,7 +46,7 @@ def download_reffiles(directory: str | Path, *positional: Any, **options: Any) -
         )
     given = dict(zip(ARGUMENTS, positional, strict=False))
     report = mirage_data.download_reffiles(directory, **{"progress": _now_and_then()} | options, **given)
-    print_note(f"{len(report.files)} archives are complete; set MIRAGE_DATA: {report.reminder}")
+    print_note(f"complete: {counted(len(report.files), 'archive')}; set MIRAGE_DATA: {report.reminder}")
 
 
 def _now_and_then(seconds: float = 10.0) -> Progress:

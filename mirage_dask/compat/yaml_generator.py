@@ -11,6 +11,7 @@ from mirage_dask.apt import read_proposal
 from mirage_dask.compat.arguments import begins_with_instrument, catalogs_by_target, settings_from_defaults
 from mirage_dask.compat.one_exposure import print_note, print_note_once
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.mirage_yaml import (
     observation_table,
     observation_table_name,
@@ -189,7 +190,8 @@ class SimInput:
         if len(listed):
             names = ", ".join(sorted(set(listed["instrument"])))
             print_note(
-                f"{len(listed)} exposures ({names}) have no YAML file: without a detector that is simulated, or a position."
+                f"no YAML file for {counted(len(listed), 'exposure')} ({names}): without a detector that is simulated, or a "
+                "position."
             )
         if self.observation_list_file is not None:
             print_note_once(
@@ -198,7 +200,7 @@ class SimInput:
         if self.verbose:
             ready = int((proposal.table["status"] == "ready").sum())
             print_note(
-                f"{len(self.yaml_files)} YAML files in {folder}; {ready} of their exposures can be simulated"
+                f"{counted(len(self.yaml_files), 'YAML file')} in {folder}, {ready} of exposures that can be simulated"
             )
             for note in proposal.notes:
                 print_note(note)

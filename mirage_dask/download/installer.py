@@ -24,6 +24,7 @@ from typing import Any
 from mirage_dask.download.catalogue import Archive
 from mirage_dask.download.http import FetchError, RetryPolicy, StoppedError, disk_error, fetch, file_digest
 from mirage_dask.download.unpacking import DamagedArchiveError, install, unpack
+from mirage_dask.formatting import counted
 from mirage_dask.io.atomic import write_beside
 from mirage_dask.io.locks import locked
 from mirage_dask.io.network import shown
@@ -50,7 +51,7 @@ class DownloadProgress:
             self._done[name] = self._total[name] if done is None else done
             self._finished += finished
             if self._progress is not None:
-                text = f"{self._finished} of {len(self._total)} files, {doing}{name}"
+                text = f"{self._finished} of {counted(len(self._total), 'file')}, {doing}{name}"
                 self._progress(text, sum(self._done.values()), sum(self._total.values()))
 
 

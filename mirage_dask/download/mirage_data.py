@@ -19,6 +19,7 @@ from mirage_dask.download.catalogue import FOLDER, Archive, base_address, select
 from mirage_dask.download.http import DEFAULT_POLICY, FetchError, RetryPolicy, StoppedError
 from mirage_dask.download.installer import ArchiveInstaller, DownloadProgress
 from mirage_dask.errors import InputError, ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.io import copying
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.io.network import shown
@@ -184,7 +185,7 @@ def _install_all(
             raise
     if untried and problems:
         problems.append(
-            f"{len(untried)} other files were not finished for this reason: {', '.join(sorted(untried))}."
+            f"Not finished for this reason: {counted(len(untried), 'other file')}, {', '.join(sorted(untried))}."
         )
     if problems:
         raise DownloadError(problems)
@@ -204,8 +205,8 @@ def _check_space(installer: ArchiveInstaller, pending: Sequence[Archive], *, par
     if free is not None and needed > free:
         raise DownloadError(
             [
-                f"The disk of {installer.root} has {free / 1e9:.1f} GB free, and these {len(pending)} files need about "
-                f"{needed / 1e9:.1f} GB; free some space, choose another PATH, or fetch less: one instrument, "
-                "--single-dark, --skip-darks, --skip-psfs."
+                f"The disk of {installer.root} has {free / 1e9:.1f} GB free, and to fetch "
+                f"{counted(len(pending), 'file')} takes about {needed / 1e9:.1f} GB; free some space, choose another "
+                "PATH, or fetch less: one instrument, --single-dark, --skip-darks, --skip-psfs."
             ]
         )

@@ -14,7 +14,7 @@ from mirage_dask.executed.files import SUFFIXES, level_of
 from mirage_dask.executed.headers import Keywords
 from mirage_dask.executed.pointing import at_start, track_missing
 from mirage_dask.executed.rows import Row, exposure_row
-from mirage_dask.formatting import numbers
+from mirage_dask.formatting import counted, numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,9 @@ def executed_table(found: Iterable[Keywords | str]) -> ExecutedFiles:
         rows.setdefault(row["name"], []).append((rank, keywords["PATH"], row))
     if problems:
         more = len(problems) - _SHOWN
-        raise InputError(problems[:_SHOWN] + ([f"{more} more files have problems."] if more > 0 else []))
+        raise InputError(
+            problems[:_SHOWN] + ([f"There are problems in {counted(more, 'more file')}."] if more > 0 else [])
+        )
     files = {}
     chosen = []
     for name, entries in rows.items():

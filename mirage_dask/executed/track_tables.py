@@ -12,6 +12,7 @@ from typing import Any
 from mirage_dask.apt.schedule import parse_date
 from mirage_dask.errors import InputError
 from mirage_dask.executed.headers import RECORD, extensions
+from mirage_dask.formatting import counted
 from mirage_dask.io.files import read_range
 from mirage_dask.pointing import track_text
 
@@ -59,7 +60,7 @@ def _positions(data: bytes) -> str:
         if math.isfinite(ra) and abs(dec) <= 90.0
     ]
     if len(rows) < 2 or len(rows) > MOST_ROWS:
-        raise ValueError(f"the table {NAME} has {len(rows)} positions, not 2 to {MOST_ROWS}")
+        raise ValueError(f"the table {NAME} has {counted(len(rows), 'position')}, not 2 to {MOST_ROWS}")
     return track_text(*zip(*rows, strict=True))
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mirage_dask.exposure.frame import Frame, as_slices
 from mirage_dask.exposure.references import References
+from mirage_dask.formatting import counted
 from mirage_dask.scene.truth.segmentation import LARGEST_ID, find_brightest, indices_of
 from mirage_dask.spec import SEGMENTATION_THRESHOLD, ExposureSpec
 
@@ -70,16 +71,16 @@ def _notes(references: References) -> tuple[str, ...]:
         both = np.intersect1d(first, second)
         if both.size:
             notes.append(
-                f"the catalogs of the types {a} and {b} share {both.size} indices ({', '.join(map(str, both[:3]))}"
-                f"{', …' if both.size > 3 else ''}), which mean both sources in the segmentation map; number the sources of "
-                "all catalogs differently (column index)."
+                f"the catalogs of the types {a} and {b} share indices of sources ({', '.join(map(str, both[:3]))}"
+                f"{', …' if both.size > 3 else ''}; {both.size:,} in all), which mean both in the segmentation map; "
+                "number the sources of all catalogs differently (column index)."
             )
     for kind, own in indices.items():
         wrong = own[(own < 1) | (own > LARGEST_ID)]
         if wrong.size:
             notes.append(
-                f"{wrong.size} sources of the catalog of type {kind} are not in the segmentation map, such as {wrong[0]}; "
-                f"number sources from 1 to {LARGEST_ID} (column index)."
+                f"the segmentation map lacks {counted(wrong.size, 'source')} of the catalog of type {kind}, such as "
+                f"{wrong[0]}; number sources from 1 to {LARGEST_ID} (column index)."
             )
     return tuple(notes)
 

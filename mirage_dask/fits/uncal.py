@@ -20,6 +20,7 @@ from mirage_dask.errors import InputError, StoreError
 from mirage_dask.fits.ramp_files import hollow
 from mirage_dask.fits.ramp_models import Put, RampProduct, ramp_file
 from mirage_dask.fits.segments import Segment, file_name
+from mirage_dask.formatting import counted
 from mirage_dask.spec import Window
 from mirage_dask.store.simulation import SimulationStore
 
@@ -48,7 +49,7 @@ def stored_pixels(store: SimulationStore, row: int, integrations: tuple[int, int
     name, grid = store.plan.names[row], store.plan.grid(row)
     if (done := len(store.commits(row))) < grid.count:
         raise InputError(
-            f"{name} is not complete in {store.url} ({done} of {grid.count} tiles); simulate it first."
+            f"{name} is not complete in {store.url} ({done} of {counted(grid.count, 'tile')}); simulate it first."
         )
     try:
         raw = store.raw(name)

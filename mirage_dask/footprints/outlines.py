@@ -15,6 +15,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.footprints.coverage import coverage, write_coverage
 from mirage_dask.footprints.ds9 import colour_of, ds9_regions
 from mirage_dask.footprints.stac import stac_items
+from mirage_dask.formatting import counted
 from mirage_dask.io.atomic import write_atomically
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Footprints:
         return len(self.names)
 
     def __repr__(self) -> str:
-        return f"<Footprints of {len(self):,} exposures: {', '.join(sorted(set(self.instruments)))}>"
+        return f"<Footprints of {counted(len(self), 'exposure')}: {', '.join(sorted(set(self.instruments)))}>"
 
     def to_ds9(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the regions of DS9, each with the name of its exposure and a colour for its instrument.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mirage_dask.formatting import counted
 from mirage_dask.inspection.source_counts import Polygons, angle_text
 from mirage_dask.settings.sky import SceneFile
 
@@ -35,7 +36,7 @@ class ImageCount:
     """Degrees from the nearest node to the middle of an exposure."""
 
     def __str__(self) -> str:
-        name, exposures = Path(self.path).name, f"{self.exposures:,} detector exposures"
+        name, exposures = Path(self.path).name, counted(self.exposures, "detector exposure")
         if self.on_detectors:
             return f"{name}: the image falls on {self.on_detectors:,} of {exposures}"
         return f"{name}: the image falls on none of {exposures}; it is {angle_text(self.nearest)} away"

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.formatting import counted
 from mirage_dask.pointing import radec_to_unit, unit_to_radec
 from mirage_dask.scene import Catalog
 
@@ -69,10 +70,7 @@ class SourceCount:
 
     def __str__(self) -> str:
         of = f"of {self.sources:,} {NOUNS[self.kind][self.sources > 1]}"
-        name, exposures = (
-            Path(self.path).name,
-            f"{self.exposures:,} detector exposure{'s' if self.exposures > 1 else ''}",
-        )
+        name, exposures = Path(self.path).name, counted(self.exposures, "detector exposure")
         if self.on_detectors:
             verb = "fall" if self.on_detectors > 1 else "falls"
             return f"{name}: {self.on_detectors:,} {of} {verb} on {self.with_sources:,} of {exposures}"

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mirage_dask.formatting import counted
+
 Axis = int | range
 """What is selected along one axis: a single index, which drops the axis, or several."""
 Span = tuple[int, int]
@@ -42,7 +44,7 @@ def select_axes(axes: Sequence[Axis], key: Any) -> tuple[Axis, ...]:
     open_axes = sum(isinstance(axis, range) for axis in axes)
     ellipses = sum(item is Ellipsis for item in items)
     if ellipses > 1 or len(items) - ellipses > open_axes:
-        raise IndexError(f"too many indices for an array of {open_axes} dimensions: {key!r}")
+        raise IndexError(f"too many indices for an array of {counted(open_axes, 'dimension')}: {key!r}")
     if not ellipses:
         items.append(Ellipsis)
     at = next(i for i, item in enumerate(items) if item is Ellipsis)

@@ -28,6 +28,7 @@ import yaml
 
 from mirage_dask.apt.table import SIDEREAL
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import FLIGHT, cosmic_ray_rate, get_instrument
 from mirage_dask.io.atomic import replacing
 from mirage_dask.settings import ExposureRow, rows_of
@@ -389,8 +390,8 @@ def write_yaml(
         )
     if flights := [row for row in rows if row.cosmic_rays and row.cosmic_rays.library == FLIGHT]:
         _LOG.warning(
-            "Mirage has no cosmic rays FLIGHT: the YAML files of %d exposures have SUNMIN with the scale of the same rate.",
-            len(flights),
+            "Mirage has no cosmic rays FLIGHT: SUNMIN with the scale of the same rate stands in the YAML files of %s.",
+            counted(len(flights), "exposure"),
         )
     place = Path(folder)
     written = []

@@ -40,9 +40,9 @@ from mirage_dask.settings.row import (
     row_of,
 )
 from mirage_dask.settings.sky import components, is_image
-from mirage_dask.store.comparison import stored_plan
 from mirage_dask.store.plan_files import table_hashes
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import stored_plan
 
 SOURCES = (
     *(

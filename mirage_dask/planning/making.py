@@ -21,6 +21,7 @@ import pandas as pd
 from mirage_dask.apt.naming import number_in_visit
 from mirage_dask.detector.effects import packages_of, switched_effects
 from mirage_dask.errors import StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import DARK, LYOT_STOPS, ZeroPoint, cosmic_ray_rate
 from mirage_dask.io.caches.sources import KERNELS, source_digest
 from mirage_dask.io.caches.use import mark_used
@@ -106,10 +107,10 @@ def make_plan(
         _ = found.table  # damaged or not, it is read sooner or later
         if not (gone := remove_damaged_content(url)):
             mark_used(f"{url}/plan.json")
-            _LOG.info("the plan of %d exposures was made earlier: %s", len(found), url)
+            _LOG.info("the plan of %s was made earlier: %s", counted(len(found), "exposure"), url)
             return found
         _LOG.warning(
-            "%s: %d damaged files of this plan are made again: %s", url, len(gone), ", ".join(gone[:3])
+            "%s: %s of this plan made again: %s", url, counted(len(gone), "damaged file"), ", ".join(gone[:3])
         )
     before = histories(table, chosen["name"])
     asked = list(chosen["name"])
@@ -119,8 +120,8 @@ def make_plan(
     rows = rows_of(chosen)
     references = _prepare(rows, url, progress)
     _LOG.info(
-        "%d sets of references for %d exposures are ready after %.1f s",
-        len(set(references.packs.values())), len(rows), time.monotonic() - began,
+        "reference data for %s, %s, ready after %.1f s",
+        counted(len(rows), "exposure"), counted(len(set(references.packs.values())), "pack"), time.monotonic() - began,
     )  # fmt: skip
     zeropoints = {name: ReferencePack.open(url, pack).zeropoint for name, pack in references.packs.items()}
     sources = _save_sources(catalogs, chosen, zeropoints, f"{url}/sources")
@@ -149,7 +150,8 @@ def make_plan(
         },
         inputs=keys,
     )
-    _LOG.info("the plan of %d exposures is made after %.1f s: %s", len(plan), time.monotonic() - began, url)
+    many = counted(len(plan), "exposure")
+    _LOG.info("the plan of %s is made after %.1f s: %s", many, time.monotonic() - began, url)
     return plan
 
 

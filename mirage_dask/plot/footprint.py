@@ -13,6 +13,7 @@ from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
 from mirage_dask.footprints.fields import fields
 from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
+from mirage_dask.formatting import counted
 from mirage_dask.plot.sky_axes import compass, sky_axes
 from mirage_dask.plot.style import (
     ACCENT,
@@ -105,7 +106,7 @@ def draw_footprint(
             ax.text(
                 0.012,
                 0.012,
-                f"{missing} rows without a footprint",
+                f"{counted(missing, 'row')} without a footprint",
                 transform=ax.transAxes,
                 color=FAINT,
                 fontsize=9,
@@ -123,7 +124,7 @@ def _by_filter(drawn: pd.DataFrame) -> list[Layer]:
     for band in sorted(set(bands), key=lambda b: (-wavelength(b), b)):
         chosen = (bands == band).to_numpy()
         names = f"{band}  {detector_names(drawn['detector'][chosen])}".lstrip()  # FGS has no filter
-        layers.append((chosen, band_colour(band), f"{names}: {_exposures(int(chosen.sum()))}"))
+        layers.append((chosen, band_colour(band), f"{names}: {counted(int(chosen.sum()), 'exposure')}"))
     return layers
 
 
@@ -136,13 +137,9 @@ def _by_observation(drawn: pd.DataFrame) -> list[Layer]:
         bands = {passband(f, p) for f, p in zip(drawn["filter"][chosen], drawn["pupil"][chosen], strict=True)}
         names = " ".join(sorted(bands, key=lambda b: (wavelength(b), b)))
         short = names if len(names) <= 24 else f"{names[:23]}…"
-        text = f"observation {number}  {short}: {_exposures(int(chosen.sum()))}"
+        text = f"observation {number}  {short}: {counted(int(chosen.sum()), 'exposure')}"
         layers.append((chosen, observation_colour(place, len(known)), text))
     return layers
-
-
-def _exposures(count: int) -> str:
-    return f"{count:,} exposure{'s' * (count != 1)}"
 
 
 def _draw_fields(
@@ -174,9 +171,11 @@ def _draw_fields(
         }
         targets = dict.fromkeys(drawn["target"][here]) if "target" in drawn else {}
         name = ", ".join(list(targets)[:2]) + (f" and {len(targets) - 2} more" if len(targets) > 2 else "")
-        ax.set_title(f"{name}: {_exposures(int(here.sum()))}".removeprefix(": "), fontsize=10)
-    left = [f"{int(number.max()) + 1 - count} more fields are not shown"] if number.max() >= count else []
-    left += [f"{missing} rows without a footprint"] if missing else []
+        ax.set_title(f"{name}: {counted(int(here.sum()), 'exposure')}".removeprefix(": "), fontsize=10)
+    left = (
+        [f"{counted(int(number.max()) + 1 - count, 'more field')} not shown"] if number.max() >= count else []
+    )
+    left += [f"{counted(missing, 'row')} without a footprint"] if missing else []
     figure.suptitle("; ".join([title, *left]), fontweight="bold", x=0.01, ha="left", fontsize=12)
     shown = [handles[text] for _, _, text in layers if text in handles]
     shown += [handle for text, handle in handles.items() if handle not in shown]
@@ -263,4 +262,4 @@ def _title(table: pd.DataFrame) -> str:
     programs = ", ".join(str(p) for p in sorted(set(table["program"]))) if "program" in table else ""
     name = str(table["title"].iloc[0]).strip() if "title" in table else ""
     short = name if len(name) <= 48 else name[:47].rstrip() + "…"
-    return f"{programs} {short}".strip() + f": {len(table):,} detector exposures"
+    return f"{programs} {short}".strip() + f": {counted(len(table), 'detector exposure')}"

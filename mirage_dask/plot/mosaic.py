@@ -28,6 +28,7 @@ from mirage_dask.errors import InputError
 from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
 from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import MEGAJANSKY, get_detector, get_zeropoint
 from mirage_dask.instruments.orientation import Orientation
 from mirage_dask.plot.exposure import group_times
@@ -416,8 +417,7 @@ def draw_mosaic(mosaic: Coadd, *, title: str | None = None) -> Figure:
         ax.set_aspect("equal")
         ax.set_xlabel(f"east of centre ({unit})")
         ax.set_ylabel(f"north of centre ({unit})")
-        count = mosaic.exposures
-        default = f"{count:,} raw exposure{'s' * (count != 1)}, {mosaic.scale:.2f}″ per pixel"
+        default = f"{counted(mosaic.exposures, 'raw exposure')}, {mosaic.scale:.2f}″ per pixel"
         ax.set_title(title if title is not None else default, fontweight="bold")
         for i, band in enumerate(mosaic.images):
             colour = band_colour(band) if len(mosaic.images) > 1 else INK

@@ -38,6 +38,7 @@ from typing import Protocol
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.pointing.attitude import radec_to_unit, unit_to_radec
 
 MAX_EPHEMERIS = 32 * 2**20
@@ -224,7 +225,7 @@ def _collected(problems: list[str]) -> InputError:
     """Return one error for all problems of a table, with the first few listed."""
     rest = len(problems) - _SHOWN
     return InputError(
-        [*problems[:_SHOWN], f"There are {rest} more problems of this kind."] if rest > 0 else problems
+        [*problems[:_SHOWN], f"{counted(rest, 'more problem')} of this kind."] if rest > 0 else problems
     )
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import DARK, FLIGHT, cosmic_ray_library, exp_type, get_detector
 from mirage_dask.io.progress import Progress
 from mirage_dask.psf.files import PsfPaths, find_library, find_own_library, library_folder, psf_detector
@@ -267,7 +268,7 @@ def search_files(
 def _unusable(error: UnavailableError, questions: Sequence[tuple[str, Mapping[str, str]]]) -> str:
     """Return the message that CRDS cannot be queried for exposures."""
     name, header = questions[0]
-    more = f" and {len(questions) - 1} others" if len(questions) > 1 else ""
+    more = f" and {counted(len(questions) - 1, 'other')}" if len(questions) > 1 else ""
     return f"{name}{more}: {', '.join(SIMULATION_TYPES)} for {parameters(header)} cannot be looked up: {error}; {REMEDIES}."
 
 

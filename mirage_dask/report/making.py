@@ -14,7 +14,7 @@ import pandas as pd
 
 from mirage_dask import __version__
 from mirage_dask.errors import InputError, MirageDaskError
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.io.atomic import replacing
 from mirage_dask.io.privacy import anonymous
 from mirage_dask.io.progress import Progress
@@ -62,7 +62,9 @@ class Report:
         return not self.disagreements
 
     def __str__(self) -> str:
-        head = f"{self.path}: {self.comparisons:,} comparisons, {self.tiles:,} tiles measured"
+        head = (
+            f"{self.path}: {counted(self.comparisons, 'comparison')}, {counted(self.tiles, 'tile')} measured"
+        )
         return "\n".join([f"{head}; {'all agree' if self.ok else 'not all agree'}", *self.disagreements])
 
 
@@ -171,9 +173,9 @@ def _page(
     if not (count or problems):
         problems.append("Nothing could be compared: none of the tiles has clean pixels and two groups.")
     verdict = (
-        f"All {count:,} comparisons agree with what is expected."
+        f"{counted(count, 'comparison')}, all as expected."
         if not problems
-        else f"{len(problems):,} problem{'s' * (len(problems) != 1)} in {count:,} comparisons."
+        else f"{counted(len(problems), 'problem')} in {counted(count, 'comparison')}."
     )
     info = store.plan.info
     first = chosen.iloc[0]
@@ -231,9 +233,9 @@ def _closure(store: SimulationStore, rows: list[int], measured: list[Measured], 
     sections[at:at] = [rates] if rates is not None else []
     exposures = len({m.row for m in measured})
     text = (
-        f"Measured are {len(measured):,} of {available:,} tiles, of {exposures:,} exposures: of each its first "
-        "integrations, all groups. Clean pixels are those without a flag in the mask, not saturated, and hit by no particle "
-        "of the truth. ± is one standard error."
+        f"Measured: {len(measured):,} of {counted(available, 'tile')}, of {counted(exposures, 'exposure')}: of each its "
+        "first integrations, all groups. Clean pixels are those without a flag in the mask, not saturated, and hit by no "
+        "particle of the truth. ± is one standard error."
     )
     return Chapter("Expected against found", (text,), tuple(sections), failures=failure)
 
@@ -273,7 +275,7 @@ def _exposures(
         tables.append(("Other exposures", Table(tuple(columns), cells)))
     text = (
         "The light that a detector collected: last group less the first of the first integration, asinh scale, linear "
-        f"within three times the noise. {len(names):,} of {len(done):,} complete exposures"
+        f"within three times the noise. {len(names):,} of {counted(len(done), 'complete exposure')}"
         + (
             f", at most {MOST_THUMBNAILS}, in turn of every detector, filter and observation."
             if len(names) < len(done)

@@ -10,6 +10,7 @@ import html
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from mirage_dask.formatting import counted
 from mirage_dask.report.checks import Section
 from mirage_dask.report.pictures import Picture
 
@@ -143,7 +144,7 @@ def _table(table: Table) -> str:
     )
     narrow = ' class="narrow"' if len(table.columns) <= NARROW else ""
     left = len(table.rows) - MOST_ROWS
-    more = f'<p class="note">and {left:,} more rows</p>' if left > 0 else ""
+    more = f'<p class="note">and {counted(left, "more row")}</p>' if left > 0 else ""
     return f'<div class="scroll"><table{narrow}><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{more}'
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mirage_dask.errors import MirageDaskError
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.representation.outlines import Layer, footprint
 from mirage_dask.representation.page import (
     DONE,
@@ -117,7 +117,7 @@ def proposal_page(
             footprint(exposures),
         ),
         collapsed(
-            f"{len(exposures):,} detector exposures",
+            counted(len(exposures), "detector exposure"),
             table(columns, exposures[list(columns)].to_numpy(object).tolist()),
         ),
         about=about,
@@ -169,7 +169,7 @@ def simulation_page(title: str, status: pd.DataFrame, raw: Callable[[str], Any])
         beside(bar(parts) + pairs(facts), footprint(status, layers)),
         _thumbnails(done, raw),
         collapsed(
-            f"{len(status):,} detector exposures", table(shown, status[shown].to_numpy(object).tolist())
+            counted(len(status), "detector exposure"), table(shown, status[shown].to_numpy(object).tolist())
         ),
     )
 

@@ -15,6 +15,7 @@ from mirage_dask.footprints import corners
 from mirage_dask.footprints.bands import passband, wavelength
 from mirage_dask.footprints.fields import fields
 from mirage_dask.footprints.plane import Centre, Floats, middle, tangent
+from mirage_dask.formatting import counted
 from mirage_dask.representation.page import swatch, text
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def footprint(table: pd.DataFrame, layers: Iterable[Layer] | None = None) -> str
         for frame, parts, chosen in zip(frames, outlines, here, strict=True)
     ]
     left = count - len(drawn)
-    more = f"<div>{left} more fields are not drawn</div>" if left else ""
+    more = f"<div>{counted(left, 'more field')} not drawn</div>" if left else ""
     more += f"<div>{different:,} different outlines, of which 1 in {step} is drawn</div>" if step > 1 else ""
     return f"{''.join(drawn)}{_legend(given)}{more}"
 
@@ -156,7 +157,7 @@ class _Frame:
         end = 4.0 + self.scale * length
         return (
             f'<svg width="{self.width:.0f}" height="{self.height:.0f}" viewBox="0 0 {self.width:.0f} {self.height:.0f}" '
-            f'role="img" aria-label="footprint of {exposures} exposures" style="margin-right:14px">{content}'
+            f'role="img" aria-label="footprint of {counted(exposures, "exposure")}" style="margin-right:14px">{content}'
             f'<path d="M4 {y - 4:.1f}V{y:.1f}H{end:.1f}V{y - 4:.1f}" fill="none" stroke="currentColor"/>'
             f'<text x="{end + 6:.1f}" y="{y:.1f}" font-size="11">{words}</text>'
             f'<path d="M{right:.1f} {y:.1f}h-16m4 -3l-4 3 4 3M{right:.1f} {y:.1f}v-12m-3 4l3 -4 3 4" fill="none" '

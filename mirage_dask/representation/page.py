@@ -6,6 +6,8 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from mirage_dask.formatting import counted
+
 DONE, WAITING, FAILED = "#2e9e6b", "#d08a1c", "#dd5044"
 """Colours of what is done, what is partly done, and what failed."""
 ACCENT = "#3f86d8"
@@ -138,7 +140,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], *, most: int = 
 
     lines = [line(row) for row in shown]
     if left_out > 0:
-        note = f"⋮ {left_out:,} more rows"
+        note = f"⋮ {counted(left_out, 'more row')}"
         lines.insert((most + 1) // 2, f'<tr><td colspan="{len(names)}">{text(note)}</td></tr>')
     head_cells = "".join(
         f"<th{kind if 'right' in kind else ''}>{text(name, LONGEST_CELL)}</th>"

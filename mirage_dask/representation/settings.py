@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from mirage_dask.formatting import counted
 from mirage_dask.representation.page import collapsed, page, pairs
 
 MOST_LINES = 12
@@ -32,9 +33,8 @@ def settings_page(
     given = [(name, _lines(value)) for name, value in changed.items()]
     others = [(name, _plain(value)) for name, value in defaults.items()]
     hints = {name: _plain(value) for name, value in meanings.items()}
-    number = len(others)
     usual = collapsed(
-        f"{number} setting{'s' * (number != 1)} at the default",
+        f"{counted(len(others), 'setting')} at the default",
         pairs(others, hints=hints),
         is_open=not given,
     )
@@ -50,7 +50,7 @@ def _lines(value: Any) -> str:
     words = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=88).removesuffix("...\n")
     lines = words.replace("'", "").rstrip().splitlines()
     more = len(lines) - MOST_LINES
-    return "\n".join([*lines[:MOST_LINES], *([f"and {more} more lines"] if more > 0 else [])])
+    return "\n".join([*lines[:MOST_LINES], *([f"and {counted(more, 'more line')}"] if more > 0 else [])])
 
 
 def _plain(markdown: str) -> str:

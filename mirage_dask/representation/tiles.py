@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.representation.page import ACCENT, text
 
 Shape4 = tuple[int, int, int, int]
@@ -41,7 +41,7 @@ def diagrams(stacks: Iterable[TiledShape]) -> str:
     ordered = sorted(stacks, key=lambda stack: -stack.raw_bytes)
     drawn = [diagram(stack) for stack in ordered[:MOST_BOXES]]
     left = len(ordered) - len(drawn)
-    more = f"<div>{left} more shapes of exposures</div>" if left > 0 else ""
+    more = f"<div>{counted(left, 'more shape')} of exposures</div>" if left > 0 else ""
     return f"<div>{''.join(drawn)}{more}</div>" if drawn else ""
 
 
@@ -71,13 +71,11 @@ def diagram(stack: TiledShape) -> str:
     tile = face(left + columns[-2], top, right, bottom - rows[-2])
     i, g, y, x = stack.tile
     about = [
-        f"{stack.exposures:,} exposure{'s' * (stack.exposures != 1)} of {integrations:,} × {groups:,} × {ny:,} × {nx:,}",
-        f"{stack.tiles:,} tile{'s' * (stack.tiles != 1)} each, of {i:,} × {g:,} × {y:,} × {x:,}, {size(2 * i * g * y * x)}",
+        f"{counted(stack.exposures, 'exposure')} of {integrations:,} × {groups:,} × {ny:,} × {nx:,}",
+        f"{counted(stack.tiles, 'tile')} each, of {i:,} × {g:,} × {y:,} × {x:,}, {size(2 * i * g * y * x)}",
     ]
     total_x, total_y = right + dx + 12.0, bottom + 20.0
-    many = f"{groups:,} group{'s' * (groups != 1)}" + (
-        f", × {integrations:,} integrations" if integrations > 1 else ""
-    )
+    many = counted(groups, "group") + (f", × {integrations:,} integrations" if integrations > 1 else "")
     label = right + 0.55 * dx + 6.0, bottom - 0.35 * dy + 8.0
     total_x = max(total_x, label[0] + 6.2 * len(many))
     return (

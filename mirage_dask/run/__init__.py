@@ -1,7 +1,7 @@
 """Running a plan: which tiles are missing, how they become tasks, where the tasks are executed, and what is reported.
 
 `execute`      `run_plan`: simulate a plan into a store
-`export`       `export_store`: FITS files from a store
+`export`       `export_store`: FITS files from a store; a task of it is in `files/`
 `calibration`  `export_for_pipeline`: the same with what the JWST pipeline needs beside them
 `verify`       `verify_store`: tiles computed again and compared with a store
 `tasks`        missing tiles cut into tasks; what a worker does with one

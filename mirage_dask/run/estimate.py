@@ -387,11 +387,11 @@ def check_memory(
     remedies = [f"give each worker more memory (at least {-(-estimate.peak_bytes // 10**6):,} MB)"]
     fitting = (limit - base) // estimate.thread_bytes if estimate.thread_bytes else 0
     if fitting > 0:
-        remedies.append(f"{fitting} thread{'s' if fitting > 1 else ''} in each")
+        remedies.append(f"{counted(fitting, 'thread')} in each")
     if other := other_remedy((limit - base) // estimate.threads):
         remedies.append(other)
     raise InputError(
-        f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {estimate.threads} thread(s) but is "
+        f"A worker would need up to {estimate.peak_bytes / 1e6:,.0f} MB with {counted(estimate.threads, 'thread')} but is "
         f"limited to {limit / 1e6:,.0f} MB; {', or '.join(remedies)}."
     )
 
@@ -421,6 +421,6 @@ def check_disk(estimate: RunEstimate, store_url: str, replaced: int = 0, plan_ur
     need, free = (estimate.stored_bytes_left + plan_bytes) / 1e9, (estimate.free_bytes + replaced) / 1e9
     plan = f" and {plan_bytes / 1e9:,.2f} GB of the plan with its reference data" if plan_bytes else ""
     raise StoreError(
-        f"{store_url} has {free:,.2f} GB free, and the {estimate.tiles_left:,} tiles to simulate{plan} need about "
+        f"{store_url} has {free:,.2f} GB free, and to write {counted(estimate.tiles_left, 'tile')}{plan} takes about "
         f"{need:,.2f} GB. Choose another place, free {need - free:,.2f} GB, or select fewer exposures."
     )

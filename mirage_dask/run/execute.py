@@ -11,6 +11,7 @@ from functools import partial
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
 from mirage_dask.exposure.contributions.variables import check_truth
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.run.display.events import (
     EventDispatcher,
@@ -35,11 +36,12 @@ from mirage_dask.run.report import RunError, RunReport
 from mirage_dask.run.tasks import RunHandle, TileResult, missing_tile_ranges, tiles_at_once
 from mirage_dask.run.tiling import smaller_tiles, tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import Finished, StoreComparison, compare, extended, replaced_bytes
+from mirage_dask.store.comparison import Finished, StoreComparison, compare, replaced_bytes
 from mirage_dask.store.plain.marks import mark_complete
 from mirage_dask.store.plan import Plan, load_plan
 from mirage_dask.store.plan_files import PLAN_FILE
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import extended
 from mirage_dask.store.simulation import SimulationStore
 from mirage_dask.store.status import Failure
 
@@ -271,8 +273,8 @@ class _RunRecorder:
             if report.failed:
                 (name, reason), *more = report.failed
                 _LOG.warning(
-                    "The %s of %d exposures could not be made; %s: %s. mirage-dask truth %s --make%s tries again.",
-                    what, len(more) + 1, name, reason, self.store.url, option,
+                    "The %s of %s could not be made; %s: %s. mirage-dask truth %s --make%s tries again.",
+                    what, counted(len(more) + 1, "exposure"), name, reason, self.store.url, option,
                 )  # fmt: skip
 
     def _bytes(self, row: int, tile: int) -> int:

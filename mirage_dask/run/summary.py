@@ -20,9 +20,10 @@ from mirage_dask.run.executors.local import processors
 from mirage_dask.run.tasks import RunHandle, missing_tile_ranges
 from mirage_dask.run.tiling import tiled
 from mirage_dask.selection import Selection
-from mirage_dask.store.comparison import compare, extended
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import extended
 
 
 @dataclass(frozen=True, repr=False)
@@ -95,12 +96,11 @@ class PlanSummary:
         left = f", {self.tiles_left:,} to simulate" if self.tiles_left != self.tiles else ""
         free = "" if self.free_bytes is None else f"; {size(self.free_bytes)} free"
         how = (
-            f"measured on {self.measured_tiles} tile{'s' if self.measured_tiles > 1 else ''} here"
+            f"measured on {counted(self.measured_tiles, 'tile')} here"
             f"{' earlier' if self.measured_earlier else ''}"
             if self.measured_tiles
             else "not measured on this machine"
         )
-        many = "s" if self.workers > 1 else ""
         return [
             ("exposures", f"{self.exposures:,}{left_out}"),
             *([("store", "\n".join(self.changes))] if self.changes else []),
@@ -114,7 +114,7 @@ class PlanSummary:
             ("CPU time", f"about {duration(self.cpu_seconds)}, {how}"),
             (
                 "time",
-                f"about {duration(self.seconds)} with {self.workers:,} worker{many} on a core each, "
+                f"about {duration(self.seconds)} with {counted(self.workers, 'worker')} on a core each, "
                 f"{duration(self.start_seconds)} of it to start",
             ),
             ("prepared", f"in {duration(self.prepare_seconds)}, which a run on this machine saves"),
@@ -125,9 +125,8 @@ class PlanSummary:
         ]
 
     def _repr_html_(self) -> str:
-        many = "s" * (self.exposures != 1)
         return page(
-            f"Plan of {self.exposures:,} exposure{many}", beside(pairs(self.lines), diagrams(self.shapes))
+            f"Plan of {counted(self.exposures, 'exposure')}", beside(pairs(self.lines), diagrams(self.shapes))
         )
 
     def __repr__(self) -> str:

@@ -20,7 +20,7 @@ from mirage_dask.run.executors.executor import Executor
 from mirage_dask.run.executors.resources import DEFAULT, Resources
 from mirage_dask.run.tasks import TASK_SAMPLES, TILE_RANGE, RunHandle, TileResult
 from mirage_dask.selection import Selection
-from mirage_dask.store.checks import TileMismatch
+from mirage_dask.store.commits import TileMismatch
 from mirage_dask.store.integrity import content_problems
 from mirage_dask.store.plain.checks import plain_problems
 from mirage_dask.store.root import root_attributes

@@ -11,6 +11,7 @@ import pandas as pd
 from pandas.api.types import is_bool_dtype
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.selection.expression import LANGUAGE, Expression, nearest_exposure
 
 MOST_SHOWN = 200
@@ -133,7 +134,7 @@ def _of_mask(table: pd.DataFrame, mask: Any, argument: str) -> list[int]:
         mask = mask.reindex(table.index, fill_value=False)  # the mask of a part of the table
     if np.ndim(mask) != 1 or len(mask) != len(table):
         raise InputError(
-            f"{argument.strip()} is a mask of shape {np.shape(mask)}; the table has {len(table):,} rows."
+            f"{argument.strip()} is a mask of shape {np.shape(mask)}; the table has {counted(len(table), 'row')}."
         )
     return np.flatnonzero(pd.Series(mask).fillna(False).to_numpy(bool)).tolist()
 
@@ -146,7 +147,8 @@ def _of_items(table: pd.DataFrame, which: Any, argument: str) -> list[int]:
         elif isinstance(item, (int, np.integer)) and not isinstance(item, bool):
             if not -len(table) <= item < len(table):
                 raise InputError(
-                    f"{argument.strip()} has the position {item}; the table has {len(table):,} rows, 0 to {len(table) - 1}."
+                    f"{argument.strip()} has the position {item}; the table has {counted(len(table), 'row')}, 0 to "
+                    f"{len(table) - 1}."
                 )
             rows.add(int(item) % len(table))
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mirage_dask.detector.effects import (
@@ -34,6 +34,8 @@ class Effects:
         Names of the effects that are on, in any order; default those that are declared so.
     parameters
         (effect, parameter, value), in any order; those of effects that are off, and those at their default, are left out.
+    listed
+        Names of those that a list has switched off, as the user gave it; no part of what the effects are.
 
     Raises
     ------
@@ -43,6 +45,7 @@ class Effects:
 
     names: tuple[str, ...] = tuple(sorted(default_effects()))
     parameters: Changed = ()
+    listed: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         names = tuple(sorted(effects_on(switched_effects(self.names))))
@@ -108,7 +111,9 @@ class EffectSwitches:
                 )
             else:
                 switches[word] = on
-        return Effects(Effects().switch(**switches).names, tuple(parameters))
+        return Effects(
+            Effects().switch(**switches).names, tuple(parameters), tuple(switches) if listed else ()
+        )
 
     def schema(self) -> dict[str, Any]:
         """Return the rule as JSON schema."""

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.settings.grammar import ListOf, PathTo, Table
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def psf_folders(table: pd.DataFrame, paths: PsfPaths, *, place: str = "") -> lis
         counts = Counter(observation for observation, _ in order)
         each = ", ".join(f"{count} of observation {number}" for number, count in counts.items())
         raise InputError(
-            f"{place}psf_paths: {len(paths)} folders for {len(order)} exposure specifications ({each}); give one for "
-            "each, in their order, or {observation: folder}."
+            f"{place}psf_paths: {counted(len(paths), 'folder')} for {counted(len(order), 'exposure specification')} "
+            f"({each}); give one for each, in their order, or {{observation: folder}}."
         )
     return [paths[order[entry]] for entry in entries]

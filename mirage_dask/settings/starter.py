@@ -64,9 +64,10 @@ psf_paths: null
 # noise of exposures that share a file differs).
 darks: model
 
-# Names of effects that are off, or {{NAME: true or false}}; {{NAME: {{PARAMETER: VALUE}}}} for effects that have some.
+# {{NAME: false}} switches an effect off, {{NAME: true}} one that is off by default on; {{NAME: {{PARAMETER: VALUE}}}} for
+# those that have some.
 {effects}
-effects: []
+effects: {{}}
 
 # Light in a pixel from which a source is in the variable segmentation: number and unit ({units}).
 segmentation_threshold: {threshold}

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 MOST_HEADER = 2**20
 """Bytes of one header: 13,000 keywords."""
@@ -156,7 +157,7 @@ def _image(path: Path, hdus: Any) -> FitsImage:
             continue
         if len(shape) == 2 and min(shape) > 0:
             return FitsImage(hdu, (int(shape[0]), int(shape[1])), hdu.header)
-        found.append(f"{len(shape)} axes")
+        found.append(counted(len(shape), "axis"))
     what = f"its images have {', '.join(dict.fromkeys(found))}" if found else "it has no image"
     raise InputError(
         f"{path}: {what}; an image of two axes is needed, write one plane into a file of its own."

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.scene.image_tables import MatchingKernel
 from mirage_dask.scene.images.blurring import BOUND, OVERSAMPLING
 from mirage_dask.sky_images.fits_files import open_fits
@@ -95,7 +96,9 @@ def read_psf(path: str, pixelscale: float = 0.0) -> ImagePsf:
     pixel = pixelscale or (scale[0] / ARCSEC if scale is not None else 1.0)
     if not np.isfinite(values).all():
         bad = int((~np.isfinite(values)).sum())
-        raise InputError([*problems, f"{path}: {bad:,} pixels of the PSF are not finite; fill them."])
+        raise InputError(
+            [*problems, f"{path}: the PSF is not finite in {counted(bad, 'pixel')}; give numbers there."]
+        )
     total = float(values.sum())
     if not total > 0:
         raise InputError(

@@ -1,8 +1,7 @@
 """A plan compared with a store before a run: which tiles are done, which are missing, what is simulated again and why.
 
 Whether a tile is done follows from its commit record (see `simulation`). Why one is simulated again follows from the plan in
-the store: the fields in which its spec differs from the new one. A plan of a selection goes into a store of another one by
-taking over the specifications that it lacks (`extended`).
+the store: the fields in which its spec differs from the new one.
 """
 
 from __future__ import annotations
@@ -11,15 +10,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-import pandas as pd
 
-from mirage_dask.errors import StoreError
 from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.commits import Commit
-from mirage_dask.store.plan import Plan, load_plan
+from mirage_dask.store.plan import Plan
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import stored_plan
 from mirage_dask.store.simulation import SimulationStore
 
 FIELD_LABELS = {
@@ -175,50 +173,6 @@ def compare(
         dropped=len(dropped),
     )
     return comparison, finished
-
-
-def stored_plan(root: StoreRoot) -> Plan | None:
-    """Return the plan in a store; None where there is no store, or its plan is damaged and will be written again."""
-    if root.plan is None:
-        return None
-    try:
-        return load_plan(files.join(root.url, "plan"), root.plan)
-    except StoreError:
-        return None
-
-
-def extended(plan: Plan, root: StoreRoot) -> Plan:
-    """Return a plan with the exposures that a store was made for and the plan does not prepare.
-
-    An exposure is taken over from the plan in the store if its row of the table is the same in both. It exists only in this
-    process until `copy_plan` writes it.
-
-    Parameters
-    ----------
-    plan
-        What is to be simulated, in the tiles of the store.
-    root
-        Root of the store, which need not exist.
-
-    Raises
-    ------
-    StoreError
-        If the table of the plan cannot be read.
-    """
-    old = stored_plan(root)
-    if old is None or old.digest == plan.digest:
-        return plan
-    others = [name for name in old.names if name not in set(plan.names)]
-    same = _same_rows(old.table, plan.table, others) if others else set()
-    return plan.joined(old, [row for row, name in enumerate(old.names) if name in same])
-
-
-def _same_rows(old: pd.DataFrame, new: pd.DataFrame, names: list[str]) -> set[str]:
-    """Return those of the exposures whose rows are equal in two tables, in the columns that both have."""
-    columns = [column for column in new.columns if column in old.columns]
-    rows = [t.loc[t["name"].isin(names) & (t["status"] == "ready"), columns].astype(str) for t in (old, new)]
-    both = rows[0].merge(rows[1], on=columns) if "name" in columns else rows[0].iloc[:0]
-    return set(both["name"])
 
 
 def _stale(url: str, old: Plan, new: Plan, finished: Finished) -> dict[str, int]:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mirage_dask.errors import StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.io.atomic import partial_name
 from mirage_dask.io.privacy import anonymous_values, has_secrets, local_path
@@ -210,8 +211,8 @@ def _open(url: str, shape: tuple[int, ...], inside: bool) -> Any:
     # A chunk that is not there reads as zeros; all of ours are written.
     if inside and array.nchunks_initialized != array.nchunks:
         raise StoreError(
-            f"The array that replaces a piece has lost {array.nchunks - array.nchunks_initialized} of its "
-            f"{array.nchunks} chunks at {url}; give it again."
+            f"The array that replaces a piece has lost {array.nchunks - array.nchunks_initialized} of "
+            f"{counted(array.nchunks, 'chunk')} at {url}; give it again."
         )
     return array
 

@@ -208,44 +208,6 @@ class Plan:
         info = {**self.info, "digest": digest, "content": content, "tile_bytes": tile_bytes}
         return Plan(self.url, info, self.specs, table=self.__dict__.get("table"))
 
-    def joined(self, other: Plan, rows: Iterable[int]) -> Plan:
-        """Return this plan with exposures of another one; it exists only in this process until `copy_plan` writes it.
-
-        Parameters
-        ----------
-        other
-            A plan of the same table, whose sources and packs are where the plan will be written.
-        rows
-            Rows of the other plan; none of them is an exposure of this one.
-        """
-        taken = other.specs.take(pa.array(list(rows), pa.int64()))
-        if not len(taken):
-            return self
-        if "inputs" not in taken.column_names:
-            taken = taken.append_column("inputs", pa.array([""] * len(taken), pa.string()))
-        specs = pa.concat_tables([self.specs, taken.select(self.specs.column_names)])
-        whole = Plan(self.url, self.info, specs)
-        order = sorted(range(len(whole)), key=lambda row: _stack_order(whole.spec(row)))
-        specs = specs.take(pa.array(order, pa.int64())).combine_chunks()
-        digest = plan_files.plan_digest(specs["digest"].to_pylist(), self.table)
-        used = [plan.info.get("provenance", {}).get("references", []) for plan in (self, other)]
-        references = list({json.dumps(use, sort_keys=True): use for uses in used for use in uses}.values())
-        systems = [plan.info.get("provenance", {}).get("catalogs", {}) for plan in (other, self)]
-        info = {
-            **self.info,
-            "digest": digest,
-            "content": digest,
-            "tile_bytes": TILE_BYTES,
-            "exposures": len(specs),
-            "seeds": sorted({*self.info.get("seeds", []), *other.info.get("seeds", [])}),
-            "provenance": {
-                **self.info.get("provenance", {}),
-                "references": references,
-                "catalogs": {**systems[0], **systems[1]},
-            },
-        }
-        return Plan(self.url, info, specs, table=self.table).with_tile_bytes(self.tile_bytes)
-
     @cached_property
     def stacks(self) -> tuple[Stack, ...]:
         """Runs of rows of equal shape and fast axis."""
@@ -316,12 +278,13 @@ class Plan:
             raise InputError(
                 "The selection holds no exposure that "
                 + (f"was simulated: {waiting} are not simulated yet" if waiting else "can be simulated")
-                + f" ({len(hits)} of {len(self.table)} rows of the table match)."
+                + f" ({len(hits)} of {counted(len(self.table), 'row')} of the table selected)."
             )
         return rows
 
 
-def _stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
+def stack_order(spec: ExposureSpec) -> tuple[Any, ...]:
+    """Return the key by which the exposures of a plan are sorted: equal shapes together, then detector and filter."""
     return (*spec.shape, abs(spec.fast_axis), spec.detector, spec.filter, spec.pupil, spec.name)
 
 
@@ -358,7 +321,7 @@ def save_plan(
         If the directory cannot be written.
     """
     url, table = files.normal_url(url), anonymous_table(table)
-    ordered = sorted(specs, key=_stack_order)
+    ordered = sorted(specs, key=stack_order)
     names = [spec.name for spec in ordered]
     listed = list(table["name"])
     problems = [f"Exposure name {name!r} occurs more than once." for name in sorted(_repeated(listed))]

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mirage_dask.errors import InputError, MirageDaskError, StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
 from mirage_dask.store import layout
-from mirage_dask.store.checks import TileMismatch, compare_tile
-from mirage_dask.store.commits import Commit, checksum, commit_key
+from mirage_dask.store.commits import Commit, TileMismatch, checksum, commit_key, compare_tile
 from mirage_dask.store.integrity import check_links, remove_damaged_content
 from mirage_dask.store.plain.arrays import DOCUMENTS, all_nodes, exposure_files, write_list
 from mirage_dask.store.plain.marks import mark_complete
@@ -118,9 +118,8 @@ class SimulationStore:
             and inside != plan.url
             and (gone := remove_damaged_content(inside, copied_from=plan.url))
         ):
-            logger.warning(
-                "%s: %d damaged files of the plan are replaced: %s", url, len(gone), ", ".join(gone[:3])
-            )
+            many = counted(len(gone), "damaged file")
+            logger.warning("%s: %s of the plan replaced: %s", url, many, ", ".join(gone[:3]))
         copied = copy_plan(plan, inside)
         store = cls(url, copied)
         chosen = list(range(len(plan)) if rows is None else rows)
@@ -141,7 +140,7 @@ class SimulationStore:
         places += [files.join(group, array) for group in groups for array in ("raw", "commit")]
         count = sum(remove_abandoned(place) for place in places)
         if count:
-            logger.info("%s: removed %d partial files of killed writers", self.url, count)
+            logger.info("%s: removed %s of killed writers", self.url, counted(count, "partial file"))
 
     def _make_groups(self, rows: Iterable[int], *, fresh: bool) -> None:
         """Write the small files of exposures where they are missing, damaged or of another shape.

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mirage_dask.errors import InputError, StoreError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import grism_of
 from mirage_dask.io import files
 from mirage_dask.io.atomic import remove_abandoned
@@ -142,7 +143,7 @@ def read_truth(
     if missing:
         names = ", ".join(store.plan.names[row] for row in missing[:3])
         raise InputError(
-            f"{len(missing):,} of {len(rows):,} exposures of {store.url} have no truth table ({names}"
+            f"No truth table for {len(missing):,} of {counted(len(rows), 'exposure')} of {store.url} ({names}"
             f"{', …' if len(missing) > 3 else ''}); make them: mirage-dask truth {store.url} --make, or "
             "open_simulation(STORE).make_truth()."
         )

@@ -22,6 +22,7 @@ from mirage_dask.detector.particles.snowballs import fall_of, snowballs_of
 from mirage_dask.errors import InputError
 from mirage_dask.exposure.frame import Frame
 from mirage_dask.exposure.references import open_references
+from mirage_dask.formatting import counted
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan
@@ -109,8 +110,8 @@ def _rays(spec: ExposureSpec, pack: ReferencePack, first: int, stop: int) -> dic
     number = count_hits(key, array, rate, (first, stop), frames)
     if number > MOST:
         raise InputError(
-            f"{number:,} cosmic rays hit {spec.detector} in {stop - first:,} integrations of {spec.name}, and a table has "
-            f"at most {MOST:,}: ask for fewer integrations at once."
+            f"{number:,} cosmic rays hit {spec.detector} in {counted(stop - first, 'integration')} of {spec.name}, and a "
+            f"table has at most {MOST:,}: ask for fewer integrations at once."
         )
     library = pack.cosmic_rays(spec.cosmic_ray_library)
     stamps = Stamps(library.start, library.dy, library.dx, library.electrons)

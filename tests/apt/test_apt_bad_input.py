@@ -280,7 +280,7 @@ def test_exposure_without_specification(draft):
     draft.change(draft.pointing, (FIRST, FIRST.replace("1    1   1    1", "1    1   2    1")))
     mismatch, table = only_mismatch(draft)
     assert (mismatch.observation, mismatch.visit) == (1, 1)
-    assert mismatch.expected == "1 exposure specifications (NircamImaging)"
+    assert mismatch.expected == "1 exposure specification (NircamImaging)"
     assert mismatch.found == "1 exposure of number 2"
     odd = table[table.status == "unsupported"]
     assert list(odd.reason) == ["the XML has no exposure specification 2"]

@@ -108,7 +108,7 @@ def test_mistakes_are_named_together():
         "index: a number is used twice",
         "radius: source 0 (0): must be above 0.",
         "ellipticity: source 0 (1) and 1 more: must be from 0 to below 1",
-        "sersic_index: 2 numbers are needed, or one",
+        "sersic_index: give 2 numbers, or one",
         "'NIRCam F999W' is not a valid filter",
         "NIRCam F200W: source 1 (inf) is not finite; give a number (99 for a source",
         "NIRISS F200W: source 0 (-99) and 1 more is brighter than -30",

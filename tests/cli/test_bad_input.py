@@ -12,9 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.copies import copy_folder
 
 from mirage_dask import cli, example_proposal
-from mirage_dask.io.atomic import PARTIAL
 from mirage_dask.reference.builtin.locations import builtin_directory
 
 EXAMPLES = example_proposal().parent
@@ -126,8 +126,7 @@ def test_corrupt_reference_file(example, capsys, tmp_path, monkeypatch, cache_di
     example_plan()  # builds the references that are copied and spoilt here
     cache = tmp_path / "cache"
     folder = builtin_directory()  # the cache may hold those of other versions
-    being_written = shutil.ignore_patterns(f"*{PARTIAL}")  # other processes of the tests rename these
-    shutil.copytree(folder, cache / folder.name, ignore=being_written)
+    copy_folder(folder, cache / folder.name)
     monkeypatch.setenv("MIRAGE_DASK_CACHE", str(cache))
     (gain,) = cache.glob("builtin-*/crds/references/jwst/nircam/*gain_nrcb1*.fits")
     gain.chmod(0o644)

@@ -150,7 +150,7 @@ def test_status(capsys, store):
 @pytest.mark.slow
 def test_verify(capsys, store):
     _, err = run(capsys, "verify", str(store), "--sample", "1", "--serial")
-    assert "1 of 1 tiles are what the plan gives; 2 are finished in all" in err
+    assert "as the plan gives them: 1 of 1 tile; finished in all: 2 (" in err
 
 
 @pytest.mark.slow

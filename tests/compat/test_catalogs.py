@@ -114,7 +114,7 @@ def test_catalogs_are_combined():
         ),
         (
             lambda: catalog_generator.ExtendedCatalog(["a.fits"], [1.0, 2.0], [2.0, 3.0]),
-            "1 filenames for 2 sources",
+            "1 filename for 2 sources",
         ),
         (
             lambda: catalog_generator.MovingExtendedCatalog(["a.fits"], [1.0], [2.0]),

@@ -1,8 +1,9 @@
-"""The site is built without a warning, and no link inside of it leads nowhere."""
+"""The site is built without a warning, its links lead somewhere, and what people call is on its pages."""
 
 from __future__ import annotations
 
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
@@ -12,6 +13,10 @@ from urllib.parse import unquote, urldefrag
 
 import pytest
 from support.snippets import ROOT
+
+from mirage_dask.opening.program import Program
+from mirage_dask.proposal import Proposal
+from mirage_dask.simulation import Simulation
 
 NEEDED = ("sphinx", "myst_parser", "pydata_sphinx_theme")
 
@@ -31,46 +36,51 @@ class Page(HTMLParser):
         self.links |= {found[key] for key in ("href", "src") if found.get(key)}
 
 
-@pytest.mark.slow
-def test_the_site_is_built_without_a_warning_and_its_links_hold(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory) -> dict[Path, Page]:
+    """The pages of the site, which is built without a warning."""
     if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
         pytest.skip(f"the extra 'docs' is not installed: {', '.join(missing)}")
-    built = tmp_path / "html"
+    folder = tmp_path_factory.mktemp("site") / "html"
+    words = ["-W", "--keep-going", "-n", "-q", "-b", "html", ROOT / "docs", folder]
     run = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "sphinx",
-            "-W",
-            "--keep-going",
-            "-n",
-            "-q",
-            "-b",
-            "html",
-            ROOT / "docs",
-            built,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+        [sys.executable, "-m", "sphinx", *words], capture_output=True, text=True, check=False
     )
     assert (run.returncode, run.stderr) == (0, "")
-    pages = {
-        path.relative_to(built): Page(path) for path in built.rglob("*.html") if "_static" not in path.parts
-    }
-    assert len(pages) > 30
+    return {path: Page(path) for path in folder.rglob("*.html") if "_static" not in path.parts}
+
+
+@pytest.mark.slow
+def test_links_of_the_site_hold(built):
+    assert len(built) > 30
     broken = []
-    for path, page in pages.items():
+    for path, page in built.items():
         for link in page.links:
             if re.match(r"[a-z]+:|//", link) or path.name in ("search.html", "genindex.html"):
                 continue
             target, anchor = urldefrag(link)
             target = unquote(target.partition("?")[0])
-            file = (built / path.parent / target).resolve() if target else (built / path).resolve()
-            known = pages.get(file.relative_to(built.resolve()))
+            file = (path.parent / target).resolve() if target else path
+            known = built.get(file)
             if not file.exists() or (anchor and known is not None and anchor not in known.anchors):
-                broken.append(f"{path}: {link}")
+                broken.append(f"{path.name}: {link}")
     assert broken == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of", [Proposal, Program, Simulation])
+def test_all_that_people_call_is_on_the_page_of_the_api(built, of):
+    """Also what these classes inherit, on their own page or on that of the class they come from."""
+    (api,) = (page for path, page in built.items() if path.name == "api.html")
+    names = [f"{one.__module__}.{one.__qualname__}" for one in of.__mro__]
+    missing = [
+        name
+        for name, value in inspect.getmembers(of)
+        if not name.startswith("_")
+        and (callable(value) or isinstance(value, property))
+        and not api.anchors & {f"{cls}.{name}" for cls in names}
+    ]
+    assert missing == []
 
 
 def test_every_page_is_in_the_table_of_contents():

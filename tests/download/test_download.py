@@ -185,14 +185,17 @@ def test_problems_of_all_files_come_together(site, tmp_path):
 def test_as_many_at_once_as_asked(site, tmp_path):
     found = [dark_archive(path=f"nircam/darks/raw/A1/{i}.fits.gz") for i in range(6)]
     site.files |= {a.path: site.files[DARK] for a in found}
-    now, most, lock = 0, 0, threading.Lock()
+    now, most, lock, together = 0, 0, threading.Lock(), threading.Event()
 
     def count(handler):
         nonlocal now, most
         with lock:
             now += 1
             most = max(most, now)
-        time.sleep(0.05)
+            if now == 3:
+                together.set()
+        together.wait(60)  # until as many as may be are there
+        time.sleep(0.05)  # for one more, which should not come
         handler.answer()
         with lock:
             now -= 1

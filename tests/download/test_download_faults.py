@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,7 +152,8 @@ FATAL = {
 def test_fatal(site, tmp_path, fault, reason):
     site.always = fault
     site.ranges = reason != "attempts without progress: 3"
-    policy = http.RetryPolicy(attempts=3, backoff=0.01, timeout=0.3)
+    # Only what hangs is not waited for: a busy machine may be slow to answer, too.
+    policy = replace(SOON, timeout=0.3) if fault is FATAL["hangs"][0] else SOON
     with pytest.raises(DownloadError) as caught:
         get(site, tmp_path, policy=policy)
     (problem,) = caught.value.problems
@@ -263,7 +265,7 @@ def test_disk_full(site, tmp_path, monkeypatch, step):
 def test_disk_too_small_is_said_before(site, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: 1000)
     with pytest.raises(
-        DownloadError, match=r"0.0 GB free, and these 1 files need about 0.0 GB; free some space"
+        DownloadError, match=r"0\.0 GB free, and to fetch 1 file takes about 0\.0 GB; free some space"
     ):
         get(site, tmp_path / "new")
     assert site.gets() == []
@@ -293,15 +295,13 @@ def test_no_server(tmp_path):
 
 def test_server_that_cannot_be_reached_is_not_tried_for_every_file(tmp_path):
     archives = [dark_archive(path=f"nircam/darks/linearized/A1/{i}.fits.gz") for i in range(20)]
-    start = time.monotonic()
     with pytest.raises(DownloadError) as caught:
         download_reffiles(
             tmp_path, catalogue=archives, base_url="http://127.0.0.1:9/", policy=SOON, parallel=2
         )
-    assert time.monotonic() - start < 2
     problems = caught.value.problems
-    assert len(problems) <= 3
-    assert "other files were not finished for this reason: " in problems[-1]
+    assert len(problems) <= 3  # those that were under way at once
+    assert f"Not finished for this reason: {20 - len(problems) + 1} other files, " in problems[-1]
 
 
 def test_passwords_stay_secret(site, tmp_path):

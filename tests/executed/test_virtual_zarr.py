@@ -125,6 +125,6 @@ def test_headers_that_lie_are_told(tmp_path, card, value):
 def test_the_command(tmp_path, capsys):
     path, document = uncal(tmp_path), tmp_path / "one.json"
     assert main(["virtual", str(path), "--out", str(document)]) == 0
-    assert "3 images of 1 files" in capsys.readouterr().err
+    assert "3 images of 1 file;" in capsys.readouterr().err
     assert opened(document, path.stem).SCI.shape == (2, 3, 16, 8)
     assert main(["virtual", str(tmp_path / "none_uncal.fits"), "--out", str(document)]) == 2

@@ -8,6 +8,7 @@ import pytest
 from support.simulated import SUBARRAY_SW, example_plan
 
 import mirage_dask as md
+from mirage_dask.io.atomic import PARTIAL
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.store import plan as plans
 
@@ -18,7 +19,7 @@ def prepare(tmp_path, monkeypatch):
     example_plan()  # its references are made
     home = cache_directory()
     for path in home.iterdir():
-        if path.name != "plans":
+        if path.name != "plans" and not path.name.endswith(PARTIAL):
             (tmp_path / path.name).symlink_to(path)
     monkeypatch.setenv("MIRAGE_DASK_CACHE", str(tmp_path))
     source = md.example_proposal()

@@ -101,7 +101,7 @@ def test_picture_names_filters_targets_and_sources(table):
 def test_rows_without_a_region_are_counted(table):
     extra = pd.concat([table, table.iloc[:1].assign(name="jw1_9", s_region="")], ignore_index=True)
     (ax,) = draw_footprint(extra).axes
-    assert any("1 rows without a footprint" in t.get_text() for t in ax.texts)
+    assert any("1 row without a footprint" in t.get_text() for t in ax.texts)
 
 
 def test_nothing_to_draw(table):

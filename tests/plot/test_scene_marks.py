@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from matplotlib.figure import Figure
+from support.copies import copy_folder
 from support.moving import BEGAN, NAME, moving_proposal, write_catalog
 from support.simulated import SUBARRAY_SW, example_plan
 
@@ -39,7 +39,7 @@ def example() -> tuple[Plan, ExposureSpec]:
 def with_layers(folder: Path, **tables: object) -> Plan:
     """The subarray of the example with the light of some tables and no other."""
     plan, spec = example()
-    shutil.copytree(plan.url, folder / "plan")
+    copy_folder(plan.url, folder / "plan")
     url = f"{folder}/plan"
     layers = [(table.kind, table.save(f"{url}/sources")) for table in tables.values()]  # type: ignore[attr-defined]
     own = replace(spec, layers=in_order((("background", "0.2"), *layers)))

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.copies import copy_folder
 from support.reference_set import EXPOSURE, builtin, exposure_row
 
 from mirage_dask.errors import ReferenceFileError
@@ -34,8 +35,8 @@ def _built():
 def observatory(tmp_path, monkeypatch) -> Path:
     """A CRDS cache as `crds sync` leaves one, here with the built-in files of one exposure."""
     root = tmp_path / "crds"
-    shutil.copytree(crds_directory() / "mappings", root / "mappings")
-    shutil.copytree(crds_directory() / "config", root / "config")
+    copy_folder(crds_directory() / "mappings", root / "mappings")
+    copy_folder(crds_directory() / "config", root / "config")
     for file in find_files([exposure_row()], ["builtin"])[0].values():
         target = root / file.path.relative_to(crds_directory())
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -56,7 +56,7 @@ def test_fields_are_apart_and_unreadable_rows_left_out():
     far = [(150.0, 2.0), (10.0, 60.0), (200.0, -60.0), (300.0, 0.0)]
     tree = checked(page("t", footprint(exposures(far))))
     assert len(tree.xpath("//svg[@role]")) == 3
-    assert "1 more fields are not drawn" in "".join(tree.itertext())
+    assert "1 more field not drawn" in "".join(tree.itertext())
     assert footprint(exposures([(1.0, 1.0)], s_region=["POLYGON ICRS nan nan 1 2 3 4 5 6"])) == ""
     assert footprint(exposures([(1.0, 1.0)], s_region=["POLYGON ICRS many words"])) == ""
     assert footprint(exposures([(1.0, 1.0)], s_region=[""])) == ""

@@ -62,7 +62,7 @@ def test_tiles_are_computed_in_parts(series, tmp_path, scheduler):
     store.write_tile(0, 1, wrong)
     (found,) = verify_store(store, resources=Resources(scheduler=scheduler)).damages
     assert found.problem.startswith(
-        "1 of 6,144 values differ from what is computed now, the first at integration 13,"
+        "has other values than are computed now, 1 of 6,144, the first at integration 13,"
     )
 
 

@@ -46,7 +46,7 @@ def test_wrong_values_that_checksums_do_not_find(store, scheduler):
     assert verify_store(store, checksums=True).ok
     found = verify_store(store, resources=Resources(scheduler=scheduler))
     assert found.exposures == (name,)
-    assert found.damages[0].problem.startswith("1 of 12,288 values differ")
+    assert found.damages[0].problem.startswith("has other values than are computed now, 1 of 12,288, ")
     assert found.damages[0].problem.endswith("at integration 0, group 2, y 30, x 40")
 
 
@@ -93,11 +93,11 @@ def test_command(store, capsys):
     assert cli.main(["verify", store.url, "--serial", "--sample", "4"]) == 0
     out, err = capsys.readouterr()
     assert not out
-    assert "4 of 4 tiles are what the plan gives" in err
+    assert "as the plan gives them: 4 of 4 tiles" in err
     name = write_wrong(store)
     assert cli.main(["verify", store.url, "--serial"]) == 1
     out, err = capsys.readouterr()
-    assert out.startswith(f"{name}, tile 0: 1 of 12,288 values differ")
+    assert out.startswith(f"{name}, tile 0: has other values than are computed now, 1 of 12,288, ")
     assert "4 of 5 tiles" in err
     assert cli.main(["verify", store.url, "--serial", "--json"]) == 1
     found = json.loads(capsys.readouterr().out)

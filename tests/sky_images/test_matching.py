@@ -153,7 +153,7 @@ def test_what_is_no_psf_is_refused_with_a_sentence(tmp_path, pointing):
     assert "undersampled, 1.1 of its pixels wide" in refused(path, np.pad([[1.0]], 5), PIXELSCL=FINE)
     assert "have no positive sum" in refused(path, -good, PIXELSCL=FINE)
     good[3, 4] = np.nan
-    assert "1 pixels of the PSF are not finite" in refused(path, good, PIXELSCL=FINE)
+    assert "the PSF is not finite in 1 pixel; give" in refused(path, good, PIXELSCL=FINE)
     both = refused(path, np.roll(np.nan_to_num(good), 3, axis=1))
     assert "does not say" in both
     assert "from the middle" in both

@@ -120,7 +120,7 @@ BAD = {
     "huge and compressed": (compressed_claim(), "at most 8192"),
     "negative axis": (claim(-5, 4), "an axis of -5"),
     "a cube": (image(np.ones((3, 4, 5), np.float32)), "3 axes"),
-    "a spectrum": (image(np.ones(7, np.float32)), "1 axes"),
+    "a spectrum": (image(np.ones(7, np.float32)), "1 axis"),
     "no image": (claim(), "no image"),
     "all blank": (image(np.full((4, 4), np.nan, np.float32)), "no pixel is above 0"),
     "all negative": (image(-LIGHT), "no pixel is above 0"),

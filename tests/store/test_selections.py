@@ -11,9 +11,10 @@ from support.small_plans import contents, expected, same, small_plan, small_spec
 from mirage_dask.errors import InputError, StoreError
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
-from mirage_dask.store.comparison import compare, extended
+from mirage_dask.store.comparison import compare
 from mirage_dask.store.plan import Plan, save_plan
 from mirage_dask.store.root import StoreRoot
+from mirage_dask.store.selections import extended
 from mirage_dask.store.simulation import SimulationStore
 
 SERIAL = Resources(scheduler="serial")

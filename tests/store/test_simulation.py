@@ -196,7 +196,7 @@ def test_a_tile_in_parts(many):
     values[4, 1, 3, 2] += 1
     values[4, 1, 7, 9] += 1
     assert many.check_tile(0, 2, many.commits(0)[2], parts_of(many, 2, values, [])) == (
-        "2 of 5,120 values differ from what is computed now, the first at integration 20, group 1, y 3, x 2"
+        "has other values than are computed now, 2 of 5,120, the first at integration 20, group 1, y 3, x 2"
     )
 
 

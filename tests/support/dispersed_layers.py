@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from mirage_dask.scene.layers.dispersed.sources import DispersedLayer
 from mirage_dask.scene.sources import Galaxies, PointSources
 from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.plan import Plan, save_plan
+from support.copies import copy_folder
 from support.grisms import write_configuration
 from support.simulated import SUBARRAY_SW, example_plan, exposure
 
@@ -101,7 +101,7 @@ def dispersed_plan(folder: Path, spectra: tuple[Spectrum, ...] = (FLAT,), sky: s
     """
     plan = example_plan()
     spec: ExposureSpec = plan.spec(plan.row(SUBARRAY_SW))
-    shutil.copytree(plan.url, folder / "plan")
+    copy_folder(plan.url, folder / "plan")
     url = f"{folder}/plan"
     grism = read_configuration(write_configuration(folder), gain=1.82)
     tables = (

@@ -24,6 +24,7 @@ from mirage_dask.spec import ExposureSpec
 from mirage_dask.store.pieces import write_piece
 from mirage_dask.store.plan import save_plan
 from mirage_dask.variables import VARIABLES
+from support.copies import copy_folder
 from support.simulated import SUBARRAY_LW, SUBARRAY_SW, example_plan
 
 MARGIN = 8
@@ -49,7 +50,7 @@ def small_real_store(folder: Path) -> Path:
     for name in NAMES:
         spec = dataclasses.replace(plan.spec(plan.row(name)), nints=1, ngroups=2)
         specs.append(dataclasses.replace(spec, pack=_cropped(plan.url, spec, url)))
-    shutil.copytree(f"{plan.url}/sources", f"{url}/sources")
+    copy_folder(f"{plan.url}/sources", Path(url, "sources"))
     dark = np.random.default_rng(1).normal(9000, 10, specs[1].shape).astype("f4")
     specs[1] = dataclasses.replace(specs[1], replaced=(("dark", write_piece(url, specs[1], "dark", dark)),))
     wanted = {key for spec in specs for _, key in spec.layers}

@@ -82,7 +82,7 @@ def test_nothing_where_effects_are_off_and_a_sentence_for_too_much(monkeypatch):
         particle_hits(OneSpec(nints=1), 0, (1, 2))
     monkeypatch.setattr(hits, "MOST", 10)
     with pytest.raises(
-        InputError, match=r"cosmic rays hit NRCB1 in 1 integrations .* ask for fewer integrations"
+        InputError, match=r"cosmic rays hit NRCB1 in 1 integration of .* ask for fewer integrations"
     ):
         particle_hits(OneSpec(nints=1), 0)
 

@@ -204,7 +204,7 @@ def test_a_store_without_tables_says_how_they_are_made(store):
     shutil.rmtree(store / "truth")
     simulation = md.open_simulation(store)
     with pytest.raises(
-        InputError, match=r"4 of 4 exposures of .* no truth table .* mirage-dask truth .* --make"
+        InputError, match=r"No truth table for 4 of 4 exposures of .* mirage-dask truth .* --make"
     ):
         simulation.truth()
     assert simulation.make_truth(scheduler="serial").ok

@@ -59,7 +59,7 @@ def match_exposures(
         mismatches += wrong
     for number in (n for n in of_observation if n not in place):
         unknown = of_observation[number]
-        mismatches.append(Mismatch(number, 0, "no such observation", f"{len(unknown)} exposures"))
+        mismatches.append(Mismatch(number, 0, "no such observation", counted(len(unknown), "exposure")))
         reason = f"observation {number} is not in the XML"
         exposures += [Exposure(number, row.visit, 1, "", None, row, reason) for row in unknown]
     return tuple(exposures), tuple(mismatches)
@@ -88,7 +88,7 @@ def _match_observation(
         expected, found_count = index_of_row.count(0), index_of_row.count(index)
         acquisitions = sum(r.specification == 0 for r, k in zip(rows, index_of_row, strict=True) if k == 0)
         if found_count != expected - acquisitions:
-            asked = f"{expected - acquisitions} parallel exposures ({parallel.template})"
+            asked = f"{counted(expected - acquisitions, 'parallel exposure')} ({parallel.template})"
             mismatches.append(Mismatch(number, 0, asked, str(found_count)))
     return [e for e in exposures if e is not None], mismatches
 
@@ -106,7 +106,7 @@ def _without_pointing(observation: Observation) -> tuple[list[Exposure], list[Mi
     exposure = Exposure(number, visit, 1, observation.template, None, None, reason)
     expected = sum(_points(observation)) * observation.tiles
     silent = observation.prime.internal or not expected
-    return [exposure], [] if silent else [Mismatch(number, 0, f"{expected} exposures", "none")]
+    return [exposure], [] if silent else [Mismatch(number, 0, counted(expected, "exposure"), "none")]
 
 
 def _sequence_indices(observation: Observation, rows: Iterable[PointingRow]) -> Iterator[int]:
@@ -163,7 +163,7 @@ def _exposures_of(
         asked = "no coordinated parallel"
         reason = "coordinated parallel that is not in the XML"
         found = [Exposure(number, r.visit, index + 1, "", None, r, reason) for r in rows]
-        return found, [Mismatch(number, 0, asked, f"{len(rows)} parallel exposures")]
+        return found, [Mismatch(number, 0, asked, counted(len(rows), "parallel exposure"))]
     specifications = _with_counts(_specifications(sequence, rows), rows)
     exposures: list[Exposure] = []
     wrong: dict[tuple[int, str, str], int] = defaultdict(int)
@@ -204,7 +204,7 @@ def _disagreement(
     if specification is None and row.specification == 0:
         return "the XML has no target acquisition for it", "no target acquisition", "of that kind"
     if specification is None:
-        have = f"{len(sequence.specifications)} exposure specifications ({sequence.template})"
+        have = f"{counted(len(sequence.specifications), 'exposure specification')} ({sequence.template})"
         return (
             f"the XML has no exposure specification {row.specification}",
             have,
@@ -257,7 +257,7 @@ def _compare_counts(observation: Observation, prime: list[PointingRow]) -> list[
     expected = observation.tiles * sum(points)
     if len(science) == expected:
         return []
-    tiles = f"{observation.tiles} tiles × ({' + '.join(map(str, points))})"
+    tiles = f"{counted(observation.tiles, 'tile')} × ({' + '.join(map(str, points))})"
     found = ", ".join(
         f"{len(list(group))} of number {n}" for n, group in groupby(sorted(r.specification for r in science))
     )
@@ -265,7 +265,7 @@ def _compare_counts(observation: Observation, prime: list[PointingRow]) -> list[
         Mismatch(
             observation.number,
             0,
-            f"{expected} exposures: {tiles}",
-            f"{len(science)} exposures: {found or 'none'}",
+            f"{counted(expected, 'exposure')}: {tiles}",
+            f"{counted(len(science), 'exposure')}: {found or 'none'}",
         )
     ]

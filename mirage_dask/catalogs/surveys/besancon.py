@@ -20,6 +20,7 @@ from mirage_dask.catalogs.filters import columns_for
 from mirage_dask.catalogs.photometry import jwst_magnitudes
 from mirage_dask.catalogs.sources import SourceCatalog, point_sources
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 LARGEST = 2**30
 """Bytes: five million stars."""
@@ -99,11 +100,16 @@ def _read(place: Path) -> tuple[list[str], np.ndarray[Any, np.dtype[np.float64]]
             problems.append(f"{place}: line {number} is not numbers; keep the table of stars only.")
             continue
         if len(cells) != len(names):
-            problems.append(f"{place}: line {number} has {len(cells)} values for {len(names)} columns.")
+            problems.append(
+                f"{place}: line {number} has {counted(len(cells), 'value')} for {counted(len(names), 'column')}."
+            )
     if not found and not problems:
         problems.append(f"{place}: no stars below the names of the columns.")
     if problems:
         raise InputError(
-            [*problems[:5], *([f"{place}: {len(problems) - 5} more lines."] if len(problems) > 5 else [])]
+            [
+                *problems[:5],
+                *([f"{place}: {counted(len(problems) - 5, 'more line')}."] if len(problems) > 5 else []),
+            ]
         )
     return names, np.array(found)

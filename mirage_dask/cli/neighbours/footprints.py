@@ -10,6 +10,7 @@ from mirage_dask.cli.console import print_line, print_note
 from mirage_dask.cli.proposals import selected
 from mirage_dask.cli.show import open_source
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 ORDER = 16
 
@@ -64,19 +65,21 @@ def write_footprints(arguments: argparse.Namespace) -> int:
     table = selected(source.table, arguments.select)
     found = footprints_of(table)
     if left := len(table) - len(found):
-        print_note(f"{left:,} rows have no outline: they are of other instruments, or have no pointing")
+        print_note(
+            f"left out: {counted(left, 'row')} without an outline, of other instruments or without a pointing"
+        )
     if arguments.stcs:
         found.to_stcs(arguments.stcs)
-        print_note(f"wrote {len(found):,} lines to {arguments.stcs}")
+        print_note(f"wrote {counted(len(found), 'line')} to {arguments.stcs}")
     if arguments.stac:
         found.to_stac(arguments.stac, store=str(getattr(source, "url", "")))  # a proposal has none
-        print_note(f"wrote {len(found):,} items to {arguments.stac}")
+        print_note(f"wrote {counted(len(found), 'item')} to {arguments.stac}")
     if arguments.ds9 in (None, "-"):
         if arguments.ds9 or not (arguments.moc or arguments.stcs or arguments.stac):
             print_line(found.to_ds9().rstrip("\n"))
     else:
         found.to_ds9(arguments.ds9)
-        print_note(f"wrote {len(found):,} regions to {arguments.ds9}")
+        print_note(f"wrote {counted(len(found), 'region')} to {arguments.ds9}")
     if arguments.moc:
         made = found.write_moc(arguments.moc, arguments.order)
         print_note(f"wrote a map of {made.sky_fraction * 41252.961:.4g} square degrees to {arguments.moc}")

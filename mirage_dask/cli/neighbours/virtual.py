@@ -7,6 +7,7 @@ from typing import Any
 
 from mirage_dask.cli.arguments import add_command, local_place, place
 from mirage_dask.cli.console import print_note
+from mirage_dask.formatting import counted
 
 
 def add(commands: Any) -> None:
@@ -44,7 +45,7 @@ def write_virtual(arguments: argparse.Namespace) -> int:
     refs = virtual_zarr(arguments.files, arguments.out)["refs"]
     files = sum(key.count("/") == 1 and key.endswith("/.zgroup") for key in refs)
     images = sum(key.endswith("/.zarray") for key in refs)
-    print_note(f"wrote {arguments.out}: {images:,} images of {files:,} files; open it with")
+    print_note(f"wrote {arguments.out}: {counted(images, 'image')} of {counted(files, 'file')}; open it with")
     print_note(
         '  xarray.open_datatree("reference://", engine="zarr", chunks={}, '
         f'backend_kwargs={{"storage_options": {{"fo": "{arguments.out}"}}}})'

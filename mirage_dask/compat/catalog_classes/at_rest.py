@@ -12,6 +12,7 @@ import numpy.typing as npt
 from mirage_dask.catalogs import SourceCatalog, extended_sources, galaxies, point_sources
 from mirage_dask.catalogs.sources import SYSTEMS, join
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 Floats = npt.NDArray[np.float64]
 
@@ -66,7 +67,8 @@ class PointSourceCatalog:
     ) -> None:
         if len(ghost_stamps) not in (0, np.size(first)):
             raise InputError(
-                f"niriss_ghost_stamp: {len(ghost_stamps)} images for {np.size(first)} sources; give one for each."
+                f"niriss_ghost_stamp: {counted(len(ghost_stamps), 'image')} for {counted(np.size(first), 'source')}; give "
+                "one for each."
             )
         build = point_sources if shapes is None else build
         self.table: SourceCatalog = build(
@@ -296,7 +298,7 @@ class ExtendedCatalog(PointSourceCatalog):
         place = coordinates(ra, dec, x, y)
         if len(filenames) != np.size(place[0]):
             raise InputError(
-                f"{len(filenames)} filenames for {np.size(place[0])} sources; give one for each."
+                f"{counted(len(filenames), 'filename')} for {counted(np.size(place[0]), 'source')}; give one for each."
             )
         angles = None if np.size(position_angle) == 0 else position_angle
         shapes = {"filename": list(filenames), "pos_angle": angles}
@@ -350,6 +352,6 @@ class ImagingTSOCatalog(PointSourceCatalog):
         files = np.atleast_1d(np.asarray(lightcurve_file, dtype=str))
         if len(files) != len(self):
             raise InputError(
-                f"lightcurve_file: {len(files)} values for {len(self)} sources; give one for each."
+                f"lightcurve_file: {counted(len(files), 'value')} for {counted(len(self), 'source')}; give one for each."
             )
         self.table["lightcurve_file"] = files

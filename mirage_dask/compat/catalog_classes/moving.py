@@ -8,6 +8,7 @@ import numpy as np
 
 from mirage_dask.compat.catalog_classes.at_rest import GalaxyCatalog, PointSourceCatalog, coordinates
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 
 
 class NotSimulated:
@@ -63,7 +64,9 @@ class MovingPointSourceCatalog(PointSourceCatalog):
             columns["ephemeris_file"] = np.atleast_1d(np.asarray(ephemerides, dtype=str))
         for name, values in columns.items():
             if len(values) != len(self):
-                raise InputError(f"{name}: {len(values)} values for {len(self)} sources; give one for each.")
+                raise InputError(
+                    f"{name}: {counted(len(values), 'value')} for {counted(len(self), 'source')}; give one for each."
+                )
             self.table[name] = values
         self.table.meta["comments"].append("velocity_pixels" if pixels else "velocity_RA_Dec")
 

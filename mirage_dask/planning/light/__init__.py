@@ -8,4 +8,5 @@ grisms        sources and sky behind a grism
 spectra       their spectra
 time_series   what changes with time
 soss          single-object slitless spectroscopy
+notes         what is said of them, each once
 """

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.apt.table import NON_SIDEREAL
-from mirage_dask.formatting import counted
 from mirage_dask.instruments import LYOT_STOPS
+from mirage_dask.planning.light.notes import Notes
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.masks.places import Place, places_on
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -43,7 +43,7 @@ class OccultedTables:
     def __init__(self, url: str):
         self._url = url
         self._known: dict[Hashable, PointSources] = {}
-        self._notes: dict[str, int] = {}
+        self._notes = Notes("coronagraphs")
 
     def layers(
         self, row: ExposureRow, pack: ReferencePack, attitude: Floats, sources: Iterable[tuple[str, str]]
@@ -66,11 +66,11 @@ class OccultedTables:
         if row.pupil not in LYOT_STOPS:
             return found
         if "transmission" in row.overrides:
-            self._note(
+            self._notes.add(
                 "stars behind occulting masks are dimmed by the transmission given in reffile_overrides alone"
             )
             return found
-        self._note(
+        self._notes.add(
             "the shapes of the Lyot stops, which pass a fifth of the light, and the density of the squares for acquisitions "
             "are chosen"
         )
@@ -88,12 +88,7 @@ class OccultedTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(
-            f"coronagraphs: {text} ({counted(count, 'exposure')})." for text, count in self._notes.items()
-        )
-
-    def _note(self, text: str) -> None:
-        self._notes[text] = self._notes.get(text, 0) + 1
+        return self._notes.sentences
 
     def _split(
         self, row: ExposureRow, pack: ReferencePack, projection: SkyProjection, masks: list[Place], key: str
@@ -118,7 +113,7 @@ class OccultedTables:
             for i in np.flatnonzero(mask.occulter.covers(x, y)).tolist():
                 behind.setdefault(int(rows[i]), (mask, float(x[i]), float(y[i])))
         if len(behind) > MOST:
-            self._note(
+            self._notes.add(
                 f"more than {MOST} stars are near a mask; all but the brightest are dimmed pixel by pixel"
             )
             kept = sorted(behind, key=lambda r: (-table.flux[r], r))[:MOST]

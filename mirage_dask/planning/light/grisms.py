@@ -18,6 +18,7 @@ from mirage_dask.instruments import (
     get_detector,
     grism_of,
 )
+from mirage_dask.planning.light.notes import Notes
 from mirage_dask.planning.light.spectra import FLAT, check_spectra, flat_spectrum, read_given, source_light
 from mirage_dask.reference.grisms.builtin import builtin_configuration
 from mirage_dask.reference.grisms.configuration import GrismConfiguration
@@ -191,7 +192,7 @@ class GrismTables:
         self._url = url
         self._catalogs = {(kind, path): c for kind, path, c in catalogs if kind in TABLES}
         self._known: dict[Hashable, Any] = {}
-        self._notes: dict[str, int] = {}
+        self._notes = Notes("grisms")
 
     def layers(
         self, row: ExposureRow, pack: ReferencePack, sources: Iterable[tuple[str, str]], level: float
@@ -221,11 +222,13 @@ class GrismTables:
             if kind in TABLES:
                 layers.append((TABLES[kind].kind, self._sources(row, pack, grism, kind, key)))
             else:
-                self._note(f"catalogs of the type {kind} are not dispersed, and their sources are left out")
+                self._notes.add(
+                    f"catalogs of the type {kind} are not dispersed, and their sources are left out"
+                )
         if row.scene_image is not None:
-            self._note("images of the scene (scene_image) are not dispersed, and are left out")
+            self._notes.add("images of the scene (scene_image) are not dispersed, and are left out")
         if row.ghosts is not None and sources:
-            self._note("ghosts of dispersed sources are not simulated")
+            self._notes.add("ghosts of dispersed sources are not simulated")
         return layers
 
     def _note_images(self, table: Extended, pack: ReferencePack) -> None:
@@ -242,11 +245,11 @@ class GrismTables:
         )
         large = int(((half / unit) > LARGEST).any(axis=1).sum())
         if large:
-            self._note(
-                f"{large} images of sources reach farther than {LARGEST} pixels from their middle, and lose what lies beyond"
+            self._notes.add(
+                f"what lies farther than {LARGEST} pixels from the middle is cut from {counted(large, 'image')} of sources"
             )
         if dark := int((image_light(table, self._url) <= 0).sum()):
-            self._note(f"{dark} images of sources have no light, and are left out")
+            self._notes.add(f"left out, without light: {counted(dark, 'image')} of sources")
 
     def wheel_angle(self, row: ExposureRow, pack: ReferencePack) -> float | None:
         """Return the angle of the filter wheel of an exposure, degrees; None for the nominal one, and without a grism."""
@@ -259,13 +262,7 @@ class GrismTables:
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(
-            f"grisms: {text}{' (' + counted(count, 'exposure') + ')' if count else ''}."
-            for text, count in self._notes.items()
-        )
-
-    def _note(self, text: str) -> None:
-        self._notes[text] = self._notes.get(text, 0) + 1
+        return self._notes.sentences
 
     def _once(self, name: Hashable, make: Any) -> Any:
         if name not in self._known:
@@ -285,7 +282,7 @@ class GrismTables:
             grism = read_grism(row.grism_configurations, *row.optics, gain=float(pack.meta["mean_gain"]))
             grism = _turned(grism, row)
             for note in grism.notes:
-                self._notes.setdefault(note.rstrip("."), 0)
+                self._notes.add(note.rstrip("."), 0)
             flat = flat_spectrum(FLAT, row.optics, pack.zeropoint)
             grism = replace(grism, notes=())
             return PlannedGrism(grism.save(self._url), grism, segments(grism), flat)

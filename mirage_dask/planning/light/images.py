@@ -10,6 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.pointing import SkyProjection
 from mirage_dask.reference.packs.pack import ReferencePack
 from mirage_dask.scene.image_tables import SceneImage
@@ -117,10 +118,10 @@ class SceneImages:
         found = []
         for cutter, _ in self._cutters.values():
             bad, negative = cutter.not_finite, cutter.negative
-            said = [f"{bad:,} pixels that are not finite count as 0"] if bad else []
-            said += [f"{negative:,} negative ones are kept"] if negative else []
+            said = [f"{counted(bad, 'pixel')} not finite, taken as 0"] if bad else []
+            said += [f"{counted(negative, 'pixel')} negative, kept"] if negative else []
             if said:
-                found.append(f"{cutter.image.path.name}: {' and '.join(said)}, of those that exposures see.")
+                found.append(f"{cutter.image.path.name}: {'; '.join(said)}; of those that exposures see.")
         return tuple(found)
 
     def _cutter(self, file: SceneFile) -> tuple[SceneCutter, str]:

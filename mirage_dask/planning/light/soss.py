@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
-from mirage_dask.formatting import counted
 from mirage_dask.instruments import SOSS
 from mirage_dask.planning.light.grisms import FoundCatalog
+from mirage_dask.planning.light.notes import Notes
 from mirage_dask.planning.light.spectra import FLAT, flat_spectrum, read_given, source_light
 from mirage_dask.pointing import SkyProjection, aperture
 from mirage_dask.reference.packs.pack import ReferencePack
@@ -121,12 +121,12 @@ class SossTables:
         self._catalogs = {(kind, path): catalog for kind, path, catalog in catalogs if kind in TABLES}
         self._images: Images | None = None
         self._known: dict[Hashable, Any] = {}
-        self._notes: dict[str, int] = {}
+        self._notes = Notes(SOSS)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """A sentence for each thing that a user should know."""
-        return tuple(f"{SOSS}: {text} ({counted(count, 'exposure')})." for text, count in self._notes.items())
+        return self._notes.sentences
 
     def layers(
         self,
@@ -159,17 +159,16 @@ class SossTables:
             layers.append((UniformBackground.kind, UniformBackground(level * total).key))
         for kind, key in sources:
             if kind != PointSources.kind:
-                self._note(f"catalogs of the type {kind} are not dispersed, and their sources are left out")
+                self._notes.add(
+                    f"catalogs of the type {kind} are not dispersed, and their sources are left out"
+                )
                 continue
             found = self._stars(row, pack, light, tuple(attitude), kind, key)
             if found:
                 layers.append((SossLayer.kind, found))
         if row.scene_image is not None:
-            self._note("images of the scene (scene_image) are not dispersed, and are left out")
+            self._notes.add("images of the scene (scene_image) are not dispersed, and are left out")
         return layers
-
-    def _note(self, text: str) -> None:
-        self._notes[text] = self._notes.get(text, 0) + 1
 
     def traces(self, row: ExposureRow, pack: ReferencePack) -> PlannedTraces:
         """Return the orders of an exposure.
@@ -269,7 +268,9 @@ class SossTables:
             )
         ]
         if len(found) > MOST_STARS:
-            self._note(f"of the stars whose traces reach the array, the {MOST_STARS} brightest are drawn")
+            self._notes.add(
+                f"of the stars whose traces reach the array, the {MOST_STARS} brightest are drawn"
+            )
         return np.array(sorted(found[:MOST_STARS]), np.intp)
 
     def _spectra(

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.plot.exposure import group_times
 from mirage_dask.plot.scene import describe
 from mirage_dask.plot.style import ACCENT, INK, new_figure, style
@@ -96,7 +97,7 @@ def draw_ramp(
         ax.set_ylabel("raw (DN)")
         ax.grid(True)
         left = count - len(chosen)
-        note = f"{left:,} more integrations" if left and integrations is None else None
+        note = counted(left, "more integration") if left and integrations is None else None
         ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), title=note)
     return figure
 

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.io.atomic import remove_abandoned, write_atomically
 from mirage_dask.io.locations import cache_directory
 from mirage_dask.io.locks import locked
@@ -135,7 +136,7 @@ def fetch_rules(cache: CrdsCache, *, progress: Progress | None = None) -> str:
             reasons = _fetch(cache, {name: folder / name for name in names}, "rules", progress)
     except UnavailableError as error:
         return str(error)
-    more = f" and {len(reasons) - 1} others" if len(reasons) > 1 else ""
+    more = f" and {counted(len(reasons) - 1, 'other')}" if len(reasons) > 1 else ""
     return next(iter(reasons.values())) + more if reasons else ""
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.io import files
 from mirage_dask.io.copying import copy_file
 from mirage_dask.io.progress import Progress
@@ -60,7 +61,7 @@ def copy_references(
     missing = [path for path in pairs if not path.is_file()]
     if missing:
         raise ReferenceFileError(
-            f"{len(missing)} reference files are no longer in the CRDS cache {cache.root}, such as {missing[0].name}: "
+            f"The CRDS cache {cache.root} has lost {counted(len(missing), 'reference file')}, such as {missing[0].name}: "
             "prepare the proposal again (mirage-dask plan), then export."
         )
     for done, (source, path) in enumerate(pairs.items()):

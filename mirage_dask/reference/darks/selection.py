@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.reference.darks.calibration import RawCalibration
 from mirage_dask.reference.darks.converted import convert_dark
 from mirage_dask.reference.darks.files import DarkFile, check_alike, dark_files, describe_dark
@@ -130,8 +131,8 @@ def _pattern(spec: ExposureSpec, dark: DarkFile) -> tuple[int, int]:
     if (dark.nframes, dark.groupgap) == (spec.nframes, spec.groupgap):
         return 1, 0
     what = (
-        f"its pattern {dark.pattern} ({dark.nframes} frames, {dark.groupgap} dropped) cannot be converted to that of "
-        f"{spec.name} ({spec.nframes} frames, {spec.groupgap} dropped)"
+        f"its pattern {dark.pattern} ({counted(dark.nframes, 'frame')}, {dark.groupgap} dropped) cannot be converted to "
+        f"that of {spec.name} ({counted(spec.nframes, 'frame')}, {spec.groupgap} dropped)"
     )
     broken(Path(dark.path), what, remedy="use darks that were read frame by frame, or with this pattern")
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import ReferenceFileError
+from mirage_dask.formatting import counted
 from mirage_dask.reference.files.quality import to_standard
 
 REMEDY = "delete it so that it is made or downloaded again, or give another file under reffile_overrides"
@@ -89,7 +90,7 @@ def read_image(path: Path, extension: str = "SCI", *, ndim: int | tuple[int, ...
                         )
                     data = hdus[extension].data
                     if data is None or data.ndim not in allowed:
-                        found = "nothing" if data is None else f"{data.ndim} axes"
+                        found = "nothing" if data is None else counted(data.ndim, "axis")
                         expected = " or ".join(map(str, allowed))
                         broken(
                             path,
@@ -153,7 +154,7 @@ def read_ramp(path: Path, *, groups: int = 6) -> tuple[ReferenceImage, NDArray[n
             if len(shape) not in (3, 4):
                 broken(
                     path,
-                    f"it has {len(shape)} axes instead of those of a ramp (group, y, x)",
+                    f"it has {counted(len(shape), 'axis')} instead of those of a ramp (group, y, x)",
                     extension="SCI",
                 )
             count = shape[-3]

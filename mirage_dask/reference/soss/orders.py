@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments.tables import read_table
 
 Floats = NDArray[np.float64]
@@ -185,7 +186,9 @@ def read_orders(path: str | Path) -> tuple[SossOrder, ...]:
         table = np.array(sorted(nodes, key=lambda node: node[2])).T
         about = f"{path}: order {order}"
         if not LEAST_NODES <= table.shape[1] <= MOST_NODES:
-            problems.append(f"{about} has {table.shape[1]} nodes; give {LEAST_NODES} to {MOST_NODES}.")
+            problems.append(
+                f"{about} has {counted(table.shape[1], 'node')}; give {LEAST_NODES} to {MOST_NODES}."
+            )
         elif not (np.diff(table[2]) > 0).all() or not _monotonic(table[0]):
             problems.append(
                 f"{about} does not go one way: wavelengths must differ, and columns rise or fall with them."

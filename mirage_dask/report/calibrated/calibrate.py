@@ -22,7 +22,7 @@ import pandas as pd
 from mirage_dask.apt.table import NON_SIDEREAL
 from mirage_dask.errors import InputError
 from mirage_dask.fits.segments import SEGMENT_BYTES
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.io.progress import Progress
 from mirage_dask.report.calibrated.photometry import true_stars
 from mirage_dask.report.calibrated.pipeline import CATALOG, MOSAIC
@@ -187,8 +187,8 @@ def processes_for(workers: int | None, images: int, each: int) -> int:
         return min(processors(), fitting, images)
     if workers > fitting:
         raise InputError(
-            f"--calibrate with {workers} workers needs {size(workers * each)} of memory, and {size(free)} are free; "
-            f"give --workers {fitting}."
+            f"--calibrate with {counted(workers, 'worker')} needs {size(workers * each)} of memory, and "
+            f"{size(free)} are free; give --workers {fitting}."
         )
     return min(workers, images)
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mirage_dask.formatting import counted
 from mirage_dask.report.calibrated.changes import CHANGES
 from mirage_dask.report.calibrated.photometry import (
     BRIGHT,
@@ -93,11 +94,11 @@ def compare_mosaic(label: str, stars: pd.DataFrame, directory: Path, product: st
         )
     section = Section(
         f"Stars on the mosaic: {label}",
-        f"Medians over {len(whole):,} stars of a signal to noise of {BRIGHT:.0f} and more, measured as on calibrated images "
-        "but in circles of 80 % of the light, since the resampling blurs; for that they may be some 0.3 % low still, "
-        "bright and faint stars alike. Not among them are stars in whose core "
-        "outlier_detection has flagged a pixel of some image: it takes the peak of a star that is undersampled for a "
-        "particle, and the star is too faint in the mosaic. Pointings are exact, so that what tweakreg shifts is its error.",
+        f"Medians over {counted(len(whole), 'star')} of a signal to noise of {BRIGHT:.0f} and more, measured as on "
+        "calibrated images but in circles of 80 % of the light, since the resampling blurs; for that they may be some 0.3 % "
+        "low still, bright and faint stars alike. Not among them are stars in whose core outlier_detection has flagged a "
+        "pixel of some image: it takes the peak of a star that is undersampled for a particle, and the star is too faint in "
+        "the mosaic. Pointings are exact, so that what tweakreg shifts is its error.",
         "",
         tuple(checks),
         "If the stars on calibrated images agree, look at the steps of stage 3: tweakreg, outlier_detection, resample.",

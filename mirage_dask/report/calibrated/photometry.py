@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mirage_dask.exposure.references import open_references
-from mirage_dask.formatting import error_size
+from mirage_dask.formatting import counted, error_size
 from mirage_dask.report.calibrated.centroids import centroid_bias
 from mirage_dask.report.calibrated.stars import STARS
 from mirage_dask.report.checks import Check, Section, judged
@@ -147,10 +147,11 @@ def compare_images(label: str, stars: pd.DataFrame, directory: Path) -> Comparis
         [
             Section(
                 f"Stars on calibrated images: {label}",
-                f"Medians over {len(bright):,} measurements of {bright['id'].nunique():,} stars of a signal to noise of "
-                f"{BRIGHT:.0f} and more; found: photutils, circles of 70 % of the light with the pipeline's aperture "
-                "correction, centroids of fitted Gaussians against the pipeline's WCS plus the bias of such a centroid on "
-                f"the PSF, which is ({stars['core_x'].mean():+.3f}, {stars['core_y'].mean():+.3f}) pixel.",
+                f"Medians over {counted(len(bright), 'measurement')} of {counted(bright['id'].nunique(), 'star')} of a "
+                f"signal to noise of {BRIGHT:.0f} and more; found: photutils, circles of 70 % of the light with the "
+                "pipeline's aperture correction, centroids of fitted Gaussians against the pipeline's WCS plus the bias of "
+                f"such a centroid on the PSF, which is ({stars['core_x'].mean():+.3f}, "
+                f"{stars['core_y'].mean():+.3f}) pixel.",
                 "",
                 checks,
                 "Flux: compare PHOTOM, APCORR and the zero points of the plan. Places: look at the pipeline's assign_wcs "

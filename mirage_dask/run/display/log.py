@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from mirage_dask.formatting import size
+from mirage_dask.formatting import counted, size
 from mirage_dask.run.display.events import Event, RunFinished, RunStarted, StepStarted, TileDone, TileFailed
 from mirage_dask.run.display.tally import Tally
 
@@ -35,13 +35,13 @@ class RunLog:
             case RunStarted():
                 self._step = int(STEPS * self._tally.fraction)
                 _LOG.info(
-                    "run into %s: %d exposures, %d of them complete; %s of raw data, %s done; %d threads",
+                    "run into %s: %s, %d of them complete; %s of raw data, %s done; %s",
                     event.store_url,
-                    event.exposures,
+                    counted(event.exposures, "exposure"),
                     event.exposures_done,
                     size(event.raw_bytes),
                     size(event.raw_bytes_done),
-                    event.threads,
+                    counted(event.threads, "thread"),
                 )
                 for line in event.comparison.lines:
                     _LOG.info("%s", line)

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mirage_dask.formatting import counted
 from mirage_dask.run.display.events import (
     Event,
     ExposureDone,
@@ -176,7 +177,7 @@ class Tally:
     def exposures_text(self) -> str:
         """Exposures done and failed, in words."""
         failed = f", {self.failed} failed" if self.failed else ""
-        return f"{self.done}/{self.exposures} exposures{failed}"
+        return f"{self.done}/{counted(self.exposures, 'exposure')}{failed}"
 
     @property
     def size_text(self) -> str:

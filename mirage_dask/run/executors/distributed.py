@@ -279,7 +279,7 @@ def _local_cluster(resources: Resources) -> Iterator[Any]:
         )
     except RuntimeError as error:
         raise InputError(
-            f"The {resources.workers} processes of workers (--workers) did not start ({_short(error)}). They import the "
+            f"The processes of workers (--workers {resources.workers}) did not start ({_short(error)}). They import the "
             'script that is running again: put its lines below `if __name__ == "__main__":`, or run in threads.'
         ) from error
     with cluster:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.run.executors.main_guard import unguarded_line
 from mirage_dask.run.sizes import parse_size
 
@@ -99,7 +100,7 @@ class Resources:
 def starting(resources: Resources) -> str:
     """Return what is done to begin a run on resources, in words; empty when that takes no time."""
     if resources.workers is not None:
-        return f"starting {resources.workers:,} worker{'s' if resources.workers > 1 else ''}"
+        return f"starting {counted(resources.workers, 'worker')}"
     return "connecting to the scheduler" if isinstance(resources.client, str) else ""
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mirage_dask.errors import InputError
 from mirage_dask.executed.files import read_keywords
-from mirage_dask.formatting import duration
+from mirage_dask.formatting import counted, duration
 from mirage_dask.injection import inject_file
 from mirage_dask.io.astropy_tables import write_ecsv
 from mirage_dask.io.files import copy_here
@@ -49,7 +49,8 @@ class InjectionReport:
     def __str__(self) -> str:
         kept = f", {len(self.kept):,} were there" if self.kept else ""
         failed = f", {len(self.failed):,} failed" if self.failed else ""
-        return f"sources are in {len(self.made):,} files in {self.folder} after {duration(self.seconds)}{kept}{failed}"
+        made = counted(len(self.made), "file")
+        return f"sources are in {made} in {self.folder} after {duration(self.seconds)}{kept}{failed}"
 
 
 @contextmanager

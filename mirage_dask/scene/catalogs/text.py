@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.scene.catalogs.table import SHOWN, CatalogTable, Comment, is_number, more, repeated
 
 POSITIONS = {"x_or_ra", "y_or_dec"}
@@ -82,7 +83,7 @@ def split_text(path: Path, text: str) -> CatalogTable:
     if wrong:
         shown = ", ".join(f"line {n} ({c})" for n, c in wrong[:SHOWN])
         problems.append(
-            f"{path}: {len(names)} columns are named, but the number of values differs in {shown}"
+            f"{path}: the header names {counted(len(names), 'column')}, but the number of values differs in {shown}"
             f"{more(len(wrong))}; give every source one value per column."
         )
     if twice := repeated(names):

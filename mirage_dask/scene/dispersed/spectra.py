@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import ZeroPoint, get_zeropoint
 from mirage_dask.io.tables import load_table, save_table
 from mirage_dask.scene.dispersed.traces import Segment
@@ -121,8 +122,8 @@ class Spectrum:
                 problems.append(f"{name}: the unit {given!r} is not known{hint}")
         if wave.ndim != 1 or wave.shape != values.shape or not 2 <= wave.size <= MOST_SAMPLES:
             problems.append(
-                f"{name}: it has {wave.size} wavelengths and {values.size} fluxes; give as many of both, "
-                f"2 to {MOST_SAMPLES}."
+                f"{name}: it has {counted(wave.size, 'wavelength')} and {counted(values.size, 'flux')}; give as many of "
+                f"both, 2 to {MOST_SAMPLES}."
             )
         else:
             problems += _wrong_samples(wave, values, name)

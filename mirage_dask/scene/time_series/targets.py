@@ -28,6 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.formatting import counted
 from mirage_dask.scene.catalogs.columns import NOTHING, read_numbers
 from mirage_dask.scene.catalogs.reading import Catalog
 from mirage_dask.scene.time_series.radii import read_radii
@@ -213,7 +214,7 @@ def _coefficients(catalog: Catalog, law: str, count: int, given: Floats | None) 
         )
     if given.shape[1] != wanted or not np.isfinite(given).all():
         raise InputError(
-            f"{catalog.path}: limb darkening {law!r} has {wanted} coefficients, and {given.shape[1]} are given; write them "
+            f"{catalog.path}: limb darkening {law!r} has {counted(wanted, 'coefficient')}, not {given.shape[1]}; write them "
             'as "0.1, 0.2" into the column Limb_darkening_coeffs, or as columns u1, u2 into the transmission spectrum.'
         )
     return given

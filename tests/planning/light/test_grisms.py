@@ -93,13 +93,37 @@ def test_refusals(tmp_path):
     found = checked(tmp_path, stars, f"flat {file}", str(tmp_path))
     assert len(found) == 2
     assert "no file NIRISS_F150W_GR150R.conf" in found[0]
-    assert "1 spectra are of sources that no catalog has, such as index 8" in found[1]
+    assert "its spectra are also of sources that no catalog has (1, such as index 8)" in found[1]
     content = Path(file).read_bytes()
     Path(file).write_bytes(content[: len(content) // 2])
     assert "not a valid HDF5 file" in checked(tmp_path, stars, f"flat {file}")[0]
     broken = write_configuration(tmp_path, "NIRISS_F150W_GR150R")
     broken.write_text(broken.read_text().replace("NAXIS", "NOAXIS"))
     assert "there is no NAXIS" in checked(tmp_path, stars, "flat", str(tmp_path))[0]
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 image"), (2, "2 images")])
+def test_notes_on_images_count_them(count, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("mirage_dask.planning.light.grisms.LARGEST", 10)
+    picture = gaussian((31, 31), 15.0, 15.0, 3.0)
+    write_fits(tmp_path / "dark.fits", picture - 0.9 * picture.max())
+    path = tmp_path / "images.cat"
+    rows = [f"{n + 1} 53.16 -27.8 dark.fits 0 None" for n in range(count)]
+    path.write_text(
+        "\n".join(["index x_or_RA y_or_Dec filename pos_angle niriss_f150w_magnitude", *rows]) + "\n"
+    )
+    images = read_catalog(path, "extended")
+    stamps = save_stamps(images, str(tmp_path))
+    key = extended_table(images, *NIRISS, zeropoint=Pack.zeropoint, stamps=stamps).save(tmp_path)
+    found = GrismTables(str(tmp_path), [("extended", str(path), images)])
+    pack: ReferencePack = Pack()  # type: ignore[assignment]
+    one = row(catalog(tmp_path), "flat", point_source="", extended=str(path))
+    found.layers(one, pack, [("extended", key)], 0.0)
+    cut, dark = found.notes
+    assert (
+        f"what lies farther than 10 pixels from the middle is cut from {said} of sources (1 exposure)" in cut
+    )
+    assert f"left out, without light: {said} of sources (1 exposure)" in dark
 
 
 def test_images_of_sources(tmp_path):
@@ -132,7 +156,7 @@ def test_images_of_sources(tmp_path):
         made.amounts[:, 0], [star, picture.sum() * Pack.zeropoint.gain, 0.0], rtol=1e-5
     )
     assert made.rows.tolist() == [[0], [0], [0]]
-    assert "1 images of sources have no light, and are left out" in found.notes[0]
+    assert found.notes == ("grisms: left out, without light: 1 image of sources (1 exposure).",)
     colours = found.layers(replace(one, spectra=SpectraChoice()), pack, [("extended", key)], 0.0)
     amounts = DispersedImages.load(tmp_path, dict(colours)["dispersed_image"]).amounts
     assert amounts.shape == (3, 2)

@@ -114,7 +114,10 @@ def test_the_plan_keeps_what_exposures_see_once(tmp_path, pointing, caplog):
         plan = md.open_proposal(md.example_proposal(), scene_image={"path": path, "psf": "jwst"}).prepare(
             "observation == 2 and dither == 2"
         )
-    assert "a.fits: 4 pixels that are not finite count as 0 and 3 negative ones are kept" in caplog.text
+    assert (
+        "a.fits: 4 pixels not finite, taken as 0; 3 pixels negative, kept; of those that exposures see."
+        in caplog.text
+    )
     specs = specs_of(plan)
     keys = [dict(spec.layers)["scene_image"] for spec in specs]
     parts = [set(SceneImage.load(f"{plan.url}/sources", key).parts.tolist()) for key in keys]

@@ -252,7 +252,7 @@ def test_without_a_server(site, cache, monkeypatch, way):
     assert time.monotonic() - start < 6
     (text,) = str(caught.value).splitlines()
     for part in (
-        *(f"{EXPOSURE['name']} and 1 others", "gain", "DETECTOR NRCB1", str(cache), "not a CRDS cache"),
+        *(f"{EXPOSURE['name']} and 1 other", "gain", "DETECTOR NRCB1", str(cache), "not a CRDS cache"),
         *(words, "reffile_overrides", "[crds, builtin]", "mirage-dask reference build"),
     ):
         assert part in text

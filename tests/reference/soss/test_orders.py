@@ -119,7 +119,7 @@ def test_an_order_of_the_user_takes_the_place_of_a_builtin_one(tmp_path):
         (HEAD + NODES.replace("0.95 0.1", "9500 0.1"), "line 2: the wavelength 9500 is not between 0.3 and 6 micron"),
         (HEAD + NODES.replace("0.95 0.1", "0.95 1.5"), "line 2: the throughput 1.5 is not between 0 and 1"),
         (HEAD + NODES.replace("3 0 ", "3 90000 "), "is far from the detector"),
-        (HEAD + "3 1 2 0.9 0.1\n", "order 3 has 1 nodes; give 4 to 4096"),
+        (HEAD + "3 1 2 0.9 0.1\n", "order 3 has 1 node; give 4 to 4096"),
         (HEAD + NODES + "3 900 160 0.70 0.1\n", "order 3 does not go one way"),
         (HEAD + NODES.replace(" 0.1\n", " 0\n"), "order 3 has no light"),
     ],

@@ -34,7 +34,7 @@ def test_resources_that_cannot_be(fake, plan, tmp_path, arguments, message):
     began = time.monotonic()
     with pytest.raises(InputError, match=message):
         run_plan(plan, tmp_path / "s.zarr", resources=Resources(**arguments))
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 25  # dask alone waits for 30 s
     assert not (tmp_path / "s.zarr").exists()
 
 

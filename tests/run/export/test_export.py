@@ -139,6 +139,7 @@ def test_what_is_not_complete_or_damaged_is_not_exported(tmp_path):
 
 SLOW = """
     import sys, time
+    from pathlib import Path
     from mirage_dask.run.executors.resources import Resources
     from mirage_dask.run.export import export_store
     from mirage_dask.fits.ramp_files import RampFile
@@ -147,10 +148,11 @@ SLOW = """
 
     def slowly(*arguments):
         write(*arguments)
-        time.sleep(0.3)
+        time.sleep(600 if stops and list(Path(folder).glob("*.fits")) else 0.3)
 
     RampFile.write = slowly
-    export_store(*sys.argv[1:], resources=Resources(scheduler="serial"))
+    store, folder, *stops = sys.argv[1:]
+    export_store(store, folder, resources=Resources(scheduler="serial"))
 """
 
 
@@ -167,7 +169,7 @@ def wait_for(condition, seconds=60):
 
 def test_a_killed_export_leaves_nothing_half_written(store, tmp_path):
     target = tmp_path / "fits"
-    process = started(SLOW, store.url, target)
+    process = started(SLOW, store.url, target, "stop in the second file")
     try:
         wait_for(lambda: len(list(target.glob("jw*.fits"))) == 1 and list(target.glob("*.partial")))
     finally:
@@ -191,7 +193,7 @@ def test_two_exports_into_one_directory(store, tmp_path):
             store, target, select="observation == 2", resources=Resources(scheduler="serial")
         ).ok
     finally:
-        assert other.wait(60) == 0  # nobody took its file away
+        assert other.wait(120) == 0  # nobody took its file away
     check(store, target)
 
 

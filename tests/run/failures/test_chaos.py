@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import chaos_cluster
+from support.copies import copy_folder
 from support.simulated import SUBARRAY_SW, example_plan
 from support.small_plans import make_spec, sky, small_plan
 
@@ -51,7 +51,7 @@ def real_plan(folder):
     plan = example_plan()
     spec = plan.spec(plan.row(SUBARRAY_SW))
     copy_pack(plan.url, spec.pack, str(folder))
-    shutil.copytree(f"{plan.url}/sources", folder / "sources")
+    copy_folder(f"{plan.url}/sources", folder / "sources")
     found = PointSources.load(f"{plan.url}/sources", dict(spec.layers)["point_source"])
     specs = []
     for n in range(1, EXPOSURES + 1):

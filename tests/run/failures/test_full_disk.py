@@ -91,7 +91,7 @@ def test_read_only_disk(fake, plan, small_disk):
 def test_a_disk_that_is_too_small_is_seen_beforehand(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: 1000)
     with pytest.raises(
-        StoreError, match=r"0\.00 GB free, and the 5 tiles to simulate need about .* Choose another"
+        StoreError, match=r"0\.00 GB free, and to write 5 tiles takes about .* Choose another"
     ):
         run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     assert not (tmp_path / "s.zarr").exists()
@@ -105,7 +105,7 @@ def test_a_plan_that_is_copied_needs_room(fake, plan, tmp_path, monkeypatch):
     monkeypatch.setattr("mirage_dask.io.copying.free_bytes", lambda url: room)
     monkeypatch.setattr("mirage_dask.io.copying._device", lambda path: path)
     with pytest.raises(
-        StoreError, match=r"5 tiles to simulate and 0\.00 GB of the plan with its reference data need"
+        StoreError, match=r"to write 5 tiles and 0\.00 GB of the plan with its reference data takes about"
     ):
         run_plan(plan, tmp_path / "s.zarr", resources=Resources(scheduler="serial"))
     monkeypatch.setattr("mirage_dask.io.copying._device", lambda path: 1)

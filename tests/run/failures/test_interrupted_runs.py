@@ -19,8 +19,17 @@ from mirage_dask.run.executors.resources import Resources
 from mirage_dask.store.simulation import SimulationStore
 
 KILLED = """
-import sys
+import functools, sys, time
 from support import fake_exposure
+simulate = fake_exposure.simulate_window
+
+@functools.wraps(simulate)
+def stops(*given, **named):
+    if len(fake_exposure.calls) >= 16:
+        time.sleep(600)  # however late it is killed, tiles are missing
+    return simulate(*given, **named)
+
+fake_exposure.simulate_window = stops
 fake_exposure.install()
 from mirage_dask.run.execute import run_plan
 from mirage_dask.run.executors.resources import Resources
@@ -44,7 +53,7 @@ def test_killed_and_resumed_is_undisturbed(fake, tmp_path, scheduler):
     process = subprocess.Popen(command, stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while len(list(Path(url).glob("*/commit/c.*"))) < 8 and time.monotonic() < deadline:
         time.sleep(0.005)
     process.kill()  # SIGKILL

@@ -74,7 +74,7 @@ def test_one_radius(tmp_path):
         ({"Time_units": "weeks"}, "write second, minute, hour, day"),
         ({"End_time": "0.5"}, "later than Start_time"),
         ({"Limb_darkening_model": "quadratc"}, "quadratic"),
-        ({"Limb_darkening_coeffs": '"0.1"'}, "has 2 coefficients, and 1"),
+        ({"Limb_darkening_coeffs": '"0.1"'}, "has 2 coefficients, not 1"),
         ({"Transmission_spectrum": None}, "Radius_ratio"),
         ({"Transmission_spectrum": "elsewhere.txt"}, "there is no file"),
     ],

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError, nearest
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import (
     ZeroPoint,
     detectors_of,
@@ -158,8 +159,8 @@ def _redshifts(
         found |= {int(catalog.index[n]): float(values[n]) for n in usable}
     if missing := sorted(wanted - set(found)):
         problems.append(
-            f"{file}: {len(missing)} sources have no redshift, such as index {missing[0]}, and spectra.{key} is rest; "
-            f"give it in the file of spectra or in a column 'redshift' of {catalog.path}, or write {key}: observed."
+            f"{file}: no redshift for {counted(len(missing), 'source')}, such as index {missing[0]}, and spectra.{key} is "
+            f"rest; give it in the file of spectra or in a column 'redshift' of {catalog.path}, or write {key}: observed."
         )
     return found
 
@@ -256,8 +257,8 @@ def check_spectra(choice: SpectraChoice, catalogs: Sequence[Catalog], optics: Se
             )
         elif missing:
             problems.append(
-                f"{file}: {len(missing)} {what} are of sources that no catalog has, such as index {missing[0]}; name "
-                "them by the column index of the catalogs."
+                f"{file}: its {what} are also of sources that no catalog has ({len(missing)}, such as index {missing[0]}); "
+                "name them by the column index of the catalogs."
             )
     if choice.normalise and not given.shapes:
         problems.append(

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mirage_dask.errors import InputError
+from mirage_dask.formatting import counted
 from mirage_dask.instruments import grism_of
 from mirage_dask.planning.light.grisms import GrismTables
 from mirage_dask.planning.light.soss import SossTables, direct_row, places
@@ -258,8 +259,9 @@ class TimeSeriesTables:
         target = read_target(catalog)
         found = relative_light(target, seconds)
         self._notes[
-            f"{catalog.path}: light curves at {found.wavelength.size} wavelengths are {len(found.shapes)} products of a "
-            f"function of wavelength and one of time, right to {found.error * PPM:.2g} ppm"
+            f"{catalog.path}: light curves at {found.wavelength.size} wavelengths are "
+            f"{counted(len(found.shapes), 'product')} of a function of wavelength and one of time, right to "
+            f"{found.error * PPM:.2g} ppm"
         ] = None
         if target.transit is not None and not target.transit.middles(seconds).size:
             self._notes[

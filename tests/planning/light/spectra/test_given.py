@@ -128,7 +128,7 @@ CASES: dict[str, tuple[Callable[[Path], SpectraChoice], str]] = {
     ),
     "some sources of nobody": (
         spectra(f"{GOOD}, 7 1.0 1e-17, 7 2.0 1e-17"),
-        r"spectra\.ecsv: 1 spectra are of sources that no catalog has, such as index 7; name them by the column index",
+        r"spectra\.ecsv: its spectra are also of sources that no catalog has \(1, such as index 7\); name them by",
     ),
     "hdf5 cut off": (cut, r"s\.hdf5: not a valid HDF5 file, or one that is cut off .*; copy or write it again"),
     "pickle": (dumped, r"s\.hdf5: not a valid HDF5 file.*; copy or write it again"),
@@ -179,7 +179,7 @@ CASES: dict[str, tuple[Callable[[Path], SpectraChoice], str]] = {
     ),
     "no redshift": (
         lines("1 1.5 1e-17 0.0", lines_frame="rest"),
-        r"lines\.ecsv: 1 sources have no redshift, such as index 1, and spectra\.lines_frame is rest; give it in the "
+        r"lines\.ecsv: no redshift for 1 source, such as index 1, and spectra\.lines_frame is rest; give it in the "
         r"file of spectra or in a column 'redshift' of .*stars\.cat, or write lines_frame: observed",
     ),
     "unknown column": (

@@ -65,7 +65,7 @@ def test_behind_the_grism(tmp_path):
     bright = table.weights[0] > 0.2 * table.weights[0].max()
     np.testing.assert_allclose(-deepest[bright] / table.weights[0][bright], 0.01, rtol=2e-3)
     assert notes == (
-        f"time series: {tmp_path}/t.cat: light curves at 5 wavelengths are 1 products of a function of wavelength "
+        f"time series: {tmp_path}/t.cat: light curves at 5 wavelengths are 1 product of a function of wavelength "
         "and one of time, right to 0 ppm.",
     )
 

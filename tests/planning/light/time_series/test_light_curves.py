@@ -148,5 +148,5 @@ def test_mirages_class_makes_the_catalog(tmp_path):
     assert found.light_curves == (str(tmp_path / "curve.hdf5"),)
     again = cat_from_file(tmp_path / "mirage.cat", "tso_imaging_catalog")
     assert list(again.table["lightcurve_file"]) == list(found.light_curves)
-    with pytest.raises(InputError, match="lightcurve_file: 2 values for 1 sources; give one for each"):
+    with pytest.raises(InputError, match="lightcurve_file: 2 values for 1 source; give one for each"):
         ImagingTSOCatalog(ra=[1.0], dec=[2.0], lightcurve_file=["a", "b"])

@@ -197,7 +197,7 @@ BAD = [
     ({"Eccentricity": None}, "column 'Eccentricity' is missing"),
     ({"Orbital_period": "-1"}, "must be above 0"),
     ({"Limb_darkening_model": "quadratc"}, "no limb darkening 'quadratc'"),
-    ({"Limb_darkening_model": "linear"}, "has 1 coefficients, and 2 are given"),
+    ({"Limb_darkening_model": "linear"}, "has 1 coefficient, not 2"),
     ({"Transmission_spectrum": "nowhere.txt"}, "there is no file"),
     ({"Transmission_spectrum": None, "Radius_ratio": "1.5"}, "between 0 and 1"),
     ({"Time_units": "fortnights"}, "Time_units 'fortnights' is not known"),
