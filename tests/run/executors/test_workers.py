@@ -98,6 +98,6 @@ def queue(monkeypatch):
 def test_the_memory_of_jobs_in_a_queue_is_known(fake, queue, tmp_path):
     """A run that will not fit them does not wait for hours to find out."""
     assert client_resources(queue) == (THREADS_TO_COME, 2, 250 * 2**20)
-    with pytest.raises(InputError, match=r"with 2 thread\(s\) but is limited to 262 MB"):
+    with pytest.raises(InputError, match=r"with 2 threads but is limited to 262 MB"):
         run_plan(small_plan(tmp_path / "plan"), tmp_path / "s.zarr", resources=Resources(client=queue))
     assert not (tmp_path / "s.zarr").exists()
