@@ -118,7 +118,7 @@ def open_array(
         raise StoreError(f"{place} {problem}; simulate the exposure again.")
     with quiet():
         try:
-            array = zarr.open_array(url, mode=mode, zarr_format=3, storage_options=zarr_options(url))
+            array = zarr.open_array(_zarr_store(url, mode), mode=mode, zarr_format=3)
         except FileNotFoundError:
             raise
         except Exception as error:  # zarr raises many kinds for damaged metadata
@@ -142,6 +142,19 @@ def read_group(url: str) -> dict[str, Any]:
         raise StoreError(f"{place} is not a Zarr group of version 3.")
     attributes = found.get("attributes")
     return dict(attributes) if isinstance(attributes, dict) else {}
+
+
+def _zarr_store(url: str, mode: str) -> Any:
+    """Return what Zarr reads a directory through: of a URL always fsspec, as the rest of this package does.
+
+    Zarr itself has a store of its own for `memory://` from 3.4 on, in which nothing of ours is.
+    """
+    from zarr.storage import FsspecStore
+
+    options = zarr_options(url)
+    return (
+        url if options is None else FsspecStore.from_url(url, storage_options=options, read_only=mode == "r")
+    )
 
 
 def _problem(
