@@ -102,11 +102,15 @@ class _Work(NamedTuple):
     """That of a frame with the gap before it, or of the gap."""
     of_group: SparseRow
     reset: NDArray[np.float32]
+    """Reset noise of the integration, e-."""
     white: NDArray[np.float32]
+    """Normal deviates of the read noise of a group."""
     charge: NDArray[np.float32]
+    """Collected since the reset, e-."""
     arrived: NDArray[np.float32]
+    """Collected in the frames of a group, e-."""
     summed_charge: NDArray[np.float32]
-    """Over the frames of a group."""
+    """`charge` summed over the frames of a group, e-."""
     octaves: NDArray[np.int32]
     """1/f noise of the pixels, in steps: each octave, the latest frame, the sum of those of a group."""
     drift_words: NDArray[np.uint32]

@@ -48,6 +48,7 @@ class _Work(NamedTuple):
     arrived: NDArray[np.float32]
     """Electrons of the group."""
     spread: NDArray[np.float32]
+    """Normal deviates by which many electrons are divided among the frames of a group."""
     splits: NDArray[np.uint32]
     """Words by which the electrons of a group are divided among its frames, for four groups."""
     normal: NDArray[np.float32]
